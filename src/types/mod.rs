@@ -33,35 +33,38 @@ pub const NO_SEQUENCE: i32 = -1;
 /// "No timestamp", as message format 0 has none.
 pub const NO_TIMESTAMP: TimestampMs = -1;
 
-/// A topic's identity across renames and recreations: 16 random bytes (KIP-516).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct TopicId(pub [u8; 16]);
+/// A topic's identity across recreations of its name (KIP-516).
+pub type TopicId = Uuid;
 
-impl TopicId {
-    /// What requests by name carry.
-    pub const ZERO: TopicId = TopicId([0; 16]);
-    /// The metadata log's own id, `AAAAAAAAAAAAAAAAAAAAAQ`.
-    pub const METADATA: TopicId = TopicId([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+/// Kafka's 16-byte id, for topics, directories, members and processes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Uuid(pub [u8; 16]);
+
+impl Uuid {
+    /// "No id": what requests by name carry.
+    pub const ZERO: Uuid = Uuid([0; 16]);
+    /// The metadata topic's own id, `AAAAAAAAAAAAAAAAAAAAAQ`.
+    pub const METADATA: Uuid = Uuid([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
 
     /// Whether this stands for "no id".
     pub fn is_zero(self) -> bool {
-        self == TopicId::ZERO
+        self == Uuid::ZERO
     }
 
     /// Reads Kafka's text form: 22 characters of url-safe base64 without padding.
-    pub fn parse(text: &str) -> Option<TopicId> {
+    pub fn parse(text: &str) -> Option<Uuid> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-        Some(TopicId(bytes.try_into().ok()?))
+        Some(Uuid(bytes.try_into().ok()?))
     }
 }
 
-impl fmt::Display for TopicId {
+impl fmt::Display for Uuid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
     }
 }
 
-impl fmt::Debug for TopicId {
+impl fmt::Debug for Uuid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
