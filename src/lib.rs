@@ -8,6 +8,7 @@ pub mod config;
 pub mod coordinator;
 pub mod handlers;
 pub mod log;
+pub mod machine;
 pub mod metadata;
 pub mod protocol;
 pub mod record;
