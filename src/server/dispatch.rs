@@ -1,0 +1,127 @@
+//! The seam between the socket and what answers it: a frame goes in, an [`Outcome`] comes out.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+
+/// Answers request frames. One instance serves every connection of every listener.
+pub trait Dispatch: Send + Sync + 'static {
+    /// Handles one request: `frame` is its header and body, without the size prefix.
+    ///
+    /// Called in the order the requests of a connection arrived, and for the next one only after this
+    /// call returned: whatever must happen in that order happens in here, whatever may wait goes into
+    /// an [`Outcome::Parked`]. Must not block for longer than an append to the page cache takes.
+    ///
+    /// `frame` is an allocation of its own that is counted against the request memory budget until
+    /// the reply has left: what outlives the request should be copied out of it.
+    fn dispatch(&self, connection: &Arc<ConnectionInfo>, frame: Bytes) -> Outcome;
+
+    /// The connection is gone, for whatever reason; its parked futures have been dropped. Called once.
+    fn on_disconnect(&self, connection: &Arc<ConnectionInfo>) {
+        let _ = connection;
+    }
+}
+
+/// One whole response frame in chunks, 4-byte size prefix included. Empty means that nothing is sent.
+pub type Reply = Vec<Bytes>;
+
+/// A reply that is still to come.
+///
+/// First polled when every earlier reply of its connection is known, and dropped, finished or not, as
+/// soon as the peer is gone.
+pub type ParkedReply = Pin<Box<dyn Future<Output = Result<Reply, CloseReason>> + Send>>;
+
+/// What becomes of a request.
+pub enum Outcome {
+    /// Answered already.
+    Ready(Reply),
+    /// Answered later; replies still leave in the order of their requests.
+    Parked(ParkedReply),
+    /// The protocol gives this request no response (Produce with acks 0).
+    NoReply,
+    /// The connection cannot go on: earlier replies are sent, then it is closed.
+    Close(CloseReason),
+}
+
+/// Why the broker ended a connection, as the log line says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CloseReason(Cow<'static, str>);
+
+impl<T: Into<Cow<'static, str>>> From<T> for CloseReason {
+    fn from(why: T) -> Self {
+        CloseReason(why.into())
+    }
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Who is at the other end, and through which door it came.
+#[derive(Debug)]
+pub struct ConnectionInfo {
+    /// Unique while the broker runs.
+    pub id: u64,
+    /// The client's address; IPv4 peers of a dual-stack socket are shown as IPv4.
+    pub peer: SocketAddr,
+    /// The address the client reached us at, of which a default advertised address is made.
+    pub local: SocketAddr,
+    /// The listener's name, such as `PLAINTEXT`.
+    pub listener: Arc<str>,
+    client_software: OnceLock<ClientSoftware>,
+}
+
+/// What a client says it is in ApiVersions v3 and above (KIP-511).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientSoftware {
+    pub name: String,
+    pub version: String,
+}
+
+impl ConnectionInfo {
+    pub fn new(id: u64, peer: SocketAddr, local: SocketAddr, listener: Arc<str>) -> Self {
+        ConnectionInfo { id, peer, local, listener, client_software: OnceLock::new() }
+    }
+
+    /// What the client said it is, once it has.
+    pub fn client_software(&self) -> Option<&ClientSoftware> {
+        self.client_software.get()
+    }
+
+    /// Remembers what the client said it is; the first word counts.
+    pub fn set_client_software(&self, name: &str, version: &str) {
+        let _ = self.client_software.set(ClientSoftware { name: name.to_owned(), version: version.to_owned() });
+    }
+}
+
+impl fmt::Display for ConnectionInfo {
+    /// As log lines name a connection: `127.0.0.1:40112 on PLAINTEXT (librdkafka 2.3.0)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on {}", self.peer, self.listener)?;
+        match self.client_software() {
+            Some(client) => write!(f, " ({} {})", client.name, client.version),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_names_itself_for_the_log() {
+        let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let info = ConnectionInfo::new(7, address(40112), address(9092), "PLAINTEXT".into());
+        assert_eq!(info.to_string(), "127.0.0.1:40112 on PLAINTEXT");
+        info.set_client_software("librdkafka", "2.3.0");
+        info.set_client_software("impostor", "1");
+        assert_eq!(info.to_string(), "127.0.0.1:40112 on PLAINTEXT (librdkafka 2.3.0)");
+    }
+}
