@@ -1,0 +1,87 @@
+//! Feature levels: what is stored in the log, and what of it this broker serves (KIP-584).
+
+use std::collections::BTreeMap;
+
+/// Levels of features by name, as `FeatureLevelRecord`s hold them. A missing feature is at level 0.
+pub type Features = BTreeMap<String, i16>;
+
+/// The feature that says which records may stand in the log.
+pub const METADATA_VERSION: &str = "metadata.version";
+
+/// `4.3-IV0`: the level of a new log, the newest that Apache Kafka 4.3 reads.
+pub const NEW_METADATA_VERSION: i16 = 30;
+
+/// The levels of `metadata.version` that can be read: from `3.3-IV3`, with which Apache Kafka 4
+/// begins, to `4.4-IV2`, whose record schemas these are.
+pub const READABLE_METADATA_VERSIONS: std::ops::RangeInclusive<i16> = 7..=33;
+
+/// What Apache Kafka 4.3 finalizes in a new cluster, `metadata.version` first.
+///
+/// `eligible.leader.replicas.version` is left at 0: it says something of clusters with replicas
+/// only, and would need a `min.insync.replicas` override beside it.
+pub const NEW_CLUSTER: [(&str, i16); 5] = [
+    (METADATA_VERSION, NEW_METADATA_VERSION),
+    ("group.version", 1),
+    ("share.version", 1),
+    ("streams.version", 1),
+    ("transaction.version", 2),
+];
+
+/// The highest level of every feature that a log may hold and still be understood. A log beyond
+/// these is refused, never read in part.
+pub const READABLE: [(&str, i16); 6] = [
+    (METADATA_VERSION, 33),
+    ("eligible.leader.replicas.version", 1),
+    ("group.version", 1),
+    ("share.version", 2),
+    ("streams.version", 1),
+    ("transaction.version", 2),
+];
+
+/// The finalized features that ApiVersions tells: for each the lower of the level stored and the
+/// level implemented, without those at 0.
+///
+/// The log may be ahead of the broker, because Apache Kafka wrote it or may take it over. A
+/// client told of a level that isn't there would use a protocol that isn't there.
+pub fn served(stored: &Features, implemented: &[(&str, i16)]) -> Features {
+    let level = |name: &str| stored.get(name).copied().unwrap_or(0);
+    implemented
+        .iter()
+        .map(|&(name, most)| (name.to_owned(), level(name).min(most)))
+        .filter(|(_, level)| *level > 0)
+        .collect()
+}
+
+/// Whether a log that holds this level can be understood.
+pub fn is_readable(name: &str, level: i16) -> bool {
+    if name == METADATA_VERSION {
+        return READABLE_METADATA_VERSIONS.contains(&level);
+    }
+    level == 0 || READABLE.iter().any(|&(known, most)| known == name && (1..=most).contains(&level))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broker_serves_what_is_both_stored_and_implemented() {
+        let stored = Features::from([
+            (METADATA_VERSION.to_owned(), 30),
+            ("group.version".to_owned(), 1),
+            ("transaction.version".to_owned(), 2),
+        ]);
+        let implemented = [(METADATA_VERSION, 33), ("transaction.version", 1), ("share.version", 1)];
+        let expected = Features::from([(METADATA_VERSION.to_owned(), 30), ("transaction.version".to_owned(), 1)]);
+        assert_eq!(served(&stored, &implemented), expected);
+    }
+
+    #[test]
+    fn what_a_new_cluster_holds_can_be_read() {
+        assert!(NEW_CLUSTER.iter().all(|&(name, level)| is_readable(name, level)));
+        assert!(!is_readable(METADATA_VERSION, 34));
+        assert!(!is_readable(METADATA_VERSION, 6));
+        assert!(!is_readable("from.the.future", 1));
+        assert!(is_readable("from.the.future", 0));
+    }
+}

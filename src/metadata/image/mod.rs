@@ -1,0 +1,123 @@
+//! The image: everything the metadata log says, ready to be read.
+
+mod brokers;
+mod configs;
+mod shared_map;
+mod topics;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub use brokers::BrokerImage;
+pub use configs::{ConfigKind, ConfigResource, ConfigsImage, Settings};
+pub use shared_map::SharedMap;
+pub use topics::{BrokerId, INTERNAL_TOPICS, NO_LEADER, PartitionImage, TopicImage, is_internal};
+
+use super::features::{Features, METADATA_VERSION};
+use crate::types::{LeaderEpoch, PartitionIndex, ProducerId, TopicId, TopicName};
+
+/// What the metadata log says, at one offset.
+///
+/// Immutable for those who hold it; a clone is a few pointers and shares everything with the
+/// image it came from. Lookups take constant time.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Image {
+    /// Which name has which id; the topics themselves stand once, under their id.
+    topic_ids: SharedMap<TopicName, TopicId>,
+    topics: SharedMap<TopicId, Arc<TopicImage>>,
+    partition_count: usize,
+    configs: ConfigsImage,
+    features: Arc<Features>,
+    brokers: Arc<BTreeMap<BrokerId, Arc<BrokerImage>>>,
+    next_producer_id: ProducerId,
+    /// New partitions start at this leader epoch: above every epoch of every topic ever deleted.
+    /// `RemoveTopicRecord` keeps only an id, so the floor is one for all names.
+    leader_epoch_floor: LeaderEpoch,
+}
+
+impl Image {
+    pub fn topic(&self, name: &str) -> Option<&Arc<TopicImage>> {
+        self.topics.get(self.topic_ids.get(name)?)
+    }
+
+    pub fn topic_by_id(&self, id: TopicId) -> Option<&Arc<TopicImage>> {
+        self.topics.get(&id)
+    }
+
+    pub fn topic_id(&self, name: &str) -> Option<TopicId> {
+        self.topic_ids.get(name).copied()
+    }
+
+    pub fn partition(&self, topic: &str, index: PartitionIndex) -> Option<&PartitionImage> {
+        self.topic(topic)?.partition(index)
+    }
+
+    /// Every topic, in no order that means anything.
+    pub fn topics(&self) -> impl Iterator<Item = &Arc<TopicImage>> {
+        self.topics.iter().map(|(_, topic)| topic)
+    }
+
+    /// Every topic, sorted by name.
+    pub fn topics_by_name(&self) -> Vec<&Arc<TopicImage>> {
+        let mut topics: Vec<_> = self.topics().collect();
+        topics.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        topics
+    }
+
+    pub fn topic_count(&self) -> usize {
+        self.topics.len()
+    }
+
+    pub fn partition_count(&self) -> usize {
+        self.partition_count
+    }
+
+    /// Every override of every resource.
+    pub fn configs(&self) -> &ConfigsImage {
+        &self.configs
+    }
+
+    /// A topic's overrides; empty if it has none.
+    pub fn topic_configs(&self, name: &str) -> &Arc<Settings> {
+        self.configs.get(ConfigKind::Topic, name)
+    }
+
+    /// A group's overrides; empty if it has none.
+    pub fn group_configs(&self, group: &str) -> &Arc<Settings> {
+        self.configs.get(ConfigKind::Group, group)
+    }
+
+    /// The dynamic settings of one broker; empty if it has none.
+    pub fn broker_configs(&self, broker: BrokerId) -> &Arc<Settings> {
+        self.configs.get(ConfigKind::Broker, &broker.to_string())
+    }
+
+    /// The dynamic settings of all brokers, below each broker's own.
+    pub fn default_broker_configs(&self) -> &Arc<Settings> {
+        self.configs.get(ConfigKind::Broker, "")
+    }
+
+    /// The levels stored in the log; see [`super::features::served`] for what to tell clients.
+    pub fn features(&self) -> &Features {
+        &self.features
+    }
+
+    /// The stored `metadata.version`; None only in an empty log.
+    pub fn metadata_version(&self) -> Option<i16> {
+        self.features.get(METADATA_VERSION).copied()
+    }
+
+    pub fn brokers(&self) -> &BTreeMap<BrokerId, Arc<BrokerImage>> {
+        &self.brokers
+    }
+
+    /// The first producer id that no block has given away yet.
+    pub fn next_producer_id(&self) -> ProducerId {
+        self.next_producer_id
+    }
+
+    /// The leader epoch at which new partitions start.
+    pub fn leader_epoch_floor(&self) -> LeaderEpoch {
+        self.leader_epoch_floor
+    }
+}
