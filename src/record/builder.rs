@@ -1,0 +1,135 @@
+//! Building batches of our own.
+
+use super::compress::{Codec, compress};
+use super::control::{ControlType, EndTxnMarker};
+use super::error::RecordError;
+use super::header::{BatchHeader, TimestampType};
+use super::parse::{RawHeader, put_record};
+use super::verify::Verified;
+use crate::types::{LeaderEpoch, NO_TIMESTAMP, Offset, ProducerIdEpoch, TimestampMs};
+
+/// Collects records into one v2 batch.
+///
+/// ```
+/// # use ottla::record::{BatchBuilder, Codec};
+/// let mut builder = BatchBuilder::new(Codec::Zstd);
+/// builder.append(1_700_000_000_000, Some(b"key"), Some(b"value"), &[(b"trace", Some(b"7"))]);
+/// let batch = builder.build()?;
+/// assert_eq!(batch.header().record_count, 1);
+/// # Ok::<(), ottla::record::RecordError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct BatchBuilder {
+    codec: Codec,
+    level: Option<i32>,
+    header: BatchHeader,
+    records: Vec<u8>,
+}
+
+impl BatchBuilder {
+    /// An empty batch at offset 0, by no producer, with the producer's timestamps.
+    pub fn new(codec: Codec) -> BatchBuilder {
+        let mut header = BatchHeader::default();
+        header.set_codec(codec);
+        BatchBuilder { codec, level: None, header, records: Vec::new() }
+    }
+
+    /// Compresses at the codec's own `level` instead of Kafka's default.
+    pub fn level(mut self, level: Option<i32>) -> BatchBuilder {
+        self.level = level;
+        self
+    }
+
+    /// The producer that writes it, and the first record's sequence number (-1 for control batches).
+    pub fn producer(mut self, producer: ProducerIdEpoch, base_sequence: i32) -> BatchBuilder {
+        self.header.producer_id = producer.producer_id;
+        self.header.producer_epoch = producer.epoch;
+        self.header.base_sequence = base_sequence;
+        self
+    }
+
+    /// Marks it as part of a transaction.
+    pub fn transactional(mut self) -> BatchBuilder {
+        self.header.set_transactional();
+        self
+    }
+
+    /// Marks its records as control records; see [`super::control`] for their keys.
+    pub fn control(mut self) -> BatchBuilder {
+        self.header.set_control();
+        self
+    }
+
+    /// Where it will stand, for files written without a log, such as snapshots.
+    pub fn placed_at(mut self, base_offset: Offset, leader_epoch: LeaderEpoch) -> BatchBuilder {
+        self.header.base_offset = base_offset;
+        self.header.partition_leader_epoch = leader_epoch;
+        self
+    }
+
+    /// Gives every record the broker's time `now` (`message.timestamp.type=LogAppendTime`).
+    pub fn log_append_time(mut self, now: TimestampMs) -> BatchBuilder {
+        self.header.set_timestamp_type(TimestampType::LogAppendTime);
+        self.header.max_timestamp = now;
+        self
+    }
+
+    /// Adds a record at the next offset. A `timestamp` of -1 is "none".
+    pub fn append(
+        &mut self,
+        timestamp: TimestampMs,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[RawHeader<'_>],
+    ) {
+        let offset_delta = self.header.record_count;
+        if offset_delta == 0 {
+            self.header.base_timestamp = timestamp;
+        }
+        let timestamp_delta = timestamp.wrapping_sub(self.header.base_timestamp);
+        put_record(&mut self.records, timestamp_delta, offset_delta, key, value, headers.iter().copied());
+        self.header.last_offset_delta = offset_delta;
+        self.header.record_count += 1;
+        if self.header.timestamp_type() == TimestampType::CreateTime {
+            self.header.max_timestamp = self.header.max_timestamp.max(timestamp).max(NO_TIMESTAMP);
+        }
+    }
+
+    /// How many records it has.
+    pub fn len(&self) -> usize {
+        self.header.record_count as usize
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.header.record_count == 0
+    }
+
+    /// How large the batch is so far, before compression.
+    pub fn uncompressed_size(&self) -> usize {
+        super::header::BATCH_OVERHEAD + self.records.len()
+    }
+
+    /// The finished batch. `Invalid` without a record, `TooLarge` beyond what a batch's length can say.
+    pub fn build(self) -> Result<Verified, RecordError> {
+        if self.is_empty() {
+            return Err(RecordError::invalid("a batch needs at least one record"));
+        }
+        let (header, bytes) = match self.codec {
+            Codec::None => self.header.assemble(&self.records)?,
+            codec => self.header.assemble(&compress(codec, self.level, &self.records)?)?,
+        };
+        Ok(Verified::trusted(header, bytes.into()))
+    }
+
+    /// The batch that ends a producer's transaction in one partition: one marker, `Commit` or `Abort`.
+    pub fn end_transaction(
+        producer: ProducerIdEpoch,
+        outcome: ControlType,
+        marker: EndTxnMarker,
+        now: TimestampMs,
+    ) -> Result<Verified, RecordError> {
+        let mut builder = BatchBuilder::new(Codec::None).producer(producer, -1).transactional().control();
+        builder.append(now, Some(&outcome.to_key()), Some(&marker.to_value()), &[]);
+        builder.build()
+    }
+}

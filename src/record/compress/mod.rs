@@ -1,0 +1,172 @@
+//! The four codecs, and how far a compressed batch may expand.
+//!
+//! A batch's records are compressed as one stream. Nothing in such a stream is believed: output is
+//! taken in pieces of [`CHUNK`] bytes, memory grows with what was really produced, and a stream that
+//! goes on beyond [`expansion_limit`] is refused.
+
+mod lz4;
+mod snappy;
+
+use std::io::{self, Read, Write};
+
+use super::error::RecordError;
+
+/// How a batch's records are compressed. The numbers are those of the attributes' lowest bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[repr(u8)]
+pub enum Codec {
+    #[default]
+    None = 0,
+    Gzip = 1,
+    Snappy = 2,
+    Lz4 = 3,
+    Zstd = 4,
+}
+
+impl Codec {
+    pub const ALL: [Codec; 5] = [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd];
+
+    /// The codec of that number; `UnsupportedCompression` when there is none.
+    pub fn from_id(id: u8) -> Result<Codec, RecordError> {
+        let unknown = || RecordError::UnsupportedCompression(format!("unknown compression type {id}"));
+        Codec::ALL.get(usize::from(id)).copied().ok_or_else(unknown)
+    }
+
+    /// Its number in a batch's attributes.
+    pub fn id(self) -> u8 {
+        self as u8
+    }
+
+    /// Its name in `compression.type`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Codec::None => "none",
+            Codec::Gzip => "gzip",
+            Codec::Snappy => "snappy",
+            Codec::Lz4 => "lz4",
+            Codec::Zstd => "zstd",
+        }
+    }
+
+    /// The codec of that name in `compression.type`, where "uncompressed" is `None`. "producer" is no codec.
+    pub fn from_name(name: &str) -> Option<Codec> {
+        if name == "uncompressed" {
+            return Some(Codec::None);
+        }
+        Codec::ALL.into_iter().find(|codec| codec.name() == name)
+    }
+}
+
+/// Any batch may expand to this, however small: a megabyte of one byte repeated is an honest test record.
+pub const ALWAYS_ALLOWED: usize = 32 << 20;
+/// Beyond [`ALWAYS_ALLOWED`], how many times its size a batch may expand to. Text logs reach 10 to 30.
+pub const MAX_RATIO: usize = 100;
+/// What no batch may expand to.
+pub const NEVER_ALLOWED: usize = 1 << 30;
+
+/// How many bytes a stream of `compressed` bytes may expand to.
+pub fn expansion_limit(compressed: usize) -> usize {
+    compressed.saturating_mul(MAX_RATIO).clamp(ALWAYS_ALLOWED, NEVER_ALLOWED)
+}
+
+/// How much output is asked for at a time.
+pub(super) const CHUNK: usize = 32 << 10;
+
+/// Compresses `plain` as Kafka's clients do, snappy framed as the Java client frames it.
+///
+/// `level` is the codec's own (`compression.gzip.level`, `compression.zstd.level`); without one it
+/// is Kafka's default. Snappy has none, and lz4's is ignored: one fast level is all there is.
+pub fn compress(codec: Codec, level: Option<i32>, plain: &[u8]) -> Result<Vec<u8>, RecordError> {
+    let compressed = match codec {
+        Codec::None => Ok(plain.to_vec()),
+        Codec::Gzip => gzip(level, plain),
+        Codec::Snappy => snappy::compress(plain),
+        Codec::Lz4 => lz4::compress(plain),
+        Codec::Zstd => zstd::bulk::compress(plain, level.unwrap_or(zstd::DEFAULT_COMPRESSION_LEVEL)),
+    };
+    compressed.map_err(|error| RecordError::invalid(format!("{} compression failed: {error}", codec.name())))
+}
+
+fn gzip(level: Option<i32>, plain: &[u8]) -> io::Result<Vec<u8>> {
+    // Kafka's levels are 1 to 9, and -1 for the library's default.
+    let level = level.and_then(|level| u32::try_from(level).ok()).map(|level| flate2::Compression::new(level.min(9)));
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level.unwrap_or_default());
+    encoder.write_all(plain)?;
+    encoder.finish()
+}
+
+/// Expands a whole stream. `Invalid` when it is broken, `ExpandsTooFar` beyond [`expansion_limit`].
+pub fn decompress(codec: Codec, compressed: &[u8]) -> Result<Vec<u8>, RecordError> {
+    let mut expansion = Expansion::new(codec, compressed)?;
+    let mut plain = Vec::new();
+    while expansion.read_more(&mut plain)? > 0 {}
+    Ok(plain)
+}
+
+/// A stream being expanded, piece by piece.
+pub(super) struct Expansion<'a> {
+    codec: Codec,
+    decoder: Decoder<'a>,
+    compressed: usize,
+    produced: usize,
+}
+
+enum Decoder<'a> {
+    None(&'a [u8]),
+    Gzip(Box<flate2::bufread::MultiGzDecoder<&'a [u8]>>),
+    Snappy(snappy::Blocks<'a>),
+    Lz4(Box<lz4::Frames<'a>>),
+    Zstd(zstd::stream::read::Decoder<'static, &'a [u8]>),
+}
+
+impl<'a> Expansion<'a> {
+    pub fn new(codec: Codec, compressed: &'a [u8]) -> Result<Expansion<'a>, RecordError> {
+        let decoder = match codec {
+            Codec::None => Ok(Decoder::None(compressed)),
+            Codec::Gzip => Ok(Decoder::Gzip(Box::new(flate2::bufread::MultiGzDecoder::new(compressed)))),
+            Codec::Snappy => snappy::Blocks::new(compressed).map(Decoder::Snappy),
+            Codec::Lz4 => lz4::frames(compressed).map(|frames| Decoder::Lz4(Box::new(frames))),
+            Codec::Zstd => zstd::stream::read::Decoder::with_buffer(compressed).map(Decoder::Zstd),
+        };
+        let decoder = decoder.map_err(|error| broken_stream(codec, &error))?;
+        Ok(Expansion { codec, decoder, compressed: compressed.len(), produced: 0 })
+    }
+
+    /// Appends the next piece, at most [`CHUNK`] bytes, to `plain` and says how many they were; 0 at the end.
+    pub fn read_more(&mut self, plain: &mut Vec<u8>) -> Result<usize, RecordError> {
+        let start = plain.len();
+        plain.resize(start + CHUNK, 0);
+        let mut filled = 0;
+        while let Some(room) = plain.get_mut(start + filled..).filter(|room| !room.is_empty()) {
+            match self.decoder.read(room) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(broken_stream(self.codec, &error)),
+            }
+        }
+        plain.truncate(start + filled);
+        self.produced += filled;
+        let limit = expansion_limit(self.compressed);
+        if self.produced > limit {
+            return Err(RecordError::ExpandsTooFar { compressed: self.compressed, limit });
+        }
+        Ok(filled)
+    }
+}
+
+impl Read for Decoder<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Decoder::None(plain) => plain.read(out),
+            Decoder::Gzip(decoder) => decoder.read(out),
+            Decoder::Snappy(decoder) => decoder.read(out),
+            Decoder::Lz4(decoder) => decoder.read(out),
+            Decoder::Zstd(decoder) => decoder.read(out),
+        }
+    }
+}
+
+fn broken_stream(codec: Codec, error: &io::Error) -> RecordError {
+    RecordError::invalid(format!("the records are no valid {} stream: {error}", codec.name()))
+}

@@ -1,0 +1,259 @@
+//! The fixed header of a v2 batch.
+
+use bytes::{Buf, BufMut};
+
+use super::compress::Codec;
+use super::error::RecordError;
+use crate::types::{LeaderEpoch, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, Offset, ProducerId, TimestampMs};
+
+/// Bytes before what `batch_length` counts: base offset and the length itself.
+pub const LOG_OVERHEAD: usize = 8 + 4;
+/// Where the part that the CRC covers begins: after leader epoch, magic and the CRC.
+pub(super) const CRC_START: usize = LOG_OVERHEAD + 4 + 1 + 4;
+/// Size of a v2 batch's header: attributes, last offset delta, two timestamps, producer id, epoch,
+/// sequence and record count follow the CRC.
+pub const BATCH_OVERHEAD: usize = CRC_START + 2 + 4 + 8 + 8 + 8 + 2 + 4 + 4;
+const _: () = assert!(BATCH_OVERHEAD == 61);
+
+/// Where every message format keeps its magic byte.
+pub(super) const MAGIC_OFFSET: usize = LOG_OVERHEAD + 4;
+/// The magic byte of the format that logs hold.
+pub const MAGIC_V2: i8 = 2;
+
+const CODEC_MASK: i16 = 0b111;
+const LOG_APPEND_TIME: i16 = 1 << 3;
+const TRANSACTIONAL: i16 = 1 << 4;
+const CONTROL: i16 = 1 << 5;
+const DELETE_HORIZON: i16 = 1 << 6;
+
+/// Whose clock a batch's timestamps are from (`message.timestamp.type`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum TimestampType {
+    /// The producer's.
+    #[default]
+    CreateTime,
+    /// The broker's, at the moment of the append; every record of the batch has the batch's max timestamp.
+    LogAppendTime,
+}
+
+/// The header of a v2 batch, field by field in the order of its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchHeader {
+    pub base_offset: Offset,
+    /// Bytes of the batch after this field.
+    pub batch_length: i32,
+    pub partition_leader_epoch: LeaderEpoch,
+    pub magic: i8,
+    /// CRC-32C of everything after this field.
+    pub crc: u32,
+    pub attributes: i16,
+    /// Offset of the last record, from `base_offset`; compaction keeps it when it removes records.
+    pub last_offset_delta: i32,
+    /// What the records' timestamp deltas count from; with a delete horizon set, that horizon.
+    pub base_timestamp: TimestampMs,
+    pub max_timestamp: TimestampMs,
+    pub producer_id: ProducerId,
+    pub producer_epoch: i16,
+    /// Sequence number of the record at `base_offset`, -1 without a producer id.
+    pub base_sequence: i32,
+    pub record_count: i32,
+}
+
+impl BatchHeader {
+    /// Reads the header at the front of `bytes`. The records need not be there.
+    ///
+    /// `Truncated` when the bytes end inside of the header, `Corrupt` when the magic isn't 2 or the
+    /// length is too small for a header. The CRC is not looked at; see [`check_crc`].
+    pub fn parse(bytes: &[u8]) -> Result<BatchHeader, RecordError> {
+        let Some(mut fields) = bytes.get(..BATCH_OVERHEAD) else {
+            return Err(RecordError::Truncated { needed: BATCH_OVERHEAD, available: bytes.len() });
+        };
+        let header = BatchHeader {
+            base_offset: fields.get_i64(),
+            batch_length: fields.get_i32(),
+            partition_leader_epoch: fields.get_i32(),
+            magic: fields.get_i8(),
+            crc: fields.get_u32(),
+            attributes: fields.get_i16(),
+            last_offset_delta: fields.get_i32(),
+            base_timestamp: fields.get_i64(),
+            max_timestamp: fields.get_i64(),
+            producer_id: fields.get_i64(),
+            producer_epoch: fields.get_i16(),
+            base_sequence: fields.get_i32(),
+            record_count: fields.get_i32(),
+        };
+        if header.magic != MAGIC_V2 {
+            return Err(RecordError::corrupt(format!("invalid magic {}", header.magic)));
+        }
+        if header.batch_length < (BATCH_OVERHEAD - LOG_OVERHEAD) as i32 {
+            return Err(RecordError::corrupt(format!("batch length {} is less than its header", header.batch_length)));
+        }
+        Ok(header)
+    }
+
+    /// The header as it stands in front of a batch.
+    pub fn to_bytes(&self) -> [u8; BATCH_OVERHEAD] {
+        let mut bytes = [0; BATCH_OVERHEAD];
+        let mut out = &mut bytes[..];
+        out.put_i64(self.base_offset);
+        out.put_i32(self.batch_length);
+        out.put_i32(self.partition_leader_epoch);
+        out.put_i8(self.magic);
+        out.put_u32(self.crc);
+        out.put_i16(self.attributes);
+        out.put_i32(self.last_offset_delta);
+        out.put_i64(self.base_timestamp);
+        out.put_i64(self.max_timestamp);
+        out.put_i64(self.producer_id);
+        out.put_i16(self.producer_epoch);
+        out.put_i32(self.base_sequence);
+        out.put_i32(self.record_count);
+        bytes
+    }
+
+    /// Writes a whole batch, header and payload, filling in the length and the CRC.
+    /// `TooLarge` when the length field can't hold it.
+    pub(super) fn assemble(mut self, payload: &[u8]) -> Result<(BatchHeader, Vec<u8>), RecordError> {
+        let size = BATCH_OVERHEAD + payload.len();
+        self.batch_length =
+            i32::try_from(size - LOG_OVERHEAD).map_err(|_| RecordError::TooLarge { size, limit: i32::MAX as usize })?;
+        let header_bytes = self.to_bytes();
+        self.crc = crc32c::crc32c_append(crc32c::crc32c(&header_bytes[CRC_START..]), payload);
+        let mut bytes = Vec::with_capacity(size);
+        bytes.extend_from_slice(&self.to_bytes());
+        bytes.extend_from_slice(payload);
+        Ok((self, bytes))
+    }
+
+    /// Size of the whole batch in bytes.
+    pub fn size(&self) -> usize {
+        LOG_OVERHEAD + usize::try_from(self.batch_length).unwrap_or(0)
+    }
+
+    /// Offset of the batch's last record (or of the last it had, after compaction).
+    pub fn last_offset(&self) -> Offset {
+        self.base_offset.saturating_add(i64::from(self.last_offset_delta))
+    }
+
+    /// Offset that follows the batch.
+    pub fn next_offset(&self) -> Offset {
+        self.last_offset().saturating_add(1)
+    }
+
+    /// The codec its records are compressed with. `UnsupportedCompression` for a number that no codec has.
+    pub fn codec(&self) -> Result<Codec, RecordError> {
+        Codec::from_id((self.attributes & CODEC_MASK) as u8)
+    }
+
+    /// Whose clock the timestamps are from.
+    pub fn timestamp_type(&self) -> TimestampType {
+        if self.attributes & LOG_APPEND_TIME == 0 { TimestampType::CreateTime } else { TimestampType::LogAppendTime }
+    }
+
+    /// Whether the batch belongs to a transaction.
+    pub fn is_transactional(&self) -> bool {
+        self.attributes & TRANSACTIONAL != 0
+    }
+
+    /// Whether the batch holds control records: transaction markers, KRaft's own.
+    pub fn is_control(&self) -> bool {
+        self.attributes & CONTROL != 0
+    }
+
+    /// When compaction may drop the batch's tombstones, once it has set that (KIP-534).
+    pub fn delete_horizon(&self) -> Option<TimestampMs> {
+        (self.attributes & DELETE_HORIZON != 0).then_some(self.base_timestamp)
+    }
+
+    /// Whether an idempotent or transactional producer wrote it.
+    pub fn has_producer_id(&self) -> bool {
+        self.producer_id > NO_PRODUCER_ID
+    }
+
+    /// Sequence number of the last record, -1 without a sequence. Sequence numbers wrap to 0 after `i32::MAX`.
+    pub fn last_sequence(&self) -> i32 {
+        if self.base_sequence == NO_SEQUENCE {
+            return NO_SEQUENCE;
+        }
+        (i64::from(self.base_sequence) + i64::from(self.last_offset_delta)).rem_euclid(1 << 31) as i32
+    }
+
+    pub(super) fn set_codec(&mut self, codec: Codec) {
+        self.attributes = (self.attributes & !CODEC_MASK) | i16::from(codec.id());
+    }
+
+    pub(super) fn set_timestamp_type(&mut self, timestamp_type: TimestampType) {
+        match timestamp_type {
+            TimestampType::CreateTime => self.attributes &= !LOG_APPEND_TIME,
+            TimestampType::LogAppendTime => self.attributes |= LOG_APPEND_TIME,
+        }
+    }
+
+    pub(super) fn set_transactional(&mut self) {
+        self.attributes |= TRANSACTIONAL;
+    }
+
+    pub(super) fn set_control(&mut self) {
+        self.attributes |= CONTROL;
+    }
+}
+
+impl Default for BatchHeader {
+    /// An empty batch at offset 0 by no producer.
+    fn default() -> BatchHeader {
+        BatchHeader {
+            base_offset: 0,
+            batch_length: (BATCH_OVERHEAD - LOG_OVERHEAD) as i32,
+            partition_leader_epoch: -1,
+            magic: MAGIC_V2,
+            crc: 0,
+            attributes: 0,
+            last_offset_delta: 0,
+            base_timestamp: -1,
+            max_timestamp: -1,
+            producer_id: NO_PRODUCER_ID,
+            producer_epoch: NO_PRODUCER_EPOCH,
+            base_sequence: NO_SEQUENCE,
+            record_count: 0,
+        }
+    }
+}
+
+/// Compares the CRC of the one batch that `batch` is with the header read from it; `Corrupt` when they differ.
+pub fn check_crc(header: &BatchHeader, batch: &[u8]) -> Result<(), RecordError> {
+    let covered = batch
+        .get(CRC_START..header.size())
+        .ok_or(RecordError::Truncated { needed: header.size(), available: batch.len() })?;
+    let computed = crc32c::crc32c(covered);
+    if computed != header.crc {
+        let message = format!("stored crc is {:#010x}, computed crc is {computed:#010x}", header.crc);
+        return Err(RecordError::Corrupt(message));
+    }
+    Ok(())
+}
+
+/// The headers of the batches that stand one after another in `bytes`, each with its position.
+///
+/// Ends after the last whole batch; bytes that end inside of a batch yield a last `Truncated`, a
+/// header that can't be a batch's a last `Corrupt`. No CRC is checked and nothing is copied.
+pub fn headers(bytes: &[u8]) -> impl Iterator<Item = Result<(usize, BatchHeader), RecordError>> + '_ {
+    let mut position = 0;
+    std::iter::from_fn(move || {
+        let rest = bytes.get(position..).filter(|rest| !rest.is_empty())?;
+        let header = match BatchHeader::parse(rest) {
+            Ok(header) if header.size() <= rest.len() => header,
+            Ok(header) => {
+                position = bytes.len();
+                return Some(Err(RecordError::Truncated { needed: header.size(), available: rest.len() }));
+            }
+            Err(error) => {
+                position = bytes.len();
+                return Some(Err(error));
+            }
+        };
+        let at = position;
+        position += header.size();
+        Some(Ok((at, header)))
+    })
+}

@@ -1,0 +1,242 @@
+//! From what a peer sent to what a log may append: the rules of Kafka's `LogValidator` and of the
+//! checks that Kafka makes before it (`ProduceRequest.validateRecords`, `UnifiedLog`).
+//!
+//! Order, as a client sees it in the error it gets: framing and magic, the codec, base offset, size,
+//! CRC, the header's own sense, then every record.
+
+mod records;
+
+use bytes::Bytes;
+
+use super::compress::{Codec, compress};
+use super::error::RecordError;
+use super::header::{BATCH_OVERHEAD, BatchHeader, LOG_OVERHEAD, MAGIC_OFFSET, MAGIC_V2, TimestampType, check_crc};
+use crate::types::{LeaderEpoch, Offset, TimestampMs};
+use records::{Checked, check_records};
+
+/// What a peer sent for one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unverified(Bytes);
+
+/// What a partition demands of the batches it is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifyRules {
+    /// What the request's version allows.
+    pub accepts: Accepts,
+    /// `max.message.bytes`: the size of a batch, header included, as sent and as stored.
+    pub max_message_bytes: usize,
+    /// `message.timestamp.type`.
+    pub timestamp_type: TimestampType,
+    /// The broker's time: what timestamps are compared with, and what `LogAppendTime` writes.
+    pub now: TimestampMs,
+    /// `message.timestamp.before.max.ms`: how far a producer's timestamp may lie before `now`.
+    pub before_max_ms: i64,
+    /// `message.timestamp.after.max.ms`: how far it may lie after `now`.
+    pub after_max_ms: i64,
+    /// `compression.type` with that codec's level; `None` is "producer", which keeps what was sent.
+    pub target: Option<(Codec, Option<i32>)>,
+    /// Whether `cleanup.policy` compacts, which needs a key in every record.
+    pub compacted: bool,
+}
+
+/// Which batches a Produce request of some version may carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepts {
+    /// Versions 0 to 2: message formats 0 and 1, converted on the way.
+    AnyFormat,
+    /// Versions 3 to 6: one v2 batch, not compressed by zstd.
+    V2WithoutZstd,
+    /// From version 7: one v2 batch.
+    V2,
+}
+
+impl Accepts {
+    /// What Produce `version` may carry.
+    pub fn for_produce(version: i16) -> Accepts {
+        match version {
+            ..=2 => Accepts::AnyFormat,
+            3..=6 => Accepts::V2WithoutZstd,
+            _ => Accepts::V2,
+        }
+    }
+}
+
+/// Exactly one v2 batch that may be appended.
+///
+/// Its base offset and leader epoch are still the sender's; [`Verified::placed`] gives the bytes to
+/// write instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    header: BatchHeader,
+    bytes: Bytes,
+}
+
+impl Verified {
+    pub(super) fn trusted(header: BatchHeader, bytes: Bytes) -> Verified {
+        Verified { header, bytes }
+    }
+
+    pub fn header(&self) -> &BatchHeader {
+        &self.header
+    }
+
+    /// The whole batch.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The greatest timestamp of its records; the broker's time with `LogAppendTime`.
+    pub fn max_timestamp(&self) -> TimestampMs {
+        self.header.max_timestamp
+    }
+
+    /// The offset a time index keeps beside the max timestamp, from the base offset: the last one, as Kafka's does.
+    pub fn max_timestamp_offset_delta(&self) -> i32 {
+        self.header.last_offset_delta
+    }
+
+    /// How many records it has, at least 1.
+    pub fn record_count(&self) -> i32 {
+        self.header.record_count
+    }
+
+    /// The time the broker gave it, when the topic has `LogAppendTime`: the Produce response's `log_append_time_ms`.
+    pub fn log_append_time(&self) -> Option<TimestampMs> {
+        (self.header.timestamp_type() == TimestampType::LogAppendTime).then_some(self.header.max_timestamp)
+    }
+
+    /// The batch's first 16 bytes once it stands at `base_offset`: base offset, length, leader
+    /// epoch. The rest of [`Verified::bytes`] is as it is, CRC included.
+    pub fn placed(&self, base_offset: Offset, leader_epoch: LeaderEpoch) -> [u8; MAGIC_OFFSET] {
+        let mut prefix = [0; MAGIC_OFFSET];
+        prefix[..8].copy_from_slice(&base_offset.to_be_bytes());
+        prefix[8..LOG_OVERHEAD].copy_from_slice(&self.header.batch_length.to_be_bytes());
+        prefix[LOG_OVERHEAD..].copy_from_slice(&leader_epoch.to_be_bytes());
+        prefix
+    }
+}
+
+impl Unverified {
+    pub fn new(bytes: Bytes) -> Unverified {
+        Unverified(bytes)
+    }
+
+    /// Checks everything that can be said without the log, and brings the batch into the shape the
+    /// topic stores. Costs CPU in proportion to the bytes (expanded), so it belongs before any lock.
+    ///
+    /// Bytes after the last whole batch are ignored, as in Kafka.
+    pub fn verify(self, rules: &VerifyRules) -> Result<Verified, RecordError> {
+        let header = sole_batch(&self.0, rules.accepts)?;
+        let batch = self.0.slice(..header.size());
+        if header.base_offset != 0 {
+            return Err(RecordError::invalid(format!("the base offset should be 0, but it is {}", header.base_offset)));
+        }
+        check_size(batch.len(), rules)?;
+        check_crc(&header, &batch)?;
+        check_header(&header)?;
+        let checked = check_records(&header, &batch, rules)?;
+        settle(header, batch, checked, rules)
+    }
+}
+
+/// The header of the one whole batch that `bytes` must hold.
+fn sole_batch(bytes: &Bytes, accepts: Accepts) -> Result<BatchHeader, RecordError> {
+    let Some(size) = next_size(bytes)? else {
+        return Err(RecordError::invalid("a produce request must have at least one record batch per partition"));
+    };
+    let header = BatchHeader::parse(bytes)?;
+    if accepts == Accepts::V2WithoutZstd && header.codec() == Ok(Codec::Zstd) {
+        let message = "produce requests before version 7 are not allowed to use zstd compression";
+        return Err(RecordError::UnsupportedCompression(message.to_owned()));
+    }
+    if next_size(bytes.get(size..).unwrap_or_default())?.is_some() {
+        return Err(RecordError::invalid("a produce request must have exactly one record batch per partition"));
+    }
+    Ok(header)
+}
+
+/// Size of the batch or message at the front of `bytes`, in any format; `None` when it isn't all there.
+fn next_size(bytes: &[u8]) -> Result<Option<usize>, RecordError> {
+    /// CRC, magic, attributes, key length, value length: the shortest message there is, in format 0.
+    const SHORTEST: i32 = 4 + 1 + 1 + 4 + 4;
+    let Some(length) = bytes.get(8..).and_then(|rest| rest.first_chunk::<4>()) else { return Ok(None) };
+    let length = i32::from_be_bytes(*length);
+    if length < SHORTEST {
+        return Err(RecordError::corrupt(format!("a record batch can't be {length} bytes long")));
+    }
+    let Some(&magic) = bytes.get(MAGIC_OFFSET) else { return Ok(None) };
+    if magic > MAGIC_V2 as u8 {
+        return Err(RecordError::corrupt(format!("invalid magic {}", magic as i8)));
+    }
+    let size = LOG_OVERHEAD + length as usize;
+    Ok((size <= bytes.len()).then_some(size))
+}
+
+fn check_size(size: usize, rules: &VerifyRules) -> Result<(), RecordError> {
+    if size > rules.max_message_bytes {
+        return Err(RecordError::TooLarge { size, limit: rules.max_message_bytes });
+    }
+    Ok(())
+}
+
+/// What the header alone must satisfy when a client sends it.
+fn check_header(header: &BatchHeader) -> Result<(), RecordError> {
+    let codec = header.codec();
+    if header.record_count <= 0 {
+        return Err(RecordError::invalid(format!("invalid record count {}", header.record_count)));
+    }
+    if i64::from(header.last_offset_delta) + 1 != i64::from(header.record_count) {
+        return Err(RecordError::invalid(format!(
+            "inconsistent last offset delta {} and count of records {}",
+            header.last_offset_delta, header.record_count
+        )));
+    }
+    if header.is_control() {
+        return Err(RecordError::invalid("clients are not allowed to write control records"));
+    }
+    if header.has_producer_id() && header.base_sequence < 0 {
+        return Err(RecordError::invalid(format!(
+            "invalid sequence number {} in a record batch with producer id {}",
+            header.base_sequence, header.producer_id
+        )));
+    }
+    if header.has_producer_id() && header.producer_epoch < 0 {
+        return Err(RecordError::invalid(format!(
+            "invalid epoch {} in a record batch with producer id {}",
+            header.producer_epoch, header.producer_id
+        )));
+    }
+    if header.is_transactional() && !header.has_producer_id() {
+        return Err(RecordError::invalid("a transactional record batch needs a producer id"));
+    }
+    codec.map(|_| ())
+}
+
+/// Brings a checked batch into the shape the topic stores: its codec, its timestamps.
+fn settle(
+    mut header: BatchHeader,
+    batch: Bytes,
+    checked: Checked,
+    rules: &VerifyRules,
+) -> Result<Verified, RecordError> {
+    let sent = header;
+    header.set_timestamp_type(rules.timestamp_type);
+    header.max_timestamp = match rules.timestamp_type {
+        TimestampType::CreateTime => checked.max_timestamp,
+        TimestampType::LogAppendTime => rules.now,
+    };
+    if let (Some((codec, level)), Some(plain)) = (rules.target, checked.plain) {
+        header.set_codec(codec);
+        let (header, bytes) = header.assemble(&compress(codec, level, &plain)?)?;
+        check_size(bytes.len(), rules)?;
+        return Ok(Verified::trusted(header, bytes.into()));
+    }
+    if header == sent {
+        return Ok(Verified::trusted(header, batch));
+    }
+    let (header, bytes) = header.assemble(batch.get(BATCH_OVERHEAD..).unwrap_or_default())?;
+    Ok(Verified::trusted(header, bytes.into()))
+}
+
+#[cfg(test)]
+mod tests;
