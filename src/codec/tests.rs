@@ -1,0 +1,169 @@
+//! The macro and its primitives, on a small schema of their own.
+
+use bytes::Bytes;
+
+use super::*;
+
+structs! {
+    struct Everything {
+        flag: bool = 0..;
+        small: i8 = 0.., default -1;
+        name: Option<Str> = 0.., nullable 1..;
+        since_two: i32 = 2.., default 7;
+        only_zero: i16 = 0..=0;
+        inner: Vec<Inner> = 0..;
+        maybe: Option<Inner> = 3..;
+        hint: Str = 2.., tag 0;
+        count: i64 = 2.., default -1, tag 3;
+    }
+
+    struct Inner {
+        blob: Bytes = 0..;
+    }
+}
+
+messages! {
+    Everything, versions 0..=3, flexible 2;
+}
+
+fn write(value: &Everything, version: i16) -> Vec<u8> {
+    let mut w = Writer::new();
+    value.write(&mut w, version).unwrap();
+    assert_eq!(w.len(), w.into_bytes().len());
+    let mut w = Writer::new();
+    value.write(&mut w, version).unwrap();
+    w.into_bytes().to_vec()
+}
+
+fn read(bytes: &[u8], version: i16) -> Result<Everything, DecodeError> {
+    Everything::read(&mut Reader::new(Bytes::copy_from_slice(bytes)), version)
+}
+
+fn check(value: &Everything, version: i16, expect: &[u8]) {
+    assert_eq!(write(value, version), expect, "writing version {version}");
+    assert_eq!(read(expect, version).as_ref(), Ok(value), "reading version {version}");
+    for cut in 0..expect.len() {
+        assert!(read(&expect[..cut], version).is_err(), "{cut} bytes of version {version}");
+    }
+}
+
+fn check_error(bytes: &[u8], version: i16, expect: &str) {
+    assert_eq!(read(bytes, version).unwrap_err().to_string(), expect);
+}
+
+#[test]
+fn fields_stand_in_their_versions_only() {
+    let value = Everything { name: Some("ab".into()), only_zero: 5, ..Everything::default() };
+    check(&value, 0, &[0, 0xff, 0, 2, b'a', b'b', 0, 5, 0, 0, 0, 0]);
+    let value = Everything { only_zero: 0, ..value };
+    check(&value, 1, &[0, 0xff, 0, 2, b'a', b'b', 0, 0, 0, 0]);
+    check(&value, 2, &[0, 0xff, 3, b'a', b'b', 0, 0, 0, 7, 1, 0]);
+    check(&value, 3, &[0, 0xff, 3, b'a', b'b', 0, 0, 0, 7, 1, 0xff, 0]);
+}
+
+#[test]
+fn arrays_and_nullable_structs() {
+    let inner = Inner { blob: Bytes::from_static(b"xy") };
+    let value = Everything { inner: vec![inner.clone()], maybe: Some(inner), ..Everything::default() };
+    check(&value, 3, &[0, 0xff, 0, 0, 0, 0, 7, 2, 3, b'x', b'y', 0, 1, 3, b'x', b'y', 0, 0]);
+}
+
+#[test]
+fn tagged_fields_are_written_when_they_differ_from_their_default() {
+    let value = Everything { hint: "h".into(), count: 1, ..Everything::default() };
+    let plain = [0, 0xff, 0, 0, 0, 0, 7, 1];
+    let tags = [2, 0, 2, 2, b'h', 3, 8, 0, 0, 0, 0, 0, 0, 0, 1];
+    check(&value, 2, &[&plain[..], &tags].concat());
+}
+
+#[test]
+fn unknown_tagged_fields_are_skipped() {
+    let plain = [0, 0xff, 0, 0, 0, 0, 7, 1];
+    let tags = [2, 0, 2, 2, b'h', 9, 3, 1, 2, 3];
+    let value = Everything { hint: "h".into(), ..Everything::default() };
+    assert_eq!(read(&[&plain[..], &tags].concat(), 2), Ok(value));
+}
+
+#[test]
+fn a_claim_beyond_the_input_is_refused_before_allocating() {
+    check_error(
+        &[0, 0, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xff],
+        1,
+        "inner at byte 8: claims 2147483647 elements of at least 4 bytes where 0 bytes remain",
+    );
+    check_error(&[0, 0, 0x7f, 0xff], 1, "name at byte 4: needs 32767 bytes where 0 remain");
+    check_error(
+        &[0, 0, 0, 1, b'a', 0, 0, 0, 1, 0, 0, 0, 9, 0],
+        1,
+        "inner[0].blob at byte 13: needs 9 bytes where 1 remain",
+    );
+}
+
+#[test]
+fn null_is_refused_where_the_version_has_none() {
+    check_error(&[0, 0, 0xff, 0xff], 0, "name at byte 4: null, which this version doesn't allow");
+    let error = Everything::default().write(&mut Writer::new(), 0).unwrap_err();
+    assert_eq!((error.kind(), error.path().as_str()), (&EncodeErrorKind::UnexpectedNull, "name"));
+}
+
+#[test]
+fn a_tagged_field_fills_its_size() {
+    let plain = [0, 0xff, 0, 0, 0, 0, 7, 1];
+    check_error(
+        &[&plain[..], &[1, 0, 3, 2, b'h', 0]].concat(),
+        2,
+        "message at byte 13: tagged field 0 leaves 1 of its bytes unread",
+    );
+    check_error(
+        &[&plain[..], &[1, 0, 2, 5, b'h', b'h', b'h', b'h']].concat(),
+        2,
+        "hint at byte 12: needs 4 bytes where 1 remain",
+    );
+}
+
+#[test]
+fn other_versions_are_refused() {
+    check_error(&[], 4, "message at byte 0: version 4 is not one of 0..=3");
+    check_error(&[], -1, "message at byte 0: version -1 is not one of 0..=3");
+}
+
+#[test]
+fn text_that_is_not_utf8_is_replaced() {
+    let value = read(&[0, 0, 0, 2, b'a', 0xe9, 0, 0, 0, 0], 1).unwrap();
+    assert_eq!(value.name.as_deref(), Some("a\u{fffd}"));
+}
+
+#[test]
+fn text_has_a_longest_length() {
+    let value = Everything { name: Some("x".repeat(32_768).into()), ..Everything::default() };
+    for version in [1, 2] {
+        let error = value.write(&mut Writer::new(), version).unwrap_err();
+        assert_eq!(error.kind(), &EncodeErrorKind::TooLong { length: 32_768, limit: 32_767 });
+    }
+}
+
+#[test]
+fn large_blobs_leave_as_they_came() {
+    let blob = Bytes::from(vec![7; 4096]);
+    let value = Everything { inner: vec![Inner { blob: blob.clone() }; 2], ..Everything::default() };
+    let mut w = Writer::new();
+    value.write(&mut w, 2).unwrap();
+    let chunks = w.finish();
+    let shared = chunks.iter().filter(|chunk| chunk.as_ptr() == blob.as_ptr()).count();
+    assert_eq!((shared, chunks.len()), (2, 5));
+    assert_eq!(read(&chunks.concat(), 2), Ok(value));
+}
+
+#[test]
+fn records_stand_behind_their_frame() {
+    let value = Everything { name: Some("n".into()), ..Everything::default() };
+    let bytes = write_record(RecordFrame { kind: 300, version: 1 }, &value).unwrap();
+    assert_eq!(&bytes[..4], &[1, 0xac, 2, 1]);
+    let mut r = Reader::new(bytes);
+    let frame = read_record_frame(&mut r).unwrap();
+    assert_eq!(frame, RecordFrame { kind: 300, version: 1 });
+    assert_eq!(read_record::<Everything>(&mut r, frame), Ok(value.clone()));
+
+    let bytes = write_prefixed(1, &value, 1).unwrap();
+    assert_eq!(read_prefixed::<Everything>(&bytes), Ok((1, value)));
+}

@@ -1,0 +1,33 @@
+//! AlterConfigs (key 33), versions 0 to 2.
+
+use crate::codec::{Str, structs};
+
+structs! {
+    struct AlterConfigsRequest {
+        resources: Vec<AlterConfigsResource> = 0..;
+        validate_only: bool = 0..;
+    }
+
+    struct AlterConfigsResource {
+        resource_type: i8 = 0..;
+        resource_name: Str = 0..;
+        configs: Vec<AlterableConfig> = 0..;
+    }
+
+    struct AlterableConfig {
+        name: Str = 0..;
+        value: Option<Str> = 0..;
+    }
+
+    struct AlterConfigsResponse {
+        throttle_time_ms: i32 = 0..;
+        responses: Vec<AlterConfigsResourceResponse> = 0..;
+    }
+
+    struct AlterConfigsResourceResponse {
+        error_code: i16 = 0..;
+        error_message: Option<Str> = 0..;
+        resource_type: i8 = 0..;
+        resource_name: Str = 0..;
+    }
+}

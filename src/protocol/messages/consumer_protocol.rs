@@ -1,0 +1,39 @@
+//! What classic consumers put into JoinGroup's `metadata` and SyncGroup's `assignment`, each behind
+//! its 16-bit version (`codec::read_prefixed`, `codec::write_prefixed`).
+//!
+//! - 0: topics, and what the assignor adds for itself.
+//! - 1: the partitions the member owns, for cooperative rebalancing (KIP-429).
+//! - 2: the generation in which it got them (KIP-792).
+//! - 3: its rack (KIP-881).
+//!
+//! Assignments have the same version numbers and have not changed. Newer versions only ever append,
+//! so whoever reads a version above 3 reads it as 3.
+
+use bytes::Bytes;
+
+use crate::codec::{Str, messages, structs};
+
+messages! {
+    ConsumerProtocolSubscription, versions 0..=3;
+    ConsumerProtocolAssignment, versions 0..=3;
+}
+
+structs! {
+    struct ConsumerProtocolSubscription {
+        topics: Vec<Str> = 0..;
+        user_data: Option<Bytes> = 0..;
+        owned_partitions: Vec<TopicPartition> = 1..;
+        generation_id: i32 = 2.., default -1;
+        rack_id: Option<Str> = 3..;
+    }
+
+    struct ConsumerProtocolAssignment {
+        assigned_partitions: Vec<TopicPartition> = 0..;
+        user_data: Option<Bytes> = 0..;
+    }
+
+    struct TopicPartition {
+        topic: Str = 0..;
+        partitions: Vec<i32> = 0..;
+    }
+}

@@ -1,0 +1,20 @@
+//! DeleteGroups (key 42), versions 0 to 3.
+
+use crate::codec::{Str, structs};
+
+structs! {
+    struct DeleteGroupsRequest {
+        groups_names: Vec<Str> = 0..;
+    }
+
+    struct DeleteGroupsResponse {
+        throttle_time_ms: i32 = 0..;
+        results: Vec<DeletableGroupResult> = 0..;
+    }
+
+    struct DeletableGroupResult {
+        group_id: Str = 0..;
+        error_code: i16 = 0..;
+        error_message: Option<Str> = 3..;
+    }
+}

@@ -1,0 +1,19 @@
+//! EndTxn (key 26), versions 0 to 5.
+
+use crate::codec::{Str, structs};
+
+structs! {
+    struct EndTxnRequest {
+        transactional_id: Str = 0..;
+        producer_id: i64 = 0..;
+        producer_epoch: i16 = 0..;
+        committed: bool = 0..;
+    }
+
+    struct EndTxnResponse {
+        throttle_time_ms: i32 = 0..;
+        error_code: i16 = 0..;
+        producer_id: i64 = 5.., default -1;
+        producer_epoch: i16 = 5.., default -1;
+    }
+}

@@ -1,0 +1,18 @@
+//! ExpireDelegationToken (key 40), versions 0 to 2.
+
+use bytes::Bytes;
+
+use crate::codec::structs;
+
+structs! {
+    struct ExpireDelegationTokenRequest {
+        hmac: Bytes = 0..;
+        expiry_time_period_ms: i64 = 0..;
+    }
+
+    struct ExpireDelegationTokenResponse {
+        error_code: i16 = 0..;
+        expiry_timestamp_ms: i64 = 0..;
+        throttle_time_ms: i32 = 0..;
+    }
+}

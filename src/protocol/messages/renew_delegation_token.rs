@@ -1,0 +1,18 @@
+//! RenewDelegationToken (key 39), versions 0 to 2.
+
+use bytes::Bytes;
+
+use crate::codec::structs;
+
+structs! {
+    struct RenewDelegationTokenRequest {
+        hmac: Bytes = 0..;
+        renew_period_ms: i64 = 0..;
+    }
+
+    struct RenewDelegationTokenResponse {
+        error_code: i16 = 0..;
+        expiry_timestamp_ms: i64 = 0..;
+        throttle_time_ms: i32 = 0..;
+    }
+}
