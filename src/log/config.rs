@@ -1,0 +1,44 @@
+//! The topic settings that storage acts on.
+
+/// Settings of one partition's log, under Kafka's names; sizes in bytes, times in milliseconds.
+///
+/// Shared by all partitions of a topic, so that a thousand idle ones stay small.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// `segment.bytes`: a segment is rolled before it would exceed this.
+    pub segment_bytes: u32,
+    /// `segment.ms`: a segment is rolled once record timestamps span this.
+    pub segment_ms: i64,
+    /// `segment.jitter.ms`: at most this is taken off `segment_ms`, differently for each segment.
+    pub segment_jitter_ms: i64,
+    /// `segment.index.bytes`: how large an index may grow before its segment is rolled.
+    pub segment_index_bytes: u32,
+    /// `index.interval.bytes`: how much is appended between two index entries.
+    pub index_interval_bytes: u32,
+    /// `retention.ms`; negative: no limit.
+    pub retention_ms: i64,
+    /// `retention.bytes`; negative: no limit.
+    pub retention_bytes: i64,
+    /// Whether `cleanup.policy` has `delete`; without it only `retention_*` rests, log start still counts.
+    pub cleanup_delete: bool,
+    /// `producer.id.expiration.ms`: how long an idle producer is remembered.
+    pub producer_id_expiration_ms: i64,
+}
+
+impl Default for LogConfig {
+    /// Kafka's defaults.
+    fn default() -> Self {
+        const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+        LogConfig {
+            segment_bytes: 1 << 30,
+            segment_ms: 7 * DAY_MS,
+            segment_jitter_ms: 0,
+            segment_index_bytes: 10 << 20,
+            index_interval_bytes: 4096,
+            retention_ms: 7 * DAY_MS,
+            retention_bytes: -1,
+            cleanup_delete: true,
+            producer_id_expiration_ms: DAY_MS,
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! Folders, names and small files of a log directory, on the real disk or a simulated one.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::FallocateFlags;
+
+use super::mapping::Mapping;
+use super::simulated::{SimulatedFile, Simulation};
+
+/// How files are read and written, chosen once per log directory; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Disk {
+    backing: Backing,
+}
+
+#[derive(Clone, Debug)]
+enum Backing {
+    Mapped,
+    Plain,
+    Simulated { disk: Simulation, preallocates: bool },
+}
+
+impl Disk {
+    /// Records are stored through shared mappings of preallocated files.
+    pub fn mapped() -> Disk {
+        Disk { backing: Backing::Mapped }
+    }
+
+    /// Records are written and read with system calls.
+    pub fn plain() -> Disk {
+        Disk { backing: Backing::Plain }
+    }
+
+    /// Everything stays in memory. With `preallocates`, files grow ahead of their data as mapped ones do.
+    pub fn simulated(disk: &Simulation, preallocates: bool) -> Disk {
+        Disk { backing: Backing::Simulated { disk: disk.clone(), preallocates } }
+    }
+
+    /// The best backing that the file system under `folder` allows, found by trying; why not the best, if so.
+    pub fn probe(folder: &Path) -> (Disk, Option<io::Error>) {
+        match try_mapping(folder) {
+            Ok(()) => (Disk::mapped(), None),
+            Err(why) => (Disk::plain(), Some(why)),
+        }
+    }
+
+    /// Whether data files are mapped.
+    pub fn is_mapped(&self) -> bool {
+        matches!(self.backing, Backing::Mapped)
+    }
+
+    /// Whether data files are preallocated, and so may end in zeros after a crash.
+    pub(crate) fn preallocates(&self) -> bool {
+        matches!(self.backing, Backing::Mapped | Backing::Simulated { preallocates: true, .. })
+    }
+
+    /// Names in a folder, in no order; `None` if there is no such folder.
+    pub(crate) fn list(&self, folder: &Path) -> io::Result<Option<Vec<String>>> {
+        found(match &self.backing {
+            Backing::Simulated { disk, .. } => disk.list(folder),
+            _ => list_names(folder),
+        })
+    }
+
+    /// Creates a folder and those above it, if they are missing.
+    pub(crate) fn create_folder(&self, folder: &Path) -> io::Result<()> {
+        match &self.backing {
+            Backing::Simulated { disk, .. } => disk.create_folder(folder),
+            _ => match fs::create_dir(folder) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+                Err(error) if error.kind() == ErrorKind::NotFound => fs::create_dir_all(folder),
+                outcome => outcome,
+            },
+        }
+    }
+
+    /// A file's length; `None` if there is no such file.
+    pub(crate) fn len(&self, path: &Path) -> io::Result<Option<u64>> {
+        found(match &self.backing {
+            Backing::Simulated { disk, .. } => disk.open(path, false).map(|file| file.len()),
+            _ => fs::metadata(path).map(|metadata| metadata.len()),
+        })
+    }
+
+    /// When a file was last written, in milliseconds since the epoch; 0 if unknown.
+    pub(crate) fn modified(&self, path: &Path) -> i64 {
+        let Backing::Simulated { .. } = &self.backing else {
+            let modified = fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+            let since_epoch = modified.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+            return since_epoch.map_or(0, |duration| duration.as_millis() as i64);
+        };
+        0
+    }
+
+    /// A whole small file; `None` if there is none.
+    pub(crate) fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
+        found(match &self.backing {
+            Backing::Simulated { disk, .. } => disk.open(path, false).map(|file| {
+                let mut bytes = vec![0; file.len() as usize];
+                file.read_at(0, &mut bytes);
+                bytes
+            }),
+            _ => fs::read(path),
+        })
+    }
+
+    /// Writes a whole small file so that it has either its old content or its new one: aside, then renamed.
+    ///
+    /// With `sync` the content is durable before the name changes; the folder is the caller's to sync.
+    pub(crate) fn write_aside(&self, path: &Path, bytes: &[u8], sync: bool) -> io::Result<()> {
+        let mut aside = path.as_os_str().to_owned();
+        aside.push(".tmp");
+        let aside = PathBuf::from(aside);
+        match &self.backing {
+            Backing::Simulated { disk, .. } => {
+                let file = disk.open(&aside, true)?;
+                file.set_len(0)?;
+                file.write_at(0, bytes)?;
+                if sync {
+                    file.sync()?;
+                }
+            }
+            _ => {
+                let mut file = File::create(&aside)?;
+                file.write_all(bytes)?;
+                if sync {
+                    file.sync_data()?;
+                }
+            }
+        }
+        self.rename(&aside, path)
+    }
+
+    pub(crate) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        match &self.backing {
+            Backing::Simulated { disk, .. } => disk.rename(from, to),
+            _ => fs::rename(from, to),
+        }
+    }
+
+    /// Removes a file; that it is gone already is no error.
+    pub(crate) fn remove(&self, path: &Path) -> io::Result<()> {
+        found(match &self.backing {
+            Backing::Simulated { disk, .. } => disk.remove(path),
+            _ => fs::remove_file(path),
+        })
+        .map(|_| ())
+    }
+
+    /// Removes a folder and what is in it; that it is gone already is no error.
+    pub(crate) fn remove_folder(&self, path: &Path) -> io::Result<()> {
+        found(match &self.backing {
+            Backing::Simulated { disk, .. } => disk.remove_folder(path),
+            _ => fs::remove_dir_all(path),
+        })
+        .map(|_| ())
+    }
+
+    /// Makes the names in a folder durable.
+    pub(crate) fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        match &self.backing {
+            Backing::Simulated { disk, .. } => disk.sync_folder(folder),
+            _ => File::open(folder)?.sync_all(),
+        }
+    }
+
+    /// Opens a file for reading; `None` if there is none.
+    pub(crate) fn open_to_read(&self, path: &Path) -> io::Result<Option<RawFile>> {
+        found(match &self.backing {
+            Backing::Simulated { disk, .. } => disk.open(path, false).map(RawFile::Simulated),
+            _ => File::open(path).map(|file| RawFile::System(Arc::new(file))),
+        })
+    }
+
+    /// Opens a file for reading and writing, creating it if there is none.
+    pub(crate) fn open_to_write(&self, path: &Path) -> io::Result<RawFile> {
+        match &self.backing {
+            Backing::Simulated { disk, .. } => disk.open(path, true).map(RawFile::Simulated),
+            _ => {
+                let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+                Ok(RawFile::System(Arc::new(file)))
+            }
+        }
+    }
+}
+
+/// An open file that is read and written at positions; clones share it.
+#[derive(Clone, Debug)]
+pub(crate) enum RawFile {
+    System(Arc<File>),
+    Simulated(SimulatedFile),
+}
+
+impl RawFile {
+    pub(crate) fn len(&self) -> io::Result<u64> {
+        match self {
+            RawFile::System(file) => Ok(file.metadata()?.len()),
+            RawFile::Simulated(file) => Ok(file.len()),
+        }
+    }
+
+    /// Fills as much of `into` as the file has from `position` on; returns how much.
+    pub(crate) fn read_at(&self, position: u64, into: &mut [u8]) -> io::Result<usize> {
+        let mut filled = 0;
+        while filled < into.len() {
+            let at = position + filled as u64;
+            let read = match self {
+                RawFile::System(file) => file.read_at(&mut into[filled..], at),
+                RawFile::Simulated(file) => Ok(file.read_at(at, &mut into[filled..])),
+            };
+            match read {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(filled)
+    }
+
+    pub(crate) fn read_exact_at(&self, position: u64, into: &mut [u8]) -> io::Result<()> {
+        match self.read_at(position, into)? {
+            read if read == into.len() => Ok(()),
+            _ => Err(ErrorKind::UnexpectedEof.into()),
+        }
+    }
+
+    pub(crate) fn write_all_at(&self, position: u64, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            RawFile::System(file) => file.write_all_at(bytes, position),
+            RawFile::Simulated(file) => file.write_at(position, bytes),
+        }
+    }
+
+    /// Reserves disk blocks up to `len`, which becomes the file's length: later stores can't find the disk full.
+    pub(crate) fn allocate(&self, from: u64, len: u64) -> io::Result<()> {
+        match self {
+            RawFile::System(file) => {
+                Ok(rustix::fs::fallocate(file, FallocateFlags::empty(), from, len.saturating_sub(from))?)
+            }
+            RawFile::Simulated(file) => file.set_len(len),
+        }
+    }
+
+    pub(crate) fn set_len(&self, len: u64) -> io::Result<()> {
+        match self {
+            RawFile::System(file) => file.set_len(len),
+            RawFile::Simulated(file) => file.set_len(len),
+        }
+    }
+
+    /// Makes content and length durable, stores through mappings included.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        match self {
+            RawFile::System(file) => file.sync_data(),
+            RawFile::Simulated(file) => file.sync(),
+        }
+    }
+
+    /// The file for mapping it; only a real one has one.
+    pub(super) fn system(&self) -> Option<&File> {
+        match self {
+            RawFile::System(file) => Some(file),
+            RawFile::Simulated(_) => None,
+        }
+    }
+}
+
+fn list_names(folder: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        // A name that isn't UTF-8 is neither Kafka's nor ours.
+        names.extend(entry?.file_name().into_string());
+    }
+    Ok(names)
+}
+
+fn found<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
+    match outcome {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Does once, in a scratch file, what a mapped data file does, and reads the outcome back with a system call.
+fn try_mapping(folder: &Path) -> io::Result<()> {
+    let path = folder.join(".mapping-probe");
+    let file = RawFile::System(Arc::new(
+        OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?,
+    ));
+    let outcome = (|| {
+        // Mapped before it is allocated, as growing files are.
+        let mut mapping = match &file {
+            RawFile::System(system) => Mapping::writable(system, 64 << 10, 0)?,
+            RawFile::Simulated(_) => return Ok(()),
+        };
+        file.allocate(0, 16 << 10)?;
+        mapping.append(&[b"stored", b" here"])?;
+        let mut read = [0; 11];
+        file.read_exact_at(0, &mut read)?;
+        if &read != b"stored here" { Err(io::Error::other("stores through a mapping are not seen by reads")) } else { Ok(()) }
+    })();
+    fs::remove_file(&path)?;
+    outcome
+}

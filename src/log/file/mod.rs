@@ -1,0 +1,19 @@
+//! Files, in three backings behind one set of types: mapped (the fast one), plain reads and writes (for file
+//! systems that refuse shared mappings or preallocation), and simulated (for tests).
+//!
+//! - [`Disk`]: folders, names and small files.
+//! - [`RawFile`]: reads and writes at a position; indexes and recovery use it.
+//! - [`DataFile`]: a segment's records, appended at the end and read without copying.
+//! - `mapping`: the only `unsafe` of the crate.
+
+mod data_file;
+mod disk;
+mod mapping;
+mod simulated;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use data_file::DataFile;
+pub use disk::Disk;
+pub(crate) use disk::RawFile;
+pub use simulated::Simulation;
