@@ -37,7 +37,13 @@ pub(crate) struct DataFile {
 impl DataFile {
     /// Opens (or creates) the file that is appended to, of which `len` bytes are known to be whole batches.
     /// What lies behind them is cut off unless it is known to be preallocated zeros (`zeros_behind`).
-    pub(crate) fn open_tail(disk: &Disk, path: &Path, len: u64, limit: u64, zeros_behind: bool) -> io::Result<DataFile> {
+    pub(crate) fn open_tail(
+        disk: &Disk,
+        path: &Path,
+        len: u64,
+        limit: u64,
+        zeros_behind: bool,
+    ) -> io::Result<DataFile> {
         let raw = disk.open_to_write(path)?;
         let mut allocated = raw.len()?;
         if allocated < len {
@@ -58,8 +64,15 @@ impl DataFile {
         if allocated < len {
             return Err(ErrorKind::UnexpectedEof.into());
         }
-        let mut file =
-            DataFile { len, allocated, limit: len, raw: None, mapping: None, mapped: disk.is_mapped(), preallocates: false };
+        let mut file = DataFile {
+            len,
+            allocated,
+            limit: len,
+            raw: None,
+            mapping: None,
+            mapped: disk.is_mapped(),
+            preallocates: false,
+        };
         match raw.system() {
             Some(system) if file.mapped && len > 0 => file.mapping = Some(Mapping::read_only(system, index(len)?)?),
             _ => file.raw = Some(raw),

@@ -290,9 +290,8 @@ fn found<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
 /// Does once, in a scratch file, what a mapped data file does, and reads the outcome back with a system call.
 fn try_mapping(folder: &Path) -> io::Result<()> {
     let path = folder.join(".mapping-probe");
-    let file = RawFile::System(Arc::new(
-        OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?,
-    ));
+    let file =
+        RawFile::System(Arc::new(OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?));
     let outcome = (|| {
         // Mapped before it is allocated, as growing files are.
         let mut mapping = match &file {
@@ -303,7 +302,11 @@ fn try_mapping(folder: &Path) -> io::Result<()> {
         mapping.append(&[b"stored", b" here"])?;
         let mut read = [0; 11];
         file.read_exact_at(0, &mut read)?;
-        if &read != b"stored here" { Err(io::Error::other("stores through a mapping are not seen by reads")) } else { Ok(()) }
+        if &read != b"stored here" {
+            Err(io::Error::other("stores through a mapping are not seen by reads"))
+        } else {
+            Ok(())
+        }
     })();
     fs::remove_file(&path)?;
     outcome

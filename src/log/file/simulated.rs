@@ -95,13 +95,8 @@ impl Simulation {
         for change in &state.unsynced_names[..kept] {
             change.apply(&mut names);
         }
-        let state = State {
-            files,
-            durable_names: names.clone(),
-            names,
-            folders: state.folders.clone(),
-            ..State::default()
-        };
+        let state =
+            State { files, durable_names: names.clone(), names, folders: state.folders.clone(), ..State::default() };
         Simulation { state: Arc::new(Mutex::new(state)) }
     }
 
@@ -192,9 +187,9 @@ impl Simulation {
     pub(super) fn sync_folder(&self, folder: &Path) -> io::Result<()> {
         let mut state = self.state.lock();
         state.sync()?;
-        let (synced, rest) = std::mem::take(&mut state.unsynced_names)
+        let (synced, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut state.unsynced_names)
             .into_iter()
-            .partition(|change: &NameChange| change.path().parent() == Some(folder));
+            .partition(|change| change.path().parent() == Some(folder));
         for change in synced {
             change.apply(&mut state.durable_names);
         }
@@ -231,8 +226,12 @@ impl State {
 
     fn rename_folder(&mut self, from: &Path, to: &Path) {
         let moved = |path: &Path| path.strip_prefix(from).map(|rest| to.join(rest)).ok();
-        let inside: Vec<(PathBuf, usize)> =
-            self.names.iter().filter(|(path, _)| path.starts_with(from)).map(|(path, file)| (path.clone(), *file)).collect();
+        let inside: Vec<(PathBuf, usize)> = self
+            .names
+            .iter()
+            .filter(|(path, _)| path.starts_with(from))
+            .map(|(path, file)| (path.clone(), *file))
+            .collect();
         for (path, file) in inside {
             if let Some(new) = moved(&path) {
                 self.change_name(NameChange::Set(new, file));
@@ -270,7 +269,7 @@ impl Contents {
 
 /// An open file of a [`Simulation`].
 #[derive(Clone, Debug)]
-pub(super) struct SimulatedFile {
+pub(crate) struct SimulatedFile {
     disk: Simulation,
     file: usize,
 }
