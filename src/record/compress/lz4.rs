@@ -1,8 +1,18 @@
-//! LZ4 in its standard frame.
+//! LZ4 in its standard frame, and with the header checksum that message format 0 has instead.
+//!
+//! A frame begins `u32 magic, u8 flags, u8 block size, [u64 content size,] u8 checksum`; the checksum
+//! is over flags to content size. Kafka's clients of old took in the magic too, so that in format 0
+//! the wrong checksum is the right one, and its readers don't look (KAFKA-3160).
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use lz4_flex::frame::{BlockMode, BlockSize, FrameDecoder, FrameEncoder, FrameInfo};
+
+const MAGIC: [u8; 4] = 0x184D_2204u32.to_le_bytes();
+const MAGIC_SIZE: usize = MAGIC.len();
+const INDEPENDENT_BLOCKS: u8 = 1 << 5;
+const CONTENT_SIZE: u8 = 1 << 3;
 
 /// A reader over the frames of a stream.
 pub type Frames<'a> = FrameDecoder<&'a [u8]>;
@@ -16,6 +26,67 @@ pub fn compress(plain: &[u8]) -> io::Result<Vec<u8>> {
     encoder.finish().map_err(io::Error::other)
 }
 
+/// Reads a stream of standard frames. Blocks that depend on one another are refused although they
+/// could be read, because Java consumers, who get the stream as it is, can't.
 pub fn frames(compressed: &[u8]) -> io::Result<Frames<'_>> {
+    let refuse = |why| Err(io::Error::new(io::ErrorKind::InvalidData, why));
+    if compressed.get(..MAGIC_SIZE) != Some(&MAGIC) {
+        return refuse("it doesn't begin with a frame's magic");
+    }
+    if compressed.get(MAGIC_SIZE).is_none_or(|flags| flags & INDEPENDENT_BLOCKS == 0) {
+        return refuse("its blocks aren't independent");
+    }
     Ok(FrameDecoder::new(compressed))
+}
+
+/// The stream with the header checksum that the standard asks for, whatever it has.
+pub fn with_right_checksum(compressed: &[u8]) -> Cow<'_, [u8]> {
+    let Some((at, descriptor)) = descriptor(compressed) else { return Cow::Borrowed(compressed) };
+    let checksum = header_checksum(descriptor);
+    let mut repaired = compressed.to_vec();
+    if let Some(byte) = repaired.get_mut(at) {
+        *byte = checksum;
+    }
+    Cow::Owned(repaired)
+}
+
+/// Puts in the header checksum that format 0 has.
+pub fn put_old_checksum(compressed: &mut [u8]) {
+    let Some((at, _)) = descriptor(compressed) else { return };
+    let checksum = compressed.get(..at).map(header_checksum);
+    if let (Some(byte), Some(checksum)) = (compressed.get_mut(at), checksum) {
+        *byte = checksum;
+    }
+}
+
+/// Where the header checksum stands, and what it covers.
+fn descriptor(compressed: &[u8]) -> Option<(usize, &[u8])> {
+    let flags = compressed.get(MAGIC_SIZE)?;
+    let size = 2 + if flags & CONTENT_SIZE != 0 { 8 } else { 0 };
+    Some((MAGIC_SIZE + size, compressed.get(MAGIC_SIZE..MAGIC_SIZE + size)?))
+}
+
+/// The second byte of the input's xxHash-32 with seed 0, for inputs shorter than a stripe of 16
+/// bytes (a descriptor and the magic are 14 at most).
+fn header_checksum(input: &[u8]) -> u8 {
+    const PRIME_1: u32 = 0x9E37_79B1;
+    const PRIME_2: u32 = 0x85EB_CA77;
+    const PRIME_3: u32 = 0xC2B2_AE3D;
+    const PRIME_4: u32 = 0x27D4_EB2F;
+    const PRIME_5: u32 = 0x1656_67B1;
+    debug_assert!(input.len() < 16);
+    let mut hash = PRIME_5.wrapping_add(input.len() as u32);
+    let (words, tail) = input.as_chunks::<4>();
+    for word in words {
+        hash = hash.wrapping_add(u32::from_le_bytes(*word).wrapping_mul(PRIME_3));
+        hash = hash.rotate_left(17).wrapping_mul(PRIME_4);
+    }
+    for &byte in tail {
+        hash = hash.wrapping_add(u32::from(byte).wrapping_mul(PRIME_5));
+        hash = hash.rotate_left(11).wrapping_mul(PRIME_1);
+    }
+    hash = (hash ^ (hash >> 15)).wrapping_mul(PRIME_2);
+    hash = (hash ^ (hash >> 13)).wrapping_mul(PRIME_3);
+    hash ^= hash >> 16;
+    (hash >> 8) as u8
 }

@@ -10,6 +10,7 @@ mod snappy;
 use std::io::{self, Read, Write};
 
 use super::error::RecordError;
+pub(super) use lz4::{put_old_checksum as put_old_lz4_checksum, with_right_checksum as with_right_lz4_checksum};
 
 /// How a batch's records are compressed. The numbers are those of the attributes' lowest bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]

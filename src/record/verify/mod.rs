@@ -5,6 +5,7 @@
 //! CRC, the header's own sense, then every record.
 
 mod records;
+mod upgrade;
 
 use bytes::Bytes;
 
@@ -126,6 +127,9 @@ impl Unverified {
     ///
     /// Bytes after the last whole batch are ignored, as in Kafka.
     pub fn verify(self, rules: &VerifyRules) -> Result<Verified, RecordError> {
+        if rules.accepts == Accepts::AnyFormat && magic(&self.0).is_some_and(|magic| magic < MAGIC_V2 as u8) {
+            return upgrade::verify_messages(&self.0, rules);
+        }
         let header = sole_batch(&self.0, rules.accepts)?;
         let batch = self.0.slice(..header.size());
         if header.base_offset != 0 {
@@ -144,6 +148,9 @@ fn sole_batch(bytes: &Bytes, accepts: Accepts) -> Result<BatchHeader, RecordErro
     let Some(size) = next_size(bytes)? else {
         return Err(RecordError::invalid("a produce request must have at least one record batch per partition"));
     };
+    if magic(bytes).is_some_and(|magic| magic < MAGIC_V2 as u8) {
+        return Err(RecordError::invalid("produce requests from version 3 carry record batches of magic 2 only"));
+    }
     let header = BatchHeader::parse(bytes)?;
     if accepts == Accepts::V2WithoutZstd && header.codec() == Ok(Codec::Zstd) {
         let message = "produce requests before version 7 are not allowed to use zstd compression";
@@ -155,6 +162,10 @@ fn sole_batch(bytes: &Bytes, accepts: Accepts) -> Result<BatchHeader, RecordErro
     Ok(header)
 }
 
+fn magic(bytes: &[u8]) -> Option<u8> {
+    bytes.get(MAGIC_OFFSET).copied()
+}
+
 /// Size of the batch or message at the front of `bytes`, in any format; `None` when it isn't all there.
 fn next_size(bytes: &[u8]) -> Result<Option<usize>, RecordError> {
     /// CRC, magic, attributes, key length, value length: the shortest message there is, in format 0.
@@ -164,7 +175,7 @@ fn next_size(bytes: &[u8]) -> Result<Option<usize>, RecordError> {
     if length < SHORTEST {
         return Err(RecordError::corrupt(format!("a record batch can't be {length} bytes long")));
     }
-    let Some(&magic) = bytes.get(MAGIC_OFFSET) else { return Ok(None) };
+    let Some(magic) = magic(bytes) else { return Ok(None) };
     if magic > MAGIC_V2 as u8 {
         return Err(RecordError::corrupt(format!("invalid magic {}", magic as i8)));
     }

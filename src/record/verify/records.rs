@@ -60,13 +60,6 @@ struct Pass<'a> {
     faults: Faults,
 }
 
-#[derive(Default)]
-struct Faults {
-    total: usize,
-    any_timestamp: bool,
-    listed: Vec<RecordFault>,
-}
-
 impl<'a> Pass<'a> {
     fn new(header: &'a BatchHeader, rules: &'a VerifyRules) -> Pass<'a> {
         Pass { header, rules, next_index: 0, max_timestamp: NO_TIMESTAMP, faults: Faults::default() }
@@ -94,11 +87,8 @@ impl<'a> Pass<'a> {
             TimestampType::CreateTime => self.header.base_timestamp.wrapping_add(record.timestamp_delta),
             TimestampType::LogAppendTime => self.header.max_timestamp,
         };
-        if self.rules.compacted && record.key.is_none() {
-            self.faults.add(self.next_index, || "compacted topic cannot accept message without key".to_owned());
-        } else if let Some(fault) = self.rules.timestamp_fault(self.header.timestamp_type(), timestamp) {
-            self.faults.any_timestamp = true;
-            self.faults.add(self.next_index, || fault);
+        if let Some(fault) = self.rules.fault(record.key.is_some(), self.header.timestamp_type(), timestamp) {
+            self.faults.add(self.next_index, fault);
         }
         self.max_timestamp = self.max_timestamp.max(timestamp);
         Ok(())
@@ -116,30 +106,55 @@ impl<'a> Pass<'a> {
     }
 }
 
+/// What one record did wrong.
+pub struct Fault {
+    timestamp: bool,
+    message: String,
+}
+
 impl VerifyRules {
-    fn timestamp_fault(&self, sent: TimestampType, timestamp: TimestampMs) -> Option<String> {
+    /// What a record does wrong by the topic's rules, sent in a batch with timestamps of type `sent`.
+    #[inline]
+    pub fn fault(&self, has_key: bool, sent: TimestampType, timestamp: TimestampMs) -> Option<Fault> {
+        if self.compacted && !has_key {
+            let message = "Compacted topic cannot accept message without key".to_owned();
+            return Some(Fault { timestamp: false, message });
+        }
         if self.timestamp_type == TimestampType::CreateTime && timestamp != NO_TIMESTAMP {
             let earliest = self.now.saturating_sub(self.before_max_ms);
             let latest = self.now.saturating_add(self.after_max_ms);
-            let within = (earliest..=latest).contains(&timestamp);
-            return (!within)
-                .then(|| format!("timestamp {timestamp} is out of range, it should be within [{earliest}, {latest}]"));
+            return (!(earliest..=latest).contains(&timestamp)).then(|| Fault {
+                timestamp: true,
+                message: format!("Timestamp {timestamp} is out of range, it should be within [{earliest}, {latest}]"),
+            });
         }
-        (sent == TimestampType::LogAppendTime)
-            .then(|| "producer should not set timestamp type to LogAppendTime".to_owned())
+        (sent == TimestampType::LogAppendTime).then(|| Fault {
+            timestamp: true,
+            message: "Producer should not set timestamp type to LogAppendTime".to_owned(),
+        })
     }
+}
+
+/// The records at fault so far.
+#[derive(Default)]
+pub struct Faults {
+    total: usize,
+    any_timestamp: bool,
+    listed: Vec<RecordFault>,
 }
 
 impl Faults {
     #[cold]
-    fn add(&mut self, batch_index: i32, message: impl FnOnce() -> String) {
+    pub fn add(&mut self, batch_index: i32, fault: Fault) {
         self.total += 1;
+        self.any_timestamp |= fault.timestamp;
         if self.listed.len() < Rejection::MAX_FAULTS {
-            self.listed.push(RecordFault { batch_index, message: message() });
+            self.listed.push(RecordFault { batch_index, message: fault.message });
         }
     }
 
-    fn into_result(self) -> Result<(), RecordError> {
+    /// The batch's error when any record was at fault; `INVALID_TIMESTAMP` outweighs, as in Kafka.
+    pub fn into_result(self) -> Result<(), RecordError> {
         if self.total == 0 {
             return Ok(());
         }
