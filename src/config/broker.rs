@@ -1,0 +1,240 @@
+//! The broker's settings as Rust types, one struct per concern.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::listener::{self, Listener, ListenerSettings, Listeners};
+use super::setting;
+use super::values::{SettingValue, Values, typed_settings};
+
+/// All that a broker is told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BrokerConfig {
+    /// The values behind the fields, with their sources.
+    pub values: Arc<Values>,
+    /// At least one; those of controllers are left out.
+    pub listeners: Vec<Listener>,
+    pub data_dir: PathBuf,
+    pub node_id: i32,
+    pub rack: Option<String>,
+    pub network: NetworkConfig,
+    pub fetch: FetchConfig,
+    pub topics: TopicsConfig,
+    pub storage: StorageConfig,
+    pub groups: GroupsConfig,
+    /// `max.connections.per.ip.overrides`: host names or addresses, and how many connections each may hold.
+    pub max_connections_per_ip_overrides: Vec<(String, usize)>,
+}
+
+typed_settings! {
+    /// Connections, and the memory that their requests may take.
+    pub struct NetworkConfig {
+        socket_request_max_bytes: usize = "socket.request.max.bytes";
+        queued_max_requests: usize = "queued.max.requests";
+        /// Negative: to be taken from the memory limit of the process's group.
+        queued_max_request_bytes: i64 = "queued.max.request.bytes";
+        max_connections: usize = "max.connections";
+        max_connections_per_ip: usize = "max.connections.per.ip";
+        /// Negative: never.
+        connections_max_idle_ms: i64 = "connections.max.idle.ms";
+        socket_listen_backlog_size: i32 = "socket.listen.backlog.size";
+        /// Negative: the kernel's choice.
+        socket_receive_buffer_bytes: i64 = "socket.receive.buffer.bytes";
+        /// Negative: the kernel's choice.
+        socket_send_buffer_bytes: i64 = "socket.send.buffer.bytes";
+    }
+}
+
+typed_settings! {
+    /// Limits of fetches.
+    pub struct FetchConfig {
+        fetch_max_bytes: usize = "fetch.max.bytes";
+        max_incremental_fetch_session_cache_slots: usize = "max.incremental.fetch.session.cache.slots";
+    }
+}
+
+typed_settings! {
+    /// How topics come and go.
+    pub struct TopicsConfig {
+        num_partitions: i32 = "num.partitions";
+        auto_create_topics_enable: bool = "auto.create.topics.enable";
+        delete_topic_enable: bool = "delete.topic.enable";
+        default_replication_factor: i16 = "default.replication.factor";
+        replication_factor_policy: ReplicationFactorPolicy = "ottla.replication.factor.policy";
+        max_request_partition_size_limit: usize = "max.request.partition.size.limit";
+    }
+}
+
+typed_settings! {
+    /// What concerns all logs alike; what may differ by topic is in [`super::TopicConfig`].
+    pub struct StorageConfig {
+        /// Nothing is to be synced to disk.
+        ephemeral: bool = "ottla.ephemeral";
+        log_retention_check_interval_ms: u64 = "log.retention.check.interval.ms";
+        log_initial_task_delay_ms: u64 = "log.initial.task.delay.ms";
+        /// `i64::MAX` is never.
+        log_flush_scheduler_interval_ms: u64 = "log.flush.scheduler.interval.ms";
+        log_flush_offset_checkpoint_interval_ms: u64 = "log.flush.offset.checkpoint.interval.ms";
+        log_flush_start_offset_checkpoint_interval_ms: u64 = "log.flush.start.offset.checkpoint.interval.ms";
+        num_recovery_threads_per_data_dir: usize = "num.recovery.threads.per.data.dir";
+        producer_id_expiration_ms: i64 = "producer.id.expiration.ms";
+        producer_id_expiration_check_interval_ms: u64 = "producer.id.expiration.check.interval.ms";
+    }
+}
+
+typed_settings! {
+    /// Groups and committed offsets.
+    pub struct GroupsConfig {
+        initial_rebalance_delay_ms: u64 = "group.initial.rebalance.delay.ms";
+        min_session_timeout_ms: i32 = "group.min.session.timeout.ms";
+        max_session_timeout_ms: i32 = "group.max.session.timeout.ms";
+        max_size: usize = "group.max.size";
+        offset_metadata_max_bytes: usize = "offset.metadata.max.bytes";
+        offsets_retention_minutes: i64 = "offsets.retention.minutes";
+        offsets_retention_check_interval_ms: u64 = "offsets.retention.check.interval.ms";
+        offsets_topic_num_partitions: i32 = "offsets.topic.num.partitions";
+        offsets_topic_segment_bytes: u32 = "offsets.topic.segment.bytes";
+        /// 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd.
+        offsets_topic_compression_codec: i32 = "offsets.topic.compression.codec";
+    }
+}
+
+/// What a topic that asks for more than one replica gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ReplicationFactorPolicy {
+    /// One replica, and a warning in the log.
+    #[default]
+    Clamp,
+    /// INVALID_REPLICATION_FACTOR, as Kafka with one broker answers.
+    Strict,
+}
+
+impl SettingValue for ReplicationFactorPolicy {
+    fn read(text: Option<&str>) -> Option<Self> {
+        match text? {
+            "clamp" => Some(ReplicationFactorPolicy::Clamp),
+            "strict" => Some(ReplicationFactorPolicy::Strict),
+            _ => None,
+        }
+    }
+}
+
+/// A configuration, and what its user should be told about it, one line each.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resolved {
+    pub config: BrokerConfig,
+    pub notices: Vec<String>,
+}
+
+impl BrokerConfig {
+    /// Makes a configuration of checked values. The error, one plain line, is about values that do not go together.
+    pub fn resolve(values: Values) -> Result<Resolved, String> {
+        let Listeners { listeners, mut notices } = listener::resolve(listener_settings(
+            values.given("listeners"),
+            values.given("advertised.listeners"),
+            &values.text("listener.security.protocol.map").unwrap_or_default(),
+            &values.text("controller.listener.names").unwrap_or_default(),
+        ))?;
+        let overrides =
+            parse_connection_overrides(values.given("max.connections.per.ip.overrides").unwrap_or_default())?;
+        check_node_id(&values)?;
+        check_group_sessions(&values)?;
+        if let Some(more) = values.given("log.dirs").filter(|dirs| setting::list(dirs).count() > 1) {
+            notices.push(format!("log.dirs: of {more} the first is used"));
+        }
+        Ok(Resolved { config: BrokerConfig::assemble(values, listeners, overrides), notices })
+    }
+
+    /// The same broker with other values set while running: as the default for all brokers, and for this one.
+    /// Names that are not known, or values that are not allowed, count as not set.
+    pub fn with_dynamic(&self, default: &BTreeMap<String, String>, broker: &BTreeMap<String, String>) -> BrokerConfig {
+        let values = self.values.with_dynamic(default, broker);
+        let overrides = values.given("max.connections.per.ip.overrides").map(parse_connection_overrides);
+        let overrides = match overrides {
+            Some(Ok(overrides)) => overrides,
+            Some(Err(_)) | None => self.max_connections_per_ip_overrides.clone(),
+        };
+        BrokerConfig::assemble(values, self.listeners.clone(), overrides)
+    }
+
+    fn assemble(values: Values, listeners: Vec<Listener>, overrides: Vec<(String, usize)>) -> BrokerConfig {
+        let given_dirs = values.given("log.dirs").map(str::to_owned).or_else(|| values.read("log.dir"));
+        let first_dir = given_dirs.as_deref().and_then(|dirs| setting::list(dirs).next()).map(PathBuf::from);
+        let node_id = match values.given("node.id") {
+            Some(_) => values.read("node.id"),
+            None => {
+                Some(values.read::<i32>("broker.id")).filter(|id| *id >= 0).unwrap_or_else(|| values.read("node.id"))
+            }
+        };
+        let text = |name| values.text(name);
+        BrokerConfig {
+            listeners,
+            data_dir: first_dir.unwrap_or_default(),
+            node_id,
+            rack: values.read("broker.rack"),
+            network: NetworkConfig::read(text),
+            fetch: FetchConfig::read(text),
+            topics: TopicsConfig::read(text),
+            storage: StorageConfig::read(text),
+            groups: GroupsConfig::read(text),
+            max_connections_per_ip_overrides: overrides,
+            values: Arc::new(values),
+        }
+    }
+}
+
+impl Default for BrokerConfig {
+    /// Nothing configured.
+    fn default() -> Self {
+        BrokerConfig::assemble(Values::default(), Listeners::default().listeners, Vec::new())
+    }
+}
+
+fn listener_settings<'a>(
+    listeners: Option<&'a str>,
+    advertised: Option<&'a str>,
+    protocol_map: &'a str,
+    controllers: &'a str,
+) -> ListenerSettings<'a> {
+    ListenerSettings { listeners, advertised, protocol_map, controllers }
+}
+
+/// Kafka wants the two names of the broker's number to agree.
+fn check_node_id(values: &Values) -> Result<(), String> {
+    match (values.given("node.id"), values.given("broker.id")) {
+        (Some(node), Some(broker)) if node != broker => {
+            Err(format!("node.id={node} and broker.id={broker} name one number; give one of them"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_group_sessions(values: &Values) -> Result<(), String> {
+    let groups = GroupsConfig::read(|name| values.text(name));
+    if groups.min_session_timeout_ms > groups.max_session_timeout_ms {
+        return Err(format!(
+            "group.min.session.timeout.ms={} is more than group.max.session.timeout.ms={}",
+            groups.min_session_timeout_ms, groups.max_session_timeout_ms
+        ));
+    }
+    Ok(())
+}
+
+/// Reads `host:count,...`; an IPv6 address may stand with colons of its own, the last one counts.
+fn parse_connection_overrides(text: &str) -> Result<Vec<(String, usize)>, String> {
+    setting::list(text)
+        .map(|entry| {
+            let parsed = entry.rsplit_once(':').and_then(|(host, count)| {
+                let host = host.trim().trim_start_matches('[').trim_end_matches(']');
+                Some((host.to_owned(), count.trim().parse().ok()?)).filter(|(host, _)| !host.is_empty())
+            });
+            parsed.ok_or_else(|| {
+                format!("max.connections.per.ip.overrides: \"{entry}\" is not of the form address:count")
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+use std::collections::BTreeSet;
+
+use super::super::setting::Standing;
+use super::super::table::{self, Scope, synonyms};
+use super::super::values::Source;
+use super::*;
+
+fn resolve(pairs: &[(&str, &str)]) -> Result<Resolved, String> {
+    let mut values = Values::default();
+    for (name, value) in pairs {
+        values.give(name, value, Source::CommandLine);
+    }
+    BrokerConfig::resolve(values)
+}
+
+fn config(pairs: &[(&str, &str)]) -> BrokerConfig {
+    resolve(pairs).unwrap().config
+}
+
+fn check_error(pairs: &[(&str, &str)], expect: &str) {
+    assert_eq!(resolve(pairs).unwrap_err(), expect);
+}
+
+/// Settings that are read in other ways than by a typed field.
+const READ_BY_HAND: &[&str] = &[
+    "listeners",
+    "advertised.listeners",
+    "listener.security.protocol.map",
+    "controller.listener.names",
+    "log.dir",
+    "log.dirs",
+    "node.id",
+    "broker.id",
+    "broker.rack",
+    "max.connections.per.ip.overrides",
+];
+
+#[test]
+fn what_is_said_to_take_effect_is_read() {
+    let typed =
+        [NetworkConfig::NAMES, FetchConfig::NAMES, TopicsConfig::NAMES, StorageConfig::NAMES, GroupsConfig::NAMES];
+    let in_effect = |scope| table::all(scope).filter(|setting| setting.standing == Standing::InEffect);
+    let by_topics = in_effect(Scope::Topic).flat_map(|setting| synonyms::of_topic(setting.name)).map(|s| s.name);
+    let read: BTreeSet<_> = typed.concat().into_iter().chain(READ_BY_HAND.iter().copied()).chain(by_topics).collect();
+    let said: BTreeSet<_> = in_effect(Scope::Broker).map(|setting| setting.name).collect();
+    assert_eq!(said.symmetric_difference(&read).collect::<Vec<_>>(), Vec::<&&str>::new());
+}
+
+#[test]
+fn nothing_configured() {
+    let config = BrokerConfig::default();
+    assert_eq!(config, resolve(&[]).unwrap().config);
+    assert_eq!(config.data_dir, PathBuf::from("./ottla-data"));
+    assert_eq!(config.node_id, 1);
+    assert_eq!(config.listeners.len(), 1);
+    assert_eq!(config.groups.initial_rebalance_delay_ms, 0);
+    assert_eq!(config.network.socket_request_max_bytes, 100 << 20);
+    assert_eq!(config.topics.replication_factor_policy, ReplicationFactorPolicy::Clamp);
+    assert!(config.topics.auto_create_topics_enable);
+}
+
+#[test]
+fn data_directory() {
+    let dir = |pairs: &[(&str, &str)]| config(pairs).data_dir;
+    assert_eq!(dir(&[("log.dir", "/a")]), PathBuf::from("/a"));
+    assert_eq!(dir(&[("log.dir", "/a"), ("log.dirs", "/b")]), PathBuf::from("/b"));
+    let several = resolve(&[("log.dirs", "/b,/c")]).unwrap();
+    assert_eq!((several.config.data_dir, several.notices.len()), (PathBuf::from("/b"), 1));
+}
+
+#[test]
+fn node_id() {
+    assert_eq!(config(&[("node.id", "7")]).node_id, 7);
+    assert_eq!(config(&[("broker.id", "0")]).node_id, 0);
+    assert_eq!(config(&[("broker.id", "-1")]).node_id, 1);
+    let differ = [("node.id", "1"), ("broker.id", "2")];
+    check_error(&differ, "node.id=1 and broker.id=2 name one number; give one of them");
+}
+
+#[test]
+fn connection_overrides() {
+    let config = config(&[("max.connections.per.ip.overrides", "10.0.0.1:5, host:0,[::1]:7,")]);
+    let expect = [("10.0.0.1", 5), ("host", 0), ("::1", 7)].map(|(host, count)| (host.to_owned(), count));
+    assert_eq!(config.max_connections_per_ip_overrides, expect);
+    let form = "max.connections.per.ip.overrides: \"x\" is not of the form address:count";
+    check_error(&[("max.connections.per.ip.overrides", "x")], form);
+}
+
+#[test]
+fn sessions_must_fit() {
+    let pairs = [("group.min.session.timeout.ms", "10"), ("group.max.session.timeout.ms", "9")];
+    check_error(&pairs, "group.min.session.timeout.ms=10 is more than group.max.session.timeout.ms=9");
+}
+
+#[test]
+fn dynamic_values_win_by_layer() {
+    let map = |value: &str| BTreeMap::from([("message.max.bytes".to_owned(), value.to_owned())]);
+    let base = config(&[("message.max.bytes", "1")]);
+    let limit = |config: &BrokerConfig| super::super::TopicConfig::resolve(config, &BTreeMap::new()).max_message_bytes;
+    assert_eq!(limit(&base), 1);
+    assert_eq!(limit(&base.with_dynamic(&map("2"), &BTreeMap::new())), 2);
+    assert_eq!(limit(&base.with_dynamic(&map("2"), &map("3"))), 3);
+    assert_eq!(limit(&base.with_dynamic(&map("2"), &map("x"))), 2);
+}

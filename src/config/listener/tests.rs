@@ -1,0 +1,112 @@
+use super::*;
+
+const MAP: &str = "PLAINTEXT:PLAINTEXT,SSL:SSL,INTERNAL:PLAINTEXT,PLAINTEXT_HOST:PLAINTEXT,BROKER:PLAINTEXT";
+
+fn resolve_with(listeners: Option<&str>, advertised: Option<&str>) -> Result<Listeners, String> {
+    resolve(ListenerSettings { listeners, advertised, protocol_map: MAP, controllers: "CONTROLLER" })
+}
+
+/// Each listener as `NAME bind-host:port -> advertised-host:port`, `*` for every address, `?` for what is known later.
+fn check(listeners: Option<&str>, advertised: Option<&str>, expect: &[&str]) {
+    let resolved = resolve_with(listeners, advertised).unwrap();
+    let shown: Vec<_> = resolved.listeners.iter().map(show).collect();
+    assert_eq!(shown, expect);
+}
+
+fn show(listener: &Listener) -> String {
+    let bind = match &listener.bind.host {
+        BindHost::Any => "*",
+        BindHost::AnyV4 => "*v4",
+        BindHost::Named(host) => host,
+    };
+    let host = listener.advertised.host.as_deref().unwrap_or("?");
+    let port = listener.advertised.port.map_or("?".to_owned(), |port| port.to_string());
+    format!("{} {bind}:{} -> {host}:{port}", listener.name, listener.bind.port)
+}
+
+fn check_error(listeners: Option<&str>, advertised: Option<&str>, expect: &str) {
+    assert_eq!(resolve_with(listeners, advertised).unwrap_err(), expect);
+}
+
+#[test]
+fn nothing_configured() {
+    check(None, None, &["PLAINTEXT *:9092 -> ?:?"]);
+    assert_eq!(resolve_with(None, None).unwrap(), Listeners::default());
+}
+
+#[test]
+fn hosts() {
+    check(Some("PLAINTEXT://:9092"), None, &["PLAINTEXT *:9092 -> ?:?"]);
+    check(Some("PLAINTEXT://[::]:0"), None, &["PLAINTEXT *:0 -> ?:?"]);
+    check(Some("PLAINTEXT://0.0.0.0:9092"), None, &["PLAINTEXT *v4:9092 -> ?:?"]);
+    check(Some("PLAINTEXT://localhost:9092"), None, &["PLAINTEXT localhost:9092 -> localhost:?"]);
+    check(Some("PLAINTEXT://[::1]:9092"), None, &["PLAINTEXT ::1:9092 -> ::1:?"]);
+    check(Some("plaintext://Kafka-1.example:9092"), None, &["PLAINTEXT Kafka-1.example:9092 -> Kafka-1.example:?"]);
+}
+
+#[test]
+fn several_with_controller_and_trailing_comma() {
+    check(
+        Some("INTERNAL://:29092, PLAINTEXT_HOST://0.0.0.0:9092 ,CONTROLLER://:9093,"),
+        Some("INTERNAL://kafka:29092,PLAINTEXT_HOST://localhost:9092,"),
+        &["INTERNAL *:29092 -> kafka:29092", "PLAINTEXT_HOST *v4:9092 -> localhost:9092"],
+    );
+    let resolved = resolve_with(Some("PLAINTEXT://:1,CONTROLLER://:2"), None).unwrap();
+    assert_eq!(resolved.notices.len(), 1);
+}
+
+#[test]
+fn listeners_follow_from_what_is_advertised() {
+    check(
+        None,
+        Some("PLAINTEXT://kafka:29092,PLAINTEXT_HOST://localhost:9092"),
+        &["PLAINTEXT *:29092 -> kafka:29092", "PLAINTEXT_HOST *:9092 -> localhost:9092"],
+    );
+}
+
+#[test]
+fn nobody_connects_to_zeros() {
+    check(Some("PLAINTEXT://:9092"), Some("PLAINTEXT://0.0.0.0:9092"), &["PLAINTEXT *:9092 -> ?:9092"]);
+    let resolved = resolve_with(None, Some("PLAINTEXT://:9092")).unwrap();
+    assert!(resolved.notices[0].contains("nobody can connect to PLAINTEXT://:9092"), "{:?}", resolved.notices);
+}
+
+#[test]
+fn mistakes_are_named() {
+    let form = "is not of the form NAME://host:port, such as PLAINTEXT://localhost:9092";
+    for entry in
+        ["localhost:9092", "PLAINTEXT://localhost", "PLAINTEXT://a:b:1", "PLAINTEXT://h:70000", "://h:1", "A B://h:1"]
+    {
+        check_error(Some(entry), None, &format!("listeners: \"{entry}\" {form}"));
+    }
+    check_error(
+        Some("FOO://:1"),
+        None,
+        "listeners: FOO has no protocol; add FOO:PLAINTEXT to listener.security.protocol.map",
+    );
+    check_error(Some("SSL://:1"), None, "listeners: SSL wants SSL, which is not served yet; PLAINTEXT is");
+    check_error(Some("PLAINTEXT://:1,PLAINTEXT://:2"), None, "listeners: the name PLAINTEXT stands twice");
+    check_error(Some("PLAINTEXT://:1,BROKER://:1"), None, "listeners: PLAINTEXT and BROKER both listen at port 1");
+    check_error(Some("PLAINTEXT://:1"), Some("BROKER://h:1"), "advertised.listeners: BROKER is not among listeners");
+    let none = "listeners: none is for clients; give one such as PLAINTEXT://:9092";
+    check_error(Some("CONTROLLER://:9093"), None, none);
+}
+
+#[test]
+fn protocol_map_mistakes() {
+    let settings = ListenerSettings { listeners: None, advertised: None, protocol_map: "A:B", controllers: "" };
+    let allowed = "PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL";
+    let expect = format!("listener.security.protocol.map: \"A:B\" is not of the form NAME:PROTOCOL ({allowed})");
+    assert_eq!(resolve(settings).unwrap_err(), expect);
+}
+
+#[test]
+fn the_port_flag() {
+    let check = |listeners, advertised, port, expect: &str| {
+        let settings = ListenerSettings { listeners, advertised, protocol_map: MAP, controllers: "CONTROLLER" };
+        assert_eq!(with_port(settings, port).unwrap(), expect);
+    };
+    check(None, None, 0, "PLAINTEXT://:0");
+    check(None, Some("A://h:1,B://h:2"), 7, "A://:7,B://:2");
+    check(Some("CONTROLLER://:9093,A://[::1]:1,B://h:2"), None, 5, "CONTROLLER://:9093,A://[::1]:5,B://h:2");
+}

@@ -1,0 +1,171 @@
+//! Putting settings together from where people give them: defaults < file < environment < command line.
+
+mod environment;
+mod properties;
+mod toml_file;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::broker::{BrokerConfig, Resolved};
+use super::listener::{self, ListenerSettings};
+use super::setting::{InvalidValue, Standing};
+use super::table::{self, Scope};
+use super::values::{Source, Values};
+
+/// Where to look for settings, the weakest first.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// A `.toml` file, or one in the form of Kafka's server.properties under any other name.
+    pub file: Option<PathBuf>,
+    /// All environment variables, or none to leave the environment out.
+    pub environment: Vec<(String, String)>,
+    /// Names and values from the command line; a later one wins.
+    pub command_line: Vec<(String, String)>,
+    /// In place of the first listener's port.
+    pub port: Option<u16>,
+}
+
+/// Why there is no configuration. Displays as one plain line that says what to mend, and where.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error("cannot read {path}: {error}")]
+    File { path: PathBuf, error: std::io::Error },
+    #[error("{from}: {reason}")]
+    Syntax { from: Source, reason: String },
+    #[error("unknown setting {name} ({from}){}", hint(*nearest))]
+    Unknown { name: String, from: Source, nearest: Option<&'static str> },
+    #[error("{invalid} ({from}){}", allowed(invalid))]
+    Invalid { invalid: InvalidValue, from: Source },
+    /// Values that do not go together.
+    #[error("{0}")]
+    Conflict(String),
+}
+
+/// Reads all sources and makes a configuration of them.
+pub fn load(sources: &Sources) -> Result<Resolved, LoadError> {
+    let mut gathered = Gathered::default();
+    if let Some(path) = &sources.file {
+        for (name, value, line) in read_file(path)? {
+            gathered.give(&name, &value, Source::File { path: Arc::new(path.clone()), line })?;
+        }
+    }
+    for (variable, value) in &sources.environment {
+        gathered.give_variable(variable, value)?;
+    }
+    for (name, value) in &sources.command_line {
+        gathered.give(name, value, Source::CommandLine)?;
+    }
+    if let Some(port) = sources.port {
+        gathered.give_port(port)?;
+    }
+    let mut resolved = BrokerConfig::resolve(std::mem::take(&mut gathered.values)).map_err(LoadError::Conflict)?;
+    resolved.notices.extend(gathered.into_notices());
+    Ok(resolved)
+}
+
+/// What the sources gave so far.
+#[derive(Debug, Default)]
+struct Gathered {
+    values: Values,
+    without_effect: BTreeSet<String>,
+    gone: BTreeSet<String>,
+    notices: Vec<String>,
+}
+
+impl Gathered {
+    fn give(&mut self, name: &str, value: &str, from: Source) -> Result<(), LoadError> {
+        let Some(setting) = table::find(Scope::Broker, name) else {
+            return self.give_unlisted(name, from);
+        };
+        setting.check(value).map_err(|invalid| LoadError::Invalid { invalid, from: from.clone() })?;
+        if setting.standing == Standing::Accepted && setting.default != Some(value.trim()) {
+            self.without_effect.insert(name.to_owned());
+        }
+        self.values.give(name, value, from);
+        Ok(())
+    }
+
+    /// A name that is not in the table is either known to do nothing, or a mistake.
+    fn give_unlisted(&mut self, name: &str, from: Source) -> Result<(), LoadError> {
+        if table::is_removed(Scope::Broker, name) {
+            self.gone.insert(name.to_owned());
+            Ok(())
+        } else if table::is_for_a_plugin(name) {
+            self.without_effect.insert(name.to_owned());
+            Ok(())
+        } else {
+            Err(LoadError::Unknown { nearest: table::nearest(Scope::Broker, name), name: name.to_owned(), from })
+        }
+    }
+
+    /// A variable that names no setting is someone else's (`KAFKA_HOME`, `KAFKA_BOOTSTRAP_SERVERS`) and left alone,
+    /// but one that looks like a slip is mentioned.
+    fn give_variable(&mut self, variable: &str, value: &str) -> Result<(), LoadError> {
+        let Some(name) = environment::setting_name(variable).filter(|_| !value.trim().is_empty()) else {
+            return Ok(());
+        };
+        let known = table::find(Scope::Broker, &name).is_some()
+            || table::is_removed(Scope::Broker, &name)
+            || table::is_for_a_plugin(&name);
+        if known {
+            return self.give(&name, value, Source::Environment(variable.to_owned()));
+        }
+        if let Some(nearest) = table::nearest(Scope::Broker, &name) {
+            self.notices.push(format!("environment variable {variable} names no setting{}", hint(Some(nearest))));
+        }
+        Ok(())
+    }
+
+    fn give_port(&mut self, port: u16) -> Result<(), LoadError> {
+        let settings = ListenerSettings {
+            listeners: self.values.given("listeners"),
+            advertised: self.values.given("advertised.listeners"),
+            protocol_map: "",
+            controllers: &self.values.text("controller.listener.names").unwrap_or_default(),
+        };
+        let listeners = listener::with_port(settings, port).map_err(LoadError::Conflict)?;
+        self.values.give("listeners", &listeners, Source::CommandLine);
+        Ok(())
+    }
+
+    /// One line for all settings of a kind, so that a long file of someone else's stays readable in the log.
+    fn into_notices(self) -> Vec<String> {
+        let line = |start: &str, names: BTreeSet<String>| {
+            (!names.is_empty()).then(|| format!("{start}: {}", names.into_iter().collect::<Vec<_>>().join(", ")))
+        };
+        let mut notices = self.notices;
+        notices.extend(line("settings accepted without effect here", self.without_effect));
+        notices.extend(line("settings that Kafka no longer has, ignored", self.gone));
+        notices
+    }
+}
+
+/// Names, values and lines of a file.
+type Entries = Vec<(String, String, Option<usize>)>;
+
+fn read_file(path: &Path) -> Result<Entries, LoadError> {
+    let text = std::fs::read_to_string(path).map_err(|error| LoadError::File { path: path.to_owned(), error })?;
+    let is_toml = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
+    let entries = if is_toml { toml_file::parse(&text) } else { properties::parse(&text) };
+    entries.map_err(|(line, reason)| LoadError::Syntax {
+        from: Source::File { path: Arc::new(path.to_owned()), line },
+        reason,
+    })
+}
+
+fn hint(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |name| format!("; did you mean {name}?"))
+}
+
+fn allowed(invalid: &InvalidValue) -> String {
+    match table::find(Scope::Broker, &invalid.name).map(|setting| setting.rule.to_string()) {
+        // What these say is in the reason already.
+        Some(rule) if !rule.is_empty() && invalid.reason.starts_with("Not a number") => format!("; allowed: {rule}"),
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+use super::*;
+use crate::config::BindHost;
+
+/// Sources with a file of this name and content, kept until the end of the test.
+fn with_file(name: &str, content: &str) -> (tempfile::TempDir, Sources) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(name);
+    std::fs::write(&path, content).unwrap();
+    (dir, Sources { file: Some(path), ..Sources::default() })
+}
+
+fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn check_error(command_line: &[(&str, &str)], expect: &str) {
+    let sources = Sources { command_line: pairs(command_line), ..Sources::default() };
+    assert_eq!(load(&sources).unwrap_err().to_string(), expect);
+}
+
+#[test]
+fn later_sources_win() {
+    let (_dir, mut sources) = with_file("server.properties", "num.partitions=2\nlog.dirs=/file\nnode.id=3\n");
+    sources.environment = pairs(&[("KAFKA_NUM_PARTITIONS", "4"), ("KAFKA_LOG_DIRS", "/environment")]);
+    sources.command_line = pairs(&[("num.partitions", "5"), ("num.partitions", "6")]);
+    let config = load(&sources).unwrap().config;
+    assert_eq!(config.topics.num_partitions, 6);
+    assert_eq!(config.data_dir, PathBuf::from("/environment"));
+    assert_eq!(config.node_id, 3);
+    assert_eq!(config.values.source("log.dirs"), Some(&Source::Environment("KAFKA_LOG_DIRS".to_owned())));
+}
+
+#[test]
+fn toml_by_its_extension() {
+    let (_dir, sources) = with_file(
+        "ottla.toml",
+        "listeners = [\"PLAINTEXT://:1\", \"SECOND://:2\"]\n[listener.security.protocol]\nmap = \"PLAINTEXT:PLAINTEXT,SECOND:PLAINTEXT\"\n",
+    );
+    assert_eq!(load(&sources).unwrap().config.listeners.len(), 2);
+}
+
+#[test]
+fn the_port_flag_wins() {
+    let sources = Sources {
+        command_line: pairs(&[("listeners", "PLAINTEXT://127.0.0.1:5000")]),
+        port: Some(6000),
+        ..Sources::default()
+    };
+    let listener = &load(&sources).unwrap().config.listeners[0];
+    assert_eq!((&listener.bind.host, listener.bind.port), (&BindHost::Named("127.0.0.1".to_owned()), 6000));
+}
+
+#[test]
+fn mistakes_are_one_plain_line() {
+    check_error(
+        &[("num.partition", "1")],
+        "unknown setting num.partition (command line); did you mean num.partitions?",
+    );
+    check_error(&[("foo", "1")], "unknown setting foo (command line)");
+    let not_a_number =
+        "Invalid value x for configuration num.partitions: Not a number of type INT (command line); allowed: 1 or more";
+    check_error(&[("num.partitions", "x")], not_a_number);
+    let too_small = "Invalid value 0 for configuration num.partitions: Value must be at least 1 (command line)";
+    check_error(&[("num.partitions", "0")], too_small);
+}
+
+#[test]
+fn a_mistake_in_a_file_has_its_place() {
+    let (_dir, sources) = with_file("server.properties", "# ok\nnum.partitions=1\nnum.partitons=2\n");
+    let said = load(&sources).unwrap_err().to_string();
+    assert!(said.ends_with("server.properties:3); did you mean num.partitions?"), "{said}");
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let sources = Sources { file: Some(PathBuf::from("/nowhere/at-all.properties")), ..Sources::default() };
+    let said = load(&sources).unwrap_err().to_string();
+    assert!(said.starts_with("cannot read /nowhere/at-all.properties: No such file"), "{said}");
+}
+
+#[test]
+fn what_has_no_effect_is_said_once() {
+    let content = "process.roles=broker,controller\nzookeeper.connect=zk:2181\nnum.io.threads=9\nsuper.users=User:a\n";
+    let (_dir, mut sources) = with_file("server.properties", content);
+    sources.environment = pairs(&[("KAFKA_ZOOKEEPER_CONNECT", "zk"), ("KAFKA_NUM_IO_THREADS", "10")]);
+    let notices = load(&sources).unwrap().notices;
+    assert_eq!(
+        notices,
+        [
+            "settings accepted without effect here: num.io.threads, super.users",
+            "settings that Kafka no longer has, ignored: zookeeper.connect",
+        ]
+    );
+}
+
+#[test]
+fn the_environment_belongs_to_others_too() {
+    let environment = pairs(&[
+        ("KAFKA_HOME", "/opt/kafka"),
+        ("KAFKA_OPTS", "-Dx"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092"),
+        ("KAFKA_JMX_PORT", "9999"),
+        ("KAFKA_HEAP_OPTS", "-Xmx1g"),
+        ("KAFKA_NUM_PARTITIONS", ""),
+        ("KAFKA_NUM_PARTITION", "3"),
+    ]);
+    let resolved = load(&Sources { environment, ..Sources::default() }).unwrap();
+    assert_eq!(resolved.config, BrokerConfig::default());
+    let notice = "environment variable KAFKA_NUM_PARTITION names no setting; did you mean num.partitions?";
+    assert_eq!(resolved.notices, [notice]);
+}
+
+#[test]
+fn a_compose_file_of_every_day() {
+    let environment = pairs(&[
+        ("KAFKA_NODE_ID", "1"),
+        ("KAFKA_PROCESS_ROLES", "broker,controller"),
+        ("KAFKA_LISTENERS", "PLAINTEXT://0.0.0.0:29092,CONTROLLER://0.0.0.0:9093,PLAINTEXT_HOST://0.0.0.0:9092"),
+        ("KAFKA_ADVERTISED_LISTENERS", "PLAINTEXT://kafka:29092,PLAINTEXT_HOST://localhost:9092"),
+        ("KAFKA_LISTENER_SECURITY_PROTOCOL_MAP", "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PLAINTEXT_HOST:PLAINTEXT"),
+        ("KAFKA_CONTROLLER_LISTENER_NAMES", "CONTROLLER"),
+        ("KAFKA_CONTROLLER_QUORUM_VOTERS", "1@kafka:9093"),
+        ("KAFKA_INTER_BROKER_LISTENER_NAME", "PLAINTEXT"),
+        ("KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR", "1"),
+        ("KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS", "0"),
+        ("CLUSTER_ID", "MkU3OEVBNTcwNTJENDM2Qk"),
+    ]);
+    let resolved = load(&Sources { environment, ..Sources::default() }).unwrap();
+    let names: Vec<_> = resolved.config.listeners.iter().map(|l| l.name.as_str()).collect();
+    assert_eq!(names, ["PLAINTEXT", "PLAINTEXT_HOST"]);
+    assert_eq!(resolved.notices.len(), 2, "{:?}", resolved.notices);
+}

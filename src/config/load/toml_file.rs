@@ -1,0 +1,81 @@
+//! TOML: the same names, as dotted keys, quoted keys or tables; arrays for lists.
+
+use toml::Value;
+
+use super::Entries;
+
+/// Reads all entries, tables flattened into dotted names. The error is a line number and what is wrong there.
+pub(super) fn parse(text: &str) -> Result<Entries, (Option<usize>, String)> {
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        let line = error.span().map(|span| 1 + text.bytes().take(span.start).filter(|b| *b == b'\n').count());
+        (line, error.message().replace('\n', " "))
+    })?;
+    let mut entries = Entries::new();
+    for (name, value) in &table {
+        flatten(name.clone(), value, &mut entries).map_err(|reason| (None, reason))?;
+    }
+    Ok(entries)
+}
+
+fn flatten(name: String, value: &Value, entries: &mut Entries) -> Result<(), String> {
+    if let Value::Table(table) = value {
+        for (key, value) in table {
+            flatten(format!("{name}.{key}"), value, entries)?;
+        }
+        return Ok(());
+    }
+    let text = match value {
+        Value::Array(items) => {
+            let items: Option<Vec<_>> = items.iter().map(plain).collect();
+            items.map(|items| items.join(","))
+        }
+        single => plain(single),
+    };
+    let text = text.ok_or_else(|| format!("{name}: a {} is no value of a setting", value.type_str()))?;
+    entries.push((name, text, None));
+    Ok(())
+}
+
+fn plain(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Integer(number) => Some(number.to_string()),
+        Value::Float(number) => Some(number.to_string()),
+        Value::Boolean(truth) => Some(truth.to_string()),
+        Value::Datetime(_) | Value::Array(_) | Value::Table(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expect: &[(&str, &str)]) {
+        let mut entries = parse(text).unwrap();
+        entries.sort();
+        let pairs: Vec<_> = entries.iter().map(|(name, value, _)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(pairs, expect, "{text:?}");
+    }
+
+    #[test]
+    fn keys() {
+        check("num.partitions = 3\n[log]\ndirs = \"/d\"", &[("log.dirs", "/d"), ("num.partitions", "3")]);
+        check(
+            "\"max.connections\" = 5\n\"max.connections.per.ip\" = 2",
+            &[("max.connections", "5"), ("max.connections.per.ip", "2")],
+        );
+    }
+
+    #[test]
+    fn values() {
+        check("a = true\nb = 0.5\nc = [\"x\", \"y\"]", &[("a", "true"), ("b", "0.5"), ("c", "x,y")]);
+        assert!(parse("a = 1979-05-27").unwrap_err().1.contains("a: a datetime is no value"));
+    }
+
+    #[test]
+    fn mistakes_have_a_line() {
+        let (line, reason) = parse("a = 1\nb = = 2").unwrap_err();
+        assert_eq!(line, Some(2));
+        assert!(!reason.contains('\n'));
+    }
+}

@@ -1,0 +1,363 @@
+//! One setting: its name, type, default and rule, and what a value must be like to pass.
+
+use std::fmt;
+
+use super::duration;
+
+/// One row of the table of settings.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Setting {
+    pub name: &'static str,
+    pub kind: Kind,
+    /// The value where nobody gives one; `None` is Kafka's null.
+    pub default: Option<&'static str>,
+    pub rule: Rule,
+    pub update: Update,
+    pub standing: Standing,
+    /// Kafka's "internal": left out of DescribeConfigs and of the printed documentation unless given.
+    pub internal: bool,
+    pub doc: &'static str,
+    /// Where our default is not Kafka's.
+    pub departure: Option<Departure>,
+}
+
+/// What Apache Kafka has as the default, and why we don't.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Departure {
+    pub kafka_default: &'static str,
+    pub reason: &'static str,
+}
+
+/// The type of a setting's value, as Kafka's ConfigDef has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Boolean,
+    Short,
+    Int,
+    Long,
+    Double,
+    String,
+    /// Separated by commas.
+    List,
+    /// The name of a Java class.
+    Class,
+    /// Never shown again: not in an answer, not in a log line.
+    Password,
+}
+
+/// How a setting may change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Update {
+    /// At start alone.
+    ReadOnly,
+    /// While running, for this broker.
+    PerBroker,
+    /// While running, for this broker or as a default for all.
+    ClusterWide,
+}
+
+/// Whether a setting does anything here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    InEffect,
+    /// Checked and remembered, but of no effect: a single broker gives it no meaning, or the feature is not there.
+    Accepted,
+}
+
+/// What a value must be like beyond its type.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Rule {
+    Any,
+    AtLeast(i64),
+    Between(i64, i64),
+    /// From the first to the second, or exactly the third.
+    BetweenOr(i64, i64, i64),
+    /// A fraction within these bounds.
+    Ratio(f64, f64),
+    NonEmpty,
+    OneOf(&'static [&'static str]),
+    OneOfAnyCase(&'static [&'static str]),
+    /// Each entry of a list is one of these.
+    EachOf(&'static [&'static str]),
+    /// `*`, or `partition:broker` entries.
+    ThrottledReplicas,
+    /// `latest`, `earliest`, or `by_duration:` and an ISO 8601 duration that is not negative.
+    OffsetReset,
+}
+
+/// A value that its setting does not allow. Displays as Apache Kafka words it, which tools and tests look for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("Invalid value {value} for configuration {name}: {reason}")]
+pub struct InvalidValue {
+    pub name: String,
+    /// As given; `[hidden]` for a password.
+    pub value: String,
+    pub reason: String,
+}
+
+impl Setting {
+    /// Whether a value must never be shown.
+    pub fn is_sensitive(&self) -> bool {
+        self.kind == Kind::Password
+    }
+
+    /// Whether the value may change while running.
+    pub fn is_dynamic(&self) -> bool {
+        self.update != Update::ReadOnly
+    }
+
+    /// Checks one value as Kafka's ConfigDef does: the type first, then the rule.
+    pub fn check(&self, value: &str) -> Result<(), InvalidValue> {
+        self.problem(value.trim()).map_err(|(value, reason)| InvalidValue {
+            name: self.name.to_owned(),
+            value: if self.is_sensitive() { "[hidden]".to_owned() } else { value },
+            reason,
+        })
+    }
+
+    /// What is wrong with `value`: the part to show, and why.
+    fn problem(&self, value: &str) -> Result<(), (String, String)> {
+        let shown = |reason: String| (value.to_owned(), reason);
+        match self.kind {
+            Kind::Boolean => {
+                parse_bool(value).map(drop).ok_or_else(|| shown("Expected value to be either true or false".to_owned()))
+            }
+            Kind::Short => self.check_integer(value, i16::MIN.into(), i16::MAX.into()).map_err(shown),
+            Kind::Int => self.check_integer(value, i32::MIN.into(), i32::MAX.into()).map_err(shown),
+            Kind::Long => self.check_integer(value, i64::MIN, i64::MAX).map_err(shown),
+            Kind::Double => {
+                let number = value.parse::<f64>().map_err(|_| shown(not_a_number(self.kind)))?;
+                self.rule.check_ratio(number).map_err(shown)
+            }
+            Kind::List => self.rule.check_list(self.name, value),
+            Kind::String | Kind::Class | Kind::Password => self.rule.check_text(self.name, value).map_err(shown),
+        }
+    }
+
+    fn check_integer(&self, value: &str, min: i64, max: i64) -> Result<(), String> {
+        match value.parse::<i64>() {
+            Ok(number) if (min..=max).contains(&number) => self.rule.check_integer(number),
+            _ => Err(not_a_number(self.kind)),
+        }
+    }
+}
+
+impl Rule {
+    fn check_integer(&self, number: i64) -> Result<(), String> {
+        let at_least = |min: i64| format!("Value must be at least {min}");
+        match *self {
+            Rule::AtLeast(min) if number < min => Err(at_least(min)),
+            Rule::Between(min, _) if number < min => Err(at_least(min)),
+            Rule::Between(_, max) if number > max => Err(format!("Value must be no more than {max}")),
+            Rule::BetweenOr(min, max, or) if !(min..=max).contains(&number) && number != or => {
+                Err(format!("Value must be between {min} and {max} or equal to {or}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_ratio(&self, number: f64) -> Result<(), String> {
+        match *self {
+            Rule::Ratio(min, _) if number < min => Err(format!("Value must be at least {min}")),
+            Rule::Ratio(_, max) if number > max || number.is_nan() => Err(format!("Value must be no more than {max}")),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_list(&self, name: &str, value: &str) -> Result<(), (String, String)> {
+        match *self {
+            Rule::EachOf(allowed) => match list(value).find(|entry| !allowed.contains(entry)) {
+                Some(entry) => Err((entry.to_owned(), one_of(allowed))),
+                None => Ok(()),
+            },
+            Rule::ThrottledReplicas if value != "*" && !list(value).all(is_throttled_replica) => {
+                let format = "[partitionId]:[brokerId],[partitionId]:[brokerId],...";
+                let reason =
+                    format!("{name} must be the literal '*' or a list of replicas in the following format: {format}");
+                Err((format!("[{}]", list(value).collect::<Vec<_>>().join(", ")), reason))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_text(&self, name: &str, value: &str) -> Result<(), String> {
+        match *self {
+            Rule::NonEmpty if value.is_empty() => Err("String must be non-empty".to_owned()),
+            Rule::OneOf(allowed) if !allowed.contains(&value) => Err(one_of(allowed)),
+            Rule::OneOfAnyCase(allowed) if !allowed.iter().any(|a| a.eq_ignore_ascii_case(value)) => {
+                Err(format!("String must be one of (case insensitive): {}", allowed.join(", ")))
+            }
+            Rule::OffsetReset if !is_offset_reset(value) => Err(format!(
+                "Invalid value `{value}` for configuration {name}. The value must be either 'earliest', 'latest' \
+                 or of the format 'by_duration:<PnDTnHnMn.nS>'."
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    /// As Kafka names its types in messages: `INT`, `BOOLEAN`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kind::Boolean => "BOOLEAN",
+            Kind::Short => "SHORT",
+            Kind::Int => "INT",
+            Kind::Long => "LONG",
+            Kind::Double => "DOUBLE",
+            Kind::String => "STRING",
+            Kind::List => "LIST",
+            Kind::Class => "CLASS",
+            Kind::Password => "PASSWORD",
+        })
+    }
+}
+
+impl fmt::Display for Rule {
+    /// What is allowed, for people; empty where anything is.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Rule::Any => Ok(()),
+            Rule::AtLeast(min) => write!(f, "{min} or more"),
+            Rule::Between(min, max) => write!(f, "{min} to {max}"),
+            Rule::BetweenOr(min, max, or) => write!(f, "{min} to {max}, or {or}"),
+            Rule::Ratio(min, max) => write!(f, "{min} to {max}"),
+            Rule::NonEmpty => f.write_str("not empty"),
+            Rule::OneOf(allowed) | Rule::OneOfAnyCase(allowed) => f.write_str(&allowed.join(", ")),
+            Rule::EachOf(allowed) => write!(f, "any of {}", allowed.join(", ")),
+            Rule::ThrottledReplicas => f.write_str("* or partition:broker,..."),
+            Rule::OffsetReset => f.write_str("latest, earliest, by_duration:<ISO 8601>"),
+        }
+    }
+}
+
+/// Kafka's reading of a boolean: `true` or `false` in any case.
+pub fn parse_bool(text: &str) -> Option<bool> {
+    match text {
+        _ if text.eq_ignore_ascii_case("true") => Some(true),
+        _ if text.eq_ignore_ascii_case("false") => Some(false),
+        _ => None,
+    }
+}
+
+/// The entries of a list: separated by commas, trimmed. Empty entries (a trailing comma) are left out.
+pub fn list(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|entry| !entry.is_empty())
+}
+
+fn not_a_number(kind: Kind) -> String {
+    format!("Not a number of type {kind}")
+}
+
+fn one_of(allowed: &[&str]) -> String {
+    format!("String must be one of: {}", allowed.join(", "))
+}
+
+fn is_throttled_replica(entry: &str) -> bool {
+    entry.split_once(':').is_some_and(|(partition, broker)| {
+        [partition, broker].iter().all(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+    })
+}
+
+fn is_offset_reset(value: &str) -> bool {
+    let value = value.to_ascii_lowercase();
+    match value.strip_prefix("by_duration:") {
+        Some(text) => duration::is_iso_8601(text),
+        None => value == "latest" || value == "earliest",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::table;
+    use super::super::table::Scope;
+
+    /// Checks `value` for the setting `name` and compares with Kafka's words, or `ok`.
+    fn check(scope: Scope, name: &str, value: &str, expect: &str) {
+        let setting = table::find(scope, name).expect(name);
+        let said = setting.check(value).map_or_else(|e| e.to_string(), |()| "ok".to_owned());
+        let said = said.strip_prefix("Invalid value ").unwrap_or(&said);
+        assert_eq!(said, expect, "{name}={value}");
+    }
+
+    fn topic(name: &str, value: &str, expect: &str) {
+        check(Scope::Topic, name, value, expect);
+    }
+
+    #[test]
+    fn numbers() {
+        topic("retention.ms", "-1", "ok");
+        topic("retention.ms", " 7 ", "ok");
+        topic("retention.ms", "abc", "abc for configuration retention.ms: Not a number of type LONG");
+        topic("retention.ms", "-2", "-2 for configuration retention.ms: Value must be at least -1");
+        topic("segment.bytes", "100", "100 for configuration segment.bytes: Value must be at least 1048576");
+        topic("segment.bytes", "2147483648", "2147483648 for configuration segment.bytes: Not a number of type INT");
+        topic(
+            "compression.lz4.level",
+            "18",
+            "18 for configuration compression.lz4.level: Value must be no more than 17",
+        );
+        topic("compression.gzip.level", "-1", "ok");
+        let gzip = "0 for configuration compression.gzip.level: Value must be between 1 and 9 or equal to -1";
+        topic("compression.gzip.level", "0", gzip);
+    }
+
+    #[test]
+    fn ratios() {
+        topic("min.cleanable.dirty.ratio", "0.5", "ok");
+        let above = "1.5 for configuration min.cleanable.dirty.ratio: Value must be no more than 1";
+        topic("min.cleanable.dirty.ratio", "1.5", above);
+        topic(
+            "min.cleanable.dirty.ratio",
+            "x",
+            "x for configuration min.cleanable.dirty.ratio: Not a number of type DOUBLE",
+        );
+    }
+
+    #[test]
+    fn words() {
+        topic("preallocate", "TRUE", "ok");
+        topic("preallocate", "yes", "yes for configuration preallocate: Expected value to be either true or false");
+        topic("message.timestamp.type", "LogAppendTime", "ok");
+        let types = "foo for configuration compression.type: \
+                     String must be one of: uncompressed, zstd, lz4, snappy, gzip, producer";
+        topic("compression.type", "foo", types);
+        check(Scope::Broker, "group.consumer.migration.policy", "upgrade", "ok");
+    }
+
+    #[test]
+    fn lists() {
+        topic("cleanup.policy", "compact,delete", "ok");
+        topic("cleanup.policy", " compact , delete ", "ok");
+        topic("cleanup.policy", "", "ok");
+        topic(
+            "cleanup.policy",
+            "compact,delet",
+            "delet for configuration cleanup.policy: String must be one of: compact, delete",
+        );
+        topic("leader.replication.throttled.replicas", "*", "ok");
+        topic("leader.replication.throttled.replicas", "0:1,1:1", "ok");
+        let replicas = "[x] for configuration leader.replication.throttled.replicas: \
+                        leader.replication.throttled.replicas must be the literal '*' or a list of replicas in the \
+                        following format: [partitionId]:[brokerId],[partitionId]:[brokerId],...";
+        topic("leader.replication.throttled.replicas", "x", replicas);
+    }
+
+    #[test]
+    fn offset_reset() {
+        for value in ["latest", "earliest", "by_duration:PT1H", "by_duration:P1DT2H3M4.5S"] {
+            check(Scope::Group, "share.auto.offset.reset", value, "ok");
+        }
+        for value in ["none", "by_duration:", "by_duration:1h", "by_duration:-PT1H", "by_duration:PT"] {
+            let setting = table::find(Scope::Group, "share.auto.offset.reset").unwrap();
+            assert!(setting.check(value).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_never_repeated() {
+        let setting =
+            super::Setting { rule: super::Rule::NonEmpty, ..*table::find(Scope::Broker, "ssl.key.password").unwrap() };
+        assert_eq!(setting.check(" ").unwrap_err().value, "[hidden]");
+    }
+}

@@ -1,0 +1,10 @@
+//! Settings of a client-metrics subscription (KIP-714).
+
+use super::settings;
+
+settings! {
+    pub(super) const CLIENT_METRICS:
+    "interval.ms", Int,  "300000", Any, ClusterWide, Accepted, "How often matching clients push their metrics, in milliseconds.";
+    "match",       List, "",       Any, ClusterWide, Accepted, "Which clients push: key=pattern, by client_id, client_software_name and the like.";
+    "metrics",     List, "",       Any, ClusterWide, Accepted, "Which metrics they push, by the beginning of their names; * is all.";
+}

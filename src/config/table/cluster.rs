@@ -1,0 +1,62 @@
+//! The broker itself, its controller, topic creation, the metadata log and metrics.
+
+use super::settings;
+
+settings! {
+    pub(super) const CLUSTER:
+    "node.id",                                                 Int,     "1",                   AtLeast(0),      ReadOnly,    InEffect, "This broker's number, as clients see it; broker.id is its older name.",
+        kafka "(must be given)", "One broker needs no numbering.";
+    "broker.id",                                               Int,     "-1",                  Any,             ReadOnly,    InEffect, "The older name of node.id.";
+    "broker.rack",                                             String,  null,                  Any,             ReadOnly,    InEffect, "Where this broker stands, as clients see it (a zone, a rack).";
+    "process.roles",                                           List,    "broker,controller",   EachOf(&["broker", "controller"]), ReadOnly,    Accepted, "Broker, controller or both; this one process is both.",
+        kafka "(must be given)", "This process is always both.";
+    "num.partitions",                                          Int,     "1",                   AtLeast(1),      ReadOnly,    InEffect, "Partitions of a topic that is created without a number.";
+    "auto.create.topics.enable",                               Boolean, "true",                Any,             ReadOnly,    InEffect, "Whether a topic comes to be when a client first asks for it.";
+    "delete.topic.enable",                                     Boolean, "true",                Any,             ReadOnly,    InEffect, "Whether topics may be deleted.";
+    "default.replication.factor",                              Int,     "1",                   Any,             ReadOnly,    InEffect, "Replicas of a topic that is created without a number; see ottla.replication.factor.policy.";
+    "create.topic.policy.class.name",                          Class,   null,                  Any,             ReadOnly,    Accepted, "A Java class that vets new topics; no Java runs here.";
+    "alter.config.policy.class.name",                          Class,   null,                  Any,             ReadOnly,    Accepted, "A Java class that vets changes of settings; no Java runs here.";
+    "config.providers",                                        List,    "",                    Any,             ClusterWide, Accepted, "Java classes that fetch values from elsewhere; no Java runs here.";
+    "controller.listener.names",                               List,    "CONTROLLER",          Any,             ReadOnly,    InEffect, "Names of the controllers' listeners. Those in listeners are skipped: the controller is inside.",
+        kafka "(must be given)", "Usual files name it so; the listener itself is skipped.";
+    "controller.quorum.voters",                                List,    "",                    Any,             ReadOnly,    Accepted, "The controllers, as id@host:port; the only one is inside this process.";
+    "controller.quorum.bootstrap.servers",                     List,    "",                    Any,             ReadOnly,    Accepted, "Where to find the controllers; the only one is inside this process.";
+    "controller.quorum.auto.join.enable",                      Boolean, "false",               Any,             ReadOnly,    Accepted, "Whether a controller joins the voters by itself.";
+    "controller.quorum.append.linger.ms",                      Int,     "25",                  AtLeast(0),      ReadOnly,    Accepted, "How long a controller gathers records before it writes them.";
+    "controller.quorum.election.timeout.ms",                   Int,     "1000",                AtLeast(0),      ReadOnly,    Accepted, "How long a controller waits for votes; one node elects nobody.";
+    "controller.quorum.election.backoff.max.ms",               Int,     "1000",                AtLeast(0),      ReadOnly,    Accepted, "The longest pause between elections; one node elects nobody.";
+    "controller.quorum.fetch.timeout.ms",                      Int,     "2000",                AtLeast(0),      ReadOnly,    Accepted, "How long a voter goes without its leader before it calls an election.";
+    "controller.quorum.fetch.max.bytes",                       Int,     "1048576",             AtLeast(1),      ReadOnly,    Accepted, "The most that controllers fetch from each other at once.";
+    "controller.quorum.fetch.snapshot.max.bytes",              Int,     "1048576",             AtLeast(1),      ReadOnly,    Accepted, "The most of a snapshot that controllers fetch from each other at once.";
+    "controller.quorum.request.timeout.ms",                    Int,     "2000",                AtLeast(0),      ReadOnly,    Accepted, "How long a controller waits for another's answer.";
+    "controller.quorum.retry.backoff.ms",                      Int,     "20",                  AtLeast(0),      ReadOnly,    Accepted, "The pause before a controller asks again.";
+    internal "controller.performance.always.log.threshold.ms", Long,    "2000",                AtLeast(0),      ReadOnly,    Accepted, "A controller event slower than this is always logged.";
+    internal "controller.performance.sample.period.ms",        Long,    "60000",               AtLeast(100),    ReadOnly,    Accepted, "How often the controller's event times are summed up.";
+    "controller.quota.window.num",                             Int,     "11",                  AtLeast(1),      ReadOnly,    Accepted, "Samples kept for quotas on topic changes.";
+    "controller.quota.window.size.seconds",                    Int,     "1",                   AtLeast(1),      ReadOnly,    Accepted, "Length of each sample for quotas on topic changes.";
+    "controller.socket.timeout.ms",                            Int,     "30000",               Any,             ReadOnly,    Accepted, "The timeout of a controller's connection to brokers.";
+    "controlled.shutdown.enable",                              Boolean, "true",                Any,             ReadOnly,    Accepted, "Whether leadership moves away before a stop; there is nowhere to move to.";
+    "broker.heartbeat.interval.ms",                            Int,     "2000",                Any,             ReadOnly,    Accepted, "How often a broker reports to its controller; here they are one process.";
+    "broker.session.timeout.ms",                               Int,     "9000",                Any,             ReadOnly,    Accepted, "A broker silent for this long is fenced off; here broker and controller are one process.";
+    "initial.broker.registration.timeout.ms",                  Int,     "60000",               Any,             ReadOnly,    Accepted, "How long a broker tries to register with its controller at start.";
+    internal "server.max.startup.time.ms",                     Long,    "9223372036854775807", AtLeast(0),      ReadOnly,    Accepted, "Start that takes longer is given up.";
+    "metadata.log.dir",                                        String,  null,                  Any,             ReadOnly,    Accepted, "Where the metadata log lies; here always the data directory.";
+    "metadata.log.segment.bytes",                              Int,     "1073741824",          AtLeast(8388608), ReadOnly,    Accepted, "The size at which the metadata log's file rolls.";
+    "metadata.log.segment.ms",                                 Long,    "604800000",           Any,             ReadOnly,    Accepted, "The age at which the metadata log's file rolls.";
+    "metadata.log.max.record.bytes.between.snapshots",         Long,    "20971520",            AtLeast(1),      ReadOnly,    Accepted, "Bytes of new metadata that call for a snapshot.";
+    "metadata.log.max.snapshot.interval.ms",                   Long,    "3600000",             AtLeast(0),      ReadOnly,    Accepted, "The longest time between two snapshots of metadata.";
+    "metadata.max.idle.interval.ms",                           Int,     "500",                 AtLeast(0),      ReadOnly,    Accepted, "How often an idle controller writes an empty record; here none is needed.";
+    "metadata.max.retention.bytes",                            Long,    "104857600",           Any,             ReadOnly,    Accepted, "How much of old metadata is kept.";
+    "metadata.max.retention.ms",                               Long,    "604800000",           Any,             ReadOnly,    Accepted, "How long old metadata is kept.";
+    internal "internal.metadata.delete.delay.millis",          Long,    "60000",               Any,             ReadOnly,    Accepted, "How long removed metadata files stay on disk.";
+    internal "internal.metadata.log.segment.bytes",            Int,     null,                  Any,             ReadOnly,    Accepted, "The size at which the metadata log's file rolls, without a floor; for tests.";
+    internal "internal.metadata.max.batch.size.in.bytes",      Int,     "8388608",             Any,             ReadOnly,    Accepted, "The largest batch of metadata records.";
+    "metric.reporters",                                        List,    "org.apache.kafka.common.metrics.JmxReporter", Any,             ClusterWide, Accepted, "Java classes that export metrics; no Java runs here.";
+    "metrics.num.samples",                                     Int,     "2",                   AtLeast(1),      ReadOnly,    Accepted, "Samples kept per metric.";
+    "metrics.sample.window.ms",                                Long,    "30000",               AtLeast(1),      ReadOnly,    Accepted, "Length of a metric's sample.";
+    "metrics.recording.level",                                 String,  "INFO",                Any,             ReadOnly,    Accepted, "Which metrics Kafka records.";
+    "kafka.metrics.reporters",                                 List,    "",                    Any,             ReadOnly,    Accepted, "Older Java classes that export metrics; no Java runs here.";
+    "kafka.metrics.polling.interval.secs",                     Int,     "10",                  AtLeast(1),      ReadOnly,    Accepted, "How often the older reporters look.";
+    internal "unstable.api.versions.enable",                   Boolean, "false",               Any,             ReadOnly,    Accepted, "Whether protocol versions still in the making are served; they are not.";
+    internal "unstable.feature.versions.enable",               Boolean, "false",               Any,             ReadOnly,    Accepted, "Whether features still in the making may be turned on; they may not.";
+}

@@ -1,0 +1,42 @@
+//! Listeners, connections, request limits and quotas.
+
+use super::settings;
+
+settings! {
+    pub(super) const NETWORK:
+    "listeners",                                        List,   "PLAINTEXT://:9092",   Any,           PerBroker,   InEffect, "Where clients connect: NAME://host:port, separated by commas. An empty host, 0.0.0.0 or [::] means every address; port 0 picks a free one.";
+    "advertised.listeners",                             List,   null,                  Any,           ReadOnly,    InEffect, "What clients are told to connect to, per listener. Unset, 0.0.0.0 or an empty host: the address at which the asking client reached us.";
+    "listener.security.protocol.map",                   String, "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT", Any,           PerBroker,   InEffect, "Which protocol each listener name speaks. PLAINTEXT is the one served so far.";
+    "early.start.listeners",                            List,   null,                  Any,           ReadOnly,    Accepted, "Listeners that open before start has finished. Here each opens once the broker can answer.";
+    "inter.broker.listener.name",                       String, null,                  Any,           ReadOnly,    Accepted, "The listener that brokers would use between themselves; there are no others.";
+    "max.connections",                                  Int,    "2147483647",          AtLeast(0),    ClusterWide, InEffect, "Connections held open at once; another one is closed at accept.";
+    "max.connections.per.ip",                           Int,    "2147483647",          AtLeast(0),    ClusterWide, InEffect, "Connections held open at once from one address.";
+    "max.connections.per.ip.overrides",                 String, "",                    Any,           ClusterWide, InEffect, "Exceptions to max.connections.per.ip, as address:count, separated by commas.";
+    "max.connection.creation.rate",                     Int,    "2147483647",          AtLeast(0),    ClusterWide, Accepted, "New connections per second.";
+    "connections.max.idle.ms",                          Long,   "600000",              Any,           ReadOnly,    InEffect, "A connection without a request for this long is closed.";
+    "connections.max.reauth.ms",                        Long,   "0",                   Any,           ReadOnly,    Accepted, "How long a SASL session lasts before the client must authenticate again; 0 is for ever.";
+    "connection.failed.authentication.delay.ms",        Int,    "100",                 AtLeast(0),    ReadOnly,    Accepted, "The pause before a failed authentication is answered.";
+    "socket.listen.backlog.size",                       Int,    "50",                  AtLeast(1),    ReadOnly,    InEffect, "Connections that the kernel may hold before they are accepted.";
+    "socket.receive.buffer.bytes",                      Int,    "-1",                  Any,           ReadOnly,    InEffect, "The receive buffer of a connection's socket; -1 leaves it to the kernel, which then grows it by need.",
+        kafka "102400", "A fixed size keeps the kernel from growing the buffer to what a connection needs.";
+    "socket.send.buffer.bytes",                         Int,    "-1",                  Any,           ReadOnly,    InEffect, "The send buffer of a connection's socket; -1 leaves it to the kernel, which then grows it by need.",
+        kafka "102400", "A fixed size keeps the kernel from growing the buffer to what a connection needs.";
+    "socket.request.max.bytes",                         Int,    "104857600",           AtLeast(1),    ReadOnly,    InEffect, "The largest request; a connection that announces a larger one is closed before its body is read.";
+    "queued.max.requests",                              Int,    "500",                 AtLeast(1),    ReadOnly,    InEffect, "Requests that wait or run at once over all connections; beyond that, sockets are not read.";
+    "queued.max.request.bytes",                         Long,   "-1",                  Any,           ReadOnly,    InEffect, "Memory for requests that wait or run at once; -1 takes it from the memory limit of the process's group.";
+    "fetch.max.bytes",                                  Int,    "57671680",            AtLeast(1024), ReadOnly,    InEffect, "The most that one fetch is answered with, whatever its client asks for.";
+    "max.incremental.fetch.session.cache.slots",        Int,    "1000",                AtLeast(0),    ReadOnly,    InEffect, "Fetch sessions remembered; a client without one names all its partitions in each fetch.";
+    "fetch.purgatory.purge.interval.requests",          Int,    "1000",                Any,           ReadOnly,    Accepted, "Tuning of Kafka's list of waiting fetches; here a waiting fetch is woken and leaves nothing behind.";
+    "producer.purgatory.purge.interval.requests",       Int,    "1000",                Any,           ReadOnly,    Accepted, "Tuning of Kafka's list of waiting produces.";
+    "delete.records.purgatory.purge.interval.requests", Int,    "1",                   Any,           ReadOnly,    Accepted, "Tuning of Kafka's list of waiting record deletions.";
+    "share.fetch.purgatory.purge.interval.requests",    Int,    "1000",                Any,           ReadOnly,    Accepted, "Tuning of Kafka's list of waiting share fetches.";
+    "max.request.partition.size.limit",                 Int,    "2000",                AtLeast(1),    ReadOnly,    InEffect, "Partitions in one answer to DescribeTopicPartitions.";
+    "num.network.threads",                              Int,    "3",                   AtLeast(1),    ClusterWide, Accepted, "Threads that read and write sockets; here the async runtime takes as many as there are cores.";
+    "num.io.threads",                                   Int,    "8",                   AtLeast(1),    ClusterWide, Accepted, "Threads that handle requests; here the async runtime takes as many as there are cores.";
+    "background.threads",                               Int,    "10",                  AtLeast(1),    ClusterWide, Accepted, "Threads for Kafka's housekeeping.";
+    "request.timeout.ms",                               Int,    "30000",               Any,           ReadOnly,    Accepted, "How long a broker waits for another; there are no others.";
+    "quota.window.num",                                 Int,    "11",                  AtLeast(1),    ReadOnly,    Accepted, "Samples kept for client quotas.";
+    "quota.window.size.seconds",                        Int,    "1",                   AtLeast(1),    ReadOnly,    Accepted, "Length of each sample for client quotas.";
+    "client.quota.callback.class",                      Class,  null,                  Any,           ReadOnly,    Accepted, "A Java class that decides client quotas; no Java runs here.";
+    "telemetry.max.bytes",                              Int,    "1048576",             AtLeast(1),    ReadOnly,    Accepted, "The largest set of metrics that a client may push.";
+}

@@ -1,0 +1,71 @@
+//! Share groups and streams groups.
+
+use super::settings;
+
+settings! {
+    pub(super) const SHARE_AND_STREAMS:
+    "group.share.heartbeat.interval.ms",                             Int,     "5000",                AtLeast(1),      ReadOnly,    Accepted, "Share groups: how often members report.";
+    "group.share.session.timeout.ms",                                Int,     "45000",               AtLeast(1),      ReadOnly,    Accepted, "Share groups: a member silent for this long is removed.";
+    "group.share.min.heartbeat.interval.ms",                         Int,     "5000",                AtLeast(1),      ReadOnly,    Accepted, "Share groups: the shortest heartbeat interval a group may be given.";
+    "group.share.max.heartbeat.interval.ms",                         Int,     "15000",               AtLeast(1),      ReadOnly,    Accepted, "Share groups: the longest heartbeat interval a group may be given.";
+    "group.share.min.session.timeout.ms",                            Int,     "45000",               AtLeast(1),      ReadOnly,    Accepted, "Share groups: the shortest session timeout a group may be given.";
+    "group.share.max.session.timeout.ms",                            Int,     "60000",               AtLeast(1),      ReadOnly,    Accepted, "Share groups: the longest session timeout a group may be given.";
+    "group.share.max.size",                                          Int,     "200",                 Between(1, 1000), ReadOnly,    Accepted, "Share groups: members of one group.";
+    "group.share.max.share.sessions",                                Int,     "2000",                AtLeast(1),      ReadOnly,    Accepted, "Share groups: sessions remembered per broker.";
+    "group.share.assignors",                                         List,    "simple",              Any,             ReadOnly,    Accepted, "Share groups: the assignors offered.";
+    internal "group.share.assignor.offload.enable",                  Boolean, "true",                Any,             ClusterWide, Accepted, "Share groups: whether assignments are computed off the coordinator's thread.";
+    "group.share.assignment.interval.ms",                            Int,     "1000",                AtLeast(0),      ClusterWide, Accepted, "Share groups: the shortest time between two assignments.";
+    "group.share.min.assignment.interval.ms",                        Int,     "0",                   AtLeast(0),      ReadOnly,    Accepted, "Share groups: the least that a group's assignment interval may be.";
+    "group.share.max.assignment.interval.ms",                        Int,     "15000",               AtLeast(0),      ReadOnly,    Accepted, "Share groups: the most that a group's assignment interval may be.";
+    "group.share.delivery.count.limit",                              Int,     "5",                   Between(2, 10),  ReadOnly,    Accepted, "Share groups: deliveries of a record before it is given up.";
+    "group.share.min.delivery.count.limit",                          Int,     "2",                   Between(2, 5),   ReadOnly,    Accepted, "Share groups: the least that a group's delivery limit may be.";
+    "group.share.max.delivery.count.limit",                          Int,     "10",                  Between(5, 25),  ReadOnly,    Accepted, "Share groups: the most that a group's delivery limit may be.";
+    "group.share.record.lock.duration.ms",                           Int,     "30000",               Between(1000, 3600000), ReadOnly,    Accepted, "Share groups: how long a delivered record is one member's own.";
+    "group.share.min.record.lock.duration.ms",                       Int,     "15000",               Between(1000, 30000), ReadOnly,    Accepted, "Share groups: the shortest lock a group may be given.";
+    "group.share.max.record.lock.duration.ms",                       Int,     "60000",               Between(30000, 3600000), ReadOnly,    Accepted, "Share groups: the longest lock a group may be given.";
+    "group.share.partition.max.record.locks",                        Int,     "2000",                Between(100, 10000), ReadOnly,    Accepted, "Share groups: records of a partition that may be out at once.";
+    "group.share.min.partition.max.record.locks",                    Int,     "100",                 Between(100, 2000), ReadOnly,    Accepted, "Share groups: the least that a group's number of locks may be.";
+    "group.share.max.partition.max.record.locks",                    Int,     "4000",                Between(2000, 10000), ReadOnly,    Accepted, "Share groups: the most that a group's number of locks may be.";
+    internal "group.share.initialize.retry.interval.ms",             Int,     "30000",               AtLeast(1),      ReadOnly,    Accepted, "Share groups: the pause before a partition's state is initialised again.";
+    internal "group.share.persister.class.name",                     String,  "org.apache.kafka.server.share.persister.DefaultStatePersister", Any,             ReadOnly,    Accepted, "Share groups: the Java class that keeps their state; no Java runs here.";
+    internal "group.share.dlq.manager.class.name",                   String,  "org.apache.kafka.server.share.dlq.DefaultShareGroupDLQManager", Any,             ReadOnly,    Accepted, "Share groups: the Java class that handles given-up records; no Java runs here.";
+    "errors.deadletterqueue.auto.create.topics.enable",              Boolean, "false",               Any,             ClusterWide, Accepted, "Share groups: whether topics for given-up records come to be by themselves.";
+    "errors.deadletterqueue.topic.name.prefix",                      String,  "dlq.",                Any,             ClusterWide, Accepted, "Share groups: how names of topics for given-up records begin.";
+    "share.coordinator.append.linger.ms",                            Int,     "-1",                  AtLeast(-1),     ReadOnly,    Accepted, "How long the share coordinator gathers records before it writes them.";
+    "share.coordinator.cached.buffer.max.bytes",                     Int,     "1048588",             AtLeast(524288), ClusterWide, Accepted, "The largest write buffer that the share coordinator keeps for the next time.";
+    internal "share.coordinator.cold.partition.snapshot.interval.ms", Int,     "300000",              AtLeast(1),      ReadOnly,    Accepted, "How often the state of quiet partitions is written whole.";
+    "share.coordinator.load.buffer.size",                            Int,     "5242880",             AtLeast(1),      ReadOnly,    Accepted, "The read size when __share_group_state is loaded.";
+    "share.coordinator.snapshot.update.records.per.snapshot",        Int,     "500",                 Between(0, 500), ReadOnly,    Accepted, "Updates to a share partition's state between two whole copies of it.";
+    "share.coordinator.state.topic.compression.codec",               Int,     "0",                   Between(0, 4),   ReadOnly,    Accepted, "How __share_group_state is compressed: 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd.";
+    "share.coordinator.state.topic.min.isr",                         Short,   "1",                   AtLeast(1),      ReadOnly,    Accepted, "Replicas of __share_group_state that must have a write; there is one.",
+        kafka "2", "There is one broker.";
+    "share.coordinator.state.topic.num.partitions",                  Int,     "50",                  AtLeast(1),      ReadOnly,    Accepted, "Partitions of __share_group_state.";
+    internal "share.coordinator.state.topic.prune.interval.ms",      Int,     "300000",              AtLeast(1),      ReadOnly,    Accepted, "How often spent records of __share_group_state are dropped.";
+    "share.coordinator.state.topic.replication.factor",              Short,   "1",                   AtLeast(1),      ReadOnly,    Accepted, "Replicas of __share_group_state; there is one.",
+        kafka "3", "There is one broker.";
+    "share.coordinator.state.topic.segment.bytes",                   Int,     "104857600",           AtLeast(1),      ReadOnly,    Accepted, "The segment size of __share_group_state.";
+    "share.coordinator.threads",                                     Int,     "1",                   AtLeast(1),      ReadOnly,    Accepted, "Threads of the share coordinator.";
+    "share.coordinator.write.timeout.ms",                            Int,     "5000",                AtLeast(1),      ReadOnly,    Accepted, "How long a write of share state waits for other replicas.";
+    "group.streams.heartbeat.interval.ms",                           Int,     "5000",                AtLeast(1),      ReadOnly,    Accepted, "Streams groups: how often members report.";
+    "group.streams.session.timeout.ms",                              Int,     "45000",               AtLeast(1),      ReadOnly,    Accepted, "Streams groups: a member silent for this long is removed.";
+    "group.streams.min.heartbeat.interval.ms",                       Int,     "5000",                AtLeast(1),      ReadOnly,    Accepted, "Streams groups: the shortest heartbeat interval a group may be given.";
+    "group.streams.max.heartbeat.interval.ms",                       Int,     "15000",               AtLeast(1),      ReadOnly,    Accepted, "Streams groups: the longest heartbeat interval a group may be given.";
+    "group.streams.min.session.timeout.ms",                          Int,     "45000",               AtLeast(1),      ReadOnly,    Accepted, "Streams groups: the shortest session timeout a group may be given.";
+    "group.streams.max.session.timeout.ms",                          Int,     "60000",               AtLeast(1),      ReadOnly,    Accepted, "Streams groups: the longest session timeout a group may be given.";
+    "group.streams.max.size",                                        Int,     "2147483647",          AtLeast(1),      ReadOnly,    Accepted, "Streams groups: members of one group.";
+    "group.streams.assignors",                                       List,    "sticky",              Any,             ReadOnly,    Accepted, "Streams groups: the assignors offered.";
+    internal "group.streams.assignor.offload.enable",                Boolean, "true",                Any,             ClusterWide, Accepted, "Streams groups: whether assignments are computed off the coordinator's thread.";
+    "group.streams.assignment.interval.ms",                          Int,     "1000",                AtLeast(0),      ClusterWide, Accepted, "Streams groups: the shortest time between two assignments.";
+    "group.streams.min.assignment.interval.ms",                      Int,     "0",                   AtLeast(0),      ReadOnly,    Accepted, "Streams groups: the least that a group's assignment interval may be.";
+    "group.streams.max.assignment.interval.ms",                      Int,     "15000",               AtLeast(0),      ReadOnly,    Accepted, "Streams groups: the most that a group's assignment interval may be.";
+    "group.streams.initial.rebalance.delay.ms",                      Int,     "3000",                AtLeast(0),      ReadOnly,    Accepted, "Streams groups: how long a new group waits for more members.";
+    "group.streams.num.standby.replicas",                            Int,     "0",                   AtLeast(0),      ReadOnly,    Accepted, "Streams groups: spare copies of each task's state.";
+    "group.streams.max.standby.replicas",                            Int,     "2",                   AtLeast(0),      ReadOnly,    Accepted, "Streams groups: the most spare copies a group may be given.";
+    internal "group.streams.num.warmup.replicas",                    Int,     "2",                   AtLeast(0),      ReadOnly,    Accepted, "Streams groups: copies of state that may be built ahead of a move.";
+    internal "group.streams.max.warmup.replicas",                    Int,     "20",                  AtLeast(0),      ReadOnly,    Accepted, "Streams groups: the most copies built ahead that a group may be given.";
+    internal "group.streams.acceptable.recovery.lag",                Long,    "10000",               AtLeast(0),      ReadOnly,    Accepted, "Streams groups: how far behind a copy may be and still take a task over.";
+    internal "group.streams.task.offset.interval.ms",                Int,     "60000",               AtLeast(1),      ReadOnly,    Accepted, "Streams groups: how often members report how far their state is.";
+    internal "group.streams.min.task.offset.interval.ms",            Int,     "15000",               AtLeast(1),      ReadOnly,    Accepted, "Streams groups: the least that a group's reporting interval may be.";
+    "group.streams.rack.aware.assignment.tags",                      List,    "",                    Any,             ReadOnly,    Accepted, "Streams groups: client tags over which spare copies are spread.";
+    "group.streams.topology.description.plugin.class",               Class,   null,                  Any,             ReadOnly,    Accepted, "Streams groups: a Java class that is told topologies; no Java runs here.";
+}

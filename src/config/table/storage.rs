@@ -1,0 +1,61 @@
+//! Where and how records are kept: files, retention, flushing, compression, compaction.
+
+use super::{CLEANUP_POLICIES, COMPRESSION_TYPES, TIMESTAMP_TYPES, settings};
+
+settings! {
+    pub(super) const STORAGE:
+    "log.dir",                                           List,    "./ottla-data",        Any,             ReadOnly,    InEffect, "The data directory, where log.dirs is not set.",
+        kafka "/tmp/kafka-logs", "Data that outlives a reboot, next to where the broker was started.";
+    "log.dirs",                                          List,    null,                  Any,             ReadOnly,    InEffect, "The data directory. Kafka allows several, separated by commas; one is used here.";
+    "cordoned.log.dirs",                                 List,    "",                    Any,             PerBroker,   Accepted, "Directories that take no new partitions; there is one.";
+    "log.segment.bytes",                                 Int,     "1073741824",          AtLeast(1048576), ClusterWide, InEffect, "A partition's file is closed and a new one begun at this size.";
+    "log.roll.ms",                                       Long,    null,                  Any,             ClusterWide, InEffect, "A partition's file is closed and a new one begun at this age; before log.roll.hours.";
+    "log.roll.hours",                                    Int,     "168",                 AtLeast(1),      ReadOnly,    InEffect, "The same in hours, where log.roll.ms is not set.";
+    "log.roll.jitter.ms",                                Long,    null,                  Any,             ClusterWide, InEffect, "Up to this much is taken off log.roll.ms at random, so that files do not all roll at once.";
+    "log.roll.jitter.hours",                             Int,     "0",                   AtLeast(0),      ReadOnly,    InEffect, "The same in hours, where log.roll.jitter.ms is not set.";
+    "log.segment.delete.delay.ms",                       Long,    "60000",               AtLeast(0),      ClusterWide, InEffect, "How long a removed file stays on disk under a .deleted name, for readers still at it.";
+    "log.index.size.max.bytes",                          Int,     "10485760",            AtLeast(4),      ClusterWide, InEffect, "The largest an index file may become; a fuller one rolls the segment.";
+    "log.index.interval.bytes",                          Int,     "4096",                AtLeast(0),      ClusterWide, InEffect, "Bytes of records between two entries of the offset index.";
+    "log.preallocate",                                   Boolean, "false",               Any,             ClusterWide, InEffect, "Reserve a whole segment on disk when it is begun. Space is otherwise reserved in growing steps.";
+    "log.cleanup.policy",                                List,    "delete",              EachOf(CLEANUP_POLICIES), ClusterWide, InEffect, "What becomes of old records: delete drops whole segments by age and size, compact keeps each key's newest value.";
+    "log.retention.ms",                                  Long,    null,                  Any,             ClusterWide, InEffect, "Records older than this may go; -1 keeps them. Before log.retention.minutes and log.retention.hours.";
+    "log.retention.minutes",                             Int,     null,                  Any,             ReadOnly,    InEffect, "The same in minutes, where log.retention.ms is not set.";
+    "log.retention.hours",                               Int,     "168",                 Any,             ReadOnly,    InEffect, "The same in hours, where neither of the finer two is set.";
+    "log.retention.bytes",                               Long,    "-1",                  Any,             ClusterWide, InEffect, "A partition larger than this loses its oldest segments; -1 is no limit.";
+    "log.retention.check.interval.ms",                   Long,    "300000",              AtLeast(1),      ReadOnly,    InEffect, "How often retention looks for segments to drop.";
+    internal "log.initial.task.delay.ms",                Long,    "30000",               AtLeast(0),      ReadOnly,    InEffect, "How long after start the periodic tasks of the log begin.";
+    "log.flush.interval.messages",                       Long,    "9223372036854775807", AtLeast(1),      ClusterWide, InEffect, "An fsync is due after this many records of a partition; acknowledgements wait for it.";
+    "log.flush.interval.ms",                             Long,    null,                  Any,             ClusterWide, InEffect, "A record is on disk at most this long after it was written; unset, log.flush.scheduler.interval.ms.";
+    "log.flush.scheduler.interval.ms",                   Long,    "9223372036854775807", Any,             ReadOnly,    InEffect, "How often log.flush.interval.ms is checked.";
+    "log.flush.offset.checkpoint.interval.ms",           Int,     "60000",               AtLeast(0),      ReadOnly,    InEffect, "How often the recovery points (how far each log is on disk) are written down.";
+    "log.flush.start.offset.checkpoint.interval.ms",     Int,     "60000",               AtLeast(0),      ReadOnly,    InEffect, "How often log start offsets are written down.";
+    "log.dir.failure.timeout.ms",                        Long,    "30000",               AtLeast(1),      ReadOnly,    Accepted, "How long Kafka lives with a failed directory that it could not report.";
+    "log.message.timestamp.type",                        String,  "CreateTime",          OneOf(TIMESTAMP_TYPES), ClusterWide, InEffect, "Whose clock stamps records: CreateTime is the producer's, LogAppendTime the broker's.";
+    "log.message.timestamp.before.max.ms",               Long,    "9223372036854775807", AtLeast(0),      ClusterWide, InEffect, "How far in the past a producer's timestamp may lie.";
+    "log.message.timestamp.after.max.ms",                Long,    "3600000",             AtLeast(0),      ClusterWide, InEffect, "How far in the future a producer's timestamp may lie.";
+    "message.max.bytes",                                 Int,     "1048588",             AtLeast(0),      ClusterWide, InEffect, "The largest batch of records, as compressed by its producer.";
+    "max.decompressed.message.bytes",                    Int,     "2147483639",          Between(1, 2147483639), ClusterWide, InEffect, "The largest a record may be once decompressed.";
+    "compression.type",                                  String,  "producer",            OneOf(COMPRESSION_TYPES), ClusterWide, InEffect, "How batches are stored; producer keeps them as they came.";
+    "compression.gzip.level",                            Int,     "-1",                  BetweenOr(1, 9, -1), ClusterWide, InEffect, "The gzip level where the broker compresses; -1 is the library's default.";
+    "compression.lz4.level",                             Int,     "9",                   Between(1, 17),  ClusterWide, InEffect, "The lz4 level where the broker compresses.";
+    "compression.zstd.level",                            Int,     "3",                   Between(-131072, 22), ClusterWide, InEffect, "The zstd level where the broker compresses.";
+    "min.insync.replicas",                               Int,     "1",                   AtLeast(1),      ClusterWide, Accepted, "Replicas that must have a write under acks=all. The one replica here is always in sync.";
+    "producer.id.expiration.ms",                         Int,     "86400000",            AtLeast(1),      ClusterWide, InEffect, "A producer that wrote nothing to a partition for this long is forgotten there.";
+    internal "producer.id.expiration.check.interval.ms", Int,     "600000",              AtLeast(1),      ReadOnly,    InEffect, "How often idle producers are looked for.";
+    "num.recovery.threads.per.data.dir",                 Int,     "2",                   AtLeast(1),      ClusterWide, InEffect, "Logs opened in parallel at start.";
+    "log.cleaner.enable",                                Boolean, "true",                Any,             ReadOnly,    Accepted, "Whether compaction runs.";
+    "log.cleaner.threads",                               Int,     "1",                   AtLeast(0),      ClusterWide, Accepted, "Threads that compact.";
+    "log.cleaner.backoff.ms",                            Long,    "15000",               AtLeast(0),      ClusterWide, Accepted, "How long compaction sleeps when nothing is worth it.";
+    "log.cleaner.dedupe.buffer.size",                    Long,    "134217728",           Any,             ClusterWide, Accepted, "Memory for compaction's table of keys, over all its threads.";
+    "log.cleaner.io.buffer.size",                        Int,     "524288",              AtLeast(0),      ClusterWide, Accepted, "Memory for compaction's reads and writes, over all its threads.";
+    "log.cleaner.io.buffer.load.factor",                 Double,  "0.9",                 Any,             ClusterWide, Accepted, "How full compaction's table of keys may become.";
+    "log.cleaner.io.max.bytes.per.second",               Double,  "1.7976931348623157E308", Any,             ClusterWide, Accepted, "What compaction may read and write per second.";
+    "log.cleaner.delete.retention.ms",                   Long,    "86400000",            AtLeast(0),      ClusterWide, InEffect, "How long compaction keeps a tombstone, so that late readers see the deletion.";
+    "log.cleaner.min.compaction.lag.ms",                 Long,    "0",                   AtLeast(0),      ClusterWide, InEffect, "Records younger than this are never compacted.";
+    "log.cleaner.max.compaction.lag.ms",                 Long,    "9223372036854775807", AtLeast(1),      ClusterWide, InEffect, "Records older than this are compacted even in a log hardly worth it.";
+    "log.cleaner.min.cleanable.ratio",                   Double,  "0.5",                 Ratio(0.0, 1.0), ClusterWide, InEffect, "The uncompacted share of a log that makes compaction worth it.";
+    "log.local.retention.bytes",                         Long,    "-2",                  AtLeast(-2),     ClusterWide, Accepted, "Tiered storage: what of a partition stays on local disk; -2 follows retention.bytes.";
+    "log.local.retention.ms",                            Long,    "-2",                  AtLeast(-2),     ClusterWide, Accepted, "Tiered storage: how long records stay on local disk; -2 follows retention.ms.";
+    "log.remote.copy.lag.bytes",                         Long,    "-1",                  AtLeast(-1),     ClusterWide, Accepted, "Tiered storage: bytes that stay uncopied behind the active segment.";
+    "log.remote.copy.lag.ms",                            Long,    "0",                   AtLeast(-1),     ClusterWide, Accepted, "Tiered storage: how old a segment must be before it is copied.";
+}

@@ -1,0 +1,115 @@
+use super::*;
+use crate::config::setting::{Kind, Rule};
+
+#[test]
+fn every_setting_of_kafka_4_4_is_here() {
+    let count = |scope| all(scope).filter(|setting| !setting.name.starts_with("ottla.")).count();
+    assert_eq!(Scope::ALL.map(count), [379, 38, 27, 3]);
+}
+
+#[test]
+fn no_name_stands_twice() {
+    let rows: usize = BROKER.iter().map(|(_, rows)| rows.len()).sum();
+    assert_eq!(rows, all(Scope::Broker).count());
+    for name in removed::BROKER {
+        assert!(find(Scope::Broker, name).is_none(), "{name} is both there and gone");
+    }
+}
+
+#[test]
+fn defaults_keep_their_own_rules() {
+    for scope in Scope::ALL {
+        for setting in all(scope) {
+            if let Some(default) = setting.default {
+                assert_eq!(setting.check(default), Ok(()), "{}", setting.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn docs_are_sentences() {
+    for setting in Scope::ALL.into_iter().flat_map(all) {
+        let doc = setting.doc;
+        assert!(doc.ends_with('.') && doc.starts_with(char::is_uppercase), "{}: {doc}", setting.name);
+    }
+}
+
+#[test]
+fn synonyms_are_settings_of_the_same_kind() {
+    for setting in all(Scope::Topic) {
+        for synonym in synonyms::of_topic(setting.name) {
+            let other = find(Scope::Broker, synonym.name).expect(synonym.name);
+            let both_numbers = [setting, other].iter().all(|s| matches!(s.kind, Kind::Int | Kind::Long));
+            assert!(other.kind == setting.kind || both_numbers, "{} and {}", setting.name, other.name);
+        }
+    }
+}
+
+#[test]
+fn a_topic_default_is_its_synonyms_default() {
+    for setting in all(Scope::Topic) {
+        let Some(inherited) = synonyms::of_topic(setting.name).iter().find_map(|synonym| {
+            let default = find(Scope::Broker, synonym.name)?.default?;
+            Some(default.parse::<i64>().map_or(default.to_owned(), |n| n.saturating_mul(synonym.factor).to_string()))
+        }) else {
+            continue;
+        };
+        assert_eq!(setting.default, Some(inherited.as_str()), "{}", setting.name);
+    }
+}
+
+#[test]
+fn only_text_has_text_rules() {
+    for setting in Scope::ALL.into_iter().flat_map(all) {
+        let fits = match setting.rule {
+            Rule::Any => true,
+            Rule::AtLeast(_) | Rule::Between(..) | Rule::BetweenOr(..) => {
+                matches!(setting.kind, Kind::Short | Kind::Int | Kind::Long)
+            }
+            Rule::Ratio(..) => setting.kind == Kind::Double,
+            Rule::EachOf(_) | Rule::ThrottledReplicas => setting.kind == Kind::List,
+            Rule::NonEmpty | Rule::OneOf(_) | Rule::OneOfAnyCase(_) | Rule::OffsetReset => setting.kind == Kind::String,
+        };
+        assert!(fits, "{} is {} with {:?}", setting.name, setting.kind, setting.rule);
+    }
+}
+
+#[test]
+fn a_typo_finds_its_neighbour() {
+    let check = |typo, expect| assert_eq!(nearest(Scope::Broker, typo), expect, "{typo}");
+    check("num.partition", Some("num.partitions"));
+    check("log.retension.ms", Some("log.retention.ms"));
+    check("lsiteners", Some("listeners"));
+    check("auto.create.topic.enable", Some("auto.create.topics.enable"));
+    check("AUTO_CREATE_TOPICS_ENABLE", Some("auto.create.topics.enable"));
+    check("bootstrap.servers", None);
+    check("x", None);
+}
+
+#[test]
+fn distances() {
+    let check = |a, b, expect| assert_eq!(distance(a, b), expect, "{a} {b}");
+    check("", "", 0);
+    check("abc", "abc", 0);
+    check("abc", "acb", 1);
+    check("abc", "", 3);
+    check("kitten", "sitting", 3);
+}
+
+#[test]
+fn gone_and_foreign_names_are_known() {
+    assert!(is_removed(Scope::Broker, "zookeeper.connect"));
+    assert!(is_removed(Scope::Topic, "message.format.version"));
+    assert!(!is_removed(Scope::Topic, "zookeeper.connect"));
+    assert!(is_for_a_plugin("listener.name.sasl_plaintext.plain.sasl.jaas.config"));
+}
+
+#[test]
+fn departures_are_real() {
+    for setting in all(Scope::Broker) {
+        if let Some(departure) = setting.departure {
+            assert_ne!(setting.default, Some(departure.kafka_default), "{}", setting.name);
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! What was given for each setting, where it came from, and the reading of it as a Rust type.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::setting;
+use super::table::synonyms::Synonym;
+use super::table::{self, Scope};
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A file, and the line where that is known.
+    File { path: Arc<PathBuf>, line: Option<usize> },
+    /// An environment variable of this name.
+    Environment(String),
+    /// `--set`, or another flag of this name.
+    CommandLine,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::File { path, line: Some(line) } => write!(f, "{}:{line}", path.display()),
+            Source::File { path, line: None } => write!(f, "{}", path.display()),
+            Source::Environment(variable) => write!(f, "environment variable {variable}"),
+            Source::CommandLine => f.write_str("command line"),
+        }
+    }
+}
+
+/// How a value came to be, in DescribeConfigs' terms (Kafka's ConfigSource), the strongest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// Set for this topic, group or subscription.
+    Resource,
+    /// Set for this broker while running.
+    DynamicBroker,
+    /// Set for all brokers while running.
+    DynamicDefault,
+    /// Given at start: file, environment or command line.
+    Static,
+    Default,
+}
+
+/// The broker's settings as given, in three layers. Every static value has passed its setting's check.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Values {
+    given: BTreeMap<String, (String, Source)>,
+    dynamic_default: BTreeMap<String, String>,
+    dynamic_broker: BTreeMap<String, String>,
+}
+
+impl Values {
+    /// Remembers a value from a stronger source than those before. The caller has checked it.
+    pub(super) fn give(&mut self, name: &str, value: &str, source: Source) {
+        self.given.insert(name.to_owned(), (value.trim().to_owned(), source));
+    }
+
+    /// The same with other dynamic layers: those of the broker itself, and of the default for all brokers.
+    pub(super) fn with_dynamic(&self, default: &BTreeMap<String, String>, broker: &BTreeMap<String, String>) -> Values {
+        Values { given: self.given.clone(), dynamic_default: valid(default), dynamic_broker: valid(broker) }
+    }
+
+    /// The strongest value given, whatever the default is.
+    pub fn given(&self, name: &str) -> Option<&str> {
+        self.layers(name).next().map(|(value, _)| value)
+    }
+
+    /// What was given at start, by name, each with its source.
+    pub fn given_at_start(&self) -> impl Iterator<Item = (&str, &str, &Source)> {
+        self.given.iter().map(|(name, (value, source))| (name.as_str(), value.as_str(), source))
+    }
+
+    /// Where the value given at start came from.
+    pub fn source(&self, name: &str) -> Option<&Source> {
+        self.given.get(name).map(|(_, source)| source)
+    }
+
+    /// All values given for this name, the strongest first.
+    pub fn layers(&self, name: &str) -> impl Iterator<Item = (&str, Origin)> {
+        let broker = self.dynamic_broker.get(name).map(|value| (value.as_str(), Origin::DynamicBroker));
+        let default = self.dynamic_default.get(name).map(|value| (value.as_str(), Origin::DynamicDefault));
+        let given = self.given.get(name).map(|(value, _)| (value.as_str(), Origin::Static));
+        broker.into_iter().chain(default).chain(given)
+    }
+
+    /// The value in force: the strongest given, else what its synonyms say, else the default; `None` is null.
+    pub fn text(&self, name: &str) -> Option<Cow<'_, str>> {
+        if let Some(value) = self.given(name) {
+            return Some(Cow::Borrowed(value));
+        }
+        let default = || table::find(Scope::Broker, name).and_then(|setting| setting.default).map(Cow::Borrowed);
+        self.first_synonym(table::synonyms::of_broker(name)).or_else(default)
+    }
+
+    /// The value in force, as a Rust type. A null, or a stored value that its setting's check would refuse, reads as
+    /// the type's empty value.
+    pub(super) fn read<T: SettingValue>(&self, name: &str) -> T {
+        T::read(self.text(name).as_deref()).unwrap_or_default()
+    }
+
+    /// What the first of `synonyms` with a value given says, in the unit of the setting that falls back to it.
+    pub(super) fn first_synonym(&self, synonyms: &[Synonym]) -> Option<Cow<'_, str>> {
+        synonyms.iter().find_map(|synonym| self.given(synonym.name).map(|value| scaled(value, synonym.factor)))
+    }
+}
+
+/// `value` in a unit `factor` times finer. A negative one (no limit) has no unit.
+pub(super) fn scaled(value: &str, factor: i64) -> Cow<'_, str> {
+    match value.parse::<i64>() {
+        Ok(number) if factor != 1 && number >= 0 => Cow::Owned(number.saturating_mul(factor).to_string()),
+        _ => Cow::Borrowed(value),
+    }
+}
+
+/// Those of stored values that are still known and allowed: another release may have written the others.
+fn valid(stored: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let allowed = |(name, value): &(&String, &String)| {
+        table::find(Scope::Broker, name).is_some_and(|setting| setting.check(value).is_ok())
+    };
+    stored.iter().filter(allowed).map(|(name, value)| (name.clone(), value.trim().to_owned())).collect()
+}
+
+/// A Rust type that a setting's value is read as.
+pub(super) trait SettingValue: Sized + Default {
+    /// `None` where the text is not of this type.
+    fn read(text: Option<&str>) -> Option<Self>;
+}
+
+impl SettingValue for bool {
+    fn read(text: Option<&str>) -> Option<Self> {
+        setting::parse_bool(text?)
+    }
+}
+
+impl SettingValue for String {
+    fn read(text: Option<&str>) -> Option<Self> {
+        text.map(str::to_owned)
+    }
+}
+
+impl SettingValue for Vec<String> {
+    fn read(text: Option<&str>) -> Option<Self> {
+        Some(setting::list(text?).map(str::to_owned).collect())
+    }
+}
+
+impl<T: SettingValue> SettingValue for Option<T> {
+    fn read(text: Option<&str>) -> Option<Self> {
+        match text {
+            None => Some(None),
+            some => T::read(some).map(Some),
+        }
+    }
+}
+
+macro_rules! numbers {
+    ($($type:ty),*) => {
+        $(impl SettingValue for $type {
+            fn read(text: Option<&str>) -> Option<Self> {
+                text?.parse().ok()
+            }
+        })*
+    };
+}
+numbers!(i16, i32, i64, u16, u32, u64, usize, f64);
+
+/// A struct whose fields each are one setting: `field: type = "name";`.
+macro_rules! typed_settings {
+    (
+        $(#[$meta:meta])*
+        pub struct $struct:ident {
+            $( $(#[$field_meta:meta])* $field:ident: $type:ty = $name:literal; )*
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct $struct {
+            $( #[doc = concat!("`", $name, "`.")] $(#[$field_meta])* pub $field: $type, )*
+        }
+
+        impl $struct {
+            /// Reads each field from what `text` says for its setting's name.
+            fn read<'a>(text: impl Fn(&'static str) -> Option<std::borrow::Cow<'a, str>>) -> $struct {
+                use $crate::config::values::SettingValue;
+                $struct { $( $field: <$type>::read(text($name).as_deref()).unwrap_or_default(), )* }
+            }
+
+            /// The settings that have a field.
+            #[cfg(test)]
+            pub(super) const NAMES: &'static [&'static str] = &[$($name),*];
+        }
+    };
+}
+pub(super) use typed_settings;
