@@ -1,0 +1,228 @@
+//! The doors: claims ports, and decides who may come in.
+
+use std::collections::HashMap;
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpListener;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::Limits;
+
+/// A claimed address. Connections are refused by the system until [`super::serve`] listens on it.
+#[derive(Debug)]
+pub struct Listener {
+    name: Arc<str>,
+    sockets: Vec<Socket>,
+    address: SocketAddr,
+}
+
+impl Listener {
+    /// Claims `host:port` for the listener `name`. Port 0 lets the system choose one.
+    ///
+    /// An empty host, `0.0.0.0` and `::` stand for every address of the machine, IPv6 and IPv4, as they
+    /// do for Kafka. A name is claimed at every address it resolves to here: `localhost` at ::1 and at
+    /// 127.0.0.1, whichever a client tries first. Where IPv6 is switched off, IPv4 alone will do.
+    ///
+    /// Resolving a name may block.
+    pub fn bind(name: impl Into<Arc<str>>, host: &str, port: u16, limits: &Limits) -> io::Result<Listener> {
+        let mut sockets = Vec::new();
+        let mut address = None;
+        let mut last_error = io::Error::new(ErrorKind::AddrNotAvailable, "the host name has no address");
+        for candidate in candidates(host, port)? {
+            // The first address settles the port for the others.
+            let candidate = SocketAddr::new(candidate.ip(), address.map_or(port, |first: SocketAddr| first.port()));
+            match bind_socket(candidate, limits) {
+                Ok((socket, bound)) => {
+                    address.get_or_insert(bound);
+                    sockets.push(socket);
+                    if bound.ip().is_unspecified() {
+                        break;
+                    }
+                }
+                Err(error) if matches!(error.kind(), ErrorKind::AddrInUse | ErrorKind::PermissionDenied) => {
+                    return Err(error);
+                }
+                Err(error) => last_error = error,
+            }
+        }
+        let address = address.ok_or(last_error)?;
+        Ok(Listener { name: name.into(), sockets, address })
+    }
+
+    /// The listener's name.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// The address it has, with the port the system chose; the first one where a name has several.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Opens the doors. Needs a tokio runtime.
+    pub(super) fn listen(self, backlog: i32) -> io::Result<Vec<TcpListener>> {
+        let open = |socket: Socket| {
+            socket.listen(backlog)?;
+            socket.set_nonblocking(true)?;
+            TcpListener::from_std(socket.into())
+        };
+        self.sockets.into_iter().map(open).collect()
+    }
+}
+
+fn candidates(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    if matches!(host, "" | "0.0.0.0" | "::") {
+        let everywhere: [IpAddr; 2] = [Ipv6Addr::UNSPECIFIED.into(), Ipv4Addr::UNSPECIFIED.into()];
+        return Ok(everywhere.map(|ip| SocketAddr::new(ip, port)).to_vec());
+    }
+    let mut addresses: Vec<SocketAddr> = (host, port).to_socket_addrs()?.collect();
+    addresses.dedup();
+    Ok(addresses)
+}
+
+/// What is set here, accepted connections inherit.
+fn bind_socket(address: SocketAddr, limits: &Limits) -> io::Result<(Socket, SocketAddr)> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if let SocketAddr::V6(address) = address {
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_tcp_nodelay(true)?;
+    socket.set_keepalive(true)?;
+    if let Some(bytes) = limits.receive_buffer {
+        socket.set_recv_buffer_size(bytes)?;
+    }
+    if let Some(bytes) = limits.send_buffer {
+        socket.set_send_buffer_size(bytes)?;
+    }
+    socket.bind(&address.into())?;
+    let bound = socket.local_addr()?.as_socket().unwrap_or(address);
+    Ok((socket, bound))
+}
+
+/// An address as people know it: IPv4 peers of a dual-stack socket as IPv4.
+pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+/// Who may come in: `max.connections`, `max.connections.per.ip` and its overrides.
+pub(super) struct Quotas {
+    slots: Arc<Semaphore>,
+    per_ip: usize,
+    overrides: HashMap<IpAddr, usize>,
+    connected: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// A connection's place in the quotas, free again when dropped.
+pub(super) struct Place {
+    ip: IpAddr,
+    quotas: Arc<Quotas>,
+    _slot: OwnedSemaphorePermit,
+}
+
+impl Quotas {
+    pub fn new(limits: &Limits) -> Self {
+        Quotas {
+            slots: Arc::new(Semaphore::new(limits.max_connections.min(Semaphore::MAX_PERMITS))),
+            per_ip: limits.max_connections_per_ip,
+            overrides: limits.max_connections_per_ip_overrides.iter().copied().collect(),
+            connected: Mutex::default(),
+        }
+    }
+
+    /// A slot for one more connection, if there is one.
+    pub fn try_slot(&self) -> Option<OwnedSemaphorePermit> {
+        self.slots.clone().try_acquire_owned().ok()
+    }
+
+    /// Waits until a connection closes if there are as many as there may be. As Kafka does (KIP-402),
+    /// newcomers wait with the system meanwhile. `None` is never returned while the server runs.
+    pub async fn slot(&self) -> Option<OwnedSemaphorePermit> {
+        self.slots.clone().acquire_owned().await.ok()
+    }
+
+    /// A place for a connection from `ip`, or how many that address may have if it has them all.
+    pub fn enter(self: &Arc<Self>, ip: IpAddr, slot: OwnedSemaphorePermit) -> Result<Place, usize> {
+        let allowed = self.overrides.get(&ip).copied().unwrap_or(self.per_ip);
+        let mut connected = self.connected.lock();
+        let count = connected.get(&ip).copied().unwrap_or(0);
+        if count >= allowed {
+            return Err(allowed);
+        }
+        connected.insert(ip, count + 1);
+        Ok(Place { ip, quotas: self.clone(), _slot: slot })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut connected = self.quotas.connected.lock();
+        match connected.get_mut(&self.ip) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(connected.remove(&self.ip)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bind(host: &str, port: u16) -> io::Result<Listener> {
+        Listener::bind("PLAINTEXT", host, port, &Limits::default())
+    }
+
+    #[test]
+    fn every_way_to_write_everywhere_is_dual_stack() {
+        for host in ["", "0.0.0.0", "::", "[::]"] {
+            let listener = bind(host, 0).unwrap();
+            assert!(listener.address().ip().is_unspecified(), "{host:?}");
+            assert_ne!(listener.address().port(), 0);
+            assert_eq!(listener.sockets.len(), 1);
+        }
+    }
+
+    #[test]
+    fn a_name_is_claimed_at_each_of_its_addresses_on_one_port() {
+        let listener = bind("localhost", 0).unwrap();
+        let ports = listener.sockets.iter().map(|socket| socket.local_addr().unwrap().as_socket().unwrap().port());
+        assert!(ports.into_iter().all(|port| port == listener.address().port()));
+    }
+
+    #[test]
+    fn a_port_in_use_is_an_error() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        for host in ["", "127.0.0.1", "localhost"] {
+            assert_eq!(bind(host, port).unwrap_err().kind(), ErrorKind::AddrInUse, "{host:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_has_its_limit_and_places_come_free() {
+        let here: IpAddr = Ipv4Addr::LOCALHOST.into();
+        let there: IpAddr = Ipv6Addr::LOCALHOST.into();
+        let quotas = Arc::new(Quotas::new(&Limits {
+            max_connections: 3,
+            max_connections_per_ip: 1,
+            max_connections_per_ip_overrides: vec![(there, 2)],
+            ..Limits::default()
+        }));
+        let enter = |ip| quotas.enter(ip, quotas.try_slot().unwrap());
+        let first = enter(here);
+        assert!(first.is_ok());
+        assert_eq!(enter(here).err(), Some(1));
+        let others = [enter(there), enter(there)];
+        assert!(others.iter().all(Result::is_ok));
+        assert!(quotas.try_slot().is_none());
+        drop(first);
+        assert!(enter(here).is_ok());
+        drop(others);
+        assert!(quotas.connected.lock().is_empty());
+    }
+}

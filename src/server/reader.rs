@@ -1,0 +1,297 @@
+//! Cuts frames out of a connection's byte stream.
+//!
+//! A frame is a 4-byte size and so many bytes. How it is read depends on that size:
+//!
+//! - A **small** frame is read into a scratch area on the stack, with whatever follows it, and copied
+//!   out into an allocation of exactly its size: one system call for a run of small requests, and an
+//!   idle connection holds no buffer at all.
+//! - A **large** frame is read straight into a buffer of its own, together with the next frame's size,
+//!   so that a run of large frames costs one system call each and no copy. It first needs a share of
+//!   the request memory budget. While the budget is tight, a share is only given to a frame of which
+//!   [`LOBBY`] bytes have arrived: announcing much and sending little takes nothing from others.
+//!
+//! Invariant: no allocation is sized by what a peer announced, only by what it sent (times two).
+
+use std::mem::MaybeUninit;
+use std::ops::ControlFlow;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{BufMut, Bytes};
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
+
+use super::dispatch::CloseReason;
+use super::memory::{BufferShelf, FrameBuffer, RequestBudget, Reservation};
+use super::sniff::{Foreign, foreign_protocol};
+
+/// The size of a frame's size.
+const PREFIX: usize = 4;
+/// How much is read at once while no large frame is under way.
+const SCRATCH: usize = 8 << 10;
+/// Frames up to this size are small.
+pub(super) const SMALL_FRAME: usize = SCRATCH - PREFIX;
+/// How much of a large frame must have arrived before it may queue for a share of a tight budget.
+const LOBBY: usize = 4 << 10;
+
+// A large frame never ends within one scratch read: what the scratch holds after its size is all its own.
+const _: () = assert!(SMALL_FRAME + PREFIX >= SCRATCH && LOBBY <= SMALL_FRAME);
+
+/// A whole request and its share of the budget. Small frames may have none.
+pub(super) struct Frame {
+    pub bytes: Bytes,
+    pub reservation: Option<Reservation>,
+}
+
+/// Why no more frames can come.
+pub(super) enum ReadEnd {
+    /// The peer closed its side, `mid_frame` or between frames.
+    Eof {
+        mid_frame: bool,
+    },
+    Failed(std::io::Error),
+    /// These bytes are no frame we would read.
+    Refused(CloseReason),
+    /// The peer speaks another protocol.
+    Foreign(Foreign),
+}
+
+impl From<std::io::Error> for ReadEnd {
+    fn from(error: std::io::Error) -> Self {
+        ReadEnd::Failed(error)
+    }
+}
+
+pub(super) struct FrameReader {
+    budget: Arc<RequestBudget>,
+    shelf: Arc<BufferShelf>,
+    max_frame: usize,
+    state: State,
+    /// Bytes read since the connection began.
+    received: u64,
+    saw_a_frame: bool,
+}
+
+enum State {
+    /// Between frames, or within a size.
+    Prefix { bytes: [u8; PREFIX], have: usize },
+    /// A small frame in pieces, or a large one that has no share of the budget yet.
+    Partial { size: usize, bytes: Vec<u8> },
+    /// A large frame in the queue for its share. Nothing is read meanwhile.
+    Queued { size: usize, bytes: Vec<u8>, share: Pin<Box<dyn Future<Output = Option<Reservation>> + Send>> },
+    /// A large frame on its way into its buffer.
+    Body { size: usize, buffer: FrameBuffer, reservation: Reservation },
+}
+
+const BETWEEN_FRAMES: State = State::Prefix { bytes: [0; PREFIX], have: 0 };
+
+impl FrameReader {
+    pub fn new(budget: Arc<RequestBudget>, shelf: Arc<BufferShelf>, max_frame: usize) -> Self {
+        FrameReader { budget, shelf, max_frame, state: BETWEEN_FRAMES, received: 0, saw_a_frame: false }
+    }
+
+    /// Reads once and hands the frames that are complete to `sink`, until that breaks. `Ok` means
+    /// that there may be more to read.
+    pub fn poll_read<S: AsyncRead + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        socket: &mut S,
+        sink: &mut dyn FnMut(Frame) -> ControlFlow<()>,
+    ) -> Poll<Result<(), ReadEnd>> {
+        ready!(self.poll_share(cx))?;
+        match &mut self.state {
+            State::Body { size, buffer, .. } => {
+                let read = ready!(poll_fill(cx, socket, buffer, *size))?;
+                self.count(read)?;
+                Poll::Ready(self.finish_body(sink))
+            }
+            _ => {
+                let mut scratch = [MaybeUninit::uninit(); SCRATCH];
+                let mut scratch = ReadBuf::uninit(&mut scratch);
+                ready!(Pin::new(socket).poll_read(cx, &mut scratch))?;
+                self.count(scratch.filled().len())?;
+                Poll::Ready(self.feed(scratch.filled(), sink))
+            }
+        }
+    }
+
+    /// Bytes read since the connection began.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// The size of the frame that holds a share of the budget and is not whole yet, and how much of it
+    /// is there.
+    pub fn unfinished(&self) -> Option<(usize, usize)> {
+        match &self.state {
+            State::Body { size, buffer, .. } => Some((*size, buffer.bytes.len())),
+            _ => None,
+        }
+    }
+
+    /// Whether a frame has, or waits for, its share of the budget.
+    pub fn is_committed(&self) -> bool {
+        matches!(self.state, State::Queued { .. } | State::Body { .. })
+    }
+
+    fn count(&mut self, read: usize) -> Result<(), ReadEnd> {
+        self.received += read as u64;
+        match (read, &self.state) {
+            (0, State::Prefix { have: 0, .. }) => Err(ReadEnd::Eof { mid_frame: false }),
+            (0, _) => Err(ReadEnd::Eof { mid_frame: true }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes in bytes that were read into the scratch.
+    fn feed(&mut self, mut input: &[u8], sink: &mut dyn FnMut(Frame) -> ControlFlow<()>) -> Result<(), ReadEnd> {
+        while !input.is_empty() {
+            match &mut self.state {
+                State::Prefix { bytes, have } => {
+                    let taken;
+                    (taken, input) = input.split_at(input.len().min(PREFIX - *have));
+                    bytes[*have..*have + taken.len()].copy_from_slice(taken);
+                    *have += taken.len();
+                    if *have < PREFIX {
+                        return Ok(());
+                    }
+                    let size = *bytes;
+                    if self.begin(size, sink)?.is_break() {
+                        return Ok(());
+                    }
+                }
+                State::Partial { size, bytes } => {
+                    let taken;
+                    (taken, input) = input.split_at(input.len().min(*size - bytes.len()));
+                    let whole = if bytes.is_empty() && taken.len() == *size {
+                        Some(Bytes::copy_from_slice(taken))
+                    } else {
+                        bytes.extend_from_slice(taken);
+                        (bytes.len() == *size).then(|| Bytes::from(std::mem::take(bytes)))
+                    };
+                    let Some(whole) = whole else {
+                        self.leave_lobby();
+                        return Ok(());
+                    };
+                    self.state = BETWEEN_FRAMES;
+                    let reservation = self.budget.try_reserve(whole.len() as u32);
+                    if sink(Frame { bytes: whole, reservation }).is_break() {
+                        return Ok(());
+                    }
+                }
+                State::Queued { bytes, .. } => {
+                    bytes.extend_from_slice(input);
+                    return Ok(());
+                }
+                State::Body { buffer, .. } => {
+                    buffer.bytes.extend_from_slice(input);
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A frame's size is known: refuses it, or sets out to read it.
+    fn begin(
+        &mut self,
+        prefix: [u8; PREFIX],
+        sink: &mut dyn FnMut(Frame) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, ReadEnd> {
+        if !self.saw_a_frame
+            && let Some(foreign) = foreign_protocol(prefix)
+        {
+            return Err(ReadEnd::Foreign(foreign));
+        }
+        self.saw_a_frame = true;
+        let size = self.accept_size(i32::from_be_bytes(prefix)).map_err(ReadEnd::Refused)?;
+        if size == 0 {
+            self.state = BETWEEN_FRAMES;
+            return Ok(sink(Frame { bytes: Bytes::new(), reservation: None }));
+        }
+        self.state = State::Partial { size, bytes: Vec::new() };
+        self.leave_lobby();
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn accept_size(&self, announced: i32) -> Result<usize, CloseReason> {
+        let Ok(size) = usize::try_from(announced) else {
+            return Err(format!("it announced a request of {announced} bytes").into());
+        };
+        let (limit, setting) = if self.max_frame <= self.budget.total() {
+            (self.max_frame, "socket.request.max.bytes")
+        } else {
+            (self.budget.total(), "queued.max.request.bytes")
+        };
+        if size > limit {
+            return Err(format!("it announced a request of {size} bytes, more than {setting} = {limit}").into());
+        }
+        Ok(size)
+    }
+
+    /// Gets a large frame its share of the budget, or a place in the queue for it, once it may have one.
+    fn leave_lobby(&mut self) {
+        let State::Partial { size, bytes } = &mut self.state else { return };
+        let size = *size;
+        if size <= SMALL_FRAME || (bytes.len() < LOBBY && !self.budget.is_roomy()) {
+            return;
+        }
+        let bytes = std::mem::take(bytes);
+        self.state = match self.budget.try_reserve(size as u32) {
+            Some(reservation) => self.body(size, &bytes, reservation),
+            None => State::Queued { size, bytes, share: Box::pin(self.budget.clone().reserve(size as u32)) },
+        };
+    }
+
+    fn body(&self, size: usize, arrived: &[u8], reservation: Reservation) -> State {
+        let mut buffer = self.shelf.take(size + PREFIX);
+        buffer.bytes.extend_from_slice(arrived);
+        State::Body { size, buffer, reservation }
+    }
+
+    /// Waits for the share of a frame in the queue.
+    fn poll_share(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ReadEnd>> {
+        let State::Queued { size, bytes, share } = &mut self.state else { return Poll::Ready(Ok(())) };
+        let Some(reservation) = ready!(share.as_mut().poll(cx)) else {
+            return Poll::Ready(Err(ReadEnd::Refused("no memory is left for its request".into())));
+        };
+        let (size, bytes) = (*size, std::mem::take(bytes));
+        self.state = self.body(size, &bytes, reservation);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Hands on the large frame if it is whole, and starts on what was read behind it.
+    fn finish_body(&mut self, sink: &mut dyn FnMut(Frame) -> ControlFlow<()>) -> Result<(), ReadEnd> {
+        if self.unfinished().is_none_or(|(size, have)| have < size) {
+            return Ok(());
+        }
+        let State::Body { size, mut buffer, reservation } = std::mem::replace(&mut self.state, BETWEEN_FRAMES) else {
+            return Ok(());
+        };
+        let mut ahead = [0; PREFIX];
+        let behind = buffer.bytes.len() - size;
+        ahead[..behind].copy_from_slice(&buffer.bytes[size..]);
+        buffer.bytes.truncate(size);
+        let frame = Frame { bytes: Bytes::from_owner(buffer), reservation: Some(reservation) };
+        if sink(frame).is_break() {
+            return Ok(());
+        }
+        self.feed(&ahead[..behind], sink)
+    }
+}
+
+/// Reads into the rest of a large frame and up to [`PREFIX`] bytes beyond. Asking for a little more
+/// than must come also tells a socket that gave less that it is empty, without another call.
+fn poll_fill<S: AsyncRead + Unpin>(
+    cx: &mut Context<'_>,
+    socket: &mut S,
+    buffer: &mut FrameBuffer,
+    size: usize,
+) -> Poll<std::io::Result<usize>> {
+    if buffer.bytes.len() == buffer.bytes.capacity() {
+        buffer.grow_towards(size + PREFIX);
+    }
+    let room = buffer.bytes.capacity().min(size + PREFIX) - buffer.bytes.len();
+    let mut target = (&mut buffer.bytes).limit(room);
+    pin!(socket.read_buf(&mut target)).poll(cx)
+}
