@@ -17,6 +17,8 @@ mod memory_limit;
 mod reader;
 mod replies;
 mod sniff;
+#[cfg(test)]
+mod tests;
 mod watchdog;
 
 use std::io;
