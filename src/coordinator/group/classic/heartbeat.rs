@@ -1,0 +1,73 @@
+//! Signs of life, and what happens without them.
+
+use super::{ClassicGroup, Phase};
+use crate::coordinator::group::command::Heartbeat;
+use crate::coordinator::group::error::GroupError;
+use crate::coordinator::group::turn::Turn;
+use crate::coordinator::{InstanceId, MemberId};
+
+impl ClassicGroup {
+    /// Prolongs the member's session; tells it of a rebalance.
+    pub fn heartbeat(&mut self, turn: &mut Turn, request: &Heartbeat) -> Result<(), GroupError> {
+        self.check_member(&request.member_id, request.instance_id.as_ref())?;
+        if request.generation != self.generation {
+            return Err(GroupError::IllegalGeneration);
+        }
+        self.start_session(turn, &request.member_id);
+        match self.phase {
+            Phase::Preparing { .. } => Err(GroupError::RebalanceInProgress),
+            Phase::Empty | Phase::Completing | Phase::Stable => Ok(()),
+        }
+    }
+
+    /// Whether the sender may commit offsets now; prolongs its session.
+    ///
+    /// Commits in a transaction are not held to the group's state, and before v3 of their API
+    /// named no member.
+    pub fn commit_allowed(
+        &self,
+        turn: &mut Turn,
+        member_id: &MemberId,
+        instance_id: Option<&InstanceId>,
+        generation: i32,
+        transactional: bool,
+    ) -> Result<(), GroupError> {
+        if generation < 0 && self.phase == Phase::Empty {
+            return Ok(());
+        }
+        if generation >= 0 || !member_id.is_empty() || instance_id.is_some() {
+            self.check_member(member_id, instance_id)?;
+            if generation != self.generation {
+                return Err(GroupError::IllegalGeneration);
+            }
+        } else if !transactional {
+            return Err(GroupError::UnknownMemberId);
+        }
+        if transactional {
+            return Ok(());
+        }
+        if self.phase == Phase::Completing {
+            // The member knows the generation but not yet its assignment: what it commits it read
+            // in the last one.
+            return Err(GroupError::RebalanceInProgress);
+        }
+        self.start_session(turn, member_id);
+        Ok(())
+    }
+
+    /// A session ended without a sign of life.
+    pub fn session_timer_passed(&mut self, turn: &mut Turn, member_id: &MemberId) {
+        if self.tentative.contains(member_id) {
+            self.remove(turn, member_id);
+            self.complete_join_if_ready(turn);
+            return;
+        }
+        // Who waits for an answer gets a new session with it.
+        if self.members.get(member_id).is_none_or(|member| member.is_excused()) {
+            return;
+        }
+        tracing::info!(group = %self.id, member = %member_id, "member's session timed out, removing it");
+        self.remove(turn, member_id);
+        self.rebalance(turn, "a member's session timed out");
+    }
+}

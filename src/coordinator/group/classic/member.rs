@@ -1,0 +1,182 @@
+//! One member of a classic group.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::coordinator::group::command::{GroupReply, JoinGroup, JoinRefused, Joined, JoinedMember, Protocol, Synced};
+use crate::coordinator::group::error::GroupError;
+use crate::coordinator::group::turn::Turn;
+use crate::coordinator::records::MemberMetadata;
+use crate::coordinator::{InstanceId, MemberId, ReplyTo};
+
+/// A member, with the requests of it that wait for an answer.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub id: MemberId,
+    pub instance_id: Option<InstanceId>,
+    pub client_id: Arc<str>,
+    pub client_host: Arc<str>,
+    pub session_timeout_ms: i32,
+    pub rebalance_timeout_ms: i32,
+    /// In its order of preference. After a restart only the chosen one is known.
+    pub protocols: Vec<Protocol>,
+    pub assignment: Bytes,
+    /// Its first join is still parked: it may not even know its id, so it cannot send heartbeats.
+    pub is_new: bool,
+    /// It has been told of this generation and has yet to ask for its assignment.
+    pub owes_sync: bool,
+    parked_join: Option<ReplyTo>,
+    parked_sync: Option<ReplyTo>,
+}
+
+impl Member {
+    /// A member that comes for the first time.
+    pub fn new(id: MemberId, request: JoinGroup) -> Member {
+        let mut member = Member {
+            id,
+            instance_id: request.instance_id.clone(),
+            client_id: request.client_id.clone(),
+            client_host: request.client_host.clone(),
+            session_timeout_ms: 0,
+            rebalance_timeout_ms: 0,
+            protocols: Vec::new(),
+            assignment: Bytes::new(),
+            is_new: true,
+            owes_sync: false,
+            parked_join: None,
+            parked_sync: None,
+        };
+        member.update(request);
+        member
+    }
+
+    /// A member that the log remembers, in a group that had chosen `protocol`.
+    pub fn remembered(metadata: &MemberMetadata, protocol: Option<&Arc<str>>) -> Member {
+        // Version 0 of the record has no rebalance timeout.
+        let rebalance_timeout_ms = match metadata.rebalance_timeout_ms {
+            -1 => metadata.session_timeout_ms,
+            timeout => timeout,
+        };
+        let protocols =
+            protocol.map(|name| Protocol { name: name.clone(), metadata: metadata.subscription.clone() }).into_iter();
+        Member {
+            id: metadata.member_id.clone(),
+            instance_id: metadata.instance_id.clone(),
+            client_id: metadata.client_id.clone(),
+            client_host: metadata.client_host.clone(),
+            session_timeout_ms: metadata.session_timeout_ms,
+            rebalance_timeout_ms,
+            protocols: protocols.collect(),
+            assignment: metadata.assignment.clone(),
+            is_new: false,
+            owes_sync: false,
+            parked_join: None,
+            parked_sync: None,
+        }
+    }
+
+    /// The record's part about this member, in a group that has chosen `protocol`.
+    pub fn to_metadata(&self, protocol: Option<&Arc<str>>) -> MemberMetadata {
+        MemberMetadata {
+            member_id: self.id.clone(),
+            instance_id: self.instance_id.clone(),
+            client_id: self.client_id.clone(),
+            client_host: self.client_host.clone(),
+            rebalance_timeout_ms: self.rebalance_timeout_ms,
+            session_timeout_ms: self.session_timeout_ms,
+            subscription: self.metadata(protocol),
+            assignment: self.assignment.clone(),
+        }
+    }
+
+    /// Takes over what the member says of itself as it joins again.
+    pub fn update(&mut self, request: JoinGroup) {
+        self.session_timeout_ms = request.session_timeout_ms;
+        self.rebalance_timeout_ms = match request.rebalance_timeout_ms {
+            timeout if timeout < 0 => request.session_timeout_ms,
+            timeout => timeout,
+        };
+        self.protocols = request.protocols.into_iter().map(detached).collect();
+    }
+
+    pub fn session_timeout(&self) -> Duration {
+        millis(self.session_timeout_ms)
+    }
+
+    pub fn rebalance_timeout(&self) -> Duration {
+        millis(self.rebalance_timeout_ms)
+    }
+
+    pub fn supports(&self, protocol: &str) -> bool {
+        self.protocols.iter().any(|p| *p.name == *protocol)
+    }
+
+    /// What the member said with that protocol; empty if it does not know it.
+    pub fn metadata(&self, protocol: Option<&Arc<str>>) -> Bytes {
+        self.protocols.iter().find(|p| Some(&p.name) == protocol).map(|p| p.metadata.clone()).unwrap_or_default()
+    }
+
+    /// How the leader is told of this member.
+    pub fn as_joined(&self, protocol: Option<&Arc<str>>) -> JoinedMember {
+        JoinedMember {
+            member_id: self.id.clone(),
+            instance_id: self.instance_id.clone(),
+            metadata: self.metadata(protocol),
+        }
+    }
+
+    /// Whether its join waits for the next generation.
+    pub fn has_joined(&self) -> bool {
+        self.parked_join.is_some()
+    }
+
+    /// Whether the coordinator owes it an answer, so that silence is no sign of death. New members
+    /// are not excused: theirs is a deadline for the join itself.
+    pub fn is_excused(&self) -> bool {
+        !self.is_new && (self.parked_join.is_some() || self.parked_sync.is_some())
+    }
+
+    /// Parks a join. One that was parked before has lost its client, and is told to come again.
+    pub fn park_join(&mut self, turn: &mut Turn, to: ReplyTo) {
+        self.refuse_join(turn, self.id.clone(), GroupError::RebalanceInProgress);
+        self.parked_join = Some(to);
+    }
+
+    /// Parks a sync. One that was parked before has lost its client, and is told to come again.
+    pub fn park_sync(&mut self, turn: &mut Turn, to: ReplyTo) {
+        self.answer_sync(turn, Err(GroupError::RebalanceInProgress));
+        self.parked_sync = Some(to);
+    }
+
+    /// Answers the parked join, if there is one.
+    pub fn answer_join(&mut self, turn: &mut Turn, joined: Joined) {
+        if let Some(to) = self.parked_join.take() {
+            turn.reply(to, GroupReply::Join(Ok(joined)));
+        }
+    }
+
+    /// Refuses the parked join, if there is one.
+    pub fn refuse_join(&mut self, turn: &mut Turn, member_id: MemberId, error: GroupError) {
+        if let Some(to) = self.parked_join.take() {
+            turn.reply(to, GroupReply::Join(Err(JoinRefused { member_id, error })));
+        }
+    }
+
+    /// Answers the parked sync; false if there was none.
+    pub fn answer_sync(&mut self, turn: &mut Turn, result: Result<Synced, GroupError>) -> bool {
+        let Some(to) = self.parked_sync.take() else { return false };
+        turn.reply(to, GroupReply::Sync(result));
+        true
+    }
+}
+
+/// A copy that does not keep the whole request frame in memory.
+fn detached(protocol: Protocol) -> Protocol {
+    Protocol { metadata: Bytes::copy_from_slice(&protocol.metadata), ..protocol }
+}
+
+fn millis(timeout: i32) -> Duration {
+    Duration::from_millis(u64::try_from(timeout).unwrap_or(0))
+}

@@ -1,0 +1,179 @@
+//! From one generation to the next: collecting joins, choosing leader and protocol.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{ClassicGroup, InitialDelay, Phase};
+use crate::coordinator::MemberId;
+use crate::coordinator::group::error::GroupError;
+use crate::coordinator::group::turn::{Timer, Turn};
+
+/// How often at most a group looks again for absent static members, whatever they asked for.
+const LEAST_RETRY: Duration = Duration::from_secs(1);
+
+impl ClassicGroup {
+    /// Starts a rebalance after the members changed, or completes the one under way.
+    pub(super) fn rebalance(&mut self, turn: &mut Turn, reason: &str) {
+        match self.phase {
+            Phase::Preparing { .. } => self.complete_join_if_ready(turn),
+            Phase::Empty | Phase::Completing | Phase::Stable => self.prepare_rebalance(turn, reason),
+        }
+    }
+
+    /// Ends the generation: whoever waits for its assignment has to join again.
+    pub(super) fn prepare_rebalance(&mut self, turn: &mut Turn, reason: &str) {
+        tracing::debug!(group = %self.id, generation = self.generation, reason, "rebalancing");
+        if self.phase == Phase::Completing {
+            self.cancel_syncs(turn);
+        }
+        for member in self.members.values_mut() {
+            member.owes_sync = false;
+        }
+        turn.cancel_timer(&self.id, Timer::Sync);
+
+        if self.phase == Phase::Empty {
+            self.wait_for_more(turn);
+            return;
+        }
+        self.enter(turn, Phase::Preparing { initial: None });
+        turn.set_timer(&self.id, Timer::Join, self.rebalance_timeout());
+        self.complete_join_if_ready(turn);
+    }
+
+    /// Lets a group that was empty wait for more members before its first generation.
+    fn wait_for_more(&mut self, turn: &mut Turn) {
+        let delay = turn.config.initial_rebalance_delay;
+        if delay.is_zero() {
+            self.enter(turn, Phase::Preparing { initial: None });
+            self.complete_join(turn);
+            return;
+        }
+        let remaining = self.rebalance_timeout().saturating_sub(delay);
+        let initial = Some(InitialDelay { delay, remaining, newcomer: false });
+        self.enter(turn, Phase::Preparing { initial });
+        turn.set_timer(&self.id, Timer::Join, delay);
+    }
+
+    /// The wait for joins is over; that of a group that was empty may be extended.
+    pub fn join_timer_passed(&mut self, turn: &mut Turn) {
+        let Phase::Preparing { initial } = &mut self.phase else { return };
+        if let Some(initial) = initial
+            && initial.newcomer
+            && !initial.remaining.is_zero()
+        {
+            let waited = initial.delay;
+            initial.newcomer = false;
+            initial.delay = turn.config.initial_rebalance_delay.min(initial.remaining);
+            initial.remaining = initial.remaining.saturating_sub(waited);
+            turn.set_timer(&self.id, Timer::Join, initial.delay);
+            return;
+        }
+        self.complete_join(turn);
+    }
+
+    /// Begins the next generation if everyone is here; a group that was empty waits its time.
+    pub(super) fn complete_join_if_ready(&mut self, turn: &mut Turn) {
+        let everyone_joined = self.tentative.is_empty() && self.members.values().all(|m| m.has_joined());
+        if self.phase == (Phase::Preparing { initial: None }) && everyone_joined {
+            self.complete_join(turn);
+        }
+    }
+
+    /// Begins the next generation with those who joined. Static members stay in it even if they
+    /// did not: they may be restarting.
+    fn complete_join(&mut self, turn: &mut Turn) {
+        turn.cancel_timer(&self.id, Timer::Join);
+        let missing = |m: &&super::Member| !m.has_joined() && m.instance_id.is_none();
+        let missing: Vec<MemberId> = self.members.values().filter(missing).map(|m| m.id.clone()).collect();
+        for member_id in &missing {
+            self.remove(turn, member_id);
+        }
+        if !self.members.is_empty() && !self.elect_leader() {
+            // Only static members are left and none of them is here: until they come, or their
+            // sessions end.
+            turn.set_timer(&self.id, Timer::Join, self.rebalance_timeout().max(LEAST_RETRY));
+            return;
+        }
+        self.generation = self.generation.checked_add(1).unwrap_or(1);
+        if self.members.is_empty() {
+            self.protocol = None;
+            self.leader = None;
+            self.subscribed = self.compute_subscribed();
+            self.enter(turn, Phase::Empty);
+            self.persist(turn);
+        } else {
+            self.protocol = self.select_protocol();
+            self.subscribed = self.compute_subscribed();
+            self.enter(turn, Phase::Completing);
+            self.announce_generation(turn);
+        }
+    }
+
+    /// Answers the joins, and expects everyone to sync.
+    fn announce_generation(&mut self, turn: &mut Turn) {
+        tracing::debug!(group = %self.id, generation = self.generation, members = self.members.len(), "joined");
+        let member_ids: Vec<MemberId> = self.members.keys().cloned().collect();
+        for member_id in &member_ids {
+            let joined = self.joined(member_id, true);
+            if let Some(member) = self.members.get_mut(member_id) {
+                member.answer_join(turn, joined);
+                member.is_new = false;
+                member.owes_sync = true;
+            }
+            self.start_session(turn, member_id);
+        }
+        turn.set_timer(&self.id, Timer::Sync, self.rebalance_timeout());
+    }
+
+    /// Keeps the leader if it joined, else takes one that did; false if nobody did.
+    fn elect_leader(&mut self) -> bool {
+        let leader = self.leader.as_ref().and_then(|id| self.members.get(id));
+        if leader.is_some_and(|leader| leader.has_joined()) {
+            return true;
+        }
+        match self.members.values().find(|member| member.has_joined()) {
+            Some(member) => {
+                self.leader = Some(member.id.clone());
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The protocol that most members prefer among those that all of them speak. (Of several with
+    /// as many votes Kafka takes any; here it is the first by name.)
+    pub(super) fn select_protocol(&self) -> Option<Arc<str>> {
+        let first = self.members.values().next()?;
+        let common = |name: &Arc<str>| self.members.values().all(|member| member.supports(name));
+        let candidates: Vec<&Arc<str>> = first.protocols.iter().map(|p| &p.name).filter(|name| common(name)).collect();
+
+        let mut votes: BTreeMap<&Arc<str>, usize> = BTreeMap::new();
+        for member in self.members.values() {
+            if let Some(choice) = member.protocols.iter().find(|p| candidates.contains(&&p.name)) {
+                *votes.entry(&choice.name).or_default() += 1;
+            }
+        }
+        let most = *votes.values().max()?;
+        votes.into_iter().find(|(_, count)| *count == most).map(|(name, _)| name.clone())
+    }
+
+    /// The longest time that a member asked for.
+    fn rebalance_timeout(&self) -> Duration {
+        self.members.values().map(|member| member.rebalance_timeout()).max().unwrap_or_default()
+    }
+
+    /// Tells everyone who waits for an assignment of this generation that there will be none.
+    fn cancel_syncs(&mut self, turn: &mut Turn) {
+        let mut told = Vec::new();
+        for member in self.members.values_mut() {
+            member.assignment.clear();
+            if member.answer_sync(turn, Err(GroupError::RebalanceInProgress)) {
+                told.push(member.id.clone());
+            }
+        }
+        for member_id in &told {
+            self.start_session(turn, member_id);
+        }
+    }
+}

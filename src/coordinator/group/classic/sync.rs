@@ -1,0 +1,94 @@
+//! SyncGroup: the leader hands in the assignment, everyone gets its part.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+
+use super::{ClassicGroup, Phase};
+use crate::coordinator::group::command::{GroupReply, SyncGroup, Synced};
+use crate::coordinator::group::error::GroupError;
+use crate::coordinator::group::turn::{Timer, Turn};
+use crate::coordinator::{MemberId, ReplyTo};
+
+impl ClassicGroup {
+    /// Answers with the assignment, or parks the request until the leader has handed it in.
+    pub fn sync(&mut self, turn: &mut Turn, to: ReplyTo, request: SyncGroup) {
+        let refusal = match (self.check_sync(&request), self.phase) {
+            (Err(error), _) => Some(error),
+            (Ok(()), Phase::Preparing { .. }) => Some(GroupError::RebalanceInProgress),
+            (Ok(()), Phase::Empty) => Some(GroupError::UnknownMemberId),
+            (Ok(()), Phase::Completing | Phase::Stable) => None,
+        };
+        if let Some(error) = refusal {
+            turn.reply(to, GroupReply::Sync(Err(error)));
+            return;
+        }
+        if let Some(member) = self.members.get_mut(&request.member_id) {
+            member.owes_sync = false;
+            member.park_sync(turn, to);
+        }
+        if !self.members.values().any(|member| member.owes_sync) {
+            turn.cancel_timer(&self.id, Timer::Sync);
+        }
+        if self.phase == Phase::Stable {
+            self.hand_out(turn, &request.member_id);
+        } else if self.is_leader(&request.member_id) {
+            self.assign(turn, request.assignments);
+        }
+    }
+
+    /// The time for syncs has passed: whoever did not ask for its assignment is not there.
+    pub fn sync_timer_passed(&mut self, turn: &mut Turn) {
+        if !matches!(self.phase, Phase::Completing | Phase::Stable) {
+            return;
+        }
+        let missing: Vec<MemberId> = self.members.values().filter(|m| m.owes_sync).map(|m| m.id.clone()).collect();
+        for member_id in &missing {
+            self.remove(turn, member_id);
+        }
+        if !missing.is_empty() {
+            self.prepare_rebalance(turn, "members did not ask for their assignment in time");
+        }
+    }
+
+    fn check_sync(&self, request: &SyncGroup) -> Result<(), GroupError> {
+        self.check_member(&request.member_id, request.instance_id.as_ref())?;
+        if request.generation != self.generation {
+            return Err(GroupError::IllegalGeneration);
+        }
+        let differ = |theirs: &Option<_>, ours: &Option<_>| theirs.is_some() && ours.is_some() && theirs != ours;
+        if differ(&request.protocol_type, &self.protocol_type) || differ(&request.protocol, &self.protocol) {
+            return Err(GroupError::InconsistentGroupProtocol);
+        }
+        Ok(())
+    }
+
+    /// Takes the leader's assignment, writes it, and gives everyone who waits its part. Who is not
+    /// in it is assigned nothing.
+    fn assign(&mut self, turn: &mut Turn, assignments: Vec<(MemberId, Bytes)>) {
+        let mut assignments: HashMap<MemberId, Bytes> = assignments.into_iter().collect();
+        for member in self.members.values_mut() {
+            // A copy, lest each member keep the leader's whole request in memory.
+            member.assignment = assignments.remove(&member.id).map_or_else(Bytes::new, |a| Bytes::copy_from_slice(&a));
+        }
+        self.enter(turn, Phase::Stable);
+        self.persist(turn);
+        let member_ids: Vec<MemberId> = self.members.keys().cloned().collect();
+        for member_id in &member_ids {
+            self.hand_out(turn, member_id);
+        }
+    }
+
+    /// Answers a parked sync with the member's assignment; its session starts anew.
+    fn hand_out(&mut self, turn: &mut Turn, member_id: &MemberId) {
+        let Some(member) = self.members.get_mut(member_id) else { return };
+        let synced = Synced {
+            protocol_type: self.protocol_type.clone(),
+            protocol: self.protocol.clone(),
+            assignment: member.assignment.clone(),
+        };
+        if member.answer_sync(turn, Ok(synced)) {
+            self.start_session(turn, member_id);
+        }
+    }
+}

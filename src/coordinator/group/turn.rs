@@ -1,0 +1,47 @@
+//! One decision in the making: what every part of the machine needs at hand while it decides.
+
+use std::time::Duration;
+
+use super::command::GroupReply;
+use super::config::GroupConfig;
+use super::timers::Timers;
+use crate::coordinator::records::GroupRecord;
+use crate::coordinator::{Effects, GroupId, MemberId, ReplyTo};
+use crate::types::Now;
+
+/// What a group waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Timer {
+    /// Members to join again, or more members to come to a new group.
+    Join,
+    /// Members to ask for their assignment.
+    Sync,
+    /// A sign of life of this member, or its second join while it is tentative.
+    Session(MemberId),
+}
+
+/// The time, the settings, the timers, and the effects so far.
+pub(super) struct Turn<'a> {
+    pub now: Now,
+    pub config: &'a GroupConfig,
+    pub timers: &'a mut Timers<(GroupId, Timer)>,
+    pub effects: Effects<GroupRecord, GroupReply>,
+}
+
+impl Turn<'_> {
+    pub fn reply(&mut self, to: ReplyTo, reply: GroupReply) {
+        self.effects.replies.push((to, reply));
+    }
+
+    pub fn record(&mut self, record: GroupRecord) {
+        self.effects.records.push(record);
+    }
+
+    pub fn set_timer(&mut self, group: &GroupId, timer: Timer, after: Duration) {
+        self.timers.set((group.clone(), timer), self.now.monotonic.saturating_add(after));
+    }
+
+    pub fn cancel_timer(&mut self, group: &GroupId, timer: Timer) {
+        self.timers.cancel(&(group.clone(), timer));
+    }
+}
