@@ -5,10 +5,10 @@ use crate::types::Uuid;
 
 structs! {
     struct DescribeQuorumRequest {
-        topics: Vec<TopicData> = 0..;
+        topics: Vec<RequestTopicData> = 0..;
     }
 
-    struct TopicData {
+    struct RequestTopicData {
         topic_name: Str = 0..;
         partitions: Vec<RequestPartitionData> = 0..;
     }
@@ -20,8 +20,13 @@ structs! {
     struct DescribeQuorumResponse {
         error_code: i16 = 0..;
         error_message: Option<Str> = 2..;
-        topics: Vec<TopicData> = 0..;
+        topics: Vec<ResponseTopicData> = 0..;
         nodes: Vec<Node> = 2..;
+    }
+
+    struct ResponseTopicData {
+        topic_name: Str = 0..;
+        partitions: Vec<ResponsePartitionData> = 0..;
     }
 
     struct ResponsePartitionData {
