@@ -91,7 +91,7 @@ impl Generator<'_> {
                 (0..count).for_each(|_| self.value(element, true, out));
             }
             Shape::Nullable(inner) => {
-                let is_null = may_be_null && self.draw() % 3 == 0;
+                let is_null = may_be_null && self.draw().is_multiple_of(3);
                 match (inner, is_null) {
                     (Shape::Struct { .. }, true) => out.push(0xff),
                     (Shape::Str, true) => self.length(None, 2, out),

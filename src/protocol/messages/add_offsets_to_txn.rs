@@ -1,4 +1,9 @@
-//! AddOffsetsToTxn (key 25), versions 0 to 4.
+//! AddOffsetsToTxn (key 25), versions 0 to 4: adds a group's offsets to a transaction.
+//!
+//! - 1: a client over its quota is answered first and held back after (KIP-219).
+//! - 2: may answer PRODUCER_FENCED.
+//! - 3: flexible.
+//! - 4: may answer TRANSACTION_ABORTABLE (KIP-890).
 
 use crate::codec::{Str, structs};
 

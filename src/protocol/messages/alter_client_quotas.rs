@@ -1,4 +1,6 @@
-//! AlterClientQuotas (key 49), versions 0 to 1.
+//! AlterClientQuotas (key 49), versions 0 to 1: sets client quotas (KIP-546).
+//!
+//! - 1: flexible.
 
 use crate::codec::{Str, structs};
 

@@ -1,4 +1,7 @@
-//! AlterConfigs (key 33), versions 0 to 2.
+//! AlterConfigs (key 33), versions 0 to 2: replaces a resource's settings.
+//!
+//! - 1: a client over its quota is answered first and held back after (KIP-219).
+//! - 2: flexible.
 
 use crate::codec::{Str, structs};
 

@@ -1,4 +1,6 @@
-//! AlterPartitionReassignments (key 45), versions 0 to 1.
+//! AlterPartitionReassignments (key 45), versions 0 to 1: moves partitions to other brokers (KIP-455).
+//!
+//! - 1: whether the number of replicas may change (KIP-860).
 
 use crate::codec::{Str, structs};
 

@@ -1,4 +1,7 @@
-//! AlterReplicaLogDirs (key 34), versions 0 to 2.
+//! AlterReplicaLogDirs (key 34), versions 0 to 2: moves replicas between log directories.
+//!
+//! - 1: a client over its quota is answered first and held back after (KIP-219).
+//! - 2: flexible.
 
 use crate::codec::{Str, structs};
 

@@ -1,4 +1,4 @@
-//! AlterShareGroupOffsets (key 91), versions 0 to 0.
+//! AlterShareGroupOffsets (key 91), version 0: sets where a share group starts to read (KIP-932).
 
 use crate::codec::{Str, structs};
 use crate::types::Uuid;

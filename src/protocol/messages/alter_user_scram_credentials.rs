@@ -1,4 +1,4 @@
-//! AlterUserScramCredentials (key 51), versions 0 to 0.
+//! AlterUserScramCredentials (key 51), version 0: sets and removes SCRAM credentials (KIP-554).
 
 use bytes::Bytes;
 

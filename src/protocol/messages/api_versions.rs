@@ -1,4 +1,12 @@
-//! ApiVersions (key 18), versions 0 to 5.
+//! ApiVersions (key 18), versions 0 to 5: tells which APIs and versions the broker serves. Whatever its
+//! version, the response's header has no tagged fields, and a version above the broker's is answered in
+//! version 0 with error 35 and the range (KIP-511).
+//!
+//! - 1: the response has a throttle time.
+//! - 2: a client over its quota is answered first and held back after (KIP-219).
+//! - 3: the client's name and version; the response has features; flexible.
+//! - 4: features whose range begins at 0 are told as well.
+//! - 5: the cluster and node the client means to speak to; may answer REBOOTSTRAP_REQUIRED (KIP-1242).
 
 use crate::codec::{Str, structs};
 

@@ -1,4 +1,7 @@
-//! ConsumerGroupDescribe (key 69), versions 0 to 1.
+//! ConsumerGroupDescribe (key 69), versions 0 to 1: tells a consumer group's state and members
+//! (KIP-848).
+//!
+//! - 1: which protocol each member speaks (KIP-1099).
 
 use crate::codec::{Str, structs};
 use crate::types::Uuid;

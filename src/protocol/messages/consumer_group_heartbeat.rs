@@ -1,4 +1,7 @@
-//! ConsumerGroupHeartbeat (key 68), versions 0 to 1.
+//! ConsumerGroupHeartbeat (key 68), versions 0 to 1: the consumer protocol: joins, keeps alive, assigns
+//! and leaves in one (KIP-848).
+//!
+//! - 1: subscribing by pattern; the member chooses its own id (KIP-1082).
 
 use crate::codec::{Str, structs};
 use crate::types::Uuid;

@@ -1,4 +1,8 @@
-//! CreateAcls (key 30), versions 0 to 3.
+//! CreateAcls (key 30), versions 0 to 3: creates ACLs.
+//!
+//! - 1: resource patterns (KIP-290).
+//! - 2: flexible.
+//! - 3: users can be the resource of an ACL.
 
 use crate::codec::{Str, structs};
 

@@ -1,4 +1,8 @@
-//! CreatePartitions (key 37), versions 0 to 3.
+//! CreatePartitions (key 37), versions 0 to 3: adds partitions to topics.
+//!
+//! - 1: a client over its quota is answered first and held back after (KIP-219).
+//! - 2: flexible.
+//! - 3: may answer THROTTLING_QUOTA_EXCEEDED (KIP-599).
 
 use crate::codec::{Str, structs};
 

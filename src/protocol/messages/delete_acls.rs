@@ -1,4 +1,8 @@
-//! DeleteAcls (key 31), versions 0 to 3.
+//! DeleteAcls (key 31), versions 0 to 3: deletes the ACLs that match.
+//!
+//! - 1: resource patterns (KIP-290).
+//! - 2: flexible.
+//! - 3: users can be the resource of an ACL.
 
 use crate::codec::{Str, structs};
 

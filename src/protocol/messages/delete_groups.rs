@@ -1,4 +1,8 @@
-//! DeleteGroups (key 42), versions 0 to 3.
+//! DeleteGroups (key 42), versions 0 to 3: deletes empty groups.
+//!
+//! - 1: a client over its quota is answered first and held back after (KIP-219).
+//! - 2: flexible.
+//! - 3: error messages.
 
 use crate::codec::{Str, structs};
 

@@ -1,4 +1,7 @@
-//! DeleteRecords (key 21), versions 0 to 2.
+//! DeleteRecords (key 21), versions 0 to 2: moves the start of logs.
+//!
+//! - 1: a client over its quota is answered first and held back after (KIP-219).
+//! - 2: flexible.
 
 use crate::codec::{Str, structs};
 

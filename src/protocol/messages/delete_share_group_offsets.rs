@@ -1,4 +1,4 @@
-//! DeleteShareGroupOffsets (key 92), versions 0 to 0.
+//! DeleteShareGroupOffsets (key 92), version 0: forgets where a share group reads (KIP-932).
 
 use crate::codec::{Str, structs};
 use crate::types::Uuid;

@@ -1,4 +1,8 @@
-//! DescribeAcls (key 29), versions 0 to 3.
+//! DescribeAcls (key 29), versions 0 to 3: lists ACLs.
+//!
+//! - 1: resource patterns (KIP-290).
+//! - 2: flexible.
+//! - 3: users can be the resource of an ACL.
 
 use crate::codec::{Str, structs};
 

@@ -1,4 +1,6 @@
-//! DescribeClientQuotas (key 48), versions 0 to 1.
+//! DescribeClientQuotas (key 48), versions 0 to 1: lists client quotas (KIP-546).
+//!
+//! - 1: flexible.
 
 use crate::codec::{Str, structs};
 

@@ -1,4 +1,8 @@
-//! DescribeDelegationToken (key 41), versions 0 to 3.
+//! DescribeDelegationToken (key 41), versions 0 to 3: lists delegation tokens.
+//!
+//! - 1: a client over its quota is answered first and held back after (KIP-219).
+//! - 2: flexible.
+//! - 3: who asked for each (KIP-373).
 
 use bytes::Bytes;
 

@@ -1,4 +1,7 @@
-//! DescribeShareGroupOffsets (key 90), versions 0 to 1.
+//! DescribeShareGroupOffsets (key 90), versions 0 to 1: tells where a share group starts to read
+//! (KIP-932).
+//!
+//! - 1: how far it is behind (KIP-1226).
 
 use crate::codec::{Str, structs};
 use crate::types::Uuid;

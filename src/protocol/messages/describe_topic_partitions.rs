@@ -1,4 +1,5 @@
-//! DescribeTopicPartitions (key 75), versions 0 to 0.
+//! DescribeTopicPartitions (key 75), version 0: tells topics and their partitions, page by page
+//! (KIP-966).
 
 use crate::codec::{Str, structs};
 use crate::types::Uuid;

@@ -1,4 +1,4 @@
-//! DescribeTransactions (key 65), versions 0 to 0.
+//! DescribeTransactions (key 65), version 0: tells the state of transactions (KIP-664).
 
 use crate::codec::{Str, structs};
 

@@ -1,4 +1,5 @@
-//! DescribeUserScramCredentials (key 50), versions 0 to 0.
+//! DescribeUserScramCredentials (key 50), version 0: lists which users have SCRAM credentials
+//! (KIP-554).
 
 use crate::codec::{Str, structs};
 

@@ -1,4 +1,7 @@
-//! ElectLeaders (key 43), versions 0 to 2.
+//! ElectLeaders (key 43), versions 0 to 2: elects partition leaders.
+//!
+//! - 1: unclean elections too; the response has an error of its own (KIP-460).
+//! - 2: flexible.
 
 use crate::codec::{Str, structs};
 

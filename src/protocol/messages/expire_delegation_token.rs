@@ -1,4 +1,7 @@
-//! ExpireDelegationToken (key 40), versions 0 to 2.
+//! ExpireDelegationToken (key 40), versions 0 to 2: makes a delegation token expire.
+//!
+//! - 1: a client over its quota is answered first and held back after (KIP-219).
+//! - 2: flexible.
 
 use bytes::Bytes;
 

@@ -1,4 +1,4 @@
-//! GetTelemetrySubscriptions (key 71), versions 0 to 0.
+//! GetTelemetrySubscriptions (key 71), version 0: tells a client which metrics to push (KIP-714).
 
 use crate::codec::{Str, structs};
 use crate::types::Uuid;

@@ -1,4 +1,9 @@
-//! Heartbeat (key 12), versions 0 to 4.
+//! Heartbeat (key 12), versions 0 to 4: keeps a member of a classic group alive.
+//!
+//! - 1: the response has a throttle time.
+//! - 2: a client over its quota is answered first and held back after (KIP-219).
+//! - 3: static members (KIP-345).
+//! - 4: flexible.
 
 use crate::codec::{Str, structs};
 

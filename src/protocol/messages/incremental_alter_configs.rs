@@ -1,4 +1,7 @@
-//! IncrementalAlterConfigs (key 44), versions 0 to 1.
+//! IncrementalAlterConfigs (key 44), versions 0 to 1: sets, removes, appends to and takes from settings
+//! (KIP-339).
+//!
+//! - 1: flexible.
 
 use crate::codec::{Str, structs};
 

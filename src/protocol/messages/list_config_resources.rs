@@ -1,4 +1,7 @@
-//! ListConfigResources (key 74), versions 0 to 1.
+//! ListConfigResources (key 74), versions 0 to 1: lists resources that have settings. Version 0 knew
+//! client metrics only (KIP-714).
+//!
+//! - 1: by type (KIP-1142).
 
 use crate::codec::{Str, structs};
 

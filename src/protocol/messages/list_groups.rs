@@ -1,4 +1,10 @@
-//! ListGroups (key 16), versions 0 to 5.
+//! ListGroups (key 16), versions 0 to 5: lists the groups.
+//!
+//! - 1: the response has a throttle time.
+//! - 2: a client over its quota is answered first and held back after (KIP-219).
+//! - 3: flexible.
+//! - 4: by state (KIP-518).
+//! - 5: by type (KIP-848).
 
 use crate::codec::{Str, structs};
 

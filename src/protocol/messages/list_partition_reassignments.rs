@@ -1,4 +1,4 @@
-//! ListPartitionReassignments (key 46), versions 0 to 0.
+//! ListPartitionReassignments (key 46), version 0: lists the moves under way (KIP-455).
 
 use crate::codec::{Str, structs};
 

@@ -2,7 +2,11 @@
 //!
 //! Rows are Kafka's schemas (`clients/src/main/resources/common/message` of Apache Kafka 3.9, the
 //! last release with all old versions, joined with 4.4), under Kafka's names. A field that 4.4
-//! renamed has its new name. Which versions an API has, and its key, is said in `apis.rs` alone.
+//! renamed has its new name; a struct whose name the request and the response both use with different
+//! fields is prefixed with whose it is. Which versions an API has, and its key, is said in `apis.rs` alone.
+//!
+//! Each file opens with what its versions brought. "Flexible" means compact lengths and tagged fields
+//! from there on (KIP-482). Versions not named change nothing.
 
 pub mod add_offsets_to_txn;
 pub mod add_partitions_to_txn;

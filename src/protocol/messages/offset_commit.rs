@@ -1,4 +1,16 @@
-//! OffsetCommit (key 8), versions 0 to 10.
+//! OffsetCommit (key 8), versions 0 to 10: stores a group's offsets.
+//!
+//! - 1: the member and its generation; a timestamp per partition.
+//! - 2: one retention time instead of the timestamps.
+//! - 3: the response has a throttle time.
+//! - 4: a client over its quota is answered first and held back after (KIP-219).
+//! - 5: no retention time: the broker's setting rules.
+//! - 6: leader epochs (KIP-320).
+//! - 7: static members (KIP-345).
+//! - 8: flexible.
+//! - 9: the group may be one of the consumer protocol; the generation is then the member's epoch
+//!   (KIP-848).
+//! - 10: topics by id instead of by name (KIP-848).
 
 use crate::codec::{Str, structs};
 use crate::types::Uuid;

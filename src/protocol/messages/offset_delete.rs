@@ -1,4 +1,4 @@
-//! OffsetDelete (key 47), versions 0 to 0.
+//! OffsetDelete (key 47), version 0: deletes a group's committed offsets (KIP-496).
 
 use crate::codec::{Str, structs};
 

@@ -1,4 +1,4 @@
-//! PushTelemetry (key 72), versions 0 to 0.
+//! PushTelemetry (key 72), version 0: takes a client's metrics (KIP-714).
 
 use bytes::Bytes;
 

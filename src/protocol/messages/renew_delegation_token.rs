@@ -1,4 +1,7 @@
-//! RenewDelegationToken (key 39), versions 0 to 2.
+//! RenewDelegationToken (key 39), versions 0 to 2: makes a delegation token live longer.
+//!
+//! - 1: a client over its quota is answered first and held back after (KIP-219).
+//! - 2: flexible.
 
 use bytes::Bytes;
 

@@ -1,4 +1,7 @@
-//! SaslAuthenticate (key 36), versions 0 to 2.
+//! SaslAuthenticate (key 36), versions 0 to 2: carries the bytes of a SASL exchange.
+//!
+//! - 1: how long the session lives (KIP-368).
+//! - 2: flexible.
 
 use bytes::Bytes;
 

@@ -1,4 +1,6 @@
-//! SaslHandshake (key 17), versions 0 to 1.
+//! SaslHandshake (key 17), versions 0 to 1: chooses a SASL mechanism.
+//!
+//! - 1: SaslAuthenticate carries what follows; after version 0 it goes bare over the connection.
 
 use crate::codec::{Str, structs};
 

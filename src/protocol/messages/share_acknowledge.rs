@@ -1,4 +1,7 @@
-//! ShareAcknowledge (key 79), versions 0 to 2.
+//! ShareAcknowledge (key 79), versions 0 to 2: acknowledges a share group's records (KIP-932). Version
+//! 0 was an early access of Apache Kafka 4.0.
+//!
+//! - 2: acknowledgements that renew a lock (KIP-1222).
 
 use crate::codec::{Str, structs};
 use crate::types::Uuid;

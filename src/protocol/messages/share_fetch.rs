@@ -1,4 +1,8 @@
-//! ShareFetch (key 78), versions 0 to 2.
+//! ShareFetch (key 78), versions 0 to 2: takes records for a share group, and acknowledges (KIP-932).
+//! Version 0 was an early access of Apache Kafka 4.0.
+//!
+//! - 1: limits by records instead of by bytes per partition; how long a lock is held.
+//! - 2: how strictly the limit is kept (KIP-1206); acknowledgements that renew a lock (KIP-1222).
 
 use bytes::Bytes;
 

@@ -1,4 +1,5 @@
-//! ShareGroupHeartbeat (key 76), versions 0 to 1.
+//! ShareGroupHeartbeat (key 76), versions 0 to 1: joins, keeps alive, assigns and leaves a share group
+//! (KIP-932). Version 0 was an early access of Apache Kafka 4.0.
 
 use crate::codec::{Str, structs};
 use crate::types::Uuid;

@@ -1,4 +1,5 @@
-//! StreamsGroupTopologyDescriptionUpdate (key 93), versions 0 to 0.
+//! StreamsGroupTopologyDescriptionUpdate (key 93), version 0: takes the description of a streams
+//! group's topology (KIP-1331).
 
 use crate::codec::{Str, structs};
 

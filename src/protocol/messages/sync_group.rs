@@ -1,4 +1,11 @@
-//! SyncGroup (key 14), versions 0 to 5.
+//! SyncGroup (key 14), versions 0 to 5: hands the leader's assignment to the members of a classic
+//! group.
+//!
+//! - 1: the response has a throttle time.
+//! - 2: a client over its quota is answered first and held back after (KIP-219).
+//! - 3: static members (KIP-345).
+//! - 4: flexible.
+//! - 5: the protocol's type and name, which the broker checks (KIP-559).
 
 use bytes::Bytes;
 

@@ -1,4 +1,7 @@
-//! UpdateFeatures (key 57), versions 0 to 2.
+//! UpdateFeatures (key 57), versions 0 to 2: sets the cluster's feature levels (KIP-584).
+//!
+//! - 1: can validate only; says which way a level may go (KIP-778).
+//! - 2: one answer for all features.
 
 use crate::codec::{Str, structs};
 

@@ -1,4 +1,8 @@
-//! WriteTxnMarkers (key 27), versions 0 to 2.
+//! WriteTxnMarkers (key 27), versions 0 to 2: writes the markers that end transactions; spoken between
+//! brokers.
+//!
+//! - 1: flexible.
+//! - 2: the transaction's version (KIP-1228).
 
 use crate::codec::{Str, structs};
 
