@@ -187,7 +187,7 @@ pub struct CommitOffsets {
     pub instance_id: Option<InstanceId>,
     /// -1: not a member.
     pub generation: i32,
-    /// How long the offsets shall be kept (v2-v4); none, or -1: as the broker's settings say.
+    /// How long the offsets shall be kept (v2-v4); none, or negative: as the broker's settings say.
     pub retention_ms: Option<i64>,
     /// The client knows GROUP_ID_NOT_FOUND here (v9+); older ones get ILLEGAL_GENERATION.
     pub knows_group_id_not_found: bool,

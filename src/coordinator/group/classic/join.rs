@@ -152,9 +152,13 @@ fn fresh_member_id(request: &JoinGroup) -> MemberId {
     const VERSION_4: u128 = 0x4000 << 64;
     const VARIANT_MASK: u128 = 0b11 << 62;
     const VARIANT: u128 = 0b10 << 62;
+    const MAX_NAME: usize = i16::MAX as usize - 1 - 36;
     let uuid = request.random & !VERSION_MASK & !VARIANT_MASK | VERSION_4 | VARIANT;
     let hex = format!("{uuid:032x}");
     let name = request.instance_id.as_ref().unwrap_or(&request.client_id);
+    // Records tell lengths of text in 15 bits.
+    let end = (0..=name.len().min(MAX_NAME)).rev().find(|&end| name.is_char_boundary(end));
+    let name = end.and_then(|end| name.get(..end)).unwrap_or_default();
     let groups = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
     Arc::from(format!("{name}-{}", groups.join("-")))
 }

@@ -17,7 +17,7 @@ impl OffsetStore {
         topics: Vec<TopicCommits>,
         retention_ms: Option<i64>,
     ) -> Vec<TopicResults> {
-        let expires = retention_ms.filter(|&ms| ms != -1).map(|ms| turn.now.wall.saturating_add(ms));
+        let expires = retention_ms.filter(|&ms| ms >= 0).map(|ms| turn.now.wall.saturating_add(ms));
         let mut results = Vec::with_capacity(topics.len());
         for TopicCommits { topic, topic_id, partitions } in topics {
             let mut of_topic = Vec::with_capacity(partitions.len());
