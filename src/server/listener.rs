@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Limits;
+use crate::config::{BindAddress, BindHost};
 
 /// A claimed address. Connections are refused by the system until [`super::serve`] listens on it.
 #[derive(Debug)]
@@ -21,20 +22,21 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Claims `host:port` for the listener `name`. Port 0 lets the system choose one.
+    /// Claims an address for the listener `name`. Port 0 lets the system choose one.
     ///
-    /// An empty host, `0.0.0.0` and `::` stand for every address of the machine, IPv6 and IPv4, as they
-    /// do for Kafka. A name is claimed at every address it resolves to here: `localhost` at ::1 and at
-    /// 127.0.0.1, whichever a client tries first. Where IPv6 is switched off, IPv4 alone will do.
+    /// "Every address" is one socket for IPv6 and IPv4, and so is `0.0.0.0`, as it is for Kafka. A name
+    /// is claimed at every address it resolves to here: `localhost` at ::1 and at 127.0.0.1, whichever
+    /// a client tries first. Where IPv6 is switched off, IPv4 alone will do.
     ///
     /// Resolving a name may block.
-    pub fn bind(name: impl Into<Arc<str>>, host: &str, port: u16, limits: &Limits) -> io::Result<Listener> {
+    pub fn bind(name: impl Into<Arc<str>>, at: &BindAddress, limits: &Limits) -> io::Result<Listener> {
         let mut sockets = Vec::new();
         let mut address = None;
         let mut last_error = io::Error::new(ErrorKind::AddrNotAvailable, "the host name has no address");
-        for candidate in candidates(host, port)? {
+        for ip in candidates(&at.host)? {
             // The first address settles the port for the others.
-            let candidate = SocketAddr::new(candidate.ip(), address.map_or(port, |first: SocketAddr| first.port()));
+            let port = address.map_or(at.port, |first: SocketAddr| first.port());
+            let candidate = SocketAddr::new(ip, port);
             match bind_socket(candidate, limits) {
                 Ok((socket, bound)) => {
                     address.get_or_insert(bound);
@@ -74,14 +76,21 @@ impl Listener {
     }
 }
 
-fn candidates(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    if matches!(host, "" | "0.0.0.0" | "::") {
-        let everywhere: [IpAddr; 2] = [Ipv6Addr::UNSPECIFIED.into(), Ipv4Addr::UNSPECIFIED.into()];
-        return Ok(everywhere.map(|ip| SocketAddr::new(ip, port)).to_vec());
+fn candidates(host: &BindHost) -> io::Result<Vec<IpAddr>> {
+    match host {
+        BindHost::Any | BindHost::AnyV4 => Ok(vec![Ipv6Addr::UNSPECIFIED.into(), Ipv4Addr::UNSPECIFIED.into()]),
+        BindHost::Named(name) => resolve(name),
     }
-    let mut addresses: Vec<SocketAddr> = (host, port).to_socket_addrs()?.collect();
-    addresses.dedup();
+}
+
+/// The addresses of a name, each once.
+pub(super) fn resolve(name: &str) -> io::Result<Vec<IpAddr>> {
+    let mut addresses: Vec<IpAddr> = Vec::new();
+    for address in (name, 0).to_socket_addrs()? {
+        if !addresses.contains(&address.ip()) {
+            addresses.push(address.ip());
+        }
+    }
     Ok(addresses)
 }
 
@@ -173,15 +182,19 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    fn bind(host: &str, port: u16) -> io::Result<Listener> {
-        Listener::bind("PLAINTEXT", host, port, &Limits::default())
+    fn bind(host: BindHost, port: u16) -> io::Result<Listener> {
+        Listener::bind("PLAINTEXT", &BindAddress { host, port }, &Limits::default())
+    }
+
+    fn localhost() -> BindHost {
+        BindHost::Named("localhost".to_owned())
     }
 
     #[test]
-    fn every_way_to_write_everywhere_is_dual_stack() {
-        for host in ["", "0.0.0.0", "::", "[::]"] {
+    fn every_address_is_one_socket() {
+        for host in [BindHost::Any, BindHost::AnyV4] {
             let listener = bind(host, 0).unwrap();
-            assert!(listener.address().ip().is_unspecified(), "{host:?}");
+            assert!(listener.address().ip().is_unspecified());
             assert_ne!(listener.address().port(), 0);
             assert_eq!(listener.sockets.len(), 1);
         }
@@ -189,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_name_is_claimed_at_each_of_its_addresses_on_one_port() {
-        let listener = bind("localhost", 0).unwrap();
+        let listener = bind(localhost(), 0).unwrap();
         let ports = listener.sockets.iter().map(|socket| socket.local_addr().unwrap().as_socket().unwrap().port());
         assert!(ports.into_iter().all(|port| port == listener.address().port()));
     }
@@ -198,8 +211,8 @@ mod tests {
     fn a_port_in_use_is_an_error() {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = taken.local_addr().unwrap().port();
-        for host in ["", "127.0.0.1", "localhost"] {
-            assert_eq!(bind(host, port).unwrap_err().kind(), ErrorKind::AddrInUse, "{host:?}");
+        for host in [BindHost::Any, BindHost::Named("127.0.0.1".to_owned()), localhost()] {
+            assert_eq!(bind(host, port).unwrap_err().kind(), ErrorKind::AddrInUse);
         }
     }
 

@@ -11,6 +11,7 @@
 mod accept;
 mod connection;
 pub mod dispatch;
+mod limits;
 mod listener;
 mod memory;
 mod memory_limit;
@@ -22,7 +23,6 @@ mod tests;
 mod watchdog;
 
 use std::io;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +30,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 pub use dispatch::{ClientSoftware, CloseReason, ConnectionInfo, Dispatch, Outcome, ParkedReply, Reply};
+pub use limits::Limits;
 pub use listener::Listener;
 pub use memory_limit::default_request_memory;
 
@@ -37,50 +38,6 @@ use accept::{Acceptor, Phase};
 use connection::Shared;
 use listener::Quotas;
 use memory::{BufferShelf, RequestBudget};
-
-/// What connections may take. The defaults are Kafka's, but for `request_memory` and the buffers, which
-/// are left to the system.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// Bytes of the largest request (`socket.request.max.bytes`).
-    pub max_request_bytes: usize,
-    /// Bytes of all requests that are unanswered or on their way in (`queued.max.request.bytes`). A
-    /// larger request is refused.
-    pub request_memory: usize,
-    /// `max.connections`: further ones wait with the system until one closes.
-    pub max_connections: usize,
-    /// `max.connections.per.ip`: further ones are closed at once.
-    pub max_connections_per_ip: usize,
-    /// `max.connections.per.ip.overrides`.
-    pub max_connections_per_ip_overrides: Vec<(IpAddr, usize)>,
-    /// How long nothing may move on a connection (`connections.max.idle.ms`), `None` for ever.
-    pub idle: Option<Duration>,
-    /// How long a half-sent request may stand still; a tenth of it while others wait for its memory.
-    pub patience: Duration,
-    /// `socket.send.buffer.bytes`, `None` for what the system chooses.
-    pub send_buffer: Option<usize>,
-    /// `socket.receive.buffer.bytes`, `None` for what the system chooses.
-    pub receive_buffer: Option<usize>,
-    /// Connections that may wait to be accepted (`socket.listen.backlog.size`).
-    pub backlog: i32,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits {
-            max_request_bytes: 100 << 20,
-            request_memory: default_request_memory(),
-            max_connections: i32::MAX as usize,
-            max_connections_per_ip: i32::MAX as usize,
-            max_connections_per_ip_overrides: Vec::new(),
-            idle: Some(Duration::from_secs(600)),
-            patience: Duration::from_secs(30),
-            send_buffer: None,
-            receive_buffer: None,
-            backlog: 50,
-        }
-    }
-}
 
 /// Spare request buffers are kept up to this share of the request memory, and up to [`MOST_SPARE`].
 const SPARE_SHARE: usize = 8;

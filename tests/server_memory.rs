@@ -1,0 +1,58 @@
+//! What a thousand clients cost that announce much and send little. Alone in its program, because it
+//! measures the whole process.
+
+mod server_toy;
+
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::{Duration, Instant};
+
+use ottla::server::Limits;
+use server_toy::{House, frame, soon};
+
+const CLIENTS: usize = 1000;
+const MIB: usize = 1 << 20;
+
+/// Anonymous memory of this process, in bytes.
+fn anonymous_memory() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().parse::<usize>().unwrap() * 1024
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_half_frames_cost_little_and_others_get_through() {
+    let limits = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let wanted = rustix::process::Rlimit { current: limits.maximum, maximum: limits.maximum };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, wanted).unwrap();
+
+    let house = House::open(Limits { request_memory: 64 * MIB, backlog: 1024, ..Limits::default() });
+    house.connect().await.echo(&vec![1; MIB]).await;
+    let mut clients = Vec::new();
+    for _ in 0..CLIENTS {
+        clients.push(house.connect().await);
+    }
+    clients.last_mut().unwrap().echo(b"all are in").await;
+    let before = anonymous_memory();
+    for client in &mut clients {
+        client.send(&(MIB as u32).to_be_bytes()).await;
+        client.send(&[1; 10]).await;
+    }
+    let began = Instant::now();
+    let mut other = house.connect().await;
+    other.echo(b"a small one").await;
+    other.echo(&vec![2; MIB]).await;
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    let grown = anonymous_memory().saturating_sub(before);
+    println!("{CLIENTS} half-sent requests of 1 MiB: {} KiB", grown / 1024);
+    assert!(grown < 16 * MIB, "{} MiB", grown / MIB);
+
+    // They were only slow: whoever sends the rest is served.
+    let rest = [&[1; MIB - 10][..], &frame(b"done")].concat();
+    for client in clients.iter_mut().take(20) {
+        client.send(&rest).await;
+        assert_eq!(client.receive().await.len(), MIB);
+        assert_eq!(client.receive().await, b"done");
+    }
+    drop(clients);
+    soon("all are gone", || house.toy.gone.load(SeqCst) >= CLIENTS).await;
+}
