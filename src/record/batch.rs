@@ -180,10 +180,7 @@ impl Records {
         let own = |slice: &[u8]| self.plain.slice_ref(slice);
         Ok(Record {
             offset: self.header.base_offset.saturating_add(i64::from(raw.offset_delta)),
-            timestamp: match self.header.timestamp_type() {
-                TimestampType::CreateTime => self.header.base_timestamp.wrapping_add(raw.timestamp_delta),
-                TimestampType::LogAppendTime => self.header.max_timestamp,
-            },
+            timestamp: self.header.record_timestamp(raw.timestamp_delta),
             key: raw.key.map(own),
             value: raw.value.map(own),
             headers: raw.headers().map(|(key, value)| Header { key: own(key), value: value.map(own) }).collect(),

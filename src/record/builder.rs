@@ -82,12 +82,23 @@ impl BatchBuilder {
         value: Option<&[u8]>,
         headers: &[RawHeader<'_>],
     ) {
+        self.append_with(timestamp, key, value, headers.iter().copied());
+    }
+
+    /// As [`BatchBuilder::append`], with headers that need no slice.
+    pub(super) fn append_with<'a>(
+        &mut self,
+        timestamp: TimestampMs,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: impl ExactSizeIterator<Item = RawHeader<'a>> + Clone,
+    ) {
         let offset_delta = self.header.record_count;
         if offset_delta == 0 {
             self.header.base_timestamp = timestamp;
         }
         let timestamp_delta = timestamp.wrapping_sub(self.header.base_timestamp);
-        put_record(&mut self.records, timestamp_delta, offset_delta, key, value, headers.iter().copied());
+        put_record(&mut self.records, timestamp_delta, offset_delta, key, value, headers);
         self.header.last_offset_delta = offset_delta;
         self.header.record_count += 1;
         if self.header.timestamp_type() == TimestampType::CreateTime {

@@ -151,6 +151,14 @@ impl BatchHeader {
         if self.attributes & LOG_APPEND_TIME == 0 { TimestampType::CreateTime } else { TimestampType::LogAppendTime }
     }
 
+    /// The timestamp of a record whose timestamp delta is `delta`. Wraps where Java's wraps.
+    pub(super) fn record_timestamp(&self, delta: i64) -> TimestampMs {
+        match self.timestamp_type() {
+            TimestampType::CreateTime => self.base_timestamp.wrapping_add(delta),
+            TimestampType::LogAppendTime => self.max_timestamp,
+        }
+    }
+
     /// Whether the batch belongs to a transaction.
     pub fn is_transactional(&self) -> bool {
         self.attributes & TRANSACTIONAL != 0

@@ -57,7 +57,7 @@ impl<'a> RawRecord<'a> {
     }
 
     /// The headers, in order.
-    pub fn headers(&self) -> impl ExactSizeIterator<Item = RawHeader<'a>> + use<'a> {
+    pub fn headers(&self) -> impl ExactSizeIterator<Item = RawHeader<'a>> + Clone + use<'a> {
         let mut rest = self.headers;
         // Parsing walked them all, so that none is missing here.
         (0..self.header_count).map(move |_| take_header(&mut rest).unwrap_or((&[], None)))

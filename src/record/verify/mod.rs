@@ -7,12 +7,16 @@
 mod records;
 mod upgrade;
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
-use super::compress::{Codec, compress};
+use super::builder::BatchBuilder;
+use super::compress::{Codec, decompress};
 use super::error::RecordError;
 use super::header::{BATCH_OVERHEAD, BatchHeader, LOG_OVERHEAD, MAGIC_OFFSET, MAGIC_V2, TimestampType, check_crc};
-use crate::types::{LeaderEpoch, Offset, TimestampMs};
+use super::parse::{RawRecord, take_body};
+use crate::types::{LeaderEpoch, Offset, ProducerIdEpoch, TimestampMs};
 use records::{Checked, check_records};
 
 /// What a peer sent for one partition.
@@ -138,8 +142,8 @@ impl Unverified {
         check_size(batch.len(), rules)?;
         check_crc(&header, &batch)?;
         check_header(&header)?;
-        let checked = check_records(&header, &batch, rules)?;
-        settle(header, batch, checked, rules)
+        let checked = check_records(&header, batch.get(BATCH_OVERHEAD..).unwrap_or_default(), rules)?;
+        settle(header, batch, &checked, rules)
     }
 }
 
@@ -227,26 +231,58 @@ fn check_header(header: &BatchHeader) -> Result<(), RecordError> {
 fn settle(
     mut header: BatchHeader,
     batch: Bytes,
-    checked: Checked,
+    checked: &Checked,
     rules: &VerifyRules,
 ) -> Result<Verified, RecordError> {
     let sent = header;
+    let sent_codec = sent.codec()?;
+    let (codec, level) = rules.target.unwrap_or((sent_codec, None));
+    if codec != sent_codec || !checked.contiguous {
+        return rebuild(&sent, &batch, codec, level, rules);
+    }
     header.set_timestamp_type(rules.timestamp_type);
     header.max_timestamp = match rules.timestamp_type {
         TimestampType::CreateTime => checked.max_timestamp,
         TimestampType::LogAppendTime => rules.now,
     };
-    if let (Some((codec, level)), Some(plain)) = (rules.target, checked.plain) {
-        header.set_codec(codec);
-        let (header, bytes) = header.assemble(&compress(codec, level, &plain)?)?;
-        check_size(bytes.len(), rules)?;
-        return Ok(Verified::trusted(header, bytes.into()));
-    }
     if header == sent {
         return Ok(Verified::trusted(header, batch));
     }
     let (header, bytes) = header.assemble(batch.get(BATCH_OVERHEAD..).unwrap_or_default())?;
     Ok(Verified::trusted(header, bytes.into()))
+}
+
+/// Writes the batch anew, in another codec, or because its records don't number themselves as
+/// Kafka wants (some old clients leave all offset deltas 0, and Kafka puts that right too).
+fn rebuild(
+    sent: &BatchHeader,
+    batch: &[u8],
+    codec: Codec,
+    level: Option<i32>,
+    rules: &VerifyRules,
+) -> Result<Verified, RecordError> {
+    let payload = batch.get(BATCH_OVERHEAD..).unwrap_or_default();
+    let plain = match sent.codec()? {
+        Codec::None => Cow::Borrowed(payload),
+        codec => Cow::Owned(decompress(codec, payload)?),
+    };
+    let producer = ProducerIdEpoch { producer_id: sent.producer_id, epoch: sent.producer_epoch };
+    let mut builder = BatchBuilder::new(codec).level(level).producer(producer, sent.base_sequence);
+    if sent.is_transactional() {
+        builder = builder.transactional();
+    }
+    if rules.timestamp_type == TimestampType::LogAppendTime {
+        builder = builder.log_append_time(rules.now);
+    }
+    let mut rest = &plain[..];
+    while let Some(body) = take_body(&mut rest)? {
+        let record = RawRecord::parse(body)?;
+        let timestamp = sent.record_timestamp(record.timestamp_delta);
+        builder.append_with(timestamp, record.key, record.value, record.headers());
+    }
+    let verified = builder.build()?;
+    check_size(verified.bytes().len(), rules)?;
+    Ok(verified)
 }
 
 #[cfg(test)]

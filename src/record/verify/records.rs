@@ -1,11 +1,9 @@
 //! Every record of a batch against its header and the topic's rules, without an allocation per record.
 
-use bytes::Bytes;
-
 use super::{RecordError, VerifyRules};
 use crate::record::compress::{Codec, Expansion};
 use crate::record::error::{RecordFault, Rejection};
-use crate::record::header::{BATCH_OVERHEAD, BatchHeader, TimestampType};
+use crate::record::header::{BatchHeader, TimestampType};
 use crate::record::parse::{RawRecord, take_body};
 use crate::types::{NO_TIMESTAMP, TimestampMs};
 
@@ -13,43 +11,30 @@ use crate::types::{NO_TIMESTAMP, TimestampMs};
 pub struct Checked {
     /// The greatest timestamp, -1 when no record has one.
     pub max_timestamp: TimestampMs,
-    /// The records uncompressed, kept only when the topic wants them in another codec.
-    pub plain: Option<Bytes>,
+    /// Whether the records' offset deltas count up from 0.
+    pub contiguous: bool,
 }
 
-/// Checks the records of `batch`, whose header makes sense already.
-pub fn check_records(header: &BatchHeader, batch: &Bytes, rules: &VerifyRules) -> Result<Checked, RecordError> {
-    let payload = batch.slice(BATCH_OVERHEAD..);
-    let codec = header.codec()?;
-    let recompress = rules.target.is_some_and(|(target, _)| target != codec);
+/// Checks the records in `payload`, whose header makes sense already.
+pub fn check_records(header: &BatchHeader, payload: &[u8], rules: &VerifyRules) -> Result<Checked, RecordError> {
     let mut pass = Pass::new(header, rules);
-    let plain = match codec {
-        Codec::None => {
-            let left = pass.take_whole_records(&payload)?.len();
-            pass.finish(left)?;
-            recompress.then_some(payload)
-        }
-        codec => expand(&mut pass, codec, &payload, recompress)?,
+    let left = match header.codec()? {
+        Codec::None => pass.take_whole_records(payload)?.len(),
+        codec => expand(&mut pass, codec, payload)?,
     };
-    Ok(Checked { max_timestamp: pass.max_timestamp, plain })
+    pass.finish(left)
 }
 
-/// Checks a compressed batch's records while they are expanded; only a record that hasn't arrived
-/// whole is held, unless all are to be `kept`.
-fn expand(pass: &mut Pass<'_>, codec: Codec, payload: &[u8], kept: bool) -> Result<Option<Bytes>, RecordError> {
+/// Checks records while they are expanded, so that only one that hasn't arrived whole is held.
+/// Returns how many bytes are left.
+fn expand(pass: &mut Pass<'_>, codec: Codec, payload: &[u8]) -> Result<usize, RecordError> {
     let mut expansion = Expansion::new(codec, payload)?;
     let mut plain = Vec::new();
-    let mut checked = 0;
     while expansion.read_more(&mut plain)? > 0 {
-        let left = pass.take_whole_records(plain.get(checked..).unwrap_or_default())?.len();
-        checked = plain.len() - left;
-        if !kept {
-            plain.drain(..checked);
-            checked = 0;
-        }
+        let left = pass.take_whole_records(&plain)?.len();
+        plain.drain(..plain.len() - left);
     }
-    pass.finish(plain.len() - checked)?;
-    Ok(kept.then(|| plain.into()))
+    Ok(plain.len())
 }
 
 struct Pass<'a> {
@@ -57,12 +42,14 @@ struct Pass<'a> {
     rules: &'a VerifyRules,
     next_index: i32,
     max_timestamp: TimestampMs,
+    contiguous: bool,
     faults: Faults,
 }
 
 impl<'a> Pass<'a> {
     fn new(header: &'a BatchHeader, rules: &'a VerifyRules) -> Pass<'a> {
-        Pass { header, rules, next_index: 0, max_timestamp: NO_TIMESTAMP, faults: Faults::default() }
+        let faults = Faults::default();
+        Pass { header, rules, next_index: 0, max_timestamp: NO_TIMESTAMP, contiguous: true, faults }
     }
 
     /// Checks the records that are whole in `bytes`, and returns what is left.
@@ -70,39 +57,31 @@ impl<'a> Pass<'a> {
         while self.next_index < self.header.record_count {
             let Some(body) = take_body(&mut bytes)? else { return Ok(bytes) };
             let record = RawRecord::parse(body)?;
-            self.check(&record)?;
+            self.check(&record);
             self.next_index += 1;
         }
         if bytes.is_empty() { Ok(bytes) } else { Err(RecordError::invalid("bytes are left after the last record")) }
     }
 
-    fn check(&mut self, record: &RawRecord<'_>) -> Result<(), RecordError> {
-        if record.offset_delta != self.next_index {
-            return Err(RecordError::invalid(format!(
-                "record {} has the offset delta {}",
-                self.next_index, record.offset_delta
-            )));
-        }
-        let timestamp = match self.header.timestamp_type() {
-            TimestampType::CreateTime => self.header.base_timestamp.wrapping_add(record.timestamp_delta),
-            TimestampType::LogAppendTime => self.header.max_timestamp,
-        };
+    fn check(&mut self, record: &RawRecord<'_>) {
+        self.contiguous &= record.offset_delta == self.next_index;
+        let timestamp = self.header.record_timestamp(record.timestamp_delta);
         if let Some(fault) = self.rules.fault(record.key.is_some(), self.header.timestamp_type(), timestamp) {
             self.faults.add(self.next_index, fault);
         }
         self.max_timestamp = self.max_timestamp.max(timestamp);
-        Ok(())
     }
 
-    /// To be called at the end of the records, with how many bytes make no whole one.
-    fn finish(&mut self, left: usize) -> Result<(), RecordError> {
+    /// The end of the records, with `left` bytes that make no whole one.
+    fn finish(self, left: usize) -> Result<Checked, RecordError> {
         if self.next_index < self.header.record_count || left > 0 {
             return Err(RecordError::invalid(format!(
                 "the batch claims {} records and ends after {}",
                 self.header.record_count, self.next_index
             )));
         }
-        std::mem::take(&mut self.faults).into_result()
+        self.faults.into_result()?;
+        Ok(Checked { max_timestamp: self.max_timestamp, contiguous: self.contiguous })
     }
 }
 
