@@ -1,0 +1,160 @@
+//! What DescribeConfigs tells: each setting's value, where it came from, and what else might have decided it.
+
+use std::collections::BTreeMap;
+
+use super::broker::BrokerConfig;
+use super::setting::Setting;
+use super::table::{self, Scope, synonyms};
+use super::topic;
+use super::values::{Origin, Values};
+
+/// One setting as a client is told of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Described {
+    pub setting: &'static Setting,
+    /// The value in force; `None` is null, or not to be shown.
+    pub value: Option<String>,
+    pub origin: Origin,
+    /// All values that were given, the one in force first; empty where only a default of a synonym decides.
+    pub synonyms: Vec<DescribedSynonym>,
+}
+
+/// A value that decides, or would if those before it were not given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DescribedSynonym {
+    pub name: &'static str,
+    /// `None` where it is not to be shown.
+    pub value: Option<String>,
+    pub origin: Origin,
+}
+
+/// A topic's settings; those it does not set itself follow the broker.
+pub fn describe_topic(broker: &BrokerConfig, overrides: &BTreeMap<String, String>) -> Vec<Described> {
+    shown(Scope::Topic, |name| overrides.contains_key(name))
+        .map(|setting| {
+            let own = overrides.get(setting.name).map(|value| synonym(setting, value, Origin::Resource));
+            let inherited = synonyms::of_topic(setting.name).first().and_then(|s| table::find(Scope::Broker, s.name));
+            let inherited = inherited.map(|of| broker_synonyms(of, &broker.values)).unwrap_or_default();
+            let value = topic::text(&broker.values, overrides, setting.name).map(String::from);
+            described(setting, value, own.into_iter().chain(inherited).collect())
+        })
+        .collect()
+}
+
+/// The broker's settings.
+pub fn describe_broker(broker: &BrokerConfig) -> Vec<Described> {
+    let values = &broker.values;
+    shown(Scope::Broker, |name| values.given(name).is_some())
+        .map(|setting| {
+            let value = values.given(setting.name).or(setting.default).map(str::to_owned);
+            described(setting, value, broker_synonyms(setting, values))
+        })
+        .collect()
+}
+
+/// The settings of a group or of a client-metrics subscription: those set, and the defaults of the others.
+pub fn describe_simple(scope: Scope, overrides: &BTreeMap<String, String>) -> Vec<Described> {
+    shown(scope, |name| overrides.contains_key(name))
+        .map(|setting| {
+            let own = overrides.get(setting.name).map(|value| synonym(setting, value, Origin::Resource));
+            let default = setting.default.map(|value| synonym(setting, value, Origin::Default));
+            let value = overrides.get(setting.name).map(String::as_str).or(setting.default);
+            described(setting, value.map(str::to_owned), own.into_iter().chain(default).collect())
+        })
+        .collect()
+}
+
+/// All settings of a scope but for internal ones that nobody gave.
+fn shown(scope: Scope, given: impl Fn(&str) -> bool) -> impl Iterator<Item = &'static Setting> {
+    table::all(scope).filter(move |setting| !setting.internal || given(setting.name))
+}
+
+fn described(setting: &'static Setting, value: Option<String>, synonyms: Vec<DescribedSynonym>) -> Described {
+    let origin = synonyms.first().map_or(Origin::Default, |synonym| synonym.origin);
+    Described { setting, value: value.filter(|_| !setting.is_sensitive()), origin, synonyms }
+}
+
+fn synonym(setting: &'static Setting, value: &str, origin: Origin) -> DescribedSynonym {
+    let value = (!setting.is_sensitive()).then(|| value.to_owned());
+    DescribedSynonym { name: setting.name, value, origin }
+}
+
+/// Values of a broker setting and of its coarser names (`log.retention.ms`, then minutes, then hours), the strongest
+/// layer first. As in Kafka, coarser names that come before the setting's own are left out.
+fn broker_synonyms(setting: &'static Setting, values: &Values) -> Vec<DescribedSynonym> {
+    let coarser = synonyms::of_broker(setting.name).iter().filter_map(|s| table::find(Scope::Broker, s.name));
+    let mut all: Vec<DescribedSynonym> = Vec::new();
+    for of in std::iter::once(setting).chain(coarser) {
+        all.extend(values.layers(of.name).map(|(value, origin)| synonym(of, value, origin)));
+        all.extend(of.default.map(|value| synonym(of, value, Origin::Default)));
+    }
+    all.sort_by_key(|synonym| synonym.origin);
+    all.into_iter().skip_while(|synonym| synonym.name != setting.name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::values::Source;
+    use super::*;
+
+    fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn broker(pairs: &[(&str, &str)]) -> BrokerConfig {
+        let mut values = Values::default();
+        for (name, value) in pairs {
+            values.give(name, value, Source::CommandLine);
+        }
+        BrokerConfig::resolve(values).unwrap().config
+    }
+
+    /// Compares with the form that kafka-configs prints.
+    fn check(all: &[Described], expect: &str) {
+        let name = expect.split('=').next().unwrap();
+        let described = all.iter().find(|d| d.setting.name == name).expect(name);
+        let show = |value: &Option<String>| value.clone().unwrap_or("null".to_owned());
+        let synonyms: Vec<_> =
+            described.synonyms.iter().map(|s| format!("{:?}:{}={}", s.origin, s.name, show(&s.value))).collect();
+        assert_eq!(format!("{name}={} {{{}}}", show(&described.value), synonyms.join(", ")), expect);
+    }
+
+    #[test]
+    fn topics() {
+        let all = describe_topic(&broker(&[]), &map(&[("retention.ms", "1000")]));
+        check(&all, "retention.ms=1000 {Resource:retention.ms=1000}");
+        check(&all, "cleanup.policy=delete {Default:log.cleanup.policy=delete}");
+        check(&all, "segment.ms=604800000 {}");
+        check(&all, "flush.ms=9223372036854775807 {}");
+        check(&all, "remote.storage.enable=false {}");
+        assert_eq!(all.len(), 37, "all but the internal one");
+    }
+
+    #[test]
+    fn topics_follow_the_broker() {
+        let broker = broker(&[("message.max.bytes", "5"), ("log.retention.hours", "1")]);
+        let broker = broker.with_dynamic(&map(&[("message.max.bytes", "6")]), &map(&[("message.max.bytes", "7")]));
+        let all = describe_topic(&broker, &map(&[("max.message.bytes", "8")]));
+        let layers = "Resource:max.message.bytes=8, DynamicBroker:message.max.bytes=7, \
+                      DynamicDefault:message.max.bytes=6, Static:message.max.bytes=5, Default:message.max.bytes=1048588";
+        check(&all, &format!("max.message.bytes=8 {{{layers}}}"));
+        check(&all, "retention.ms=3600000 {}");
+    }
+
+    #[test]
+    fn brokers() {
+        let all = describe_broker(&broker(&[("node.id", "4"), ("ssl.key.password", "secret")]));
+        check(&all, "node.id=4 {Static:node.id=4, Default:node.id=1}");
+        check(&all, "log.retention.ms=null {}");
+        check(&all, "log.retention.hours=168 {Default:log.retention.hours=168}");
+        check(&all, "ssl.key.password=null {Static:ssl.key.password=null}");
+        assert!(!all.iter().any(|described| described.setting.name == "log.initial.task.delay.ms"));
+    }
+
+    #[test]
+    fn groups() {
+        let all = describe_simple(Scope::Group, &map(&[("consumer.session.timeout.ms", "9")]));
+        let expect = "Resource:consumer.session.timeout.ms=9, Default:consumer.session.timeout.ms=45000";
+        check(&all, &format!("consumer.session.timeout.ms=9 {{{expect}}}"));
+    }
+}
