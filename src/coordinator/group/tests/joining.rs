@@ -1,0 +1,188 @@
+//! Who may join, and when the first generation begins.
+
+use super::harness::*;
+use crate::coordinator::group::*;
+use std::time::Duration;
+
+#[test]
+fn a_dynamic_member_joins_in_two_steps() {
+    let mut group = World::new();
+    let refused = group.asks_to_join("a").not_joined("a");
+    assert_eq!(refused.error, GroupError::MemberIdRequired);
+    assert!(refused.member_id.starts_with("a-"), "{}", refused.member_id);
+    assert_eq!(refused.member_id.len(), "a-".len() + 36);
+
+    group.client("a").member_id = refused.member_id.clone();
+    let joined = group.asks_to_join("a").joined("a");
+    assert_eq!((joined.generation, &joined.leader), (1, &refused.member_id));
+    assert_eq!(joined.members.len(), 1);
+    assert_eq!(joined.protocol.as_deref(), Some("range"));
+    assert_eq!(joined.members[0].metadata, subscription(&["orders"]));
+}
+
+#[test]
+fn an_old_client_joins_in_one_step() {
+    let mut group = World::new();
+    group.client("a").member_id_required = false;
+    assert_eq!(group.asks_to_join("a").joined("a").generation, 1);
+}
+
+#[test]
+fn a_new_group_is_written_before_it_has_members() {
+    let mut group = World::new();
+    group.asks_to_join("a");
+    assert_eq!(group.log_len(), 1);
+    assert_eq!(group.crash().state(), GroupState::Empty);
+}
+
+#[test]
+fn a_refused_join_leaves_no_group_behind() {
+    let mut group = World::new();
+    group.client("a").speaks(&[]);
+    assert_eq!(group.asks_to_join("a").not_joined("a").error, GroupError::InconsistentGroupProtocol);
+    assert_eq!((group.state(), group.log_len()), (GroupState::Dead, 0));
+}
+
+#[test]
+fn a_member_id_that_the_group_did_not_give_is_unknown() {
+    let mut group = World::new();
+    group.client("a").member_id = "made-up".into();
+    let refused = group.asks_to_join("a").not_joined("a");
+    assert_eq!((refused.error, &*refused.member_id), (GroupError::UnknownMemberId, "made-up"));
+    group.stable(&["b"]);
+    assert_eq!(group.asks_to_join("a").not_joined("a").error, GroupError::UnknownMemberId);
+}
+
+#[test]
+fn sessions_have_bounds() {
+    let mut group = World::new();
+    for (timeout, allowed) in [(-1, false), (5_999, false), (6_000, true), (1_800_000, true), (1_800_001, false)] {
+        group.client("a").session_timeout_ms = timeout;
+        let refused = group.asks_to_join("a").not_joined("a");
+        let expect = if allowed { GroupError::MemberIdRequired } else { GroupError::InvalidSessionTimeout };
+        assert_eq!(refused.error, expect, "{timeout} ms");
+    }
+}
+
+#[test]
+fn a_member_needs_a_protocol_that_all_speak() {
+    let mut group = World::new();
+    group.client("a").speaks(&["range", "sticky"]);
+    group.stable(&["a"]);
+
+    group.client("b").speaks(&["roundrobin"]);
+    assert_eq!(group.asks_to_join("b").not_joined("b").error, GroupError::InconsistentGroupProtocol);
+    group.client("b").speaks(&["sticky"]);
+    group.client("b").protocol_type = "connect".into();
+    assert_eq!(group.asks_to_join("b").not_joined("b").error, GroupError::InconsistentGroupProtocol);
+
+    group.client("b").protocol_type = "consumer".into();
+    group.joins("b").waits("b").joins("a");
+    assert_eq!(group.joined("b").protocol.as_deref(), Some("sticky"));
+}
+
+#[test]
+fn the_protocol_that_most_prefer_is_chosen() {
+    let mut group = World::new();
+    group.client("a").speaks(&["range", "sticky"]);
+    group.client("b").speaks(&["sticky", "range"]);
+    group.client("c").speaks(&["sticky", "range", "roundrobin"]);
+    group.stable(&["a", "b", "c"]);
+    assert_eq!(group.machine.describe(GROUP).map(|g| g.protocol).as_deref(), Some("sticky"));
+}
+
+#[test]
+fn a_full_group_takes_no_one_in() {
+    let mut group = World::with(GroupConfig { max_size: 2, ..GroupConfig::default() });
+    group.stable(&["a", "b"]);
+    let refused = group.joins("c").not_joined("c");
+    assert_eq!((refused.error, &*refused.member_id), (GroupError::GroupMaxSizeReached, ""));
+    assert_eq!(group.state(), GroupState::Stable);
+}
+
+#[test]
+fn the_last_to_come_back_to_a_group_that_is_too_large_go() {
+    let mut group = World::new();
+    group.stable(&["a", "b", "c"]);
+    group.config.max_size = 2;
+    group.crash();
+    assert_eq!(group.state(), GroupState::PreparingRebalance);
+    group.joins("a").waits("a").joins("b").waits("b").joins("c");
+    assert_eq!(group.not_joined("c").error, GroupError::GroupMaxSizeReached);
+    assert_eq!((group.joined("a").generation, group.joined("b").generation), (3, 3));
+}
+
+#[test]
+fn an_empty_group_waits_for_more_if_told_to() {
+    let delay = Duration::from_secs(3);
+    let mut group = World::with(GroupConfig { initial_rebalance_delay: delay, ..GroupConfig::default() });
+    group.joins("a").at(2_999).waits("a");
+    group.joins("b").waits("b");
+    // The newcomer extends the wait.
+    group.at(5_999).waits("a").waits("b");
+    group.at(6_000);
+    assert_eq!((group.joined("a").generation, group.joined("b").generation), (1, 1));
+}
+
+#[test]
+fn newcomers_extend_the_first_wait_up_to_the_rebalance_timeout() {
+    let delay = Duration::from_secs(3);
+    let mut group = World::with(GroupConfig { initial_rebalance_delay: delay, ..GroupConfig::default() });
+    group.client("a").rebalance_timeout_ms = 7_000;
+    group.joins("a");
+    for (ms, name) in [(2_000, "b"), (5_000, "c"), (6_500, "d")] {
+        group.client(name).rebalance_timeout_ms = 7_000;
+        group.at(ms).joins(name);
+    }
+    group.at(6_999).waits("a");
+    assert_eq!(group.at(7_000).joined("a").members.len(), 4);
+}
+
+#[test]
+fn a_tentative_member_is_forgotten_after_its_session() {
+    let mut group = World::new();
+    let refused = group.asks_to_join("a").not_joined("a");
+    group.client("a").member_id = refused.member_id;
+    group.at(10_001);
+    assert_eq!(group.asks_to_join("a").not_joined("a").error, GroupError::UnknownMemberId);
+}
+
+#[test]
+fn a_tentative_member_holds_the_rebalance_up_until_its_session_ends() {
+    let mut group = World::new();
+    group.stable(&["a"]);
+    group.asks_to_join("b");
+    group.joins("a").waits("a").at(10_000);
+    assert_eq!(group.joined("a").generation, 2);
+}
+
+#[test]
+fn a_second_join_answers_the_first() {
+    let mut group = World::new();
+    group.stable(&["a", "b"]);
+    group.joins("a").waits("a");
+    let mut again = group.client("a").clone();
+    group.joins("a").waits("a");
+    std::mem::swap(group.client("a"), &mut again);
+    assert_eq!(group.not_joined("a").error, GroupError::RebalanceInProgress);
+    *group.client("a") = again;
+    group.joins("b");
+    assert_eq!(group.joined("a").generation, 3);
+}
+
+#[test]
+fn the_group_needs_a_name() {
+    let mut group = World::new();
+    let heartbeat = Heartbeat { group_id: "".into(), member_id: "a".into(), instance_id: None, generation: 1 };
+    let to = group.ask(GroupCommand::Heartbeat(heartbeat));
+    assert_eq!(group.answer(to), Some(GroupReply::Heartbeat(Err(GroupError::InvalidGroupId))));
+}
+
+#[test]
+fn member_ids_stay_short_enough_to_be_written() {
+    let mut group = World::new();
+    let name = "ü".repeat(16_370);
+    group.joins(&name).joined(&name);
+    group.syncs(&name, &[]);
+    assert_eq!(group.state(), GroupState::Stable);
+}

@@ -1,0 +1,13 @@
+//! Stories of groups, told in simulated time.
+
+mod harness;
+mod joining;
+mod leaving;
+mod offsets;
+mod property;
+mod queries;
+mod rebalancing;
+mod recovery;
+mod static_members;
+mod syncing;
+mod transactions;

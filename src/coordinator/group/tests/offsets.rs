@@ -1,0 +1,264 @@
+//! What groups commit, how long it is kept, and when it goes.
+
+use super::harness::*;
+use crate::coordinator::group::*;
+use crate::coordinator::records::GroupRecord;
+
+const HOUR: u64 = 60 * 60 * 1000;
+const DAY: u64 = 24 * HOUR;
+
+/// A commit from outside the group.
+fn simple(topics: Vec<TopicCommits>) -> CommitOffsets {
+    CommitOffsets {
+        group_id: GROUP.into(),
+        member_id: "".into(),
+        instance_id: None,
+        generation: -1,
+        retention_ms: None,
+        knows_group_id_not_found: true,
+        topics,
+    }
+}
+
+fn delete_offsets(group: &mut World, topic: &str) -> Result<(), GroupError> {
+    let command = DeleteOffsets { group_id: GROUP.into(), topics: vec![(topic.into(), vec![0])] };
+    let to = group.ask(GroupCommand::DeleteOffsets(command));
+    match group.answer(to) {
+        Some(GroupReply::DeleteOffsets(result)) => result.and_then(|topics| topics[0].partitions[0].1),
+        other => panic!("not an answer to OffsetDelete: {other:?}"),
+    }
+}
+
+fn delete_group(group: &mut World) -> Result<(), GroupError> {
+    let to = group.ask(GroupCommand::DeleteGroups(vec![GROUP.into()]));
+    match group.answer(to) {
+        Some(GroupReply::DeleteGroups(results)) => results[0].1,
+        other => panic!("not an answer to DeleteGroups: {other:?}"),
+    }
+}
+
+#[test]
+fn a_member_commits_and_a_restart_remembers() {
+    let mut group = World::new();
+    group.stable(&["a"]);
+    assert_eq!(group.commits("a", 7), Ok(()));
+    assert_eq!(group.commits("a", 9), Ok(()));
+    assert_eq!(group.committed(), Some(9));
+    assert_eq!(group.crash().committed(), Some(9));
+    assert_eq!(group.commits("a", 11), Ok(()));
+}
+
+#[test]
+fn commits_are_checked() {
+    let mut group = World::new();
+    group.stable(&["a"]);
+    assert_eq!(group.commits("stranger", 1), Err(GroupError::UnknownMemberId));
+    group.client("a").generation = 0;
+    assert_eq!(group.commits("a", 1), Err(GroupError::IllegalGeneration));
+    group.client("a").generation = -1;
+    assert_eq!(group.commits("a", 1), Err(GroupError::IllegalGeneration));
+    assert_eq!(group.committed(), None);
+}
+
+#[test]
+fn a_commit_to_no_group_is_refused_as_the_client_understands_it() {
+    for (knows, error) in [(true, GroupError::GroupIdNotFound), (false, GroupError::IllegalGeneration)] {
+        let request = CommitOffsets {
+            member_id: "a".into(),
+            generation: 3,
+            knows_group_id_not_found: knows,
+            ..simple(vec![topic_commit("orders", 0, 1)])
+        };
+        assert_eq!(World::new().commit(request), Err(error));
+    }
+}
+
+#[test]
+fn a_commit_is_a_sign_of_life() {
+    let mut group = World::new();
+    group.stable(&["a"]);
+    for ms in [9_000, 18_000, 27_000] {
+        assert_eq!(group.at(ms).commits("a", ms as i64), Ok(()));
+    }
+    assert_eq!(group.at(36_999).state(), GroupState::Stable);
+    assert_eq!(group.at(37_000).state(), GroupState::Empty);
+}
+
+#[test]
+fn members_may_commit_while_the_group_collects_joins_but_not_while_it_collects_syncs() {
+    let mut group = World::new();
+    group.stable(&["a"]);
+    group.joins("b");
+    assert_eq!(group.commits("a", 5), Ok(()));
+    group.joins("a").joined("a");
+    assert_eq!(group.commits("a", 6), Err(GroupError::RebalanceInProgress));
+}
+
+#[test]
+fn anyone_may_commit_for_a_group_without_members() {
+    let mut group = World::new();
+    assert_eq!(group.commit(simple(vec![topic_commit("orders", 0, 3)])), Ok(()));
+    assert_eq!((group.committed(), group.state()), (Some(3), GroupState::Empty));
+    group.stable(&["a"]);
+    assert_eq!(group.commit(simple(vec![topic_commit("orders", 0, 4)])), Err(GroupError::UnknownMemberId));
+    group.leaves("a").unwrap();
+    assert_eq!(group.commit(simple(vec![topic_commit("orders", 0, 5)])), Ok(()));
+}
+
+#[test]
+fn metadata_has_a_limit_for_each_partition() {
+    let mut group = World::new();
+    let mut topic = topic_commit("orders", 0, 1);
+    // Kafka counts UTF-16 units: this is 2 × 2,048.
+    topic.partitions[0].metadata = Some("🦀".repeat(2_048).into());
+    let mut long = topic.partitions[0].clone();
+    (long.partition, long.metadata) = (1, Some("x".repeat(4_097).into()));
+    topic.partitions.push(long);
+    let to = group.ask(GroupCommand::CommitOffsets(simple(vec![topic])));
+    let results = vec![(0, Ok(())), (1, Err(GroupError::OffsetMetadataTooLarge))];
+    let expect = TopicResults { topic: "orders".into(), partitions: results };
+    assert_eq!(group.answer(to), Some(GroupReply::CommitOffsets(Ok(vec![expect]))));
+    assert_eq!((group.committed_of("orders", 0), group.committed_of("orders", 1)), (Some(1), None));
+}
+
+#[test]
+fn a_commit_carries_epoch_metadata_and_time() {
+    let mut group = World::new();
+    let mut topic = topic_commit("orders", 0, 1);
+    topic.partitions[0].leader_epoch = 4;
+    topic.partitions[0].metadata = Some("note".into());
+    topic.partitions[0].timestamp = Some(START - 5);
+    group.commit(simple(vec![topic])).unwrap();
+    let fetched = group.crash().machine.fetch_offsets(GROUP, WantedOffsets::All, true);
+    let expect = FetchedOffset { offset: 1, leader_epoch: 4, metadata: "note".into() };
+    assert_eq!(fetched[0].partitions, [(0, Ok(Some(expect)))]);
+    let records = group.records(0);
+    let [GroupRecord::OffsetCommit { value: Some(value), .. }] = &records[..] else { panic!("{records:?}") };
+    assert_eq!(value.commit_timestamp, START - 5);
+}
+
+#[test]
+fn offsets_of_a_simple_group_expire_after_their_commit() {
+    let mut group = World::new();
+    group.commit(simple(vec![topic_commit("orders", 0, 1)])).unwrap();
+    group.at(DAY).commit(simple(vec![topic_commit("payments", 0, 2)])).unwrap();
+    group.at(7 * DAY - 1);
+    assert_eq!(group.committed(), Some(1));
+    group.at(7 * DAY + HOUR);
+    assert_eq!((group.committed(), group.committed_of("payments", 0)), (None, Some(2)));
+    assert_eq!(group.at(8 * DAY + HOUR).state(), GroupState::Dead);
+    assert_eq!(group.crash().state(), GroupState::Dead);
+}
+
+#[test]
+fn offsets_of_an_empty_group_expire_after_it_became_empty() {
+    let mut group = World::new();
+    group.stable(&["a"]);
+    group.commits("a", 1).unwrap();
+    while group.now().monotonic.as_millis() < u128::from(10 * DAY) {
+        group.client("a").session_timeout_ms = 1_800_000;
+        group.joins("a").joined("a");
+        group.syncs("a", &[]).assigned("a").unwrap();
+        group.wait(HOUR / 4).heartbeats("a").unwrap();
+    }
+    // Ten days later a member still reads it.
+    assert_eq!(group.committed(), Some(1));
+    group.leaves("a").unwrap();
+    assert_eq!(group.wait(7 * DAY - HOUR).committed(), Some(1));
+    assert_eq!(group.wait(2 * HOUR).committed(), None);
+    assert_eq!(group.state(), GroupState::Dead);
+}
+
+#[test]
+fn a_stable_group_keeps_the_offsets_of_what_it_reads() {
+    let mut group = World::new();
+    group.client("a").session_timeout_ms = 1_800_000;
+    group.stable(&["a"]);
+    let both = vec![topic_commit("orders", 0, 1), topic_commit("abandoned", 0, 2)];
+    let client = group.client("a").clone();
+    let request = CommitOffsets { member_id: client.member_id, generation: client.generation, ..simple(both) };
+    group.commit(request).unwrap();
+    while group.now().monotonic.as_millis() < u128::from(7 * DAY + HOUR) {
+        group.wait(HOUR / 4).heartbeats("a").unwrap();
+    }
+    assert_eq!((group.committed_of("orders", 0), group.committed_of("abandoned", 0)), (Some(1), None));
+}
+
+#[test]
+fn an_old_client_may_ask_for_a_retention_of_its_own() {
+    let mut group = World::new();
+    let request = CommitOffsets { retention_ms: Some(HOUR as i64), ..simple(vec![topic_commit("orders", 0, 1)]) };
+    group.commit(request).unwrap();
+    assert_eq!(group.at(HOUR - 1).committed(), Some(1));
+    assert_eq!(group.crash().at(HOUR - 1).committed(), Some(1));
+    assert_eq!(group.at(2 * HOUR).committed(), None);
+}
+
+#[test]
+fn offsets_of_topics_that_are_read_are_not_deleted() {
+    let mut group = World::new();
+    assert_eq!(delete_offsets(&mut group, "orders"), Err(GroupError::GroupIdNotFound));
+    group.commit(simple(vec![topic_commit("orders", 0, 1), topic_commit("payments", 0, 2)])).unwrap();
+    group.stable(&["a"]);
+    assert_eq!(delete_offsets(&mut group, "orders"), Err(GroupError::GroupSubscribedToTopic));
+    assert_eq!(delete_offsets(&mut group, "payments"), Ok(()));
+    // Nothing is there any more, which is fine too.
+    assert_eq!(delete_offsets(&mut group, "payments"), Ok(()));
+    group.leaves("a").unwrap();
+    assert_eq!(delete_offsets(&mut group, "orders"), Ok(()));
+    assert_eq!((group.committed_of("orders", 0), group.committed_of("payments", 0)), (None, None));
+    assert_eq!(group.crash().committed(), None);
+}
+
+#[test]
+fn offsets_of_members_that_are_not_consumers_are_not_deleted() {
+    let mut group = World::new();
+    group.client("a").protocol_type = "connect".into();
+    group.stable(&["a"]);
+    assert_eq!(delete_offsets(&mut group, "orders"), Err(GroupError::NonEmptyGroup));
+}
+
+#[test]
+fn a_subscription_that_cannot_be_read_may_be_to_anything() {
+    let mut group = World::new();
+    group.client("a").protocols[0].metadata = "?".into();
+    group.stable(&["a"]);
+    assert_eq!(delete_offsets(&mut group, "orders"), Err(GroupError::GroupSubscribedToTopic));
+}
+
+#[test]
+fn only_a_group_without_members_is_deleted() {
+    let mut group = World::new();
+    assert_eq!(delete_group(&mut group), Err(GroupError::GroupIdNotFound));
+    group.stable(&["a"]);
+    group.commits("a", 1).unwrap();
+    assert_eq!(delete_group(&mut group), Err(GroupError::NonEmptyGroup));
+    group.leaves("a").unwrap();
+    assert_eq!(delete_group(&mut group), Ok(()));
+    assert_eq!((group.state(), group.committed()), (GroupState::Dead, None));
+    assert_eq!((group.crash().state(), group.committed()), (GroupState::Dead, None));
+    // Its name may be used again, from the start.
+    group.client("a").member_id = "".into();
+    assert_eq!(group.joins("a").joined("a").generation, 1);
+}
+
+#[test]
+fn offsets_go_with_their_topic() {
+    let mut group = World::new();
+    group.stable(&["a"]);
+    group.commits("a", 1).unwrap();
+    assert_eq!(group.machine.topics_with_offsets().len(), 1);
+    let to = group.ask(GroupCommand::TopicsDeleted(vec!["orders".into(), "never-was".into()]));
+    assert_eq!(group.answer(to), Some(GroupReply::TopicsDeleted));
+    assert_eq!((group.committed(), group.state()), (None, GroupState::Stable));
+    assert_eq!(group.crash().committed(), None);
+    assert!(group.machine.topics_with_offsets().is_empty());
+}
+
+#[test]
+fn a_group_that_keeps_nothing_is_forgotten() {
+    let mut group = World::new();
+    group.stable(&["a"]);
+    group.leaves("a").unwrap();
+    assert_eq!(group.at(HOUR).state(), GroupState::Dead);
+}
