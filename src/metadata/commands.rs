@@ -123,7 +123,7 @@ pub struct CreatedTopic {
     pub partitions: i32,
     pub replication_factor: i16,
     /// The replication factor that was asked for, when this one machine could only give less and
-    /// [`ReplicationPolicy::Clamp`](super::ReplicationPolicy::Clamp) is in force: worth a warning.
+    /// [`Clamp`](crate::config::ReplicationFactorPolicy::Clamp) is in force: worth a warning.
     pub clamped_from: Option<i16>,
     /// The overrides it was created with.
     pub configs: Arc<Settings>,

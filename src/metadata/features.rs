@@ -53,7 +53,7 @@ pub fn served(stored: &Features, implemented: &[(&str, i16)]) -> Features {
 }
 
 /// Whether a log that holds this level can be understood.
-pub fn is_readable(name: &str, level: i16) -> bool {
+pub(super) fn is_readable(name: &str, level: i16) -> bool {
     if name == METADATA_VERSION {
         return READABLE_METADATA_VERSIONS.contains(&level);
     }

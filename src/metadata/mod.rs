@@ -4,38 +4,49 @@
 //! ids are remembered as KRaft records in `__cluster_metadata-0`, as Apache Kafka writes and reads
 //! them. [`MetadataMachine`] decides over them; [`Image`] is what every request reads.
 
+mod batches;
+mod brokers;
 mod commands;
+mod configs;
 mod errors;
 pub mod features;
 mod image;
+mod internal_topics;
+mod machine;
+pub mod names;
+mod placement;
+mod producer_ids;
+pub mod records;
+mod settings;
+mod snapshot;
+mod topics;
 
-use std::sync::Arc;
+#[cfg(test)]
+mod tests;
 
+pub use batches::{MAX_BATCH_BYTES, batches};
 pub use commands::*;
 pub use errors::MetadataError;
 pub use image::*;
+pub use internal_topics::{CONSUMER_OFFSETS, TRANSACTION_STATE};
+use machine::Decision;
+pub use machine::MetadataMachine;
+pub use producer_ids::PRODUCER_ID_BLOCK_SIZE;
+pub use snapshot::{snapshot_file_name, snapshot_records};
+pub use topics::MAX_PARTITIONS_PER_REQUEST;
+
+use crate::config::ReplicationFactorPolicy;
 
 /// Who this broker is, and what it does where a request leaves it open.
 #[derive(Clone, Debug)]
 pub struct MetadataConfig {
     pub node_id: BrokerId,
-    /// From `meta.properties`.
-    pub cluster_id: Arc<str>,
     /// `num.partitions`.
     pub default_partitions: i32,
     /// `default.replication.factor`.
     pub default_replication_factor: i16,
-    pub replication: ReplicationPolicy,
+    /// What to do when more replicas are asked for than there are brokers.
+    pub replication: ReplicationFactorPolicy,
     /// `delete.topic.enable`.
     pub topic_deletion: bool,
-}
-
-/// What to do when more replicas are asked for than there are brokers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ReplicationPolicy {
-    /// Give what there is: programs written for a cluster of three run on a laptop.
-    #[default]
-    Clamp,
-    /// Refuse, as Apache Kafka does.
-    Strict,
 }

@@ -87,7 +87,7 @@ impl ConfigsImage {
     }
 
     /// Sets one setting, or with None unsets it. A resource without settings is forgotten.
-    pub fn set(&mut self, kind: ConfigKind, name: &str, setting: &str, value: Option<&str>) {
+    pub(super) fn set(&mut self, kind: ConfigKind, name: &str, setting: &str, value: Option<&str>) {
         let mut settings = Arc::clone(self.get(kind, name));
         match value {
             Some(value) => Arc::make_mut(&mut settings).insert(setting.to_owned(), value.to_owned()),
@@ -96,7 +96,7 @@ impl ConfigsImage {
         if settings.is_empty() { self.remove(kind, name) } else { self.insert(kind, name, settings) }
     }
 
-    pub fn remove(&mut self, kind: ConfigKind, name: &str) {
+    pub(super) fn remove(&mut self, kind: ConfigKind, name: &str) {
         match kind {
             ConfigKind::Topic => drop(self.topics.remove(name)),
             ConfigKind::Group => drop(self.groups.remove(name)),

@@ -1,19 +1,24 @@
 //! The image: everything the metadata log says, ready to be read.
 
+mod apply;
 mod brokers;
 mod configs;
+mod kept;
 mod shared_map;
 mod topics;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use apply::ReplayFault;
 pub use brokers::BrokerImage;
 pub use configs::{ConfigKind, ConfigResource, ConfigsImage, Settings};
+pub(super) use kept::KeptKey;
 pub use shared_map::SharedMap;
 pub use topics::{BrokerId, INTERNAL_TOPICS, NO_LEADER, PartitionImage, TopicImage, is_internal};
 
 use super::features::{Features, METADATA_VERSION};
+use super::names;
 use crate::types::{LeaderEpoch, PartitionIndex, ProducerId, TopicId, TopicName};
 
 /// What the metadata log says, at one offset.
@@ -25,6 +30,8 @@ pub struct Image {
     /// Which name has which id; the topics themselves stand once, under their id.
     topic_ids: SharedMap<TopicName, TopicId>,
     topics: SharedMap<TopicId, Arc<TopicImage>>,
+    /// The names with `.` or `_`, under the form in which they would collide.
+    colliding: SharedMap<Box<str>, TopicName>,
     partition_count: usize,
     configs: ConfigsImage,
     features: Arc<Features>,
@@ -33,6 +40,7 @@ pub struct Image {
     /// New partitions start at this leader epoch: above every epoch of every topic ever deleted.
     /// `RemoveTopicRecord` keeps only an id, so the floor is one for all names.
     leader_epoch_floor: LeaderEpoch,
+    kept: Arc<kept::Kept>,
 }
 
 impl Image {
@@ -50,6 +58,11 @@ impl Image {
 
     pub fn partition(&self, topic: &str, index: PartitionIndex) -> Option<&PartitionImage> {
         self.topic(topic)?.partition(index)
+    }
+
+    /// The topic whose name differs from this one at most in `.` and `_`.
+    pub fn colliding_topic(&self, name: &str) -> Option<&TopicName> {
+        self.colliding.get(&*names::unified(name)?)
     }
 
     /// Every topic, in no order that means anything.
@@ -119,5 +132,10 @@ impl Image {
     /// The leader epoch at which new partitions start.
     pub fn leader_epoch_floor(&self) -> LeaderEpoch {
         self.leader_epoch_floor
+    }
+
+    /// The records kept for Apache Kafka's sake: controllers, quotas, ACLs, users, tokens.
+    pub(super) fn kept(&self) -> &kept::Kept {
+        &self.kept
     }
 }

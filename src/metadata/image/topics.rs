@@ -53,7 +53,7 @@ impl TopicImage {
     }
 
     /// The highest leader epoch that any client can have seen here.
-    pub fn highest_leader_epoch(&self) -> Option<LeaderEpoch> {
+    pub(super) fn highest_leader_epoch(&self) -> Option<LeaderEpoch> {
         self.partitions.values().map(|partition| partition.leader_epoch).max()
     }
 }
@@ -81,7 +81,7 @@ pub struct PartitionImage {
 
 /// State of partitions with more than one replica, kept so that nothing of a log is lost.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct ReplicationState {
+pub(in crate::metadata) struct ReplicationState {
     pub removing: Vec<BrokerId>,
     pub adding: Vec<BrokerId>,
     pub eligible_leaders: Vec<BrokerId>,
@@ -93,5 +93,16 @@ pub(super) struct ReplicationState {
 impl PartitionImage {
     pub fn has_leader(&self) -> bool {
         self.leader != NO_LEADER
+    }
+
+    /// What is kept beside the above; all empty on one machine.
+    pub(in crate::metadata) fn rest(&self) -> ReplicationState {
+        self.rest.as_deref().cloned().unwrap_or_default()
+    }
+
+    pub(super) fn change_rest(&mut self, change: impl FnOnce(&mut ReplicationState)) {
+        let mut rest = self.rest();
+        change(&mut rest);
+        self.rest = (rest != ReplicationState::default()).then(|| Arc::new(rest));
     }
 }

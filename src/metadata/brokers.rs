@@ -1,0 +1,116 @@
+//! This broker's registration (Kafka's `ClusterControlManager`) and what a new cluster begins with.
+
+use super::commands::{RegisterBroker, Reply};
+use super::features::NEW_CLUSTER;
+use super::image::{BrokerImage, NO_LEADER, PartitionImage};
+use super::records::{
+    BrokerEndpoint, BrokerFeature, FeatureLevelRecord, MetadataRecord, PartitionChangeRecord, RegisterBrokerRecord,
+    WriteVersions,
+};
+use super::{BrokerEpoch, Decision, MetadataMachine};
+use crate::types::{PartitionIndex, TopicId};
+
+impl MetadataMachine {
+    /// Registers this broker, unfenced, and makes it the leader of what it can lead.
+    ///
+    /// A broker that says again what the log has of it writes nothing, so that restarts leave no
+    /// trace; its epoch stays.
+    pub(super) fn register_broker(&self, request: RegisterBroker) -> Decision {
+        let mut records = Vec::new();
+        if self.image.metadata_version().is_none() {
+            records.extend(NEW_CLUSTER.into_iter().map(|(name, level)| feature_record(name, level)));
+        }
+        let known = self.image.brokers().get(&self.config.node_id);
+        let epoch = match known.filter(|known| is_unchanged(known, &request)) {
+            Some(known) => known.epoch,
+            None => {
+                // Kafka's controller takes the offset of the record for the epoch, too.
+                let epoch = self.next_offset.max(known.map_or(0, |known| known.epoch.saturating_add(1)));
+                let version = self.versions().register_broker;
+                records.push(MetadataRecord::new(version, self.registration(request, epoch)));
+                epoch
+            }
+        };
+        records.extend(self.elections());
+        Decision::new(records, Reply::BrokerRegistered(Ok(epoch)))
+    }
+
+    fn registration(&self, request: RegisterBroker, epoch: BrokerEpoch) -> RegisterBrokerRecord {
+        let endpoints = request.endpoints.iter().map(|it| BrokerEndpoint {
+            name: it.listener.as_str().into(),
+            host: it.host.as_str().into(),
+            port: it.port,
+            security_protocol: it.security_protocol,
+        });
+        let features = request.features.iter().map(|it| BrokerFeature {
+            name: it.name.as_str().into(),
+            min_supported_version: it.min,
+            max_supported_version: it.max,
+        });
+        RegisterBrokerRecord {
+            broker_id: self.config.node_id,
+            incarnation_id: request.incarnation_id,
+            broker_epoch: epoch,
+            end_points: endpoints.collect(),
+            features: features.collect(),
+            rack: request.rack.as_deref().map(Into::into),
+            fenced: false,
+            log_dirs: vec![request.directory_id],
+            ..RegisterBrokerRecord::default()
+        }
+    }
+
+    /// Makes this broker the leader of partitions that have none, as Apache Kafka leaves them when
+    /// it is stopped.
+    fn elections(&self) -> Vec<MetadataRecord> {
+        let version = self.versions().partition_change;
+        let topics = self.image.topics_by_name();
+        let partitions = topics.iter().flat_map(|topic| topic.partitions().map(|(index, it)| (topic.id, index, it)));
+        partitions
+            .filter_map(|(topic, index, partition)| self.election(topic, index, partition))
+            .map(|change| MetadataRecord::new(version, change))
+            .collect()
+    }
+
+    fn election(
+        &self,
+        topic: TopicId,
+        index: PartitionIndex,
+        partition: &PartitionImage,
+    ) -> Option<PartitionChangeRecord> {
+        let node = self.config.node_id;
+        if partition.leader != NO_LEADER {
+            return None;
+        }
+        let change = PartitionChangeRecord { partition_id: index, topic_id: topic, leader: node, ..Default::default() };
+        if partition.isr.contains(&node) {
+            return Some(change);
+        }
+        // With eligible leader replicas (KIP-966) the last one of all is kept there, not in the ISR.
+        let rest = partition.rest();
+        let eligible = rest.eligible_leaders.contains(&node) || rest.last_known_eligible_leaders.contains(&node);
+        (partition.isr.is_empty() && eligible).then(|| PartitionChangeRecord {
+            isr: Some(vec![node]),
+            eligible_leader_replicas: Some(Vec::new()),
+            last_known_elr: Some(Vec::new()),
+            ..change
+        })
+    }
+
+    /// The versions in which records are to be written now.
+    pub(super) fn versions(&self) -> WriteVersions {
+        WriteVersions::at(self.image.metadata_version().unwrap_or(super::features::NEW_METADATA_VERSION))
+    }
+}
+
+pub(super) fn feature_record(name: &str, level: i16) -> MetadataRecord {
+    MetadataRecord::new(0, FeatureLevelRecord { name: name.into(), feature_level: level })
+}
+
+fn is_unchanged(known: &BrokerImage, request: &RegisterBroker) -> bool {
+    known.is_active()
+        && known.endpoints == request.endpoints
+        && known.features == request.features
+        && known.rack == request.rack
+        && known.directories == [request.directory_id]
+}

@@ -1,0 +1,153 @@
+//! Decisions on settings (Kafka's `ConfigurationControlManager` and `ConfigAdminManager`).
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::commands::{AlterConfigs, Alteration, ConfigChange, ConfigOp, OpKind, Reply};
+use super::errors::MetadataError;
+use super::image::{ConfigKind, ConfigResource, Settings};
+use super::records::{ConfigRecord, MetadataRecord};
+use super::{Decision, MetadataMachine, names, settings};
+
+/// What a change makes of settings: a value, or None for the default.
+type Altered = BTreeMap<String, Option<String>>;
+
+/// The record that sets one setting, or with None unsets it.
+pub(super) fn config_record(resource: &ConfigResource, name: &str, value: Option<&String>) -> MetadataRecord {
+    let record = ConfigRecord {
+        resource_type: resource.kind.code(),
+        resource_name: (&*resource.name).into(),
+        name: name.into(),
+        value: value.map(|value| value.as_str().into()),
+    };
+    MetadataRecord::new(0, record)
+}
+
+impl MetadataMachine {
+    pub(super) fn alter_configs(&self, request: AlterConfigs) -> Decision {
+        let mut times: HashMap<&ConfigResource, usize> = HashMap::new();
+        for change in &request.changes {
+            *times.entry(&change.resource).or_default() += 1;
+        }
+        let mut records = Vec::new();
+        let mut results = Vec::with_capacity(request.changes.len());
+        for change in &request.changes {
+            let result = match times.get(&change.resource) {
+                Some(2..) => Err(invalid("Each resource must appear at most once.".to_owned())),
+                _ => self.alter_resource(change).map(|more| records.extend(more)),
+            };
+            results.push((change.resource.clone(), result));
+        }
+        Decision::new(records, Reply::ConfigsAltered(results)).or_nothing(request.validate_only)
+    }
+
+    fn alter_resource(&self, change: &ConfigChange) -> Result<Vec<MetadataRecord>, MetadataError> {
+        let resource = &change.resource;
+        self.check_resource(resource)?;
+        let current = self.image.configs().get(resource.kind, &resource.name);
+        let altered = match &change.how {
+            Alteration::Replace(all) => replacement(all, current)?,
+            Alteration::Incremental(ops) => increments(resource.kind, ops, current)?,
+        };
+        let mut after = Settings::clone(current);
+        for (name, value) in &altered {
+            match value {
+                Some(value) => after.insert(name.clone(), value.clone()),
+                None => after.remove(name),
+            };
+        }
+        match resource.kind {
+            ConfigKind::Broker => settings::check_broker(&after, resource.name.is_empty())?,
+            kind => settings::check(kind, &after)?,
+        }
+        if resource.kind == ConfigKind::Topic && self.image.topic(&resource.name).is_none() {
+            return Err(MetadataError::UnknownTopicOrPartition);
+        }
+        let changed = altered.iter().filter(|(name, value)| current.get(*name) != value.as_ref());
+        Ok(changed.map(|(name, value)| config_record(resource, name, value.as_ref())).collect())
+    }
+
+    fn check_resource(&self, resource: &ConfigResource) -> Result<(), MetadataError> {
+        let name = &*resource.name;
+        match resource.kind {
+            ConfigKind::Topic if name.is_empty() => {
+                Err(invalid("Settings belong to one topic; there are none for all topics.".to_owned()))
+            }
+            ConfigKind::Topic => names::check(name).map_err(MetadataError::InvalidTopic),
+            ConfigKind::Group if name.is_empty() => {
+                Err(invalid("Settings belong to one group; there are none for all groups.".to_owned()))
+            }
+            ConfigKind::ClientMetrics if name.is_empty() => {
+                Err(invalid("A client-metrics subscription must have a name.".to_owned()))
+            }
+            ConfigKind::Broker if name.is_empty() => Ok(()),
+            ConfigKind::Broker => match name.parse::<i32>() {
+                Ok(id) if id == self.config.node_id => Ok(()),
+                Ok(_) => Err(invalid(format!("Broker {name} is not here, but broker {}.", self.config.node_id))),
+                Err(_) => Err(invalid(format!("A broker's id must be a number, but it is: {name}"))),
+            },
+            ConfigKind::Group | ConfigKind::ClientMetrics => Ok(()),
+        }
+    }
+}
+
+/// AlterConfigs: what is given is set, what is not given goes.
+fn replacement(all: &[(String, Option<String>)], current: &Settings) -> Result<Altered, MetadataError> {
+    check_distinct(all.iter().map(|(name, _)| name))?;
+    check_values(all.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| name))?;
+    let gone = current.keys().map(|name| (name.clone(), None));
+    Ok(gone.chain(all.iter().cloned()).collect())
+}
+
+fn increments(kind: ConfigKind, ops: &[ConfigOp], current: &Settings) -> Result<Altered, MetadataError> {
+    check_distinct(ops.iter().map(|op| &op.name))?;
+    check_values(ops.iter().filter(|op| op.kind != OpKind::Delete && op.value.is_none()).map(|op| &op.name))?;
+    let after = |op: &ConfigOp| {
+        let value = op.value.clone().unwrap_or_default();
+        match op.kind {
+            OpKind::Set => Ok(Some(value)),
+            OpKind::Delete => Ok(None),
+            OpKind::Append | OpKind::Subtract => {
+                if !settings::is_list(kind, &op.name) {
+                    let message = format!("{} is not a list, so nothing can be added to it or taken from it.", op.name);
+                    return Err(MetadataError::InvalidConfig(message));
+                }
+                let before = current.get(&op.name).map_or(settings::default_list(kind, &op.name), String::as_str);
+                Ok(Some(change_list(before, &value, op.kind)))
+            }
+        }
+    };
+    ops.iter().map(|op| Ok((op.name.clone(), after(op)?))).collect()
+}
+
+/// A list with entries added at its end, unless they are there, or taken out once.
+fn change_list(before: &str, entries: &str, kind: OpKind) -> String {
+    let mut list: Vec<&str> = before.split(',').filter(|entry| !entry.is_empty()).collect();
+    for entry in entries.split(',') {
+        match (kind, list.iter().position(|known| *known == entry)) {
+            (OpKind::Append, None) => list.push(entry),
+            (OpKind::Subtract, Some(at)) => drop(list.remove(at)),
+            _ => {}
+        }
+    }
+    list.join(",")
+}
+
+fn check_distinct<'a>(mut names: impl Iterator<Item = &'a String>) -> Result<(), MetadataError> {
+    let mut seen = HashSet::new();
+    match names.find(|name| !seen.insert(name.as_str())) {
+        Some(twice) => Err(invalid(format!("{twice} is given more than once."))),
+        None => Ok(()),
+    }
+}
+
+fn check_values<'a>(nulls: impl Iterator<Item = &'a String>) -> Result<(), MetadataError> {
+    let nulls: Vec<&str> = nulls.map(String::as_str).collect();
+    match nulls.is_empty() {
+        true => Ok(()),
+        false => Err(invalid(format!("Null value not supported for: {}", nulls.join(", ")))),
+    }
+}
+
+fn invalid(message: String) -> MetadataError {
+    MetadataError::InvalidRequest(message)
+}

@@ -1,0 +1,55 @@
+//! Which names a topic may have.
+
+/// The longest name, so that `<topic>-<partition>` and what deletion adds fit a file system's 255.
+const MAX_LENGTH: usize = 249;
+
+/// The metadata log's own topic; no request may make it.
+pub const METADATA_TOPIC: &str = "__cluster_metadata";
+
+/// Checks a topic's name by Kafka's rules; the error says what is wrong with it.
+pub fn check(name: &str) -> Result<(), String> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let problem = match name {
+        "" => "it must not be empty".to_owned(),
+        "." | ".." => format!("'{name}' is not allowed"),
+        _ if name.len() > MAX_LENGTH => {
+            format!("'{name}' has {} characters, and {MAX_LENGTH} is the most", name.chars().count())
+        }
+        _ if !name.chars().all(legal) => {
+            format!("'{name}' has characters other than ASCII letters and digits, '.', '_' and '-'")
+        }
+        _ => return Ok(()),
+    };
+    Err(format!("Topic name is invalid: {problem}"))
+}
+
+/// The form in which names collide that differ only in `.` and `_`, as metrics take them for the
+/// same. None for names that have neither and so collide with nothing.
+pub(super) fn unified(name: &str) -> Option<Box<str>> {
+    name.contains(['.', '_']).then(|| name.replace('.', "_").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_pass() {
+        for name in ["a", "_", "-", "a.b_c-D9", "__consumer_offsets", "...", &"x".repeat(249)] {
+            assert_eq!(check(name), Ok(()), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_that_fail() {
+        for name in ["", ".", "..", "a b", "a/b", "ä", "a\0", "a:b", &"x".repeat(250)] {
+            assert!(check(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn dots_and_underscores_are_one() {
+        assert_eq!(unified("a.b_c"), unified("a_b.c"));
+        assert_eq!(unified("ab-c"), None);
+    }
+}

@@ -1,0 +1,124 @@
+//! Which broker has which partition. On one machine there is one answer; what is left are the
+//! questions that clients of larger clusters ask.
+
+use super::MetadataMachine;
+use super::errors::MetadataError;
+use super::image::BrokerId;
+use super::records::{MetadataRecord, PartitionRecord};
+use crate::config::ReplicationFactorPolicy;
+use crate::types::{PartitionIndex, TopicId, Uuid};
+
+/// `DirectoryId.UNASSIGNED`: a replica that has no log directory yet.
+const UNASSIGNED_DIRECTORY: Uuid = Uuid([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+
+/// Where one partition is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Placement {
+    /// The preferred leader first; never empty.
+    replicas: Vec<BrokerId>,
+    isr: Vec<BrokerId>,
+}
+
+impl Placement {
+    pub fn replication_factor(&self) -> i16 {
+        i16::try_from(self.replicas.len()).unwrap_or(i16::MAX)
+    }
+}
+
+/// Refuses replication factors that no cluster could give.
+pub(super) fn check_factor(factor: i16) -> Result<(), MetadataError> {
+    match factor {
+        1.. => Ok(()),
+        _ => {
+            let message = "Replication factor must be at least 1, or -1 for the broker's default.";
+            Err(MetadataError::InvalidReplicationFactor(message.to_owned()))
+        }
+    }
+}
+
+impl MetadataMachine {
+    /// Places a partition on this broker. Also tells the factor asked for, if it was lowered.
+    pub(super) fn place(&self, factor: i16) -> Result<(Placement, Option<i16>), MetadataError> {
+        let node = self.config.node_id;
+        let cannot = |why: &str| {
+            Err(MetadataError::InvalidReplicationFactor(format!(
+                "Unable to replicate the partition {factor} time(s): {why}"
+            )))
+        };
+        if !self.is_active(node) {
+            return cannot("all brokers are fenced or shutting down.");
+        }
+        if factor > 1 && self.config.replication == ReplicationFactorPolicy::Strict {
+            return cannot(&format!(
+                "a replication factor of {factor} can't be reached because only 1 broker is registered."
+            ));
+        }
+        Ok((Placement { replicas: vec![node], isr: vec![node] }, (factor > 1).then_some(factor)))
+    }
+
+    /// Places a partition as the client says. `factor` is what the topic's other partitions have.
+    pub(super) fn assign(
+        &self,
+        index: PartitionIndex,
+        replicas: &[BrokerId],
+        factor: Option<usize>,
+    ) -> Result<Placement, MetadataError> {
+        let refuse = |why: String| Err(MetadataError::InvalidReplicaAssignment(why));
+        if replicas.is_empty() {
+            return refuse(format!("The manual assignment of partition {index} has no replicas."));
+        }
+        if let Some(unknown) = replicas.iter().find(|id| !self.image.brokers().contains_key(id)) {
+            return refuse(format!(
+                "The manual assignment of partition {index} has broker {unknown}, but no such broker is registered."
+            ));
+        }
+        // Every id is one of a registered broker's, so there are few and this is short.
+        if let Some(twice) = replicas.iter().enumerate().find(|(at, id)| replicas[..*at].contains(id)) {
+            return refuse(format!(
+                "The manual assignment of partition {index} has broker {} more than once.",
+                twice.1
+            ));
+        }
+        if factor.is_some_and(|factor| factor != replicas.len()) {
+            return refuse(format!(
+                "The manual assignment of partition {index} has {} replica(s), which is not what other partitions have.",
+                replicas.len()
+            ));
+        }
+        let isr: Vec<BrokerId> = replicas.iter().copied().filter(|&id| self.is_active(id)).collect();
+        if isr.is_empty() {
+            return refuse(format!(
+                "All brokers in the manual assignment of partition {index} are fenced or shutting down."
+            ));
+        }
+        Ok(Placement { replicas: replicas.to_vec(), isr })
+    }
+
+    /// The record of a new partition.
+    pub(super) fn partition_record(&self, topic: TopicId, index: PartitionIndex, it: Placement) -> MetadataRecord {
+        let record = PartitionRecord {
+            partition_id: index,
+            topic_id: topic,
+            leader: it.isr.first().copied().unwrap_or(super::NO_LEADER),
+            directories: it.replicas.iter().map(|&id| self.directory_of(id)).collect(),
+            replicas: it.replicas,
+            isr: it.isr,
+            leader_epoch: self.image.leader_epoch_floor(),
+            partition_epoch: 0,
+            ..PartitionRecord::default()
+        };
+        MetadataRecord::new(self.versions().partition, record)
+    }
+
+    fn is_active(&self, broker: BrokerId) -> bool {
+        self.image.brokers().get(&broker).is_some_and(|broker| broker.is_active())
+    }
+
+    /// The directory a broker's new replicas are in, if it has only one.
+    fn directory_of(&self, broker: BrokerId) -> Uuid {
+        match self.image.brokers().get(&broker).map(|broker| &broker.directories[..]) {
+            Some(&[directory]) => directory,
+            _ => UNASSIGNED_DIRECTORY,
+        }
+    }
+}

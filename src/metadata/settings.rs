@@ -1,0 +1,87 @@
+//! What the table of settings says of a resource's dynamic settings.
+
+use super::errors::MetadataError;
+use super::image::{ConfigKind, Settings};
+use crate::config::setting::{Kind, Setting, Update};
+use crate::config::{self, Refused, Scope, table};
+
+/// How a broker's settings begin that belong to one listener: `listener.name.<listener>.<setting>`.
+const LISTENER_PREFIX: &str = "listener.name.";
+
+/// Whose table has the settings of a kind of resource.
+pub(super) fn scope(kind: ConfigKind) -> Scope {
+    match kind {
+        ConfigKind::Topic => Scope::Topic,
+        ConfigKind::Broker => Scope::Broker,
+        ConfigKind::ClientMetrics => Scope::ClientMetrics,
+        ConfigKind::Group => Scope::Group,
+    }
+}
+
+/// Checks all overrides that a resource is to have, together (Kafka's
+/// `ControllerConfigurationValidator`). For brokers see [`check_broker`].
+pub(super) fn check(kind: ConfigKind, settings: &Settings) -> Result<(), MetadataError> {
+    let refused = |refused: Refused| MetadataError::InvalidConfig(refused.to_string());
+    match kind {
+        ConfigKind::Topic => config::validate_topic(settings).map_err(refused),
+        _ => settings.iter().try_for_each(|(name, value)| config::validate(scope(kind), name, value).map_err(refused)),
+    }
+}
+
+/// Checks the dynamic settings of one broker, or with `default` those of all (Kafka's
+/// `DynamicBrokerConfig.validate`). Names that Kafka does not know pass: they may be a plug-in's.
+///
+/// Refusals are INVALID_REQUEST, which Kafka keeps for old clients' sake.
+pub(super) fn check_broker(settings: &Settings, default: bool) -> Result<(), MetadataError> {
+    let refuse = |message: String| Err(MetadataError::InvalidRequest(message));
+    let named = |wrong: fn(&str, &Setting) -> bool| {
+        let names = settings.keys().filter(|name| known(name).is_some_and(|setting| wrong(name, setting)));
+        names.map(String::as_str).collect::<Vec<_>>().join(", ")
+    };
+    let fixed = named(|_, setting| setting.update == Update::ReadOnly);
+    if !fixed.is_empty() {
+        return refuse(format!("Cannot update these configs dynamically: [{fixed}]"));
+    }
+    let unprefixed = named(|name, _| name.starts_with("ssl.") && is_listener_security(name));
+    if !unprefixed.is_empty() {
+        return refuse(format!("These configs can be updated dynamically for one listener only: [{unprefixed}]"));
+    }
+    let own = named(|_, setting| setting.update == Update::PerBroker);
+    if default && !own.is_empty() {
+        return refuse(format!("Cannot update these configs for all brokers, a broker id is needed: [{own}]"));
+    }
+    for (name, value) in settings {
+        if let Some(Err(invalid)) = known(name).map(|setting| setting.check(value)) {
+            return refuse(invalid.to_string());
+        }
+    }
+    Ok(())
+}
+
+/// Whether a setting is a list, so that values can be added to it and taken from it.
+pub(super) fn is_list(kind: ConfigKind, name: &str) -> bool {
+    find(kind, name).is_some_and(|setting| setting.kind == Kind::List)
+}
+
+/// The entries of the list that a setting is when nobody sets it.
+pub(super) fn default_list(kind: ConfigKind, name: &str) -> &'static str {
+    find(kind, name).and_then(|setting| setting.default).unwrap_or_default()
+}
+
+fn find(kind: ConfigKind, name: &str) -> Option<&'static Setting> {
+    match kind {
+        ConfigKind::Broker => known(name),
+        _ => table::find(scope(kind), name),
+    }
+}
+
+/// The broker setting of that name, with or without a listener's prefix.
+fn known(name: &str) -> Option<&'static Setting> {
+    let plain = name.strip_prefix(LISTENER_PREFIX).and_then(|rest| rest.split_once('.')).map(|(_, plain)| plain);
+    table::find(Scope::Broker, plain.unwrap_or(name))
+}
+
+/// Whether a broker setting is that of a listener's key material.
+fn is_listener_security(name: &str) -> bool {
+    name.starts_with("ssl.keystore.") || name.starts_with("ssl.truststore.") || name == "ssl.key.password"
+}

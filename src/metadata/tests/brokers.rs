@@ -1,0 +1,191 @@
+//! The broker registers, leads, and draws producer ids.
+
+use super::*;
+use crate::metadata::records::*;
+
+#[test]
+fn a_new_log_begins_with_the_metadata_version() {
+    let world = World::started();
+    let first = MetadataRecord::decode(&world.log[0]).unwrap();
+    let expected = FeatureLevelRecord { name: "metadata.version".into(), feature_level: 30 };
+    assert_eq!(first, MetadataRecord::new(0, expected));
+    assert_eq!(world.image().metadata_version(), Some(30));
+    assert_eq!(world.image().features()["group.version"], 1);
+    assert!(world.image().brokers()[&NODE].is_active());
+}
+
+#[test]
+fn a_restart_with_nothing_new_writes_nothing() {
+    let mut world = World::started().restarted();
+    let (records, reply) =
+        world.decide(Command::RegisterBroker(RegisterBroker { incarnation_id: Uuid([10; 16]), ..registration() }));
+    assert_eq!(records, []);
+    assert_eq!(reply, Reply::BrokerRegistered(Ok(world.image().brokers()[&NODE].epoch)));
+}
+
+#[test]
+fn another_address_is_another_registration() {
+    let mut world = World::started().restarted();
+    let before = world.image().brokers()[&NODE].epoch;
+    let mut moved = registration();
+    moved.endpoints[0].port = 19092;
+    let Reply::BrokerRegistered(Ok(epoch)) = world.run(Command::RegisterBroker(moved)) else { panic!() };
+    assert!(epoch > before);
+    assert_eq!(world.image().brokers()[&NODE].endpoints[0].port, 19092);
+}
+
+#[test]
+fn nothing_is_placed_before_the_broker_is_there() {
+    let mut world = World::empty();
+    let topic = world.topic("t");
+    assert_eq!(kind(world.create(topic)), "InvalidReplicationFactor");
+}
+
+/// Apache Kafka leaves every partition without a leader when it is stopped: with the broker in the
+/// ISR, or with eligible leader replicas in those.
+#[test]
+fn partitions_without_a_leader_are_led_again() {
+    let mut world = World::started();
+    let id = world.create_named("t", 3).id;
+    let leave = |index, change: PartitionChangeRecord| {
+        MetadataRecord::new(2, PartitionChangeRecord { partition_id: index, topic_id: id, leader: -1, ..change })
+    };
+    let nobody = || Some(Vec::new());
+    let last = || Some(vec![NODE]);
+    let eligible = PartitionChangeRecord {
+        isr: nobody(),
+        eligible_leader_replicas: last(),
+        last_known_elr: last(),
+        ..Default::default()
+    };
+    world.write(&[leave(0, Default::default()), leave(1, eligible)]);
+    assert!(!world.image().partition("t", 1).unwrap().has_leader());
+
+    world = world.start();
+    for (index, epoch, changes) in [(0, 2, 2), (1, 2, 2), (2, 0, 0)] {
+        let partition = world.image().partition("t", index).unwrap();
+        assert_eq!((partition.leader, &*partition.isr), (NODE, &[NODE][..]), "partition {index}");
+        assert_eq!((partition.leader_epoch, partition.partition_epoch), (epoch, changes), "partition {index}");
+    }
+}
+
+#[test]
+fn producer_ids_come_in_blocks_that_no_restart_repeats() {
+    let mut world = World::started();
+    let block = |world: &mut World| match world.run(Command::AllocateProducerIds) {
+        Reply::ProducerIds(Ok(block)) => (block.first, block.count),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(block(&mut world), (0, 1000));
+    assert_eq!(block(&mut world), (1000, 1000));
+    assert_eq!(block(&mut world.restarted()), (2000, 1000));
+    assert_eq!(block(&mut world.cut_to_snapshot()), (2000, 1000));
+}
+
+#[test]
+fn the_last_producer_id_is_the_last() {
+    let mut world = World::started();
+    let ids = ProducerIdsRecord { broker_id: NODE, broker_epoch: 1, next_producer_id: i64::MAX - 999 };
+    world.write(&[MetadataRecord::new(0, ids)]);
+    let Reply::ProducerIds(result) = world.run(Command::AllocateProducerIds) else { panic!() };
+    assert_eq!(kind(result), "Internal");
+}
+
+#[test]
+fn what_cannot_be_understood_is_a_fault() {
+    let faults = |record: RecordBody| {
+        let mut world = World::started();
+        world.machine.replay(meta(77), &MetadataRecord::new(0, record));
+        world.machine.fault().map(|(offset, fault)| format!("{offset}: {fault}")).unwrap_or_default()
+    };
+    let feature = |name: &str, level| FeatureLevelRecord { name: name.into(), feature_level: level }.into();
+    assert!(faults(feature("metadata.version", 34)).contains("level 34"));
+    assert!(faults(feature("from.the.future", 1)).starts_with("77: feature from.the.future"));
+    assert!(faults(RemoveTopicRecord { topic_id: Uuid([1; 16]) }.into()).contains("no topic"));
+    assert!(faults(PartitionRecord::default().into()).contains("no topic"));
+    assert!(faults(PartitionChangeRecord::default().into()).contains("no topic"));
+    assert!(faults(ConfigRecord { resource_type: 99, ..Default::default() }.into()).contains("99"));
+    assert!(faults(FenceBrokerRecord { id: 5, epoch: 0 }.into()).contains("broker 5"));
+    assert!(faults(ProducerIdsRecord { next_producer_id: -1, ..Default::default() }.into()).contains("go back"));
+}
+
+#[test]
+fn records_of_the_future_are_refused() {
+    use crate::metadata::records::RecordDecodeError::*;
+    let decode = |bytes: &'static [u8]| MetadataRecord::decode(&Bytes::from_static(bytes));
+    assert!(matches!(decode(&[1, 99, 0]), Err(UnknownKind(99))));
+    assert!(matches!(decode(&[1, 20, 1, 0]), Err(Malformed(_))));
+    assert!(matches!(decode(&[2, 20, 0, 0]), Err(Malformed(_))));
+    assert!(matches!(decode(&[1, 20, 0, 0, 0]), Err(TrailingBytes { kind: 20, extra: 1 })));
+    assert!(matches!(decode(&[]), Err(Malformed(_))));
+    assert!(decode(&[1, 20, 0, 0]).is_ok());
+}
+
+#[test]
+fn a_decision_too_big_for_one_batch_is_all_or_nothing() {
+    let mut world = World::started();
+    let topic = NewTopic { partitions: 100, ..world.topic("t") };
+    let request = Command::CreateTopics(CreateTopics { topics: vec![topic], validate_only: false });
+    let (records, _) = world.decide(request.clone());
+    let parts = batches(records, 1000).unwrap();
+    assert!(parts.len() > 2);
+
+    // Cut short by a crash, it never was; the next decision says so in the log.
+    let (last, rest) = parts.split_last().unwrap();
+    rest.iter().for_each(|part| world.write(part));
+    assert_eq!(world.image().topic("t"), None);
+    let mut crashed = world.restarted();
+    assert_eq!(crashed.image().topic("t"), None);
+    let (records, _) = crashed.decide(request);
+    assert!(matches!(records[0].body, RecordBody::AbortTransaction(_)));
+    crashed.write(&records);
+    assert_eq!(crashed.image().partition_count(), 100);
+    assert_eq!(crashed.restarted().image(), crashed.image());
+
+    world.write(last);
+    assert_eq!(world.image().topic("t").unwrap().partition_count(), 100);
+    assert_eq!(world.restarted().image(), world.image());
+}
+
+#[test]
+fn a_decision_that_fits_is_one_batch() {
+    let mut world = World::started();
+    let (records, _) = world.decide(Command::AllocateProducerIds);
+    assert_eq!(batches(records.clone(), MAX_BATCH_BYTES).unwrap(), [records]);
+    assert!(batches(Vec::new(), MAX_BATCH_BYTES).unwrap().is_empty());
+}
+
+#[test]
+fn what_this_broker_does_not_use_survives_a_snapshot() {
+    let mut world = World::started();
+    let quota = |remove| ClientQuotaRecord {
+        entity: vec![EntityData { entity_type: "client-id".into(), entity_name: Some("c".into()) }],
+        key: "producer_byte_rate".into(),
+        value: 1024.0,
+        remove,
+    };
+    let acl = AccessControlEntryRecord { id: Uuid([3; 16]), principal: "User:a".into(), ..Default::default() };
+    let user = UserScramCredentialRecord { name: "a".into(), mechanism: 1, iterations: 4096, ..Default::default() };
+    let token = DelegationTokenRecord { token_id: "t".into(), ..Default::default() };
+    let controller = RegisterControllerRecord { controller_id: 1, ..Default::default() };
+    let kept: Vec<MetadataRecord> = vec![
+        MetadataRecord::new(0, controller),
+        MetadataRecord::new(0, quota(false)),
+        MetadataRecord::new(0, acl),
+        MetadataRecord::new(0, user),
+        MetadataRecord::new(0, token),
+    ];
+    world.write(&kept);
+    let snapshot = snapshot_records(world.image());
+    assert!(kept.iter().all(|record| snapshot.contains(record)));
+    assert_eq!(world.cut_to_snapshot().image(), world.image());
+
+    world.write(&[
+        MetadataRecord::new(0, UnregisterControllerRecord { controller_id: 1 }),
+        MetadataRecord::new(0, quota(true)),
+        MetadataRecord::new(0, RemoveAccessControlEntryRecord { id: Uuid([3; 16]) }),
+        MetadataRecord::new(0, RemoveUserScramCredentialRecord { name: "a".into(), mechanism: 1 }),
+        MetadataRecord::new(0, RemoveDelegationTokenRecord { token_id: "t".into() }),
+    ]);
+    assert_eq!(world.image(), World::started().image());
+}

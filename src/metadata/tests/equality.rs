@@ -1,0 +1,113 @@
+//! Whatever is done: applied live, replayed from the log or read from a snapshot, the image is the
+//! same.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Few names, so that commands meet: some collide, some are refused.
+const NAMES: [&str; 5] = ["a", "b.c", "b_c", "bad name", "__consumer_offsets"];
+
+fn name() -> impl Strategy<Value = TopicName> {
+    prop::sample::select(&NAMES[..]).prop_map(TopicName::from)
+}
+
+fn topic_setting() -> impl Strategy<Value = (String, Option<String>)> {
+    let names = prop::sample::select(&["retention.ms", "cleanup.policy", "no.such"][..]);
+    let values = prop::sample::select(&[Some("1"), Some("compact"), Some("delete,compact"), None][..]);
+    (names, values).prop_map(|(name, value)| (name.to_owned(), value.map(str::to_owned)))
+}
+
+fn new_topic() -> impl Strategy<Value = NewTopic> {
+    let assignments =
+        prop::option::weighted(0.2, prop::collection::vec((0..3, prop::collection::vec(1..3, 0..3)), 1..3));
+    (name(), -1..5, -1i16..3, assignments, prop::collection::vec(topic_setting(), 0..3)).prop_map(
+        |(name, partitions, replication_factor, assignments, configs)| match assignments {
+            Some(assignments) => NewTopic { assignments, configs, ..NewTopic::new(name, Uuid::ZERO) },
+            None => NewTopic { partitions, replication_factor, configs, ..NewTopic::new(name, Uuid::ZERO) },
+        },
+    )
+}
+
+fn resource() -> impl Strategy<Value = ConfigResource> {
+    prop_oneof![
+        name().prop_map(ConfigResource::topic),
+        prop::sample::select(&["", "1", "2"][..]).prop_map(|name| ConfigResource::new(ConfigKind::Broker, name)),
+        name().prop_map(|name| ConfigResource::new(ConfigKind::Group, name)),
+    ]
+}
+
+fn alteration() -> impl Strategy<Value = Alteration> {
+    let kinds = prop::sample::select(&[OpKind::Set, OpKind::Delete, OpKind::Append, OpKind::Subtract][..]);
+    let names = prop::sample::select(&["retention.ms", "cleanup.policy", "log.retention.ms", "node.id"][..]);
+    let values = prop::sample::select(&[Some("1"), Some("compact"), None][..]);
+    let op = (names, kinds, values).prop_map(|(name, kind, value)| ConfigOp {
+        name: name.to_owned(),
+        kind,
+        value: value.map(str::to_owned),
+    });
+    prop_oneof![
+        prop::collection::vec(op, 0..3).prop_map(Alteration::Incremental),
+        prop::collection::vec(topic_setting(), 0..3).prop_map(Alteration::Replace),
+    ]
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    let create = (prop::collection::vec(new_topic(), 1..4), any::<bool>())
+        .prop_map(|(topics, validate_only)| Command::CreateTopics(CreateTopics { topics, validate_only }));
+    let delete = prop::collection::vec(name().prop_map(TopicRef::Name), 1..3).prop_map(Command::DeleteTopics);
+    let grow = (name(), 0..8).prop_map(|(name, count)| {
+        let topics = vec![MorePartitions { name, count, assignments: None }];
+        Command::CreatePartitions(CreatePartitions { topics, validate_only: false })
+    });
+    let alter = (resource(), alteration()).prop_map(|(resource, how)| {
+        Command::AlterConfigs(AlterConfigs { changes: vec![ConfigChange { resource, how }], validate_only: false })
+    });
+    let register = (9092u16..9095).prop_map(|port| {
+        let mut registration = registration();
+        registration.endpoints[0].port = port;
+        Command::RegisterBroker(registration)
+    });
+    prop_oneof![4 => create, 2 => delete, 2 => grow, 3 => alter, 1 => register, 1 => Just(Command::AllocateProducerIds)]
+}
+
+/// Runs a command; topics get ids that no other has.
+fn run(world: &mut World, mut command: Command) {
+    if let Command::CreateTopics(request) = &mut command {
+        request.topics.iter_mut().for_each(|topic| topic.id = world.id());
+    }
+    world.run(command);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn live_replayed_and_read_from_a_snapshot_are_one(commands in prop::collection::vec(command(), 1..40)) {
+        let mut world = World::started();
+        for command in commands {
+            run(&mut world, command);
+        }
+        let (restarted, cut_to_snapshot) = (world.restarted(), world.cut_to_snapshot());
+        prop_assert_eq!(restarted.image(), world.image());
+        prop_assert_eq!(cut_to_snapshot.image(), world.image());
+    }
+
+    /// Leader epochs of one name only ever rise.
+    #[test]
+    fn leader_epochs_never_fall(commands in prop::collection::vec(command(), 1..40)) {
+        let mut world = World::started();
+        let mut seen = std::collections::HashMap::new();
+        for command in commands {
+            run(&mut world, command);
+            for topic in world.image().topics() {
+                for (index, partition) in topic.partitions() {
+                    let (id, epoch) = (topic.id, partition.leader_epoch);
+                    if let Some((before, last)) = seen.insert((topic.name.clone(), index), (id, epoch)) {
+                        prop_assert!(epoch > last || (epoch == last && id == before));
+                    }
+                }
+            }
+        }
+    }
+}
