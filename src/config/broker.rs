@@ -31,7 +31,6 @@ typed_settings! {
     /// Connections, and the memory that their requests may take.
     pub struct NetworkConfig {
         socket_request_max_bytes: usize = "socket.request.max.bytes";
-        queued_max_requests: usize = "queued.max.requests";
         /// Negative: to be taken from the memory limit of the process's group.
         queued_max_request_bytes: i64 = "queued.max.request.bytes";
         max_connections: usize = "max.connections";

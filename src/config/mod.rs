@@ -1,4 +1,12 @@
 //! Settings: one table of Kafka's names, and the typed structs that every room reads.
+//!
+//! Code map: [`table`] has a row for each setting and [`setting`] checks a value against one; `load` gathers values
+//! from file, environment and command line into [`Values`]; [`BrokerConfig`] and [`TopicConfig`] are the typed reading
+//! of them; `listener` puts together what several settings say of listeners; [`validate`] judges what a client wants to
+//! set while the broker runs, and `describe` is what it is told of what is set.
+//!
+//! Invariant: a value is checked where it comes in, so that reading one cannot fail. What is stored (a topic's own
+//! settings, dynamic ones of the broker) may be another release's: what is not allowed there counts as not set.
 
 mod broker;
 mod check;

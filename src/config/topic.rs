@@ -187,6 +187,11 @@ mod tests {
     }
 
     #[test]
+    fn defaults_are_of_their_fields_types() {
+        assert_eq!(TopicConfig::misfits(default_text), Vec::<&str>::new());
+    }
+
+    #[test]
     fn defaults_are_kafkas() {
         let config = resolve(&[], &[]);
         assert_eq!(config, TopicConfig::default());

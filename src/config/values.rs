@@ -193,6 +193,16 @@ macro_rules! typed_settings {
             /// The settings that have a field.
             #[cfg(test)]
             pub(super) const NAMES: &'static [&'static str] = &[$($name),*];
+
+            /// Those of them whose text in `text` is not of the field's type.
+            #[cfg(test)]
+            pub(super) fn misfits<'a>(
+                text: impl Fn(&'static str) -> Option<std::borrow::Cow<'a, str>>,
+            ) -> Vec<&'static str> {
+                use $crate::config::values::SettingValue;
+                let fits = [$(($name, <$type>::read(text($name).as_deref()).is_some())),*];
+                fits.into_iter().filter(|(_, fits)| !fits).map(|(name, _)| name).collect()
+            }
         }
     };
 }

@@ -81,3 +81,115 @@ pub fn decode_response(key: ApiKey, version: i16, frame: Bytes) -> Result<(i32, 
     let correlation_id = header::read_response_header(&mut r, key.response_header_version(version))?;
     Ok((correlation_id, Response::read(key, &mut r, version)?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::messages::api_versions::ApiVersionsRequest;
+    use crate::protocol::messages::fetch::{FetchResponse, FetchableTopicResponse, PartitionData};
+    use crate::protocol::messages::metadata::MetadataRequest;
+
+    fn request(bytes: &'static [u8]) -> Result<(RequestHeader, Request), FrameError> {
+        decode_request(Bytes::from_static(bytes))
+    }
+
+    fn header(api: ApiKey, api_version: i16) -> RequestHeader {
+        RequestHeader { api_key: api as i16, api_version, correlation_id: 7, client_id: Some("c".into()) }
+    }
+
+    fn check_error(bytes: &'static [u8], expect: &str, expect_header: Option<RequestHeader>) {
+        let error = request(bytes).unwrap_err();
+        assert_eq!(error.to_string(), expect);
+        assert_eq!(error.header(), expect_header.as_ref());
+    }
+
+    #[test]
+    fn a_request_as_a_client_sends_it() {
+        // ApiVersions v3 from a client "c" that calls itself "x" version "1".
+        let frame = b"\x00\x12\x00\x03\x00\x00\x00\x07\x00\x01c\x00\x02x\x021\x00";
+        let body = ApiVersionsRequest {
+            client_software_name: "x".into(),
+            client_software_version: "1".into(),
+            ..Default::default()
+        };
+        let decoded = (header(ApiKey::ApiVersions, 3), body.into());
+        assert_eq!(request(frame), Ok(decoded.clone()));
+        let encoded = encode_request(&decoded.0, &decoded.1).unwrap().concat();
+        assert_eq!(encoded, [&(frame.len() as u32).to_be_bytes()[..], frame].concat());
+    }
+
+    #[test]
+    fn metadata_of_all_topics_is_null_from_version_1_on() {
+        let all = Request::Metadata(MetadataRequest { topics: None, ..Default::default() });
+        let encoded = encode_request(&header(ApiKey::Metadata, 1), &all).unwrap().concat();
+        assert!(encoded.ends_with(b"\xff\xff\xff\xff"));
+        let error = encode_request(&header(ApiKey::Metadata, 0), &all).unwrap_err();
+        assert_eq!(error.path(), "topics");
+    }
+
+    #[test]
+    fn bytes_after_a_request_are_ignored() {
+        assert!(request(b"\x00\x12\x00\x00\x00\x00\x00\x07\x00\x01cmore").is_ok());
+    }
+
+    #[test]
+    fn what_cannot_be_read_tells_how_far_it_was_read() {
+        check_error(b"\x00\x12\x00", "request header: api_version at byte 2: needs 2 bytes where 1 remain", None);
+        check_error(
+            b"\x00\x12\x00\x01\x00\x00\x00\x07\x00\x09c",
+            "request header: client_id at byte 10: needs 9 bytes where 1 remain",
+            None,
+        );
+        check_error(
+            b"\x00\x12\x00\x03\x00\x00\x00\x07\x00\x01c\x00\x09x",
+            "ApiVersions version 3: client_software_name at byte 13: needs 8 bytes where 1 remain",
+            Some(header(ApiKey::ApiVersions, 3)),
+        );
+    }
+
+    #[test]
+    fn unknown_apis_and_versions_keep_their_header() {
+        let unknown = RequestHeader { api_key: 999, ..header(ApiKey::Fetch, 1) };
+        check_error(
+            b"\x03\xe7\x00\x01\x00\x00\x00\x07\x00\x01c",
+            "unknown API key 999 (version 1)",
+            Some(unknown.clone()),
+        );
+        check_error(
+            b"\x00\x12\x00\x63\x00\x00\x00\x07\x00\x01c\x00whatever",
+            "ApiVersions version 99 is not one of 0..=5",
+            Some(header(ApiKey::ApiVersions, 99)),
+        );
+        // A request between brokers, which no client sends.
+        assert!(matches!(request(b"\x00\x04\x00\x00\x00\x00\x00\x07\xff\xff"), Err(FrameError::UnknownApi(_))));
+        assert_eq!(decode_header(&Bytes::from_static(b"\x03\xe7\x00\x01\x00\x00\x00\x07\x00\x01c")), Ok(unknown));
+    }
+
+    #[test]
+    fn an_api_versions_response_has_no_tagged_fields_in_its_header() {
+        for (api, version, expect) in [
+            (ApiKey::ApiVersions, 3, 0),
+            (ApiKey::ApiVersions, 0, 0),
+            (ApiKey::Metadata, 9, 1),
+            (ApiKey::Metadata, 8, 0),
+        ] {
+            assert_eq!(api.response_header_version(version), expect, "{api} {version}");
+        }
+        let encoded = encode_response(7, 3, &Response::ApiVersions(Default::default())).unwrap().concat();
+        assert_eq!(encoded, b"\x00\x00\x00\x0c\x00\x00\x00\x07\x00\x00\x01\x00\x00\x00\x00\x00");
+    }
+
+    #[test]
+    fn records_leave_as_they_came() {
+        let records = Bytes::from(vec![1; 100_000]);
+        let partition = PartitionData { records: Some(records.clone()), ..Default::default() };
+        let topic = FetchableTopicResponse { partitions: vec![partition.clone(), partition], ..Default::default() };
+        let response = Response::Fetch(FetchResponse { responses: vec![topic], ..Default::default() });
+        let chunks = encode_response(7, 12, &response).unwrap();
+        let shared = chunks.iter().filter(|chunk| chunk.as_ptr() == records.as_ptr()).count();
+        assert_eq!((shared, chunks.len()), (2, 5));
+        let frame = chunks.concat();
+        assert_eq!(frame[..4], (frame.len() as u32 - 4).to_be_bytes());
+        assert_eq!(decode_response(ApiKey::Fetch, 12, Bytes::from(frame).slice(4..)), Ok((7, response)));
+    }
+}

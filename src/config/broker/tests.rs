@@ -47,6 +47,20 @@ fn what_is_said_to_take_effect_is_read() {
 }
 
 #[test]
+fn defaults_are_of_their_fields_types() {
+    let values = Values::default();
+    let text = |name| values.text(name);
+    let misfits = [
+        NetworkConfig::misfits(text),
+        FetchConfig::misfits(text),
+        TopicsConfig::misfits(text),
+        StorageConfig::misfits(text),
+        GroupsConfig::misfits(text),
+    ];
+    assert_eq!(misfits.concat(), Vec::<&str>::new());
+}
+
+#[test]
 fn nothing_configured() {
     let config = BrokerConfig::default();
     assert_eq!(config, resolve(&[]).unwrap().config);

@@ -9,8 +9,8 @@ settings! {
     "listener.security.protocol.map",                   String, "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT", Any,           PerBroker,   InEffect, "Which protocol each listener name speaks. PLAINTEXT is the one served so far.";
     "early.start.listeners",                            List,   null,                  Any,           ReadOnly,    Accepted, "Listeners that open before start has finished. Here each opens once the broker can answer.";
     "inter.broker.listener.name",                       String, null,                  Any,           ReadOnly,    Accepted, "The listener that brokers would use between themselves; there are no others.";
-    "max.connections",                                  Int,    "2147483647",          AtLeast(0),    ClusterWide, InEffect, "Connections held open at once; another one is closed at accept.";
-    "max.connections.per.ip",                           Int,    "2147483647",          AtLeast(0),    ClusterWide, InEffect, "Connections held open at once from one address.";
+    "max.connections",                                  Int,    "2147483647",          AtLeast(0),    ClusterWide, InEffect, "Connections held open at once; further ones wait with the system until one closes.";
+    "max.connections.per.ip",                           Int,    "2147483647",          AtLeast(0),    ClusterWide, InEffect, "Connections held open at once from one address; further ones are closed.";
     "max.connections.per.ip.overrides",                 String, "",                    Any,           ClusterWide, InEffect, "Exceptions to max.connections.per.ip, as address:count, separated by commas.";
     "max.connection.creation.rate",                     Int,    "2147483647",          AtLeast(0),    ClusterWide, Accepted, "New connections per second.";
     "connections.max.idle.ms",                          Long,   "600000",              Any,           ReadOnly,    InEffect, "A connection without a request for this long is closed.";
@@ -22,7 +22,7 @@ settings! {
     "socket.send.buffer.bytes",                         Int,    "-1",                  Any,           ReadOnly,    InEffect, "The send buffer of a connection's socket; -1 leaves it to the kernel, which then grows it by need.",
         kafka "102400", "A fixed size keeps the kernel from growing the buffer to what a connection needs.";
     "socket.request.max.bytes",                         Int,    "104857600",           AtLeast(1),    ReadOnly,    InEffect, "The largest request; a connection that announces a larger one is closed before its body is read.";
-    "queued.max.requests",                              Int,    "500",                 AtLeast(1),    ReadOnly,    InEffect, "Requests that wait or run at once over all connections; beyond that, sockets are not read.";
+    "queued.max.requests",                              Int,    "500",                 AtLeast(1),    ReadOnly,    Accepted, "Requests that wait or run at once. Their memory is bounded instead, by queued.max.request.bytes.";
     "queued.max.request.bytes",                         Long,   "-1",                  Any,           ReadOnly,    InEffect, "Memory for requests that wait or run at once; -1 takes it from the memory limit of the process's group.";
     "fetch.max.bytes",                                  Int,    "57671680",            AtLeast(1024), ReadOnly,    InEffect, "The most that one fetch is answered with, whatever its client asks for.";
     "max.incremental.fetch.session.cache.slots",        Int,    "1000",                AtLeast(0),    ReadOnly,    InEffect, "Fetch sessions remembered; a client without one names all its partitions in each fetch.";

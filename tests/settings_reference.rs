@@ -1,0 +1,158 @@
+//! docs/config.md is written from the table of settings. After a change to the table:
+//! `OTTLA_WRITE_DOCS=1 cargo test --test settings_reference`.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ottla::config::setting::{Setting, Standing, Update};
+use ottla::config::{Scope, Sources, load, table};
+
+#[test]
+fn the_reference_is_up_to_date() {
+    let path = in_project("docs/config.md");
+    let reference = reference();
+    if std::env::var_os("OTTLA_WRITE_DOCS").is_some() {
+        fs::write(&path, &reference).unwrap();
+    }
+    let written = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        written == reference,
+        "docs/config.md is stale; write it anew: OTTLA_WRITE_DOCS=1 cargo test --test settings_reference"
+    );
+}
+
+#[test]
+fn the_samples_are_accepted_as_they_are() {
+    for sample in ["config/ottla.toml", "config/server.properties"] {
+        let sources = Sources { file: Some(in_project(sample)), ..Sources::default() };
+        let resolved = load(&sources).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(resolved.notices, Vec::<String>::new(), "{sample}");
+    }
+}
+
+/// Every line that is commented out in a sample is one to uncomment: with all of them in force, all is still well.
+#[test]
+fn the_samples_are_accepted_with_everything_uncommented() {
+    for sample in ["config/ottla.toml", "config/server.properties"] {
+        let text = fs::read_to_string(in_project(sample)).unwrap();
+        let uncommented: Vec<_> =
+            text.lines().map(|line| line.strip_prefix('#').filter(|l| is_entry(l)).unwrap_or(line)).collect();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(Path::new(sample).file_name().unwrap());
+        fs::write(&path, uncommented.join("\n")).unwrap();
+        let resolved =
+            load(&Sources { file: Some(path), ..Sources::default() }).unwrap_or_else(|error| panic!("{error}"));
+        let given = resolved.config.values.given_at_start().count();
+        assert!(given > 15, "{sample} shows {given} settings");
+    }
+}
+
+/// Comments have a space after the `#`, entries have not.
+fn is_entry(line: &str) -> bool {
+    line.starts_with(|c: char| c.is_ascii_alphabetic() || c == '"' || c == '[')
+}
+
+fn in_project(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+const INTRODUCTION: &str = "\
+# Settings
+
+Ottla knows every setting of Apache Kafka 4.4 by its name. None has to be given: `ottla` alone serves.
+
+**Where settings come from.** Defaults, then a file (`--config FILE`: Kafka's `server.properties`, or TOML if the name
+ends in `.toml`; samples are in `config/`), then environment variables, then the command line (`--set name=value`, and
+`--data-dir`, `--ephemeral`, `--port`). The last one counts.
+
+**Environment variables** follow the rule of Kafka's images: `KAFKA_` and the name in capitals, with `_` for `.`, `__`
+for `_` and `___` for `-`: `KAFKA_NUM_PARTITIONS=3`. An empty variable counts as not set. A variable that names no
+setting (`KAFKA_HOME`, `KAFKA_HEAP_OPTS`, `KAFKA_BOOTSTRAP_SERVERS`) is somebody else's and left alone; one that looks
+like a slip is mentioned in the log.
+
+**Mistakes** end the start with one line on stderr and exit code 2: an unknown name in a file or on the command line
+(with the nearest known one), a value that is not allowed (with what is), values that do not go together.
+
+**Without effect.** Settings in *italics* are checked, remembered and shown to clients that ask, but change nothing: a
+single broker gives them no meaning, or the feature is not there yet. The log names those that were given, once. The
+same goes for `listener.name.*`, `config.providers.*`, `confluent.*`, and the authorizer's `super.users` and
+`allow.everyone.if.no.acl.found`.
+
+**Changes** says how a setting may change: at *start*, or while running for this *broker*, or for this broker and as a
+default for *all*. Settings of topics, groups and client metrics always may.
+
+In TOML a name that is also the beginning of another one needs quotes: `\"max.connections\" = 100`.
+
+";
+
+/// The whole page.
+fn reference() -> String {
+    let mut page = INTRODUCTION.to_owned();
+    page.push_str("## Defaults that are not Kafka's\n\n| Setting | Here | Kafka's | Why |\n|---|---|---|---|\n");
+    for setting in table::all(Scope::Broker) {
+        if let Some(departure) = setting.departure {
+            let (name, here) = (setting.name, default(setting));
+            writeln!(page, "| `{name}` | {here} | {} | {} |", code(departure.kafka_default), departure.reason).unwrap();
+        }
+    }
+    page.push_str("\nNot a value but a meaning: where nothing is advertised, Kafka tells clients its host's name, and Ottla tells each\nclient the address at which that client reached it.\n");
+    for (heading, settings) in table::broker_chapters() {
+        chapter(&mut page, heading, settings.iter(), true);
+    }
+    chapter(&mut page, "Topics", table::all(Scope::Topic), false);
+    chapter(&mut page, "Groups", table::all(Scope::Group), false);
+    chapter(&mut page, "Client metrics", table::all(Scope::ClientMetrics), false);
+    page.push_str(GONE);
+    page
+}
+
+const GONE: &str = "
+## Gone from Kafka
+
+Names of older Kafkas are accepted and do nothing; the log names those that were given, once: `zookeeper.*`,
+`password.encoder.*`, `inter.broker.protocol.version`, `log.message.format.version`,
+`log.message.timestamp.difference.max.ms`, `log.message.downconversion.enable`, `advertised.host.name`,
+`advertised.port`, `host.name`, `port` and the like; and of topics `message.format.version`,
+`message.timestamp.difference.max.ms`, `message.downconversion.enable`.
+";
+
+fn chapter<'a>(page: &mut String, heading: &str, settings: impl Iterator<Item = &'a Setting>, changes: bool) {
+    let (title, rule) = if changes { (" Changes |", "---|") } else { ("", "") };
+    writeln!(
+        page,
+        "\n## {heading}\n\n| Setting | Type | Default | Allowed |{title} What it does |\n|---|---|---|---|{rule}---|"
+    )
+    .unwrap();
+    for setting in settings.filter(|setting| !setting.internal) {
+        let name = match setting.standing {
+            Standing::InEffect => format!("`{}`", setting.name),
+            Standing::Accepted => format!("*{}*", setting.name),
+        };
+        let kind = setting.kind.to_string().to_lowercase();
+        let change = if changes { format!(" {} |", change(setting)) } else { String::new() };
+        writeln!(page, "| {name} | {kind} | {} | {} |{change} {} |", default(setting), setting.rule, setting.doc)
+            .unwrap();
+    }
+}
+
+fn default(setting: &Setting) -> String {
+    match setting.default {
+        None => "unset".to_owned(),
+        Some("") => "empty".to_owned(),
+        Some("2147483647" | "9223372036854775807" | "1.7976931348623157E308") => "no limit".to_owned(),
+        Some(value) => code(value),
+    }
+}
+
+fn code(value: &str) -> String {
+    if value.starts_with('(') { value.to_owned() } else { format!("`{value}`") }
+}
+
+fn change(setting: &Setting) -> &'static str {
+    match setting.update {
+        Update::ReadOnly => "start",
+        Update::PerBroker => "broker",
+        Update::ClusterWide => "all",
+    }
+}
