@@ -19,6 +19,8 @@ pub enum DecodeErrorKind {
     Truncated { needed: usize, remaining: usize },
     #[error("claims {count} elements of at least {element_size} bytes where {remaining} bytes remain")]
     TooManyElements { count: usize, element_size: usize, remaining: usize },
+    #[error("claims {count} elements, which take too much memory for a message of this size")]
+    TooMuchMemory { count: usize },
     #[error("{length} bytes of text, more than a string may have")]
     TextTooLong { length: usize },
     #[error("null, which this version doesn't allow")]

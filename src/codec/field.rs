@@ -134,15 +134,11 @@ impl<T: Field> Field for Vec<T> {
     }
 }
 
-/// An array is given room for at most this many bytes of elements before the first one is read; a
-/// longer one grows as its elements turn out to be there.
-const ARRAY_ROOM: usize = 64 * 1024;
-
 impl<T: Field> Nullable for Vec<T> {
     fn get_nullable(r: &mut Reader) -> Result<Option<Self>, DecodeError> {
         let Some(count) = r.length()? else { return Ok(None) };
-        r.check_count(count, T::SHAPE.min_size(r.version(), r.is_flexible()))?;
-        let mut elements = Vec::with_capacity(count.min(ARRAY_ROOM / size_of::<T>().max(1)));
+        r.check_count(count, T::SHAPE.min_size(r.version(), r.is_flexible()), size_of::<T>())?;
+        let mut elements = Vec::with_capacity(count);
         for index in 0..count {
             elements.push(T::get(r).map_err(|error| error.in_element(index))?);
         }

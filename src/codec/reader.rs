@@ -8,6 +8,14 @@ use crate::types::Uuid;
 /// The most bytes a string may have, in the compact form too.
 pub(super) const MAX_TEXT: usize = i16::MAX as usize;
 
+/// Arrays may take this many bytes of memory for each byte of input, and [`ARRAYS_AT_LEAST`] besides.
+///
+/// An empty string is one byte on the wire and 32 in memory, so a frame of nothing but those would
+/// grow thirtyfold. Messages with names of the usual length stay below fivefold; the small ones that
+/// don't are allowed for by the second number.
+const ARRAYS_PER_BYTE: usize = 8;
+const ARRAYS_AT_LEAST: usize = 1024 * 1024;
+
 /// Reads one message's fields off a frame, in order.
 ///
 /// A reader knows at which version it reads, because every struct of a message asks. Strings and
@@ -18,6 +26,8 @@ pub struct Reader {
     position: usize,
     /// Where the part being read ends: the input's end, or that of the tagged field within it.
     end: usize,
+    /// Bytes of memory that arrays may still take; see [`ARRAYS_PER_BYTE`].
+    array_budget: usize,
     version: i16,
     flexible: bool,
 }
@@ -26,7 +36,8 @@ impl Reader {
     /// A reader over `input`, at version 0 and without compact forms until told otherwise.
     pub fn new(input: Bytes) -> Self {
         let end = input.len();
-        Reader { input, position: 0, end, version: 0, flexible: false }
+        let array_budget = end.saturating_mul(ARRAYS_PER_BYTE).saturating_add(ARRAYS_AT_LEAST);
+        Reader { input, position: 0, end, array_budget, version: 0, flexible: false }
     }
 
     /// Bytes read so far.
@@ -189,13 +200,24 @@ impl Reader {
         Ok(text)
     }
 
-    /// Checks a claimed count against what remains, given each element's smallest size in bytes.
-    pub(crate) fn check_count(&self, count: usize, element_size: usize) -> Result<(), DecodeError> {
+    /// Checks a claimed count of elements before memory is taken for them: against what remains,
+    /// given each one's smallest size on the wire, and against what arrays may take in all, given its
+    /// size in memory.
+    pub(crate) fn check_count(
+        &mut self,
+        count: usize,
+        wire_size: usize,
+        memory_size: usize,
+    ) -> Result<(), DecodeError> {
         let remaining = self.remaining();
         // An element without bytes would let a count cost nothing; no schema has one.
-        let element_size = element_size.max(1);
+        let element_size = wire_size.max(1);
         if count > remaining / element_size {
             return Err(self.error(DecodeErrorKind::TooManyElements { count, element_size, remaining }));
+        }
+        match self.array_budget.checked_sub(count.saturating_mul(memory_size)) {
+            Some(left) => self.array_budget = left,
+            None => return Err(self.error(DecodeErrorKind::TooMuchMemory { count })),
         }
         Ok(())
     }

@@ -99,6 +99,24 @@ fn a_claim_beyond_the_input_is_refused_before_allocating() {
     );
 }
 
+/// A million empty blobs: two bytes each, which is all there, but 32 and more in memory.
+#[test]
+fn elements_that_are_larger_in_memory_are_limited() {
+    let elements = |count: u32| {
+        let mut bytes = vec![0, 0, 0, 0, 0, 0, 7];
+        varint::put_u32(&mut bytes, count + 1);
+        bytes.extend([1, 0].repeat(count as usize));
+        bytes.push(0);
+        bytes
+    };
+    assert_eq!(read(&elements(30_000), 2).map(|value| value.inner.len()), Ok(30_000));
+    check_error(
+        &elements(1_000_000),
+        2,
+        "inner at byte 10: claims 1000000 elements, which take too much memory for a message of this size",
+    );
+}
+
 #[test]
 fn null_is_refused_where_the_version_has_none() {
     check_error(&[0, 0, 0xff, 0xff], 0, "name at byte 4: null, which this version doesn't allow");
