@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::config::{BrokerConfig, GroupsConfig};
+
 /// Settings of group coordination; each field names the Kafka setting that it stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupConfig {
@@ -24,15 +26,24 @@ pub struct GroupConfig {
 }
 
 impl Default for GroupConfig {
+    /// The settings' own defaults.
     fn default() -> Self {
+        GroupConfig::from(&BrokerConfig::default().groups)
+    }
+}
+
+impl From<&GroupsConfig> for GroupConfig {
+    fn from(settings: &GroupsConfig) -> Self {
+        let millis = |ms: i32| Duration::from_millis(u64::try_from(ms).unwrap_or(0));
+        let minutes = u64::try_from(settings.offsets_retention_minutes).unwrap_or(0);
         GroupConfig {
-            min_session_timeout: Duration::from_secs(6),
-            max_session_timeout: Duration::from_secs(30 * 60),
-            max_size: i32::MAX as usize,
-            initial_rebalance_delay: Duration::ZERO,
-            offset_metadata_max: 4096,
-            offsets_retention: Duration::from_secs(7 * 24 * 60 * 60),
-            offsets_retention_check_interval: Duration::from_secs(10 * 60),
+            min_session_timeout: millis(settings.min_session_timeout_ms),
+            max_session_timeout: millis(settings.max_session_timeout_ms),
+            max_size: settings.max_size,
+            initial_rebalance_delay: Duration::from_millis(settings.initial_rebalance_delay_ms),
+            offset_metadata_max: settings.offset_metadata_max_bytes,
+            offsets_retention: Duration::from_secs(minutes.saturating_mul(60)),
+            offsets_retention_check_interval: Duration::from_millis(settings.offsets_retention_check_interval_ms),
         }
     }
 }

@@ -1,15 +1,15 @@
 //! Groups and their committed offsets: a pure machine over one partition of `__consumer_offsets`.
 //!
 //! A group's life has two halves. What a restart must find again, its last settled generation and
-//! its offsets, is in the log: records alone change it ([`GroupMachine::replay`]). What goes on
-//! between two records, parked joins and syncs, tentative members, sessions, is soft: `handle`
-//! changes it, and a crash ends it. Members then find their group as it last settled, and go on
-//! with their heartbeats or, if it had begun to rebalance, join again.
+//! its offsets, is in the log: records alone change it, through `replay`. What goes on between two
+//! records, parked joins and syncs, tentative members, sessions, is soft: `handle` changes it, and
+//! a crash ends it. Members then find their group as it last settled, and go on with their
+//! heartbeats or, if it had begun to rebalance, join again.
 //!
-//! Code map: `command` and `queries` are what can be asked; [`classic`] is the protocol in which
-//! one member assigns for all; [`offsets`] keeps what groups have read; `turn` is the context of
+//! Code map: `command` and `queries` are what can be asked; `classic` is the protocol in which
+//! one member assigns for all; `offsets` keeps what groups have read; `turn` is the context of
 //! one decision and `timers` the deadlines. The consumer protocol of KIP-848, in which the
-//! coordinator assigns, is not here yet: it is to stand beside `classic`, and [`Group`] to hold
+//! coordinator assigns, is not here yet: it is to stand beside `classic`, and `Group` to hold
 //! either.
 //!
 //! Invariants:

@@ -1,5 +1,6 @@
-//! Bytes are those that Apache Kafka 4.3.1 wrote for a console consumer, a static member with the
-//! cooperative assignor, and an administrator who reset, deleted and removed.
+//! Bytes, where nothing else is said, are those that Apache Kafka 4.3.1 wrote for a console consumer,
+//! a static member with the cooperative assignor, an administrator who reset, deleted and removed,
+//! and an old client.
 
 use super::*;
 
@@ -151,9 +152,27 @@ fn tombstones() {
     check("0002 0006 73696d706c65", None, GroupRecord::GroupMetadata { group: "simple".into(), value: None });
 }
 
-/// These go by the schemas: today's clients don't bring Kafka to write them.
+/// From OffsetCommit v2, whose client asked for an hour.
 #[test]
-fn offsets_without_a_topic_id_and_with_an_expiry() {
+fn an_offset_with_a_retention_of_its_own() {
+    let committed = CommittedOffset {
+        offset: 8,
+        leader_epoch: -1,
+        metadata: "".into(),
+        commit_timestamp: 1_795_268_138_377,
+        expire_timestamp: Some(1_795_271_738_377),
+        topic_id: TopicId::ZERO,
+    };
+    check(
+        "0001 0004 6e6f6733 0006 6f7264657273 00000000",
+        Some("0001 0000000000000008 0000 000001a1fe51d589 000001a1fe88c409"),
+        offset_commit("nog3", 0, Some(committed)),
+    );
+}
+
+/// By the schema: Kafka always knows the topic's id.
+#[test]
+fn an_offset_of_a_topic_without_an_id() {
     let committed = CommittedOffset {
         offset: 7,
         leader_epoch: 2,
@@ -162,16 +181,10 @@ fn offsets_without_a_topic_id_and_with_an_expiry() {
         expire_timestamp: None,
         topic_id: TopicId::ZERO,
     };
-    let key = "0001 0001 67 0006 6f7264657273 00000002";
     check(
-        key,
+        "0001 0001 67 0006 6f7264657273 00000002",
         Some("0003 0000000000000007 00000002 0002 6869 0000000000000010"),
-        offset_commit("g", 2, Some(committed.clone())),
-    );
-    check(
-        key,
-        Some("0001 0000000000000007 0002 6869 0000000000000010 0000000000000020"),
-        offset_commit("g", 2, Some(CommittedOffset { leader_epoch: -1, expire_timestamp: Some(32), ..committed })),
+        offset_commit("g", 2, Some(committed)),
     );
 }
 
@@ -208,4 +221,17 @@ fn other_bytes_are_refused() {
     }
     let unknown_version = GroupRecord::decode(&hex("0002 0001 67"), Some(&hex("0005")));
     assert!(matches!(unknown_version, Err(RecordError::Malformed(_))));
+}
+
+#[test]
+fn bytes_that_end_early_are_refused() {
+    let key = hex("0002 0001 67");
+    let value = hex(
+        "0003 0001 63 00000001 0001 70 0001 6d 0000000000000010 00000001 0001 6d ffff 0001 63 0001 68 00000001 00000002 00000001 73 00000001 61",
+    );
+    assert!(GroupRecord::decode(&key, Some(&value)).is_ok());
+    for end in 0..value.len() {
+        let cut = GroupRecord::decode(&key, Some(&value.slice(..end)));
+        assert!(matches!(cut, Err(RecordError::Malformed(_))), "{end} bytes");
+    }
 }
