@@ -19,8 +19,10 @@ pub struct LogConfig {
     pub retention_ms: i64,
     /// `retention.bytes`; negative: no limit.
     pub retention_bytes: i64,
-    /// Whether `cleanup.policy` has `delete`; without it only `retention_*` rests, log start still counts.
+    /// Whether `cleanup.policy` has `delete`; without it `retention_*` rests, the log start still counts.
     pub cleanup_delete: bool,
+    /// Whether `cleanup.policy` has `compact`: offsets may then have gaps.
+    pub cleanup_compact: bool,
     /// `producer.id.expiration.ms`: how long an idle producer is remembered.
     pub producer_id_expiration_ms: i64,
 }
@@ -38,6 +40,7 @@ impl Default for LogConfig {
             retention_ms: 7 * DAY_MS,
             retention_bytes: -1,
             cleanup_delete: true,
+            cleanup_compact: false,
             producer_id_expiration_ms: DAY_MS,
         }
     }

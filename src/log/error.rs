@@ -15,6 +15,9 @@ pub enum LogError {
     /// The files contradict each other or Kafka's formats in a way that recovery doesn't mend.
     #[error("{}: {why}", path.display())]
     Corrupt { path: PathBuf, why: String },
+    /// The log was closed or deleted by its owner.
+    #[error("the log is closed")]
+    Closed,
     /// An earlier write or sync failed: what the files hold is uncertain until the log is reopened.
     #[error("the log is closed to writes since an earlier failure: {0}")]
     Latched(Arc<LogError>),

@@ -1,9 +1,29 @@
-//! The directory that logs live in: its identity, its lock, its checkpoints.
+//! The directory that logs live in: its lock, its identity, its checkpoints.
+//!
+//! All files are Kafka's, so that Apache Kafka can carry on with the directory, except `ottla-positions`: it says
+//! how far each log was known to be whole, and in which boot of the machine. After a killed process the page
+//! cache still has everything, so only what follows those places has to be read again. Kafka ignores plain
+//! files that it doesn't know; it would not start on a folder of ours.
 
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 
-use super::*;
+use rustix::fs::FlockOperation;
+
+use super::error::IoContext;
+use super::file::Disk;
+use super::meta_properties::MetaProperties;
+use super::{LogError, OpenAt, Validated, checkpoint, names, positions};
 use crate::types::{Offset, TimestampMs, TopicId, TopicPartition, Uuid};
+
+const LOCK: &str = ".lock";
+const META_PROPERTIES: &str = "meta.properties";
+const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
+const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
+const LOG_STARTS: &str = "log-start-offset-checkpoint";
+const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
+const POSITIONS: &str = "ottla-positions";
 
 /// Who is opening a log directory.
 #[derive(Clone, Debug)]
@@ -11,23 +31,15 @@ pub struct Identity {
     pub node_id: i32,
     /// The cluster it must belong to; `None` takes what `meta.properties` says.
     pub cluster_id: Option<String>,
-    /// Used when the directory is new, as are all ids: randomness comes from the caller.
+    /// Used when the directory is new, as is the next: randomness comes from the caller.
     pub new_cluster_id: Uuid,
     pub new_directory_id: Uuid,
-}
-
-/// `meta.properties`, version 1.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MetaProperties {
-    pub cluster_id: String,
-    pub node_id: i32,
-    pub directory_id: Uuid,
 }
 
 /// Why a log directory can't be used.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum LogDirError {
-    #[error("{} is in use by another broker (its file .lock is locked)", path.display())]
+    #[error("{} is in use by another broker (it holds {}/.lock)", path.display(), path.display())]
     InUse { path: PathBuf },
     #[error("{} belongs to node {found}, this is node {expected}", path.display())]
     OtherNode { path: PathBuf, expected: i32, found: i32 },
@@ -67,64 +79,221 @@ pub struct Checkpoint {
 
 /// An opened and locked log directory.
 #[derive(Debug)]
-pub struct LogDir {}
+pub struct LogDir {
+    path: PathBuf,
+    disk: Disk,
+    /// Held for as long as the directory is open.
+    _lock: Option<File>,
+    meta: MetaProperties,
+    clean_shutdown: bool,
+    why_not_mapped: Option<String>,
+    recovery_points: HashMap<TopicPartition, Offset>,
+    log_starts: HashMap<TopicPartition, Offset>,
+    validated: HashMap<TopicPartition, Validated>,
+}
 
 impl LogDir {
     /// Opens `path`, creating it if needed; takes `.lock`; reads or writes `meta.properties`; reads the
-    /// checkpoints; removes the clean shutdown marker, durably.
-    pub fn open(_path: &Path, _identity: &Identity) -> Result<LogDir, LogDirError> {
-        todo!()
+    /// checkpoints; removes the clean shutdown marker, durably. Files are mapped where the file system allows.
+    pub fn open(path: &Path, identity: &Identity) -> Result<LogDir, LogDirError> {
+        std::fs::create_dir_all(path).doing("creating", path)?;
+        let lock = lock(path)?;
+        let (disk, why_not_mapped) = Disk::probe(path);
+        let mut dir = LogDir::open_on(disk, path, identity)?;
+        dir._lock = Some(lock);
+        dir.why_not_mapped = why_not_mapped.map(|error| error.to_string());
+        Ok(dir)
+    }
+
+    /// As [`LogDir::open`], on a disk of the caller's choice and without a lock.
+    pub fn open_on(disk: Disk, path: &Path, identity: &Identity) -> Result<LogDir, LogDirError> {
+        disk.create_folder(path).doing("creating", path)?;
+        let meta = open_meta(&disk, path, identity)?;
+        let marker = path.join(CLEAN_SHUTDOWN);
+        let clean_shutdown = disk.len(&marker).doing("looking at", &marker)?.is_some();
+        if clean_shutdown {
+            disk.remove(&marker).doing("removing", &marker)?;
+            disk.sync_folder(path).doing("syncing", path)?;
+        }
+        // A lost recovery point only costs time; a lost log start would bring deleted records back.
+        let recovery_points = read_checkpoint(&disk, &path.join(RECOVERY_POINTS)).unwrap_or_default();
+        let log_starts = read_checkpoint(&disk, &path.join(LOG_STARTS))?;
+        let positions_path = path.join(POSITIONS);
+        let positions_text = disk.read(&positions_path).doing("reading", &positions_path)?.unwrap_or_default();
+        Ok(LogDir {
+            path: path.to_path_buf(),
+            disk,
+            _lock: None,
+            meta,
+            clean_shutdown,
+            why_not_mapped: None,
+            recovery_points,
+            log_starts,
+            validated: positions::parse(&positions_text, positions::boot_id().as_deref()),
+        })
     }
 
     pub fn path(&self) -> &Path {
-        todo!()
+        &self.path
     }
 
     pub fn disk(&self) -> &Disk {
-        todo!()
+        &self.disk
+    }
+
+    /// Why files are not mapped here, for a log line; `None` when they are.
+    pub fn why_not_mapped(&self) -> Option<&str> {
+        self.why_not_mapped.as_deref()
     }
 
     pub fn meta(&self) -> &MetaProperties {
-        todo!()
+        &self.meta
     }
 
     /// Whether the last broker on this directory, Ottla or Kafka, closed it cleanly.
     pub fn clean_shutdown(&self) -> bool {
-        todo!()
+        self.clean_shutdown
     }
 
     /// Every partition folder there is.
     pub fn partitions(&self) -> Result<Vec<FoundPartition>, LogError> {
-        todo!()
+        let names = self.disk.list_folders(&self.path).doing("listing", &self.path)?;
+        Ok(names.iter().filter_map(|name| self.found(name)).collect())
+    }
+
+    fn found(&self, name: &str) -> Option<FoundPartition> {
+        let path = self.path.join(name);
+        let suffixed = name.rsplit_once('.').and_then(|(partition, suffix)| {
+            let (_, kind) = suffix.rsplit_once('-')?;
+            let state = match kind {
+                "delete" => PartitionState::Deleted,
+                "future" | "stray" => PartitionState::Other,
+                _ => return None,
+            };
+            Some((names::parse_partition(partition)?, state))
+        });
+        let (partition, state) = suffixed.or_else(|| Some((names::parse_partition(name)?, PartitionState::Live)))?;
+        Some(FoundPartition { partition, state, path })
     }
 
     /// Where a partition's folder is.
-    pub fn partition_path(&self, _partition: &TopicPartition) -> PathBuf {
-        todo!()
+    pub fn partition_path(&self, partition: &TopicPartition) -> PathBuf {
+        self.path.join(partition.to_string())
     }
 
     /// What is known of a partition, for `Log::open`.
-    pub fn open_at(&self, _partition: &TopicPartition, _topic_id: Option<TopicId>, _now: TimestampMs) -> OpenAt {
-        todo!()
+    pub fn open_at(&self, partition: &TopicPartition, topic_id: Option<TopicId>, now: TimestampMs) -> OpenAt {
+        OpenAt {
+            now,
+            clean_shutdown: self.clean_shutdown,
+            recovery_point: self.recovery_points.get(partition).copied().unwrap_or(0),
+            validated: self.validated.get(partition).copied(),
+            log_start: self.log_starts.get(partition).copied(),
+            topic_id,
+        }
     }
 
     /// Writes Kafka's three checkpoints (written aside, synced, renamed) and our positions file.
-    pub fn write_checkpoints(&self, _partitions: &[Checkpoint]) -> Result<(), LogError> {
-        todo!()
+    pub fn write_checkpoints(&self, partitions: &[Checkpoint]) -> Result<(), LogError> {
+        self.write_checkpoint(RECOVERY_POINTS, partitions, |partition| partition.recovery_point)?;
+        self.write_checkpoint(LOG_STARTS, partitions, |partition| partition.log_start)?;
+        self.write_checkpoint(HIGH_WATERMARKS, partitions, |partition| partition.high_watermark)?;
+        self.write_positions(partitions)?;
+        self.sync()
+    }
+
+    fn write_checkpoint(
+        &self,
+        name: &str,
+        partitions: &[Checkpoint],
+        offset: impl Fn(&Checkpoint) -> Offset,
+    ) -> Result<(), LogError> {
+        let entries = partitions
+            .iter()
+            .map(|entry| format!("{} {} {}", entry.partition.topic, entry.partition.partition, offset(entry)));
+        let path = self.path.join(name);
+        self.disk.write_aside(&path, checkpoint::format(entries).as_bytes(), true).doing("writing", &path)
     }
 
     /// Writes only our positions file: cheap (no sync), for often.
-    pub fn write_positions(&self, _partitions: &[Checkpoint]) -> Result<(), LogError> {
-        todo!()
+    pub fn write_positions(&self, partitions: &[Checkpoint]) -> Result<(), LogError> {
+        let Some(boot_id) = positions::boot_id() else { return Ok(()) };
+        let path = self.path.join(POSITIONS);
+        let entries = partitions.iter().filter_map(|entry| Some((&entry.partition, entry.validated?)));
+        let text = positions::format(&boot_id, entries);
+        self.disk.write_aside(&path, text.as_bytes(), false).doing("writing", &path)
     }
 
     /// Syncs the directory itself: after partitions were created, renamed or deleted, batched by the caller.
     pub fn sync(&self) -> Result<(), LogError> {
-        todo!()
+        self.disk.sync_folder(&self.path).doing("syncing", &self.path)
     }
 
     /// Writes `.kafka_cleanshutdown`: everything is closed and synced. `broker_epoch` is -1 when unknown.
-    pub fn mark_clean(&self, _broker_epoch: i64) -> Result<(), LogError> {
-        todo!()
+    pub fn mark_clean(&self, broker_epoch: i64) -> Result<(), LogError> {
+        let path = self.path.join(CLEAN_SHUTDOWN);
+        let text = format!(r#"{{"version":0,"brokerEpoch":{broker_epoch}}}"#);
+        self.disk.write_aside(&path, text.as_bytes(), true).doing("writing", &path)?;
+        self.sync()
     }
+}
+
+/// Takes the lock that keeps a second broker away.
+fn lock(path: &Path) -> Result<File, LogDirError> {
+    let lock_path = path.join(LOCK);
+    let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&lock_path);
+    let file = options.doing("opening", &lock_path)?;
+    // Apache Kafka holds a POSIX record lock, which two brokers of one process wouldn't notice: both kinds.
+    let held = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)
+        .and_then(|()| rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive));
+    match held {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) => {
+            Err(LogDirError::InUse { path: path.to_path_buf() })
+        }
+        Err(error) => Err(LogError::io("locking", &lock_path, error.into()).into()),
+    }
+}
+
+/// Reads `meta.properties` and compares it with who we are, or writes it.
+fn open_meta(disk: &Disk, dir: &Path, identity: &Identity) -> Result<MetaProperties, LogDirError> {
+    let path = dir.join(META_PROPERTIES);
+    let Some(text) = disk.read(&path).doing("reading", &path)? else {
+        let cluster_id = identity.cluster_id.clone().unwrap_or_else(|| identity.new_cluster_id.to_string());
+        let (node_id, directory_id) = (identity.node_id, identity.new_directory_id);
+        let meta = MetaProperties { cluster_id, node_id, directory_id };
+        write_meta(disk, dir, &path, &meta)?;
+        return Ok(meta);
+    };
+    let parsed = MetaProperties::parse(&text).map_err(|why| LogError::corrupt(&path, why))?;
+    let found = parsed.or_directory_id(identity.new_directory_id);
+    if found.node_id != identity.node_id {
+        return Err(LogDirError::OtherNode { path: dir.into(), expected: identity.node_id, found: found.node_id });
+    }
+    if let Some(expected) = identity.cluster_id.clone().filter(|expected| *expected != found.cluster_id) {
+        return Err(LogDirError::OtherCluster { path: dir.into(), expected, found: found.cluster_id });
+    }
+    if parsed.directory_id.is_none() {
+        write_meta(disk, dir, &path, &found)?;
+    }
+    Ok(found)
+}
+
+fn write_meta(disk: &Disk, dir: &Path, path: &Path, meta: &MetaProperties) -> Result<(), LogError> {
+    disk.write_aside(path, meta.format().as_bytes(), true).doing("writing", path)?;
+    disk.sync_folder(dir).doing("syncing", dir)
+}
+
+fn read_checkpoint(disk: &Disk, path: &Path) -> Result<HashMap<TopicPartition, Offset>, LogError> {
+    let Some(text) = disk.read(path).doing("reading", path)? else { return Ok(HashMap::new()) };
+    let lines = checkpoint::parse(&text).map_err(|why| LogError::corrupt(path, why))?;
+    let entries = lines.into_iter().map(|line| {
+        let mut fields = line.split(' ');
+        let entry = (|| {
+            let partition = TopicPartition::new(fields.next()?, fields.next()?.parse().ok()?);
+            Some((partition, fields.next()?.parse().ok()?))
+        })();
+        entry.ok_or_else(|| LogError::corrupt(path, format!("no topic, partition and offset in {line:?}")))
+    });
+    entries.collect()
 }

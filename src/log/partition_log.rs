@@ -1,165 +1,167 @@
-//! One partition's log.
+//! One partition's log: what it is made of, and what can be said of it without reading.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::*;
-use crate::record::Verified;
-use crate::types::{LeaderEpoch, Offset, TimestampMs, Uuid};
+use super::leader_epochs::LeaderEpochs;
+use super::producers::Producers;
+use super::segment::{Place, Segment};
+use super::{LogConfig, LogError, OpenReport, ProducerDescription, Validated};
+use crate::types::{LeaderEpoch, Offset, TimestampMs};
 
 /// One partition's log: a folder `<topic>-<n>` of segments.
 ///
 /// Not synchronised: callers hold a lock around it. Bytes that [`Log::read`] gave out stay valid and
 /// unchanged outside of that lock for as long as they are held, whatever happens to the log.
+///
+/// Invariants: `segments` is never empty, ascending by base offset, and only the last is appended to;
+/// `start <= end`; everything in the files below `end` has passed the checks of an append.
 #[derive(Debug)]
-pub struct Log {}
+pub struct Log {
+    pub(super) place: Place,
+    pub(super) config: Arc<LogConfig>,
+    pub(super) segments: Vec<Segment>,
+    pub(super) start: Offset,
+    pub(super) end: Offset,
+    /// Bytes of all segments.
+    pub(super) size: u64,
+    pub(super) recovery_point: Offset,
+    pub(super) epochs: LeaderEpochs,
+    pub(super) producers: Producers,
+    /// Offsets of the producer snapshots on disk, ascending.
+    pub(super) snapshots: Vec<Offset>,
+    /// Bytes appended since the newest snapshot.
+    pub(super) since_snapshot: u64,
+    /// Timestamp of the active segment's first batch, from which `segment.ms` counts; `None`: not read yet.
+    pub(super) first_timestamp: Option<TimestampMs>,
+    /// When the active segment began, for batches without timestamps.
+    pub(super) active_since: TimestampMs,
+    pub(super) state: State,
+    /// Small files that were written and not synced.
+    pub(super) unsynced: Vec<PathBuf>,
+    /// Whether names in the folder have changed since it was synced.
+    pub(super) folder_changed: bool,
+    pub(super) report: Option<Box<OpenReport>>,
+}
+
+/// Whether a log takes appends.
+#[derive(Clone, Debug)]
+pub(super) enum State {
+    Open,
+    /// Closed or deleted by its owner.
+    Closed,
+    /// A write or a sync failed: what the files hold is uncertain until they are read again.
+    Failed(Arc<LogError>),
+}
 
 impl Log {
-    /// Opens the log in `dir`, which is created if it doesn't exist, and recovers it as far as `at` says is
-    /// needed. An empty log opens no file until its first append.
-    pub fn open(_disk: &Disk, _dir: &Path, _config: Arc<LogConfig>, _at: OpenAt) -> Result<Log, LogError> {
-        todo!()
-    }
-
     /// What opening found, once.
     pub fn take_open_report(&mut self) -> Option<Box<OpenReport>> {
-        todo!()
+        self.report.take()
     }
 
     /// The folder the log lives in.
     pub fn path(&self) -> &Path {
-        todo!()
+        &self.place.folder
     }
 
     pub fn config(&self) -> &Arc<LogConfig> {
-        todo!()
+        &self.config
     }
 
     /// Takes effect with the next append or housekeeping.
-    pub fn set_config(&mut self, _config: Arc<LogConfig>) {
-        todo!()
-    }
-
-    /// Appends one batch: assigns offsets, stores, indexes. On an error nothing was appended; an
-    /// [`AppendError::Storage`] closes the log to writes until it is reopened.
-    pub fn append(&mut self, _batch: &Verified, _how: AppendAs) -> Result<Appended, AppendError> {
-        todo!()
-    }
-
-    /// Whole batches of one segment from the one that holds `from` (or the next there is), at most
-    /// `max_bytes`, none of which begins at `up_to` or later. With `at_least_one`, a first batch larger than
-    /// `max_bytes` is returned whole.
-    pub fn read(
-        &self,
-        _from: Offset,
-        _max_bytes: usize,
-        _at_least_one: bool,
-        _up_to: Offset,
-    ) -> Result<Slice, ReadError> {
-        todo!()
+    pub fn set_config(&mut self, config: Arc<LogConfig>) {
+        self.config = config;
     }
 
     /// The first offset that readers may see.
     pub fn start_offset(&self) -> Offset {
-        todo!()
+        self.start
     }
 
     /// The offset that the next record gets.
     pub fn end_offset(&self) -> Offset {
-        todo!()
+        self.end
     }
 
     /// The first offset of the oldest open transaction, or the log end offset.
     pub fn last_stable_offset(&self) -> Offset {
-        todo!()
+        self.producers.first_unstable().map_or(self.end, |first| first.max(self.start))
     }
 
     /// Bytes of all batches: what retention and DescribeLogDirs count.
     pub fn size(&self) -> u64 {
-        todo!()
+        self.size
+    }
+
+    /// How many segments there are; at least one.
+    pub fn segment_count(&self) -> usize {
+        self.segments.len()
     }
 
     /// The newest leader epoch that has written here.
     pub fn latest_epoch(&self) -> Option<LeaderEpoch> {
-        todo!()
+        self.epochs.latest()
     }
 
     /// The largest epoch known that is not above `epoch`, and where it ends; `None` when undefined
     /// (OffsetForLeaderEpoch answers -1, -1).
-    pub fn end_offset_for_epoch(&self, _epoch: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
-        todo!()
-    }
-
-    /// Answers ListOffsets. `Latest` is the log end; a caller that reads committed compares with
-    /// [`Log::last_stable_offset`].
-    pub fn offset_for_timestamp(&self, _query: TimestampQuery) -> Result<Option<TimestampOffset>, LogError> {
-        todo!()
-    }
-
-    /// Aborted transactions with records in `from..up_to` (`up_to` = `Slice::next_offset`).
-    pub fn aborted_transactions(&self, _from: Offset, _up_to: Offset) -> Result<Vec<AbortedTxn>, LogError> {
-        todo!()
+    pub fn end_offset_for_epoch(&self, epoch: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
+        self.epochs.end_of(epoch, self.end)
     }
 
     /// The producers remembered, for DescribeProducers.
     pub fn producers(&self) -> Vec<ProducerDescription> {
-        todo!()
+        self.producers.describe()
     }
 
-    /// Moves the log start to `before` (DeleteRecords); -1 is not translated here. Returns the new log start.
-    pub fn delete_records(&mut self, _before: Offset) -> Result<Offset, ReadError> {
-        todo!()
-    }
-
-    /// Drops everything; the next record gets `new_start`.
-    pub fn truncate_fully(&mut self, _new_start: Offset, _now: TimestampMs) -> Result<DeletedFiles, LogError> {
-        todo!()
-    }
-
-    /// Retention by log start, size and time, in Kafka's order; forgets expired producers; gives mappings of
-    /// cold segments back. The files returned are to be unlinked after `file.delete.delay.ms`.
-    pub fn housekeep(&mut self, _now: TimestampMs) -> Result<DeletedFiles, LogError> {
-        todo!()
-    }
-
-    /// What has to be synced for everything appended so far to be durable.
-    pub fn flush_target(&mut self) -> Result<SyncTicket, LogError> {
-        todo!()
-    }
-
-    /// As [`Log::flush_target`], for sealed segments only: what Kafka syncs after a roll.
-    pub fn flush_sealed(&mut self) -> Result<SyncTicket, LogError> {
-        todo!()
-    }
-
-    /// Moves the recovery point, or closes the log to writes when the sync failed.
-    pub fn mark_synced(&mut self, _outcome: Result<Synced, LogError>) {
-        todo!()
-    }
-
-    /// Everything below was synced.
+    /// Everything below was synced, indexes of sealed segments included: where a check after a power loss begins.
     pub fn recovery_point(&self) -> Offset {
-        todo!()
+        let sealed = self.segments.len() - 1;
+        match self.segments[..sealed].iter().position(|segment| !segment.is_synced()) {
+            // Its data may be safe and its indexes not: the point stays inside of it.
+            Some(index) => self.recovery_point.min(self.end_of_segment(index) - 1),
+            None => self.recovery_point,
+        }
     }
 
-    /// How far the files are whole, for [`LogDir::write_positions`]; `None` for a log without records.
+    /// How far the files are whole, for `LogDir::write_positions`; `None` for a log without files, and for one
+    /// that failed.
     pub fn validated(&self) -> Option<Validated> {
-        todo!()
+        let active = self.segments.last().filter(|active| active.exists() && self.failure().is_none())?;
+        Some(Validated { segment: active.base(), position: active.size(), next_offset: self.end })
     }
 
-    /// Why the log is closed to writes, if it is.
+    /// Why the log is closed to writes, if it failed.
     pub fn failure(&self) -> Option<&LogError> {
-        todo!()
+        match &self.state {
+            State::Failed(error) => Some(error),
+            State::Open | State::Closed => None,
+        }
     }
 
-    /// Closes cleanly: trims files, writes indexes and the producer snapshot. The log may say so
-    /// (`LogDir::mark_clean`) once the ticket is synced. Reading still works, appending doesn't.
-    pub fn close(&mut self, _now: TimestampMs) -> Result<SyncTicket, LogError> {
-        todo!()
+    /// Refuses changes of a log that is closed or has failed.
+    pub(super) fn check_open(&self) -> Result<(), LogError> {
+        match &self.state {
+            State::Open => Ok(()),
+            State::Closed => Err(LogError::Closed),
+            State::Failed(error) => Err(LogError::Latched(Arc::clone(error))),
+        }
     }
 
-    /// Renames the folder to `<topic>-<n>.<unique>-delete` and closes the log.
-    pub fn delete(&mut self, _unique: Uuid) -> Result<DeletedFiles, LogError> {
-        todo!()
+    /// Does something that writes; if it fails, the log is closed to writes.
+    pub(super) fn writing<T>(&mut self, write: impl FnOnce(&mut Log) -> Result<T, LogError>) -> Result<T, LogError> {
+        self.check_open()?;
+        write(self).inspect_err(|error| self.state = State::Failed(Arc::new(error.clone())))
+    }
+
+    /// The place in `segments` of the one that holds `offset` (or the gap after it).
+    pub(super) fn segment_of(&self, offset: Offset) -> usize {
+        self.segments.partition_point(|segment| segment.base() <= offset).saturating_sub(1)
+    }
+
+    /// Where the offsets of a segment end.
+    pub(super) fn end_of_segment(&self, index: usize) -> Offset {
+        self.segments.get(index + 1).map_or(self.end, Segment::base)
     }
 }

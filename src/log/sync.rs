@@ -1,22 +1,36 @@
 //! Work on files that a caller does outside the partition's lock: syncing and unlinking.
 
+use std::path::PathBuf;
+
 use super::LogError;
+use super::error::IoContext;
+use super::file::{Disk, RawFile};
+use super::segment::Extent;
 use crate::types::Offset;
 
 /// What has to be synced for every record below [`SyncTicket::end_offset`] to survive a power loss.
 ///
 /// Taken under the partition's lock, synced on a blocking thread outside of it, handed back to
-/// `Log::mark_synced` under the lock again.
+/// `Log::mark_synced` under the lock again. Several may be under way at once.
 #[derive(Debug)]
 pub struct SyncTicket {
-    end_offset: Offset,
+    pub(super) disk: Disk,
+    pub(super) end_offset: Offset,
+    /// The segments that are whole on disk afterwards, if they stay as they are now.
+    pub(super) covered: Vec<Extent>,
+    /// Files that are open, with the path for messages.
+    pub(super) open: Vec<(RawFile, PathBuf)>,
+    /// Files that are opened for the sync; one that is gone was deleted meanwhile and needs none.
+    pub(super) closed: Vec<PathBuf>,
+    /// The partition's folder, if names in it have changed.
+    pub(super) folder: Option<PathBuf>,
 }
 
 /// The outcome of a [`SyncTicket`] that went well.
 #[derive(Debug)]
 pub struct Synced {
-    #[allow(dead_code)]
-    end_offset: Offset,
+    pub(super) end_offset: Offset,
+    pub(super) covered: Vec<Extent>,
 }
 
 impl SyncTicket {
@@ -27,12 +41,23 @@ impl SyncTicket {
 
     /// Whether there is nothing to sync.
     pub fn is_empty(&self) -> bool {
-        todo!()
+        self.open.is_empty() && self.closed.is_empty() && self.folder.is_none()
     }
 
     /// Syncs files and the partition's folder. Blocks for as long as the disk takes.
     pub fn sync(self) -> Result<Synced, LogError> {
-        todo!()
+        for (file, path) in &self.open {
+            file.sync().doing("syncing", path)?;
+        }
+        for path in &self.closed {
+            if let Some(file) = self.disk.open_to_read(path).doing("opening", path)? {
+                file.sync().doing("syncing", path)?;
+            }
+        }
+        if let Some(folder) = &self.folder {
+            self.disk.sync_folder(folder).doing("syncing", folder)?;
+        }
+        Ok(Synced { end_offset: self.end_offset, covered: self.covered })
     }
 }
 
@@ -40,16 +65,35 @@ impl SyncTicket {
 /// bytes; the caller removes them after `file.delete.delay.ms`.
 #[derive(Debug)]
 #[must_use = "the files stay on disk until `unlink`"]
-pub struct DeletedFiles {}
+pub struct DeletedFiles {
+    pub(super) disk: Disk,
+    pub(super) files: Vec<PathBuf>,
+    pub(super) folder: Option<PathBuf>,
+}
 
 impl DeletedFiles {
-    /// Whether there is nothing to remove.
-    pub fn is_empty(&self) -> bool {
-        todo!()
+    pub(super) fn none(disk: &Disk) -> DeletedFiles {
+        DeletedFiles { disk: disk.clone(), files: Vec::new(), folder: None }
     }
 
-    /// Removes the files for good.
+    /// What is left of a partition that was deleted before a restart, found by `LogDir::partitions`.
+    pub fn left_over(disk: &Disk, folder: PathBuf) -> DeletedFiles {
+        DeletedFiles { disk: disk.clone(), files: Vec::new(), folder: Some(folder) }
+    }
+
+    /// Whether there is nothing to remove.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.folder.is_none()
+    }
+
+    /// Removes the files for good. Those that are gone already are no error.
     pub fn unlink(self) -> Result<(), LogError> {
-        todo!()
+        for path in &self.files {
+            self.disk.remove(path).doing("removing", path)?;
+        }
+        match &self.folder {
+            Some(folder) => self.disk.remove_folder(folder).doing("removing", folder),
+            None => Ok(()),
+        }
     }
 }

@@ -32,29 +32,27 @@ pub(crate) struct DataFile {
     mapping: Option<Mapping>,
     mapped: bool,
     preallocates: bool,
+    writable: bool,
 }
 
 impl DataFile {
     /// Opens (or creates) the file that is appended to, of which `len` bytes are known to be whole batches.
-    /// What lies behind them is cut off unless it is known to be preallocated zeros (`zeros_behind`).
-    pub(crate) fn open_tail(
-        disk: &Disk,
-        path: &Path,
-        len: u64,
-        limit: u64,
-        zeros_behind: bool,
-    ) -> io::Result<DataFile> {
+    /// What lies behind them is cut off.
+    pub(crate) fn open_tail(disk: &Disk, path: &Path, len: u64, limit: u64) -> io::Result<DataFile> {
         let raw = disk.open_to_write(path)?;
         let mut allocated = raw.len()?;
         if allocated < len {
             return Err(ErrorKind::UnexpectedEof.into());
         }
-        if allocated > len && !(zeros_behind && disk.preallocates()) {
+        if allocated > len {
             raw.set_len(len)?;
             allocated = len;
         }
         let (mapped, preallocates) = (disk.is_mapped(), disk.preallocates());
-        Ok(DataFile { len, allocated, limit, raw: Some(raw), mapping: None, mapped, preallocates })
+        let mut file =
+            DataFile { len, allocated, limit, raw: Some(raw), mapping: None, mapped, preallocates, writable: true };
+        file.extend_mapping(len)?;
+        Ok(file)
     }
 
     /// Opens a file that is only read, of which the first `len` bytes are whole batches.
@@ -72,6 +70,7 @@ impl DataFile {
             mapping: None,
             mapped: disk.is_mapped(),
             preallocates: false,
+            writable: false,
         };
         match raw.system() {
             Some(system) if file.mapped && len > 0 => file.mapping = Some(Mapping::read_only(system, index(len)?)?),
@@ -83,6 +82,16 @@ impl DataFile {
     /// Bytes of whole batches.
     pub(crate) fn len(&self) -> u64 {
         self.len
+    }
+
+    /// Whether it was opened for appending.
+    pub(crate) fn is_writable(&self) -> bool {
+        self.writable
+    }
+
+    /// Whether reading costs no copy.
+    pub(crate) fn is_mapped(&self) -> bool {
+        self.mapping.is_some()
     }
 
     /// Appends the parts as one: all of them or nothing.
@@ -150,6 +159,11 @@ impl DataFile {
             self.raw()?.allocate(self.allocated, allocate)?;
             self.allocated = allocate;
         }
+        self.extend_mapping(end)
+    }
+
+    /// Makes the mapping, if there is to be one, reach `end`.
+    fn extend_mapping(&mut self, end: u64) -> io::Result<()> {
         let mapped = self.mapping.as_ref().map_or(0, Mapping::len);
         if self.mapped && index(end)? > mapped {
             let len = (self.allocated.max(FIRST_STEP) * MAPPING_AHEAD).min(self.limit).max(self.allocated);

@@ -66,6 +66,23 @@ impl Disk {
         })
     }
 
+    /// Names of the folders in a folder, in no order.
+    pub(crate) fn list_folders(&self, folder: &Path) -> io::Result<Vec<String>> {
+        match &self.backing {
+            Backing::Simulated { disk, .. } => Ok(disk.list_folders(folder)),
+            _ => {
+                let mut names = Vec::new();
+                for entry in fs::read_dir(folder)? {
+                    let entry = entry?;
+                    if entry.file_type()?.is_dir() {
+                        names.extend(entry.file_name().into_string());
+                    }
+                }
+                Ok(names)
+            }
+        }
+    }
+
     /// Creates a folder and those above it, if they are missing.
     pub(crate) fn create_folder(&self, folder: &Path) -> io::Result<()> {
         match &self.backing {

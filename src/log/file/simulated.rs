@@ -123,6 +123,12 @@ impl Simulation {
         Ok(children.filter_map(|path| path.file_name()?.to_str().map(str::to_owned)).collect())
     }
 
+    pub(super) fn list_folders(&self, folder: &Path) -> Vec<String> {
+        let state = self.state.lock();
+        let children = state.folders.iter().filter(|path| path.parent() == Some(folder));
+        children.filter_map(|path| path.file_name()?.to_str().map(str::to_owned)).collect()
+    }
+
     /// Folders are durable at once: the broker derives them from metadata anyway.
     pub(super) fn create_folder(&self, folder: &Path) -> io::Result<()> {
         let mut state = self.state.lock();

@@ -1,0 +1,292 @@
+//! Appending: producer state, offsets, store, index, in this order.
+
+use super::error::IoContext;
+use super::leader_epochs;
+use super::offset_index::OffsetEntry;
+use super::producers::{Marker, WrittenBatch};
+use super::segment::Segment;
+use super::time_index::TimeEntry;
+use super::{AppendAs, AppendError, Appended, Log, LogError, Origin, names};
+use crate::record::control::{ControlType, EndTxnMarker};
+use crate::record::{Batch, BatchHeader, Verified};
+use crate::types::{LeaderEpoch, Offset, TimestampMs};
+
+/// Bytes of a batch that [`Verified::placed`] replaces.
+const PLACED: usize = 16;
+
+impl Log {
+    /// Appends one batch: assigns offsets, stores, indexes. On an error nothing was appended; an
+    /// [`AppendError::Storage`] closes the log to writes until it is reopened.
+    pub fn append(&mut self, batch: &Verified, how: AppendAs) -> Result<Appended, AppendError> {
+        self.check_open()?;
+        let mut header = *batch.header();
+        header.base_offset = self.end;
+        header.partition_leader_epoch = how.leader_epoch;
+        let (size, limit) = (batch.bytes().len(), self.config.segment_bytes as usize);
+        if size > limit {
+            return Err(AppendError::LargerThanSegment { size, limit });
+        }
+        if let Some(current) = self.epochs.latest().filter(|current| how.leader_epoch < *current) {
+            return Err(AppendError::FencedLeaderEpoch { current, found: how.leader_epoch });
+        }
+        let marker = marker_of(batch).map_err(|_| AppendError::MalformedControlBatch)?;
+        if let Some(earlier) = self.check_producer(&header, marker.as_ref(), how.origin)? {
+            return Ok(self.duplicate(batch, earlier));
+        }
+        let rolled = self.writing(|log| log.store(batch, &header, marker.as_ref(), how.now))?;
+        Ok(Appended {
+            base_offset: header.base_offset,
+            last_offset: header.last_offset(),
+            log_append_time: batch.log_append_time(),
+            log_start_offset: self.start,
+            duplicate: false,
+            rolled,
+        })
+    }
+
+    /// Checks the batch against its producer's state; the earlier batch that it repeats, if it does.
+    fn check_producer(
+        &mut self,
+        header: &BatchHeader,
+        marker: Option<&Marker>,
+        origin: Origin,
+    ) -> Result<Option<WrittenBatch>, AppendError> {
+        if !header.has_producer_id() {
+            return Ok(None);
+        }
+        if let Some(marker) = marker {
+            self.producers.check_marker(marker)?;
+            return Ok(None);
+        }
+        if header.is_control() {
+            return Ok(None);
+        }
+        if origin == Origin::Client {
+            if let Some(earlier) = self.producers.find_duplicate(header) {
+                return Ok(Some(earlier));
+            }
+            if let Some(before) = self.producers.unread_window(header) {
+                self.refill_window(header, before)?;
+                if let Some(earlier) = self.producers.find_duplicate(header) {
+                    return Ok(Some(earlier));
+                }
+            }
+        }
+        self.producers.check(header, origin)?;
+        Ok(None)
+    }
+
+    fn duplicate(&self, batch: &Verified, earlier: WrittenBatch) -> Appended {
+        Appended {
+            base_offset: earlier.first_offset(),
+            last_offset: earlier.last_offset,
+            log_append_time: batch.log_append_time().map(|_| earlier.timestamp),
+            log_start_offset: self.start,
+            duplicate: true,
+            rolled: false,
+        }
+    }
+
+    /// Stores a batch that passed all checks; whether a segment was sealed for it.
+    fn store(
+        &mut self,
+        batch: &Verified,
+        header: &BatchHeader,
+        marker: Option<&Marker>,
+        now: TimestampMs,
+    ) -> Result<bool, LogError> {
+        let rolled = self.should_roll(header, now)?;
+        if rolled {
+            self.roll(now)?;
+        }
+        self.note_epoch(header.partition_leader_epoch, header.base_offset)?;
+        self.write_batch(batch, header)?;
+        self.note_producer(header, marker)?;
+        Ok(rolled)
+    }
+
+    fn write_batch(&mut self, batch: &Verified, header: &BatchHeader) -> Result<(), LogError> {
+        let (limit, interval) = (u64::from(self.config.segment_bytes), u64::from(self.config.index_interval_bytes));
+        let place = &self.place;
+        let Some(active) = self.segments.last_mut() else { return Err(LogError::Closed) };
+        let mut newest = active.newest(place)?;
+        if header.max_timestamp > newest.timestamp {
+            newest = TimeEntry { timestamp: header.max_timestamp, offset: header.last_offset() };
+        }
+        let created = !active.exists();
+        let base = active.base();
+        let files = active.files_to_append(place, limit)?;
+        let position = files.data.len();
+        let rest = batch.bytes().get(PLACED..).unwrap_or_default();
+        let placed = batch.placed(header.base_offset, header.partition_leader_epoch);
+        files.data.append(&[&placed, rest]).doing("appending to", &place.file(base, names::LOG))?;
+        if position - files.offsets.last().map_or(0, |entry| entry.position) > interval {
+            files.times.advance(newest);
+            files.offsets.push(OffsetEntry { offset: header.last_offset(), position });
+            if files.offsets.wants_flush() {
+                // The time index first: entries of it beyond the offset index are recognised at recovery.
+                files.times.flush(&place.disk).doing("writing", files.times.path())?;
+                files.offsets.flush(&place.disk).doing("writing", files.offsets.path())?;
+            }
+        }
+        let size = files.data.len();
+        active.grew(size, newest);
+        if self.first_timestamp.is_none() && position == 0 {
+            self.first_timestamp = Some(header.max_timestamp);
+        }
+        self.folder_changed |= created;
+        self.size += size - position;
+        self.since_snapshot += size - position;
+        self.end = header.next_offset();
+        Ok(())
+    }
+
+    /// Notes the batch's producer; an aborted transaction is indexed.
+    fn note_producer(&mut self, header: &BatchHeader, marker: Option<&Marker>) -> Result<(), LogError> {
+        if !header.has_producer_id() {
+            return Ok(());
+        }
+        if let Some(marker) = marker {
+            let aborted = self.producers.apply_marker(marker, header.base_offset);
+            if let (Some(aborted), Some(active)) = (aborted, self.segments.last_mut()) {
+                self.folder_changed = true;
+                active.add_aborted(&self.place, aborted)?;
+            }
+        } else if !header.is_control() {
+            self.producers.apply(header);
+        }
+        Ok(())
+    }
+
+    fn note_epoch(&mut self, epoch: LeaderEpoch, start: Offset) -> Result<(), LogError> {
+        if self.epochs.assign(epoch, start) {
+            self.write_epochs()?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn write_epochs(&mut self) -> Result<(), LogError> {
+        let path = self.place.folder.join(leader_epochs::FILE_NAME);
+        self.place.disk.write_aside(&path, self.epochs.format().as_bytes(), false).doing("writing", &path)?;
+        self.unsynced.push(path);
+        self.folder_changed = true;
+        Ok(())
+    }
+
+    /// Kafka's `LogSegment.shouldRoll`.
+    fn should_roll(&mut self, header: &BatchHeader, now: TimestampMs) -> Result<bool, LogError> {
+        let Some(active) = self.segments.last() else { return Ok(false) };
+        let (base, size) = (active.base(), active.size());
+        if header.last_offset() - base > i64::from(i32::MAX) {
+            return Ok(true);
+        }
+        if size == 0 {
+            return Ok(false);
+        }
+        if size + header.size() as u64 > u64::from(self.config.segment_bytes) {
+            return Ok(true);
+        }
+        let waited = match self.first_timestamp()? {
+            first if first >= 0 => header.max_timestamp.saturating_sub(first),
+            _ => now.saturating_sub(self.active_since),
+        };
+        if waited > self.config.segment_ms.saturating_sub(self.roll_jitter(base)) {
+            return Ok(true);
+        }
+        let capacity = |entry: usize| self.config.segment_index_bytes as usize / entry;
+        let indexes = self.segments.last().and_then(Segment::opened);
+        Ok(indexes.is_some_and(|files| {
+            files.offsets.count() >= capacity(8) || files.times.count() >= capacity(12).saturating_sub(1)
+        }))
+    }
+
+    /// The largest timestamp of the active segment's first batch.
+    fn first_timestamp(&mut self) -> Result<TimestampMs, LogError> {
+        if let Some(first) = self.first_timestamp {
+            return Ok(first);
+        }
+        let Some(active) = self.segments.last() else { return Ok(-1) };
+        let located = active.files(&self.place)?.locate(&self.place, active.base(), active.base())?;
+        let first = located.map_or(-1, |located| located.header.max_timestamp);
+        self.first_timestamp = Some(first);
+        Ok(first)
+    }
+
+    /// Spreads the rolls of many segments that began together, the same way after every restart.
+    fn roll_jitter(&self, base: Offset) -> i64 {
+        let most = self.config.segment_jitter_ms.min(self.config.segment_ms);
+        if most <= 0 {
+            return 0;
+        }
+        let seed = crc32c::crc32c_append(base as u32, self.place.folder.as_os_str().as_encoded_bytes());
+        i64::from(seed) % most
+    }
+
+    /// Seals the active segment and begins one at the log end, whose file comes with the first append.
+    pub(super) fn roll(&mut self, now: TimestampMs) -> Result<(), LogError> {
+        if let Some(active) = self.segments.last_mut() {
+            active.seal(&self.place)?;
+        }
+        self.folder_changed = true;
+        self.take_snapshot()?;
+        self.segments.push(Segment::new(self.end));
+        self.first_timestamp = None;
+        self.active_since = now;
+        Ok(())
+    }
+
+    /// Writes down the producers as they are at the log end, if that isn't written yet.
+    pub(super) fn take_snapshot(&mut self) -> Result<(), LogError> {
+        if self.snapshots.last().is_some_and(|last| *last >= self.end) {
+            return Ok(());
+        }
+        let path = self.place.file(self.end, names::SNAPSHOT);
+        let bytes = self.producers.to_snapshot();
+        self.place.disk.write_aside(&path, &bytes, false).doing("writing", &path)?;
+        self.unsynced.push(path);
+        self.folder_changed = true;
+        self.snapshots.push(self.end);
+        self.since_snapshot = 0;
+        Ok(())
+    }
+
+    /// Reads the producer's batches before `before` again, so far as its window of five lacks them.
+    fn refill_window(&mut self, header: &BatchHeader, before: Offset) -> Result<(), LogError> {
+        let Some(producer) = self.producers.get(header.producer_id) else { return Ok(()) };
+        let (epoch, missing) = (producer.epoch, producer.missing());
+        let earlier = self.batches_before(before, missing, |earlier| {
+            !earlier.is_control() && earlier.producer_id == header.producer_id && earlier.producer_epoch == epoch
+        })?;
+        let earlier: Vec<WrittenBatch> = earlier.iter().map(WrittenBatch::of).collect();
+        self.producers.refill(header.producer_id, &earlier);
+        Ok(())
+    }
+}
+
+/// The marker that a control batch of a transaction holds; `None` for every other batch.
+pub(super) fn marker_of(batch: &Verified) -> Result<Option<Marker>, String> {
+    if !batch.header().is_control() || !batch.header().has_producer_id() {
+        return Ok(None);
+    }
+    parse_marker(&Batch::parse(batch.bytes()).map_err(|error| error.to_string())?)
+}
+
+/// As [`marker_of`], for a batch from a file.
+pub(super) fn parse_marker(batch: &Batch) -> Result<Option<Marker>, String> {
+    let Some(record) = batch.records().next() else { return Ok(None) };
+    let record = record.map_err(|error| error.to_string())?;
+    let control = ControlType::from_key(&record.key.unwrap_or_default()).map_err(|error| error.to_string())?;
+    let aborts = match control {
+        Some(ControlType::Abort) => true,
+        Some(ControlType::Commit) => false,
+        _ => return Ok(None),
+    };
+    let marker = EndTxnMarker::from_value(&record.value.unwrap_or_default()).map_err(|error| error.to_string())?;
+    Ok(Some(Marker {
+        producer_id: batch.header().producer_id,
+        epoch: batch.header().producer_epoch,
+        coordinator_epoch: marker.coordinator_epoch,
+        aborts,
+        timestamp: record.timestamp,
+    }))
+}

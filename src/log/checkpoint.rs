@@ -1,0 +1,56 @@
+//! Kafka's text checkpoints: line 1 the version `0`, line 2 the number of entries, then one entry a line.
+
+/// The entries' lines; an error says what is wrong with the text.
+pub(crate) fn parse(text: &[u8]) -> Result<Vec<&str>, String> {
+    let text = std::str::from_utf8(text).map_err(|_| "not UTF-8".to_owned())?;
+    let mut lines = text.lines();
+    match lines.next() {
+        Some("0") => {}
+        Some(version) => return Err(format!("unknown version {version:?}")),
+        None => return Err("empty".to_owned()),
+    }
+    let count: usize = lines.next().and_then(|line| line.parse().ok()).ok_or("no number of entries in line 2")?;
+    let entries: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
+    if entries.len() != count {
+        return Err(format!("{count} entries announced, {} found", entries.len()));
+    }
+    Ok(entries)
+}
+
+/// The whole text.
+pub(crate) fn format(entries: impl ExactSizeIterator<Item = String>) -> String {
+    let mut text = format!("0\n{}\n", entries.len());
+    for entry in entries {
+        text.push_str(&entry);
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn refuses(text: &str) {
+        assert!(parse(text.as_bytes()).is_err(), "{text:?}");
+    }
+
+    #[test]
+    fn entries_come_back() {
+        let text = format(["a 0 5".to_owned(), "b 1 7".to_owned()].into_iter());
+        assert_eq!(text, "0\n2\na 0 5\nb 1 7\n");
+        assert_eq!(parse(text.as_bytes()), Ok(vec!["a 0 5", "b 1 7"]));
+        assert_eq!(parse(b"0\n0\n"), Ok(vec![]));
+    }
+
+    #[test]
+    fn damage_is_seen() {
+        refuses("");
+        refuses("1\n0\n");
+        refuses("0\n");
+        refuses("0\nx\n");
+        refuses("0\n2\na 0 5\n");
+        refuses("0\n0\na 0 5\n");
+    }
+}

@@ -1,0 +1,186 @@
+//! What the offset index and the time index have in common: entries of a fixed size, sorted, appended.
+
+use std::io;
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use super::file::{Disk, RawFile};
+use crate::types::Offset;
+
+/// How many entries are kept in memory before they are written: one system call for many appends. What a
+/// killed process had not written is found again from the batches.
+const UNWRITTEN: usize = 512;
+/// How many entries a search reads at once in the end.
+const BLOCK: usize = 512;
+
+/// An entry of an index, as Kafka lays it out.
+pub(crate) trait Entry: Copy {
+    const SIZE: usize;
+
+    /// Appends the entry's bytes; offsets are written relative to `base`.
+    fn encode(&self, base: Offset, out: &mut Vec<u8>);
+
+    /// Reads an entry from exactly [`Entry::SIZE`] bytes.
+    fn decode(base: Offset, bytes: &[u8]) -> Self;
+}
+
+/// An index file: written entries on disk, the newest in memory.
+#[derive(Debug)]
+pub(crate) struct IndexFile<E> {
+    path: PathBuf,
+    base: Offset,
+    written: usize,
+    unwritten: Vec<E>,
+    last: Option<E>,
+    reader: OnceLock<RawFile>,
+    entries: PhantomData<E>,
+}
+
+impl<E: Entry> IndexFile<E> {
+    /// An index without entries; nothing is created before there are some.
+    pub(crate) fn empty(path: PathBuf, base: Offset) -> IndexFile<E> {
+        IndexFile {
+            path,
+            base,
+            written: 0,
+            unwritten: Vec::new(),
+            last: None,
+            reader: OnceLock::new(),
+            entries: PhantomData,
+        }
+    }
+
+    /// Opens the index at `path`; `None` if there is none. A torn last entry doesn't count.
+    pub(crate) fn open(disk: &Disk, path: PathBuf, base: Offset) -> io::Result<Option<IndexFile<E>>> {
+        let Some(raw) = disk.open_to_read(&path)? else { return Ok(None) };
+        let mut index = IndexFile::empty(path, base);
+        index.written = (raw.len()? / E::SIZE as u64) as usize;
+        if index.written > 0 {
+            index.last = read_entries(&raw, base, index.written - 1, 1)?.pop();
+        }
+        Ok(Some(index))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn base(&self) -> Offset {
+        self.base
+    }
+
+    /// How many entries there are.
+    pub(crate) fn count(&self) -> usize {
+        self.written + self.unwritten.len()
+    }
+
+    pub(crate) fn last(&self) -> Option<E> {
+        self.last
+    }
+
+    /// Adds an entry behind all others; it may stay in memory until [`IndexFile::flush`].
+    pub(crate) fn push(&mut self, entry: E) {
+        self.unwritten.push(entry);
+        self.last = Some(entry);
+    }
+
+    /// Whether enough entries are waiting for a write to pay.
+    pub(crate) fn wants_flush(&self) -> bool {
+        self.unwritten.len() >= UNWRITTEN
+    }
+
+    /// Writes what is only in memory. The file exists afterwards, even without entries.
+    pub(crate) fn flush(&mut self, disk: &Disk) -> io::Result<()> {
+        let mut bytes = Vec::with_capacity(self.unwritten.len() * E::SIZE);
+        for entry in &self.unwritten {
+            entry.encode(self.base, &mut bytes);
+        }
+        let raw = disk.open_to_write(&self.path)?;
+        let written = self.written as u64 * E::SIZE as u64;
+        if !bytes.is_empty() {
+            raw.write_all_at(written, &bytes)?;
+        }
+        self.written += self.unwritten.len();
+        self.unwritten.clear();
+        Ok(())
+    }
+
+    /// Drops all entries but the first `keep`, in memory and in the file.
+    pub(crate) fn truncate(&mut self, disk: &Disk, keep: usize) -> io::Result<()> {
+        self.unwritten.truncate(keep.saturating_sub(self.written));
+        self.written = self.written.min(keep);
+        let raw = disk.open_to_write(&self.path)?;
+        let len = self.written as u64 * E::SIZE as u64;
+        if raw.len()? != len {
+            raw.set_len(len)?;
+        }
+        self.last = match self.unwritten.last() {
+            Some(entry) => Some(*entry),
+            None if self.written == 0 => None,
+            None => read_entries(&raw, self.base, self.written - 1, 1)?.pop(),
+        };
+        Ok(())
+    }
+
+    /// The last entry that `holds` is true for, and its place. `holds` is true for a first part of the entries.
+    pub(crate) fn floor(&self, disk: &Disk, holds: impl Fn(&E) -> bool) -> io::Result<Option<(usize, E)>> {
+        match self.last {
+            None => return Ok(None),
+            // Readers at the tail, the many, stop here.
+            Some(last) if holds(&last) => return Ok(Some((self.count() - 1, last))),
+            Some(_) => {}
+        }
+        let held = self.unwritten.partition_point(&holds);
+        if held > 0 {
+            return Ok(Some((self.written + held - 1, self.unwritten[held - 1])));
+        }
+        self.floor_on_disk(disk, holds)
+    }
+
+    fn floor_on_disk(&self, disk: &Disk, holds: impl Fn(&E) -> bool) -> io::Result<Option<(usize, E)>> {
+        if self.written == 0 {
+            return Ok(None);
+        }
+        let raw = self.reader(disk)?;
+        // `holds` for every entry below `low`, for none from `high` on.
+        let (mut low, mut high) = (0, self.written);
+        let mut floor = None;
+        while high - low > BLOCK {
+            let middle = low + (high - low) / 2;
+            match read_entries(raw, self.base, middle, 1)?.pop() {
+                Some(entry) if holds(&entry) => {
+                    floor = Some((middle, entry));
+                    low = middle + 1;
+                }
+                _ => high = middle,
+            }
+        }
+        let block: Vec<E> = read_entries(raw, self.base, low, high - low)?;
+        let held = block.partition_point(&holds);
+        Ok(if held > 0 { Some((low + held - 1, block[held - 1])) } else { floor })
+    }
+
+    fn reader(&self, disk: &Disk) -> io::Result<&RawFile> {
+        if let Some(raw) = self.reader.get() {
+            return Ok(raw);
+        }
+        let raw = disk.open_to_read(&self.path)?.ok_or(io::ErrorKind::NotFound)?;
+        Ok(self.reader.get_or_init(|| raw))
+    }
+}
+
+fn read_entries<E: Entry>(raw: &RawFile, base: Offset, first: usize, count: usize) -> io::Result<Vec<E>> {
+    let mut bytes = vec![0; count * E::SIZE];
+    raw.read_exact_at((first * E::SIZE) as u64, &mut bytes)?;
+    Ok(bytes.chunks_exact(E::SIZE).map(|entry| E::decode(base, entry)).collect())
+}
+
+/// Reads a big-endian field of an entry; the entry's size makes it fit.
+pub(super) fn field<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    let mut field = [0; N];
+    if let Some(found) = bytes.get(at..at + N) {
+        field.copy_from_slice(found);
+    }
+    field
+}

@@ -1,0 +1,158 @@
+//! `leader-epoch-checkpoint`: where each leader epoch begins (Kafka's `LeaderEpochFileCache`).
+
+use super::checkpoint;
+use crate::types::{LeaderEpoch, Offset};
+
+/// The file's name in a partition's folder.
+pub(crate) const FILE_NAME: &str = "leader-epoch-checkpoint";
+
+/// Epochs in ascending order, with the offset of the first batch written in each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LeaderEpochs {
+    entries: Vec<(LeaderEpoch, Offset)>,
+}
+
+impl LeaderEpochs {
+    /// Reads the file's content; an error says what is wrong with it.
+    pub(crate) fn parse(text: &[u8]) -> Result<LeaderEpochs, String> {
+        let mut epochs = LeaderEpochs::default();
+        for line in checkpoint::parse(text)? {
+            let entry =
+                line.split_once(' ').and_then(|(epoch, start)| Some((epoch.parse().ok()?, start.parse().ok()?)));
+            let (epoch, start) = entry.ok_or_else(|| format!("no epoch and offset in {line:?}"))?;
+            if epochs.entries.last().is_some_and(|last| epoch <= last.0 || start < last.1) {
+                return Err(format!("{line:?} is out of order"));
+            }
+            epochs.entries.push((epoch, start));
+        }
+        Ok(epochs)
+    }
+
+    /// The file's content.
+    pub(crate) fn format(&self) -> String {
+        checkpoint::format(self.entries.iter().map(|(epoch, start)| format!("{epoch} {start}")))
+    }
+
+    pub(crate) fn latest(&self) -> Option<LeaderEpoch> {
+        self.entries.last().map(|entry| entry.0)
+    }
+
+    /// Notes that the batch at `start` was written in `epoch`; whether that is news.
+    pub(crate) fn assign(&mut self, epoch: LeaderEpoch, start: Offset) -> bool {
+        let news = epoch >= 0 && self.latest().is_none_or(|latest| epoch > latest);
+        if news {
+            self.entries.push((epoch, start));
+        }
+        news
+    }
+
+    /// The epoch of the batch at `offset`; -1 when unknown.
+    pub(crate) fn at(&self, offset: Offset) -> LeaderEpoch {
+        let after = self.entries.partition_point(|entry| entry.1 <= offset);
+        after.checked_sub(1).map_or(-1, |at| self.entries[at].0)
+    }
+
+    /// The largest epoch that is not above `asked`, and where it ends. An epoch before all that are known ends
+    /// where they begin; one after them all is unknown.
+    pub(crate) fn end_of(&self, asked: LeaderEpoch, log_end: Offset) -> Option<(LeaderEpoch, Offset)> {
+        if asked < 0 {
+            return None;
+        }
+        if self.latest() == Some(asked) {
+            return Some((asked, log_end));
+        }
+        let higher = self.entries.partition_point(|entry| entry.0 <= asked);
+        let end = self.entries.get(higher)?.1;
+        let floor = higher.checked_sub(1).map_or(asked, |at| self.entries[at].0);
+        Some((floor, end))
+    }
+
+    /// Forgets epochs that ended before the log's new start; whether anything changed.
+    pub(crate) fn truncate_start(&mut self, start: Offset) -> bool {
+        let gone = self.entries.partition_point(|entry| entry.1 <= start);
+        // The last of them is the epoch of the batch at `start`: it stays, and begins there.
+        let Some(kept) = gone.checked_sub(1) else { return false };
+        if kept == 0 && self.entries[0].1 == start {
+            return false;
+        }
+        self.entries.drain(..kept);
+        self.entries[0].1 = start;
+        true
+    }
+
+    /// Forgets epochs that begin at `end` or later; whether anything changed.
+    pub(crate) fn truncate_end(&mut self, end: Offset) -> bool {
+        let kept = self.entries.partition_point(|entry| entry.1 < end);
+        let changed = kept < self.entries.len();
+        self.entries.truncate(kept);
+        changed
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.entries.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn epochs(entries: &[(LeaderEpoch, Offset)]) -> LeaderEpochs {
+        LeaderEpochs { entries: entries.to_vec() }
+    }
+
+    #[test]
+    fn only_greater_epochs_are_news() {
+        let mut known = LeaderEpochs::default();
+        assert!(known.assign(0, 0));
+        assert!(!known.assign(0, 5));
+        assert!(known.assign(3, 10));
+        assert!(!known.assign(2, 11));
+        assert!(!known.assign(-1, 12));
+        assert_eq!(known, epochs(&[(0, 0), (3, 10)]));
+    }
+
+    #[test]
+    fn the_file_is_kafkas() {
+        let known = epochs(&[(0, 0), (3, 10)]);
+        assert_eq!(known.format(), "0\n2\n0 0\n3 10\n");
+        assert_eq!(LeaderEpochs::parse(known.format().as_bytes()), Ok(known));
+        assert!(LeaderEpochs::parse(b"0\n2\n3 10\n0 0\n").is_err());
+        assert!(LeaderEpochs::parse(b"0\n1\nx\n").is_err());
+    }
+
+    #[test]
+    fn ends_are_looked_up() {
+        let known = epochs(&[(2, 5), (4, 10), (7, 30)]);
+        for (asked, answer) in [
+            (-1, None),
+            (0, Some((0, 5))),
+            (2, Some((2, 10))),
+            (3, Some((2, 10))),
+            (5, Some((4, 30))),
+            (7, Some((7, 99))),
+            (8, None),
+        ] {
+            assert_eq!(known.end_of(asked, 99), answer, "epoch {asked}");
+        }
+        assert_eq!(LeaderEpochs::default().end_of(0, 0), None);
+    }
+
+    #[test]
+    fn offsets_know_their_epoch() {
+        let known = epochs(&[(2, 5), (4, 10)]);
+        assert_eq!([4, 5, 9, 10, 11].map(|offset| known.at(offset)), [-1, 2, 2, 4, 4]);
+    }
+
+    #[test]
+    fn ends_are_cut() {
+        let mut known = epochs(&[(2, 5), (4, 10), (7, 30)]);
+        assert!(known.truncate_start(12));
+        assert_eq!(known, epochs(&[(4, 12), (7, 30)]));
+        assert!(!known.truncate_start(12));
+        assert!(!known.truncate_start(3));
+        assert!(known.truncate_end(30));
+        assert!(!known.truncate_end(30));
+        assert_eq!(known, epochs(&[(4, 12)]));
+    }
+}

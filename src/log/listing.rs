@@ -1,0 +1,93 @@
+//! What a partition's folder holds, and the removal of what interrupted work has left there.
+
+use std::collections::HashSet;
+
+use super::error::IoContext;
+use super::segment::{Found, Place};
+use super::{LogError, leader_epochs, names};
+use crate::types::Offset;
+
+/// The files of a log that count.
+#[derive(Debug, Default)]
+pub(super) struct Listing {
+    /// Ascending by base offset.
+    pub(super) segments: Vec<Found>,
+    /// Ascending.
+    pub(super) snapshots: Vec<Offset>,
+    pub(super) has_epochs: bool,
+    offset_indexes: HashSet<Offset>,
+    time_indexes: HashSet<Offset>,
+}
+
+impl Listing {
+    /// Lists the folder, creating it if it isn't there.
+    pub(super) fn read(place: &Place) -> Result<Listing, LogError> {
+        let Some(names) = place.disk.list(&place.folder).doing("listing", &place.folder)? else {
+            place.disk.create_folder(&place.folder).doing("creating", &place.folder)?;
+            return Ok(Listing::default());
+        };
+        let mut listing = Listing::default();
+        let mut derived = Vec::new();
+        for name in &names {
+            match names::parse_file(name) {
+                Some((base, names::LOG)) => listing.add_segment(place, base)?,
+                Some((offset, names::SNAPSHOT)) => listing.snapshots.push(offset),
+                Some((base, kind @ (names::OFFSET_INDEX | names::TIME_INDEX | names::TXN_INDEX))) => {
+                    derived.push((base, kind));
+                }
+                Some((_, kind)) if kind.ends_with(".swap") => {
+                    let path = place.folder.join(name);
+                    return Err(LogError::corrupt(
+                        &path,
+                        "an interrupted compaction of Apache Kafka has to be finished by it",
+                    ));
+                }
+                _ if is_left_over(name) => remove(place, name)?,
+                _ => listing.has_epochs |= name == leader_epochs::FILE_NAME,
+            }
+        }
+        listing.segments.sort_unstable_by_key(|segment| segment.base);
+        listing.snapshots.sort_unstable();
+        for (base, kind) in derived {
+            listing.add_derived(place, base, kind)?;
+        }
+        Ok(listing)
+    }
+
+    fn add_segment(&mut self, place: &Place, base: Offset) -> Result<(), LogError> {
+        let path = place.file(base, names::LOG);
+        if let Some(size) = place.disk.len(&path).doing("looking at", &path)? {
+            self.segments.push(Found { base, size, synced: false });
+        }
+        Ok(())
+    }
+
+    /// An index counts if its segment is there.
+    fn add_derived(&mut self, place: &Place, base: Offset, kind: &str) -> Result<(), LogError> {
+        if self.segments.binary_search_by_key(&base, |segment| segment.base).is_err() {
+            let path = place.file(base, kind);
+            return place.disk.remove(&path).doing("removing", &path);
+        }
+        match kind {
+            names::OFFSET_INDEX => self.offset_indexes.insert(base),
+            names::TIME_INDEX => self.time_indexes.insert(base),
+            _ => false,
+        };
+        Ok(())
+    }
+
+    /// Whether both indexes of a segment are there.
+    pub(super) fn has_indexes(&self, base: Offset) -> bool {
+        self.offset_indexes.contains(&base) && self.time_indexes.contains(&base)
+    }
+}
+
+/// Files that were written aside and not renamed, and files that were about to be removed.
+fn is_left_over(name: &str) -> bool {
+    [".tmp", ".deleted", ".cleaned"].iter().any(|suffix| name.ends_with(suffix))
+}
+
+fn remove(place: &Place, name: &str) -> Result<(), LogError> {
+    let path = place.folder.join(name);
+    place.disk.remove(&path).doing("removing", &path)
+}

@@ -1,0 +1,93 @@
+//! `meta.properties`: which cluster and node a log directory belongs to.
+
+use crate::types::Uuid;
+
+/// The content of `meta.properties`, version 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetaProperties {
+    pub cluster_id: String,
+    pub node_id: i32,
+    pub directory_id: Uuid,
+}
+
+/// As read: older files have no `directory.id`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Parsed {
+    pub(super) cluster_id: String,
+    pub(super) node_id: i32,
+    pub(super) directory_id: Option<Uuid>,
+}
+
+impl Parsed {
+    /// Whole, with `fallback` where there is no directory id.
+    pub(super) fn or_directory_id(&self, fallback: Uuid) -> MetaProperties {
+        MetaProperties {
+            cluster_id: self.cluster_id.clone(),
+            node_id: self.node_id,
+            directory_id: self.directory_id.unwrap_or(fallback),
+        }
+    }
+}
+
+impl MetaProperties {
+    /// The file's content: a Java properties file.
+    pub(super) fn format(&self) -> String {
+        let (cluster, directory, node) = (&self.cluster_id, self.directory_id, self.node_id);
+        format!("#\ncluster.id={cluster}\ndirectory.id={directory}\nnode.id={node}\nversion=1\n")
+    }
+
+    /// Reads the file's content; an error says what is wrong with it.
+    pub(super) fn parse(text: &[u8]) -> Result<Parsed, String> {
+        let text = std::str::from_utf8(text).map_err(|_| "not UTF-8".to_owned())?;
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(['#', '!']));
+        let fields: Vec<(&str, &str)> = lines
+            .filter_map(|line| line.split_once(['=', ':']))
+            .map(|(name, value)| (name.trim(), value.trim()))
+            .collect();
+        let get = |name: &str| fields.iter().find(|field| field.0 == name).map(|field| field.1);
+        let need = |name: &str| get(name).ok_or_else(|| format!("{name} is missing"));
+        match need("version")? {
+            "1" => {}
+            version => return Err(format!("version {version} is not supported")),
+        }
+        let node_id = need("node.id")?;
+        Ok(Parsed {
+            // Java escapes '=' and ':' in values.
+            cluster_id: need("cluster.id")?.replace('\\', ""),
+            node_id: node_id.parse().map_err(|_| format!("node.id {node_id:?} is not a number"))?,
+            directory_id: match get("directory.id") {
+                Some(id) => Some(Uuid::parse(id).ok_or_else(|| format!("directory.id {id:?} is not an id"))?),
+                None => None,
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_read() {
+        let meta = MetaProperties { cluster_id: "c-1".to_owned(), node_id: 3, directory_id: Uuid([9; 16]) };
+        let parsed = MetaProperties::parse(meta.format().as_bytes()).expect("parses");
+        assert_eq!(parsed.or_directory_id(Uuid::ZERO), meta);
+    }
+
+    #[test]
+    fn what_kafka_wrote_is_read() {
+        let text = b"#\n#Sat Nov 21 12:00:00 UTC 2026\ndirectory.id=CQkJCQkJCQkJCQkJCQkJCQ\nnode.id=1\nversion=1\ncluster.id=x\\=y\n";
+        let parsed = MetaProperties::parse(text).expect("parses");
+        assert_eq!(parsed.cluster_id, "x=y");
+        assert_eq!(parsed.directory_id, Some(Uuid([9; 16])));
+    }
+
+    #[test]
+    fn damage_is_refused() {
+        for text in
+            ["", "version=0\nbroker.id=1\n", "version=1\ncluster.id=x\n", "version=1\ncluster.id=x\nnode.id=y\n"]
+        {
+            assert!(MetaProperties::parse(text.as_bytes()).is_err(), "{text:?}");
+        }
+    }
+}

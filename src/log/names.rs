@@ -1,0 +1,69 @@
+//! Names of files and folders: a segment's files are named after its base offset, 20 digits wide.
+
+use std::path::{Path, PathBuf};
+
+use crate::types::{Offset, TopicPartition};
+
+/// A segment's records.
+pub(crate) const LOG: &str = "log";
+pub(crate) const OFFSET_INDEX: &str = "index";
+pub(crate) const TIME_INDEX: &str = "timeindex";
+pub(crate) const TXN_INDEX: &str = "txnindex";
+/// Producer state at the offset in the name.
+pub(crate) const SNAPSHOT: &str = "snapshot";
+/// Appended to the name of a file that will be removed.
+pub(crate) const DELETED: &str = "deleted";
+
+/// The file of kind `kind` for the offset.
+pub(crate) fn file(folder: &Path, offset: Offset, kind: &str) -> PathBuf {
+    folder.join(format!("{offset:020}.{kind}"))
+}
+
+/// The name with `.suffix` behind it.
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// Offset and kind of a segment's file.
+pub(crate) fn parse_file(name: &str) -> Option<(Offset, &str)> {
+    let (offset, kind) = name.split_once('.')?;
+    if offset.len() != 20 {
+        return None;
+    }
+    Some((offset.parse().ok().filter(|offset| *offset >= 0)?, kind))
+}
+
+/// Topic and partition of a folder `<topic>-<n>`.
+pub(crate) fn parse_partition(name: &str) -> Option<TopicPartition> {
+    let (topic, number) = name.rsplit_once('-')?;
+    let canonical = number == "0" || !number.starts_with(['0', '+', '-']);
+    let partition = number.parse().ok().filter(|_| canonical)?;
+    (!topic.is_empty()).then(|| TopicPartition::new(topic, partition))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_named_as_kafka_names_them() {
+        let path = file(Path::new("t-0"), 42, LOG);
+        assert_eq!(path, Path::new("t-0/00000000000000000042.log"));
+        assert_eq!(parse_file("00000000000000000042.log"), Some((42, "log")));
+        assert_eq!(parse_file("00000000000000000042.log.deleted"), Some((42, "log.deleted")));
+        for name in ["42.log", "leader-epoch-checkpoint", "0000000000000000004x.log", "99999999999999999999.log"] {
+            assert_eq!(parse_file(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn folders_name_their_partition() {
+        assert_eq!(parse_partition("a-b-12"), Some(TopicPartition::new("a-b", 12)));
+        for name in ["a", "-1", "a-", "a-01", "a-+1", "a-99999999999"] {
+            assert_eq!(parse_partition(name), None, "{name}");
+        }
+    }
+}

@@ -1,0 +1,398 @@
+//! Opening a log: what its folder holds, how far it can be believed, and what its producers are.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::append::parse_marker;
+use super::error::IoContext;
+use super::file::Disk;
+use super::leader_epochs::{self, LeaderEpochs};
+use super::listing::Listing;
+use super::offset_index::OffsetIndex;
+use super::partition_log::State;
+use super::producers::Producers;
+use super::recovery::{Ending, OnDisk, Scanned};
+use super::segment::{Found, Place, Segment};
+use super::walk::{Source, Step, Walk};
+use super::{AbortedTxn, Log, LogConfig, LogError, OpenAt, OpenReport, Validated, names, partition_metadata};
+use crate::record::{Batch, BatchHeader};
+use crate::types::{Offset, TopicId};
+
+impl Log {
+    /// Opens the log in `folder`, which is created if it doesn't exist, and recovers it as far as `at` says is
+    /// needed. An empty log opens no file until its first append.
+    pub fn open(disk: &Disk, folder: &Path, config: Arc<LogConfig>, at: OpenAt) -> Result<Log, LogError> {
+        let place = Place { disk: disk.clone(), folder: folder.to_path_buf() };
+        let mut opening = Opening {
+            listing: Listing::read(&place)?,
+            place,
+            config,
+            at,
+            report: OpenReport::default(),
+            unsynced: Vec::new(),
+            folder_changed: false,
+        };
+        opening.check_topic()?;
+        opening.open()
+    }
+}
+
+/// A log on its way to being open.
+struct Opening {
+    place: Place,
+    config: Arc<LogConfig>,
+    at: OpenAt,
+    listing: Listing,
+    report: OpenReport,
+    unsynced: Vec<PathBuf>,
+    folder_changed: bool,
+}
+
+/// The segments that are left after recovery.
+struct Recovered {
+    segments: Vec<Segment>,
+    end: Offset,
+    /// Everything from here on was read again: what is derived from it has to be derived anew.
+    derive_from: Offset,
+}
+
+impl Opening {
+    fn open(mut self) -> Result<Log, LogError> {
+        let mut recovered = self.recover_segments()?;
+        let first = recovered.segments.first().map_or(0, Segment::base);
+        let start = self.at.log_start.unwrap_or(first).max(first);
+        if start > recovered.end {
+            // Kafka's rule: records that readers may not see are all there is.
+            recovered = self.begin_at(start, &recovered)?;
+        }
+        let end = recovered.end;
+        let (mut epochs, epochs_known) = self.read_epochs(end > first)?;
+        let epochs_on_file = epochs.clone();
+        epochs.truncate_end(end);
+        let (mut producers, replay_from) = self.load_producers(&recovered, first)?;
+        let from = if epochs_known { replay_from } else { first };
+        let since_snapshot = if from < end {
+            let mut replay = Replay { producers: &mut producers, epochs: &mut epochs, producers_from: replay_from };
+            self.replay(&mut recovered, from, &mut replay)?
+        } else {
+            0
+        };
+        epochs.truncate_start(start);
+        let size = recovered.segments.iter().map(Segment::size).sum();
+        let recovery_point = if self.at.clean_shutdown { end } else { self.at.recovery_point.clamp(start, end) };
+        let report = self.report.is_worth_saying() || self.report.scanned_bytes > 0;
+        let mut log = Log {
+            place: self.place,
+            config: self.config,
+            segments: recovered.segments,
+            start,
+            end,
+            size,
+            recovery_point,
+            epochs,
+            producers,
+            snapshots: self.listing.snapshots,
+            since_snapshot,
+            first_timestamp: None,
+            active_since: self.at.now,
+            state: State::Open,
+            unsynced: self.unsynced,
+            folder_changed: self.folder_changed,
+            report: report.then(|| Box::new(self.report)),
+        };
+        if log.epochs != epochs_on_file {
+            log.write_epochs()?;
+        }
+        Ok(log)
+    }
+
+    /// Compares `partition.metadata` with the topic expected, or writes it.
+    fn check_topic(&mut self) -> Result<(), LogError> {
+        let Some(expected) = self.at.topic_id else { return Ok(()) };
+        let path = self.place.folder.join(partition_metadata::FILE_NAME);
+        let text = self.place.disk.read(&path).doing("reading", &path)?;
+        // What can't be read was being written when the power went.
+        match text.and_then(|text| partition_metadata::parse(&text).ok()) {
+            Some(found) if found == expected => Ok(()),
+            Some(found) => Err(LogError::OtherTopic { path, expected, found }),
+            None => self.write_topic(path, expected),
+        }
+    }
+
+    fn write_topic(&mut self, path: PathBuf, topic_id: TopicId) -> Result<(), LogError> {
+        let text = partition_metadata::format(topic_id);
+        self.place.disk.write_aside(&path, text.as_bytes(), false).doing("writing", &path)?;
+        self.unsynced.push(path);
+        self.folder_changed = true;
+        Ok(())
+    }
+
+    /// Finds the true end of the log, cutting what isn't whole.
+    fn recover_segments(&mut self) -> Result<Recovered, LogError> {
+        let mut found = std::mem::take(&mut self.listing.segments);
+        if found.is_empty() {
+            let base = self.at.log_start.unwrap_or(0).max(0);
+            return Ok(Recovered { segments: vec![Segment::new(base)], end: base, derive_from: base });
+        }
+        self.rebuild_missing_indexes(&found)?;
+        let (end, derive_from) = match self.believed_end(&found)? {
+            Some(end) => (end, end),
+            None => self.scan_tail(&mut found)?,
+        };
+        let last = found.len() - 1;
+        for index in 0..=last {
+            found[index].synced = match found.get(index + 1) {
+                Some(next) => self.at.clean_shutdown || next.base <= self.at.recovery_point,
+                None => self.at.clean_shutdown && derive_from == end,
+            };
+        }
+        let segments = found.into_iter().enumerate();
+        let segments = segments.map(|(index, found)| Segment::found(found, index == last)).collect();
+        Ok(Recovered { segments, end, derive_from })
+    }
+
+    /// The log end according to the files, where they are to be believed.
+    fn believed_end(&self, found: &[Found]) -> Result<Option<Offset>, LogError> {
+        let Some(last) = found.last().filter(|_| self.at.clean_shutdown) else { return Ok(None) };
+        if let Some(known) = self.at.validated
+            && (known.segment, known.position) == (last.base, last.size)
+        {
+            return Ok(Some(known.next_offset));
+        }
+        OnDisk { place: &self.place, base: last.base, size: last.size }.believed_end()
+    }
+
+    /// A sealed segment without an index gets one, as in Kafka; its records are not touched.
+    fn rebuild_missing_indexes(&mut self, found: &[Found]) -> Result<(), LogError> {
+        for segment in &found[..found.len() - 1] {
+            if segment.size == 0 || self.listing.has_indexes(segment.base) {
+                continue;
+            }
+            let on_disk = OnDisk { place: &self.place, base: segment.base, size: segment.size };
+            let scanned = on_disk.scan(None, u64::from(self.config.index_interval_bytes))?;
+            self.report.scanned_bytes += scanned.checked;
+            self.report.rebuilt_indexes += 1;
+            self.folder_changed = true;
+        }
+        Ok(())
+    }
+
+    /// Reads everything again that may not be whole; the log's end, and from where on it was read.
+    fn scan_tail(&mut self, found: &mut Vec<Found>) -> Result<(Offset, Offset), LogError> {
+        let validated = self
+            .at
+            .validated
+            .filter(|at| found.iter().any(|segment| segment.base == at.segment && segment.size >= at.position));
+        let first = match validated {
+            Some(at) => found.partition_point(|segment| segment.base < at.segment),
+            // A clean log whose last segment can't be believed: all before it can.
+            None if self.at.clean_shutdown => found.len() - 1,
+            None => {
+                let next = found.partition_point(|segment| segment.base <= self.at.recovery_point);
+                next.saturating_sub(1)
+            }
+        };
+        let derive_from = validated.map_or(found[first].base, |at| at.next_offset);
+        let mut index = first;
+        loop {
+            let scanned = self.scan_segment(&mut found[index], validated)?;
+            let next = found.get(index + 1).map(|segment| segment.base);
+            let follows = next.is_some_and(|next| self.follows(&scanned, next));
+            if !follows {
+                self.cut(found, index, &scanned)?;
+                return Ok((scanned.next_offset, derive_from.min(scanned.next_offset)));
+            }
+            index += 1;
+        }
+    }
+
+    fn scan_segment(&mut self, found: &mut Found, validated: Option<Validated>) -> Result<Scanned, LogError> {
+        let on_disk = OnDisk { place: &self.place, base: found.base, size: found.size };
+        let validated = validated.filter(|at| at.segment == found.base);
+        let scanned = on_disk.scan(validated, u64::from(self.config.index_interval_bytes))?;
+        self.report.scanned_bytes += scanned.checked;
+        self.folder_changed = true;
+        if scanned.ending == Ending::Zeros {
+            on_disk.cut(scanned.end)?;
+            found.size = scanned.end;
+        }
+        Ok(scanned)
+    }
+
+    /// Whether a segment that begins at `next` continues the log, or is what was left of a gap.
+    fn follows(&self, scanned: &Scanned, next: Offset) -> bool {
+        let without_gap = next == scanned.next_offset;
+        // Compaction leaves gaps, but no room at the end of a file.
+        let compacted = self.config.cleanup_compact && scanned.ending == Ending::Clean && next > scanned.next_offset;
+        scanned.ending != Ending::Broken && (without_gap || compacted)
+    }
+
+    /// Ends the log at what was scanned of `found[index]`; the rest is cut, and set aside if it had batches.
+    fn cut(&mut self, found: &mut Vec<Found>, index: usize, scanned: &Scanned) -> Result<(), LogError> {
+        for segment in found.drain(index + 1..).collect::<Vec<_>>() {
+            self.set_segment_aside(segment)?;
+        }
+        let segment = &mut found[index];
+        let on_disk = OnDisk { place: &self.place, base: segment.base, size: segment.size };
+        let excess = segment.size - scanned.end;
+        if excess == 0 {
+            return Ok(());
+        }
+        if on_disk.has_batch_behind(scanned.end, scanned.next_offset)? {
+            self.report.set_aside.push(on_disk.set_aside(scanned.end)?);
+        }
+        on_disk.cut(scanned.end)?;
+        segment.size = scanned.end;
+        self.report.truncated_bytes += excess;
+        Ok(())
+    }
+
+    /// A segment behind the log's end: its records are kept as a plain file, the rest goes.
+    fn set_segment_aside(&mut self, found: Found) -> Result<(), LogError> {
+        let segment = Segment::found(found, false);
+        let [log, derived @ ..] = segment.paths(&self.place.folder);
+        if found.size > 0 {
+            let aside = names::with_suffix(&log, "0.cut");
+            self.place.disk.rename(&log, &aside).doing("renaming", &log)?;
+            self.report.set_aside.push(aside);
+            self.report.truncated_bytes += found.size;
+        } else {
+            self.place.disk.remove(&log).doing("removing", &log)?;
+        }
+        for path in derived {
+            self.place.disk.remove(&path).doing("removing", &path)?;
+        }
+        self.listing.snapshots.retain(|offset| *offset != found.base);
+        Ok(())
+    }
+
+    /// Drops everything: the log is empty and begins at `start`.
+    fn begin_at(&mut self, start: Offset, recovered: &Recovered) -> Result<Recovered, LogError> {
+        for segment in &recovered.segments {
+            self.report.truncated_bytes += segment.size();
+            for path in segment.paths(&self.place.folder) {
+                self.place.disk.remove(&path).doing("removing", &path)?;
+            }
+        }
+        let path = self.place.file(start, names::LOG);
+        self.place.disk.open_to_write(&path).doing("creating", &path)?;
+        self.folder_changed = true;
+        let empty = Segment::found(Found { base: start, size: 0, synced: false }, true);
+        Ok(Recovered { segments: vec![empty], end: start, derive_from: start })
+    }
+
+    /// The epochs on file, and whether they can be believed.
+    fn read_epochs(&self, has_records: bool) -> Result<(LeaderEpochs, bool), LogError> {
+        let path = self.place.folder.join(leader_epochs::FILE_NAME);
+        if !self.listing.has_epochs {
+            return Ok((LeaderEpochs::default(), !has_records));
+        }
+        let text = self.place.disk.read(&path).doing("reading", &path)?.unwrap_or_default();
+        Ok(LeaderEpochs::parse(&text).map_or((LeaderEpochs::default(), !has_records), |epochs| (epochs, true)))
+    }
+
+    /// The producers by the newest snapshot that can be used, and the offset it was taken at.
+    fn load_producers(&mut self, recovered: &Recovered, first: Offset) -> Result<(Producers, Offset), LogError> {
+        // A snapshot behind the end is of records that are gone.
+        for offset in self.listing.snapshots.extract_if(.., |offset| *offset > recovered.end).collect::<Vec<_>>() {
+            self.remove_snapshot(offset)?;
+        }
+        if self.at.clean_shutdown && self.listing.snapshots.is_empty() && recovered.derive_from == recovered.end {
+            // Whoever closed it had no producers to write down.
+            return Ok((Producers::default(), recovered.end));
+        }
+        let usable = self.listing.snapshots.iter().filter(|offset| **offset <= recovered.derive_from);
+        for offset in usable.rev().copied().collect::<Vec<_>>() {
+            let path = self.place.file(offset, names::SNAPSHOT);
+            let bytes = self.place.disk.read(&path).doing("reading", &path)?.unwrap_or_default();
+            let expiration = self.config.producer_id_expiration_ms;
+            match Producers::from_snapshot(&bytes, self.at.now, expiration) {
+                Ok(producers) => return Ok((producers, offset)),
+                Err(_) => self.remove_snapshot(offset)?,
+            }
+        }
+        Ok((Producers::default(), first))
+    }
+
+    fn remove_snapshot(&mut self, offset: Offset) -> Result<(), LogError> {
+        let path = self.place.file(offset, names::SNAPSHOT);
+        self.place.disk.remove(&path).doing("removing", &path)?;
+        self.listing.snapshots.retain(|known| *known != offset);
+        self.folder_changed = true;
+        Ok(())
+    }
+
+    /// Applies the batches from `from` on to producers, epochs and transaction indexes; how many bytes those are.
+    fn replay(&self, recovered: &mut Recovered, from: Offset, to: &mut Replay<'_>) -> Result<u64, LogError> {
+        let derive_from = recovered.derive_from;
+        let first = recovered.segments.partition_point(|segment| segment.base() <= from).saturating_sub(1);
+        let mut walked = 0;
+        for segment in recovered.segments[first..].iter_mut().filter(|segment| segment.size() > 0) {
+            if derive_from < recovered.end {
+                segment.truncate_aborted(&self.place, derive_from)?;
+            }
+            walked += self.replay_segment(segment, from, derive_from, to)?;
+        }
+        Ok(walked)
+    }
+
+    fn replay_segment(
+        &self,
+        segment: &mut Segment,
+        from: Offset,
+        derive_from: Offset,
+        to: &mut Replay<'_>,
+    ) -> Result<u64, LogError> {
+        let on_disk = OnDisk { place: &self.place, base: segment.base(), size: segment.size() };
+        let path = self.place.file(segment.base(), names::LOG);
+        let raw = on_disk.open()?;
+        let index_path = self.place.file(segment.base(), names::OFFSET_INDEX);
+        let index = OffsetIndex::open(&self.place.disk, index_path.clone(), segment.base());
+        let index = index.doing("opening", &index_path)?.filter(|index| index.is_plausible(segment.size()));
+        let entry = match index {
+            Some(index) => index.at_or_before(&self.place.disk, from).doing("reading", &index_path)?,
+            None => None,
+        };
+        let begin = entry.map_or(0, |entry| entry.position);
+        let mut walk = Walk::new(Source::Raw(&raw), begin, segment.size(), segment.base());
+        while let Step::Batch { position, header } = walk.step().doing("reading", &path)? {
+            if header.base_offset < from {
+                continue;
+            }
+            let batch = || walk.batch_bytes(position, &header).doing("reading", &path);
+            if let Some(aborted) = to.apply(&header, batch)?
+                && aborted.last_offset >= derive_from
+            {
+                segment.add_aborted(&self.place, aborted)?;
+            }
+        }
+        Ok(walk.position() - begin)
+    }
+}
+
+/// What batches are applied to that were in the log before it was opened.
+struct Replay<'a> {
+    producers: &'a mut Producers,
+    epochs: &'a mut LeaderEpochs,
+    producers_from: Offset,
+}
+
+impl Replay<'_> {
+    fn apply(
+        &mut self,
+        header: &BatchHeader,
+        bytes: impl FnOnce() -> Result<bytes::Bytes, LogError>,
+    ) -> Result<Option<AbortedTxn>, LogError> {
+        self.epochs.assign(header.partition_leader_epoch, header.base_offset);
+        if !header.has_producer_id() || header.base_offset < self.producers_from {
+            return Ok(None);
+        }
+        if !header.is_control() {
+            self.producers.apply(header);
+            return Ok(None);
+        }
+        // A marker that can't be read ends nothing; it was checked when it was appended.
+        let marker = Batch::parse(&bytes()?).ok().and_then(|batch| parse_marker(&batch).ok().flatten());
+        Ok(marker.and_then(|marker| self.producers.apply_marker(&marker, header.base_offset)))
+    }
+}

@@ -1,0 +1,38 @@
+//! `partition.metadata`: which topic a partition's folder belongs to.
+
+use crate::types::{TopicId, Uuid};
+
+/// The file's name in a partition's folder.
+pub(crate) const FILE_NAME: &str = "partition.metadata";
+
+/// The file's content, as Kafka's `PartitionMetadataFile` writes it.
+pub(crate) fn format(topic_id: TopicId) -> String {
+    format!("version: 0\ntopic_id: {topic_id}")
+}
+
+/// Reads the file's content; an error says what is wrong with it.
+pub(crate) fn parse(text: &[u8]) -> Result<TopicId, String> {
+    let text = std::str::from_utf8(text).map_err(|_| "not UTF-8".to_owned())?;
+    let mut lines = text.lines();
+    match lines.next() {
+        Some("version: 0") => {}
+        line => return Err(format!("unknown version {line:?}")),
+    }
+    let id = lines.next().and_then(|line| line.strip_prefix("topic_id: ")).and_then(|id| Uuid::parse(id.trim()));
+    id.filter(|id| !id.is_zero()).ok_or_else(|| "no topic id in line 2".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_is_kafkas() {
+        let id = Uuid([7; 16]);
+        assert_eq!(format(id), "version: 0\ntopic_id: BwcHBwcHBwcHBwcHBwcHBw");
+        assert_eq!(parse(format(id).as_bytes()), Ok(id));
+        assert_eq!(parse(b"version: 0\ntopic_id: BwcHBwcHBwcHBwcHBwcHBw\n"), Ok(id));
+        assert!(parse(b"version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAAAA").is_err());
+        assert!(parse(b"").is_err());
+    }
+}

@@ -1,0 +1,73 @@
+//! `ottla-positions`: up to where each log was whole, and in which boot of the machine.
+//!
+//! ```text
+//! 1
+//! <the kernel's boot id>
+//! <topic> <partition> <base offset of the segment> <position in it> <next offset>
+//! ...
+//! end
+//! ```
+//! Believed only in the same boot, so it is never synced; written aside and renamed, so it is whole or old.
+
+use std::collections::HashMap;
+
+use super::Validated;
+use crate::types::TopicPartition;
+
+const VERSION: &str = "1";
+const LAST_LINE: &str = "end";
+
+/// The kernel's id for this boot, where there is one.
+pub(super) fn boot_id() -> Option<String> {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(id.trim().to_owned()).filter(|id| !id.is_empty())
+}
+
+/// The file's content.
+pub(super) fn format<'a>(boot_id: &str, entries: impl Iterator<Item = (&'a TopicPartition, Validated)>) -> String {
+    let mut text = format!("{VERSION}\n{boot_id}\n");
+    for (partition, at) in entries {
+        let (topic, partition) = (&partition.topic, partition.partition);
+        text.push_str(&format!("{topic} {partition} {} {} {}\n", at.segment, at.position, at.next_offset));
+    }
+    text.push_str(LAST_LINE);
+    text.push('\n');
+    text
+}
+
+/// The places in the file's content, if it is of this boot and whole; none otherwise.
+pub(super) fn parse(text: &[u8], boot_id: Option<&str>) -> HashMap<TopicPartition, Validated> {
+    let lines: Vec<&str> = std::str::from_utf8(text).unwrap_or_default().lines().collect();
+    match lines.as_slice() {
+        [VERSION, boot, entries @ .., LAST_LINE] if Some(*boot) == boot_id => {
+            entries.iter().filter_map(|line| parse_entry(line)).collect()
+        }
+        _ => HashMap::new(),
+    }
+}
+
+fn parse_entry(line: &str) -> Option<(TopicPartition, Validated)> {
+    let mut fields = line.split(' ');
+    let partition = TopicPartition::new(fields.next()?, fields.next()?.parse().ok()?);
+    let segment = fields.next()?.parse().ok()?;
+    let position = fields.next()?.parse().ok()?;
+    let next_offset = fields.next()?.parse().ok()?;
+    Some((partition, Validated { segment, position, next_offset }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_come_back_in_the_same_boot_only() {
+        let (a, b) = (TopicPartition::new("a-b", 0), TopicPartition::new("c", 12));
+        let at = Validated { segment: 100, position: 4096, next_offset: 120 };
+        let text = format("boot", [(&a, at), (&b, at)].into_iter());
+        assert_eq!(parse(text.as_bytes(), Some("boot")), HashMap::from([(a, at), (b, at)]));
+        assert!(parse(text.as_bytes(), Some("other")).is_empty());
+        assert!(parse(text.as_bytes(), None).is_empty());
+        assert!(parse(&text.as_bytes()[..text.len() - 2], Some("boot")).is_empty());
+        assert!(parse(b"", Some("boot")).is_empty());
+    }
+}

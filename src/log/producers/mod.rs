@@ -1,0 +1,116 @@
+//! What a partition remembers of its idempotent and transactional producers (KIP-98).
+//!
+//! The rules are those of Kafka's `ProducerAppendInfo` and `ProducerStateManager`. Checks look and change
+//! nothing; what was appended is then applied, by the same functions while running and at recovery.
+
+mod producer;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::log::{AbortedTxn, AppendError, Origin, ProducerDescription};
+use crate::record::BatchHeader;
+use crate::types::{Offset, ProducerId, TimestampMs};
+
+pub(crate) use producer::{Producer, WrittenBatch};
+
+/// A marker that ends a producer's transaction in this partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Marker {
+    pub(crate) producer_id: ProducerId,
+    pub(crate) epoch: i16,
+    pub(crate) coordinator_epoch: i32,
+    pub(crate) aborts: bool,
+    pub(crate) timestamp: TimestampMs,
+}
+
+/// All producers of a partition.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Producers {
+    by_id: HashMap<ProducerId, Producer>,
+    /// Open transactions by their first offset.
+    open_txns: BTreeMap<Offset, ProducerId>,
+}
+
+impl Producers {
+    /// The batch of the last five that `header` repeats, for a batch from a client.
+    pub(crate) fn find_duplicate(&self, header: &BatchHeader) -> Option<WrittenBatch> {
+        self.by_id.get(&header.producer_id)?.find_duplicate(header)
+    }
+
+    /// Whether the answer to "is it a duplicate?" may be found in batches that were not read again since the
+    /// log was opened. If so, below which offset they are.
+    pub(crate) fn unread_window(&self, header: &BatchHeader) -> Option<Offset> {
+        let producer = self.by_id.get(&header.producer_id)?;
+        if producer.epoch != header.producer_epoch || producer.follows(header.base_sequence) {
+            return None;
+        }
+        producer.unread_before
+    }
+
+    /// Puts batches that were read again in front of a producer's window.
+    pub(crate) fn refill(&mut self, producer_id: ProducerId, earlier: &[WrittenBatch]) {
+        if let Some(producer) = self.by_id.get_mut(&producer_id) {
+            producer.refill(earlier);
+        }
+    }
+
+    pub(crate) fn get(&self, producer_id: ProducerId) -> Option<&Producer> {
+        self.by_id.get(&producer_id)
+    }
+
+    /// Whether a data batch may be appended.
+    pub(crate) fn check(&self, header: &BatchHeader, origin: Origin) -> Result<(), AppendError> {
+        match self.by_id.get(&header.producer_id) {
+            Some(producer) => producer.check(header, origin),
+            // A producer that was never seen, or forgotten, may start with any sequence (KIP-360).
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a marker may be appended.
+    pub(crate) fn check_marker(&self, marker: &Marker) -> Result<(), AppendError> {
+        self.by_id.get(&marker.producer_id).map_or(Ok(()), |producer| producer.check_marker(marker))
+    }
+
+    /// Notes a data batch that was appended.
+    pub(crate) fn apply(&mut self, header: &BatchHeader) {
+        let producer = self.by_id.entry(header.producer_id).or_default();
+        if producer.apply(header) {
+            self.open_txns.insert(header.base_offset, header.producer_id);
+        }
+    }
+
+    /// Notes a marker that was appended at `offset`; the transaction, if it aborts one.
+    pub(crate) fn apply_marker(&mut self, marker: &Marker, offset: Offset) -> Option<AbortedTxn> {
+        let producer = self.by_id.entry(marker.producer_id).or_default();
+        let first_offset = producer.apply_marker(marker)?;
+        self.open_txns.remove(&first_offset);
+        let last_stable_offset = self.first_unstable().unwrap_or(offset + 1);
+        let (producer_id, last_offset) = (marker.producer_id, offset);
+        marker.aborts.then_some(AbortedTxn { producer_id, first_offset, last_offset, last_stable_offset })
+    }
+
+    /// Where the oldest open transaction begins.
+    pub(crate) fn first_unstable(&self) -> Option<Offset> {
+        self.open_txns.keys().next().copied()
+    }
+
+    /// Forgets producers that have been idle for `expiration_ms`, unless they have a transaction open.
+    pub(crate) fn expire(&mut self, now: TimestampMs, expiration_ms: i64) {
+        self.by_id.retain(|_, producer| !producer.is_expired(now, expiration_ms));
+        if self.by_id.is_empty() {
+            self.by_id = HashMap::new();
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    pub(crate) fn describe(&self) -> Vec<ProducerDescription> {
+        self.by_id.iter().map(|(id, producer)| producer.describe(*id)).collect()
+    }
+}

@@ -1,0 +1,219 @@
+//! One producer: its epoch, its last five batches, its transaction.
+
+use super::Marker;
+use crate::log::{AppendError, Origin, ProducerDescription};
+use crate::record::BatchHeader;
+use crate::types::{NO_PRODUCER_EPOCH, NO_SEQUENCE, NO_TIMESTAMP, Offset, ProducerId, TimestampMs};
+
+/// How many batches a producer may have in flight, and so how many are remembered.
+pub(crate) const WINDOW: usize = 5;
+
+/// A batch that a producer has written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WrittenBatch {
+    pub(crate) last_sequence: i32,
+    pub(crate) last_offset: Offset,
+    /// Last offset minus first offset, and last sequence minus first sequence.
+    pub(crate) offset_delta: i32,
+    pub(crate) timestamp: TimestampMs,
+}
+
+impl WrittenBatch {
+    pub(crate) fn of(header: &BatchHeader) -> WrittenBatch {
+        WrittenBatch {
+            last_sequence: header.last_sequence(),
+            last_offset: header.last_offset(),
+            offset_delta: header.last_offset_delta,
+            timestamp: header.max_timestamp,
+        }
+    }
+
+    pub(crate) fn first_offset(&self) -> Offset {
+        self.last_offset - i64::from(self.offset_delta)
+    }
+
+    /// Sequences wrap from `i32::MAX` to 0.
+    pub(crate) fn first_sequence(&self) -> i32 {
+        (i64::from(self.last_sequence) - i64::from(self.offset_delta)).rem_euclid(1 << 31) as i32
+    }
+}
+
+/// What is remembered of one producer.
+#[derive(Clone, Debug)]
+pub(crate) struct Producer {
+    pub(crate) epoch: i16,
+    pub(crate) coordinator_epoch: i32,
+    pub(crate) last_timestamp: TimestampMs,
+    pub(crate) txn_start: Option<Offset>,
+    /// Oldest first.
+    window: Vec<WrittenBatch>,
+    /// Came from a snapshot, which has one batch only: earlier ones are read again when they are asked for.
+    pub(crate) unread_before: Option<Offset>,
+}
+
+impl Default for Producer {
+    fn default() -> Producer {
+        Producer {
+            epoch: NO_PRODUCER_EPOCH,
+            coordinator_epoch: -1,
+            last_timestamp: NO_TIMESTAMP,
+            txn_start: None,
+            window: Vec::new(),
+            unread_before: None,
+        }
+    }
+}
+
+/// Two are equal that answer alike, whether or not the one has read its window again.
+impl PartialEq for Producer {
+    fn eq(&self, other: &Producer) -> bool {
+        let facts = |p: &Producer| (p.epoch, p.coordinator_epoch, p.last_timestamp, p.txn_start, p.last_batch());
+        facts(self) == facts(other)
+    }
+}
+
+impl Eq for Producer {}
+
+impl Producer {
+    /// As a snapshot describes it.
+    pub(super) fn restored(
+        epoch: i16,
+        coordinator_epoch: i32,
+        last_timestamp: TimestampMs,
+        txn_start: Option<Offset>,
+        last_batch: Option<WrittenBatch>,
+    ) -> Producer {
+        let unread_before = last_batch.map(|batch| batch.first_offset());
+        let window = last_batch.into_iter().collect();
+        Producer { epoch, coordinator_epoch, last_timestamp, txn_start, window, unread_before }
+    }
+
+    pub(crate) fn last_batch(&self) -> Option<WrittenBatch> {
+        self.window.last().copied()
+    }
+
+    /// How many batches are missing in front of the window.
+    pub(crate) fn missing(&self) -> usize {
+        WINDOW - self.window.len()
+    }
+
+    fn last_sequence(&self) -> i32 {
+        self.last_batch().map_or(NO_SEQUENCE, |batch| batch.last_sequence)
+    }
+
+    /// Whether a batch that begins with `sequence` is the next one.
+    pub(super) fn follows(&self, sequence: i32) -> bool {
+        let last = self.last_sequence();
+        i64::from(sequence) == i64::from(last) + 1 || (sequence == 0 && last == i32::MAX)
+    }
+
+    pub(super) fn find_duplicate(&self, header: &BatchHeader) -> Option<WrittenBatch> {
+        if header.producer_epoch != self.epoch {
+            return None;
+        }
+        let (first, last) = (header.base_sequence, header.last_sequence());
+        self.window.iter().find(|batch| batch.first_sequence() == first && batch.last_sequence == last).copied()
+    }
+
+    pub(super) fn refill(&mut self, earlier: &[WrittenBatch]) {
+        let missing = self.missing().min(earlier.len());
+        self.window.splice(0..0, earlier[earlier.len() - missing..].iter().copied());
+        self.unread_before = None;
+    }
+
+    pub(super) fn check(&self, header: &BatchHeader, origin: Origin) -> Result<(), AppendError> {
+        let producer_id = header.producer_id;
+        self.check_epoch(producer_id, header.producer_epoch)?;
+        if origin == Origin::Client {
+            self.check_sequence(header)?;
+        }
+        if self.txn_start.is_some() && !header.is_transactional() {
+            return Err(AppendError::InvalidTxnState { producer_id });
+        }
+        Ok(())
+    }
+
+    fn check_epoch(&self, producer_id: ProducerId, found: i16) -> Result<(), AppendError> {
+        if found < self.epoch {
+            return Err(AppendError::InvalidProducerEpoch { producer_id, current: self.epoch, found });
+        }
+        Ok(())
+    }
+
+    fn check_sequence(&self, header: &BatchHeader) -> Result<(), AppendError> {
+        let fits = if self.epoch == NO_PRODUCER_EPOCH {
+            true
+        } else if header.producer_epoch == self.epoch {
+            self.follows(header.base_sequence)
+        } else {
+            // A new incarnation starts from zero.
+            header.base_sequence == 0
+        };
+        if fits {
+            return Ok(());
+        }
+        Err(AppendError::OutOfOrderSequence {
+            producer_id: header.producer_id,
+            last: if header.producer_epoch == self.epoch { self.last_sequence() } else { NO_SEQUENCE },
+            found: header.base_sequence,
+        })
+    }
+
+    pub(super) fn check_marker(&self, marker: &Marker) -> Result<(), AppendError> {
+        let producer_id = marker.producer_id;
+        self.check_epoch(producer_id, marker.epoch)?;
+        if marker.coordinator_epoch < self.coordinator_epoch {
+            let (current, found) = (self.coordinator_epoch, marker.coordinator_epoch);
+            return Err(AppendError::TransactionCoordinatorFenced { producer_id, current, found });
+        }
+        Ok(())
+    }
+
+    /// Notes a data batch; whether it begins a transaction.
+    pub(super) fn apply(&mut self, header: &BatchHeader) -> bool {
+        self.take_epoch(header.producer_epoch);
+        if self.window.len() == WINDOW {
+            self.window.remove(0);
+            self.unread_before = None;
+        }
+        self.window.push(WrittenBatch::of(header));
+        self.last_timestamp = header.max_timestamp;
+        let begins = header.is_transactional() && self.txn_start.is_none();
+        if begins {
+            self.txn_start = Some(header.base_offset);
+        }
+        begins
+    }
+
+    /// Notes a marker; where the transaction began that it ends.
+    pub(super) fn apply_marker(&mut self, marker: &Marker) -> Option<Offset> {
+        self.take_epoch(marker.epoch);
+        self.coordinator_epoch = marker.coordinator_epoch;
+        self.last_timestamp = marker.timestamp;
+        self.txn_start.take()
+    }
+
+    /// Another incarnation's sequences have nothing to do with those before.
+    fn take_epoch(&mut self, epoch: i16) {
+        if self.epoch != epoch {
+            self.epoch = epoch;
+            self.window.clear();
+            self.unread_before = None;
+        }
+    }
+
+    pub(super) fn is_expired(&self, now: TimestampMs, expiration_ms: i64) -> bool {
+        self.txn_start.is_none() && now.saturating_sub(self.last_timestamp) >= expiration_ms
+    }
+
+    pub(super) fn describe(&self, producer_id: ProducerId) -> ProducerDescription {
+        ProducerDescription {
+            producer_id,
+            epoch: self.epoch,
+            last_sequence: self.last_sequence(),
+            last_timestamp: self.last_timestamp,
+            coordinator_epoch: self.coordinator_epoch,
+            current_txn_start: self.txn_start,
+        }
+    }
+}

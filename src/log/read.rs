@@ -1,0 +1,196 @@
+//! Reading: by offset, by time, and what goes with it.
+
+use std::collections::VecDeque;
+
+use super::error::IoContext;
+use super::offset_index::OffsetEntry;
+use super::segment::{Files, Located, Segment};
+use super::walk::Step;
+use super::{AbortedTxn, Log, LogError, ReadError, Slice, TimestampOffset, TimestampQuery};
+use crate::record::{BatchHeader, RecordError};
+use crate::types::{Offset, TimestampMs};
+
+/// How far back a producer's window is looked for at most, and in which steps at first.
+const FARTHEST_BACK: u64 = 256 << 20;
+const FIRST_STEP_BACK: u64 = 1 << 20;
+
+impl Log {
+    /// Whole batches of one segment from the one that holds `from` (or the next there is), at most
+    /// `max_bytes`, none of which begins at `up_to` or later. With `at_least_one`, a first batch larger than
+    /// `max_bytes` is returned whole.
+    pub fn read(&self, from: Offset, max_bytes: usize, at_least_one: bool, up_to: Offset) -> Result<Slice, ReadError> {
+        if from < self.start || from > self.end {
+            return Err(ReadError::OutOfRange { asked: from, start: self.start, end: self.end });
+        }
+        let nothing = Slice { bytes: bytes::Bytes::new(), next_offset: from };
+        if from >= up_to.min(self.end) {
+            return Ok(nothing);
+        }
+        let Some((segment, located)) = self.locate(from)? else { return Ok(nothing) };
+        if located.header.base_offset >= up_to {
+            return Ok(nothing);
+        }
+        let files = segment.files(&self.place)?;
+        match files.read(&self.place, segment.base(), &located, max_bytes, up_to)? {
+            Some(slice) => Ok(slice),
+            None if at_least_one => Ok(files.read_one(&self.place, segment.base(), &located)?),
+            None => Ok(nothing),
+        }
+    }
+
+    /// The first batch that ends at `from` or later, and its segment.
+    fn locate(&self, from: Offset) -> Result<Option<(&Segment, Located)>, LogError> {
+        for segment in self.segments[self.segment_of(from)..].iter().filter(|segment| segment.size() > 0) {
+            if let Some(located) = segment.files(&self.place)?.locate(&self.place, segment.base(), from)? {
+                return Ok(Some((segment, located)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Answers ListOffsets. `Latest` is the log end; a caller that reads committed compares with
+    /// [`Log::last_stable_offset`].
+    pub fn offset_for_timestamp(&self, query: TimestampQuery) -> Result<Option<TimestampOffset>, LogError> {
+        match query {
+            TimestampQuery::Earliest => Ok(Some(TimestampOffset::end_of_log(self.start, self.epochs.at(self.start)))),
+            TimestampQuery::Latest => {
+                Ok(Some(TimestampOffset::end_of_log(self.end, self.epochs.latest().unwrap_or(-1))))
+            }
+            TimestampQuery::Max => self.newest_record(),
+            TimestampQuery::At(timestamp) => self.first_at_or_after(timestamp),
+        }
+    }
+
+    fn newest_record(&self) -> Result<Option<TimestampOffset>, LogError> {
+        let mut newest: Option<(TimestampMs, Offset)> = None;
+        for segment in &self.segments {
+            let entry = segment.newest(&self.place)?;
+            if entry.timestamp >= 0 && newest.is_none_or(|(timestamp, _)| entry.timestamp > timestamp) {
+                newest = Some((entry.timestamp, entry.offset));
+            }
+        }
+        let Some((_, offset)) = newest else { return Ok(None) };
+        let Some((segment, located)) = self.locate(offset)? else { return Ok(None) };
+        let batch = segment.files(&self.place)?.batch(&self.place, segment.base(), &located)?;
+        let found = batch.max_timestamp_record().map_err(|error| self.unreadable(segment, &located, &error))?;
+        Ok(found.map(|record| answer(record.offset, record.timestamp, &located)))
+    }
+
+    fn first_at_or_after(&self, timestamp: TimestampMs) -> Result<Option<TimestampOffset>, LogError> {
+        for segment in &self.segments {
+            if segment.size() == 0 || segment.newest(&self.place)?.timestamp < timestamp {
+                continue;
+            }
+            if let Some(found) = self.first_in_segment(segment, timestamp)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    fn first_in_segment(&self, segment: &Segment, timestamp: TimestampMs) -> Result<Option<TimestampOffset>, LogError> {
+        let files = segment.files(&self.place)?;
+        let disk = &self.place.disk;
+        let before =
+            files.times.at_or_before(disk, timestamp.saturating_sub(1)).doing("reading", files.times.path())?;
+        // Up to the entry's batch everything is older.
+        let from = before.map_or(self.start, |entry| entry.offset.saturating_add(1).max(self.start));
+        let Some(first) = files.locate(&self.place, segment.base(), from)? else { return Ok(None) };
+        let mut walk = files.walk(first.position, segment.base());
+        while let Step::Batch { position, header } = walk.step().doing("reading", files.offsets.path())? {
+            if header.max_timestamp < timestamp {
+                continue;
+            }
+            let located = Located { position, header };
+            let batch = files.batch(&self.place, segment.base(), &located)?;
+            let found = batch
+                .first_at_or_after(timestamp, self.start)
+                .map_err(|error| self.unreadable(segment, &located, &error))?;
+            if let Some(record) = found {
+                return Ok(Some(answer(record.offset, record.timestamp, &located)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn unreadable(&self, segment: &Segment, located: &Located, error: &RecordError) -> LogError {
+        let path = self.place.file(segment.base(), super::names::LOG);
+        LogError::corrupt(&path, format!("the batch at position {}: {error}", located.position))
+    }
+
+    /// Aborted transactions with records in `from..up_to` (`up_to` = `Slice::next_offset`).
+    pub fn aborted_transactions(&self, from: Offset, up_to: Offset) -> Result<Vec<AbortedTxn>, LogError> {
+        let mut found = Vec::new();
+        for segment in &self.segments[self.segment_of(from)..] {
+            for txn in segment.aborted(&self.place)? {
+                if txn.last_offset >= from && txn.first_offset < up_to {
+                    found.push(*txn);
+                }
+                if txn.last_stable_offset >= up_to {
+                    return Ok(found);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The last `count` batches before `before` that are `wanted`, oldest first; looked for only so far back.
+    pub(super) fn batches_before(
+        &self,
+        before: Offset,
+        count: usize,
+        wanted: impl Fn(&BatchHeader) -> bool,
+    ) -> Result<Vec<BatchHeader>, LogError> {
+        let mut found = VecDeque::new();
+        let mut walked = 0;
+        for segment in self.segments[..=self.segment_of(before.saturating_sub(1))].iter().rev() {
+            if segment.size() == 0 || found.len() >= count || walked >= FARTHEST_BACK {
+                continue;
+            }
+            let files = segment.files(&self.place)?;
+            let mut end = match files.locate(&self.place, segment.base(), before)? {
+                Some(located) => located.position,
+                None => segment.size(),
+            };
+            let mut step = FIRST_STEP_BACK;
+            while end > 0 && found.len() < count && walked < FARTHEST_BACK {
+                let (start, headers) = self.headers_back(segment, files, end, step)?;
+                for header in headers.into_iter().rev().filter(|header| wanted(header)) {
+                    if found.len() < count {
+                        found.push_front(header);
+                    }
+                }
+                walked += end - start;
+                (end, step) = (start, step * 2);
+            }
+        }
+        Ok(found.into())
+    }
+
+    /// Headers of about `step` bytes that end at position `end`, and where they begin.
+    fn headers_back(
+        &self,
+        segment: &Segment,
+        files: &Files,
+        end: u64,
+        step: u64,
+    ) -> Result<(u64, Vec<BatchHeader>), LogError> {
+        let aim = end.saturating_sub(step);
+        let indexed = files.offsets.floor(&self.place.disk, |entry: &OffsetEntry| entry.position <= aim);
+        let start = indexed.doing("reading", files.offsets.path())?.map_or(0, |(_, entry)| entry.position);
+        let mut headers = Vec::new();
+        let mut walk = files.walk(start, segment.base());
+        while walk.position() < end {
+            match walk.step().doing("reading", files.offsets.path())? {
+                Step::Batch { header, .. } => headers.push(header),
+                Step::End => break,
+                Step::Broken { position } => return Err(files.astray(&self.place, segment.base(), position)),
+            }
+        }
+        Ok((start, headers))
+    }
+}
+
+fn answer(offset: Offset, timestamp: TimestampMs, located: &Located) -> TimestampOffset {
+    TimestampOffset { offset, timestamp, leader_epoch: located.header.partition_leader_epoch }
+}

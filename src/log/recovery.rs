@@ -1,0 +1,274 @@
+//! Finding the true end of a segment after a crash, and writing its indexes anew.
+//!
+//! A segment that was being written may end in preallocated zeros, in a batch that is not all there, or, after a
+//! power loss, in pages that never reached the disk. All are cut. Whole batches behind a broken one are not a
+//! torn tail but damage: what is cut is then kept aside in a plain file, for people.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::error::IoContext;
+use super::file::RawFile;
+use super::offset_index::{OffsetEntry, OffsetIndex};
+use super::segment::Place;
+use super::time_index::{TimeEntry, TimeIndex};
+use super::walk::{Source, Step, Walk};
+use super::{LogError, Validated, names};
+use crate::record::{BATCH_OVERHEAD, BatchHeader};
+use crate::types::Offset;
+
+/// How much is read at a time when looking through bytes that are no batches.
+const CHUNK: u64 = 1 << 20;
+/// Where a batch has its magic byte.
+const MAGIC_AT: usize = 16;
+
+/// What reading a segment's batches again came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Scanned {
+    /// Bytes of whole batches.
+    pub(crate) end: u64,
+    pub(crate) next_offset: Offset,
+    pub(crate) ending: Ending,
+    /// Bytes whose CRC was checked.
+    pub(crate) checked: u64,
+}
+
+/// What follows the last whole batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// The end of the file.
+    Clean,
+    /// Zeros only: room that was allocated and not used.
+    Zeros,
+    /// Something else.
+    Broken,
+}
+
+/// A segment's file on disk.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OnDisk<'a> {
+    pub(crate) place: &'a Place,
+    pub(crate) base: Offset,
+    pub(crate) size: u64,
+}
+
+impl OnDisk<'_> {
+    fn log(&self) -> PathBuf {
+        self.place.file(self.base, names::LOG)
+    }
+
+    pub(crate) fn open(&self) -> Result<RawFile, LogError> {
+        let path = self.log();
+        let file = self.place.disk.open_to_read(&path).doing("opening", &path)?;
+        file.ok_or_else(|| LogError::io("opening", &path, io::ErrorKind::NotFound.into()))
+    }
+
+    /// Where the segment's offsets end, believing its files: by the last index entry and the headers after it.
+    /// `None` when the files contradict each other.
+    pub(crate) fn believed_end(&self) -> Result<Option<Offset>, LogError> {
+        if self.size == 0 {
+            return Ok(Some(self.base));
+        }
+        let path = self.place.file(self.base, names::OFFSET_INDEX);
+        let index = OffsetIndex::open(&self.place.disk, path.clone(), self.base).doing("opening", &path)?;
+        let Some(index) = index.filter(|index| index.is_plausible(self.size)) else { return Ok(None) };
+        let raw = self.open()?;
+        let mut walk = Walk::new(Source::Raw(&raw), index.last().map_or(0, |last| last.position), self.size, self.base);
+        loop {
+            match walk.step().doing("reading", &self.log())? {
+                Step::Batch { .. } => {}
+                Step::End => return Ok(Some(walk.next_offset())),
+                Step::Broken { .. } => return Ok(None),
+            }
+        }
+    }
+
+    /// Reads the segment's batches and checks them, from `validated` on if that place is really one between two
+    /// batches, and writes the indexes that belong to them.
+    pub(crate) fn scan(&self, validated: Option<Validated>, interval: u64) -> Result<Scanned, LogError> {
+        let raw = self.open()?;
+        if let Some(validated) = validated.filter(|validated| validated.position > 0 && validated.position <= self.size)
+            && let Some(indexes) = Indexes::keep(self.place, self.base, validated.position, self.size)?
+            && let Some(scanned) = self.scan_with(&raw, indexes, Some(validated), interval)?
+        {
+            return Ok(scanned);
+        }
+        let indexes = Indexes::anew(self.place, self.base)?;
+        let scanned = self.scan_with(&raw, indexes, None, interval)?;
+        scanned.ok_or_else(|| LogError::corrupt(&self.log(), "changed while it was read"))
+    }
+
+    /// `None` if the walk doesn't come by `validated`.
+    fn scan_with(
+        &self,
+        raw: &RawFile,
+        mut indexes: Indexes,
+        validated: Option<Validated>,
+        interval: u64,
+    ) -> Result<Option<Scanned>, LogError> {
+        let path = self.log();
+        let checked_from = validated.map_or(0, |validated| validated.position);
+        let mut newest = indexes.times.newest();
+        let mut indexed = indexes.offsets.last().map_or(0, |last| last.position);
+        let mut walk = Walk::new(Source::Raw(raw), indexed, self.size, self.base);
+        let mut landed = validated.is_none();
+        loop {
+            let (end, next_offset) = (walk.position(), walk.next_offset());
+            if validated.is_some_and(|validated| end == validated.position && next_offset == validated.next_offset) {
+                landed = true;
+            }
+            let step = walk.step().doing("reading", &path)?;
+            if let Step::Batch { position, header } = step
+                && (position < checked_from || self.is_whole(&walk, position, &header)?)
+            {
+                if header.max_timestamp > newest.timestamp {
+                    newest = TimeEntry { timestamp: header.max_timestamp, offset: header.last_offset() };
+                }
+                if position - indexed > interval {
+                    indexes.times.advance(newest);
+                    indexes.offsets.push(OffsetEntry { offset: header.last_offset(), position });
+                    indexed = position;
+                }
+                continue;
+            }
+            if !landed {
+                return Ok(None);
+            }
+            indexes.times.advance(newest);
+            indexes.write(self.place)?;
+            let ending = match step {
+                Step::End => Ending::Clean,
+                _ if self.is_zero_from(raw, end).doing("reading", &path)? => Ending::Zeros,
+                _ => Ending::Broken,
+            };
+            return Ok(Some(Scanned { end, next_offset, ending, checked: end - checked_from }));
+        }
+    }
+
+    /// Whether the batch's bytes are its own and its offsets can be in this segment.
+    fn is_whole(&self, walk: &Walk<'_>, position: u64, header: &BatchHeader) -> Result<bool, LogError> {
+        if header.last_offset() - self.base > i64::from(i32::MAX) {
+            return Ok(false);
+        }
+        walk.crc_matches(position, header).doing("reading", &self.log())
+    }
+
+    fn is_zero_from(&self, raw: &RawFile, from: u64) -> io::Result<bool> {
+        let mut at = from;
+        while at < self.size {
+            let bytes = chunk(raw, at, self.size)?;
+            if bytes.iter().any(|byte| *byte != 0) {
+                return Ok(false);
+            }
+            at += bytes.len() as u64;
+        }
+        Ok(true)
+    }
+
+    /// Whether a whole batch with an offset of at least `next_offset` lies anywhere behind `from`.
+    pub(crate) fn has_batch_behind(&self, from: u64, next_offset: Offset) -> Result<bool, LogError> {
+        let raw = self.open()?;
+        self.find_batch(&raw, from, next_offset).doing("reading", &self.log())
+    }
+
+    fn find_batch(&self, raw: &RawFile, from: u64, next_offset: Offset) -> io::Result<bool> {
+        // Bytes that look like headers everywhere mustn't cost more than reading all of it a few times.
+        let mut budget = (self.size - from).saturating_mul(4);
+        let mut at = from + 1;
+        while at + BATCH_OVERHEAD as u64 <= self.size {
+            let bytes = chunk(raw, at, self.size)?;
+            for (index, window) in bytes.windows(BATCH_OVERHEAD).enumerate() {
+                if window[MAGIC_AT] != 2 {
+                    continue;
+                }
+                let position = at + index as u64;
+                let mut walk = Walk::new(Source::Raw(raw), position, self.size, next_offset);
+                let Step::Batch { header, .. } = walk.step()? else { continue };
+                if header.last_offset() - self.base > i64::from(i32::MAX) {
+                    continue;
+                }
+                let Some(left) = budget.checked_sub(header.size() as u64) else { return Ok(true) };
+                budget = left;
+                if walk.crc_matches(position, &header)? {
+                    return Ok(true);
+                }
+            }
+            at += (bytes.len() - BATCH_OVERHEAD + 1) as u64;
+        }
+        Ok(false)
+    }
+
+    /// Copies what lies behind `from` into a plain file beside the segment.
+    pub(crate) fn set_aside(&self, from: u64) -> Result<PathBuf, LogError> {
+        let raw = self.open()?;
+        let path = names::with_suffix(&self.log(), &format!("{from}.cut"));
+        let copy = || -> io::Result<()> {
+            let aside = self.place.disk.open_to_write(&path)?;
+            let mut at = from;
+            while at < self.size {
+                let bytes = chunk(&raw, at, self.size)?;
+                aside.write_all_at(at - from, &bytes)?;
+                at += bytes.len() as u64;
+            }
+            aside.sync()
+        };
+        copy().doing("writing", &path)?;
+        Ok(path)
+    }
+
+    /// Cuts the file to `len` bytes.
+    pub(crate) fn cut(&self, len: u64) -> Result<(), LogError> {
+        let path = self.log();
+        let cut = || self.place.disk.open_to_write(&path)?.set_len(len);
+        cut().doing("cutting", &path)
+    }
+}
+
+fn chunk(raw: &RawFile, at: u64, end: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; (end - at).min(CHUNK) as usize];
+    raw.read_exact_at(at, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// The two indexes of a segment that is being scanned.
+struct Indexes {
+    offsets: OffsetIndex,
+    times: TimeIndex,
+}
+
+impl Indexes {
+    /// The entries for batches before `position`, if the files can be believed.
+    fn keep(place: &Place, base: Offset, position: u64, size: u64) -> Result<Option<Indexes>, LogError> {
+        let path = place.file(base, names::OFFSET_INDEX);
+        let offsets = OffsetIndex::open(&place.disk, path.clone(), base).doing("opening", &path)?;
+        let offsets = offsets.unwrap_or_else(|| OffsetIndex::empty(path.clone(), base));
+        let time_path = place.file(base, names::TIME_INDEX);
+        let times = TimeIndex::open(&place.disk, time_path.clone(), base).doing("opening", &time_path)?;
+        let times = times.unwrap_or_else(|| TimeIndex::empty(time_path.clone(), base));
+        let mut indexes = Indexes { offsets, times };
+        if !indexes.offsets.is_plausible(size) {
+            return Ok(None);
+        }
+        let disk = &place.disk;
+        let kept = indexes.offsets.floor(disk, |entry| entry.position < position).doing("reading", &path)?;
+        indexes.offsets.truncate(disk, kept.map_or(0, |(at, _)| at + 1)).doing("cutting", &path)?;
+        let covered = indexes.offsets.last().map_or(base - 1, |entry| entry.offset);
+        let kept = indexes.times.floor(disk, |entry| entry.offset <= covered).doing("reading", &time_path)?;
+        indexes.times.truncate(disk, kept.map_or(0, |(at, _)| at + 1)).doing("cutting", &time_path)?;
+        Ok(Some(indexes))
+    }
+
+    /// No entries, whatever the files have.
+    fn anew(place: &Place, base: Offset) -> Result<Indexes, LogError> {
+        let mut offsets = OffsetIndex::empty(place.file(base, names::OFFSET_INDEX), base);
+        offsets.truncate(&place.disk, 0).doing("cutting", offsets.path())?;
+        let mut times = TimeIndex::empty(place.file(base, names::TIME_INDEX), base);
+        times.truncate(&place.disk, 0).doing("cutting", times.path())?;
+        Ok(Indexes { offsets, times })
+    }
+
+    fn write(&mut self, place: &Place) -> Result<(), LogError> {
+        self.times.flush(&place.disk).doing("writing", self.times.path())?;
+        self.offsets.flush(&place.disk).doing("writing", self.offsets.path())
+    }
+}

@@ -1,0 +1,391 @@
+//! One segment: a stretch of the log with its indexes, opened when it is first needed.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+
+use super::error::IoContext;
+use super::file::{DataFile, Disk};
+use super::offset_index::{OffsetEntry, OffsetIndex};
+use super::time_index::{TimeEntry, TimeIndex};
+use super::walk::{Source, Step, Walk};
+use super::{AbortedTxn, LogError, Slice, names, txn_index};
+use crate::record::{Batch, BatchHeader};
+use crate::types::{Offset, TimestampMs};
+
+/// Where a log's segments are and on which disk; what a segment needs to open itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) disk: Disk,
+    pub(crate) folder: PathBuf,
+}
+
+impl Place {
+    pub(crate) fn file(&self, offset: Offset, kind: &str) -> PathBuf {
+        names::file(&self.folder, offset, kind)
+    }
+}
+
+/// A segment. Unopened it costs a few words, so that a log of many thousands stays small.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    base: Offset,
+    /// Bytes of whole batches.
+    size: u64,
+    /// Whether it is the one that is appended to.
+    active: bool,
+    /// Whether there is a `.log` file; an empty log has none yet.
+    exists: bool,
+    /// Whether all of it, indexes included, survives a power loss.
+    synced: bool,
+    files: OnceLock<Box<Files>>,
+    newest: OnceLock<TimeEntry>,
+    aborted: OnceLock<Vec<AbortedTxn>>,
+    /// Set by reads, taken by housekeeping: files of segments that nobody reads are closed.
+    touched: AtomicBool,
+}
+
+/// A segment's open files.
+#[derive(Debug)]
+pub(crate) struct Files {
+    pub(crate) data: DataFile,
+    pub(crate) offsets: OffsetIndex,
+    pub(crate) times: TimeIndex,
+}
+
+/// How far a segment reached at some moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Extent {
+    pub(crate) base: Offset,
+    pub(crate) size: u64,
+    pub(crate) sealed: bool,
+}
+
+/// A segment as found on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) base: Offset,
+    pub(crate) size: u64,
+    pub(crate) synced: bool,
+}
+
+impl Segment {
+    /// The empty segment that a log begins with; no file is made.
+    pub(crate) fn new(base: Offset) -> Segment {
+        let mut segment = Segment::found(Found { base, size: 0, synced: false }, true);
+        segment.exists = false;
+        segment.aborted = OnceLock::from(Vec::new());
+        segment
+    }
+
+    /// A segment whose `.log` is there.
+    pub(crate) fn found(found: Found, active: bool) -> Segment {
+        Segment {
+            base: found.base,
+            size: found.size,
+            active,
+            exists: true,
+            synced: found.synced,
+            files: OnceLock::new(),
+            newest: OnceLock::new(),
+            aborted: OnceLock::new(),
+            touched: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn base(&self) -> Offset {
+        self.base
+    }
+
+    /// Bytes of whole batches.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    pub(crate) fn exists(&self) -> bool {
+        self.exists
+    }
+
+    pub(crate) fn is_synced(&self) -> bool {
+        self.synced
+    }
+
+    pub(crate) fn is_active(&self) -> bool {
+        self.active
+    }
+
+    /// How far the segment reaches now.
+    pub(crate) fn extent(&self) -> Extent {
+        Extent { base: self.base, size: self.size, sealed: !self.active }
+    }
+
+    /// What the segment was at `extent` was synced: all of it, if it is still the same.
+    pub(crate) fn mark_synced(&mut self, extent: Extent) {
+        if extent != self.extent() {
+            return;
+        }
+        self.synced = true;
+        if let Some(files) = self.files.get_mut().filter(|_| !self.active) {
+            files.data.release_descriptor();
+        }
+    }
+
+    /// The open files, if they are open.
+    pub(crate) fn opened(&self) -> Option<&Files> {
+        self.files.get().map(|files| &**files)
+    }
+
+    /// The open files.
+    pub(crate) fn files(&self, place: &Place) -> Result<&Files, LogError> {
+        self.touched.store(true, Ordering::Relaxed);
+        if let Some(files) = self.files.get() {
+            return Ok(files);
+        }
+        let files = Files::open(place, self.base, self.size, None)?;
+        Ok(self.files.get_or_init(|| Box::new(files)))
+    }
+
+    /// The open files, for appending; created if the segment has none.
+    pub(crate) fn files_to_append(&mut self, place: &Place, limit: u64) -> Result<&mut Files, LogError> {
+        let writable = self.files.get().is_some_and(|files| files.data.is_writable());
+        if !writable {
+            let files = Files::open(place, self.base, self.size, Some(limit))?;
+            self.files = OnceLock::from(Box::new(files));
+            self.exists = true;
+        }
+        let path = || place.file(self.base, names::LOG);
+        self.files.get_mut().map(|files| &mut **files).ok_or_else(|| LogError::corrupt(&path(), "not open"))
+    }
+
+    /// Notes that a batch was appended, whose newest record is `newest`.
+    pub(crate) fn grew(&mut self, size: u64, newest: TimeEntry) {
+        self.size = size;
+        self.synced = false;
+        self.newest = OnceLock::from(newest);
+    }
+
+    /// Ends the segment: final time index entry, indexes written, preallocated tail cut off.
+    pub(crate) fn seal(&mut self, place: &Place) -> Result<(), LogError> {
+        self.active = false;
+        // Without a writable file nothing was appended since it was last whole.
+        if self.files.get().is_none_or(|files| !files.data.is_writable()) {
+            return Ok(());
+        }
+        let newest = self.newest(place)?;
+        self.synced = false;
+        let Some(files) = self.files.get_mut() else { return Ok(()) };
+        files.times.advance(newest);
+        files.times.flush(&place.disk).doing("writing", files.times.path())?;
+        files.offsets.flush(&place.disk).doing("writing", files.offsets.path())?;
+        files.data.seal().doing("trimming", &place.file(self.base, names::LOG))
+    }
+
+    /// Closes files that nobody has used since the last call.
+    pub(crate) fn cool(&mut self) {
+        if !self.active && !self.touched.swap(false, Ordering::Relaxed) && self.synced {
+            self.files = OnceLock::new();
+        }
+    }
+
+    /// The greatest timestamp of the segment, and the batch that has it.
+    pub(crate) fn newest(&self, place: &Place) -> Result<TimeEntry, LogError> {
+        if let Some(newest) = self.newest.get() {
+            return Ok(*newest);
+        }
+        if self.size == 0 {
+            return Ok(TimeEntry::none(self.base));
+        }
+        let newest = self.files(place)?.find_newest(place, self.base)?;
+        Ok(*self.newest.get_or_init(|| newest))
+    }
+
+    /// What retention counts from: the newest record, or when the file was written if no record has a time.
+    pub(crate) fn largest_timestamp(&self, place: &Place) -> Result<TimestampMs, LogError> {
+        let newest = self.newest(place)?.timestamp;
+        Ok(if newest >= 0 { newest } else { place.disk.modified(&place.file(self.base, names::LOG)) })
+    }
+
+    /// The aborted transactions whose marker is in the segment.
+    pub(crate) fn aborted(&self, place: &Place) -> Result<&[AbortedTxn], LogError> {
+        if let Some(aborted) = self.aborted.get() {
+            return Ok(aborted);
+        }
+        let path = place.file(self.base, names::TXN_INDEX);
+        let aborted = txn_index::read(&place.disk, &path).doing("reading", &path)?;
+        Ok(self.aborted.get_or_init(|| aborted))
+    }
+
+    /// Adds an aborted transaction.
+    pub(crate) fn add_aborted(&mut self, place: &Place, txn: AbortedTxn) -> Result<(), LogError> {
+        let path = place.file(self.base, names::TXN_INDEX);
+        let count = self.aborted(place)?.len();
+        txn_index::append(&place.disk, &path, count, &txn).doing("writing", &path)?;
+        if let Some(aborted) = self.aborted.get_mut() {
+            aborted.push(txn);
+        }
+        Ok(())
+    }
+
+    /// Drops aborted transactions whose marker is at `from` or later.
+    pub(crate) fn truncate_aborted(&mut self, place: &Place, from: Offset) -> Result<(), LogError> {
+        let keep = self.aborted(place)?.partition_point(|txn| txn.last_offset < from);
+        let path = place.file(self.base, names::TXN_INDEX);
+        if keep < self.aborted(place)?.len() {
+            txn_index::truncate(&place.disk, &path, keep).doing("cutting", &path)?;
+        }
+        if let Some(aborted) = self.aborted.get_mut() {
+            aborted.truncate(keep);
+        }
+        Ok(())
+    }
+
+    /// Paths of all files that a segment may have; a snapshot of producers belongs to its base offset.
+    pub(crate) fn paths(&self, folder: &Path) -> [PathBuf; 5] {
+        [names::LOG, names::OFFSET_INDEX, names::TIME_INDEX, names::TXN_INDEX, names::SNAPSHOT]
+            .map(|kind| names::file(folder, self.base, kind))
+    }
+}
+
+impl Files {
+    /// Opens a segment of `size` bytes; with `append_limit` for appending, up to that many bytes.
+    fn open(place: &Place, base: Offset, size: u64, append_limit: Option<u64>) -> Result<Files, LogError> {
+        let path = place.file(base, names::LOG);
+        let data = match append_limit {
+            Some(limit) => DataFile::open_tail(&place.disk, &path, size, limit),
+            None => DataFile::open_sealed(&place.disk, &path, size),
+        };
+        let data = data.doing("opening", &path)?;
+        let path = place.file(base, names::OFFSET_INDEX);
+        let offsets = OffsetIndex::open(&place.disk, path.clone(), base).doing("opening", &path)?;
+        let offsets = offsets.unwrap_or_else(|| OffsetIndex::empty(path, base));
+        let path = place.file(base, names::TIME_INDEX);
+        let times = TimeIndex::open(&place.disk, path.clone(), base).doing("opening", &path)?;
+        let times = times.unwrap_or_else(|| TimeIndex::empty(path, base));
+        Ok(Files { data, offsets, times })
+    }
+
+    /// A walk from `position`, where no offset below `next_offset` is expected.
+    pub(crate) fn walk(&self, position: u64, next_offset: Offset) -> Walk<'_> {
+        Walk::new(Source::Data(&self.data), position, self.data.len(), next_offset)
+    }
+
+    /// The first batch that ends at `from` or later.
+    pub(crate) fn locate(&self, place: &Place, base: Offset, from: Offset) -> Result<Option<Located>, LogError> {
+        let path = self.offsets.path();
+        let entry = self.offsets.at_or_before(&place.disk, from).doing("reading", path)?;
+        if let Some(entry) = entry {
+            // Indexes are disposable: one that leads astray costs a longer walk, not a wrong answer.
+            if let Ok(found) = self.locate_from(place, base, Some(entry), from) {
+                return Ok(found);
+            }
+        }
+        self.locate_from(place, base, None, from)
+    }
+
+    fn locate_from(
+        &self,
+        place: &Place,
+        base: Offset,
+        entry: Option<OffsetEntry>,
+        from: Offset,
+    ) -> Result<Option<Located>, LogError> {
+        let mut walk = self.walk(entry.map_or(0, |entry| entry.position), base);
+        let mut first = true;
+        loop {
+            match walk.step().doing("reading", &place.file(base, names::LOG))? {
+                Step::Batch { position, header } => {
+                    if first && entry.is_some_and(|entry| header.base_offset > entry.offset) {
+                        return Err(self.astray(place, base, position));
+                    }
+                    first = false;
+                    if header.last_offset() >= from {
+                        return Ok(Some(Located { position, header }));
+                    }
+                }
+                Step::End => return Ok(None),
+                Step::Broken { position } => return Err(self.astray(place, base, position)),
+            }
+        }
+    }
+
+    /// Whole batches from `start` on: at most `max_bytes`, none beginning at `up_to` or later. None if the first
+    /// is too large.
+    pub(crate) fn read(
+        &self,
+        place: &Place,
+        base: Offset,
+        start: &Located,
+        max_bytes: usize,
+        up_to: Offset,
+    ) -> Result<Option<Slice>, LogError> {
+        let limit = start.position.saturating_add(max_bytes as u64).min(self.data.len());
+        let first_end = start.position + start.header.size() as u64;
+        if first_end > limit {
+            return Ok(None);
+        }
+        let (mut end, mut next_offset) = (first_end, start.header.next_offset());
+        // The index skips what needn't be walked: all of it begins before the limits.
+        let within = |entry: &OffsetEntry| entry.position < limit && entry.offset < up_to;
+        let skip = self.offsets.floor(&place.disk, within).doing("reading", self.offsets.path())?;
+        if let Some((_, entry)) = skip.filter(|(_, entry)| entry.position > first_end) {
+            let mut walk = self.walk(entry.position, next_offset);
+            if let Step::Batch { position, header } = walk.step().doing("reading", &place.file(base, names::LOG))? {
+                (end, next_offset) = (position, header.base_offset);
+            }
+        }
+        let mut walk = self.walk(end, next_offset);
+        loop {
+            match walk.step().doing("reading", &place.file(base, names::LOG))? {
+                Step::Batch { header, .. } if header.base_offset < up_to && walk.position() <= limit => {
+                    (end, next_offset) = (walk.position(), header.next_offset());
+                }
+                Step::Broken { position } if position < limit => return Err(self.astray(place, base, position)),
+                _ => break,
+            }
+        }
+        let bytes = self.bytes(place, base, start.position, (end - start.position) as usize)?;
+        Ok(Some(Slice { bytes, next_offset }))
+    }
+
+    /// The first batch whole, whatever its size.
+    pub(crate) fn read_one(&self, place: &Place, base: Offset, at: &Located) -> Result<Slice, LogError> {
+        let bytes = self.bytes(place, base, at.position, at.header.size())?;
+        Ok(Slice { bytes, next_offset: at.header.next_offset() })
+    }
+
+    /// The batch, to look at its records.
+    pub(crate) fn batch(&self, place: &Place, base: Offset, at: &Located) -> Result<Batch, LogError> {
+        let bytes = self.read_one(place, base, at)?.bytes;
+        Batch::parse(&bytes).map_err(|error| LogError::corrupt(&place.file(base, names::LOG), error.to_string()))
+    }
+
+    /// The greatest timestamp, by the last time index entry and the batches after it.
+    fn find_newest(&self, place: &Place, base: Offset) -> Result<TimeEntry, LogError> {
+        let mut newest = self.times.newest();
+        let indexed = self.offsets.at_or_before(&place.disk, newest.offset).doing("reading", self.offsets.path())?;
+        let mut walk = self.walk(indexed.map_or(0, |entry| entry.position), base);
+        while let Step::Batch { header, .. } = walk.step().doing("reading", &place.file(base, names::LOG))? {
+            if header.max_timestamp > newest.timestamp {
+                newest = TimeEntry { timestamp: header.max_timestamp, offset: header.last_offset() };
+            }
+        }
+        Ok(newest)
+    }
+
+    fn bytes(&self, place: &Place, base: Offset, position: u64, len: usize) -> Result<Bytes, LogError> {
+        self.data.read(position, len).doing("reading", &place.file(base, names::LOG))
+    }
+
+    pub(crate) fn astray(&self, place: &Place, base: Offset, position: u64) -> LogError {
+        LogError::corrupt(&place.file(base, names::LOG), format!("no batch at position {position}"))
+    }
+}
+
+/// A batch and where it lies in its segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Located {
+    pub(crate) position: u64,
+    pub(crate) header: BatchHeader,
+}

@@ -1,0 +1,121 @@
+use std::fs;
+
+use super::*;
+use crate::types::TopicPartition;
+
+fn identity() -> Identity {
+    Identity { node_id: 1, cluster_id: None, new_cluster_id: Uuid([1; 16]), new_directory_id: Uuid([2; 16]) }
+}
+
+fn checkpoint(topic: &str, partition: i32) -> Checkpoint {
+    Checkpoint {
+        partition: TopicPartition::new(topic, partition),
+        recovery_point: 5,
+        log_start: 3,
+        high_watermark: 9,
+        validated: Some(Validated { segment: 0, position: 700, next_offset: 10 }),
+    }
+}
+
+#[test]
+fn a_new_directory_gets_an_identity_and_keeps_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("data");
+    let dir = LogDir::open(&path, &identity()).expect("opens");
+    assert_eq!(dir.meta().cluster_id, Uuid([1; 16]).to_string());
+    assert_eq!(dir.meta().directory_id, Uuid([2; 16]));
+    assert!(!dir.clean_shutdown());
+    drop(dir);
+    let other = Identity { new_cluster_id: Uuid([8; 16]), new_directory_id: Uuid([9; 16]), ..identity() };
+    let dir = LogDir::open(&path, &other).expect("opens");
+    assert_eq!(dir.meta().directory_id, Uuid([2; 16]));
+}
+
+#[test]
+fn a_second_broker_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let held = LogDir::open(folder.path(), &identity()).expect("opens");
+    let refused = LogDir::open(folder.path(), &identity());
+    assert!(matches!(&refused, Err(LogDirError::InUse { .. })), "{refused:?}");
+    drop(held);
+    LogDir::open(folder.path(), &identity()).expect("opens again");
+}
+
+#[test]
+fn other_nodes_and_clusters_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    drop(LogDir::open(folder.path(), &identity()).expect("opens"));
+    let refused = LogDir::open(folder.path(), &Identity { node_id: 2, ..identity() });
+    assert!(matches!(refused, Err(LogDirError::OtherNode { expected: 2, found: 1, .. })));
+    let refused = LogDir::open(folder.path(), &Identity { cluster_id: Some("x".into()), ..identity() });
+    assert!(matches!(refused, Err(LogDirError::OtherCluster { .. })));
+}
+
+#[test]
+fn the_clean_shutdown_marker_counts_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = LogDir::open(folder.path(), &identity()).expect("opens");
+    dir.mark_clean(7).expect("marks");
+    drop(dir);
+    let marker = folder.path().join(".kafka_cleanshutdown");
+    assert_eq!(fs::read_to_string(&marker).expect("reads"), r#"{"version":0,"brokerEpoch":7}"#);
+    let dir = LogDir::open(folder.path(), &identity()).expect("opens");
+    assert!(dir.clean_shutdown());
+    assert!(!marker.exists());
+    drop(dir);
+    assert!(!LogDir::open(folder.path(), &identity()).expect("opens").clean_shutdown());
+}
+
+#[test]
+fn checkpoints_come_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = LogDir::open(folder.path(), &identity()).expect("opens");
+    dir.write_checkpoints(&[checkpoint("a", 0), checkpoint("b-c", 12)]).expect("writes");
+    drop(dir);
+    let text = fs::read_to_string(folder.path().join("recovery-point-offset-checkpoint")).expect("reads");
+    assert_eq!(text, "0\n2\na 0 5\nb-c 12 5\n");
+    let dir = LogDir::open(folder.path(), &identity()).expect("opens");
+    let at = dir.open_at(&TopicPartition::new("b-c", 12), None, NOW);
+    assert_eq!((at.recovery_point, at.log_start, at.clean_shutdown), (5, Some(3), false));
+    assert_eq!(at.validated, checkpoint("b-c", 12).validated);
+    let unknown = dir.open_at(&TopicPartition::new("d", 0), None, NOW);
+    assert_eq!((unknown.recovery_point, unknown.log_start, unknown.validated), (0, None, None));
+}
+
+#[test]
+fn a_damaged_checkpoint_is_recovered_or_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = LogDir::open(folder.path(), &identity()).expect("opens");
+    dir.write_checkpoints(&[checkpoint("a", 0)]).expect("writes");
+    drop(dir);
+    fs::write(folder.path().join("recovery-point-offset-checkpoint"), "damage").expect("writes");
+    let dir = LogDir::open(folder.path(), &identity()).expect("opens");
+    assert_eq!(dir.open_at(&TopicPartition::new("a", 0), None, NOW).recovery_point, 0);
+    drop(dir);
+    fs::write(folder.path().join("log-start-offset-checkpoint"), "0\n1\na 0 x\n").expect("writes");
+    let refused = LogDir::open(folder.path(), &identity()).expect_err("refuses");
+    assert!(refused.to_string().contains("log-start-offset-checkpoint"), "{refused}");
+}
+
+#[test]
+fn partition_folders_are_told_apart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = LogDir::open(folder.path(), &identity()).expect("opens");
+    let hex = "ab".repeat(16);
+    let names = ["a-b-0", "c-1", "no number", &format!("d.e-2.{hex}-delete"), &format!("f-3.{hex}-stray"), "x.y-4"];
+    for name in names {
+        fs::create_dir(folder.path().join(name)).expect("creates");
+    }
+    fs::write(folder.path().join("plain-5"), "a file").expect("writes");
+    let mut found: Vec<_> =
+        dir.partitions().expect("lists").into_iter().map(|it| (it.partition.to_string(), it.state)).collect();
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    let expected = [
+        ("a-b-0", PartitionState::Live),
+        ("c-1", PartitionState::Live),
+        ("d.e-2", PartitionState::Deleted),
+        ("f-3", PartitionState::Other),
+        ("x.y-4", PartitionState::Live),
+    ];
+    assert_eq!(found, expected.map(|(name, state)| (name.to_owned(), state)));
+}

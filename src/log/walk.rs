@@ -1,0 +1,136 @@
+//! Walking the batches of a segment header by header.
+
+use std::io;
+
+use bytes::Bytes;
+
+use super::file::{DataFile, RawFile};
+use crate::record::{BATCH_OVERHEAD, BatchHeader};
+use crate::types::Offset;
+
+/// How much is read at a time where reading copies. Headers of large batches are fetched one by one.
+const CHUNK: usize = 64 << 10;
+/// Where the bytes that a batch's CRC covers begin.
+const CRC_START: u64 = 21;
+
+/// Where a walk reads from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Source<'a> {
+    /// A segment in use: a mapped one is walked without system calls.
+    Data(&'a DataFile),
+    /// A file being recovered: a bad sector is an error here, where it would be a fault in a mapping.
+    Raw(&'a RawFile),
+}
+
+/// What a walk came upon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// A batch whose header makes sense and whose bytes are all there.
+    Batch { position: u64, header: BatchHeader },
+    /// The end, exactly behind a batch.
+    End,
+    /// Bytes that are no batch, or not a whole one.
+    Broken { position: u64 },
+}
+
+/// Steps from batch to batch, in a segment's bytes `position..end`.
+#[derive(Debug)]
+pub(crate) struct Walk<'a> {
+    source: Source<'a>,
+    position: u64,
+    end: u64,
+    /// No batch may begin below: offsets only grow.
+    next_offset: Offset,
+    window: Bytes,
+    window_at: u64,
+    /// Size of the batch before: small batches are read many at a time.
+    last_size: usize,
+}
+
+impl<'a> Walk<'a> {
+    /// A walk that expects only offsets of at least `next_offset`.
+    pub(crate) fn new(source: Source<'a>, position: u64, end: u64, next_offset: Offset) -> Walk<'a> {
+        Walk { source, position, end, next_offset, window: Bytes::new(), window_at: 0, last_size: 0 }
+    }
+
+    /// Where the next step looks.
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// The offset that follows the last batch.
+    pub(crate) fn next_offset(&self) -> Offset {
+        self.next_offset
+    }
+
+    /// The next batch.
+    pub(crate) fn step(&mut self) -> io::Result<Step> {
+        let position = self.position;
+        if position >= self.end {
+            return Ok(Step::End);
+        }
+        let broken = Step::Broken { position };
+        if self.end - position < BATCH_OVERHEAD as u64 {
+            return Ok(broken);
+        }
+        let bytes = self.header_bytes(position)?;
+        let Ok(header) = BatchHeader::parse(&bytes) else { return Ok(broken) };
+        let size = header.size() as u64;
+        if size > self.end - position || header.last_offset_delta < 0 || header.base_offset < self.next_offset {
+            return Ok(broken);
+        }
+        self.position += size;
+        self.next_offset = header.next_offset();
+        self.last_size = header.size();
+        Ok(Step::Batch { position, header })
+    }
+
+    /// Whether a batch's bytes are those that its CRC was made from.
+    pub(crate) fn crc_matches(&self, position: u64, header: &BatchHeader) -> io::Result<bool> {
+        let (mut at, end) = (position + CRC_START, position + header.size() as u64);
+        let mut crc = 0;
+        while at < end {
+            let len = (end - at).min(1 << 20) as usize;
+            crc = crc32c::crc32c_append(crc, &self.bytes(at, len)?);
+            at += len as u64;
+        }
+        Ok(crc == header.crc)
+    }
+
+    /// The bytes of a batch that was stepped over.
+    pub(crate) fn batch_bytes(&self, position: u64, header: &BatchHeader) -> io::Result<Bytes> {
+        self.bytes(position, header.size())
+    }
+
+    fn header_bytes(&mut self, position: u64) -> io::Result<Bytes> {
+        let covered = self.window_at + self.window.len() as u64;
+        if position < self.window_at || position + BATCH_OVERHEAD as u64 > covered {
+            let rest = self.end - position;
+            let len = match self.source {
+                // A view of all the rest costs nothing.
+                Source::Data(data) if data.is_mapped() => rest,
+                _ if self.last_size > CHUNK / 2 => BATCH_OVERHEAD as u64,
+                _ => rest.min(CHUNK as u64),
+            };
+            self.window = self.bytes(position, len as usize)?;
+            self.window_at = position;
+        }
+        let at = (position - self.window_at) as usize;
+        Ok(self.window.slice(at..at + BATCH_OVERHEAD))
+    }
+
+    fn bytes(&self, position: u64, len: usize) -> io::Result<Bytes> {
+        let at = position.wrapping_sub(self.window_at);
+        if position >= self.window_at && at + len as u64 <= self.window.len() as u64 {
+            return Ok(self.window.slice(at as usize..at as usize + len));
+        }
+        match self.source {
+            Source::Data(data) => data.read(position, len),
+            Source::Raw(raw) => {
+                let mut bytes = vec![0; len];
+                raw.read_exact_at(position, &mut bytes)?;
+                Ok(bytes.into())
+            }
+        }
+    }
+}
