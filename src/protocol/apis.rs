@@ -6,8 +6,17 @@ use std::ops::RangeInclusive;
 use super::messages::*;
 use crate::codec::{DecodeError, EncodeError, Message, Reader, Shape, Writer};
 
+/// A request's struct and the struct that answers it: what lets a client's call be typed.
+pub trait Ask: Message + Into<Request> {
+    const KEY: ApiKey;
+    type Answer: Message;
+
+    /// The response, if it is one to this kind of request.
+    fn answer(response: Response) -> Option<Self::Answer>;
+}
+
 /// Makes of each row `Name = key, versions 0..=newest, flexible first: module::{Request, Response};`
-/// an [`ApiKey`], a [`Request`] and a [`Response`] variant, and the two structs' [`Message`] impls.
+/// an [`ApiKey`], a [`Request`] and a [`Response`] variant, and the two structs' [`Message`] and [`Ask`] impls.
 macro_rules! apis {
     ($(
         $api:ident = $key:literal, versions $from:literal..=$to:literal $(, flexible $flexible:literal)?:
@@ -126,6 +135,18 @@ macro_rules! apis {
             crate::codec::messages! {
                 $module::$request, versions $from..=$to $(, flexible $flexible)?;
                 $module::$response, versions $from..=$to $(, flexible $flexible)?;
+            }
+
+            impl Ask for $module::$request {
+                const KEY: ApiKey = ApiKey::$api;
+                type Answer = $module::$response;
+
+                fn answer(response: Response) -> Option<Self::Answer> {
+                    match response {
+                        Response::$api(response) => Some(response),
+                        _ => None,
+                    }
+                }
             }
 
             impl From<$module::$request> for Request {

@@ -11,6 +11,6 @@ pub mod frame;
 pub mod header;
 pub mod messages;
 
-pub use apis::{ApiKey, Request, Response};
+pub use apis::{ApiKey, Ask, Request, Response};
 pub use frame::FrameError;
 pub use header::RequestHeader;

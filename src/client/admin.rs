@@ -1,0 +1,109 @@
+//! Topics and the cluster, in short forms.
+
+use super::{Client, ClientError, Result, refuse};
+use crate::codec::Str;
+use crate::protocol::ApiKey;
+use crate::protocol::messages::create_topics::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest};
+use crate::protocol::messages::delete_topics::{DeleteTopicState, DeleteTopicsRequest};
+use crate::protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponseTopic};
+use crate::types::TopicId;
+
+/// How long the broker may take over a change of topics.
+const CHANGE_TIMEOUT_MS: i32 = 30_000;
+
+/// What Metadata tells.
+#[derive(Clone, Debug)]
+pub struct ClusterView {
+    pub cluster_id: Option<String>,
+    pub controller_id: i32,
+    pub brokers: Vec<BrokerAddress>,
+    pub topics: Vec<TopicView>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokerAddress {
+    pub node_id: i32,
+    pub host: String,
+    pub port: i32,
+}
+
+/// A topic, or why there is none.
+#[derive(Clone, Debug)]
+pub struct TopicView {
+    pub name: Option<String>,
+    pub topic_id: TopicId,
+    pub error_code: i16,
+    pub partitions: Vec<i32>,
+}
+
+impl Client {
+    /// Metadata of these topics, or of all; nothing is created.
+    pub async fn metadata(&self, topics: Option<&[&str]>) -> Result<ClusterView> {
+        self.metadata_with(topics, false).await
+    }
+
+    /// Metadata of these topics, or of all; with `create`, those that are missing are created if the
+    /// broker does that.
+    pub async fn metadata_with(&self, topics: Option<&[&str]>, create: bool) -> Result<ClusterView> {
+        let named = |name: &&str| MetadataRequestTopic { name: Some(Str::from(*name)), ..Default::default() };
+        let request = MetadataRequest {
+            topics: topics.map(|topics| topics.iter().map(named).collect()),
+            allow_auto_topic_creation: create,
+            ..Default::default()
+        };
+        let answer = self.call(request).await?;
+        refuse(ApiKey::Metadata, answer.error_code, None)?;
+        let broker = |broker: &crate::protocol::messages::metadata::MetadataResponseBroker| BrokerAddress {
+            node_id: broker.node_id,
+            host: broker.host.to_string(),
+            port: broker.port,
+        };
+        Ok(ClusterView {
+            cluster_id: answer.cluster_id.map(|id| id.to_string()),
+            controller_id: answer.controller_id,
+            brokers: answer.brokers.iter().map(broker).collect(),
+            topics: answer.topics.iter().map(topic_view).collect(),
+        })
+    }
+
+    /// Creates a topic with one replica, and these settings.
+    pub async fn create_topic(&self, name: &str, partitions: i32, settings: &[(&str, &str)]) -> Result<TopicId> {
+        let setting = |(name, value): &(&str, &str)| CreatableTopicConfig {
+            name: Str::from(*name),
+            value: Some(Str::from(*value)),
+        };
+        let topic = CreatableTopic {
+            name: Str::from(name),
+            num_partitions: partitions,
+            replication_factor: 1,
+            configs: settings.iter().map(setting).collect(),
+            ..Default::default()
+        };
+        let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: CHANGE_TIMEOUT_MS, ..Default::default() };
+        let answer = self.call(request).await?;
+        let topic = answer.topics.first().ok_or(ClientError::Incomplete { key: ApiKey::CreateTopics })?;
+        refuse(ApiKey::CreateTopics, topic.error_code, topic.error_message.as_ref())?;
+        Ok(topic.topic_id)
+    }
+
+    /// Deletes a topic by name.
+    pub async fn delete_topic(&self, name: &str) -> Result<()> {
+        let request = DeleteTopicsRequest {
+            topics: vec![DeleteTopicState { name: Some(Str::from(name)), ..Default::default() }],
+            topic_names: vec![Str::from(name)],
+            timeout_ms: CHANGE_TIMEOUT_MS,
+        };
+        let answer = self.call(request).await?;
+        let topic = answer.responses.first().ok_or(ClientError::Incomplete { key: ApiKey::DeleteTopics })?;
+        refuse(ApiKey::DeleteTopics, topic.error_code, topic.error_message.as_ref())
+    }
+}
+
+fn topic_view(topic: &MetadataResponseTopic) -> TopicView {
+    TopicView {
+        name: topic.name.as_ref().map(Str::to_string),
+        topic_id: topic.topic_id,
+        error_code: topic.error_code,
+        partitions: topic.partitions.iter().map(|partition| partition.partition_index).collect(),
+    }
+}

@@ -1,0 +1,225 @@
+//! The classic group protocol, step by step.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::admin::BrokerAddress;
+use super::{Client, ClientError, Result, refuse};
+use crate::codec::Str;
+use crate::protocol::ApiKey;
+use crate::protocol::messages::find_coordinator::FindCoordinatorRequest;
+use crate::protocol::messages::heartbeat::HeartbeatRequest;
+use crate::protocol::messages::join_group::{JoinGroupRequest, JoinGroupRequestProtocol};
+use crate::protocol::messages::leave_group::{LeaveGroupRequest, MemberIdentity};
+use crate::protocol::messages::offset_commit::{
+    OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+};
+use crate::protocol::messages::offset_fetch::{OffsetFetchRequest, OffsetFetchRequestTopic};
+use crate::protocol::messages::sync_group::{SyncGroupRequest, SyncGroupRequestAssignment};
+use crate::types::{ErrorCode, Offset, PartitionIndex};
+
+/// The newest versions that ask for one group or coordinator, in fields of their own, by topic name.
+const FIND_ONE_COORDINATOR: i16 = 3;
+const COMMIT_BY_NAME: i16 = 9;
+const FETCH_ONE_GROUP: i16 = 7;
+
+/// What a member wants to be part of.
+#[derive(Clone, Debug)]
+pub struct Subscription {
+    pub group: String,
+    /// `consumer` for consumers.
+    pub protocol_type: String,
+    /// Names of assignors, the best first, and what the member tells each.
+    pub protocols: Vec<(String, Bytes)>,
+    pub session_timeout: Duration,
+    pub rebalance_timeout: Duration,
+    /// A static member's name.
+    pub instance_id: Option<String>,
+}
+
+/// A member of a generation of its group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    pub group: String,
+    pub id: String,
+    pub instance_id: Option<String>,
+    pub generation: i32,
+}
+
+/// What joining brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Joined {
+    pub member: Member,
+    pub leader: String,
+    pub protocol: Option<String>,
+    /// All members and what they told, for the leader.
+    pub members: Vec<(String, Bytes)>,
+}
+
+/// A committed offset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// -1 if there is none.
+    pub offset: Offset,
+    pub metadata: Option<String>,
+}
+
+impl Client {
+    /// The coordinator of a group.
+    pub async fn find_coordinator(&self, group: &str) -> Result<BrokerAddress> {
+        let key = ApiKey::FindCoordinator;
+        let version = self.version_up_to(key, FIND_ONE_COORDINATOR)?;
+        let request = FindCoordinatorRequest { key: Str::from(group), ..Default::default() };
+        let answer = self.call_at(request, version).await?;
+        refuse(key, answer.error_code, answer.error_message.as_ref())?;
+        Ok(BrokerAddress { node_id: answer.node_id, host: answer.host.to_string(), port: answer.port })
+    }
+
+    /// Joins, as `member_id` or as a new member (an empty id), and waits for the others. A new member
+    /// that is told its id first (KIP-394) joins again with it.
+    pub async fn join_group(&self, subscription: &Subscription, member_id: &str) -> Result<Joined> {
+        let key = ApiKey::JoinGroup;
+        let mut request = join_request(subscription, member_id);
+        let mut answer = self.call(request.clone()).await?;
+        if answer.error_code == ErrorCode::MemberIdRequired.code() && member_id.is_empty() {
+            request.member_id = answer.member_id;
+            answer = self.call(request).await?;
+        }
+        refuse(key, answer.error_code, None)?;
+        let member = Member {
+            group: subscription.group.clone(),
+            id: answer.member_id.to_string(),
+            instance_id: subscription.instance_id.clone(),
+            generation: answer.generation_id,
+        };
+        let told = answer.members.into_iter().map(|member| (member.member_id.to_string(), member.metadata));
+        Ok(Joined {
+            member,
+            leader: answer.leader.to_string(),
+            protocol: answer.protocol_name.map(|name| name.to_string()),
+            members: told.collect(),
+        })
+    }
+
+    /// Hands in the assignments, if this is the leader, and awaits its own.
+    pub async fn sync_group(&self, joined: &Joined, assignments: &[(String, Bytes)]) -> Result<Bytes> {
+        let member = &joined.member;
+        let assignment = |(id, bytes): &(String, Bytes)| SyncGroupRequestAssignment {
+            member_id: Str::from(id.as_str()),
+            assignment: bytes.clone(),
+        };
+        let request = SyncGroupRequest {
+            group_id: Str::from(member.group.as_str()),
+            generation_id: member.generation,
+            member_id: Str::from(member.id.as_str()),
+            group_instance_id: member.instance_id.as_deref().map(Str::from),
+            protocol_name: joined.protocol.as_deref().map(Str::from),
+            assignments: assignments.iter().map(assignment).collect(),
+            ..Default::default()
+        };
+        let answer = self.call(request).await?;
+        refuse(ApiKey::SyncGroup, answer.error_code, None)?;
+        Ok(answer.assignment)
+    }
+
+    /// Keeps the member alive. `REBALANCE_IN_PROGRESS` is how it learns that it must join again.
+    pub async fn heartbeat(&self, member: &Member) -> Result<()> {
+        let request = HeartbeatRequest {
+            group_id: Str::from(member.group.as_str()),
+            generation_id: member.generation,
+            member_id: Str::from(member.id.as_str()),
+            group_instance_id: member.instance_id.as_deref().map(Str::from),
+        };
+        let answer = self.call(request).await?;
+        refuse(ApiKey::Heartbeat, answer.error_code, None)
+    }
+
+    /// Takes the member out of its group.
+    pub async fn leave_group(&self, member: &Member) -> Result<()> {
+        let id = Str::from(member.id.as_str());
+        let instance = member.instance_id.as_deref().map(Str::from);
+        let identity = MemberIdentity { member_id: id.clone(), group_instance_id: instance, ..Default::default() };
+        let request =
+            LeaveGroupRequest { group_id: Str::from(member.group.as_str()), member_id: id, members: vec![identity] };
+        let answer = self.call(request).await?;
+        refuse(ApiKey::LeaveGroup, answer.error_code, None)?;
+        answer.members.iter().try_for_each(|member| refuse(ApiKey::LeaveGroup, member.error_code, None))
+    }
+
+    /// Commits offsets of a topic, as a member or, with none, from outside of an empty group.
+    pub async fn commit_offsets(
+        &self,
+        group: &str,
+        member: Option<&Member>,
+        topic: &str,
+        offsets: &[(PartitionIndex, Offset)],
+    ) -> Result<()> {
+        let key = ApiKey::OffsetCommit;
+        let version = self.version_up_to(key, COMMIT_BY_NAME)?;
+        let partition = |&(partition_index, committed_offset): &(PartitionIndex, Offset)| {
+            OffsetCommitRequestPartition { partition_index, committed_offset, ..Default::default() }
+        };
+        let request = OffsetCommitRequest {
+            group_id: Str::from(group),
+            generation_id_or_member_epoch: member.map_or(-1, |member| member.generation),
+            member_id: member.map_or(Str::default(), |member| Str::from(member.id.as_str())),
+            group_instance_id: member.and_then(|member| member.instance_id.as_deref()).map(Str::from),
+            topics: vec![OffsetCommitRequestTopic {
+                name: Str::from(topic),
+                partitions: offsets.iter().map(partition).collect(),
+                ..Default::default()
+            }],
+            ..Default::default()
+        };
+        let answer = self.call_at(request, version).await?;
+        let mut partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
+        partitions.try_for_each(|partition| refuse(key, partition.error_code, None))
+    }
+
+    /// A group's committed offsets of a topic, in the order of `partitions`.
+    pub async fn committed_offsets(
+        &self,
+        group: &str,
+        topic: &str,
+        partitions: &[PartitionIndex],
+    ) -> Result<Vec<Committed>> {
+        let key = ApiKey::OffsetFetch;
+        let version = self.version_up_to(key, FETCH_ONE_GROUP)?;
+        let topics = vec![OffsetFetchRequestTopic { name: Str::from(topic), partition_indexes: partitions.to_vec() }];
+        let request = OffsetFetchRequest { group_id: Str::from(group), topics: Some(topics), ..Default::default() };
+        let answer = self.call_at(request, version).await?;
+        refuse(key, answer.error_code, None)?;
+        let told = answer.topics.iter().flat_map(|topic| &topic.partitions);
+        let told: Vec<_> = told.collect();
+        let committed = |index: &PartitionIndex| {
+            let partition = told.iter().find(|partition| partition.partition_index == *index);
+            let partition = partition.ok_or(ClientError::Incomplete { key })?;
+            refuse(key, partition.error_code, None)?;
+            let metadata = partition.metadata.as_ref().map(Str::to_string);
+            Ok(Committed { offset: partition.committed_offset, metadata })
+        };
+        partitions.iter().map(committed).collect()
+    }
+}
+
+fn join_request(subscription: &Subscription, member_id: &str) -> JoinGroupRequest {
+    let protocol = |(name, metadata): &(String, Bytes)| JoinGroupRequestProtocol {
+        name: Str::from(name.as_str()),
+        metadata: metadata.clone(),
+    };
+    JoinGroupRequest {
+        group_id: Str::from(subscription.group.as_str()),
+        session_timeout_ms: millis(subscription.session_timeout),
+        rebalance_timeout_ms: millis(subscription.rebalance_timeout),
+        member_id: Str::from(member_id),
+        group_instance_id: subscription.instance_id.as_deref().map(Str::from),
+        protocol_type: Str::from(subscription.protocol_type.as_str()),
+        protocols: subscription.protocols.iter().map(protocol).collect(),
+        ..Default::default()
+    }
+}
+
+fn millis(duration: Duration) -> i32 {
+    i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
+}

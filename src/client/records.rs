@@ -1,0 +1,170 @@
+//! Batches in and out, one partition at a time.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{Client, ClientError, Pending, Result, refuse};
+use crate::codec::Str;
+use crate::protocol::ApiKey;
+use crate::protocol::messages::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic};
+use crate::protocol::messages::list_offsets::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic};
+use crate::protocol::messages::produce::{PartitionProduceData, ProduceRequest, ProduceResponse, TopicProduceData};
+use crate::types::{LeaderEpoch, Offset, PartitionIndex, TimestampMs};
+
+/// The last versions of Produce and Fetch that name topics by name.
+const PRODUCE_BY_NAME: i16 = 12;
+const FETCH_BY_NAME: i16 = 12;
+/// How long the broker may take to store a batch.
+const PRODUCE_TIMEOUT_MS: i32 = 30_000;
+
+/// Where a batch was stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Produced {
+    pub base_offset: Offset,
+    /// -1 where the producer's timestamps count.
+    pub log_append_time: TimestampMs,
+    pub log_start_offset: Offset,
+}
+
+/// What a partition gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// Whole batches, and perhaps part of one; see [`crate::record::batches`].
+    pub records: Bytes,
+    pub high_watermark: Offset,
+    pub last_stable_offset: Offset,
+    pub log_start_offset: Offset,
+}
+
+/// An offset and the record it was found by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListedOffset {
+    /// -1 if no record is like that.
+    pub offset: Offset,
+    pub timestamp: TimestampMs,
+    pub leader_epoch: LeaderEpoch,
+}
+
+impl Client {
+    /// Stores one batch, as it stands, acknowledged when it is in the log.
+    pub async fn produce(&self, topic: &str, partition: PartitionIndex, batch: Bytes) -> Result<Produced> {
+        produced(self.submit_produce(topic, partition, batch).await?.answer().await?)
+    }
+
+    /// Sends one batch, and leaves the answer (see [`produced`]) for later: for pipelining.
+    pub async fn submit_produce(
+        &self,
+        topic: &str,
+        partition: PartitionIndex,
+        batch: Bytes,
+    ) -> Result<Pending<ProduceRequest>> {
+        let version = self.version_up_to(ApiKey::Produce, PRODUCE_BY_NAME)?;
+        self.submit_at(produce_request(topic, partition, batch, -1), version).await
+    }
+
+    /// Sends one batch that is not acknowledged (acks 0).
+    pub async fn produce_unacknowledged(&self, topic: &str, partition: PartitionIndex, batch: Bytes) -> Result<()> {
+        let version = self.version_up_to(ApiKey::Produce, PRODUCE_BY_NAME)?;
+        self.send_unanswered(produce_request(topic, partition, batch, 0), version).await
+    }
+
+    /// Up to `max_bytes` from `offset` on; if there is nothing yet, waits up to `max_wait` for a byte.
+    pub async fn fetch(
+        &self,
+        topic: &str,
+        partition: PartitionIndex,
+        offset: Offset,
+        max_bytes: i32,
+        max_wait: Duration,
+    ) -> Result<Fetched> {
+        fetched(self.submit_fetch(topic, partition, offset, max_bytes, max_wait).await?.answer().await?)
+    }
+
+    /// Sends such a fetch, and leaves the answer (see [`fetched`]) for later.
+    pub async fn submit_fetch(
+        &self,
+        topic: &str,
+        partition: PartitionIndex,
+        offset: Offset,
+        max_bytes: i32,
+        max_wait: Duration,
+    ) -> Result<Pending<FetchRequest>> {
+        let version = self.version_up_to(ApiKey::Fetch, FETCH_BY_NAME)?;
+        let partition =
+            FetchPartition { partition, fetch_offset: offset, partition_max_bytes: max_bytes, ..Default::default() };
+        let request = FetchRequest {
+            max_wait_ms: i32::try_from(max_wait.as_millis()).unwrap_or(i32::MAX),
+            min_bytes: 1,
+            max_bytes,
+            topics: vec![FetchTopic { topic: Str::from(topic), partitions: vec![partition], ..Default::default() }],
+            ..Default::default()
+        };
+        self.submit_at(request, version).await
+    }
+
+    /// The first offset whose record is not older than `timestamp`, or what a special timestamp stands
+    /// for: -1 the end, -2 the start, -3 the record with the highest timestamp.
+    pub async fn list_offset(
+        &self,
+        topic: &str,
+        partition: PartitionIndex,
+        timestamp: TimestampMs,
+    ) -> Result<ListedOffset> {
+        let key = ApiKey::ListOffsets;
+        let partition = ListOffsetsPartition { partition_index: partition, timestamp, ..Default::default() };
+        let topic = ListOffsetsTopic { name: Str::from(topic), partitions: vec![partition] };
+        let request = ListOffsetsRequest { replica_id: -1, topics: vec![topic], ..Default::default() };
+        let answer = self.call(request).await?;
+        let partition = answer.topics.first().and_then(|topic| topic.partitions.first());
+        let partition = partition.ok_or(ClientError::Incomplete { key })?;
+        refuse(key, partition.error_code, None)?;
+        Ok(ListedOffset {
+            offset: partition.offset,
+            timestamp: partition.timestamp,
+            leader_epoch: partition.leader_epoch,
+        })
+    }
+}
+
+fn produce_request(topic: &str, partition: PartitionIndex, batch: Bytes, acks: i16) -> ProduceRequest {
+    let partition = PartitionProduceData { index: partition, records: Some(batch) };
+    ProduceRequest {
+        acks,
+        timeout_ms: PRODUCE_TIMEOUT_MS,
+        topic_data: vec![TopicProduceData {
+            name: Str::from(topic),
+            partition_data: vec![partition],
+            ..Default::default()
+        }],
+        ..Default::default()
+    }
+}
+
+/// What became of the one batch of a produce request.
+pub fn produced(answer: ProduceResponse) -> Result<Produced> {
+    let key = ApiKey::Produce;
+    let partition = answer.responses.first().and_then(|topic| topic.partition_responses.first());
+    let partition = partition.ok_or(ClientError::Incomplete { key })?;
+    refuse(key, partition.error_code, partition.error_message.as_ref())?;
+    Ok(Produced {
+        base_offset: partition.base_offset,
+        log_append_time: partition.log_append_time_ms,
+        log_start_offset: partition.log_start_offset,
+    })
+}
+
+/// What the one partition of a fetch gave.
+pub fn fetched(mut answer: FetchResponse) -> Result<Fetched> {
+    let key = ApiKey::Fetch;
+    refuse(key, answer.error_code, None)?;
+    let partition = answer.responses.first_mut().and_then(|topic| topic.partitions.first_mut());
+    let partition = partition.ok_or(ClientError::Incomplete { key })?;
+    refuse(key, partition.error_code, None)?;
+    Ok(Fetched {
+        records: partition.records.take().unwrap_or_default(),
+        high_watermark: partition.high_watermark,
+        last_stable_offset: partition.last_stable_offset,
+        log_start_offset: partition.log_start_offset,
+    })
+}

@@ -1,0 +1,166 @@
+//! The client against brokers that answer well, late, wrongly or not at all.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use ottla::client::{Client, ClientError, ClientOptions, produced};
+use ottla::codec::Str;
+use ottla::config::{BindAddress, BindHost};
+use ottla::protocol::messages::api_versions::{ApiVersion, ApiVersionsResponse};
+use ottla::protocol::messages::heartbeat::HeartbeatRequest;
+use ottla::protocol::messages::metadata::{MetadataResponse, MetadataResponseTopic};
+use ottla::protocol::messages::produce::{PartitionProduceResponse, ProduceResponse, TopicProduceResponse};
+use ottla::protocol::{ApiKey, Request, RequestHeader, Response, frame};
+use ottla::server::{ConnectionInfo, Dispatch, Limits, Listener, Outcome, Server, serve};
+use ottla::types::ErrorCode;
+
+/// Serves ApiVersions up to 3, Metadata up to 9, Produce, and three ways not to answer a heartbeat.
+struct Broker;
+
+impl Dispatch for Broker {
+    fn dispatch(&self, _: &Arc<ConnectionInfo>, bytes: Bytes) -> Outcome {
+        let (header, request) = frame::decode_request(bytes).unwrap();
+        let answer: Response = match request {
+            Request::ApiVersions(_) if header.api_version > 3 => {
+                let refusal = ApiVersionsResponse { error_code: ErrorCode::UnsupportedVersion.code(), ..versions() };
+                return Outcome::Ready(frame::encode_response(header.correlation_id, 0, &refusal.into()).unwrap());
+            }
+            Request::ApiVersions(_) => versions().into(),
+            Request::Metadata(request) => {
+                let topics = request.topics.unwrap_or_default().into_iter();
+                let topics = topics.map(|topic| MetadataResponseTopic {
+                    name: topic.name,
+                    error_code: ErrorCode::UnknownTopicOrPartition.code(),
+                    ..Default::default()
+                });
+                MetadataResponse { topics: topics.collect(), controller_id: 7, ..Default::default() }.into()
+            }
+            Request::Produce(request) if request.acks == 0 => return Outcome::NoReply,
+            Request::Produce(request) => produce_answer(&header, &request.topic_data[0].name).into(),
+            Request::Heartbeat(heartbeat) => return not_answered(&header, &heartbeat.group_id),
+            request => panic!("not served: {request:?}"),
+        };
+        Outcome::Ready(frame::encode_response(header.correlation_id, header.api_version, &answer).unwrap())
+    }
+}
+
+fn versions() -> ApiVersionsResponse {
+    let serves = |key: ApiKey, max_version| ApiVersion { api_key: key as i16, min_version: 0, max_version };
+    let api_keys = vec![
+        serves(ApiKey::ApiVersions, 3),
+        serves(ApiKey::Metadata, 9),
+        serves(ApiKey::Produce, 100),
+        serves(ApiKey::Heartbeat, 4),
+        ApiVersion { api_key: ApiKey::Fetch as i16, min_version: 17, max_version: 18 },
+    ];
+    ApiVersionsResponse { api_keys, ..Default::default() }
+}
+
+/// The base offset tells the request's number.
+fn produce_answer(header: &RequestHeader, topic: &Str) -> ProduceResponse {
+    let partition = match topic.starts_with("bad") {
+        true => PartitionProduceResponse { error_code: 87, error_message: Some("no".into()), ..Default::default() },
+        false => PartitionProduceResponse { base_offset: header.correlation_id.into(), ..Default::default() },
+    };
+    let topic = TopicProduceResponse { partition_responses: vec![partition], ..Default::default() };
+    ProduceResponse { responses: vec![topic], ..Default::default() }
+}
+
+fn not_answered(header: &RequestHeader, how: &str) -> Outcome {
+    match how {
+        "never" => Outcome::Parked(Box::pin(std::future::pending())),
+        "closed" => Outcome::Close("heartbeats are not welcome".into()),
+        "wrong" => {
+            let id = header.correlation_id + 1;
+            let frame = [&8i32.to_be_bytes()[..], &id.to_be_bytes(), &[0; 4]].concat();
+            Outcome::Ready(vec![frame.into()])
+        }
+        "garbage" => {
+            let frame = [&5i32.to_be_bytes()[..], &header.correlation_id.to_be_bytes(), &[0]].concat();
+            Outcome::Ready(vec![frame.into()])
+        }
+        "huge" => Outcome::Ready(vec![i32::MAX.to_be_bytes().to_vec().into()]),
+        how => panic!("{how}?"),
+    }
+}
+
+async fn connect() -> (Server, Client) {
+    let limits = Limits::default();
+    let at = BindAddress { host: BindHost::Named("127.0.0.1".to_owned()), port: 0 };
+    let listener = Listener::bind("PLAINTEXT", &at, &limits).unwrap();
+    let address = listener.address().to_string();
+    let server = serve(vec![listener], Arc::new(Broker), &limits).unwrap();
+    let options = ClientOptions { timeout: Duration::from_millis(500), ..ClientOptions::default() };
+    (server, Client::connect_with(&address, options).await.unwrap())
+}
+
+fn heartbeat(how: &'static str) -> HeartbeatRequest {
+    HeartbeatRequest { group_id: Str::from_static(how), ..Default::default() }
+}
+
+#[tokio::test]
+async fn versions_are_agreed_on() {
+    let (_server, client) = connect().await;
+    assert_eq!(client.served(ApiKey::Metadata), Some((0, 9)));
+    assert_eq!(client.version_up_to(ApiKey::Metadata, 4).unwrap(), 4);
+    assert_eq!(client.version_up_to(ApiKey::Produce, i16::MAX).unwrap(), *ApiKey::Produce.versions().end());
+    let cluster = client.metadata(Some(&["missing"])).await.unwrap();
+    assert_eq!((cluster.controller_id, cluster.topics[0].error_code), (7, 3));
+    let error = client.fetch("t", 0, 0, 1000, Duration::ZERO).await.unwrap_err();
+    assert_eq!(error.to_string(), "the broker serves Fetch in no version that is asked for (it serves 17 to 18)");
+    let error = client.create_topic("t", 1, &[]).await.unwrap_err();
+    assert!(matches!(error, ClientError::Unsupported { key: ApiKey::CreateTopics, served: None }));
+}
+
+#[tokio::test]
+async fn pipelined_answers_find_who_asked() {
+    let (_server, client) = connect().await;
+    let mut pending = Vec::new();
+    for _ in 0..200 {
+        pending.push(client.submit_produce("t", 0, Bytes::from_static(b"batch")).await.unwrap());
+        client.produce_unacknowledged("t", 0, Bytes::from_static(b"batch")).await.unwrap();
+    }
+    let mut offsets = Vec::new();
+    for answer in pending {
+        offsets.push(produced(answer.answer().await.unwrap()).unwrap().base_offset);
+    }
+    assert!(offsets.windows(2).all(|pair| pair[1] == pair[0] + 2), "{offsets:?}");
+}
+
+#[tokio::test]
+async fn errors_say_what_happened() {
+    let (_server, client) = connect().await;
+    let error = client.produce("bad", 0, Bytes::new()).await.unwrap_err();
+    assert_eq!(
+        (error.code(), error.to_string()),
+        (Some(ErrorCode::InvalidRecord), "Produce: INVALID_RECORD no".into())
+    );
+
+    let check = async |how: &'static str, expect: &str| {
+        let (_server, client) = connect().await;
+        let error = client.call(heartbeat(how)).await.unwrap_err();
+        assert!(error.to_string().contains(expect), "{how}: {error}");
+    };
+    check("never", "no answer to Heartbeat within 500ms").await;
+    check("closed", "gone: the broker closed it").await;
+    check("wrong", "did not answer request").await;
+    check("garbage", "the answer to Heartbeat version 4 cannot be read").await;
+    check("huge", "an answer that is too large").await;
+}
+
+#[tokio::test]
+async fn a_late_answer_is_not_taken_for_the_next_one() {
+    let (_server, client) = connect().await;
+    let forgotten = client.submit_produce("t", 0, Bytes::new()).await.unwrap();
+    drop(forgotten);
+    let first = client.produce("t", 0, Bytes::new()).await.unwrap();
+    assert_eq!(client.produce("t", 0, Bytes::new()).await.unwrap().base_offset, first.base_offset + 1);
+}
+
+#[tokio::test]
+async fn nobody_there_is_an_error() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let error = Client::connect(&nobody.to_string()).await.err().unwrap();
+    assert!(matches!(error, ClientError::Connect { .. }), "{error}");
+}
