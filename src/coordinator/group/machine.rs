@@ -125,7 +125,7 @@ impl Machine for GroupMachine {
 
 impl GroupMachine {
     /// A machine without groups. What its partition remembers is to be replayed, then
-    /// [`Machine::recovered`] called, before the first command.
+    /// [`Machine::recovered`] called, before the first command; also where there was nothing.
     pub fn new(config: Arc<GroupConfig>) -> GroupMachine {
         GroupMachine {
             config,

@@ -1,6 +1,7 @@
 //! JoinGroup: who may become a member, and of which generation.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::member::Member;
 use super::{ClassicGroup, Phase};
@@ -8,11 +9,10 @@ use crate::coordinator::group::command::{GroupReply, JoinGroup, JoinRefused, Joi
 use crate::coordinator::group::error::GroupError;
 use crate::coordinator::group::turn::{Timer, Turn};
 use crate::coordinator::{MemberId, ReplyTo};
-use std::time::Duration;
 
 /// How long a new member's join may stay parked. Its connection is not read meanwhile, so nobody
 /// would notice that it went away; if it is still there, it will ask again.
-pub(super) const NEW_MEMBER_JOIN_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+const NEW_MEMBER_JOIN_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
 impl ClassicGroup {
     /// Answers at once, or parks the join until the next generation begins.

@@ -1,8 +1,9 @@
 //! Who may join, and when the first generation begins.
 
+use std::time::Duration;
+
 use super::harness::*;
 use crate::coordinator::group::*;
-use std::time::Duration;
 
 #[test]
 fn a_dynamic_member_joins_in_two_steps() {
@@ -185,4 +186,18 @@ fn member_ids_stay_short_enough_to_be_written() {
     group.joins(&name).joined(&name);
     group.syncs(&name, &[]);
     assert_eq!(group.state(), GroupState::Stable);
+}
+
+#[test]
+fn a_group_may_be_large() {
+    let mut group = World::new();
+    let names: Vec<String> = (0..500).map(|i| format!("member-{i:03}")).collect();
+    for name in &names {
+        group.joins(name);
+    }
+    // The first formed the first generation alone; now all are here.
+    group.joined("member-000");
+    group.joins("member-000");
+    assert_eq!(group.joined("member-000").members.len(), 500);
+    assert!(names[1..].iter().all(|name| group.joined(name).generation == 2));
 }

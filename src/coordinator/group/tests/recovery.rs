@@ -1,11 +1,12 @@
 //! What is left after kill -9.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use super::harness::*;
 use crate::coordinator::Machine;
 use crate::coordinator::group::*;
 use crate::types::Now;
-use std::sync::Arc;
-use std::time::Duration;
 
 #[test]
 fn members_of_a_stable_group_go_on_as_if_nothing_had_happened() {
