@@ -76,7 +76,7 @@ impl<Kind> Details<Kind> {
 }
 
 macro_rules! error_with_path {
-    ($error:ident, $kind:ident, $what:literal) => {
+    ($error:ident, $kind:ident) => {
         impl $error {
             #[cold]
             pub(crate) fn new(kind: $kind, offset: usize) -> Self {
@@ -116,7 +116,7 @@ macro_rules! error_with_path {
         impl fmt::Display for $error {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 let path = self.path();
-                let field = if path.is_empty() { $what } else { &path };
+                let field = if path.is_empty() { "message" } else { &path };
                 write!(f, "{field} at byte {}: {}", self.0.offset, self.0.kind)
             }
         }
@@ -129,5 +129,5 @@ macro_rules! error_with_path {
     };
 }
 
-error_with_path!(DecodeError, DecodeErrorKind, "message");
-error_with_path!(EncodeError, EncodeErrorKind, "message");
+error_with_path!(DecodeError, DecodeErrorKind);
+error_with_path!(EncodeError, EncodeErrorKind);

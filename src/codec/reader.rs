@@ -145,14 +145,15 @@ impl Reader {
     /// Reads an unsigned variable-length integer of up to 32 bits.
     #[inline]
     pub fn uvarint(&mut self) -> Result<u32, DecodeError> {
-        let rest = self.input.get(self.position..self.end).unwrap_or_default();
-        match varint::read_u32(rest) {
-            Some((value, size)) => {
-                self.position += size;
+        let bytes = self.input.get(self.position..self.end).unwrap_or_default();
+        let mut rest = bytes;
+        match varint::take_uvarint(&mut rest) {
+            Some(value) => {
+                self.position += bytes.len() - rest.len();
                 Ok(value)
             }
-            None if rest.len() < varint::MAX_BYTES_32 && rest.iter().all(|byte| *byte >= 0x80) => {
-                Err(self.truncated(rest.len() + 1))
+            None if bytes.len() < varint::MAX_VARINT && bytes.iter().all(|byte| *byte >= 0x80) => {
+                Err(self.truncated(bytes.len() + 1))
             }
             None => Err(self.error(DecodeErrorKind::BadVarint)),
         }
@@ -162,12 +163,6 @@ impl Reader {
     pub fn bytes(&mut self, length: usize) -> Result<Bytes, DecodeError> {
         let start = self.advance(length)?;
         Ok(self.input.slice(start..start + length))
-    }
-
-    /// Takes everything that is left, without copying.
-    pub fn rest(&mut self) -> Bytes {
-        let start = std::mem::replace(&mut self.position, self.end);
-        self.input.slice(start..self.end)
     }
 
     /// Reads a string's length: 16 bits, or compact. `None` is null.

@@ -104,7 +104,7 @@ fn a_claim_beyond_the_input_is_refused_before_allocating() {
 fn elements_that_are_larger_in_memory_are_limited() {
     let elements = |count: u32| {
         let mut bytes = vec![0, 0, 0, 0, 0, 0, 7];
-        varint::put_u32(&mut bytes, count + 1);
+        varint::put_uvarint(&mut bytes, count + 1);
         bytes.extend([1, 0].repeat(count as usize));
         bytes.push(0);
         bytes

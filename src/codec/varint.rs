@@ -1,44 +1,79 @@
-//! Variable-length integers: seven bits a byte, lowest first, the top bit saying "more follows".
+//! Variable-length integers: seven bits a byte, lowest first, the top bit saying "more follows" (the
+//! encoding of Protocol Buffers).
 //!
-//! Kafka uses the unsigned form for lengths, tags and record frames, and the zigzag form (0, -1, 1,
-//! -2, … as 0, 1, 2, 3, …) inside record batches.
+//! Lengths, tags and the frames of metadata records are unsigned; inside record batches the integers
+//! are zig-zag (0, -1, 1, -2, … as 0, 1, 2, 3, …).
 
 use bytes::BufMut;
 
-/// The most bytes a 32-bit value takes.
-pub const MAX_BYTES_32: usize = 5;
-/// The most bytes a 64-bit value takes.
-pub const MAX_BYTES_64: usize = 10;
+/// The most bytes a [`put_varint`] or a [`put_uvarint`] writes.
+pub const MAX_VARINT: usize = 5;
+/// The most bytes a [`put_varlong`] writes.
+pub const MAX_VARLONG: usize = 10;
 
-/// Reads an unsigned 32-bit value off the front of `input`: the value and how many bytes it took.
-/// `None` when the input ends inside it or it does not fit 32 bits.
-pub fn read_u32(input: &[u8]) -> Option<(u32, usize)> {
-    let (value, size) = read_bits(input, MAX_BYTES_32)?;
-    Some((u32::try_from(value).ok()?, size))
+/// Takes an unsigned varint from the front of `bytes`. `None` when they end inside of it or it doesn't fit a u32.
+#[inline]
+pub fn take_uvarint(bytes: &mut &[u8]) -> Option<u32> {
+    u32::try_from(take_unsigned(bytes, MAX_VARINT)?).ok()
 }
 
-/// Reads an unsigned 64-bit value, as [`read_u32`] does.
-pub fn read_u64(input: &[u8]) -> Option<(u64, usize)> {
-    read_bits(input, MAX_BYTES_64)
+/// Takes a varint from the front of `bytes`. `None` when they end inside of it or it doesn't fit an i32.
+#[inline]
+pub fn take_varint(bytes: &mut &[u8]) -> Option<i32> {
+    let raw = take_uvarint(bytes)?;
+    Some((raw >> 1) as i32 ^ -((raw & 1) as i32))
 }
 
-/// Reads a zigzag 32-bit value, as [`read_u32`] does.
-pub fn read_i32(input: &[u8]) -> Option<(i32, usize)> {
-    read_u32(input).map(|(value, size)| (unzigzag_32(value), size))
+/// Takes a varlong from the front of `bytes`. `None` when they end inside of it or it doesn't fit an i64.
+#[inline]
+pub fn take_varlong(bytes: &mut &[u8]) -> Option<i64> {
+    let raw = take_unsigned(bytes, MAX_VARLONG)?;
+    Some((raw >> 1) as i64 ^ -((raw & 1) as i64))
 }
 
-/// Reads a zigzag 64-bit value, as [`read_u32`] does.
-pub fn read_i64(input: &[u8]) -> Option<(i64, usize)> {
-    read_u64(input).map(|(value, size)| (unzigzag_64(value), size))
+#[inline]
+fn take_unsigned(bytes: &mut &[u8], max_len: usize) -> Option<u64> {
+    let (&first, rest) = bytes.split_first()?;
+    if first < 0x80 {
+        *bytes = rest;
+        return Some(u64::from(first));
+    }
+    take_long_unsigned(bytes, max_len)
 }
 
-/// Writes an unsigned 32-bit value.
-pub fn put_u32(out: &mut impl BufMut, value: u32) {
-    put_u64(out, u64::from(value));
+fn take_long_unsigned(bytes: &mut &[u8], max_len: usize) -> Option<u64> {
+    let mut value = 0u64;
+    for (i, &byte) in bytes.iter().take(max_len).enumerate() {
+        let bits = u64::from(byte & 0x7f);
+        let shift = 7 * i as u32;
+        if bits << shift >> shift != bits {
+            return None;
+        }
+        value |= bits << shift;
+        if byte < 0x80 {
+            *bytes = bytes.get(i + 1..)?;
+            return Some(value);
+        }
+    }
+    None
 }
 
-/// Writes an unsigned 64-bit value.
-pub fn put_u64(out: &mut impl BufMut, mut value: u64) {
+/// Appends an unsigned varint.
+pub fn put_uvarint(out: &mut impl BufMut, value: u32) {
+    put_unsigned(out, u64::from(value));
+}
+
+/// Appends a varint.
+pub fn put_varint(out: &mut impl BufMut, value: i32) {
+    put_unsigned(out, u64::from(((value << 1) ^ (value >> 31)) as u32));
+}
+
+/// Appends a varlong.
+pub fn put_varlong(out: &mut impl BufMut, value: i64) {
+    put_unsigned(out, ((value << 1) ^ (value >> 63)) as u64);
+}
+
+fn put_unsigned(out: &mut impl BufMut, mut value: u64) {
     while value >= 0x80 {
         out.put_u8(value as u8 | 0x80);
         value >>= 7;
@@ -46,109 +81,84 @@ pub fn put_u64(out: &mut impl BufMut, mut value: u64) {
     out.put_u8(value as u8);
 }
 
-/// Writes a zigzag 32-bit value.
-pub fn put_i32(out: &mut impl BufMut, value: i32) {
-    put_u32(out, zigzag_32(value));
+/// How many bytes [`put_varint`] writes for `value`.
+pub fn varint_len(value: i32) -> usize {
+    unsigned_len(u64::from(((value << 1) ^ (value >> 31)) as u32))
 }
 
-/// Writes a zigzag 64-bit value.
-pub fn put_i64(out: &mut impl BufMut, value: i64) {
-    put_u64(out, zigzag_64(value));
+/// How many bytes [`put_varlong`] writes for `value`.
+pub fn varlong_len(value: i64) -> usize {
+    unsigned_len(((value << 1) ^ (value >> 63)) as u64)
 }
 
-/// How many bytes an unsigned value takes.
-pub const fn size_u64(value: u64) -> usize {
-    let bits = 64 - (value | 1).leading_zeros() as usize;
-    bits.div_ceil(7)
-}
-
-/// How many bytes a zigzag 32-bit value takes.
-pub const fn size_i32(value: i32) -> usize {
-    size_u64(zigzag_32(value) as u64)
-}
-
-/// How many bytes a zigzag 64-bit value takes.
-pub const fn size_i64(value: i64) -> usize {
-    size_u64(zigzag_64(value))
-}
-
-fn read_bits(input: &[u8], max_bytes: usize) -> Option<(u64, usize)> {
-    let mut value = 0u64;
-    for (index, &byte) in input.iter().take(max_bytes).enumerate() {
-        let bits = u64::from(byte & 0x7f);
-        let shifted = bits << (7 * index);
-        if shifted >> (7 * index) != bits {
-            return None;
-        }
-        value |= shifted;
-        if byte < 0x80 {
-            return Some((value, index + 1));
-        }
-    }
-    None
-}
-
-const fn zigzag_32(value: i32) -> u32 {
-    ((value << 1) ^ (value >> 31)) as u32
-}
-
-const fn zigzag_64(value: i64) -> u64 {
-    ((value << 1) ^ (value >> 63)) as u64
-}
-
-const fn unzigzag_32(value: u32) -> i32 {
-    (value >> 1) as i32 ^ -((value & 1) as i32)
-}
-
-const fn unzigzag_64(value: u64) -> i64 {
-    (value >> 1) as i64 ^ -((value & 1) as i64)
+fn unsigned_len(value: u64) -> usize {
+    (64 - (value | 1).leading_zeros() as usize).div_ceil(7)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check_unsigned(value: u64, expect: &[u8]) {
+    fn check_int(value: i32, expect: &[u8]) {
         let mut out = Vec::new();
-        put_u64(&mut out, value);
+        put_varint(&mut out, value);
         assert_eq!(out, expect);
-        assert_eq!(size_u64(value), expect.len());
-        assert_eq!(read_u64(&out), Some((value, out.len())));
-        for cut in 0..out.len() {
-            assert_eq!(read_u64(&out[..cut]), None, "{cut} bytes of {value}");
+        assert_eq!(varint_len(value), expect.len());
+        let mut rest = &out[..];
+        assert_eq!(take_varint(&mut rest), Some(value));
+        assert!(rest.is_empty());
+        for end in 0..out.len() {
+            assert_eq!(take_varint(&mut &out[..end]), None);
         }
     }
 
-    #[test]
-    fn unsigned_values_take_seven_bits_a_byte() {
-        check_unsigned(0, &[0]);
-        check_unsigned(127, &[0x7f]);
-        check_unsigned(128, &[0x80, 0x01]);
-        check_unsigned(300, &[0xac, 0x02]);
-        check_unsigned(u64::from(u32::MAX), &[0xff, 0xff, 0xff, 0xff, 0x0f]);
-        check_unsigned(u64::MAX, &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]);
-    }
-
-    #[test]
-    fn zigzag_keeps_small_magnitudes_short() {
-        for value in [0, -1, 1, -64, 63, 64, i32::MIN, i32::MAX] {
-            let (mut narrow, mut wide) = (Vec::new(), Vec::new());
-            put_i32(&mut narrow, value);
-            put_i64(&mut wide, i64::from(value));
-            assert_eq!(narrow, wide);
-            assert_eq!(read_i32(&narrow), Some((value, size_i32(value))));
-        }
-        assert_eq!((size_i32(-64), size_i32(64)), (1, 2));
+    fn check_long(value: i64) {
         let mut out = Vec::new();
-        put_i64(&mut out, i64::MIN);
-        assert_eq!(read_i64(&out), Some((i64::MIN, size_i64(i64::MIN))));
+        put_varlong(&mut out, value);
+        assert_eq!(varlong_len(value), out.len());
+        assert_eq!(take_varlong(&mut &out[..]), Some(value));
     }
 
     #[test]
-    fn values_beyond_their_width_are_refused() {
-        assert_eq!(read_u32(&[0xff, 0xff, 0xff, 0xff, 0x1f]), None, "33 bits");
-        assert_eq!(read_u32(&[0x80, 0x80, 0x80, 0x80, 0x80, 0x00]), None, "six bytes");
-        assert_eq!(read_u64(&[0xff; 11]), None);
-        assert_eq!(read_u64(&[0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x02]), None, "65 bits");
+    fn ints_are_zig_zag() {
+        check_int(0, &[0x00]);
+        check_int(-1, &[0x01]);
+        check_int(1, &[0x02]);
+        check_int(63, &[0x7e]);
+        check_int(-64, &[0x7f]);
+        check_int(64, &[0x80, 0x01]);
+        check_int(8191, &[0xfe, 0x7f]);
+        check_int(i32::MAX, &[0xfe, 0xff, 0xff, 0xff, 0x0f]);
+        check_int(i32::MIN, &[0xff, 0xff, 0xff, 0xff, 0x0f]);
+    }
+
+    #[test]
+    fn longs_come_back() {
+        for shift in 0..64 {
+            check_long(1 << shift);
+            check_long(-(1 << shift.min(62)));
+        }
+        check_long(i64::MIN);
+        check_long(i64::MAX);
+    }
+
+    #[test]
+    fn unsigned_ones_are_plain() {
+        for (value, expect) in
+            [(0, &[0][..]), (127, &[0x7f]), (300, &[0xac, 0x02]), (u32::MAX, &[0xff, 0xff, 0xff, 0xff, 0x0f])]
+        {
+            let mut out = Vec::new();
+            put_uvarint(&mut out, value);
+            assert_eq!(out, expect);
+            assert_eq!(take_uvarint(&mut &out[..]), Some(value));
+        }
+    }
+
+    #[test]
+    fn too_long_or_too_large_is_refused() {
+        assert_eq!(take_varint(&mut &[0x80, 0x80, 0x80, 0x80, 0x80, 0x00][..]), None);
+        assert_eq!(take_varint(&mut &[0xff, 0xff, 0xff, 0xff, 0x1f][..]), None);
+        assert_eq!(take_varlong(&mut &[0xff; 11][..]), None);
+        assert_eq!(take_varlong(&mut &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02][..]), None);
     }
 }

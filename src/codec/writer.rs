@@ -164,7 +164,7 @@ impl Writer {
 
     /// Writes an unsigned variable-length integer.
     pub fn uvarint(&mut self, value: u32) {
-        varint::put_u32(&mut self.buffer, value);
+        varint::put_uvarint(&mut self.buffer, value);
     }
 
     /// Writes bytes as they are; large ones without copying.

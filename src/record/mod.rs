@@ -22,7 +22,6 @@ mod error;
 mod header;
 mod legacy;
 mod parse;
-mod varint;
 mod verify;
 
 pub use batch::{Batch, Batches, Header, Record, RecordOffset, Records, batches};

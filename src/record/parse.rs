@@ -3,7 +3,7 @@
 //! varint value length, value, varint header count, headers`; a length of -1 means null.
 
 use super::error::RecordError;
-use super::varint::{MAX_VARINT, put_varint, put_varlong, take_varint, take_varlong, varint_len, varlong_len};
+use crate::codec::varint::{MAX_VARINT, put_varint, put_varlong, take_varint, take_varlong, varint_len, varlong_len};
 
 /// A record's fields where they stand; every header has been looked at.
 #[derive(Clone, Copy, Debug)]
