@@ -1,0 +1,195 @@
+"""What all programs in this folder share: cases, waiting with a bound, children that die with their parent.
+
+A program is a list of cases. Run it with the address of a broker, and perhaps the names of some cases:
+
+    python kafka_python_producing.py localhost:9092
+    python kafka_python_producing.py localhost:9092 compression acks
+    python kafka_python_producing.py localhost:9092 --apache-kafka
+
+`--apache-kafka` leaves out the cases that hold a promise Apache Kafka does not make, so that the same programs can be
+checked against it. The exit code is 0 when every case passed, 1 otherwise.
+"""
+
+import faulthandler
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+import uuid
+
+_cases = []
+
+
+def case(function=None, *, seconds=30, beyond_kafka=False):
+    """Registers a test function that takes the bootstrap address. A case that exceeds `seconds` ends the program
+    with the stack of every thread. `beyond_kafka` marks what Ottla promises and Apache Kafka does not."""
+
+    def register(function):
+        _cases.append((function, seconds, beyond_kafka))
+        return function
+
+    return register(function) if function else register
+
+
+def run_cases():
+    """Runs the cases that the command line asks for, prints one line for each, and ends the process."""
+    arguments = [argument for argument in sys.argv[1:] if not argument.startswith("--")]
+    on_apache_kafka = "--apache-kafka" in sys.argv
+    if not arguments:
+        sys.exit(f"usage: {sys.argv[0]} BOOTSTRAP [CASE...] [--apache-kafka]")
+    bootstrap, wanted = arguments[0], arguments[1:]
+    unknown = set(wanted) - {function.__name__ for function, _, _ in _cases}
+    if unknown:
+        sys.exit(f"no such case: {', '.join(sorted(unknown))}")
+    failed = []
+    for function, seconds, beyond_kafka in _cases:
+        name = function.__name__
+        if (wanted and name not in wanted) or (beyond_kafka and on_apache_kafka):
+            continue
+        started = time.monotonic()
+        faulthandler.dump_traceback_later(seconds, exit=True)
+        try:
+            function(bootstrap)
+            verdict = "ok"
+        except Exception:
+            traceback.print_exc()
+            failed.append(name)
+            verdict = "FAILED"
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+            Child.kill_all()
+        print(f"{verdict:6} {name} ({(time.monotonic() - started) * 1000:.0f} ms)", flush=True)
+    if failed:
+        print(f"failed: {', '.join(failed)}", flush=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1 if failed else 0)  # clients of a failed case may have threads that would hold the process
+
+
+def unique(name):
+    """A name no other case has used: for topics and groups."""
+    return f"{name}-{uuid.uuid4().hex[:8]}"
+
+
+def equal(actual, expected, what="value"):
+    """Fails when two values differ, and shows only the first difference of long lists."""
+    if actual == expected:
+        return
+    if isinstance(actual, list) and isinstance(expected, list) and len(actual) + len(expected) > 20:
+        for index, (left, right) in enumerate(zip(actual, expected)):
+            if left != right:
+                raise AssertionError(f"{what}[{index}]: got {left!r}, expected {right!r}")
+        raise AssertionError(f"{what}: got {len(actual)} elements, expected {len(expected)}")
+    raise AssertionError(f"{what}: got {actual!r}, expected {expected!r}")
+
+
+def check(condition, what):
+    """Fails, with a sentence that says what should have been true."""
+    if not condition:
+        raise AssertionError(f"not so: {what}")
+
+
+def raises(errors, function, *arguments, **options):
+    """Calls `function`, which must raise one of `errors`; returns the exception."""
+    try:
+        result = function(*arguments, **options)
+    except errors as error:
+        return error
+    raise AssertionError(f"nothing was raised; got {result!r}")
+
+
+def wait_until(condition, what, seconds=10):
+    """Asks `condition` again and again until it answers something true, and returns that."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise AssertionError(f"after {seconds} s still not so: {what}")
+        time.sleep(0.02)
+
+
+def now_ms():
+    return int(time.time() * 1000)
+
+
+class Child:
+    """Another process running this same program (or `program`) in a role of its own, for cases that need several
+    clients that can be killed. What the child says with `report` arrives in `reports`, a list that only grows."""
+
+    _alive = []
+
+    def __init__(self, role, *arguments, program=None, command=None, environment=None):
+        command = command or [sys.executable, program or sys.argv[0], sys.argv[1], f"--role={role}", *map(str, arguments)]
+        self.role = role
+        self.reports = []
+        self.log = []
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **(environment or {})}
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        Child._alive.append(self)
+
+    def _read(self):
+        for line in self.process.stdout:
+            if line.startswith("REPORT "):
+                self.reports.append(json.loads(line[len("REPORT "):]))
+            else:
+                self.log.append(line)
+
+    def last(self, kind):
+        """The newest report of this kind, or None."""
+        return next((report for report in reversed(self.reports) if report["kind"] == kind), None)
+
+    def all(self, kind):
+        return [report for report in list(self.reports) if report["kind"] == kind]
+
+    def wait_for(self, kind, seconds=15):
+        try:
+            return wait_until(lambda: self.last(kind), f"{self.role} reports {kind}", seconds)
+        except AssertionError:
+            sys.stderr.write("".join(self.log[-60:]))
+            raise
+
+    def kill(self):
+        """Dies without a word to the broker."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def terminate(self):
+        self.process.send_signal(signal.SIGTERM)
+
+    def wait(self, seconds=15):
+        """Waits for the process to end by itself; fails when it did not end well."""
+        code = self.process.wait(timeout=seconds)
+        self._reader.join(timeout=5)
+        if code != 0:
+            sys.stderr.write("".join(self.log[-60:]))
+            raise AssertionError(f"{self.role} ended with {code}")
+
+    @classmethod
+    def kill_all(cls):
+        for child in cls._alive:
+            if child.process.poll() is None:
+                child.process.kill()
+                child.process.wait()
+        cls._alive = []
+
+
+def report(kind, **facts):
+    """Says something to the process that started this one as a `Child`."""
+    sys.stdout.write(f"REPORT {json.dumps({'kind': kind, **facts})}\n")
+    sys.stdout.flush()
+
+
+def role_of_this_process():
+    """None in the program itself; in a Child its role and arguments."""
+    roles = [argument[len("--role="):] for argument in sys.argv if argument.startswith("--role=")]
+    return (roles[0], sys.argv[3:]) if roles else None
+
