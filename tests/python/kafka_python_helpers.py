@@ -26,6 +26,10 @@ def create_topic(bootstrap, name, partitions=1, settings=None):
     admin.create_topics([NewTopic(topic, partitions, 1, topic_configs=settings or {})])
     suite.wait_until(lambda: topic in admin.list_topics(), f"{topic} is listed")
     admin.close()
+    # Apache Kafka lists a topic a moment before it takes records for all of its partitions.
+    consumer = KafkaConsumer(bootstrap_servers=[bootstrap])
+    consumer.end_offsets([TopicPartition(topic, index) for index in range(partitions)])
+    consumer.close()
     return topic
 
 

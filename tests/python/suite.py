@@ -76,15 +76,17 @@ def unique(name):
 
 
 def equal(actual, expected, what="value"):
-    """Fails when two values differ, and shows only the first difference of long lists."""
+    """Fails when two values differ; of long lists and dicts it shows the first difference only."""
     if actual == expected:
         return
     if isinstance(actual, list) and isinstance(expected, list) and len(actual) + len(expected) > 20:
         for index, (left, right) in enumerate(zip(actual, expected)):
-            if left != right:
-                raise AssertionError(f"{what}[{index}]: got {left!r}, expected {right!r}")
+            equal(left, right, f"{what}[{index}]")
         raise AssertionError(f"{what}: got {len(actual)} elements, expected {len(expected)}")
-    raise AssertionError(f"{what}: got {actual!r}, expected {expected!r}")
+    if isinstance(actual, dict) and isinstance(expected, dict) and actual.keys() == expected.keys():
+        for key in expected:
+            equal(actual[key], expected[key], f"{what}[{key!r}]")
+    raise AssertionError(f"{what}: got {actual!r:.1000}, expected {expected!r:.1000}")
 
 
 def check(condition, what):
