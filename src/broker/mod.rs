@@ -1,1 +1,219 @@
-//! (to come)
+//! Owns state, time and tasks, and drives the pure parts. Never sees a wire struct.
+//!
+//! Code map: [`metadata`] and [`groups`] are machines in service, both run by [`driver`];
+//! [`cluster`] publishes what exists; [`partition`] is a log in service; [`fetch`] reads and waits;
+//! [`housekeeping`] is what happens without being asked; [`clock`] is the only reader of clocks.
+
+pub mod advertised;
+pub mod clock;
+pub mod cluster;
+pub mod driver;
+pub mod fetch;
+pub mod fetch_sessions;
+pub mod groups;
+mod housekeeping;
+pub mod metadata;
+mod open;
+pub mod partition;
+pub mod producer_ids;
+pub mod random;
+pub mod topics;
+mod waiters;
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::config::{Advertised, BrokerConfig};
+use crate::log::{Appended, LogDir};
+use crate::metadata::{CONSUMER_OFFSETS, Command, CreateTopics, MetadataError, NewTopic, Reply};
+use crate::types::{Now, Offset, TopicName, TopicPartition, Uuid};
+use advertised::Endpoint;
+use clock::Clock;
+use cluster::Publisher;
+use fetch_sessions::{Answered, FetchContext, FetchKey, FetchSessions, SessionError, SessionRequest};
+use groups::Groups;
+use metadata::{Metadata, MetadataUnavailable};
+pub use open::OpenError;
+use partition::Partition;
+use producer_ids::ProducerIds;
+use topics::Cluster;
+
+/// A broker in service; shared by all connections.
+pub struct Broker {
+    config: Arc<BrokerConfig>,
+    clock: Clock,
+    log_dir: Arc<LogDir>,
+    publisher: Arc<Publisher>,
+    metadata: Arc<Metadata>,
+    groups: Arc<Groups>,
+    producer_ids: ProducerIds,
+    fetch_sessions: Mutex<FetchSessions>,
+    /// What is configured for each listener's clients to connect to.
+    advertised: HashMap<String, Advertised>,
+    gateway: Option<Ipv4Addr>,
+    housekeeping: housekeeping::Signals,
+    /// Where each log ended when its positions were last noted.
+    noted_positions: Mutex<HashMap<TopicPartition, Offset>>,
+}
+
+impl Broker {
+    /// The settings as they were at the start; [`Cluster::config`] has what changed since.
+    pub fn config(&self) -> &BrokerConfig {
+        &self.config
+    }
+
+    pub fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    pub fn node_id(&self) -> i32 {
+        self.config.node_id
+    }
+
+    pub fn cluster_id(&self) -> &str {
+        &self.log_dir.meta().cluster_id
+    }
+
+    pub fn log_dir(&self) -> &LogDir {
+        &self.log_dir
+    }
+
+    /// One consistent view of topics and settings.
+    pub fn cluster(&self) -> Arc<Cluster> {
+        self.publisher.current()
+    }
+
+    pub fn groups(&self) -> &Arc<Groups> {
+        &self.groups
+    }
+
+    pub fn metadata(&self) -> &Arc<Metadata> {
+        &self.metadata
+    }
+
+    pub fn producer_ids(&self) -> &ProducerIds {
+        &self.producer_ids
+    }
+
+    /// The end of the metadata log that the view in force stands for.
+    pub fn metadata_end_offset(&self) -> Offset {
+        self.publisher.published_to()
+    }
+
+    /// Where to tell a client to find us that came from `peer` to `local` by the listener of that name.
+    pub fn endpoint_for(&self, listener: &str, peer: IpAddr, local: SocketAddr) -> Endpoint {
+        advertised::endpoint_for(self.advertised.get(listener), peer, local, self.gateway)
+    }
+
+    /// Finds out what a fetch wants read.
+    pub fn begin_fetch(&self, request: SessionRequest) -> Result<FetchContext, SessionError> {
+        self.fetch_sessions.lock().begin(self.clock.monotonic(), request)
+    }
+
+    /// Closes a fetch: the session id to answer with, and which partitions belong in the response.
+    pub fn finish_fetch(
+        &self,
+        context: &FetchContext,
+        answered: &[(FetchKey, Answered)],
+    ) -> Result<(i32, Vec<bool>), SessionError> {
+        self.fetch_sessions.lock().finish(self.clock.monotonic(), context, answered, random::positive_i32)
+    }
+
+    /// What an append leaves to do for others.
+    pub fn after_append(&self, partition: &Arc<Partition>, appended: &Appended) {
+        if appended.rolled {
+            self.housekeeping.rolled(partition);
+        }
+    }
+
+    /// Creates topics that a client used without creating them; gives those that couldn't be, and why.
+    pub fn create_topics_by_use(
+        self: &Arc<Self>,
+        names: Vec<TopicName>,
+    ) -> impl Future<Output = Vec<(TopicName, NotCreated)>> + Send + use<> {
+        let topics = names
+            .iter()
+            .map(|name| match &**name {
+                CONSUMER_OFFSETS => self.offsets_topic(),
+                _ => NewTopic::new(Arc::clone(name), random::uuid()),
+            })
+            .collect();
+        let submitted = self.metadata.submit(Command::CreateTopics(CreateTopics { topics, validate_only: false }));
+        async move {
+            match submitted.await {
+                Ok(Reply::TopicsCreated(results)) => results
+                    .into_iter()
+                    .filter_map(|(name, result)| match result {
+                        // Someone else was faster: the topic is there.
+                        Ok(_) | Err(MetadataError::TopicAlreadyExists(_)) => None,
+                        Err(error) => Some((name, NotCreated::Refused(error))),
+                    })
+                    .collect(),
+                Ok(_) => unavailable(names, &MetadataUnavailable::NotWritten),
+                Err(error) => unavailable(names, &error),
+            }
+        }
+    }
+
+    /// Whether groups have a place to be kept in.
+    pub fn has_offsets_topic(&self) -> bool {
+        self.cluster().topic(CONSUMER_OFFSETS).is_some()
+    }
+
+    /// A new random id.
+    pub fn new_uuid(&self) -> Uuid {
+        random::uuid()
+    }
+
+    /// Where the data is, as an absolute path.
+    pub fn log_dir_path(&self) -> String {
+        let path = self.log_dir.path();
+        std::path::absolute(path).as_deref().unwrap_or(path).display().to_string()
+    }
+
+    /// The bytes of the data directory's volume, and how many of them are left to us.
+    pub fn disk_space(&self) -> Option<(i64, i64)> {
+        let stat = rustix::fs::statvfs(self.log_dir.path()).ok()?;
+        let bytes = |blocks: u64| i64::try_from(blocks.saturating_mul(stat.f_frsize)).unwrap_or(i64::MAX);
+        Some((bytes(stat.f_blocks), bytes(stat.f_bavail)))
+    }
+
+    /// Random bits for a command.
+    pub fn random_bits(&self) -> u128 {
+        random::bits()
+    }
+
+    fn offsets_topic(&self) -> NewTopic {
+        let groups = &self.config.groups;
+        NewTopic::consumer_offsets(
+            random::uuid(),
+            groups.offsets_topic_num_partitions,
+            groups.offsets_topic_segment_bytes,
+        )
+    }
+
+    /// Makes sure that groups have a place to be kept in.
+    pub async fn ensure_offsets_topic(self: &Arc<Self>) -> Result<(), MetadataUnavailable> {
+        if self.has_offsets_topic() {
+            return Ok(());
+        }
+        match self.create_topics_by_use(vec![CONSUMER_OFFSETS.into()]).await.first() {
+            None => Ok(()),
+            Some(_) => Err(MetadataUnavailable::NotWritten),
+        }
+    }
+}
+
+/// Why a topic was not created.
+#[derive(Clone, Debug)]
+pub enum NotCreated {
+    Refused(MetadataError),
+    Unavailable(MetadataUnavailable),
+}
+
+fn unavailable(names: Vec<TopicName>, error: &MetadataUnavailable) -> Vec<(TopicName, NotCreated)> {
+    names.into_iter().map(|name| (name, NotCreated::Unavailable(error.clone()))).collect()
+}

@@ -1,1 +1,173 @@
-//! (to come)
+//! Wire to domain to wire: one file per family of APIs. No sockets, files or clocks.
+//!
+//! A handler does the order-sensitive part of its request before it returns, and what may wait
+//! inside a parked answer. Protocol structs stop here: below are only domain types, and
+//! [`errors`] is the one place where a domain error becomes a Kafka error code.
+
+mod api_versions;
+mod cluster;
+mod configs;
+mod errors;
+mod fetch;
+mod group_admin;
+mod groups;
+mod list_offsets;
+mod metadata;
+mod offsets;
+mod operations;
+mod produce;
+mod producer_ids;
+mod records;
+mod served;
+mod topics;
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::broker::Broker;
+use crate::broker::advertised::Endpoint;
+use crate::protocol::frame::{FrameError, decode_request, encode_response};
+use crate::protocol::{ApiKey, Request, RequestHeader, Response};
+use crate::server::{CloseReason, ConnectionInfo, Dispatch, Outcome};
+
+/// What a handler gives back.
+enum Answer {
+    Ready(Box<Response>),
+    /// To come. Whatever depends on the order of requests was done before.
+    Parked(Pin<Box<dyn Future<Output = Response> + Send>>),
+    /// The protocol gives no response (Produce with acks 0).
+    Nothing,
+    /// The connection has to go, as it does in Kafka.
+    Close(String),
+}
+
+impl Answer {
+    fn parked(future: impl Future<Output = impl Into<Response>> + Send + 'static) -> Answer {
+        Answer::Parked(Box::pin(async { future.await.into() }))
+    }
+}
+
+impl<T: Into<Response>> From<T> for Answer {
+    fn from(response: T) -> Answer {
+        Answer::Ready(Box::new(response.into()))
+    }
+}
+
+/// Who asks, and how.
+struct Context {
+    broker: Arc<Broker>,
+    connection: Arc<ConnectionInfo>,
+    header: RequestHeader,
+}
+
+impl Context {
+    /// The request's version.
+    fn version(&self) -> i16 {
+        self.header.api_version
+    }
+
+    /// Where to tell this client to find us.
+    fn endpoint(&self) -> Endpoint {
+        self.broker.endpoint_for(&self.connection.listener, self.connection.peer.ip(), self.connection.local)
+    }
+
+    /// The client's own name for itself; empty if it gave none.
+    fn client_id(&self) -> &str {
+        self.header.client_id.as_deref().unwrap_or_default()
+    }
+}
+
+/// Answers every request of every connection.
+pub struct Handlers {
+    broker: Arc<Broker>,
+}
+
+impl Handlers {
+    pub fn new(broker: Arc<Broker>) -> Handlers {
+        Handlers { broker }
+    }
+
+    /// Answers what couldn't be read: ApiVersions always gets an answer, so that a client newer
+    /// than we are can fall back; anything else is closed, as Kafka does.
+    fn refuse(&self, error: FrameError) -> Outcome {
+        if let Some(header) = error.header()
+            && header.api_key == ApiKey::ApiVersions as i16
+            && let FrameError::UnsupportedVersion { .. } = error
+        {
+            let response = api_versions::unsupported_version(&self.broker);
+            return encode(header.correlation_id, 0, &response.into());
+        }
+        Outcome::Close(format!("sent a request that cannot be read: {error}").into())
+    }
+}
+
+impl Dispatch for Handlers {
+    fn dispatch(&self, connection: &Arc<ConnectionInfo>, frame: Bytes) -> Outcome {
+        let (header, request) = match decode_request(frame) {
+            Ok(read) => read,
+            Err(error) => return self.refuse(error),
+        };
+        let (correlation_id, version, key) = (header.correlation_id, header.api_version, request.key());
+        if !served::versions(key).is_some_and(|range| range.contains(&version)) {
+            return self.refuse(FrameError::UnsupportedVersion { key, header });
+        }
+        let context = Context { broker: Arc::clone(&self.broker), connection: Arc::clone(connection), header };
+        match handle(&context, request) {
+            Answer::Ready(response) => encode(correlation_id, version, &response),
+            Answer::Parked(future) => Outcome::Parked(Box::pin(async move {
+                let response = future.await;
+                encode_response(correlation_id, version, &response).map_err(|error| unwritable(key, &error))
+            })),
+            Answer::Nothing => Outcome::NoReply,
+            Answer::Close(why) => Outcome::Close(why.into()),
+        }
+    }
+}
+
+fn encode(correlation_id: i32, version: i16, response: &Response) -> Outcome {
+    match encode_response(correlation_id, version, response) {
+        Ok(frame) => Outcome::Ready(frame),
+        Err(error) => Outcome::Close(unwritable(response.key(), &error)),
+    }
+}
+
+fn unwritable(key: ApiKey, error: &crate::codec::EncodeError) -> CloseReason {
+    format!("asked for {key} and the answer cannot be written: {error}").into()
+}
+
+/// Every API that [`served`] lists has its arm here.
+fn handle(context: &Context, request: Request) -> Answer {
+    match request {
+        Request::ApiVersions(request) => api_versions::handle(context, request),
+        Request::Metadata(request) => metadata::handle(context, request),
+        Request::Produce(request) => produce::handle(context, request),
+        Request::Fetch(request) => fetch::handle(context, request),
+        Request::ListOffsets(request) => list_offsets::handle(context, request),
+        Request::FindCoordinator(request) => groups::find_coordinator(context, request),
+        Request::JoinGroup(request) => groups::join(context, request),
+        Request::SyncGroup(request) => groups::sync(context, request),
+        Request::Heartbeat(request) => groups::heartbeat(context, request),
+        Request::LeaveGroup(request) => groups::leave(context, request),
+        Request::OffsetCommit(request) => offsets::commit(context, request),
+        Request::OffsetFetch(request) => offsets::fetch(context, request),
+        Request::DescribeGroups(request) => group_admin::describe(context, request),
+        Request::ListGroups(request) => group_admin::list(context, request),
+        Request::DeleteGroups(request) => group_admin::delete(context, request),
+        Request::OffsetDelete(request) => group_admin::delete_offsets(context, request),
+        Request::CreateTopics(request) => topics::create(context, request),
+        Request::DeleteTopics(request) => topics::delete(context, request),
+        Request::CreatePartitions(request) => topics::create_partitions(context, request),
+        Request::DescribeConfigs(request) => configs::describe(context, request),
+        Request::AlterConfigs(request) => configs::alter(context, request),
+        Request::IncrementalAlterConfigs(request) => configs::alter_incrementally(context, request),
+        Request::DescribeLogDirs(request) => cluster::describe_log_dirs(context, request),
+        Request::DescribeCluster(request) => cluster::describe_cluster(context, request),
+        Request::DescribeTopicPartitions(request) => cluster::describe_topic_partitions(context, request),
+        Request::DeleteRecords(request) => records::delete(context, request),
+        Request::OffsetForLeaderEpoch(request) => records::offset_for_leader_epoch(context, request),
+        Request::InitProducerId(request) => producer_ids::init(context, request),
+        other => Answer::Close(format!("sent {}, which this broker doesn't serve", other.key())),
+    }
+}

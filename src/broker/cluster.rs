@@ -1,0 +1,169 @@
+//! What is published of the metadata machine's image: topics with their partitions in service.
+//!
+//! Invariant: an image is published only when its records are durable, images are published in the
+//! order of the log, and a reply to the command that made one leaves after it is published. So
+//! whoever is told of a topic can use it, and whoever is told of a deletion finds the topic gone.
+
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
+
+use super::partition::{OpenLog, Partition};
+use super::topics::{Cluster, Topic};
+use super::{clock, random};
+use crate::config::{BrokerConfig, TopicConfig};
+use crate::log::{DeletedFiles, Log, LogConfig, LogDir};
+use crate::metadata::{Image, PartitionImage, TopicImage};
+use crate::types::{Offset, PartitionIndex, TopicName, TopicPartition};
+
+/// Keeps the published view and brings partitions into and out of service.
+pub struct Publisher {
+    config: Arc<BrokerConfig>,
+    log_dir: Arc<LogDir>,
+    /// The end offset of the metadata log that `current` stands for; held while publishing.
+    published_to: Mutex<Offset>,
+    current: RwLock<Arc<Cluster>>,
+}
+
+/// What publishing an image did to the partitions in service.
+#[derive(Debug, Default)]
+pub struct Published {
+    /// Names that no topic bears any more, or another topic than before.
+    pub deleted: Vec<TopicName>,
+    /// The deleted partitions' files, out of the way and to be unlinked.
+    pub files: Vec<DeletedFiles>,
+}
+
+impl Publisher {
+    pub fn new(config: Arc<BrokerConfig>, log_dir: Arc<LogDir>) -> Publisher {
+        let nothing = Cluster::new(Image::default(), Arc::clone(&config), Vec::new());
+        Publisher { config, log_dir, published_to: Mutex::new(-1), current: RwLock::new(Arc::new(nothing)) }
+    }
+
+    /// The view in force.
+    pub fn current(&self) -> Arc<Cluster> {
+        Arc::clone(&self.current.read())
+    }
+
+    /// The end of the metadata log that the view in force stands for.
+    pub fn published_to(&self) -> Offset {
+        *self.published_to.lock()
+    }
+
+    /// Puts the image at `end` of the metadata log in force, unless a later one already is.
+    pub fn publish(&self, image: Image, end: Offset) -> Published {
+        let mut published_to = self.published_to.lock();
+        if *published_to >= end {
+            return Published::default();
+        }
+        let before = self.current();
+        let config = self.config_in_force(&before, &image);
+        let topics = image.topics().map(|topic| self.topic(&before, &image, &config, topic)).collect();
+        let after = Arc::new(Cluster::new(image, config, topics));
+        *self.current.write() = Arc::clone(&after);
+        *published_to = end;
+        retire(&before, &after)
+    }
+
+    /// The settings with what the image says of this broker; the same as before where that is.
+    fn config_in_force(&self, before: &Cluster, image: &Image) -> Arc<BrokerConfig> {
+        let node = self.config.node_id;
+        let of = |image: &Image| (Arc::clone(image.default_broker_configs()), Arc::clone(image.broker_configs(node)));
+        let (for_all, for_this) = of(image);
+        if of(&before.image) == (Arc::clone(&for_all), Arc::clone(&for_this)) {
+            return Arc::clone(&before.config);
+        }
+        Arc::new(self.config.with_dynamic(&for_all, &for_this))
+    }
+
+    /// The topic of the new image: the one in service where nothing about it changed.
+    fn topic(
+        &self,
+        before: &Cluster,
+        image: &Image,
+        broker: &Arc<BrokerConfig>,
+        topic: &Arc<TopicImage>,
+    ) -> Arc<Topic> {
+        let overrides = image.topic_configs(&topic.name);
+        let old = before.topic_by_id(topic.id);
+        let same_settings = old.is_some()
+            && Arc::ptr_eq(&before.config, broker)
+            && Arc::ptr_eq(before.image.topic_configs(&topic.name), overrides);
+        if let Some(old) = old
+            && Arc::ptr_eq(&old.image, topic)
+            && same_settings
+        {
+            return Arc::clone(old);
+        }
+        let config = match old {
+            Some(old) if same_settings => Arc::clone(&old.config),
+            _ => Arc::new(TopicConfig::resolve(broker, overrides)),
+        };
+        let log_config = Arc::new(log_config(&config, broker));
+        if let Some(old) = old
+            && !same_settings
+        {
+            for partition in &old.partitions {
+                partition.set_config(Arc::clone(&log_config), config.flush_messages);
+            }
+        }
+        let partition =
+            |(index, partition): (PartitionIndex, &PartitionImage)| match old.and_then(|old| old.partition(index)) {
+                Some(in_service) => Arc::clone(in_service),
+                None => self.partition(topic, index, partition, &log_config, config.flush_messages),
+            };
+        let partitions = topic.partitions().map(partition).collect();
+        Arc::new(Topic { image: Arc::clone(topic), config, partitions })
+    }
+
+    fn partition(
+        &self,
+        topic: &Arc<TopicImage>,
+        index: PartitionIndex,
+        image: &PartitionImage,
+        config: &Arc<LogConfig>,
+        flush_messages: i64,
+    ) -> Arc<Partition> {
+        let id = TopicPartition::new(Arc::clone(&topic.name), index);
+        let (log_dir, config, opened, topic_id) = (Arc::clone(&self.log_dir), Arc::clone(config), id.clone(), topic.id);
+        let open: OpenLog = Box::new(move || {
+            let at = log_dir.open_at(&opened, Some(topic_id), clock::wall_clock_ms());
+            Log::open(log_dir.disk(), &log_dir.partition_path(&opened), config, at)
+        });
+        Arc::new(Partition::new(id, topic.id, image.leader_epoch, flush_messages, open))
+    }
+}
+
+/// Takes what is in `before` but not in `after` out of service.
+fn retire(before: &Cluster, after: &Cluster) -> Published {
+    let mut published = Published::default();
+    for topic in before.topics().filter(|topic| after.topic_by_id(topic.id()).is_none()) {
+        published.deleted.push(Arc::clone(topic.name()));
+        for partition in &topic.partitions {
+            match partition.delete(random::uuid()) {
+                Some(Ok(files)) => published.files.push(files),
+                Some(Err(error)) => {
+                    tracing::error!(partition = %partition.id(), %error, "files of a deleted partition stay on disk");
+                }
+                None => {}
+            }
+        }
+    }
+    published
+}
+
+/// The part of a topic's settings that storage acts on.
+pub fn log_config(topic: &TopicConfig, broker: &BrokerConfig) -> LogConfig {
+    LogConfig {
+        segment_bytes: topic.segment_limit_bytes(),
+        segment_ms: topic.segment_ms,
+        segment_jitter_ms: topic.segment_jitter_ms,
+        segment_index_bytes: topic.segment_index_bytes,
+        index_interval_bytes: topic.index_interval_bytes,
+        retention_ms: topic.retention_ms,
+        retention_bytes: topic.retention_bytes,
+        cleanup_delete: topic.cleanup_policy.delete,
+        cleanup_compact: topic.cleanup_policy.compact,
+        producer_id_expiration_ms: broker.storage.producer_id_expiration_ms,
+    }
+}

@@ -1,0 +1,171 @@
+//! Reading for consumers: many partitions under one limit, and waiting until there is enough.
+//!
+//! Waiting is being woken: a fetch is on the list of each of its partitions, an append wakes it,
+//! and a timer ends it. Nothing polls.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::fetch_sessions::{FetchKey, PartitionAsk};
+use super::partition::{Isolation, Offsets, Partition, PartitionError, Read};
+use crate::types::{LeaderEpoch, Offset};
+
+/// A fetch, with the partitions it names looked up.
+#[derive(Debug)]
+pub struct Fetch {
+    pub partitions: Vec<FetchPartition>,
+    /// Bytes of the whole answer at the most; the first batch is given whole even so, or a consumer
+    /// could never get past it.
+    pub max_bytes: usize,
+    /// With fewer than these the fetch waits.
+    pub min_bytes: usize,
+    pub isolation: Isolation,
+}
+
+/// One partition of a fetch.
+#[derive(Debug)]
+pub struct FetchPartition {
+    pub key: FetchKey,
+    pub ask: PartitionAsk,
+    pub partition: Result<Arc<Partition>, FetchFault>,
+}
+
+/// Why one partition of a fetch can't be read; Kafka's codes of the same names.
+#[derive(Clone, Debug, Error)]
+pub enum FetchFault {
+    #[error("no topic has this id")]
+    UnknownTopicId,
+    #[error("no such topic or partition")]
+    UnknownTopicOrPartition,
+    #[error("the client's leader epoch is older than the partition's")]
+    FencedLeaderEpoch,
+    #[error("the client's leader epoch is newer than the partition's")]
+    UnknownLeaderEpoch,
+    #[error("the topic's codec is unknown to the client")]
+    UnsupportedCompression,
+    #[error(transparent)]
+    Partition(#[from] PartitionError),
+}
+
+/// What became of one partition.
+#[derive(Clone, Debug)]
+pub enum Fetched {
+    Read(Read),
+    /// The client's log and ours part after `end_offset` (KIP-595): it must truncate.
+    Diverging {
+        epoch: LeaderEpoch,
+        end_offset: Offset,
+        offsets: Offsets,
+    },
+    Fault(FetchFault),
+}
+
+/// The partitions of a fetch, in its order.
+#[derive(Debug)]
+pub struct FetchResult {
+    pub partitions: Vec<Fetched>,
+    bytes: usize,
+    /// Something that waiting doesn't mend.
+    must_answer: bool,
+}
+
+impl Fetch {
+    /// Reads what there is now.
+    pub fn read(&self) -> FetchResult {
+        let mut left = self.max_bytes;
+        let mut result =
+            FetchResult { partitions: Vec::with_capacity(self.partitions.len()), bytes: 0, must_answer: false };
+        for partition in &self.partitions {
+            let fetched = partition.read(left, result.bytes == 0, self.isolation);
+            match &fetched {
+                Fetched::Read(read) => {
+                    result.bytes += read.slice.bytes.len();
+                    left = left.saturating_sub(read.slice.bytes.len());
+                }
+                Fetched::Diverging { .. } | Fetched::Fault(_) => result.must_answer = true,
+            }
+            result.partitions.push(fetched);
+        }
+        result
+    }
+
+    /// Whether what was read is answered without waiting.
+    pub fn is_satisfied_by(&self, result: &FetchResult) -> bool {
+        result.must_answer || result.bytes >= self.min_bytes || self.partitions.is_empty()
+    }
+
+    /// Reads again whenever one of the partitions changes, until it is enough or `max_wait` is over.
+    pub async fn wait(self, max_wait: Duration) -> FetchResult {
+        let deadline = Instant::now() + max_wait;
+        let notify = Arc::new(Notify::new());
+        // Registered before the first reading: an append in between leaves its permit in `notify`.
+        let _registrations: Vec<_> =
+            self.partitions.iter().filter_map(|p| Some(p.partition.as_ref().ok()?.watch(&notify))).collect();
+        loop {
+            let result = self.read();
+            if self.is_satisfied_by(&result) {
+                return result;
+            }
+            if tokio::time::timeout_at(deadline, notify.notified()).await.is_err() {
+                return self.read();
+            }
+        }
+    }
+}
+
+impl FetchPartition {
+    fn read(&self, left: usize, at_least_one: bool, isolation: Isolation) -> Fetched {
+        let partition = match &self.partition {
+            Ok(partition) => partition,
+            Err(fault) => return Fetched::Fault(fault.clone()),
+        };
+        self.read_from(partition, left, at_least_one, isolation).unwrap_or_else(Fetched::Fault)
+    }
+
+    fn read_from(
+        &self,
+        partition: &Partition,
+        left: usize,
+        at_least_one: bool,
+        isolation: Isolation,
+    ) -> Result<Fetched, FetchFault> {
+        check_leader_epoch(self.ask.current_leader_epoch, partition.leader_epoch())?;
+        if let Some(diverging) = self.diverging(partition)? {
+            return Ok(diverging);
+        }
+        let max_bytes = usize::try_from(self.ask.max_bytes).unwrap_or(0).min(left);
+        Ok(Fetched::Read(partition.read(self.ask.fetch_offset, max_bytes, at_least_one, isolation)?))
+    }
+
+    /// Whether the records the client has are not the ones this log has (KIP-595).
+    fn diverging(&self, partition: &Partition) -> Result<Option<Fetched>, FetchFault> {
+        let last_fetched = self.ask.last_fetched_epoch;
+        if last_fetched < 0 {
+            return Ok(None);
+        }
+        let offsets = partition.offsets()?;
+        let Some((epoch, end_offset)) = partition.end_offset_for_epoch(last_fetched)? else {
+            return Err(FetchFault::Partition(PartitionError::OutOfRange {
+                asked: self.ask.fetch_offset,
+                start: offsets.start,
+                end: offsets.end,
+            }));
+        };
+        let diverges = epoch < last_fetched || end_offset < self.ask.fetch_offset;
+        Ok(diverges.then_some(Fetched::Diverging { epoch, end_offset, offsets }))
+    }
+}
+
+/// Compares the leader epoch a client knows (-1: none) with the partition's (KIP-320).
+pub fn check_leader_epoch(known: LeaderEpoch, current: LeaderEpoch) -> Result<(), FetchFault> {
+    match known {
+        ..0 => Ok(()),
+        known if known < current => Err(FetchFault::FencedLeaderEpoch),
+        known if known > current => Err(FetchFault::UnknownLeaderEpoch),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,252 @@
+//! The group coordinators in service: one machine per partition of `__consumer_offsets`.
+//!
+//! Commands of one group run one after the other, in the order of the calls; a reply leaves when
+//! its records are applied (and synced, where `flush.messages` asks for that).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::{Mutex, RwLock};
+use thiserror::Error;
+use tokio::sync::{Notify, oneshot};
+
+use super::clock::Clock;
+use super::cluster::Publisher;
+use super::driver::{Committed, DriveError, Driver, RecordForm};
+use super::partition::Partition;
+use crate::coordinator::group::{self, GroupCommand, GroupConfig, GroupMachine, GroupReply};
+use crate::coordinator::records::{GroupRecord, RecordError};
+use crate::machine::Machine;
+use crate::metadata::CONSUMER_OFFSETS;
+use crate::types::{PartitionIndex, TopicName};
+
+/// Why a group can't be served now; Kafka's codes of the same names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum GroupsUnavailable {
+    /// `__consumer_offsets` doesn't exist yet, or its partition is offline.
+    #[error("the group coordinator is not available")]
+    CoordinatorNotAvailable,
+}
+
+/// A reply on its way.
+pub type PendingReply = oneshot::Receiver<GroupReply>;
+
+type GroupDriver = Driver<GroupMachine, GroupForm>;
+
+/// Group records as `__consumer_offsets` holds them.
+pub struct GroupForm;
+
+impl RecordForm<GroupRecord> for GroupForm {
+    fn encode(record: &GroupRecord) -> Result<(Option<Bytes>, Option<Bytes>), String> {
+        let (key, value) = record.encode().map_err(|error| error.to_string())?;
+        Ok((Some(key), value))
+    }
+
+    fn decode(key: Option<Bytes>, value: Option<Bytes>) -> Result<Option<GroupRecord>, String> {
+        let key = key.ok_or("it has no key")?;
+        match GroupRecord::decode(&key, value.as_ref()) {
+            Ok(record) => Ok(Some(record)),
+            Err(error @ RecordError::UnknownType(_)) => {
+                // Another broker wrote it, of groups that speak a protocol we don't serve.
+                tracing::warn!(%error, "a record of the group coordinator is passed over");
+                Ok(None)
+            }
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+/// All group coordinators.
+pub struct Groups {
+    clock: Clock,
+    config: Arc<GroupConfig>,
+    publisher: Arc<Publisher>,
+    shards: RwLock<HashMap<PartitionIndex, Arc<Shard>>>,
+    /// Wakes the timer task: a machine has an earlier deadline than the one it sleeps until.
+    timer: Notify,
+    /// What the timer task sleeps until.
+    sleeping_until: Mutex<Option<Duration>>,
+}
+
+/// One coordinator. Loaded under its lock at first use, so that a request never meets a half-loaded one.
+#[derive(Default)]
+struct Shard {
+    driver: Mutex<Option<GroupDriver>>,
+}
+
+impl Groups {
+    pub fn new(clock: Clock, config: GroupConfig, publisher: Arc<Publisher>) -> Groups {
+        Groups {
+            clock,
+            config: Arc::new(config),
+            publisher,
+            shards: RwLock::default(),
+            timer: Notify::new(),
+            sleeping_until: Mutex::default(),
+        }
+    }
+
+    /// Which partition of `__consumer_offsets` coordinates the group; none before the topic exists.
+    pub fn partition_of(&self, group_id: &str) -> Option<Arc<Partition>> {
+        let cluster = self.publisher.current();
+        let topic = cluster.topic(CONSUMER_OFFSETS)?;
+        let count = PartitionIndex::try_from(topic.partitions.len()).ok()?;
+        topic.partition(group::partition_for(group_id, count)).cloned()
+    }
+
+    /// Runs a command of one group. Decided and applied before this returns; the reply may take longer.
+    pub fn submit(&self, group_id: &str, command: GroupCommand) -> Result<PendingReply, GroupsUnavailable> {
+        let partition = self.partition_of(group_id).ok_or(GroupsUnavailable::CoordinatorNotAvailable)?;
+        self.submit_to(&partition, command)
+    }
+
+    fn submit_to(&self, partition: &Arc<Partition>, command: GroupCommand) -> Result<PendingReply, GroupsUnavailable> {
+        let (receiver, committed, deadline) = self.with_driver(partition, |driver| {
+            let (receiver, committed) = driver.run(self.clock.now(), command)?;
+            Ok((receiver, committed, driver.poll_timeout()))
+        })?;
+        release(partition, committed);
+        self.wake_timer_by(deadline);
+        Ok(receiver)
+    }
+
+    /// Asks the group's machine something that changes nothing.
+    pub fn query<T>(&self, group_id: &str, ask: impl FnOnce(&GroupMachine) -> T) -> Result<T, GroupsUnavailable> {
+        let partition = self.partition_of(group_id).ok_or(GroupsUnavailable::CoordinatorNotAvailable)?;
+        self.with_driver(&partition, |driver| Ok(ask(driver.machine())))
+    }
+
+    /// Asks a machine that has nothing: what there is before anything was written.
+    pub fn ask_empty<T>(&self, ask: impl FnOnce(&GroupMachine) -> T) -> T {
+        ask(&GroupMachine::new(Arc::clone(&self.config)))
+    }
+
+    /// Asks every machine in turn; one that can't be loaded is an error.
+    pub fn query_all<T>(&self, mut ask: impl FnMut(&GroupMachine) -> T) -> Result<Vec<T>, GroupsUnavailable> {
+        let cluster = self.publisher.current();
+        let Some(topic) = cluster.topic(CONSUMER_OFFSETS) else { return Ok(Vec::new()) };
+        topic
+            .partitions
+            .iter()
+            .map(|partition| self.with_driver(partition, |driver| Ok(ask(driver.machine()))))
+            .collect()
+    }
+
+    /// Drops what was committed for topics that are gone.
+    pub fn topics_deleted(&self, topics: &[TopicName]) {
+        let cluster = self.publisher.current();
+        for partition in cluster.topic(CONSUMER_OFFSETS).into_iter().flat_map(|topic| &topic.partitions) {
+            // Nobody waits for this reply; a partition that is offline has said so already.
+            let _ = self.submit_to(partition, GroupCommand::TopicsDeleted(topics.to_vec()));
+        }
+    }
+
+    /// Loads every machine, so that the first request of a group finds it ready and its members'
+    /// sessions run from now on.
+    pub fn load_all(&self) {
+        let deadlines = self.query_all(Machine::poll_timeout);
+        if let Ok(deadlines) = deadlines {
+            self.wake_timer_by(deadlines.into_iter().flatten().min());
+        }
+    }
+
+    fn with_driver<T>(
+        &self,
+        partition: &Arc<Partition>,
+        work: impl FnOnce(&mut GroupDriver) -> Result<T, DriveError>,
+    ) -> Result<T, GroupsUnavailable> {
+        let shard = self.shard(partition.id().partition);
+        let mut slot = shard.driver.lock();
+        let outcome = match &mut *slot {
+            Some(driver) => work(driver),
+            empty => {
+                match Driver::load(GroupMachine::new(Arc::clone(&self.config)), Arc::clone(partition), self.clock.now())
+                {
+                    Ok(driver) => work(empty.insert(driver)),
+                    Err(error) => Err(error),
+                }
+            }
+        };
+        outcome.map_err(|error| {
+            // Memory may be ahead of the log now: the next request loads it again.
+            *slot = None;
+            tracing::error!(partition = %partition.id(), %error, "the group coordinator failed");
+            GroupsUnavailable::CoordinatorNotAvailable
+        })
+    }
+
+    fn shard(&self, index: PartitionIndex) -> Arc<Shard> {
+        if let Some(shard) = self.shards.read().get(&index) {
+            return Arc::clone(shard);
+        }
+        Arc::clone(self.shards.write().entry(index).or_default())
+    }
+
+    /// Has the timer task wake by `deadline`.
+    fn wake_timer_by(&self, deadline: Option<Duration>) {
+        let Some(deadline) = deadline else { return };
+        let sleeps_longer = self.sleeping_until.lock().is_none_or(|until| deadline < until);
+        if sleeps_longer {
+            self.timer.notify_one();
+        }
+    }
+
+    /// Lets due timers of all machines act, whenever there are some; never returns.
+    pub async fn run_timers(&self) {
+        loop {
+            let next = self.run_due_timers();
+            *self.sleeping_until.lock() = next;
+            // A deadline set since `run_due_timers` looked left its permit in `timer`.
+            match next {
+                Some(at) => {
+                    let sleep = tokio::time::sleep_until(self.clock.instant_at(at));
+                    tokio::select! { () = sleep => {}, () = self.timer.notified() => {} }
+                }
+                None => self.timer.notified().await,
+            }
+        }
+    }
+
+    /// Runs what is due and says when the next timer is.
+    fn run_due_timers(&self) -> Option<Duration> {
+        let loaded: Vec<Arc<Shard>> = self.shards.read().values().cloned().collect();
+        let mut next: Option<Duration> = None;
+        for shard in loaded {
+            let mut slot = shard.driver.lock();
+            let Some(driver) = &mut *slot else { continue };
+            let now = self.clock.now();
+            if driver.poll_timeout().is_some_and(|at| at <= now.monotonic) {
+                let partition = Arc::clone(driver.partition());
+                match driver.run_timeouts(now) {
+                    Ok(committed) => release(&partition, committed),
+                    Err(error) => {
+                        tracing::error!(partition = %partition.id(), %error, "the group coordinator failed");
+                        // As above.
+                        *slot = None;
+                        continue;
+                    }
+                }
+            }
+            next = [next, slot.as_ref().and_then(|driver| driver.poll_timeout())].into_iter().flatten().min();
+        }
+        next
+    }
+}
+
+/// Sends the replies, after a sync where `flush.messages` asks for one.
+fn release(partition: &Arc<Partition>, committed: Committed<GroupReply>) {
+    match committed.appended_to {
+        Some(end) if partition.must_sync_before_ack(end) => {
+            let partition = Arc::clone(partition);
+            tokio::spawn(async move {
+                // A failed sync has latched the partition; the callers learn of it by their closed channels.
+                if partition.sync_to(end).await.is_ok() {
+                    committed.release();
+                }
+            });
+        }
+        _ => committed.release(),
+    }
+}

@@ -1,0 +1,274 @@
+//! What happens without being asked: retention, flushing, checkpoints, timers; and the clean stop.
+//!
+//! Nothing here runs while there is nothing to do: a tick looks at counters in memory, and files
+//! are written only when something changed.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::Broker;
+use super::cluster::Published;
+use super::groups::Groups;
+use super::partition::Partition;
+use super::topics::Topic;
+use crate::log::{Checkpoint, DeletedFiles, LogError};
+use crate::types::{Offset, TopicPartition};
+
+/// How often our own file of validated positions is brought up to date: how much a start after
+/// kill -9 may have to read again.
+const POSITIONS_EVERY: Duration = Duration::from_secs(5);
+/// Work that may wait for the worker; more than this is dropped and done at the next tick.
+const QUEUE: usize = 1024;
+
+/// Something that came up and must not be done under a lock or on a connection's task.
+enum Work {
+    /// A segment was sealed: sync it, so that the recovery point can move.
+    SyncSealed(Arc<Partition>),
+    Unlink(Vec<DeletedFiles>),
+    /// Settings or topics changed.
+    Republished,
+}
+
+/// Tells the worker of work.
+#[derive(Clone)]
+pub struct Signals(mpsc::Sender<Work>);
+
+/// The worker's end.
+pub struct Worklist(mpsc::Receiver<Work>);
+
+pub fn signals() -> (Signals, Worklist) {
+    let (sender, receiver) = mpsc::channel(QUEUE);
+    (Signals(sender), Worklist(receiver))
+}
+
+impl Signals {
+    /// A segment of the partition was sealed.
+    pub fn rolled(&self, partition: &Arc<Partition>) {
+        self.tell(Work::SyncSealed(Arc::clone(partition)));
+    }
+
+    fn tell(&self, work: Work) {
+        if let Err(error) = self.0.try_send(work) {
+            // Files that nobody unlinks now are found and removed at the next start.
+            tracing::debug!(%error, "housekeeping is behind");
+        }
+    }
+}
+
+/// What publishing an image leads to: offsets of deleted topics go, and so do their files.
+pub fn after_publishing(groups: Arc<Groups>, signals: Signals) -> Box<dyn Fn(Published) + Send + Sync> {
+    Box::new(move |published| {
+        if !published.deleted.is_empty() {
+            groups.topics_deleted(&published.deleted);
+        }
+        if !published.files.is_empty() {
+            signals.tell(Work::Unlink(published.files));
+        }
+        signals.tell(Work::Republished);
+    })
+}
+
+/// Starts the tasks that keep house until the broker is dropped.
+pub fn start(broker: &Arc<Broker>, worklist: Worklist) {
+    let groups = Arc::clone(&broker.groups);
+    tokio::spawn(async move {
+        let loading = Arc::clone(&groups);
+        // Members of groups that outlived a restart have their sessions run from now on.
+        let _ = tokio::task::spawn_blocking(move || loading.load_all()).await;
+        groups.run_timers().await;
+    });
+    tokio::spawn(work(Arc::downgrade(broker), worklist));
+    let storage = &broker.config.storage;
+    let check = Duration::from_millis(storage.log_retention_check_interval_ms);
+    let first_check = Duration::from_millis(storage.log_initial_task_delay_ms);
+    every(broker, first_check, check, Broker::retain);
+    every(broker, POSITIONS_EVERY, POSITIONS_EVERY, Broker::note_positions);
+    let checkpoint = Duration::from_millis(storage.log_flush_offset_checkpoint_interval_ms);
+    every(broker, checkpoint, checkpoint, Broker::write_checkpoints);
+}
+
+/// Runs `job` on a blocking thread again and again, as long as there is a broker.
+fn every(broker: &Arc<Broker>, first: Duration, interval: Duration, job: fn(&Broker)) {
+    let broker: Weak<Broker> = Arc::downgrade(broker);
+    tokio::spawn(async move {
+        tokio::time::sleep(first).await;
+        loop {
+            let Some(broker) = broker.upgrade() else { return };
+            let _ = tokio::task::spawn_blocking(move || job(&broker)).await;
+            tokio::time::sleep(interval).await;
+        }
+    });
+}
+
+async fn work(broker: Weak<Broker>, mut worklist: Worklist) {
+    loop {
+        let flush_every = broker.upgrade().and_then(|broker| broker.shortest_flush_interval());
+        let next = match flush_every {
+            None => worklist.0.recv().await,
+            Some(interval) => match tokio::time::timeout(interval, worklist.0.recv()).await {
+                Ok(next) => next,
+                Err(_) => {
+                    let Some(broker) = broker.upgrade() else { return };
+                    let _ = tokio::task::spawn_blocking(move || broker.flush_due()).await;
+                    continue;
+                }
+            },
+        };
+        match next {
+            None => return,
+            Some(Work::Republished) => {}
+            Some(Work::SyncSealed(partition)) => {
+                // A failure has latched the partition, which says so itself.
+                let _ = tokio::task::spawn_blocking(move || partition.sync_sealed()).await;
+            }
+            Some(Work::Unlink(files)) => {
+                let _ = tokio::task::spawn_blocking(move || files.into_iter().for_each(unlink)).await;
+            }
+        }
+    }
+}
+
+fn unlink(files: DeletedFiles) {
+    if let Err(error) = files.unlink() {
+        tracing::warn!(%error, "deleted files stay on disk");
+    }
+}
+
+impl Broker {
+    /// Drops what the topics' settings say is too old or too much.
+    fn retain(&self) {
+        let now = self.clock.now().wall;
+        for topic in self.cluster().topics() {
+            for partition in &topic.partitions {
+                let kept = partition.log().map(|mut log| log.housekeep(now));
+                if let Ok(Ok(files)) = kept
+                    && !files.is_empty()
+                {
+                    unlink_later(files, topic);
+                }
+            }
+        }
+    }
+
+    /// `flush.ms` of the topic that has the shortest.
+    fn shortest_flush_interval(&self) -> Option<Duration> {
+        let shortest = self.cluster().topics().map(|topic| topic.config.flush_ms).min()?;
+        (shortest != i64::MAX).then(|| Duration::from_millis(shortest.max(1).unsigned_abs()))
+    }
+
+    /// Syncs the topics that have a `flush.ms`.
+    fn flush_due(&self) {
+        for topic in self.cluster().topics().filter(|topic| topic.config.flush_ms != i64::MAX) {
+            for partition in &topic.partitions {
+                let unsynced = partition.if_open(|log| log.end_offset() > log.recovery_point());
+                if unsynced == Some(true) {
+                    // A failure has latched the partition, which says so itself.
+                    let _ = partition.sync_now();
+                }
+            }
+        }
+    }
+
+    /// Notes how far the logs are whole, so that a start after kill -9 reads only their tails.
+    fn note_positions(&self) {
+        let checkpoints = self.checkpoints();
+        if self.positions_changed(&checkpoints)
+            && let Err(error) = self.log_dir.write_positions(&checkpoints)
+        {
+            tracing::warn!(%error, "positions of the logs are not noted: a start after a crash will take longer");
+        }
+    }
+
+    /// Kafka's own checkpoints.
+    fn write_checkpoints(&self) {
+        let checkpoints = self.checkpoints();
+        if let Err(error) = self.log_dir.write_checkpoints(&checkpoints) {
+            tracing::warn!(%error, "checkpoints are not written: a start after a crash will take longer");
+        }
+    }
+
+    /// Whether a log has grown, or one came or went, since this was last asked.
+    fn positions_changed(&self, checkpoints: &[Checkpoint]) -> bool {
+        let ends: HashMap<TopicPartition, Offset> =
+            checkpoints.iter().map(|checkpoint| (checkpoint.partition.clone(), checkpoint.high_watermark)).collect();
+        let mut noted = self.noted_positions.lock();
+        let changed = *noted != ends;
+        *noted = ends;
+        changed
+    }
+
+    /// Of every log; one that was not opened since the start is where the last broker left it.
+    fn checkpoints(&self) -> Vec<Checkpoint> {
+        let cluster = self.cluster();
+        let partitions = cluster.topics().flat_map(|topic| &topic.partitions);
+        partitions.chain([self.metadata.partition()]).map(|partition| self.checkpoint(partition)).collect()
+    }
+
+    fn checkpoint(&self, partition: &Partition) -> Checkpoint {
+        let id = partition.id().clone();
+        let of_open = partition.if_open(|log| Checkpoint {
+            partition: id.clone(),
+            recovery_point: log.recovery_point(),
+            log_start: log.start_offset(),
+            high_watermark: log.end_offset(),
+            validated: log.validated(),
+        });
+        of_open.unwrap_or_else(|| {
+            let known = self.log_dir.open_at(&id, None, 0);
+            Checkpoint {
+                partition: id,
+                recovery_point: known.recovery_point,
+                log_start: known.log_start.unwrap_or(0),
+                high_watermark: known.recovery_point,
+                validated: known.validated,
+            }
+        })
+    }
+
+    /// Closes every log and says so in the directory: the next start believes the files.
+    pub fn close(&self) -> Result<(), LogError> {
+        let cluster = self.cluster();
+        let partitions = cluster.topics().flat_map(|topic| &topic.partitions).chain([self.metadata.partition()]);
+        let mut first_failure = None;
+        for partition in partitions {
+            if let Err(error) = close_partition(partition, self.log_dir.clean_shutdown()) {
+                tracing::error!(partition = %partition.id(), %error, "the log was not closed cleanly");
+                first_failure.get_or_insert(error);
+            }
+        }
+        self.log_dir.write_checkpoints(&self.checkpoints())?;
+        self.log_dir.sync()?;
+        match first_failure {
+            None => self.log_dir.mark_clean(-1),
+            Some(error) => Err(error),
+        }
+    }
+}
+
+/// Retention leaves files to those who still read them for a while.
+fn unlink_later(files: DeletedFiles, topic: &Topic) {
+    let delay = Duration::from_millis(topic.config.file_delete_delay_ms.max(0).unsigned_abs());
+    tokio::runtime::Handle::current().spawn(async move {
+        tokio::time::sleep(delay).await;
+        let _ = tokio::task::spawn_blocking(move || unlink(files)).await;
+    });
+}
+
+/// One that was never opened is as the last broker left it; if that one crashed, it is recovered now.
+fn close_partition(partition: &Partition, was_clean: bool) -> Result<(), LogError> {
+    if !was_clean && partition.log().is_err() {
+        return Ok(());
+    }
+    match partition.if_open(|log| log.close()) {
+        None => Ok(()),
+        Some(ticket) => {
+            let synced = ticket?.sync();
+            let failure = synced.as_ref().err().cloned();
+            partition.if_open(|log| log.mark_synced(synced));
+            failure.map_or(Ok(()), Err)
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The metadata machine in service: commands in, durable records, published images, replies out.
+//!
+//! Every change is synced before its reply (`--ephemeral` aside), many commands sharing one sync.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use thiserror::Error;
+
+use super::clock::Clock;
+use super::cluster::{Published, Publisher};
+use super::driver::{DriveError, Driver, RecordForm};
+use super::partition::{Partition, PartitionError};
+use crate::metadata::records::MetadataRecord;
+use crate::metadata::{self, Command, Image, MetadataConfig, MetadataMachine, Reply};
+use crate::types::Offset;
+
+/// The metadata machine could not write down what it decided.
+#[derive(Clone, Debug, Error)]
+pub enum MetadataUnavailable {
+    #[error("the metadata log failed: {0}")]
+    Log(PartitionError),
+    #[error("the metadata log refused a decision")]
+    NotWritten,
+}
+
+/// KRaft records as the metadata log holds them: no key, a framed value.
+pub struct MetadataForm;
+
+impl RecordForm<MetadataRecord> for MetadataForm {
+    fn encode(record: &MetadataRecord) -> Result<(Option<Bytes>, Option<Bytes>), String> {
+        record.encode().map(|value| (None, Some(value))).map_err(|error| error.to_string())
+    }
+
+    fn batches(records: Vec<MetadataRecord>) -> Result<Vec<Vec<MetadataRecord>>, String> {
+        metadata::batches(records, metadata::MAX_BATCH_BYTES).map_err(|error| error.to_string())
+    }
+
+    fn decode(_key: Option<Bytes>, value: Option<Bytes>) -> Result<Option<MetadataRecord>, String> {
+        let value = value.ok_or("it has no value")?;
+        MetadataRecord::decode(&value).map(Some).map_err(|error| error.to_string())
+    }
+}
+
+/// The metadata machine, its log and what is published of it.
+pub struct Metadata {
+    clock: Clock,
+    driver: Mutex<Driver<MetadataMachine, MetadataForm>>,
+    partition: Arc<Partition>,
+    publisher: Arc<Publisher>,
+    /// False with `--ephemeral`: nothing outlives the process anyway.
+    durable: bool,
+    /// Told which topics were deleted, once they are out of service.
+    on_published: Box<dyn Fn(Published) + Send + Sync>,
+}
+
+impl Metadata {
+    /// Replays the metadata log and publishes what it says.
+    pub fn load(
+        clock: Clock,
+        config: MetadataConfig,
+        partition: Arc<Partition>,
+        publisher: Arc<Publisher>,
+        durable: bool,
+        on_published: Box<dyn Fn(Published) + Send + Sync>,
+    ) -> Result<Metadata, DriveError> {
+        let driver = Driver::load(MetadataMachine::new(config), Arc::clone(&partition), clock.now())?;
+        if let Some((offset, fault)) = driver.machine().fault() {
+            return Err(DriveError::Unreadable { offset: *offset, reason: fault.to_string() });
+        }
+        let end = partition.offsets()?.end;
+        on_published(publisher.publish(driver.machine().image().clone(), end));
+        Ok(Metadata { clock, driver: Mutex::new(driver), partition, publisher, durable, on_published })
+    }
+
+    /// The metadata log's partition.
+    pub fn partition(&self) -> &Arc<Partition> {
+        &self.partition
+    }
+
+    /// Runs one command: decided and applied at once, in the order of the calls; answered when it
+    /// is durable and published.
+    pub fn submit(
+        self: &Arc<Self>,
+        command: Command,
+    ) -> impl Future<Output = Result<Reply, MetadataUnavailable>> + Send + use<> {
+        let metadata = Arc::clone(self);
+        let decided = self.decide(command);
+        async move {
+            let (reply, made) = decided?;
+            if let Some((image, end)) = made {
+                if metadata.durable {
+                    metadata.partition.sync_to(end).await.map_err(MetadataUnavailable::Log)?;
+                }
+                (metadata.on_published)(metadata.publisher.publish(image, end));
+            }
+            Ok(reply)
+        }
+    }
+
+    /// The reply, and the image to publish before it if anything was written.
+    fn decide(&self, command: Command) -> Result<(Reply, Option<(Image, Offset)>), MetadataUnavailable> {
+        let mut driver = self.driver.lock();
+        let (mut receiver, committed) = driver.run(self.clock.now(), command).map_err(|error| {
+            tracing::error!(%error, "a change of metadata was not written");
+            match error {
+                DriveError::Partition(error) => MetadataUnavailable::Log(error),
+                _ => MetadataUnavailable::NotWritten,
+            }
+        })?;
+        let end = committed.appended_to;
+        committed.release();
+        // This machine answers every command at once.
+        let reply = receiver.try_recv().map_err(|_| MetadataUnavailable::NotWritten)?;
+        Ok((reply, end.map(|end| (driver.machine().image().clone(), end))))
+    }
+}

@@ -1,0 +1,185 @@
+//! From a directory to a broker in service, and back to a directory.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use thiserror::Error;
+
+use super::cluster::Publisher;
+use super::driver::DriveError;
+use super::fetch_sessions::FetchSessions;
+use super::groups::Groups;
+use super::metadata::{Metadata, MetadataUnavailable};
+use super::partition::{Partition, PartitionError};
+use super::{Broker, Clock, ProducerIds, advertised, housekeeping, random};
+use crate::config::BrokerConfig;
+use crate::coordinator::group::GroupConfig;
+use crate::log::{Identity, Log, LogConfig, LogDir, LogDirError, LogError, Origin};
+use crate::metadata::{
+    self, Command, MetadataConfig, MetadataError, RegisterBroker, Reply, SupportedFeature, features,
+};
+use crate::record::control::ControlType;
+use crate::record::{BatchBuilder, Codec, Verified};
+use crate::types::{TimestampMs, TopicId, TopicPartition};
+
+/// The metadata log's topic.
+const METADATA_TOPIC: &str = "__cluster_metadata";
+/// How long a fetch session must have been idle before another may take its place (Kafka's constant).
+const SESSION_EVICTION: Duration = Duration::from_secs(120);
+
+/// Why a broker can't start on a directory.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    #[error("{0}")]
+    Directory(#[from] LogDirError),
+    #[error("the metadata log cannot be read: {0}")]
+    Metadata(#[from] DriveError),
+    #[error("the metadata log cannot be opened: {0}")]
+    MetadataLog(#[from] LogError),
+    #[error("{0}")]
+    Partition(#[from] PartitionError),
+    #[error("{0}")]
+    NotWritten(#[from] MetadataUnavailable),
+    #[error("the broker cannot be registered: {0}")]
+    Refused(#[from] MetadataError),
+    #[error("the metadata log cannot begin: {0}")]
+    Epoch(String),
+}
+
+impl Broker {
+    /// Opens the data directory and brings everything in it into service. `endpoints` are where the
+    /// listeners are bound. Needs a tokio runtime.
+    pub async fn open(
+        config: BrokerConfig,
+        clock: Clock,
+        endpoints: Vec<metadata::Endpoint>,
+    ) -> Result<Arc<Broker>, OpenError> {
+        let config = Arc::new(config);
+        let log_dir = Arc::new(open_log_dir(&config)?);
+        let publisher = Arc::new(Publisher::new(Arc::clone(&config), Arc::clone(&log_dir)));
+        let groups = Arc::new(Groups::new(clock, group_config(&config), Arc::clone(&publisher)));
+        let (signals, work) = housekeeping::signals();
+        let on_published = housekeeping::after_publishing(Arc::clone(&groups), signals.clone());
+        let metadata = Arc::new(Metadata::load(
+            clock,
+            metadata_config(&config),
+            open_metadata_log(&config, &log_dir, clock)?,
+            Arc::clone(&publisher),
+            !config.storage.ephemeral,
+            on_published,
+        )?);
+        register(&metadata, &config, &log_dir, endpoints).await?;
+        let sessions = FetchSessions::new(config.fetch.max_incremental_fetch_session_cache_slots, SESSION_EVICTION);
+        let advertised =
+            config.listeners.iter().map(|listener| (listener.name.clone(), listener.advertised.clone())).collect();
+        let broker = Arc::new(Broker {
+            clock,
+            log_dir,
+            publisher,
+            metadata,
+            groups,
+            producer_ids: ProducerIds::default(),
+            fetch_sessions: Mutex::new(sessions),
+            advertised,
+            gateway: gateway(Path::new("/proc/net/route")),
+            housekeeping: signals,
+            noted_positions: Mutex::default(),
+            config,
+        });
+        housekeeping::start(&broker, work);
+        Ok(broker)
+    }
+}
+
+fn open_log_dir(config: &BrokerConfig) -> Result<LogDir, LogDirError> {
+    let identity = Identity {
+        node_id: config.node_id,
+        cluster_id: None,
+        new_cluster_id: random::uuid(),
+        new_directory_id: random::uuid(),
+    };
+    LogDir::open(&config.data_dir, &identity)
+}
+
+/// Opens the metadata log and begins an epoch in it, as a KRaft leader does when it is elected.
+fn open_metadata_log(config: &BrokerConfig, log_dir: &Arc<LogDir>, clock: Clock) -> Result<Arc<Partition>, OpenError> {
+    let id = TopicPartition::new(METADATA_TOPIC, 0);
+    let now = clock.now().wall;
+    let log_config = LogConfig { cleanup_delete: false, retention_ms: -1, ..LogConfig::default() };
+    let at = log_dir.open_at(&id, Some(TopicId::METADATA), now);
+    let log = Log::open(log_dir.disk(), &log_dir.partition_path(&id), Arc::new(log_config), at)?;
+    let epoch = log.latest_epoch().map_or(1, |epoch| epoch + 1);
+    let partition = Arc::new(Partition::new(id, TopicId::METADATA, epoch, i64::MAX, Box::new(move || Ok(log))));
+    partition.append(&leader_change(config.node_id, now)?, Origin::Coordinator, now)?;
+    Ok(partition)
+}
+
+/// The control batch that begins an epoch.
+fn leader_change(node_id: i32, now: TimestampMs) -> Result<Verified, OpenError> {
+    let value =
+        metadata::records::control::leader_change(node_id).map_err(|error| OpenError::Epoch(error.to_string()))?;
+    let mut batch = BatchBuilder::new(Codec::None).control();
+    batch.append(now, Some(&ControlType::LeaderChange.to_key()), Some(&value), &[]);
+    batch.build().map_err(|error| OpenError::Epoch(error.to_string()))
+}
+
+async fn register(
+    metadata: &Arc<Metadata>,
+    config: &BrokerConfig,
+    log_dir: &LogDir,
+    endpoints: Vec<metadata::Endpoint>,
+) -> Result<(), OpenError> {
+    let register = RegisterBroker {
+        incarnation_id: random::uuid(),
+        endpoints,
+        features: readable_features(),
+        rack: config.rack.clone(),
+        directory_id: log_dir.meta().directory_id,
+    };
+    match metadata.submit(Command::RegisterBroker(register)).await? {
+        Reply::BrokerRegistered(Ok(_)) => Ok(()),
+        Reply::BrokerRegistered(Err(error)) => Err(error.into()),
+        _ => Err(MetadataUnavailable::NotWritten.into()),
+    }
+}
+
+/// What the registration says that this broker can read.
+fn readable_features() -> Vec<SupportedFeature> {
+    let oldest = |name: &str| match name {
+        features::METADATA_VERSION => *features::READABLE_METADATA_VERSIONS.start(),
+        _ => 0,
+    };
+    let feature = |(name, max): (&str, i16)| SupportedFeature { name: name.to_owned(), min: oldest(name), max };
+    features::READABLE.into_iter().map(feature).collect()
+}
+
+fn metadata_config(config: &BrokerConfig) -> MetadataConfig {
+    MetadataConfig {
+        node_id: config.node_id,
+        default_partitions: config.topics.num_partitions,
+        default_replication_factor: config.topics.default_replication_factor,
+        replication: config.topics.replication_factor_policy,
+        topic_deletion: config.topics.delete_topic_enable,
+    }
+}
+
+fn group_config(config: &BrokerConfig) -> GroupConfig {
+    let groups = &config.groups;
+    let positive_ms = |ms: i32| Duration::from_millis(ms.max(0).unsigned_abs().into());
+    GroupConfig {
+        min_session_timeout: positive_ms(groups.min_session_timeout_ms),
+        max_session_timeout: positive_ms(groups.max_session_timeout_ms),
+        max_size: groups.max_size,
+        initial_rebalance_delay: Duration::from_millis(groups.initial_rebalance_delay_ms),
+        offset_metadata_max: groups.offset_metadata_max_bytes,
+        offsets_retention: Duration::from_secs(groups.offsets_retention_minutes.max(0).unsigned_abs() * 60),
+        offsets_retention_check_interval: Duration::from_millis(groups.offsets_retention_check_interval_ms),
+    }
+}
+
+/// The gateway through which a container's host reaches it.
+fn gateway(route_table: &Path) -> Option<std::net::Ipv4Addr> {
+    advertised::default_gateway(&std::fs::read_to_string(route_table).ok()?)
+}

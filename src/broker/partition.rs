@@ -1,0 +1,354 @@
+//! One partition: its log behind a lock, those who wait for it to grow, and group commit.
+//!
+//! Invariants: the lock is held for memory work, never over an fsync and never across an await. A
+//! log is opened at its first use, so that a start costs nothing per partition; where opening
+//! fails, the partition answers with a storage error and the rest of the broker lives.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
+use thiserror::Error;
+use tokio::sync::Notify;
+
+use super::waiters::{Registration, Waiters};
+use crate::log::{
+    AbortedTxn, AppendAs, AppendError, Appended, DeletedFiles, Log, LogConfig, LogError, Origin, ReadError, Slice,
+    TimestampOffset, TimestampQuery,
+};
+use crate::record::Verified;
+use crate::types::{LeaderEpoch, Offset, TimestampMs, TopicId, TopicPartition, Uuid};
+
+/// Opens a partition's log; called at its first use.
+pub type OpenLog = Box<dyn FnOnce() -> Result<Log, LogError> + Send>;
+
+/// Why a partition couldn't do what was asked.
+#[derive(Clone, Debug, Error)]
+pub enum PartitionError {
+    /// The disk failed this partition; it stays so until it is opened again.
+    #[error("{0}")]
+    Storage(LogError),
+    /// Its topic was deleted, perhaps while the request waited.
+    #[error("the topic was deleted")]
+    Deleted,
+    #[error("{0}")]
+    Append(AppendError),
+    #[error("offset {asked} is outside of {start}..={end}")]
+    OutOfRange { asked: Offset, start: Offset, end: Offset },
+}
+
+impl From<AppendError> for PartitionError {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Storage(error) => PartitionError::Storage(error),
+            other => PartitionError::Append(other),
+        }
+    }
+}
+
+impl From<ReadError> for PartitionError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::OutOfRange { asked, start, end } => PartitionError::OutOfRange { asked, start, end },
+            ReadError::Storage(error) => PartitionError::Storage(error),
+        }
+    }
+}
+
+impl From<LogError> for PartitionError {
+    fn from(error: LogError) -> Self {
+        PartitionError::Storage(error)
+    }
+}
+
+/// One partition of a topic.
+pub struct Partition {
+    id: TopicPartition,
+    topic_id: TopicId,
+    leader_epoch: LeaderEpoch,
+    log: Mutex<Slot>,
+    waiters: Arc<Waiters>,
+    /// `flush.messages`: an append that leaves so many records unsynced waits for a sync.
+    flush_messages: AtomicI64,
+    /// Everything below is on disk; raised by group commit.
+    synced_to: AtomicI64,
+    /// One sync at a time: all appends that arrive during one share the next.
+    sync_turn: tokio::sync::Mutex<()>,
+}
+
+enum Slot {
+    /// Not opened yet; the settings to open it with may have changed since.
+    Closed(OpenLog, Option<Arc<LogConfig>>),
+    Open(Box<Log>),
+    Failed(LogError),
+    Deleted,
+}
+
+/// What a read found, and the state of the log it was read from.
+#[derive(Clone, Debug)]
+pub struct Read {
+    pub slice: Slice,
+    pub high_watermark: Offset,
+    pub last_stable_offset: Offset,
+    pub log_start_offset: Offset,
+    /// The reader wants committed records alone, and is told which transactions were aborted.
+    pub committed_only: bool,
+    pub aborted: Vec<AbortedTxn>,
+}
+
+/// Whether a consumer sees records of open and aborted transactions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    ReadUncommitted,
+    ReadCommitted,
+}
+
+/// The offsets at which a log begins and ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offsets {
+    pub start: Offset,
+    pub last_stable: Offset,
+    pub end: Offset,
+}
+
+impl Partition {
+    pub fn new(
+        id: TopicPartition,
+        topic_id: TopicId,
+        leader_epoch: LeaderEpoch,
+        flush_messages: i64,
+        open: OpenLog,
+    ) -> Partition {
+        Partition {
+            id,
+            topic_id,
+            leader_epoch,
+            log: Mutex::new(Slot::Closed(open, None)),
+            waiters: Arc::default(),
+            flush_messages: AtomicI64::new(flush_messages),
+            synced_to: AtomicI64::new(0),
+            sync_turn: tokio::sync::Mutex::new(()),
+        }
+    }
+
+    pub fn id(&self) -> &TopicPartition {
+        &self.id
+    }
+
+    pub fn topic_id(&self) -> TopicId {
+        self.topic_id
+    }
+
+    pub fn leader_epoch(&self) -> LeaderEpoch {
+        self.leader_epoch
+    }
+
+    /// Appends one batch and wakes those who wait for it.
+    pub fn append(&self, batch: &Verified, origin: Origin, now: TimestampMs) -> Result<Appended, PartitionError> {
+        let how = AppendAs { leader_epoch: self.leader_epoch, origin, now };
+        let appended = self.log()?.append(batch, how)?;
+        if !appended.duplicate {
+            self.waiters.wake_all();
+        }
+        Ok(appended)
+    }
+
+    /// Whether records up to `end` must be synced before they are acknowledged (`flush.messages`).
+    pub fn must_sync_before_ack(&self, end: Offset) -> bool {
+        let limit = self.flush_messages.load(Ordering::Relaxed);
+        limit != i64::MAX && end - self.synced_to.load(Ordering::Acquire) >= limit
+    }
+
+    /// Reads whole batches from `from` on.
+    pub fn read(
+        &self,
+        from: Offset,
+        max_bytes: usize,
+        at_least_one: bool,
+        isolation: Isolation,
+    ) -> Result<Read, PartitionError> {
+        let log = self.log()?;
+        let last_stable_offset = log.last_stable_offset();
+        let up_to = match isolation {
+            Isolation::ReadUncommitted => log.end_offset(),
+            Isolation::ReadCommitted => last_stable_offset,
+        };
+        let slice = log.read(from, max_bytes, at_least_one, up_to)?;
+        let aborted = match isolation {
+            Isolation::ReadCommitted if !slice.bytes.is_empty() => log.aborted_transactions(from, slice.next_offset)?,
+            _ => Vec::new(),
+        };
+        let high_watermark = log.end_offset();
+        Ok(Read {
+            slice,
+            high_watermark,
+            last_stable_offset,
+            log_start_offset: log.start_offset(),
+            committed_only: isolation == Isolation::ReadCommitted,
+            aborted,
+        })
+    }
+
+    pub fn offsets(&self) -> Result<Offsets, PartitionError> {
+        let log = self.log()?;
+        Ok(Offsets { start: log.start_offset(), last_stable: log.last_stable_offset(), end: log.end_offset() })
+    }
+
+    pub fn offset_for_timestamp(&self, query: TimestampQuery) -> Result<Option<TimestampOffset>, PartitionError> {
+        Ok(self.log()?.offset_for_timestamp(query)?)
+    }
+
+    /// Where its segments begin that are not younger than `timestamp`, newest first.
+    pub fn segment_offsets_before(&self, _timestamp: TimestampMs) -> Result<Vec<Offset>, PartitionError> {
+        Ok(vec![self.offsets()?.start])
+    }
+
+    pub fn end_offset_for_epoch(&self, epoch: LeaderEpoch) -> Result<Option<(LeaderEpoch, Offset)>, PartitionError> {
+        Ok(self.log()?.end_offset_for_epoch(epoch))
+    }
+
+    /// Moves the log start (DeleteRecords) and returns where it is then.
+    pub fn delete_records(&self, before: Offset) -> Result<Offset, PartitionError> {
+        let start = self.log()?.delete_records(before)?;
+        self.waiters.wake_all();
+        Ok(start)
+    }
+
+    /// Bytes of all its batches.
+    pub fn size(&self) -> Result<u64, PartitionError> {
+        Ok(self.log()?.size())
+    }
+
+    /// Has `notify` woken whenever the partition changes, until the guard is dropped.
+    pub fn watch(&self, notify: &Arc<Notify>) -> Registration {
+        self.waiters.register(notify)
+    }
+
+    /// Makes everything below `end` durable. Appends that arrive during one sync share the next:
+    /// whoever gets the turn first syncs for all who queue behind.
+    pub async fn sync_to(self: &Arc<Self>, end: Offset) -> Result<(), PartitionError> {
+        if self.synced_to.load(Ordering::Acquire) >= end {
+            return Ok(());
+        }
+        let _turn = self.sync_turn.lock().await;
+        if self.synced_to.load(Ordering::Acquire) >= end {
+            return Ok(());
+        }
+        // Cut loose from the caller: a client that leaves must not lose the outcome of a sync.
+        let partition = Arc::clone(self);
+        match tokio::task::spawn_blocking(move || partition.sync_now()).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(PartitionError::Deleted),
+        }
+    }
+
+    /// Syncs all that is appended, on this thread.
+    pub fn sync_now(&self) -> Result<(), PartitionError> {
+        let ticket = self.log()?.flush_target()?;
+        self.finish_sync(ticket)
+    }
+
+    /// Syncs what was sealed, as Kafka does after a roll, on this thread.
+    pub fn sync_sealed(&self) -> Result<(), PartitionError> {
+        let ticket = self.log()?.flush_sealed()?;
+        self.finish_sync(ticket)
+    }
+
+    fn finish_sync(&self, ticket: crate::log::SyncTicket) -> Result<(), PartitionError> {
+        let end = ticket.end_offset();
+        let outcome = ticket.sync();
+        let failure = outcome.as_ref().err().cloned();
+        // A partition deleted in the meantime needs no mark.
+        if let Ok(mut log) = self.log() {
+            log.mark_synced(outcome);
+        }
+        match failure {
+            Some(error) => Err(error.into()),
+            None => {
+                self.synced_to.fetch_max(end, Ordering::AcqRel);
+                Ok(())
+            }
+        }
+    }
+
+    /// New settings, from the next append on.
+    pub fn set_config(&self, config: Arc<LogConfig>, flush_messages: i64) {
+        self.flush_messages.store(flush_messages, Ordering::Relaxed);
+        match &mut *self.log.lock() {
+            Slot::Closed(_, newer) => *newer = Some(config),
+            Slot::Open(log) => log.set_config(config),
+            Slot::Failed(_) | Slot::Deleted => {}
+        }
+    }
+
+    /// Takes the partition out of service and its folder out of the way. Waiting fetches wake and
+    /// find it gone.
+    pub fn delete(&self, unique: Uuid) -> Option<Result<DeletedFiles, LogError>> {
+        let mut slot = self.log.lock();
+        if let Slot::Closed(..) = &*slot {
+            // Its files, if it has any, are deleted by the log itself.
+            open_slot(&mut slot, &self.id);
+        }
+        let slot = std::mem::replace(&mut *slot, Slot::Deleted);
+        self.waiters.wake_all();
+        match slot {
+            Slot::Open(mut log) => Some(log.delete(unique)),
+            _ => None,
+        }
+    }
+
+    /// Runs `work` on the log if it is open; opening it for this would be no use.
+    pub fn if_open<T>(&self, work: impl FnOnce(&mut Log) -> T) -> Option<T> {
+        match &mut *self.log.lock() {
+            Slot::Open(log) => Some(work(log)),
+            _ => None,
+        }
+    }
+
+    /// The log, opened if need be.
+    pub fn log(&self) -> Result<MappedMutexGuard<'_, Log>, PartitionError> {
+        let mut slot = self.log.lock();
+        if let Slot::Closed(..) = &*slot {
+            open_slot(&mut slot, &self.id);
+            if let Slot::Open(log) = &*slot {
+                self.synced_to.store(log.recovery_point(), Ordering::Release);
+            }
+        }
+        match MutexGuard::try_map(slot, |slot| match slot {
+            Slot::Open(log) => Some(&mut **log),
+            _ => None,
+        }) {
+            Ok(log) => Ok(log),
+            Err(slot) => match &*slot {
+                Slot::Failed(error) => Err(PartitionError::Storage(error.clone())),
+                _ => Err(PartitionError::Deleted),
+            },
+        }
+    }
+}
+
+impl std::fmt::Debug for Partition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Partition({})", self.id)
+    }
+}
+
+/// Opens a closed slot, telling the operator what recovery had to mend or why it couldn't.
+fn open_slot(slot: &mut Slot, id: &TopicPartition) {
+    let Slot::Closed(open, config) = std::mem::replace(slot, Slot::Deleted) else { return };
+    *slot = match open() {
+        Ok(mut log) => {
+            if let Some(config) = config {
+                log.set_config(config);
+            }
+            if let Some(report) = log.take_open_report().filter(|report| report.is_worth_saying()) {
+                tracing::warn!(partition = %id, ?report, "the log was recovered");
+            }
+            Slot::Open(Box::new(log))
+        }
+        Err(error) => {
+            tracing::error!(partition = %id, %error, "the log cannot be opened: its partition is offline");
+            Slot::Failed(error)
+        }
+    };
+}

@@ -1,0 +1,89 @@
+//! ApiVersions (key 18), versions 0 to 4: what this broker serves, and its feature levels.
+//!
+//! A version above ours is answered with UNSUPPORTED_VERSION in a version 0 body that names the
+//! range of ApiVersions, so that the client asks again with one we have (KIP-511). Features with a
+//! level of 0 are told from version 4 on alone: older clients refuse a minimum of 0.
+
+use super::served::SERVED;
+use super::{Answer, Context};
+use crate::broker::Broker;
+use crate::codec::Str;
+use crate::metadata::features;
+use crate::protocol::ApiKey;
+use crate::protocol::messages::api_versions::{
+    ApiVersion, ApiVersionsRequest, ApiVersionsResponse, FinalizedFeatureKey, SupportedFeatureKey,
+};
+use crate::types::ErrorCode;
+
+/// The feature levels this broker implements. `metadata.version` is the only one without a protocol
+/// of its own; the others stay at 0 until their protocols are served.
+pub const IMPLEMENTED: &[(&str, i16)] = &[(features::METADATA_VERSION, *features::READABLE_METADATA_VERSIONS.end())];
+
+pub(super) fn handle(context: &Context, request: ApiVersionsRequest) -> Answer {
+    if context.version() >= 3 {
+        let (name, version) = (&request.client_software_name, &request.client_software_version);
+        if !is_software_word(name) || !is_software_word(version) {
+            return ApiVersionsResponse { error_code: ErrorCode::InvalidRequest.code(), ..Default::default() }.into();
+        }
+        context.connection.set_client_software(name, version);
+    }
+    let cluster = context.broker.cluster();
+    let finalized = features::served(cluster.image.features(), IMPLEMENTED);
+    ApiVersionsResponse {
+        error_code: ErrorCode::None.code(),
+        api_keys: SERVED.iter().map(|(key, _)| api_version(*key)).collect(),
+        throttle_time_ms: 0,
+        supported_features: vec![SupportedFeatureKey {
+            name: Str::from_static(features::METADATA_VERSION),
+            min_version: *features::READABLE_METADATA_VERSIONS.start(),
+            max_version: *features::READABLE_METADATA_VERSIONS.end(),
+        }],
+        finalized_features_epoch: context.broker.metadata_end_offset() - 1,
+        finalized_features: finalized
+            .into_iter()
+            .map(|(name, level)| FinalizedFeatureKey {
+                name: name.into(),
+                max_version_level: level,
+                min_version_level: level,
+            })
+            .collect(),
+        zk_migration_ready: false,
+    }
+    .into()
+}
+
+/// The answer to a version of ApiVersions that we don't have, to be written at version 0.
+pub(super) fn unsupported_version(_broker: &Broker) -> ApiVersionsResponse {
+    ApiVersionsResponse {
+        error_code: ErrorCode::UnsupportedVersion.code(),
+        api_keys: vec![api_version(ApiKey::ApiVersions)],
+        ..Default::default()
+    }
+}
+
+fn api_version(key: ApiKey) -> ApiVersion {
+    let range = super::served::versions(key).unwrap_or(0..=0);
+    ApiVersion { api_key: key as i16, min_version: *range.start(), max_version: *range.end() }
+}
+
+/// KIP-511's rule for the name and version of client software.
+fn is_software_word(word: &str) -> bool {
+    let is_edge = |c: char| c.is_ascii_alphanumeric();
+    let is_inner = |c: char| is_edge(c) || c == '-' || c == '.';
+    word.starts_with(is_edge) && word.ends_with(is_edge) && word.chars().all(is_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_software_word;
+
+    #[test]
+    fn software_names_are_words() {
+        for good in ["librdkafka", "apache-kafka-java", "3.9.0", "v"] {
+            assert!(is_software_word(good), "{good}");
+        }
+        for bad in ["", "-a", "a-", "a b", "a/b"] {
+            assert!(!is_software_word(bad), "{bad}");
+        }
+    }
+}

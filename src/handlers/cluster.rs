@@ -1,0 +1,225 @@
+//! DescribeLogDirs (key 35, versions 0 to 4), DescribeCluster (60, 0 to 2) and
+//! DescribeTopicPartitions (75, version 0).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{Answer, Context, operations};
+use crate::broker::Broker;
+use crate::broker::partition::Partition;
+use crate::broker::topics::Topic;
+use crate::codec::Str;
+use crate::metadata::{PartitionImage, names};
+use crate::protocol::messages::describe_cluster::{
+    DescribeClusterBroker, DescribeClusterRequest, DescribeClusterResponse,
+};
+use crate::protocol::messages::describe_log_dirs::{
+    DescribeLogDirsPartition, DescribeLogDirsRequest, DescribeLogDirsResponse, DescribeLogDirsResult,
+    DescribeLogDirsTopic,
+};
+use crate::protocol::messages::describe_topic_partitions::{
+    Cursor, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse, DescribeTopicPartitionsResponsePartition,
+    DescribeTopicPartitionsResponseTopic,
+};
+use crate::types::{ErrorCode, PartitionIndex};
+
+/// DescribeCluster's kinds of endpoint.
+const BROKERS: i8 = 1;
+const CONTROLLERS: i8 = 2;
+/// `max.request.partition.size.limit` bounds what a client may ask for.
+const AT_LEAST_ONE: usize = 1;
+
+pub(super) fn describe_log_dirs(context: &Context, request: DescribeLogDirsRequest) -> Answer {
+    let broker = Arc::clone(&context.broker);
+    // Logs that nobody has used yet are opened for this, which may take a while.
+    Answer::parked(async move {
+        let described = tokio::task::spawn_blocking(move || log_dirs(&broker, request)).await;
+        described.unwrap_or_else(|_| DescribeLogDirsResponse {
+            error_code: ErrorCode::UnknownServerError.code(),
+            ..Default::default()
+        })
+    })
+}
+
+fn log_dirs(broker: &Broker, request: DescribeLogDirsRequest) -> DescribeLogDirsResponse {
+    let cluster = broker.cluster();
+    let topics = match request.topics {
+        None => cluster.topics_by_name().into_iter().map(|topic| described_logs(topic, |_| true)).collect(),
+        Some(asked) => {
+            let mut wanted: HashMap<Str, Vec<PartitionIndex>> = HashMap::new();
+            for topic in asked {
+                wanted.entry(topic.topic).or_default().extend(topic.partitions);
+            }
+            let logs = wanted.iter().filter_map(|(name, indexes)| {
+                Some(described_logs(cluster.topic(name)?, |index| indexes.contains(&index)))
+            });
+            logs.collect()
+        }
+    };
+    let (total_bytes, usable_bytes) = broker.disk_space().unwrap_or((-1, -1));
+    let result = DescribeLogDirsResult {
+        log_dir: broker.log_dir_path().into(),
+        topics,
+        total_bytes,
+        usable_bytes,
+        ..Default::default()
+    };
+    DescribeLogDirsResponse { results: vec![result], ..Default::default() }
+}
+
+fn described_logs(topic: &Topic, wanted: impl Fn(PartitionIndex) -> bool) -> DescribeLogDirsTopic {
+    let described = |partition: &Arc<Partition>| DescribeLogDirsPartition {
+        partition_index: partition.id().partition,
+        partition_size: partition.size().map_or(0, |size| i64::try_from(size).unwrap_or(i64::MAX)),
+        // How far the log is behind the high watermark: never, on one node.
+        offset_lag: 0,
+        is_future_key: false,
+    };
+    let partitions = topic.partitions.iter().filter(|partition| wanted(partition.id().partition));
+    DescribeLogDirsTopic { name: Str::from(&**topic.name()), partitions: partitions.map(described).collect() }
+}
+
+pub(super) fn describe_cluster(context: &Context, request: DescribeClusterRequest) -> Answer {
+    match request.endpoint_type {
+        BROKERS => {}
+        CONTROLLERS => {
+            let why =
+                "The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type CONTROLLER";
+            return refuse_cluster(ErrorCode::MismatchedEndpointType, why);
+        }
+        _ => return refuse_cluster(ErrorCode::UnsupportedEndpointType, "Unsupported endpoint type"),
+    }
+    let endpoint = context.endpoint();
+    let node_id = context.broker.node_id();
+    DescribeClusterResponse {
+        endpoint_type: BROKERS,
+        cluster_id: context.broker.cluster_id().into(),
+        controller_id: node_id,
+        brokers: vec![DescribeClusterBroker {
+            broker_id: node_id,
+            host: endpoint.host.into(),
+            port: endpoint.port.into(),
+            rack: context.broker.config().rack.as_deref().map(Str::from),
+            is_fenced: false,
+        }],
+        cluster_authorized_operations: match request.include_cluster_authorized_operations {
+            true => operations::CLUSTER,
+            false => operations::NOT_ASKED,
+        },
+        ..Default::default()
+    }
+    .into()
+}
+
+fn refuse_cluster(error: ErrorCode, why: &'static str) -> Answer {
+    DescribeClusterResponse {
+        error_code: error.code(),
+        error_message: Some(Str::from_static(why)),
+        ..Default::default()
+    }
+    .into()
+}
+
+pub(super) fn describe_topic_partitions(context: &Context, request: DescribeTopicPartitionsRequest) -> Answer {
+    let cluster = context.broker.cluster();
+    let limit = usize::try_from(request.response_partition_limit).unwrap_or(0);
+    let most = context.broker.config().topics.max_request_partition_size_limit;
+    let mut page = Page { left: limit.clamp(AT_LEAST_ONE, most.max(AT_LEAST_ONE)), response: Default::default() };
+    // Both ways of asking go by name, so that a cursor has a place to go on from.
+    let mut names: Vec<Str> = match request.topics.is_empty() {
+        true => cluster.topics_by_name().into_iter().map(|topic| Str::from(&**topic.name())).collect(),
+        false => request.topics.into_iter().map(|topic| topic.name).collect(),
+    };
+    names.sort_unstable();
+    names.dedup();
+    let (from_topic, mut from_partition) = match request.cursor {
+        Some(cursor) if cursor.partition_index < 0 => {
+            return Answer::Close(format!(
+                "sent a DescribeTopicPartitions cursor with partition {}",
+                cursor.partition_index
+            ));
+        }
+        Some(cursor) => (cursor.topic_name, cursor.partition_index),
+        None => (Str::new(), 0),
+    };
+    for name in names.into_iter().filter(|name| *name >= from_topic) {
+        // The cursor's partition is one of the cursor's topic alone.
+        let first = if name == from_topic { std::mem::take(&mut from_partition) } else { 0 };
+        let more = match cluster.topic(&name) {
+            Some(topic) => page.add(topic, first),
+            None => page.add_unknown(name),
+        };
+        if !more {
+            break;
+        }
+    }
+    page.response.into()
+}
+
+/// A response that fills up.
+struct Page {
+    left: usize,
+    response: DescribeTopicPartitionsResponse,
+}
+
+impl Page {
+    /// Whether there is room for more.
+    fn add(&mut self, topic: &Topic, first: PartitionIndex) -> bool {
+        if self.left == 0 {
+            return self.stop_at(topic, first);
+        }
+        let rest = topic.image.partitions().filter(|(index, _)| *index >= first);
+        let partitions: Vec<_> = rest.take(self.left).map(|(index, image)| described_partition(index, image)).collect();
+        self.left -= partitions.len();
+        let next = partitions.last().map_or(first, |last| last.partition_index + 1);
+        self.response.topics.push(DescribeTopicPartitionsResponseTopic {
+            error_code: ErrorCode::None.code(),
+            name: Some(Str::from(&**topic.name())),
+            topic_id: topic.id(),
+            is_internal: topic.image.is_internal(),
+            partitions,
+            topic_authorized_operations: operations::TOPIC,
+        });
+        match next < topic.image.partition_count() {
+            true => self.stop_at(topic, next),
+            false => true,
+        }
+    }
+
+    fn add_unknown(&mut self, name: Str) -> bool {
+        let error = match names::check(&name) {
+            Ok(()) => ErrorCode::UnknownTopicOrPartition,
+            Err(_) => ErrorCode::InvalidTopicException,
+        };
+        self.response.topics.push(DescribeTopicPartitionsResponseTopic {
+            error_code: error.code(),
+            is_internal: crate::metadata::is_internal(&name),
+            name: Some(name),
+            ..Default::default()
+        });
+        true
+    }
+
+    fn stop_at(&mut self, topic: &Topic, partition_index: PartitionIndex) -> bool {
+        self.response.next_cursor = Some(Cursor { topic_name: Str::from(&**topic.name()), partition_index });
+        false
+    }
+}
+
+fn described_partition(index: PartitionIndex, image: &PartitionImage) -> DescribeTopicPartitionsResponsePartition {
+    let error = match image.has_leader() {
+        true => ErrorCode::None,
+        false => ErrorCode::LeaderNotAvailable,
+    };
+    DescribeTopicPartitionsResponsePartition {
+        error_code: error.code(),
+        partition_index: index,
+        leader_id: image.leader,
+        leader_epoch: image.leader_epoch,
+        replica_nodes: image.replicas.to_vec(),
+        isr_nodes: image.isr.to_vec(),
+        eligible_leader_replicas: Some(Vec::new()),
+        last_known_elr: Some(Vec::new()),
+        offline_replicas: Vec::new(),
+    }
+}

@@ -1,0 +1,282 @@
+//! DescribeConfigs (key 32, versions 0 to 4), AlterConfigs (33, 0 to 2) and IncrementalAlterConfigs
+//! (44, 0 to 1): settings of topics, this broker, groups and client metrics.
+//!
+//! Departures: BROKER_LOGGER resources have no settings; logging is not set by Kafka's loggers here.
+
+use super::errors::ToErrorCode;
+use super::topics::unavailable;
+use super::{Answer, Context};
+use crate::codec::Str;
+use crate::config::setting::Kind;
+use crate::config::{self, BrokerConfig, Described, Scope};
+use crate::metadata::{
+    AlterConfigs, Alteration, Command, ConfigChange, ConfigKind, ConfigOp, ConfigResource, MetadataError, OpKind,
+    Reply, Settings,
+};
+use crate::protocol::messages::alter_configs::{
+    AlterConfigsRequest, AlterConfigsResourceResponse, AlterConfigsResponse,
+};
+use crate::protocol::messages::create_topics::CreatableTopicConfigs;
+use crate::protocol::messages::describe_configs::{
+    DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult, DescribeConfigsResponse,
+    DescribeConfigsResult, DescribeConfigsSynonym,
+};
+use crate::protocol::messages::incremental_alter_configs::{
+    AlterConfigsResourceResponse as IncrementalResourceResponse, IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsResponse,
+};
+use crate::types::ErrorCode;
+
+/// A kind of resource that Kafka knows and that has no settings here.
+const BROKER_LOGGER: i8 = 8;
+
+pub(super) fn describe(context: &Context, request: DescribeConfigsRequest) -> Answer {
+    let results = request.resources.iter().map(|resource| {
+        let described = describe_resource(context, resource);
+        let base = DescribeConfigsResult {
+            resource_type: resource.resource_type,
+            resource_name: resource.resource_name.clone(),
+            ..Default::default()
+        };
+        match described {
+            Ok((kind, all)) => {
+                let wanted = |described: &Described| match &resource.configuration_keys {
+                    None => true,
+                    Some(keys) => keys.iter().any(|key| **key == *described.setting.name),
+                };
+                let all = all.into_iter().filter(wanted);
+                let configs = all.map(|described| describe_one(kind, described, &request)).collect();
+                DescribeConfigsResult { configs, ..base }
+            }
+            Err((error, message)) => {
+                DescribeConfigsResult { error_code: error.code(), error_message: Some(message.into()), ..base }
+            }
+        }
+    });
+    DescribeConfigsResponse { results: results.collect(), ..Default::default() }.into()
+}
+
+type Refused = (ErrorCode, String);
+
+fn describe_resource(
+    context: &Context,
+    resource: &DescribeConfigsResource,
+) -> Result<(ConfigKind, Vec<Described>), Refused> {
+    let name = &*resource.resource_name;
+    let cluster = context.broker.cluster();
+    let broker = context.broker.config();
+    let invalid = |message: String| (ErrorCode::InvalidRequest, message);
+    let kind = ConfigKind::from_code(resource.resource_type);
+    let described = match kind {
+        Some(ConfigKind::Topic) => {
+            crate::metadata::names::check(name).map_err(|why| (ErrorCode::InvalidTopicException, why))?;
+            if cluster.topic(name).is_none() {
+                let message = "This server does not host this topic-partition.";
+                return Err((ErrorCode::UnknownTopicOrPartition, message.to_owned()));
+            }
+            config::describe_topic(&cluster.config, cluster.image.topic_configs(name))
+        }
+        Some(ConfigKind::Broker) if name.is_empty() => {
+            config::describe_simple(Scope::Broker, cluster.image.default_broker_configs())
+                .into_iter()
+                .filter(|described| described.origin != config::Origin::Default)
+                .collect()
+        }
+        Some(ConfigKind::Broker) => {
+            if name.parse() != Ok(broker.node_id) {
+                return Err(invalid(format!(
+                    "Unexpected broker id, expected {} or empty string, but received {name}",
+                    broker.node_id
+                )));
+            }
+            config::describe_broker(&cluster.config)
+        }
+        Some(ConfigKind::Group) if name.is_empty() => return Err(invalid("Group name must not be empty.".into())),
+        Some(ConfigKind::Group) => config::describe_simple(Scope::Group, cluster.image.group_configs(name)),
+        Some(ConfigKind::ClientMetrics) if name.is_empty() => {
+            return Err(invalid("Client metrics subscription name must not be empty.".into()));
+        }
+        Some(ConfigKind::ClientMetrics) => {
+            let overrides = cluster.image.configs().get(ConfigKind::ClientMetrics, name);
+            config::describe_simple(Scope::ClientMetrics, overrides)
+        }
+        None if resource.resource_type == BROKER_LOGGER => return Ok((ConfigKind::Broker, Vec::new())),
+        None => return Err(invalid(format!("Unsupported resource type: {}", resource.resource_type))),
+    };
+    Ok((kind.unwrap_or(ConfigKind::Topic), described))
+}
+
+fn describe_one(
+    kind: ConfigKind,
+    described: Described,
+    request: &DescribeConfigsRequest,
+) -> DescribeConfigsResourceResult {
+    let synonyms = match request.include_synonyms {
+        false => Vec::new(),
+        true => described
+            .synonyms
+            .iter()
+            .map(|synonym| DescribeConfigsSynonym {
+                name: Str::from_static(synonym.name),
+                value: synonym.value.as_deref().map(Str::from),
+                source: source(kind, synonym.origin),
+            })
+            .collect(),
+    };
+    let setting = described.setting;
+    DescribeConfigsResourceResult {
+        name: Str::from_static(setting.name),
+        value: described.value.map(Str::from),
+        read_only: !setting.is_dynamic(),
+        is_default: described.origin == config::Origin::Default,
+        config_source: source(kind, described.origin),
+        is_sensitive: setting.is_sensitive(),
+        synonyms,
+        config_type: config_type(setting.kind),
+        documentation: request.include_documentation.then(|| Str::from_static(setting.doc)),
+    }
+}
+
+/// Kafka's `ConfigSource`: which layer a value is from.
+fn source(kind: ConfigKind, origin: config::Origin) -> i8 {
+    match (origin, kind) {
+        (config::Origin::Resource, ConfigKind::Topic) => 1,
+        (config::Origin::DynamicBroker, _) => 2,
+        (config::Origin::Resource, ConfigKind::Broker) | (config::Origin::DynamicDefault, _) => 3,
+        (config::Origin::Static, _) => 4,
+        (config::Origin::Default, _) => 5,
+        (config::Origin::Resource, ConfigKind::ClientMetrics) => 7,
+        (config::Origin::Resource, ConfigKind::Group) => 8,
+    }
+}
+
+/// Kafka's `ConfigType`.
+fn config_type(kind: Kind) -> i8 {
+    match kind {
+        Kind::Boolean => 1,
+        Kind::String => 2,
+        Kind::Int => 3,
+        Kind::Short => 4,
+        Kind::Long => 5,
+        Kind::Double => 6,
+        Kind::List => 7,
+        Kind::Class => 8,
+        Kind::Password => 9,
+    }
+}
+
+/// A new topic's settings, as CreateTopics tells them from version 5.
+pub(super) fn describe_created(broker: &BrokerConfig, overrides: &Settings) -> Vec<CreatableTopicConfigs> {
+    config::describe_topic(broker, overrides)
+        .into_iter()
+        .map(|described| CreatableTopicConfigs {
+            name: Str::from_static(described.setting.name),
+            value: described.value.map(Str::from),
+            read_only: false,
+            config_source: source(ConfigKind::Topic, described.origin),
+            is_sensitive: described.setting.is_sensitive(),
+        })
+        .collect()
+}
+
+pub(super) fn alter(context: &Context, request: AlterConfigsRequest) -> Answer {
+    let asked = request.resources.into_iter().map(|resource| {
+        let configs = resource
+            .configs
+            .into_iter()
+            .map(|config| (config.name.to_string(), config.value.map(|value| value.to_string())))
+            .collect();
+        (resource.resource_type, resource.resource_name, Ok(Alteration::Replace(configs)))
+    });
+    let done = apply(context, asked.collect(), request.validate_only);
+    Answer::parked(async move {
+        let responses = done.await.into_iter().map(|altered| AlterConfigsResourceResponse {
+            error_code: altered.error.code(),
+            error_message: altered.message,
+            resource_type: altered.resource_type,
+            resource_name: altered.resource_name,
+        });
+        AlterConfigsResponse { responses: responses.collect(), ..Default::default() }
+    })
+}
+
+pub(super) fn alter_incrementally(context: &Context, request: IncrementalAlterConfigsRequest) -> Answer {
+    let asked = request.resources.into_iter().map(|resource| {
+        let ops = resource.configs.into_iter().map(|config| {
+            let kind = OpKind::from_code(config.config_operation)
+                .ok_or_else(|| format!("Unknown operation type {}", config.config_operation))?;
+            Ok(ConfigOp { name: config.name.to_string(), kind, value: config.value.map(|value| value.to_string()) })
+        });
+        let ops: Result<Vec<ConfigOp>, String> = ops.collect();
+        (resource.resource_type, resource.resource_name, ops.map(Alteration::Incremental))
+    });
+    let done = apply(context, asked.collect(), request.validate_only);
+    Answer::parked(async move {
+        let responses = done.await.into_iter().map(|altered| IncrementalResourceResponse {
+            error_code: altered.error.code(),
+            error_message: altered.message,
+            resource_type: altered.resource_type,
+            resource_name: altered.resource_name,
+        });
+        IncrementalAlterConfigsResponse { responses: responses.collect(), ..Default::default() }
+    })
+}
+
+/// What became of one resource.
+struct Altered {
+    resource_type: i8,
+    resource_name: Str,
+    error: ErrorCode,
+    message: Option<Str>,
+}
+
+/// What is asked of one resource: its type, its name, and the change, or why there can't be one.
+type Asked = (i8, Str, Result<Alteration, String>);
+
+fn apply(
+    context: &Context,
+    asked: Vec<Asked>,
+    validate_only: bool,
+) -> impl Future<Output = Vec<Altered>> + Send + use<> {
+    let mut altered = Vec::with_capacity(asked.len());
+    let mut changes = Vec::new();
+    let mut places = Vec::new();
+    for (resource_type, resource_name, how) in asked {
+        let change = how.and_then(|how| {
+            let kind = ConfigKind::from_code(resource_type)
+                .ok_or_else(|| format!("Unsupported resource type: {resource_type}"))?;
+            Ok(ConfigChange { resource: ConfigResource::new(kind, &*resource_name), how })
+        });
+        let (error, message) = match change {
+            Ok(change) => {
+                changes.push(change);
+                places.push(altered.len());
+                (ErrorCode::None, None)
+            }
+            Err(message) => (ErrorCode::InvalidRequest, Some(message.into())),
+        };
+        altered.push(Altered { resource_type, resource_name, error, message });
+    }
+    let command = Command::AlterConfigs(AlterConfigs { changes, validate_only });
+    let submitted = context.broker.metadata().submit(command);
+    async move {
+        let outcomes: Vec<Option<Refused>> = match submitted.await {
+            Ok(Reply::ConfigsAltered(results)) => results.into_iter().map(|(_, result)| refusal(result)).collect(),
+            other => {
+                let error = unavailable(other);
+                places.iter().map(|_| Some((error.error_code(), error.to_string()))).collect()
+            }
+        };
+        for (place, outcome) in places.into_iter().zip(outcomes) {
+            if let (Some(slot), Some((error, message))) = (altered.get_mut(place), outcome) {
+                slot.error = error;
+                slot.message = Some(message.into());
+            }
+        }
+        altered
+    }
+}
+
+fn refusal(result: Result<(), MetadataError>) -> Option<Refused> {
+    result.err().map(|error| (error.error_code(), error.to_string()))
+}

@@ -1,0 +1,158 @@
+//! ListOffsets (key 2), versions 0 to 11: offsets by time, and by the special times.
+//!
+//! -1 latest (the last stable offset for read_committed), -2 earliest, -3 the largest timestamp
+//! (version 7), -4 earliest local (8), -5 latest tiered (9), -6 earliest pending upload (11).
+//! Nothing is tiered here: -4 is -2, and -5 and -6 have no answer. Version 0 answers with a list of
+//! segment offsets, newest first.
+
+use super::errors::ToErrorCode;
+use super::{Answer, Context};
+use crate::broker::fetch::{FetchFault, check_leader_epoch};
+use crate::broker::partition::{Isolation, Partition, PartitionError};
+use crate::log::{TimestampOffset, TimestampQuery};
+use crate::protocol::messages::list_offsets::{
+    ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse,
+    ListOffsetsTopicResponse,
+};
+use crate::types::{ErrorCode, LeaderEpoch, NO_TIMESTAMP, Offset};
+
+const LATEST: i64 = -1;
+const EARLIEST: i64 = -2;
+const MAX_TIMESTAMP: i64 = -3;
+const EARLIEST_LOCAL: i64 = -4;
+const LATEST_TIERED: i64 = -5;
+const EARLIEST_PENDING_UPLOAD: i64 = -6;
+
+/// "No offset", "no epoch".
+const UNKNOWN: i64 = -1;
+const UNKNOWN_EPOCH: LeaderEpoch = -1;
+
+pub(super) fn handle(context: &Context, request: ListOffsetsRequest) -> Answer {
+    let cluster = context.broker.cluster();
+    let version = context.version();
+    let isolation = match request.isolation_level {
+        1 => Isolation::ReadCommitted,
+        _ => Isolation::ReadUncommitted,
+    };
+    let topics = request
+        .topics
+        .into_iter()
+        .map(|topic| {
+            let partitions = topic
+                .partitions
+                .iter()
+                .map(|asked| match cluster.partition(&topic.name, asked.partition_index) {
+                    Some(partition) if version == 0 => answer_v0(partition, asked),
+                    Some(partition) => answer(partition, asked, version, isolation),
+                    None => failed(asked, ErrorCode::UnknownTopicOrPartition),
+                })
+                .collect();
+            ListOffsetsTopicResponse { name: topic.name, partitions }
+        })
+        .collect();
+    ListOffsetsResponse { topics, ..Default::default() }.into()
+}
+
+fn answer(
+    partition: &Partition,
+    asked: &ListOffsetsPartition,
+    version: i16,
+    isolation: Isolation,
+) -> ListOffsetsPartitionResponse {
+    if asked.timestamp < oldest_meaning(version) {
+        return failed(asked, ErrorCode::UnsupportedVersion);
+    }
+    match find(partition, asked, isolation) {
+        Ok(found) => ListOffsetsPartitionResponse {
+            partition_index: asked.partition_index,
+            error_code: ErrorCode::None.code(),
+            timestamp: found.timestamp,
+            offset: found.offset,
+            leader_epoch: found.leader_epoch,
+            ..Default::default()
+        },
+        Err(fault) => failed(asked, fault.error_code()),
+    }
+}
+
+/// The lowest of the special times that a version knows.
+fn oldest_meaning(version: i16) -> i64 {
+    match version {
+        ..=6 => EARLIEST,
+        7 => MAX_TIMESTAMP,
+        8 => EARLIEST_LOCAL,
+        9..=10 => LATEST_TIERED,
+        _ => EARLIEST_PENDING_UPLOAD,
+    }
+}
+
+fn find(
+    partition: &Partition,
+    asked: &ListOffsetsPartition,
+    isolation: Isolation,
+) -> Result<TimestampOffset, FetchFault> {
+    check_leader_epoch(asked.current_leader_epoch, partition.leader_epoch())?;
+    let nothing = TimestampOffset { offset: UNKNOWN, timestamp: NO_TIMESTAMP, leader_epoch: UNKNOWN_EPOCH };
+    // Readers of committed records see nothing beyond the last stable offset.
+    let visible_end = match isolation {
+        Isolation::ReadCommitted => partition.offsets()?.last_stable,
+        Isolation::ReadUncommitted => Offset::MAX,
+    };
+    let query = match asked.timestamp {
+        LATEST => TimestampQuery::Latest,
+        EARLIEST | EARLIEST_LOCAL => TimestampQuery::Earliest,
+        MAX_TIMESTAMP => TimestampQuery::Max,
+        LATEST_TIERED | EARLIEST_PENDING_UPLOAD => return Ok(nothing),
+        timestamp => TimestampQuery::At(timestamp),
+    };
+    let found = partition.offset_for_timestamp(query)?.unwrap_or(nothing);
+    match query {
+        TimestampQuery::Latest => Ok(TimestampOffset { offset: found.offset.min(visible_end), ..found }),
+        TimestampQuery::At(_) | TimestampQuery::Max if found.offset >= visible_end => Ok(nothing),
+        _ => Ok(found),
+    }
+}
+
+/// Version 0: the base offsets of segments from `timestamp` on, newest first, the log end before them.
+fn answer_v0(partition: &Partition, asked: &ListOffsetsPartition) -> ListOffsetsPartitionResponse {
+    if asked.timestamp < EARLIEST {
+        return failed(asked, ErrorCode::UnsupportedVersion);
+    }
+    match offsets_before(partition, asked.timestamp) {
+        Ok(mut offsets) => {
+            offsets.truncate(usize::try_from(asked.max_num_offsets).unwrap_or(0));
+            ListOffsetsPartitionResponse {
+                partition_index: asked.partition_index,
+                error_code: ErrorCode::None.code(),
+                old_style_offsets: offsets,
+                ..Default::default()
+            }
+        }
+        Err(error) => failed(asked, error.error_code()),
+    }
+}
+
+fn offsets_before(partition: &Partition, timestamp: i64) -> Result<Vec<Offset>, PartitionError> {
+    let offsets = partition.offsets()?;
+    match timestamp {
+        EARLIEST => Ok(vec![offsets.start]),
+        LATEST => {
+            let mut all = partition.segment_offsets_before(i64::MAX)?;
+            if all.first() != Some(&offsets.end) {
+                all.insert(0, offsets.end);
+            }
+            Ok(all)
+        }
+        timestamp => partition.segment_offsets_before(timestamp),
+    }
+}
+
+fn failed(asked: &ListOffsetsPartition, code: ErrorCode) -> ListOffsetsPartitionResponse {
+    ListOffsetsPartitionResponse {
+        partition_index: asked.partition_index,
+        error_code: code.code(),
+        timestamp: NO_TIMESTAMP,
+        offset: UNKNOWN,
+        ..Default::default()
+    }
+}

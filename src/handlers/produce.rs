@@ -1,0 +1,223 @@
+//! Produce (key 0), versions 0 to 11.
+//!
+//! Versions 0 to 2 carry message formats 0 and 1, which are converted; from 3 on exactly one v2
+//! batch a partition. With acks 0 there is no response, and where something failed the connection
+//! is closed so that the client notices, as in Kafka. Appends of one connection happen in the order
+//! of its requests; an answer waits only where `flush.messages` asks for a sync.
+//!
+//! Departures: acks 1 and all are the same on one node.
+
+use std::sync::Arc;
+
+use super::errors::ToErrorCode;
+use super::{Answer, Context};
+use crate::broker::partition::{Partition, PartitionError};
+use crate::codec::Str;
+use crate::log::{Appended, Origin};
+use crate::protocol::messages::produce::{
+    BatchIndexAndErrorMessage, PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse,
+    TopicProduceResponse,
+};
+use crate::record::{Accepts, RecordError, Unverified, VerifyRules};
+use crate::types::{ErrorCode, NO_TIMESTAMP, Offset};
+
+pub(super) fn handle(context: &Context, request: ProduceRequest) -> Answer {
+    if !matches!(request.acks, -1..=1) {
+        return refuse_all(&request, ErrorCode::InvalidRequiredAcks).into();
+    }
+    let acks = request.acks;
+    let production = append_all(context, request);
+    if acks == 0 {
+        return match production.failure() {
+            None => Answer::Nothing,
+            Some(failure) => Answer::Close(format!("sent a produce request with acks=0 that failed: {failure}")),
+        };
+    }
+    if production.syncs.is_empty() {
+        return production.response.into();
+    }
+    Answer::parked(production.synced())
+}
+
+/// What was appended, and what must be synced before it is acknowledged.
+struct Production {
+    response: ProduceResponse,
+    syncs: Vec<PendingSync>,
+}
+
+/// A partition response that waits for a sync: its place in the response.
+struct PendingSync {
+    topic: usize,
+    partition: usize,
+    log: Arc<Partition>,
+    end: Offset,
+}
+
+impl Production {
+    /// Words for the first partition that failed.
+    fn failure(&self) -> Option<String> {
+        self.response.responses.iter().find_map(|topic| {
+            let failed = topic.partition_responses.iter().find(|partition| partition.error_code != 0)?;
+            let code = ErrorCode::from_code(failed.error_code).map_or("an unknown error", ErrorCode::name);
+            Some(format!("{}-{}: {code}", topic.name, failed.index))
+        })
+    }
+
+    async fn synced(mut self) -> ProduceResponse {
+        for sync in self.syncs {
+            let Err(error) = sync.log.sync_to(sync.end).await else { continue };
+            let slot = self.response.responses.get_mut(sync.topic);
+            if let Some(slot) = slot.and_then(|topic| topic.partition_responses.get_mut(sync.partition)) {
+                *slot = failed(slot.index, error.error_code(), error.to_string());
+            }
+        }
+        self.response
+    }
+}
+
+fn append_all(context: &Context, request: ProduceRequest) -> Production {
+    let cluster = context.broker.cluster();
+    let now = context.broker.now().wall;
+    let accepts = Accepts::for_produce(context.version());
+    let mut production = Production { response: ProduceResponse::default(), syncs: Vec::new() };
+    for topic_data in request.topic_data {
+        let topic = cluster.topic(&topic_data.name);
+        let rules = topic.map(|topic| topic.verify_rules(accepts, now));
+        let mut responses = Vec::with_capacity(topic_data.partition_data.len());
+        for data in topic_data.partition_data {
+            let index = data.index;
+            let target = topic.and_then(|topic| topic.partition(index)).zip(rules.as_ref());
+            let Some((partition, rules)) = target else {
+                responses.push(failed(index, ErrorCode::UnknownTopicOrPartition, None));
+                continue;
+            };
+            match append(partition, data, rules, request.transactional_id.as_ref()) {
+                Ok(appended) => {
+                    let end = appended.last_offset + 1;
+                    if partition.must_sync_before_ack(end) {
+                        let at = (production.response.responses.len(), responses.len());
+                        production.syncs.push(PendingSync {
+                            topic: at.0,
+                            partition: at.1,
+                            log: Arc::clone(partition),
+                            end,
+                        });
+                    }
+                    context.broker.after_append(partition, &appended);
+                    responses.push(accepted(index, &appended));
+                }
+                Err(refusal) => {
+                    refusal.log(context, partition);
+                    responses.push(refusal.response(index));
+                }
+            }
+        }
+        production.response.responses.push(TopicProduceResponse {
+            name: topic_data.name,
+            partition_responses: responses,
+            ..Default::default()
+        });
+    }
+    production
+}
+
+/// Why one partition's records were not appended.
+enum Refusal {
+    Records(RecordError),
+    Partition(PartitionError),
+    Rule(ErrorCode, &'static str),
+}
+
+fn append(
+    partition: &Partition,
+    data: PartitionProduceData,
+    rules: &VerifyRules,
+    transactional_id: Option<&Str>,
+) -> Result<Appended, Refusal> {
+    let verified = Unverified::new(data.records.unwrap_or_default()).verify(rules).map_err(Refusal::Records)?;
+    if verified.header().is_transactional() && transactional_id.is_none() {
+        return Err(Refusal::Rule(
+            ErrorCode::InvalidRecord,
+            "a transactional batch in a request without a transactional id",
+        ));
+    }
+    partition.append(&verified, Origin::Client, rules.now).map_err(Refusal::Partition)
+}
+
+impl Refusal {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Refusal::Records(error) => error.error_code(),
+            Refusal::Partition(error) => error.error_code(),
+            Refusal::Rule(code, _) => *code,
+        }
+    }
+
+    /// One line that says who sent what, and why it was refused.
+    fn log(&self, context: &Context, partition: &Partition) {
+        let reason: &dyn std::fmt::Display = match self {
+            Refusal::Records(error) => error,
+            Refusal::Partition(error) => error,
+            Refusal::Rule(_, reason) => reason,
+        };
+        let code = self.code();
+        tracing::info!(
+            client = %context.connection, client_id = context.client_id(), partition = %partition.id(),
+            "produce refused with {code}: {reason}"
+        );
+    }
+
+    fn response(self, index: i32) -> PartitionProduceResponse {
+        let code = self.code();
+        match self {
+            Refusal::Records(RecordError::Invalid(rejection) | RecordError::InvalidTimestamp(rejection)) => {
+                let record_errors = rejection
+                    .records
+                    .into_iter()
+                    .map(|fault| BatchIndexAndErrorMessage {
+                        batch_index: fault.batch_index,
+                        batch_index_error_message: Some(fault.message.into()),
+                    })
+                    .collect();
+                PartitionProduceResponse { record_errors, ..failed(index, code, rejection.message) }
+            }
+            Refusal::Records(error) => failed(index, code, error.to_string()),
+            Refusal::Partition(error) => failed(index, code, error.to_string()),
+            Refusal::Rule(_, reason) => failed(index, code, reason.to_owned()),
+        }
+    }
+}
+
+fn accepted(index: i32, appended: &Appended) -> PartitionProduceResponse {
+    PartitionProduceResponse {
+        index,
+        error_code: ErrorCode::None.code(),
+        base_offset: appended.base_offset,
+        log_append_time_ms: appended.log_append_time.unwrap_or(NO_TIMESTAMP),
+        log_start_offset: appended.log_start_offset,
+        ..Default::default()
+    }
+}
+
+fn failed(index: i32, code: ErrorCode, message: impl Into<Option<String>>) -> PartitionProduceResponse {
+    PartitionProduceResponse {
+        index,
+        error_code: code.code(),
+        base_offset: -1,
+        error_message: message.into().map(Str::from),
+        ..Default::default()
+    }
+}
+
+fn refuse_all(request: &ProduceRequest, code: ErrorCode) -> ProduceResponse {
+    let responses = request
+        .topic_data
+        .iter()
+        .map(|topic| TopicProduceResponse {
+            name: topic.name.clone(),
+            topic_id: topic.topic_id,
+            partition_responses: topic.partition_data.iter().map(|p| failed(p.index, code, None)).collect(),
+        })
+        .collect();
+    ProduceResponse { responses, ..Default::default() }
+}

@@ -1,0 +1,86 @@
+//! DeleteRecords (key 21, versions 0 to 2) and OffsetForLeaderEpoch (23, 0 to 4): where logs begin
+//! and where epochs end.
+
+use super::errors::ToErrorCode;
+use super::{Answer, Context};
+use crate::broker::fetch::{FetchFault, check_leader_epoch};
+use crate::broker::partition::{Partition, PartitionError};
+use crate::protocol::messages::delete_records::{
+    DeleteRecordsPartitionResult, DeleteRecordsRequest, DeleteRecordsResponse, DeleteRecordsTopicResult,
+};
+use crate::protocol::messages::offset_for_leader_epoch::{
+    EpochEndOffset, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, OffsetForLeaderPartition,
+    OffsetForLeaderTopicResult,
+};
+use crate::types::{ErrorCode, LeaderEpoch, Offset};
+
+/// DeleteRecords up to the log's end.
+const HIGH_WATERMARK: Offset = -1;
+
+pub(super) fn delete(context: &Context, request: DeleteRecordsRequest) -> Answer {
+    let cluster = context.broker.cluster();
+    let topics = request.topics.into_iter().map(|topic| {
+        let partitions = topic.partitions.iter().map(|asked| {
+            let found =
+                cluster.topic(&topic.name).and_then(|topic| Some((topic, topic.partition(asked.partition_index)?)));
+            let outcome = match found {
+                None => Err(ErrorCode::UnknownTopicOrPartition),
+                // Kafka's own state must not be cut (nor, with KRaft, its metadata).
+                Some((topic, _)) if topic.image.is_internal() => Err(ErrorCode::InvalidTopicException),
+                Some((topic, _)) if !topic.config.cleanup_policy.delete => Err(ErrorCode::PolicyViolation),
+                Some((_, partition)) => delete_before(partition, asked.offset).map_err(|error| error.error_code()),
+            };
+            DeleteRecordsPartitionResult {
+                partition_index: asked.partition_index,
+                low_watermark: *outcome.as_ref().unwrap_or(&-1),
+                error_code: outcome.err().unwrap_or(ErrorCode::None).code(),
+            }
+        });
+        DeleteRecordsTopicResult { partitions: partitions.collect(), name: topic.name }
+    });
+    DeleteRecordsResponse { topics: topics.collect(), ..Default::default() }.into()
+}
+
+fn delete_before(partition: &Partition, offset: Offset) -> Result<Offset, PartitionError> {
+    let offsets = partition.offsets()?;
+    match offset {
+        HIGH_WATERMARK => partition.delete_records(offsets.end),
+        offset if offset < 0 || offset > offsets.end => {
+            Err(PartitionError::OutOfRange { asked: offset, start: offsets.start, end: offsets.end })
+        }
+        offset => partition.delete_records(offset.max(offsets.start)),
+    }
+}
+
+pub(super) fn offset_for_leader_epoch(context: &Context, request: OffsetForLeaderEpochRequest) -> Answer {
+    let cluster = context.broker.cluster();
+    let topics = request.topics.into_iter().map(|topic| {
+        let partitions = topic.partitions.iter().map(|asked| {
+            let found = match cluster.partition(&topic.topic, asked.partition) {
+                None => Err(FetchFault::UnknownTopicOrPartition),
+                Some(partition) => end_of_epoch(partition, asked),
+            };
+            match found {
+                Ok(Some((leader_epoch, end_offset))) => {
+                    EpochEndOffset { error_code: 0, partition: asked.partition, leader_epoch, end_offset }
+                }
+                Ok(None) => EpochEndOffset { partition: asked.partition, ..Default::default() },
+                Err(fault) => EpochEndOffset {
+                    error_code: fault.error_code().code(),
+                    partition: asked.partition,
+                    ..Default::default()
+                },
+            }
+        });
+        OffsetForLeaderTopicResult { partitions: partitions.collect(), topic: topic.topic }
+    });
+    OffsetForLeaderEpochResponse { topics: topics.collect(), ..Default::default() }.into()
+}
+
+fn end_of_epoch(
+    partition: &Partition,
+    asked: &OffsetForLeaderPartition,
+) -> Result<Option<(LeaderEpoch, Offset)>, FetchFault> {
+    check_leader_epoch(asked.current_leader_epoch, partition.leader_epoch())?;
+    Ok(partition.end_offset_for_epoch(asked.leader_epoch)?)
+}
