@@ -3,16 +3,21 @@
 //! `tests/data/protocol/` holds the facts of Kafka's schemas, in Kafka's notation and order: of 3.9
 //! for the versions that 4.x dropped, of 4.4 for the others. `apis.tsv` has a line for each API with
 //! its newest stable version and its first flexible one; `fields.tsv` a line for each field, with the
-//! versions in which it can occur (its own, as far as its parents have them).
+//! versions in which it can occur (its own, as far as its parents have them). `records.tsv` and
+//! `record_fields.tsv` say the same of the records that are kept in the broker's own topics.
 
 use std::collections::BTreeMap;
 
-use ottla::codec::{Field, FieldRow, Shape, Versions};
+use ottla::codec::{Field, FieldRow, Message, Shape, Versions};
+use ottla::coordinator::records::schemas as coordinator;
+use ottla::metadata::records as metadata;
 use ottla::protocol::ApiKey;
 use ottla::protocol::messages::consumer_protocol::{ConsumerProtocolAssignment, ConsumerProtocolSubscription};
 
 const APIS: &str = include_str!("data/protocol/apis.tsv");
 const FIELDS: &str = include_str!("data/protocol/fields.tsv");
+const RECORDS: &str = include_str!("data/protocol/records.tsv");
+const RECORD_FIELDS: &str = include_str!("data/protocol/record_fields.tsv");
 
 /// What a schema says of one field.
 #[derive(Debug, PartialEq)]
@@ -31,9 +36,9 @@ fn lines(table: &str) -> impl Iterator<Item = Vec<&str>> {
 }
 
 /// Kafka's facts by message.
-fn expected() -> BTreeMap<&'static str, Vec<Fact>> {
+fn expected(table: &'static str) -> BTreeMap<&'static str, Vec<Fact>> {
     let mut facts: BTreeMap<_, Vec<Fact>> = BTreeMap::new();
-    for line in lines(FIELDS) {
+    for line in lines(table) {
         let [message, field, kind, versions, nullable, tag, default] = line[..] else { panic!("{line:?}") };
         facts.entry(message).or_default().push(Fact {
             path: field.split('.').map(snake_case).collect::<Vec<_>>().join("."),
@@ -131,9 +136,17 @@ fn range(versions: Versions) -> String {
     }
 }
 
+fn check_fields(message: &str, shape: &Shape, expected: Vec<Fact>) {
+    let ours = actual(shape);
+    for (kafka, ours) in expected.iter().zip(&ours) {
+        assert_eq!(ours, kafka, "{message}");
+    }
+    assert_eq!(ours.len(), expected.len(), "fields of {message}");
+}
+
 #[test]
 fn every_field_is_as_kafka_has_it() {
-    let mut expected = expected();
+    let mut expected = expected(FIELDS);
     let messages = ApiKey::ALL.iter().flat_map(|api| {
         let (request, response) = api.shapes();
         [(format!("{api}Request"), request), (format!("{api}Response"), response)]
@@ -143,13 +156,71 @@ fn every_field_is_as_kafka_has_it() {
         ("ConsumerProtocolAssignment".to_owned(), ConsumerProtocolAssignment::SHAPE),
     ];
     for (message, shape) in messages.chain(consumer_protocol) {
-        let (kafka, ours) = (expected.remove(message.as_str()).unwrap_or_default(), actual(shape));
-        for (kafka, ours) in kafka.iter().zip(&ours) {
-            assert_eq!(ours, kafka, "{message}");
-        }
-        assert_eq!(ours.len(), kafka.len(), "fields of {message}");
+        check_fields(&message, shape, expected.remove(message.as_str()).unwrap_or_default());
     }
     assert!(expected.is_empty(), "messages we don't have: {:?}", expected.keys());
+}
+
+/// A record's name, newest version, first flexible version, and shape.
+type Record = ([String; 3], &'static Shape);
+
+fn record<M: Message>() -> Record {
+    assert_eq!(*M::VERSIONS.start(), 0, "{} begins with version 0", M::NAME);
+    let flexible = M::FLEXIBLE_FROM.map_or("-".to_owned(), |first| format!("{first}+"));
+    ([M::NAME.to_owned(), M::VERSIONS.end().to_string(), flexible], M::SHAPE)
+}
+
+/// In the order of `records.tsv`: by number, then those of groups.
+fn records() -> Vec<Record> {
+    vec![
+        record::<metadata::RegisterBrokerRecord>(),
+        record::<metadata::UnregisterBrokerRecord>(),
+        record::<metadata::TopicRecord>(),
+        record::<metadata::PartitionRecord>(),
+        record::<metadata::ConfigRecord>(),
+        record::<metadata::PartitionChangeRecord>(),
+        record::<metadata::FenceBrokerRecord>(),
+        record::<metadata::UnfenceBrokerRecord>(),
+        record::<metadata::RemoveTopicRecord>(),
+        record::<metadata::DelegationTokenRecord>(),
+        record::<metadata::UserScramCredentialRecord>(),
+        record::<metadata::FeatureLevelRecord>(),
+        record::<metadata::ClientQuotaRecord>(),
+        record::<metadata::ProducerIdsRecord>(),
+        record::<metadata::BrokerRegistrationChangeRecord>(),
+        record::<metadata::AccessControlEntryRecord>(),
+        record::<metadata::RemoveAccessControlEntryRecord>(),
+        record::<metadata::NoOpRecord>(),
+        record::<metadata::ZkMigrationStateRecord>(),
+        record::<metadata::RemoveUserScramCredentialRecord>(),
+        record::<metadata::BeginTransactionRecord>(),
+        record::<metadata::EndTransactionRecord>(),
+        record::<metadata::AbortTransactionRecord>(),
+        record::<metadata::RemoveDelegationTokenRecord>(),
+        record::<metadata::RegisterControllerRecord>(),
+        record::<metadata::ClearElrRecord>(),
+        record::<metadata::UnregisterControllerRecord>(),
+        record::<coordinator::OffsetCommitKey>(),
+        record::<coordinator::OffsetCommitValue>(),
+        record::<coordinator::GroupMetadataKey>(),
+        record::<coordinator::GroupMetadataValue>(),
+    ]
+}
+
+#[test]
+fn records_are_as_kafka_has_them() {
+    let mut expected = expected(RECORD_FIELDS);
+    for ([name, ..], shape) in records() {
+        let mut fields = expected.remove(name.as_str()).unwrap_or_default();
+        if name == metadata::NoOpRecord::NAME {
+            // Kafka's has no fields; ours carries one under a tag that Kafka's readers skip.
+            fields = actual(shape).into_iter().filter(|fact| fact.tag == "10000").collect();
+        }
+        check_fields(&name, shape, fields);
+    }
+    assert!(expected.is_empty(), "records we don't have: {:?}", expected.keys());
+    let ours = records().into_iter().map(|(versions, _)| versions.to_vec());
+    assert_eq!(ours.collect::<Vec<_>>(), lines(RECORDS).collect::<Vec<_>>());
 }
 
 #[test]

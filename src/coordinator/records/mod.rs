@@ -4,7 +4,7 @@
 //! value is a tombstone.
 
 mod group;
-mod schemas;
+pub mod schemas;
 
 pub use group::{CommittedOffset, GroupMetadata, GroupRecord, MemberMetadata};
 
