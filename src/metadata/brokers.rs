@@ -15,7 +15,8 @@ impl MetadataMachine {
     ///
     /// A broker that says again what the log has of it writes nothing, so that restarts leave no
     /// trace; its epoch stays.
-    pub(super) fn register_broker(&self, request: RegisterBroker) -> Decision {
+    pub(super) fn register_broker(&self, mut request: RegisterBroker) -> Decision {
+        request.features.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         let mut records = Vec::new();
         if self.image.metadata_version().is_none() {
             records.extend(NEW_CLUSTER.into_iter().map(|(name, level)| feature_record(name, level)));

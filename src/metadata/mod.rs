@@ -32,7 +32,7 @@ pub use internal_topics::{CONSUMER_OFFSETS, TRANSACTION_STATE};
 use machine::Decision;
 pub use machine::MetadataMachine;
 pub use producer_ids::PRODUCER_ID_BLOCK_SIZE;
-pub use snapshot::{snapshot_file_name, snapshot_records};
+pub use snapshot::{SnapshotError, SnapshotId, read_snapshot, snapshot_records, write_snapshot};
 pub use topics::MAX_PARTITIONS_PER_REQUEST;
 
 use crate::config::ReplicationFactorPolicy;

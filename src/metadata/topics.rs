@@ -224,13 +224,26 @@ impl MetadataMachine {
                     Err(invalid("The topic is given by its name and by its id."))
                 }
                 (_, Some(id)) => {
-                    records.push(MetadataRecord::new(0, RemoveTopicRecord { topic_id: id }));
+                    records.extend(self.removal(id));
                     Ok(())
                 }
             };
             results.push(self.deletion(topic, id, result));
         }
         Decision::new(records, Reply::TopicsDeleted(results))
+    }
+
+    /// The records that remove a topic.
+    ///
+    /// RemoveTopic takes a topic's settings along. They are unset one by one all the same: Apache
+    /// Kafka 4.3, when it reads a log in which a topic is removed and made again, gives the new one
+    /// the settings of the old.
+    fn removal(&self, id: TopicId) -> Vec<MetadataRecord> {
+        let Some(topic) = self.image.topic_by_id(id) else { return Vec::new() };
+        let resource = ConfigResource::topic(topic.name.clone());
+        let settings = self.image.topic_configs(&topic.name).keys();
+        let unset = settings.map(|setting| configs::config_record(&resource, setting, None));
+        unset.chain([MetadataRecord::new(0, RemoveTopicRecord { topic_id: id })]).collect()
     }
 
     fn resolve(&self, topic: &TopicRef) -> Option<TopicId> {

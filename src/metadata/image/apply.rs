@@ -1,5 +1,6 @@
 //! From records to the image: the only way it changes.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::kept::KeptKey;
@@ -102,11 +103,18 @@ impl Image {
         let name = TopicName::from(&*record.name);
         let topic = TopicImage { id: record.topic_id, name: name.clone(), partitions: Default::default() };
         self.topics.insert(topic.id, Arc::new(topic));
-        if let Some(unified) = names::unified(&name) {
-            self.colliding.insert(unified, name.clone());
-        }
+        self.change_colliding(&name, |alike| alike.insert(name.clone()));
         self.topic_ids.insert(name, record.topic_id);
         Ok(())
+    }
+
+    fn change_colliding(&mut self, name: &str, change: impl FnOnce(&mut BTreeSet<TopicName>) -> bool) {
+        let Some(unified) = names::unified(name) else { return };
+        let mut alike = self.colliding.remove(&unified).unwrap_or_default();
+        change(&mut alike);
+        if !alike.is_empty() {
+            self.colliding.insert(unified, alike);
+        }
     }
 
     fn add_partition(&mut self, record: &PartitionRecord) -> Result<(), ReplayFault> {
@@ -132,9 +140,7 @@ impl Image {
     fn remove_topic(&mut self, id: TopicId) -> Result<(), ReplayFault> {
         let topic = self.topics.remove(&id).ok_or(ReplayFault::UnknownTopic { id })?;
         self.topic_ids.remove(&*topic.name);
-        if let Some(unified) = names::unified(&topic.name) {
-            self.colliding.remove(&*unified);
-        }
+        self.change_colliding(&topic.name, |alike| alike.remove(&topic.name));
         self.configs.remove(ConfigKind::Topic, &topic.name);
         self.partition_count -= topic.partitions.len();
         if let Some(highest) = topic.highest_leader_epoch() {
@@ -200,12 +206,14 @@ fn register(record: &RegisterBrokerRecord) -> BrokerImage {
         min: it.min_supported_version,
         max: it.max_supported_version,
     };
+    let mut features: Vec<SupportedFeature> = record.features.iter().map(feature).collect();
+    features.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     BrokerImage {
         id: record.broker_id,
         epoch: record.broker_epoch,
         incarnation_id: record.incarnation_id,
         endpoints: record.end_points.iter().map(endpoint).collect(),
-        features: record.features.iter().map(feature).collect(),
+        features,
         rack: record.rack.as_ref().map(|rack| rack.to_string()),
         fenced: record.fenced,
         in_controlled_shutdown: record.in_controlled_shutdown,

@@ -11,6 +11,7 @@ pub struct BrokerImage {
     /// The process that registered.
     pub incarnation_id: Uuid,
     pub endpoints: Vec<Endpoint>,
+    /// Sorted by name: records have them in any order.
     pub features: Vec<SupportedFeature>,
     pub rack: Option<String>,
     /// A fenced broker leads nothing and is not shown to clients.

@@ -7,7 +7,7 @@ mod kept;
 mod shared_map;
 mod topics;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use apply::ReplayFault;
@@ -30,8 +30,9 @@ pub struct Image {
     /// Which name has which id; the topics themselves stand once, under their id.
     topic_ids: SharedMap<TopicName, TopicId>,
     topics: SharedMap<TopicId, Arc<TopicImage>>,
-    /// The names with `.` or `_`, under the form in which they would collide.
-    colliding: SharedMap<Box<str>, TopicName>,
+    /// The names with `.` or `_`, under the form in which they collide. One request can create two
+    /// that do.
+    colliding: SharedMap<Box<str>, BTreeSet<TopicName>>,
     partition_count: usize,
     configs: ConfigsImage,
     features: Arc<Features>,
@@ -60,9 +61,9 @@ impl Image {
         self.topic(topic)?.partition(index)
     }
 
-    /// The topic whose name differs from this one at most in `.` and `_`.
+    /// A topic whose name differs from this one at most in `.` and `_`.
     pub fn colliding_topic(&self, name: &str) -> Option<&TopicName> {
-        self.colliding.get(&*names::unified(name)?)
+        self.colliding.get(&*names::unified(name)?)?.first()
     }
 
     /// Every topic, in no order that means anything.

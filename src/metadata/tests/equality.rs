@@ -80,7 +80,7 @@ fn run(world: &mut World, mut command: Command) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn live_replayed_and_read_from_a_snapshot_are_one(commands in prop::collection::vec(command(), 1..40)) {

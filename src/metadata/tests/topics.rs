@@ -55,6 +55,19 @@ fn a_name_is_free_once() {
     world.create_named("a_b", 1);
 }
 
+/// As in Kafka, where a request's topics are compared with those that are there.
+#[test]
+fn one_request_may_create_names_that_collide() {
+    let mut world = World::started();
+    let topics = ["a.b", "a_b"].map(|name| world.topic(name)).to_vec();
+    world.run(Command::CreateTopics(CreateTopics { topics, validate_only: false }));
+    assert_eq!(world.image().topic_count(), 2);
+    world.delete("a.b").unwrap();
+    assert_eq!(world.image().colliding_topic("a.b"), Some(&"a_b".into()));
+    world.delete("a_b").unwrap();
+    assert_eq!(world.image().colliding_topic("a.b"), None);
+}
+
 #[test]
 fn each_topic_of_a_request_has_its_own_result() {
     let mut world = World::started();

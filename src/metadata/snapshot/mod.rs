@@ -1,11 +1,15 @@
 //! An image as records, in the order of Kafka's snapshots, so that the log before it can go.
 
+mod file;
+
 use super::brokers::feature_record;
 use super::configs::config_record;
 use super::features::{METADATA_VERSION, NEW_METADATA_VERSION};
 use super::image::{BrokerImage, ConfigKind, ConfigResource, Image, KeptKey, PartitionImage, TopicImage};
 use super::records::*;
-use crate::types::{Offset, PartitionIndex};
+use crate::types::PartitionIndex;
+
+pub use file::{SnapshotError, SnapshotId, read_snapshot, write_snapshot};
 
 /// The records from which [`Image`] comes out again: features first, then brokers and controllers,
 /// topics, settings, quotas, producer ids, ACLs, users and tokens.
@@ -41,14 +45,6 @@ pub fn snapshot_records(image: &Image) -> Vec<MetadataRecord> {
     }
     records.extend(kept(image, |key| matches!(key, KeptKey::Acl(_) | KeptKey::Scram(..) | KeptKey::Token(_))));
     records
-}
-
-/// The name of a snapshot's file.
-///
-/// `end_offset` is that of the first record which is not in the snapshot, `epoch` the epoch of the
-/// last one that is.
-pub fn snapshot_file_name(end_offset: Offset, epoch: i32) -> String {
-    format!("{end_offset:020}-{epoch:010}.checkpoint")
 }
 
 fn kept(image: &Image, of_kind: impl Fn(&KeptKey) -> bool) -> impl Iterator<Item = MetadataRecord> {
