@@ -31,3 +31,8 @@ pub use error::{RecordError, RecordFault, Rejection};
 pub use header::{BATCH_OVERHEAD, BatchHeader, LOG_OVERHEAD, MAGIC_V2, TimestampType, check_crc, headers};
 pub use legacy::{OldFormat, down_convert};
 pub use verify::{Accepts, Unverified, Verified, VerifyRules};
+
+#[cfg(test)]
+mod known_answers;
+#[cfg(test)]
+mod samples;

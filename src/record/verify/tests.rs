@@ -3,51 +3,16 @@
 use bytes::Bytes;
 
 use super::*;
-use crate::record::{BatchBuilder, Record, RecordError, batches};
-use crate::types::ProducerIdEpoch;
-
-const NOW: TimestampMs = 1_700_000_000_000;
-
-fn rules() -> VerifyRules {
-    VerifyRules {
-        accepts: Accepts::V2,
-        max_message_bytes: 1_048_588,
-        timestamp_type: TimestampType::CreateTime,
-        now: NOW,
-        before_max_ms: i64::MAX,
-        after_max_ms: 3_600_000,
-        target: None,
-        compacted: false,
-    }
-}
-
-fn sample(codec: Codec) -> BatchBuilder {
-    let mut builder = BatchBuilder::new(codec);
-    builder.append(NOW - 5, Some(b"a"), Some(b"one"), &[]);
-    builder.append(NOW + 7, None, Some(b"two"), &[(b"h", Some(b"v")), (b"", None)]);
-    builder.append(NOW - 9, Some(b""), None, &[]);
-    builder
-}
-
-fn sent(builder: BatchBuilder) -> Bytes {
-    builder.build().expect("a sample batch").bytes().clone()
-}
+use crate::record::compress::compress;
+use crate::record::parse::put_record;
+use crate::record::samples::{NOW, old_rules, records, rules, sample, sent, verify};
+use crate::record::{RecordFault, Rejection};
 
 /// The batch with its header changed and its CRC made right again.
 fn with_header(batch: &Bytes, change: impl FnOnce(&mut BatchHeader)) -> Bytes {
     let mut header = BatchHeader::parse(batch).expect("a sample header");
     change(&mut header);
     header.assemble(&batch[BATCH_OVERHEAD..]).expect("assembles").1.into()
-}
-
-fn verify(bytes: &Bytes, rules: &VerifyRules) -> Result<Verified, RecordError> {
-    Unverified::new(bytes.clone()).verify(rules)
-}
-
-fn records(verified: &Verified) -> Vec<Record> {
-    let batch = batches(verified.bytes()).next().expect("a batch").expect("whole");
-    batch.check_crc().expect("a right CRC");
-    batch.records().collect::<Result<_, _>>().expect("readable records")
 }
 
 #[track_caller]
@@ -74,7 +39,7 @@ fn a_good_batch_is_kept_as_it_is() {
         assert_eq!(verified.bytes(), &bytes);
         assert_eq!(verified.max_timestamp(), NOW + 7);
         assert_eq!(verified.log_append_time(), None);
-        let records = records(&verified);
+        let records = records(verified.bytes());
         assert_eq!(records.iter().map(|r| r.offset).collect::<Vec<_>>(), [0, 1, 2]);
         assert_eq!(records.iter().map(|r| r.timestamp).collect::<Vec<_>>(), [NOW - 5, NOW + 7, NOW - 9]);
         assert_eq!(records[1].headers.len(), 2);
@@ -159,4 +124,185 @@ fn sizes() {
     assert!(verify(&good, &limited(good.len())).is_ok());
     let limit = good.len() - 1;
     assert_eq!(verify(&good, &limited(limit)), Err(RecordError::TooLarge { size: good.len(), limit }));
+}
+
+fn versions() -> [(Accepts, i16); 3] {
+    [(Accepts::AnyFormat, 2), (Accepts::V2WithoutZstd, 6), (Accepts::V2, 7)]
+}
+
+#[test]
+fn what_a_produce_version_may_carry() {
+    for (accepts, version) in versions() {
+        assert_eq!(Accepts::for_produce(version), accepts);
+        let rules = VerifyRules { accepts, ..rules() };
+        assert!(verify(&sent(sample(Codec::Lz4)), &rules).is_ok());
+        let zstd = verify(&sent(sample(Codec::Zstd)), &rules);
+        match accepts {
+            Accepts::V2WithoutZstd => assert!(matches!(zstd, Err(RecordError::UnsupportedCompression(_))), "{zstd:?}"),
+            _ => assert!(zstd.is_ok(), "{zstd:?}"),
+        }
+    }
+    assert_eq!(Accepts::for_produce(3), Accepts::V2WithoutZstd);
+    assert_eq!(Accepts::for_produce(13), Accepts::V2);
+}
+
+#[test]
+fn compacted_topics_need_keys() {
+    let rules = VerifyRules { compacted: true, ..rules() };
+    let Err(RecordError::Invalid(rejection)) = verify(&sent(sample(Codec::None)), &rules) else {
+        panic!("accepted a record without a key");
+    };
+    assert!(rejection.message.contains("1 record errors"), "{rejection}");
+    assert_eq!(rejection.records.iter().map(|fault| fault.batch_index).collect::<Vec<_>>(), [1]);
+}
+
+fn faults_within(before_max_ms: i64, after_max_ms: i64) -> Vec<RecordFault> {
+    let rules = VerifyRules { before_max_ms, after_max_ms, ..rules() };
+    match verify(&sent(sample(Codec::Snappy)), &rules) {
+        Ok(_) => Vec::new(),
+        Err(RecordError::InvalidTimestamp(rejection)) => rejection.records,
+        Err(other) => panic!("{other}"),
+    }
+}
+
+#[test]
+fn timestamps_within_limits() {
+    let indexes = |before, after| faults_within(before, after).iter().map(|f| f.batch_index).collect::<Vec<_>>();
+    assert_eq!(indexes(9, 7), [0i32; 0]);
+    assert_eq!(indexes(8, 7), [2]);
+    assert_eq!(indexes(9, 6), [1]);
+    assert_eq!(indexes(0, 0), [0, 1, 2]);
+    assert!(faults_within(9, 6)[0].message.contains(&(NOW + 7).to_string()));
+}
+
+#[test]
+fn a_record_without_a_timestamp_has_no_limits() {
+    let mut builder = BatchBuilder::new(Codec::None);
+    builder.append(-1, None, Some(b"v"), &[]);
+    let rules = VerifyRules { before_max_ms: 0, after_max_ms: 0, ..rules() };
+    assert_eq!(verify(&sent(builder), &rules).map(|verified| verified.max_timestamp()), Ok(-1));
+}
+
+#[test]
+fn few_of_very_many_faults_are_listed() {
+    let mut builder = BatchBuilder::new(Codec::None);
+    (0..2000).for_each(|_| builder.append(NOW, None, None, &[]));
+    let Err(RecordError::Invalid(rejection)) = verify(&sent(builder), &VerifyRules { compacted: true, ..rules() })
+    else {
+        panic!("accepted records without keys");
+    };
+    assert!(rejection.message.contains("2000 record errors"), "{rejection}");
+    assert_eq!(rejection.records.len(), Rejection::MAX_FAULTS);
+}
+
+#[test]
+fn log_append_time_is_the_brokers() {
+    let rules = VerifyRules { timestamp_type: TimestampType::LogAppendTime, before_max_ms: 0, ..rules() };
+    for codec in Codec::ALL {
+        let verified = verify(&sent(sample(codec)), &rules).expect("verifies");
+        assert_eq!((verified.log_append_time(), verified.max_timestamp()), (Some(NOW), NOW));
+        assert_eq!(records(verified.bytes()).iter().map(|r| r.timestamp).collect::<Vec<_>>(), [NOW; 3]);
+    }
+    let claimed = verify(&sent(sample(Codec::None).log_append_time(NOW)), &rules);
+    assert!(matches!(claimed, Err(RecordError::InvalidTimestamp(_))), "{claimed:?}");
+}
+
+#[test]
+fn a_wrong_max_timestamp_is_put_right() {
+    let bytes = with_header(&sent(sample(Codec::Gzip)), |h| h.max_timestamp = NOW + 999);
+    let verified = verify(&bytes, &rules()).expect("verifies");
+    assert_eq!(verified.bytes(), &sent(sample(Codec::Gzip)));
+}
+
+#[test]
+fn the_topics_codec_wins() {
+    let producer = ProducerIdEpoch { producer_id: 4, epoch: 2 };
+    for from in Codec::ALL {
+        for (to, level) in Codec::ALL.map(|codec| (codec, None)).into_iter().chain([(Codec::Gzip, Some(9))]) {
+            let bytes = sent(sample(from).producer(producer, 11).transactional());
+            let verified = verify(&bytes, &VerifyRules { target: Some((to, level)), ..rules() }).expect("verifies");
+            let expect = sent(sample(to).producer(producer, 11).transactional());
+            assert_eq!(verified.header().codec(), Ok(to));
+            assert_eq!(records(verified.bytes()), records(&expect));
+            assert_eq!(verified.header().base_sequence, 11);
+            assert!(verified.header().is_transactional());
+            if from == to {
+                assert_eq!(verified.bytes(), &bytes);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_batch_that_grows_too_large_is_refused() {
+    let mut builder = BatchBuilder::new(Codec::Zstd);
+    builder.append(NOW, None, Some(&[b'x'; 5000]), &[]);
+    let rules = VerifyRules { max_message_bytes: 1000, target: Some((Codec::None, None)), ..rules() };
+    let refused = verify(&sent(builder), &rules);
+    assert!(matches!(refused, Err(RecordError::TooLarge { limit: 1000, size: 5001.. })), "{refused:?}");
+}
+
+#[test]
+fn records_that_all_claim_offset_0_are_numbered() {
+    for codec in Codec::ALL {
+        let mut payload = Vec::new();
+        for value in [b"one", b"two"] {
+            put_record(&mut payload, 3, 0, None, Some(value), [].into_iter());
+        }
+        let mut header =
+            BatchHeader { record_count: 2, last_offset_delta: 1, base_timestamp: NOW, ..Default::default() };
+        header.set_codec(codec);
+        let bytes = header.assemble(&compress(codec, None, &payload).expect("compresses")).expect("assembles").1;
+        let verified = verify(&bytes.into(), &rules()).expect("verifies");
+        let read: Vec<_> = records(verified.bytes()).into_iter().map(|r| (r.offset, r.timestamp, r.value)).collect();
+        assert_eq!(read, [(0, NOW + 3, Some("one".into())), (1, NOW + 3, Some("two".into()))]);
+        assert_eq!(verified.header().codec(), Ok(codec));
+    }
+}
+
+/// A batch of one record whose body is `body`.
+fn with_body(body: &[u8]) -> Bytes {
+    let header = BatchHeader { record_count: 1, ..Default::default() };
+    let payload = [&[body.len() as u8 * 2][..], body].concat();
+    header.assemble(&payload).expect("assembles").1.into()
+}
+
+#[test]
+fn records_that_make_no_sense() {
+    assert!(verify(&with_body(&[0, 0, 0, 1, 1, 0]), &rules()).is_ok());
+    let check = |body: &[u8], why| check_invalid(&with_body(body), &rules(), why);
+    check(&[], "empty");
+    check(&[0, 0x80], "timestamp");
+    check(&[0, 0, 0x80], "offset");
+    check(&[0, 0, 0, 4, b'k'], "key is cut short");
+    check(&[0, 0, 0, 1, 4, b'v'], "value is cut short");
+    check(&[0, 0, 0, 1, 1], "header count");
+    check(&[0, 0, 0, 1, 1, 1], "header count is negative");
+    check(&[0, 0, 0, 1, 1, 2], "header's key is cut short");
+    check(&[0, 0, 0, 1, 1, 2, 1, 1], "header's key is null");
+    check(&[0, 0, 0, 1, 1, 2, 0], "header's value is cut short");
+    check(&[0, 0, 0, 1, 1, 0, 0], "longer than its fields");
+    check(&[0, 0, 0, 1, 1, 0xfe, 0xff, 0xff, 0xff, 0x0f], "header's key is cut short");
+}
+
+#[test]
+fn records_longer_than_the_batch() {
+    let header = BatchHeader { record_count: 1, ..Default::default() };
+    let check = |payload: &[u8], why| {
+        check_invalid(&header.assemble(payload).expect("assembles").1.into(), &rules(), why);
+    };
+    check(&[], "ends after 0");
+    check(&[0x80], "ends after 0");
+    check(&[20, 0, 0], "ends after 0");
+    check(&[1], "length is negative");
+    check(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff], "no varint");
+}
+
+#[test]
+fn old_messages_only_from_old_producers() {
+    let old = crate::record::down_convert(&sent(sample(Codec::None)), crate::record::OldFormat::V1, 0);
+    let old = old.expect("converts");
+    let verified = verify(&old, &old_rules()).expect("verifies");
+    assert_eq!(verified.record_count(), 3);
+    check_invalid(&old, &rules(), "magic 2 only");
 }
