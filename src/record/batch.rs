@@ -187,3 +187,85 @@ impl Records {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{NOW, sample, sent};
+    use super::*;
+    use crate::record::BatchBuilder;
+
+    fn batch_at(offset: Offset, codec: Codec) -> Bytes {
+        sent(sample(codec).placed_at(offset, 3))
+    }
+
+    #[track_caller]
+    fn check_first(timestamp: TimestampMs, from: Offset, expect: Option<Offset>) {
+        for codec in Codec::ALL {
+            let batch = Batch::parse(&batch_at(100, codec)).expect("parses");
+            let found = batch.first_at_or_after(timestamp, from).expect("readable");
+            assert_eq!(found.map(|record| record.offset), expect);
+        }
+    }
+
+    #[test]
+    fn batches_stand_one_after_another() {
+        let log: Bytes = [batch_at(0, Codec::None), batch_at(3, Codec::Zstd), batch_at(9, Codec::Gzip)].concat().into();
+        let read: Vec<_> = batches(&log).collect::<Result<_, _>>().expect("three whole batches");
+        assert_eq!(read.iter().map(|batch| batch.header().base_offset).collect::<Vec<_>>(), [0, 3, 9]);
+        assert_eq!(read.iter().map(|batch| batch.bytes().len()).sum::<usize>(), log.len());
+        assert_eq!(read[2].records().map(|r| r.map(|r| r.offset)).collect::<Vec<_>>(), [Ok(9), Ok(10), Ok(11)]);
+    }
+
+    #[test]
+    fn a_torn_tail_is_told_from_a_wrong_one() {
+        let whole = batch_at(0, Codec::None);
+        let torn: Bytes = [&whole[..], &whole[..whole.len() - 1]].concat().into();
+        let mut read = batches(&torn).skip(1);
+        let needed = whole.len();
+        assert_eq!(read.next(), Some(Err(RecordError::Truncated { needed, available: needed - 1 })));
+        assert_eq!(read.next(), None);
+        let wrong: Bytes = [&whole[..], &[0; 200]].concat().into();
+        let read: Vec<_> = batches(&wrong).collect();
+        assert!(matches!(read[..], [Ok(_), Err(RecordError::Corrupt(_))]), "{read:?}");
+        assert!(Batch::parse(&Bytes::new()).is_err());
+    }
+
+    #[test]
+    fn records_by_time() {
+        check_first(NOW - 9, 0, Some(100));
+        check_first(NOW - 5, 0, Some(100));
+        check_first(NOW - 5, 101, Some(101));
+        check_first(NOW - 4, 0, Some(101));
+        check_first(NOW - 9, 102, Some(102));
+        check_first(NOW - 8, 102, None);
+        check_first(NOW + 8, 0, None);
+        check_first(NOW - 9, 103, None);
+    }
+
+    #[test]
+    fn the_latest_record() {
+        let latest = |bytes: Bytes| Batch::parse(&bytes).expect("parses").max_timestamp_record().expect("readable");
+        for codec in Codec::ALL {
+            let expect = RecordOffset { offset: 101, timestamp: NOW + 7 };
+            assert_eq!(latest(batch_at(100, codec)), Some(expect));
+        }
+        let appended = sent(sample(Codec::None).log_append_time(NOW + 50));
+        assert_eq!(latest(appended), Some(RecordOffset { offset: 2, timestamp: NOW + 50 }));
+        let mut without = BatchBuilder::new(Codec::None);
+        without.append(NO_TIMESTAMP, None, None, &[]);
+        assert_eq!(latest(sent(without)), None);
+    }
+
+    #[test]
+    fn records_end_with_the_first_error() {
+        let mut bytes = batch_at(0, Codec::None).to_vec();
+        let end = bytes.len() - 1;
+        bytes[end] = 9;
+        let read: Vec<_> = Batch::parse(&bytes.into()).expect("parses").records().collect();
+        assert!(matches!(read[..], [Ok(_), Ok(_), Err(RecordError::Invalid(_))]), "{read:?}");
+        let mut bytes = batch_at(0, Codec::Gzip).to_vec();
+        bytes[62] = 9;
+        let read: Vec<_> = Batch::parse(&bytes.into()).expect("parses").records().collect();
+        assert!(matches!(read[..], [Err(RecordError::Invalid(_))]), "{read:?}");
+    }
+}

@@ -265,3 +265,61 @@ pub fn headers(bytes: &[u8]) -> impl Iterator<Item = Result<(usize, BatchHeader)
         Some(Ok((at, header)))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_comes_back() {
+        let header = BatchHeader {
+            base_offset: 1 << 40,
+            partition_leader_epoch: 3,
+            crc: 0xdead_beef,
+            attributes: 0b111_1011,
+            last_offset_delta: 8,
+            base_timestamp: 9,
+            max_timestamp: 10,
+            producer_id: 11,
+            producer_epoch: 12,
+            base_sequence: 13,
+            record_count: 14,
+            ..BatchHeader::default()
+        };
+        let bytes = header.to_bytes();
+        assert_eq!(BatchHeader::parse(&bytes), Ok(header));
+        assert_eq!((header.size(), header.last_offset(), header.next_offset()), (61, (1 << 40) + 8, (1 << 40) + 9));
+        assert_eq!(header.codec(), Ok(Codec::Lz4));
+        assert_eq!(header.timestamp_type(), TimestampType::LogAppendTime);
+        assert!(header.is_transactional() && header.is_control() && header.has_producer_id());
+        assert_eq!(header.delete_horizon(), Some(9));
+        for end in 0..BATCH_OVERHEAD {
+            assert_eq!(
+                BatchHeader::parse(&bytes[..end]),
+                Err(RecordError::Truncated { needed: BATCH_OVERHEAD, available: end })
+            );
+        }
+    }
+
+    #[test]
+    fn sequences_wrap_to_zero() {
+        let last = |base_sequence, last_offset_delta| {
+            BatchHeader { base_sequence, last_offset_delta, ..BatchHeader::default() }.last_sequence()
+        };
+        assert_eq!(last(0, 0), 0);
+        assert_eq!(last(5, 3), 8);
+        assert_eq!(last(i32::MAX, 0), i32::MAX);
+        assert_eq!(last(i32::MAX, 1), 0);
+        assert_eq!(last(i32::MAX - 1, 4), 2);
+        assert_eq!(last(NO_SEQUENCE, 4), NO_SEQUENCE);
+    }
+
+    #[test]
+    fn lengths_from_a_disk_can_not_overflow() {
+        let header = BatchHeader { batch_length: i32::MAX, base_offset: i64::MAX, ..BatchHeader::default() };
+        let header = BatchHeader { last_offset_delta: i32::MAX, ..header };
+        assert_eq!((header.last_offset(), header.next_offset()), (i64::MAX, i64::MAX));
+        let found: Vec<_> = headers(&header.to_bytes()).collect();
+        assert!(matches!(found[..], [Err(RecordError::Truncated { available: 61, .. })]), "{found:?}");
+    }
+}

@@ -33,15 +33,18 @@ fn unhex(hex: &str) -> impl Iterator<Item = u8> + '_ {
     digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).expect("ASCII"), 16).expect("hex"))
 }
 
+/// Timestamp, key, value, how many headers.
+type Seen<'a> = (TimestampMs, Option<&'a [u8]>, Option<&'a [u8]>, usize);
+
 /// The three records that every answer holds, in format 2 unless its name says otherwise.
-fn expected(name: &str) -> Vec<(TimestampMs, Option<&'static [u8]>, Option<&'static [u8]>, usize)> {
+fn expected(name: &str) -> [Seen<'static>; 3] {
     let timestamps = match name {
         _ if name.contains("magic0") => [NO_TIMESTAMP; 3],
         _ if name.ends_with("appendtime") => [FIRST + 500; 3],
         _ => [FIRST, FIRST + 7, FIRST + 2],
     };
     let headers = if name.contains("magic0") || name.contains("magic1") { 0 } else { 2 };
-    vec![
+    [
         (timestamps[0], Some(b"k1"), Some(LONG_VALUE), headers),
         (timestamps[1], None, Some(b"value two"), 0),
         (timestamps[2], Some(b"k3"), None, 0),
@@ -50,7 +53,7 @@ fn expected(name: &str) -> Vec<(TimestampMs, Option<&'static [u8]>, Option<&'sta
 
 #[track_caller]
 fn check(name: &str, read: &[Record]) {
-    let read: Vec<_> =
+    let read: Vec<Seen<'_>> =
         read.iter().map(|r| (r.timestamp, r.key.as_deref(), r.value.as_deref(), r.headers.len())).collect();
     assert_eq!(read, expected(name), "{name}");
 }

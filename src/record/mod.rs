@@ -35,4 +35,6 @@ pub use verify::{Accepts, Unverified, Verified, VerifyRules};
 #[cfg(test)]
 mod known_answers;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod samples;

@@ -171,3 +171,6 @@ impl Read for Decoder<'_> {
 fn broken_stream(codec: Codec, error: &io::Error) -> RecordError {
     RecordError::invalid(format!("the records are no valid {} stream: {error}", codec.name()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,183 @@
+//! What must hold for any records and any bytes.
+
+use bytes::Bytes;
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+use super::samples::{NOW, old_rules, records, rules, sample, sent, verify};
+use super::{
+    BatchBuilder, BatchHeader, Codec, OldFormat, Record, TimestampType, VerifyRules, batches, down_convert, headers,
+};
+use crate::types::TimestampMs;
+
+#[derive(Clone, Debug)]
+struct Plain {
+    timestamp: TimestampMs,
+    key: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
+    headers: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+}
+
+fn plain_record() -> impl Strategy<Value = Plain> {
+    let bytes = || prop_oneof![vec(any::<u8>(), 0..40), vec(Just(b'x'), 0..3000)];
+    let timestamp = prop_oneof![NOW - 1000..NOW + 1000, Just(-1), Just(0)];
+    let headers = vec((vec(any::<u8>(), 0..9), option::of(vec(any::<u8>(), 0..9))), 0..4);
+    (timestamp, option::of(bytes()), option::of(bytes()), headers).prop_map(|(timestamp, key, value, headers)| Plain {
+        timestamp,
+        key,
+        value,
+        headers,
+    })
+}
+
+fn codec() -> impl Strategy<Value = Codec> {
+    prop::sample::select(Codec::ALL.to_vec())
+}
+
+fn build(codec: Codec, plain: &[Plain]) -> Bytes {
+    let mut builder = BatchBuilder::new(codec);
+    for record in plain {
+        let headers: Vec<_> = record.headers.iter().map(|(key, value)| (&key[..], value.as_deref())).collect();
+        builder.append(record.timestamp, record.key.as_deref(), record.value.as_deref(), &headers);
+    }
+    sent(builder)
+}
+
+fn assert_same(read: &[Record], plain: &[Plain], with_headers: bool) {
+    assert_eq!(read.len(), plain.len());
+    for (offset, (read, plain)) in read.iter().zip(plain).enumerate() {
+        assert_eq!((read.offset, read.timestamp), (offset as i64, plain.timestamp));
+        assert_eq!((read.key.as_deref(), read.value.as_deref()), (plain.key.as_deref(), plain.value.as_deref()));
+        let headers: Vec<_> =
+            read.headers.iter().map(|h| (h.key.to_vec(), h.value.as_deref().map(<[u8]>::to_vec))).collect();
+        assert_eq!(headers, if with_headers { plain.headers.clone() } else { Vec::new() });
+    }
+}
+
+/// Does with `bytes` all that can be done with bytes that came from anywhere.
+fn use_in_every_way(bytes: &Bytes) {
+    for rules in [rules(), old_rules(), VerifyRules { target: Some((Codec::Lz4, None)), ..old_rules() }] {
+        if let Ok(verified) = verify(bytes, &rules) {
+            assert_eq!(records(verified.bytes()).len(), verified.record_count() as usize);
+        }
+    }
+    assert!(headers(bytes).count() <= bytes.len() / 61 + 1);
+    for batch in batches(bytes).flatten() {
+        let _ = (batch.check_crc(), batch.records().count());
+        let _ = (batch.first_at_or_after(NOW, 0), batch.max_timestamp_record());
+    }
+    for format in [OldFormat::V0, OldFormat::V1] {
+        let _ = down_convert(bytes, format, 1);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_records_come_back_through_any_codec(codec in codec(), target in option::of(codec()), plain in vec(plain_record(), 1..20)) {
+        let rules = VerifyRules { target: target.map(|codec| (codec, None)), ..rules() };
+        let verified = verify(&build(codec, &plain), &rules).expect("verifies");
+        prop_assert_eq!(verified.header().codec(), Ok(target.unwrap_or(codec)));
+        prop_assert_eq!(verified.max_timestamp(), plain.iter().map(|r| r.timestamp).max().unwrap_or(-1));
+        assert_same(&records(verified.bytes()), &plain, true);
+    }
+
+    #[test]
+    fn any_records_survive_the_old_formats(codec in codec(), v1 in any::<bool>(), mut plain in vec(plain_record(), 1..20)) {
+        prop_assume!(codec != Codec::Zstd);
+        let format = if v1 { OldFormat::V1 } else { OldFormat::V0 };
+        let old = down_convert(&build(codec, &plain), format, 0).expect("converts");
+        let verified = verify(&old, &old_rules()).expect("verifies");
+        if !v1 {
+            plain.iter_mut().for_each(|record| record.timestamp = -1);
+        }
+        assert_same(&records(verified.bytes()), &plain, false);
+    }
+
+    #[test]
+    fn any_bytes_are_refused_or_read(bytes in vec(any::<u8>(), 0..300)) {
+        use_in_every_way(&bytes.into());
+    }
+
+    #[test]
+    fn any_bytes_under_a_right_header_are_refused_or_read(
+        payload in vec(any::<u8>(), 0..300),
+        attributes in any::<i16>(),
+        record_count in prop_oneof![0..5i32, any::<i32>()],
+        last_offset_delta in prop_oneof![0..5i32, any::<i32>()],
+        base_timestamp in any::<i64>(),
+        max_timestamp in any::<i64>(),
+    ) {
+        let header = BatchHeader { attributes, record_count, last_offset_delta, base_timestamp, max_timestamp, ..Default::default() };
+        use_in_every_way(&header.assemble(&payload).expect("small").1.into());
+    }
+
+    #[test]
+    fn damaged_records_under_a_right_crc_are_refused_or_read(
+        codec in codec(),
+        plain in vec(plain_record(), 1..4),
+        at in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+    ) {
+        let good = build(codec, &plain);
+        let mut payload = good[61..].to_vec();
+        *at.get_mut(&mut payload) = byte;
+        let header = BatchHeader::parse(&good).expect("parses");
+        use_in_every_way(&header.assemble(&payload).expect("small").1.into());
+    }
+
+    #[test]
+    fn damaged_old_messages_are_refused_or_read(codec in codec(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        prop_assume!(codec != Codec::Zstd);
+        for format in [OldFormat::V0, OldFormat::V1] {
+            let mut old = down_convert(&sent(sample(codec)), format, 0).expect("converts").to_vec();
+            *at.get_mut(&mut old) = byte;
+            use_in_every_way(&old.into());
+        }
+    }
+}
+
+/// The leader epoch, which the broker overwrites, is all of a batch that its CRC doesn't guard and nothing checks.
+const LEADER_EPOCH: std::ops::Range<usize> = 12..16;
+
+#[test]
+fn no_single_bit_can_flip_unnoticed() {
+    for codec in Codec::ALL {
+        let good = sent(sample(codec));
+        for bit in 0..good.len() * 8 {
+            let mut bytes = good.to_vec();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let bytes = Bytes::from(bytes);
+            for rules in [rules(), old_rules()] {
+                match verify(&bytes, &rules) {
+                    Ok(verified) if LEADER_EPOCH.contains(&(bit / 8)) => {
+                        assert_eq!(verified.placed(0, 0), verify(&good, &rules).expect("verifies").placed(0, 0));
+                        assert_eq!(verified.bytes()[16..], good[16..]);
+                    }
+                    Ok(_) => panic!("bit {bit} of a {} batch flipped unnoticed", codec.name()),
+                    Err(_) => {}
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn no_prefix_of_a_batch_is_a_batch() {
+    let good = sent(sample(Codec::Snappy));
+    for end in 0..good.len() {
+        assert!(verify(&good.slice(..end), &old_rules()).is_err());
+        use_in_every_way(&good.slice(..end));
+    }
+}
+
+#[test]
+fn log_append_time_survives_the_old_format() {
+    let bytes = sent(sample(Codec::Gzip).log_append_time(NOW));
+    let old = down_convert(&bytes, OldFormat::V1, 0).expect("converts");
+    let verified = verify(&old, &old_rules()).expect("verifies");
+    assert_eq!(verified.header().timestamp_type(), TimestampType::CreateTime);
+    assert_eq!(records(verified.bytes()).iter().map(|r| r.timestamp).collect::<Vec<_>>(), [NOW; 3]);
+}
