@@ -31,14 +31,20 @@ pub fn take_varlong(bytes: &mut &[u8]) -> Option<i64> {
     Some((raw >> 1) as i64 ^ -((raw & 1) as i64))
 }
 
+/// One and two bytes are nearly all there are in a record, so these are quick.
 #[inline]
 fn take_unsigned(bytes: &mut &[u8], max_len: usize) -> Option<u64> {
-    let (&first, rest) = bytes.split_first()?;
-    if first < 0x80 {
-        *bytes = rest;
-        return Some(u64::from(first));
+    match **bytes {
+        [first, ref rest @ ..] if first < 0x80 => {
+            *bytes = rest;
+            Some(u64::from(first))
+        }
+        [first, second, ref rest @ ..] if second < 0x80 => {
+            *bytes = rest;
+            Some(u64::from(first & 0x7f) | u64::from(second) << 7)
+        }
+        _ => take_long_unsigned(bytes, max_len),
     }
-    take_long_unsigned(bytes, max_len)
 }
 
 fn take_long_unsigned(bytes: &mut &[u8], max_len: usize) -> Option<u64> {
