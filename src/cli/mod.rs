@@ -1,1 +1,137 @@
-//! (to come)
+//! The command line: what the program is told, and what it says when it can't.
+
+mod bind;
+mod open_files;
+mod ready_file;
+mod serve;
+mod shutdown;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::broker::clock::Clock;
+
+/// A Kafka broker for one machine.
+///
+/// Without a command, ottla serves: stock Kafka clients find a broker on port 9092, and its data is in ./ottla-data.
+#[derive(Debug, Parser)]
+#[command(name = "ottla", version, args_conflicts_with_subcommands = true, after_help = AFTER_HELP)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the broker (what ottla does without a command).
+    #[command(after_help = AFTER_HELP)]
+    Serve(ServeArgs),
+}
+
+/// What a broker is told on the command line.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ServeArgs {
+    /// Read settings from FILE: Kafka's server.properties, or TOML if its name ends in .toml
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Keep data in DIR [default: ./ottla-data]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+
+    /// Keep data in a fresh temporary directory, removed at exit; nothing is synced to disk
+    #[arg(long, conflicts_with = "data_dir")]
+    ephemeral: bool,
+
+    /// Listen at port N; 0 picks a free one [default: 9092]
+    #[arg(long, value_name = "N")]
+    port: Option<u16>,
+
+    /// Write PATH once the broker answers: JSON with pid, bootstrap_servers, data_dir and ready_ms
+    #[arg(long, value_name = "PATH")]
+    ready_file: Option<PathBuf>,
+
+    /// Any broker setting by Kafka's name; may be given many times
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    set: Vec<(String, String)>,
+}
+
+const AFTER_HELP: &str = "\
+Settings come from FILE, then from environment variables, then from the command line; the last one counts.
+KAFKA_NUM_PARTITIONS=3 in the environment is num.partitions=3. docs/config.md lists every setting.
+RUST_LOG says what is logged: error, warn, info (the default), debug, trace.
+
+Examples:
+  ottla                                             a broker on port 9092
+  ottla --ephemeral --port 0 --ready-file r.json    a throw-away broker for a test
+  ottla --config server.properties --set num.partitions=12
+
+It stops cleanly on SIGINT (Ctrl-C) and SIGTERM, and at once on a second one.
+Exit code 0: stopped as asked. 2: could not start; one line on stderr says why.";
+
+/// The exit code when the broker cannot start.
+const CANNOT_START: u8 = 2;
+
+impl Cli {
+    /// Does what was asked for. `clock` was started with the process.
+    pub fn run(self, clock: Clock) -> ExitCode {
+        let args = match self.command {
+            Some(Command::Serve(args)) => args,
+            None => self.serve,
+        };
+        match serve::run(&args, clock) {
+            Ok(code) => code,
+            Err(why) => {
+                eprintln!("ottla: {why}");
+                ExitCode::from(CANNOT_START)
+            }
+        }
+    }
+}
+
+fn name_and_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.to_owned())),
+        _ => Err("give it as NAME=VALUE, such as num.partitions=3".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn serve_is_what_happens_without_a_command() {
+        let port = |line: &[&str]| {
+            let cli = Cli::try_parse_from(line).unwrap();
+            cli.command.map_or(cli.serve.port, |Command::Serve(args)| args.port)
+        };
+        assert_eq!(port(&["ottla", "--port", "7"]), Some(7));
+        assert_eq!(port(&["ottla", "serve", "--port", "7"]), Some(7));
+        assert_eq!(port(&["ottla"]), None);
+    }
+
+    #[test]
+    fn settings_on_the_command_line() {
+        let check = |text, expect: Option<(&str, &str)>| {
+            let expect = expect.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            assert_eq!(name_and_value(text).ok(), expect, "{text}");
+        };
+        check("a.b=c", Some(("a.b", "c")));
+        check("a=b=c", Some(("a", "b=c")));
+        check("a=", Some(("a", "")));
+        check("a", None);
+        check("=b", None);
+    }
+}

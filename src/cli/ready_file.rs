@@ -1,0 +1,69 @@
+//! The file that tells whoever started the broker that it answers, and where.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+/// A ready file that is removed when the broker stops.
+#[derive(Debug)]
+pub struct ReadyFile {
+    path: PathBuf,
+}
+
+/// What the file says, as JSON.
+#[derive(Debug, Serialize)]
+pub struct Ready<'a> {
+    pub pid: u32,
+    /// As a client's setting takes it.
+    pub bootstrap_servers: &'a str,
+    pub data_dir: &'a Path,
+    /// Milliseconds from the start of the process until it answered.
+    pub ready_ms: f64,
+}
+
+impl ReadyFile {
+    /// Takes away what an earlier run left at `path`.
+    pub fn claim(path: &Path) -> io::Result<ReadyFile> {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(ReadyFile { path: path.to_owned() }),
+        }
+    }
+
+    /// Makes the file appear whole: it is written aside and renamed.
+    pub fn write(&self, ready: &Ready<'_>) -> io::Result<()> {
+        let mut aside = self.path.clone().into_os_string();
+        aside.push(format!(".{}", ready.pid));
+        fs::write(&aside, serde_json::to_string(ready)?)?;
+        fs::rename(&aside, &self.path)
+    }
+}
+
+impl Drop for ReadyFile {
+    fn drop(&mut self) {
+        // Whoever waits for a file that is gone has nothing to find either way.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn appears_whole_and_goes_with_the_broker() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ready.json");
+        fs::write(&path, "of an earlier run").unwrap();
+        let file = ReadyFile::claim(&path).unwrap();
+        assert!(!path.exists());
+        let ready = Ready { pid: 7, bootstrap_servers: "localhost:1", data_dir: Path::new("/d"), ready_ms: 1.5 };
+        file.write(&ready).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        assert_eq!(text, r#"{"pid":7,"bootstrap_servers":"localhost:1","data_dir":"/d","ready_ms":1.5}"#);
+        drop(file);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+}

@@ -1,0 +1,164 @@
+//! `ottla serve`: from settings to a broker that answers, and back to nothing.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::runtime::{self, Runtime};
+
+use super::ready_file::{Ready, ReadyFile};
+use super::shutdown::StopSignals;
+use super::{ServeArgs, bind, open_files};
+use crate::broker::Broker;
+use crate::broker::clock::Clock;
+use crate::config::{BrokerConfig, Resolved, Sources, load};
+use crate::handlers::Handlers;
+use crate::server::{self, Server};
+
+/// How long replies that clients still wait for may take to leave once a stop was asked for.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// Runs a broker until it is told to stop. An error is one plain line: why it could not start.
+pub fn run(args: &ServeArgs, clock: Clock) -> Result<ExitCode, String> {
+    open_files::raise_limit();
+    let ephemeral = args.ephemeral.then(|| TempDir::with_prefix("ottla-")).transpose();
+    let ephemeral = ephemeral.map_err(|error| format!("cannot make a temporary directory: {error}"))?;
+    let Resolved { config, notices } = load(&sources(args, ephemeral.as_ref())).map_err(|error| error.to_string())?;
+    let ready_file = args.ready_file.as_deref().map(claim_ready_file).transpose()?;
+    let runtime = runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("cannot start threads: {error}"))?;
+
+    let ended = runtime.block_on(async {
+        let mut signals = StopSignals::listen().map_err(|error| format!("cannot listen for signals: {error}"))?;
+        let running = start(&config, clock).await?;
+        notices.iter().for_each(|notice| tracing::warn!("{notice}"));
+        running.announce(&config, ready_file.as_ref(), clock)?;
+        Ok(running.until_stopped(&mut signals).await)
+    });
+    end(runtime, ended)
+}
+
+/// A broker that answers.
+struct Running {
+    broker: Arc<Broker>,
+    server: Server,
+    /// Where a client on this machine connects to, by listener.
+    addresses: Vec<String>,
+}
+
+/// How a run ended that did start.
+enum End {
+    Clean,
+    /// Not everything could be put away, and why.
+    Unclean(String),
+    /// A second signal came before everything was put away.
+    AtOnce,
+}
+
+/// Claims the ports first, because that is where a second broker on one machine finds out; then opens the data; then
+/// the doors.
+async fn start(config: &BrokerConfig, clock: Clock) -> Result<Running, String> {
+    let limits = server::Limits::of(config).map_err(|error| error.to_string())?;
+    let ports = bind::claim_ports(config, &limits)?;
+    let addresses = bind::addresses(config, &ports);
+    let broker = Broker::open(config.clone(), clock, bind::endpoints(config, &ports));
+    let broker = broker.await.map_err(|error| format!("cannot use the data directory: {error}"))?;
+    let handlers = Arc::new(Handlers::new(Arc::clone(&broker)));
+    let server = server::serve(ports, handlers, &limits);
+    let server = server.map_err(|error| format!("cannot accept connections: {error}"))?;
+    Ok(Running { broker, server, addresses })
+}
+
+impl Running {
+    /// Says that it is ready: to whoever reads the log, and to whoever waits for the ready file.
+    fn announce(&self, config: &BrokerConfig, ready_file: Option<&ReadyFile>, clock: Clock) -> Result<(), String> {
+        let data_dir = std::path::absolute(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone());
+        let ready_ms = milliseconds(clock.monotonic());
+        if let Some(file) = ready_file {
+            let bootstrap_servers = self.addresses.first().map_or("", String::as_str);
+            let ready = Ready { pid: std::process::id(), bootstrap_servers, data_dir: &data_dir, ready_ms };
+            file.write(&ready).map_err(|error| format!("cannot write the ready file: {error}"))?;
+        }
+        let version = env!("CARGO_PKG_VERSION");
+        let addresses = self.addresses.join(", ");
+        tracing::info!(
+            "ottla {version} listens on {addresses}, data in {}, ready in {ready_ms} ms",
+            data_dir.display()
+        );
+        Ok(())
+    }
+
+    async fn until_stopped(self, signals: &mut StopSignals) -> End {
+        let signal = signals.next().await;
+        tracing::info!("{signal}: stopping; another one stops at once");
+        tokio::select! {
+            end = self.stop() => end,
+            _ = signals.next() => End::AtOnce,
+        }
+    }
+
+    /// Lets clients go, then closes the logs.
+    async fn stop(self) -> End {
+        let unanswered = self.server.stop(GRACE).await;
+        if unanswered > 0 {
+            tracing::info!("{unanswered} connections were closed with requests unanswered");
+        }
+        let broker = self.broker;
+        match tokio::task::spawn_blocking(move || broker.close()).await {
+            Ok(Ok(())) => End::Clean,
+            Ok(Err(error)) => End::Unclean(error.to_string()),
+            Err(panic) => End::Unclean(panic.to_string()),
+        }
+    }
+}
+
+/// Lets go of the threads; one that is stuck in a system call does not hold up the exit.
+fn end(runtime: Runtime, ended: Result<End, String>) -> Result<ExitCode, String> {
+    runtime.shutdown_background();
+    match ended? {
+        End::Clean => {
+            tracing::info!("stopped");
+            Ok(ExitCode::SUCCESS)
+        }
+        End::Unclean(why) => {
+            tracing::error!("stopped, but the next start has to check the logs: {why}");
+            Ok(ExitCode::FAILURE)
+        }
+        End::AtOnce => {
+            tracing::warn!("stopped at once: the next start has to check the logs");
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// Where settings come from, the directory that a flag names included.
+fn sources(args: &ServeArgs, ephemeral: Option<&TempDir>) -> Sources {
+    let mut command_line = args.set.clone();
+    let mut flag = |name: &str, value: String| command_line.push((name.to_owned(), value));
+    if let Some(dir) = ephemeral {
+        flag("log.dirs", dir.path().display().to_string());
+        flag("ottla.ephemeral", "true".to_owned());
+    }
+    if let Some(dir) = &args.data_dir {
+        flag("log.dirs", dir.display().to_string());
+    }
+    Sources { file: args.config.clone(), environment: environment(), command_line, port: args.port }
+}
+
+/// All variables that are text; settings are.
+fn environment() -> Vec<(String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+fn claim_ready_file(path: &Path) -> Result<ReadyFile, String> {
+    ReadyFile::claim(path).map_err(|error| format!("cannot replace the ready file {}: {error}", path.display()))
+}
+
+/// With one decimal: a start is a matter of a few.
+fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 10_000.0).round() / 10.0
+}
