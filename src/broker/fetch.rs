@@ -3,12 +3,12 @@
 //! Waiting is being woken: a fetch is on the list of each of its partitions, an append wakes it,
 //! and a timer ends it. Nothing polls.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
 use super::fetch_sessions::{FetchKey, PartitionAsk};
 use super::partition::{Isolation, Offsets, Partition, PartitionError, Read};
@@ -100,7 +100,7 @@ impl Fetch {
 
     /// Reads again whenever one of the partitions changes, until it is enough or `max_wait` is over.
     pub async fn wait(self, max_wait: Duration) -> FetchResult {
-        let deadline = Instant::now() + max_wait;
+        let mut over = pin!(tokio::time::sleep(max_wait));
         let notify = Arc::new(Notify::new());
         // Registered before the first reading: an append in between leaves its permit in `notify`.
         let _registrations: Vec<_> =
@@ -110,8 +110,9 @@ impl Fetch {
             if self.is_satisfied_by(&result) {
                 return result;
             }
-            if tokio::time::timeout_at(deadline, notify.notified()).await.is_err() {
-                return self.read();
+            tokio::select! {
+                () = &mut over => return self.read(),
+                () = notify.notified() => {}
             }
         }
     }
