@@ -7,6 +7,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use common::{Broker, run};
+use ottla::client::Client;
 use rustix::process::Signal;
 
 /// Runs with `args`, which must fail at start: exit code 2, within a second, one plain line on stderr.
@@ -98,6 +99,33 @@ fn signals_stop_it_cleanly() {
         broker.signal(signal);
         assert_eq!(broker.wait().code(), Some(0), "{}", broker.log());
     }
+}
+
+/// A fetch that waits is owed an answer, which a stop gives some time; a second signal gives it none.
+#[tokio::test]
+async fn a_waiting_client_delays_a_stop_only_a_little() {
+    let mut broker = Broker::start();
+    let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
+    client.create_topic("quiet", 1, &[]).await.unwrap();
+    let _waiting = client.submit_fetch("quiet", 0, 0, 1, Duration::from_secs(20)).await.unwrap();
+    let started = Instant::now();
+    broker.signal(Signal::TERM);
+    assert_eq!(broker.wait().code(), Some(0));
+    assert!(started.elapsed() < Duration::from_secs(5), "took {:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn a_second_signal_stops_it_at_once() {
+    let mut broker = Broker::start();
+    let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
+    client.create_topic("quiet", 1, &[]).await.unwrap();
+    let _waiting = client.submit_fetch("quiet", 0, 0, 1, Duration::from_secs(20)).await.unwrap();
+    broker.signal(Signal::INT);
+    broker.wait_for_log("SIGINT: stopping");
+    broker.signal(Signal::INT);
+    assert_eq!(broker.wait().code(), Some(1));
+    assert!(broker.log().contains("stopped at once"), "{}", broker.log());
+    broker.restart();
 }
 
 #[test]
