@@ -21,10 +21,42 @@ pub(super) fn scope(kind: ConfigKind) -> Scope {
 /// Checks all overrides that a resource is to have, together (Kafka's
 /// `ControllerConfigurationValidator`). For brokers see [`check_broker`].
 pub(super) fn check(kind: ConfigKind, settings: &Settings) -> Result<(), MetadataError> {
-    let refused = |refused: Refused| MetadataError::InvalidConfig(refused.to_string());
+    let refused = |refused: Refused| match kind {
+        ConfigKind::ClientMetrics => MetadataError::InvalidRequest(refused.to_string()),
+        _ => MetadataError::InvalidConfig(refused.to_string()),
+    };
     match kind {
-        ConfigKind::Topic => config::validate_topic(settings).map_err(refused),
-        _ => settings.iter().try_for_each(|(name, value)| config::validate(scope(kind), name, value).map_err(refused)),
+        ConfigKind::Topic => config::validate_topic(settings).map_err(refused)?,
+        _ => {
+            settings.iter().try_for_each(|(name, value)| config::validate(scope(kind), name, value).map_err(refused))?
+        }
+    }
+    match (kind, settings.get("match")) {
+        (ConfigKind::ClientMetrics, Some(patterns)) => check_client_match(patterns),
+        _ => Ok(()),
+    }
+}
+
+/// What a client-metrics subscription can choose clients by (KIP-714).
+const CLIENT_PARAMETERS: [&str; 6] = [
+    "client_id",
+    "client_instance_id",
+    "client_software_name",
+    "client_software_version",
+    "client_source_address",
+    "client_source_port",
+];
+
+/// Checks that every entry of a subscription's `match` is `<parameter>=<pattern>`.
+fn check_client_match(patterns: &str) -> Result<(), MetadataError> {
+    let legal = |entry: &str| {
+        entry
+            .split_once('=')
+            .is_some_and(|(name, pattern)| CLIENT_PARAMETERS.contains(&name.trim()) && !pattern.trim().is_empty())
+    };
+    match config::setting::list(patterns).find(|entry| !legal(entry)) {
+        Some(wrong) => Err(MetadataError::InvalidConfig(format!("Illegal client matching pattern: {wrong}"))),
+        None => Ok(()),
     }
 }
 

@@ -109,6 +109,22 @@ fn requests_are_checked() {
     );
 }
 
+/// As Apache Kafka 4.3.1 answers.
+#[test]
+fn client_metrics_subscriptions_are_checked() {
+    let mut world = World::started();
+    let mut answer = |name: &str, value: &str| match world
+        .alter(ConfigResource::new(ConfigKind::ClientMetrics, "m"), set(name, value))
+    {
+        Ok(()) => "ok".to_owned(),
+        refused => kind(refused),
+    };
+    assert_eq!(answer("no.such", "1"), "InvalidRequest");
+    assert_eq!(answer("interval.ms", "1"), "InvalidRequest");
+    assert_eq!(answer("match", "xx"), "InvalidConfig");
+    assert_eq!(answer("match", "client_id=a.*,client_source_port=9092"), "ok");
+}
+
 #[test]
 fn a_resource_named_twice_is_refused_both_times() {
     let mut world = world_with_topic();
