@@ -17,6 +17,7 @@ pub(super) struct Listing {
     pub(super) has_epochs: bool,
     offset_indexes: HashSet<Offset>,
     time_indexes: HashSet<Offset>,
+    txn_indexes: HashSet<Offset>,
 }
 
 impl Listing {
@@ -71,9 +72,14 @@ impl Listing {
         match kind {
             names::OFFSET_INDEX => self.offset_indexes.insert(base),
             names::TIME_INDEX => self.time_indexes.insert(base),
-            _ => false,
+            _ => self.txn_indexes.insert(base),
         };
         Ok(())
+    }
+
+    /// Whether a segment has aborted transactions.
+    pub(super) fn has_txn_index(&self, base: Offset) -> bool {
+        self.txn_indexes.contains(&base)
     }
 
     /// Whether both indexes of a segment are there.

@@ -35,7 +35,7 @@ impl Log {
             log.producers = Default::default();
             log.epochs.clear();
             log.write_epochs()?;
-            (log.start, log.end, log.recovery_point) = (new_start, new_start, new_start);
+            (log.start, log.end, log.durable) = (new_start, new_start, new_start);
             log.begin_segment(now)?;
             Ok(deleted)
         })
@@ -125,7 +125,7 @@ impl Log {
 
     fn move_start(&mut self, start: Offset) -> Result<(), LogError> {
         self.start = start;
-        self.recovery_point = self.recovery_point.max(start);
+        self.durable = self.durable.max(start);
         if self.epochs.truncate_start(start) {
             self.write_epochs()?;
         }
@@ -186,6 +186,10 @@ impl Log {
         let disk = self.place.disk.clone();
         let mut ticket =
             SyncTicket { disk, end_offset, covered: Vec::new(), open: Vec::new(), closed: Vec::new(), folder: None };
+        if !self.segments.iter().any(Segment::exists) {
+            // The folder of a log that never had records is made again from metadata: nothing to keep.
+            return Ok(ticket);
+        }
         for segment in self.segments[..segments].iter().filter(|segment| segment.exists() && !segment.is_synced()) {
             ticket.covered.push(segment.extent());
             let [log, indexes @ ..] = segment.paths(&self.place.folder);
@@ -210,7 +214,7 @@ impl Log {
     pub fn mark_synced(&mut self, outcome: Result<Synced, LogError>) {
         match outcome {
             Ok(synced) => {
-                self.recovery_point = self.recovery_point.max(synced.end_offset);
+                self.durable = self.durable.max(synced.end_offset);
                 for extent in synced.covered {
                     if let Ok(index) = self.segments.binary_search_by_key(&extent.base, Segment::base) {
                         self.segments[index].mark_synced(extent);

@@ -33,6 +33,7 @@ impl Log {
             folder_changed: false,
         };
         opening.check_topic()?;
+        opening.doubt_small_files();
         opening.open()
     }
 }
@@ -79,7 +80,7 @@ impl Opening {
         };
         epochs.truncate_start(start);
         let size = recovered.segments.iter().map(Segment::size).sum();
-        let recovery_point = if self.at.clean_shutdown { end } else { self.at.recovery_point.clamp(start, end) };
+        let durable = if self.at.clean_shutdown { end } else { self.at.recovery_point.clamp(start, end) };
         let report = self.report.is_worth_saying() || self.report.scanned_bytes > 0;
         let mut log = Log {
             place: self.place,
@@ -88,7 +89,7 @@ impl Opening {
             start,
             end,
             size,
-            recovery_point,
+            durable,
             epochs,
             producers,
             snapshots: self.listing.snapshots,
@@ -104,6 +105,18 @@ impl Opening {
             log.write_epochs()?;
         }
         Ok(log)
+    }
+
+    /// After a kill nobody knows which of these were synced: the next sync takes them along.
+    fn doubt_small_files(&mut self) {
+        if self.at.clean_shutdown {
+            return;
+        }
+        let snapshots = self.listing.snapshots.iter().map(|offset| self.place.file(*offset, names::SNAPSHOT));
+        self.unsynced.extend(snapshots);
+        let others = [leader_epochs::FILE_NAME, partition_metadata::FILE_NAME];
+        self.unsynced.extend(others.map(|name| self.place.folder.join(name)));
+        self.folder_changed = true;
     }
 
     /// Compares `partition.metadata` with the topic expected, or writes it.
@@ -135,9 +148,9 @@ impl Opening {
             return Ok(Recovered { segments: vec![Segment::new(base)], end: base, derive_from: base });
         }
         self.rebuild_missing_indexes(&found)?;
-        let (end, derive_from) = match self.believed_end(&found)? {
-            Some(end) => (end, end),
-            None => self.scan_tail(&mut found)?,
+        let (believed, (end, derive_from)) = match self.believed_end(&found)? {
+            Some(end) => (true, (end, end)),
+            None => (false, self.scan_tail(&mut found)?),
         };
         let last = found.len() - 1;
         for index in 0..=last {
@@ -146,8 +159,18 @@ impl Opening {
                 None => self.at.clean_shutdown && derive_from == end,
             };
         }
-        let segments = found.into_iter().enumerate();
-        let segments = segments.map(|(index, found)| Segment::found(found, index == last)).collect();
+        let mut segments = Vec::with_capacity(found.len());
+        for (index, found) in found.into_iter().enumerate() {
+            let segment = Segment::found(found, index == last);
+            let has_aborted = self.listing.has_txn_index(found.base);
+            segments.push(if has_aborted { segment } else { segment.without_aborted() });
+        }
+        if !believed {
+            let first = segments.partition_point(|segment| segment.base() <= derive_from).saturating_sub(1);
+            for segment in &mut segments[first..] {
+                segment.truncate_aborted(&self.place, derive_from)?;
+            }
+        }
         Ok(Recovered { segments, end, derive_from })
     }
 
@@ -328,9 +351,6 @@ impl Opening {
         let first = recovered.segments.partition_point(|segment| segment.base() <= from).saturating_sub(1);
         let mut walked = 0;
         for segment in recovered.segments[first..].iter_mut().filter(|segment| segment.size() > 0) {
-            if derive_from < recovered.end {
-                segment.truncate_aborted(&self.place, derive_from)?;
-            }
             walked += self.replay_segment(segment, from, derive_from, to)?;
         }
         Ok(walked)

@@ -25,7 +25,8 @@ pub struct Log {
     pub(super) end: Offset,
     /// Bytes of all segments.
     pub(super) size: u64,
-    pub(super) recovery_point: Offset,
+    /// Every record below was synced.
+    pub(super) durable: Offset,
     pub(super) epochs: LeaderEpochs,
     pub(super) producers: Producers,
     /// Offsets of the producer snapshots on disk, ascending.
@@ -115,13 +116,20 @@ impl Log {
         self.producers.describe()
     }
 
-    /// Everything below was synced, indexes of sealed segments included: where a check after a power loss begins.
+    /// Every record below survives a power loss.
+    pub fn durable_offset(&self) -> Offset {
+        self.durable
+    }
+
+    /// For the checkpoint: where a check after a power loss begins. Below it records and indexes were synced.
+    ///
+    /// It lies inside of the first segment that isn't sealed and synced, never at its end: a segment that ends
+    /// there is taken for whole, and sealing changes its files once more.
     pub fn recovery_point(&self) -> Offset {
-        let sealed = self.segments.len() - 1;
-        match self.segments[..sealed].iter().position(|segment| !segment.is_synced()) {
-            // Its data may be safe and its indexes not: the point stays inside of it.
-            Some(index) => self.recovery_point.min(self.end_of_segment(index) - 1),
-            None => self.recovery_point,
+        let whole = |segment: &Segment| segment.is_synced() && !segment.is_active();
+        match self.segments.iter().position(|segment| segment.size() > 0 && !whole(segment)) {
+            Some(index) => self.durable.min(self.end_of_segment(index) - 1).max(self.start),
+            None => self.durable,
         }
     }
 

@@ -76,8 +76,7 @@ impl Segment {
     pub(crate) fn new(base: Offset) -> Segment {
         let mut segment = Segment::found(Found { base, size: 0, synced: false }, true);
         segment.exists = false;
-        segment.aborted = OnceLock::from(Vec::new());
-        segment
+        segment.without_aborted()
     }
 
     /// A segment whose `.log` is there.
@@ -93,6 +92,12 @@ impl Segment {
             aborted: OnceLock::new(),
             touched: AtomicBool::new(false),
         }
+    }
+
+    /// The segment, known to have no transaction index.
+    pub(crate) fn without_aborted(mut self) -> Segment {
+        self.aborted = OnceLock::from(Vec::new());
+        self
     }
 
     pub(crate) fn base(&self) -> Offset {

@@ -175,13 +175,16 @@ fn a_sync_moves_the_recovery_point() {
         assert_eq!(ticket.end_offset(), 4);
         log.append(&batch(&["x"]), CLIENT).expect("appends while syncing");
         log.mark_synced(ticket.sync());
-        assert_eq!(log.recovery_point(), 4);
+        assert_eq!((log.durable_offset(), log.recovery_point()), (4, 4));
         let ticket = log.flush_target().expect("a ticket");
         log.mark_synced(ticket.sync());
-        assert_eq!(log.recovery_point(), 6);
+        assert_eq!((log.durable_offset(), log.recovery_point()), (6, 5));
         assert!(log.flush_target().expect("a ticket").is_empty());
         // The segment was synced while it was active; since it was sealed its indexes are not.
         log.append(&batch(&["x"]), CLIENT).expect("appends");
-        assert_eq!(log.recovery_point(), 5);
+        assert_eq!((log.durable_offset(), log.recovery_point()), (6, 5));
+        let ticket = log.flush_sealed().expect("a ticket");
+        log.mark_synced(ticket.sync());
+        assert_eq!((log.durable_offset(), log.recovery_point()), (6, 6));
     });
 }

@@ -2,7 +2,9 @@
 
 mod append;
 mod log_dir;
+mod model;
 mod producers;
+mod random;
 mod read;
 mod recovery;
 mod retention;
