@@ -1,6 +1,8 @@
 //! A log seen from outside. Every story is told on all backings.
 
 mod append;
+mod corruption;
+mod crash;
 mod log_dir;
 mod model;
 mod producers;

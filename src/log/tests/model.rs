@@ -150,7 +150,7 @@ impl Run {
     /// The batches of a producer's newest epoch, of which the last five are recognised.
     fn window(&self, producer_id: ProducerId) -> (i16, Vec<&Batch>) {
         let mine = || self.history.iter().filter(move |batch| batch.producer_id == producer_id);
-        let epoch = mine().last().map_or(-1, |batch| batch.epoch);
+        let epoch = mine().next_back().map_or(-1, |batch| batch.epoch);
         let of_epoch = mine().filter(|batch| batch.epoch == epoch && batch.marker.is_none()).collect::<Vec<_>>();
         (epoch, of_epoch)
     }
