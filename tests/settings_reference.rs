@@ -48,6 +48,54 @@ fn the_samples_are_accepted_with_everything_uncommented() {
     }
 }
 
+/// A typed field that no other room reads belongs to a setting without effect, and the other way round.
+#[test]
+fn what_is_said_to_take_effect_is_used() {
+    let rooms = code_outside(&["config", "protocol"]);
+    let mut wrong = Vec::new();
+    for (file, scope) in [("src/config/broker.rs", Scope::Broker), ("src/config/topic.rs", Scope::Topic)] {
+        let text = fs::read_to_string(in_project(file)).unwrap();
+        for (field, name) in text.lines().filter_map(typed_field) {
+            let said = table::find(scope, name).unwrap().standing == Standing::InEffect;
+            let used = is_read(&rooms, &format!(".{field}")) || is_read(&text, &format!("self.{field}"));
+            if said != used {
+                wrong.push(format!("{name}: said {said}, used {used}"));
+            }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+/// Field and setting of a row such as `max_size: usize = "group.max.size";`.
+fn typed_field(line: &str) -> Option<(&str, &str)> {
+    let (field, rest) = line.trim().split_once(": ")?;
+    let (_, name) = rest.strip_suffix("\";")?.split_once(" = \"")?;
+    Some((field, name))
+}
+
+/// Whether `code` has `what`, and not as the beginning of a longer name.
+fn is_read(code: &str, what: &str) -> bool {
+    let goes_on = |rest: &str| rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    code.split(what).skip(1).any(|rest| !goes_on(rest))
+}
+
+/// All Rust code of the rooms but for those named.
+fn code_outside(rooms: &[&str]) -> String {
+    let mut code = String::new();
+    let mut folders = vec![in_project("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            let named = rooms.iter().any(|room| entry == in_project("src").join(room));
+            if entry.is_dir() && !named {
+                folders.push(entry);
+            } else if entry.extension().is_some_and(|extension| extension == "rs") {
+                code.push_str(&fs::read_to_string(&entry).unwrap());
+            }
+        }
+    }
+    code
+}
+
 /// Comments have a space after the `#`, entries have not.
 fn is_entry(line: &str) -> bool {
     line.starts_with(|c: char| c.is_ascii_alphabetic() || c == '"' || c == '[')

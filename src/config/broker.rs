@@ -72,13 +72,8 @@ typed_settings! {
         ephemeral: bool = "ottla.ephemeral";
         log_retention_check_interval_ms: u64 = "log.retention.check.interval.ms";
         log_initial_task_delay_ms: u64 = "log.initial.task.delay.ms";
-        /// `i64::MAX` is never.
-        log_flush_scheduler_interval_ms: u64 = "log.flush.scheduler.interval.ms";
         log_flush_offset_checkpoint_interval_ms: u64 = "log.flush.offset.checkpoint.interval.ms";
-        log_flush_start_offset_checkpoint_interval_ms: u64 = "log.flush.start.offset.checkpoint.interval.ms";
-        num_recovery_threads_per_data_dir: usize = "num.recovery.threads.per.data.dir";
         producer_id_expiration_ms: i64 = "producer.id.expiration.ms";
-        producer_id_expiration_check_interval_ms: u64 = "producer.id.expiration.check.interval.ms";
     }
 }
 
@@ -94,8 +89,6 @@ typed_settings! {
         offsets_retention_check_interval_ms: u64 = "offsets.retention.check.interval.ms";
         offsets_topic_num_partitions: i32 = "offsets.topic.num.partitions";
         offsets_topic_segment_bytes: u32 = "offsets.topic.segment.bytes";
-        /// 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd.
-        offsets_topic_compression_codec: i32 = "offsets.topic.compression.codec";
     }
 }
 
