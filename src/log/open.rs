@@ -346,14 +346,33 @@ impl Opening {
     }
 
     /// Applies the batches from `from` on to producers, epochs and transaction indexes; how many bytes those are.
-    fn replay(&self, recovered: &mut Recovered, from: Offset, to: &mut Replay<'_>) -> Result<u64, LogError> {
+    ///
+    /// Snapshots at the segments' bases are written anew on the way: should those before be deleted, and these
+    /// be torn, there would be nothing to begin from.
+    fn replay(&mut self, recovered: &mut Recovered, from: Offset, to: &mut Replay<'_>) -> Result<u64, LogError> {
         let derive_from = recovered.derive_from;
         let first = recovered.segments.partition_point(|segment| segment.base() <= from).saturating_sub(1);
         let mut walked = 0;
-        for segment in recovered.segments[first..].iter_mut().filter(|segment| segment.size() > 0) {
-            walked += self.replay_segment(segment, from, derive_from, to)?;
+        for segment in &mut recovered.segments[first..] {
+            if segment.base() > to.producers_from {
+                self.write_snapshot(segment.base(), to.producers)?;
+            }
+            if segment.size() > 0 {
+                walked += self.replay_segment(segment, from, derive_from, to)?;
+            }
         }
         Ok(walked)
+    }
+
+    fn write_snapshot(&mut self, offset: Offset, producers: &Producers) -> Result<(), LogError> {
+        let path = self.place.file(offset, names::SNAPSHOT);
+        self.place.disk.write_aside(&path, &producers.to_snapshot(), false).doing("writing", &path)?;
+        if let Err(at) = self.listing.snapshots.binary_search(&offset) {
+            self.listing.snapshots.insert(at, offset);
+        }
+        self.unsynced.push(path);
+        self.folder_changed = true;
+        Ok(())
     }
 
     fn replay_segment(

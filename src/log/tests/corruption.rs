@@ -99,7 +99,7 @@ fn any_damage_is_survived() {
             survives(&format!("{} gone", path.display()), clean, |disk| {
                 Disk::simulated(disk, true).remove(&path).expect("removes");
             });
-            for _ in 0..25 {
+            for _ in 0..12 {
                 let (at, to) = (random.below(len.max(1)) as usize, random.next() as u8);
                 survives(&format!("{}: byte {at} is {to}", path.display()), clean, |disk| {
                     disk.tamper(&path, |bytes| {

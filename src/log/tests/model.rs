@@ -64,7 +64,7 @@ struct Run {
 #[test]
 fn random_operations_agree_with_a_plain_list() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let (runs, first) = (number("LOG_MODEL_RUNS").unwrap_or(150), number("LOG_MODEL_SEED").unwrap_or(1));
+    let (runs, first) = (number("LOG_MODEL_RUNS").unwrap_or(80), number("LOG_MODEL_SEED").unwrap_or(1));
     for seed in first..first + runs {
         println!("seed {seed}");
         let mut run = Run::new(seed);
