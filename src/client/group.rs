@@ -52,6 +52,7 @@ pub struct Member {
 pub struct Joined {
     pub member: Member,
     pub leader: String,
+    pub protocol_type: String,
     pub protocol: Option<String>,
     /// All members and what they told, for the leader.
     pub members: Vec<(String, Bytes)>,
@@ -97,6 +98,7 @@ impl Client {
         Ok(Joined {
             member,
             leader: answer.leader.to_string(),
+            protocol_type: subscription.protocol_type.clone(),
             protocol: answer.protocol_name.map(|name| name.to_string()),
             members: told.collect(),
         })
@@ -114,9 +116,9 @@ impl Client {
             generation_id: member.generation,
             member_id: Str::from(member.id.as_str()),
             group_instance_id: member.instance_id.as_deref().map(Str::from),
+            protocol_type: Some(Str::from(joined.protocol_type.as_str())),
             protocol_name: joined.protocol.as_deref().map(Str::from),
             assignments: assignments.iter().map(assignment).collect(),
-            ..Default::default()
         };
         let answer = self.call(request).await?;
         refuse(ApiKey::SyncGroup, answer.error_code, None)?;
