@@ -102,9 +102,9 @@ async fn who_does_not_read_is_not_read_from() {
     let mut greedy = house.connect().await;
     let much = frame([command::MUCH]);
     greedy.send(&much.repeat(100)).await;
-    soon("the first request is taken", || house.toy.seen.load(SeqCst) > 0).await;
-    house.connect().await.echo(b"others are served").await;
     // A hundred fit into one read. What comes later is not taken.
+    soon("the first requests are taken", || house.toy.seen.load(SeqCst) == 100).await;
+    house.connect().await.echo(b"others are served").await;
     let taken = house.toy.seen.load(SeqCst);
     greedy.send(&much.repeat(1000)).await;
     tokio::time::sleep(Duration::from_millis(100)).await;

@@ -179,12 +179,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             });
             match (verdict, self.reader.unfinished()) {
                 (Verdict::Alive, _) => self.alarm.set(tokio::time::sleep(self.watchdog.period())),
+                _ if self.replies.has_known() => {
+                    return Poll::Ready(End::Closed("it does not read its responses".into()));
+                }
                 (Verdict::Stalled, Some((size, have))) => {
                     let why = format!("it sent {have} bytes of a request of {size} and then stood still");
                     return Poll::Ready(End::Closed(why.into()));
-                }
-                _ if self.replies.has_known() => {
-                    return Poll::Ready(End::Closed("it does not read its responses".into()));
                 }
                 _ => return Poll::Ready(End::Idle),
             }

@@ -92,7 +92,8 @@ impl Watchdog {
         self.quiet = if still { self.quiet + self.period } else { Duration::ZERO };
         self.moved = moved;
 
-        let standing = seen.half_sent && !seen.parked && seen.received - self.received < LEAST_PROGRESS;
+        // Parked or not: who asks for something slow first must not hold memory longer for it.
+        let standing = seen.half_sent && seen.received - self.received < LEAST_PROGRESS;
         self.standing = if standing { self.standing + 1 } else { 0 };
         self.received = seen.received;
 
@@ -172,6 +173,14 @@ mod tests {
         watchdog.hurry(true, 10);
         let (time, verdict) = until_closed(&mut watchdog, |_| Seen { contended: true, ..half_sent(10) });
         assert_eq!((time, verdict), (PATIENCE / 10, Verdict::Stalled));
+    }
+
+    #[test]
+    fn waiting_for_a_reply_does_not_excuse_a_half_sent_request() {
+        let mut watchdog = Watchdog::new(Some(IDLE), PATIENCE);
+        watchdog.hurry(true, 10);
+        let (time, verdict) = until_closed(&mut watchdog, |_| Seen { parked: true, ..half_sent(10) });
+        assert_eq!((time, verdict), (PATIENCE, Verdict::Stalled));
     }
 
     #[test]
