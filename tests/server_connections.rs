@@ -98,7 +98,7 @@ async fn waiting_requests_go_with_their_peer() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_does_not_read_is_not_read_from() {
-    let house = House::open(Limits { idle: Some(Duration::from_millis(400)), ..Limits::default() });
+    let house = House::open(Limits { idle: Some(Duration::from_secs(1)), ..Limits::default() });
     let mut greedy = house.connect().await;
     let much = frame([command::MUCH]);
     greedy.send(&much.repeat(100)).await;
@@ -126,11 +126,11 @@ async fn a_slow_reader_gets_everything_in_the_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn idle_connections_are_closed() {
-    let house = House::open(Limits { idle: Some(Duration::from_millis(200)), ..Limits::default() });
+    let house = House::open(Limits { idle: Some(Duration::from_millis(800)), ..Limits::default() });
     let mut idle = house.connect().await;
     let mut busy = house.connect().await;
     let began = Instant::now();
-    while began.elapsed() < Duration::from_millis(600) {
+    while began.elapsed() < Duration::from_millis(1500) {
         busy.echo(b"busy").await;
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -165,22 +165,6 @@ async fn beyond_max_connections_newcomers_wait() {
     logged("WARN", &["max.connections"]).await;
     drop(first);
     assert_eq!(second.receive().await, b"two");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn accepted_sockets_do_not_delay() {
-    // The options stand on the listening socket; small replies would show it if they were not inherited.
-    let house = House::open(Limits::default());
-    let mut client = house.connect().await;
-    client.socket.set_nodelay(true).unwrap();
-    let began = Instant::now();
-    for _ in 0..20 {
-        client.send(&[frame(b"a"), frame(b"b")].concat()[..7]).await;
-        client.send(&[frame(b"a"), frame(b"b")].concat()[7..]).await;
-        assert_eq!(client.receive().await, b"a");
-        assert_eq!(client.receive().await, b"b");
-    }
-    assert!(began.elapsed() < Duration::from_millis(600), "{:?}", began.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -41,7 +41,7 @@ async fn a_thousand_half_frames_cost_little_and_others_get_through() {
     let mut other = house.connect().await;
     other.echo(b"a small one").await;
     other.echo(&vec![2; MIB]).await;
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     let grown = anonymous_memory().saturating_sub(before);
     println!("{CLIENTS} half-sent requests of 1 MiB: {} KiB", grown / 1024);
     assert!(grown < 16 * MIB, "{} MiB", grown / MIB);

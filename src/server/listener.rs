@@ -216,6 +216,18 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn accepted_sockets_inherit_the_options() {
+        let listener = bind(BindHost::Any, 0).unwrap();
+        let port = listener.address().port();
+        let door = listener.listen(1).unwrap().remove(0);
+        let _client = std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        let (accepted, peer) = door.accept().await.unwrap();
+        assert!(accepted.nodelay().unwrap());
+        assert!(socket2::SockRef::from(&accepted).keepalive().unwrap());
+        assert_eq!(canonical(peer).ip(), Ipv4Addr::LOCALHOST);
+    }
+
     #[test]
     fn an_address_has_its_limit_and_places_come_free() {
         let here: IpAddr = Ipv4Addr::LOCALHOST.into();
