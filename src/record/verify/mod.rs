@@ -16,7 +16,7 @@ use super::compress::{Codec, decompress};
 use super::error::RecordError;
 use super::header::{BATCH_OVERHEAD, BatchHeader, LOG_OVERHEAD, MAGIC_OFFSET, MAGIC_V2, TimestampType, check_crc};
 use super::parse::{RawRecord, take_body};
-use crate::types::{LeaderEpoch, Offset, ProducerIdEpoch, TimestampMs};
+use crate::types::{LeaderEpoch, NO_PRODUCER_ID, Offset, ProducerIdEpoch, TimestampMs};
 use records::{Checked, check_records};
 
 /// What a peer sent for one partition.
@@ -208,6 +208,9 @@ fn check_header(header: &BatchHeader) -> Result<(), RecordError> {
     }
     if header.is_control() {
         return Err(RecordError::invalid("clients are not allowed to write control records"));
+    }
+    if header.producer_id < NO_PRODUCER_ID {
+        return Err(RecordError::invalid(format!("invalid producer id {}", header.producer_id)));
     }
     if header.has_producer_id() && header.base_sequence < 0 {
         return Err(RecordError::invalid(format!(

@@ -99,6 +99,7 @@ fn headers_that_make_no_sense() {
     check(|h| h.last_offset_delta = -1, "inconsistent");
     check(|h| h.attributes |= 0x20, "control");
     check(|h| h.attributes |= 0x10, "producer id");
+    check(|h| h.producer_id = -2, "producer id -2");
     check(|h| h.producer_id = 5, "sequence");
     check(|h| (h.producer_id, h.base_sequence) = (5, 0), "epoch");
     let claims_more = |h: &mut BatchHeader| (h.record_count, h.last_offset_delta) = (4, 3);
