@@ -16,7 +16,8 @@ settings! {
     "connections.max.idle.ms",                          Long,   "600000",              Any,           ReadOnly,    InEffect, "A connection without a request for this long is closed.";
     "connections.max.reauth.ms",                        Long,   "0",                   Any,           ReadOnly,    Accepted, "How long a SASL session lasts before the client must authenticate again; 0 is for ever.";
     "connection.failed.authentication.delay.ms",        Int,    "100",                 AtLeast(0),    ReadOnly,    Accepted, "The pause before a failed authentication is answered.";
-    "socket.listen.backlog.size",                       Int,    "50",                  AtLeast(1),    ReadOnly,    InEffect, "Connections that the kernel may hold before they are accepted.";
+    "socket.listen.backlog.size",                       Int,    "1024",                AtLeast(1),    ReadOnly,    InEffect, "Connections that the kernel may hold before they are accepted.",
+        kafka "50", "Beyond it the kernel drops a first packet and the client waits a second: a test suite connects hundreds of clients at once.";
     "socket.receive.buffer.bytes",                      Int,    "-1",                  Any,           ReadOnly,    InEffect, "The receive buffer of a connection's socket; -1 leaves it to the kernel, which then grows it by need.",
         kafka "102400", "A fixed size keeps the kernel from growing the buffer to what a connection needs.";
     "socket.send.buffer.bytes",                         Int,    "-1",                  Any,           ReadOnly,    InEffect, "The send buffer of a connection's socket; -1 leaves it to the kernel, which then grows it by need.",
