@@ -82,9 +82,7 @@ fn sources(path: &Path) -> Vec<Source> {
         entries.sort();
         return entries.iter().flat_map(|entry| sources(entry)).collect();
     }
-    let is_test =
-        path.file_stem().is_some_and(|stem| stem == "tests") || path.components().any(|c| c.as_os_str() == "tests");
-    if path.extension().is_none_or(|extension| extension != "rs") || is_test {
+    if path.extension().is_none_or(|extension| extension != "rs") || is_test_module(path) {
         return Vec::new();
     }
     let text = fs::read_to_string(path).unwrap();
@@ -94,4 +92,18 @@ fn sources(path: &Path) -> Vec<Source> {
         .map(|(at, line)| (at + 1, line.split(" // ").next().unwrap_or(line).to_owned()))
         .collect();
     vec![Source { path: path.to_owned(), lines }]
+}
+
+/// Whether the module that declares this file, or one of its folders, does so for tests alone.
+fn is_test_module(path: &Path) -> bool {
+    path.ancestors().take_while(|place| !place.ends_with("src")).any(|place| {
+        let (Some(name), Some(folder)) = (place.file_stem().and_then(|stem| stem.to_str()), place.parent()) else {
+            return false;
+        };
+        let declared = format!("#[cfg(test)]\nmod {name};");
+        [folder.join("mod.rs"), folder.with_extension("rs"), folder.join("lib.rs")]
+            .iter()
+            .filter_map(|parent| fs::read_to_string(parent).ok())
+            .any(|parent| parent.contains(&declared))
+    })
 }
