@@ -274,7 +274,9 @@ apis! {
     DeleteShareGroupOffsets = 92, versions 0..=0, flexible 0:
         delete_share_group_offsets::{DeleteShareGroupOffsetsRequest, DeleteShareGroupOffsetsResponse};
     StreamsGroupTopologyDescriptionUpdate = 93, versions 0..=0, flexible 0:
-        streams_group_topology_description_update::{StreamsGroupTopologyDescriptionUpdateRequest, StreamsGroupTopologyDescriptionUpdateResponse};
+        streams_group_topology_description_update::{
+            StreamsGroupTopologyDescriptionUpdateRequest, StreamsGroupTopologyDescriptionUpdateResponse
+        };
 }
 
 impl ApiKey {

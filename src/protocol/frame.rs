@@ -16,7 +16,7 @@ pub enum FrameError {
     BadHeader(DecodeError),
     #[error("unknown API key {} (version {})", .0.api_key, .0.api_version)]
     UnknownApi(RequestHeader),
-    #[error("{key} version {} is not one of {}..={}", .header.api_version, .key.versions().start(), .key.versions().end())]
+    #[error("{key} version {} is not one of {:?}", .header.api_version, .key.versions())]
     UnsupportedVersion { key: ApiKey, header: RequestHeader },
     #[error("{key} version {}: {error}", .header.api_version)]
     BadBody { key: ApiKey, header: RequestHeader, error: DecodeError },

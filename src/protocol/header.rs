@@ -2,9 +2,11 @@
 
 use crate::codec::{DecodeError, EncodeError, Field, Reader, Str, Writer};
 
-/// Who asks for what. Whether tagged fields close it depends on the request's own version, so it is
-/// written out here rather than in rows: its header versions 1 and 2 differ in nothing else. (Version 0, without a client
-/// id, belonged to one API between brokers.)
+/// Who asks for what.
+///
+/// Whether tagged fields close it depends on the request's own version, so it is written out here
+/// rather than in rows; its header versions 1 and 2 differ in nothing else. (Version 0, without a
+/// client id, belonged to one API between brokers.)
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestHeader {
     /// The API's number; see [`ApiKey::from_code`](super::ApiKey::from_code).
