@@ -239,7 +239,10 @@ fn settle(
     let sent = header;
     let sent_codec = sent.codec()?;
     let (codec, level) = rules.target.unwrap_or((sent_codec, None));
-    if codec != sent_codec || !checked.contiguous {
+    // A client's claim of LogAppendTime hides the records' own timestamps, which nothing has checked.
+    let hides_timestamps =
+        sent.timestamp_type() == TimestampType::LogAppendTime && rules.timestamp_type == TimestampType::CreateTime;
+    if codec != sent_codec || !checked.contiguous || hides_timestamps {
         return rebuild(&sent, &batch, codec, level, rules);
     }
     header.set_timestamp_type(rules.timestamp_type);
@@ -254,8 +257,8 @@ fn settle(
     Ok(Verified::trusted(header, bytes.into()))
 }
 
-/// Writes the batch anew, in another codec, or because its records don't number themselves as
-/// Kafka wants (some old clients leave all offset deltas 0, and Kafka puts that right too).
+/// Writes the batch anew with the timestamps and the order its records were checked by: in another
+/// codec, or because the records don't number themselves from 0 up.
 fn rebuild(
     sent: &BatchHeader,
     batch: &[u8],

@@ -209,6 +209,15 @@ fn log_append_time_is_the_brokers() {
 }
 
 #[test]
+fn a_claimed_log_append_time_hides_no_timestamps() {
+    for codec in Codec::ALL {
+        let verified = verify(&sent(sample(codec).log_append_time(NOW - 100)), &rules()).expect("verifies");
+        assert_eq!((verified.log_append_time(), verified.max_timestamp()), (None, NOW - 100));
+        assert_eq!(records(verified.bytes()).iter().map(|r| r.timestamp).collect::<Vec<_>>(), [NOW - 100; 3]);
+    }
+}
+
+#[test]
 fn a_wrong_max_timestamp_is_put_right() {
     let bytes = with_header(&sent(sample(Codec::Gzip)), |h| h.max_timestamp = NOW + 999);
     let verified = verify(&bytes, &rules()).expect("verifies");
