@@ -12,7 +12,7 @@ use super::partition::{OpenLog, Partition};
 use super::topics::{Cluster, Topic};
 use super::{clock, random};
 use crate::config::{BrokerConfig, TopicConfig};
-use crate::log::{DeletedFiles, Log, LogConfig, LogDir};
+use crate::log::{DeletedFiles, Log, LogConfig, LogDir, LogError, OpenAt};
 use crate::metadata::{Image, PartitionImage, TopicImage};
 use crate::types::{Offset, PartitionIndex, TopicName, TopicPartition};
 
@@ -128,7 +128,18 @@ impl Publisher {
         let (log_dir, config, opened, topic_id) = (Arc::clone(&self.log_dir), Arc::clone(config), id.clone(), topic.id);
         let open: OpenLog = Box::new(move || {
             let at = log_dir.open_at(&opened, Some(topic_id), clock::wall_clock_ms());
-            Log::open(log_dir.disk(), &log_dir.partition_path(&opened), config, at)
+            let path = log_dir.partition_path(&opened);
+            match Log::open(log_dir.disk(), &path, Arc::clone(&config), at) {
+                // What is left of a topic of the same name, whose deletion a crash cut short.
+                Err(LogError::OtherTopic { found, .. }) => {
+                    let aside = log_dir.set_aside(&opened, random::uuid())?;
+                    let aside = aside.display();
+                    tracing::warn!(partition = %opened, topic_id = %found, "data of another topic was moved to {aside}");
+                    let empty = OpenAt { topic_id: Some(topic_id), ..OpenAt::fresh(clock::wall_clock_ms()) };
+                    Log::open(log_dir.disk(), &path, config, empty)
+                }
+                opened => opened,
+            }
         });
         Arc::new(Partition::new(id, topic.id, image.leader_epoch, flush_messages, open))
     }

@@ -66,7 +66,7 @@ pub struct Groups {
     shards: RwLock<HashMap<PartitionIndex, Arc<Shard>>>,
     /// Wakes the timer task: a machine has an earlier deadline than the one it sleeps until.
     timer: Notify,
-    /// What the timer task sleeps until.
+    /// What the timer task sleeps until; none while it is awake, or has nothing to wait for.
     sleeping_until: Mutex<Option<Duration>>,
 }
 
@@ -144,11 +144,20 @@ impl Groups {
     }
 
     /// Loads every machine, so that the first request of a group finds it ready and its members'
-    /// sessions run from now on.
+    /// sessions run from now on. Drops offsets of topics whose deletion a crash cut short.
     pub fn load_all(&self) {
-        let deadlines = self.query_all(Machine::poll_timeout);
-        if let Ok(deadlines) = deadlines {
-            self.wake_timer_by(deadlines.into_iter().flatten().min());
+        // A partition that can't be loaded has said so; its groups are refused when they ask.
+        let Ok(loaded) = self.query_all(|machine| (machine.poll_timeout(), machine.topics_with_offsets())) else {
+            return;
+        };
+        self.wake_timer_by(loaded.iter().filter_map(|(deadline, _)| *deadline).min());
+        let cluster = self.publisher.current();
+        let mut gone: Vec<TopicName> = loaded.into_iter().flat_map(|(_, topics)| topics).collect();
+        gone.retain(|topic| cluster.topic(topic).is_none());
+        gone.sort_unstable();
+        gone.dedup();
+        if !gone.is_empty() {
+            self.topics_deleted(&gone);
         }
     }
 
@@ -196,9 +205,10 @@ impl Groups {
     /// Lets due timers of all machines act, whenever there are some; never returns.
     pub async fn run_timers(&self) {
         loop {
+            // Awake: until it is known again when to wake, every new deadline leaves a permit.
+            *self.sleeping_until.lock() = None;
             let next = self.run_due_timers();
             *self.sleeping_until.lock() = next;
-            // A deadline set since `run_due_timers` looked left its permit in `timer`.
             match next {
                 Some(at) => {
                     let sleep = tokio::time::sleep_until(self.clock.instant_at(at));

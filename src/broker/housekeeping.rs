@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::Broker;
 use super::cluster::Published;
 use super::groups::Groups;
 use super::partition::Partition;
 use super::topics::Topic;
-use crate::log::{Checkpoint, DeletedFiles, LogError};
+use super::{Broker, random};
+use crate::log::{Checkpoint, DeletedFiles, LogError, PartitionState};
 use crate::types::{Offset, TopicPartition};
 
 /// How often our own file of validated positions is brought up to date: how much a start after
@@ -73,6 +73,7 @@ pub fn after_publishing(groups: Arc<Groups>, signals: Signals) -> Box<dyn Fn(Pub
 
 /// Starts the tasks that keep house until the broker is dropped.
 pub fn start(broker: &Arc<Broker>, worklist: Worklist) {
+    broker.sweep();
     let groups = Arc::clone(&broker.groups);
     tokio::spawn(async move {
         let loading = Arc::clone(&groups);
@@ -138,6 +139,39 @@ fn unlink(files: DeletedFiles) {
 }
 
 impl Broker {
+    /// Puts away folders of partitions that don't exist: those already deleted go, those of which the
+    /// metadata knows nothing are set aside, as Kafka does.
+    fn sweep(&self) {
+        let found = match self.log_dir.partitions() {
+            Ok(found) => found,
+            Err(error) => return tracing::warn!(%error, "folders of deleted partitions are not looked for"),
+        };
+        let cluster = self.cluster();
+        let exists = |id: &TopicPartition| {
+            id == self.metadata.partition().id() || cluster.partition(&id.topic, id.partition).is_some()
+        };
+        let mut left_over = Vec::new();
+        for folder in found {
+            match folder.state {
+                PartitionState::Deleted => left_over.push(DeletedFiles::left_over(self.log_dir.disk(), folder.path)),
+                PartitionState::Live if !exists(&folder.partition) => self.set_aside(&folder.partition),
+                PartitionState::Live | PartitionState::Other => {}
+            }
+        }
+        if !left_over.is_empty() {
+            self.housekeeping.tell(Work::Unlink(left_over));
+        }
+    }
+
+    fn set_aside(&self, id: &TopicPartition) {
+        match self.log_dir.set_aside(id, random::uuid()) {
+            Ok(path) => tracing::warn!(partition = %id, "no topic has this partition: moved to {}", path.display()),
+            Err(error) => {
+                tracing::warn!(partition = %id, %error, "no topic has this partition, and it cannot be moved")
+            }
+        }
+    }
+
     /// Drops what the topics' settings say is too old or too much.
     fn retain(&self) {
         let now = self.clock.now().wall;
@@ -185,6 +219,11 @@ impl Broker {
     /// Kafka's own checkpoints.
     fn write_checkpoints(&self) {
         let checkpoints = self.checkpoints();
+        let unchanged = *self.last_checkpoints.lock() == checkpoints;
+        if unchanged {
+            return;
+        }
+        self.last_checkpoints.lock().clone_from(&checkpoints);
         if let Err(error) = self.log_dir.write_checkpoints(&checkpoints) {
             tracing::warn!(%error, "checkpoints are not written: a start after a crash will take longer");
         }

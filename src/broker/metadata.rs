@@ -55,6 +55,15 @@ pub struct Metadata {
     on_published: Box<dyn Fn(Published) + Send + Sync>,
 }
 
+/// A reply, and the state it speaks of: that must be durable and published before it leaves, even
+/// where this command wrote nothing (a topic that "already exists" may have been created a moment ago).
+struct Decided {
+    reply: Reply,
+    image: Image,
+    /// The end of the log that `image` stands for.
+    end: Offset,
+}
+
 impl Metadata {
     /// Replays the metadata log and publishes what it says.
     pub fn load(
@@ -88,8 +97,8 @@ impl Metadata {
         let metadata = Arc::clone(self);
         let decided = self.decide(command);
         async move {
-            let (reply, made) = decided?;
-            if let Some((image, end)) = made {
+            let Decided { reply, image, end } = decided?;
+            if metadata.publisher.published_to() < end {
                 if metadata.durable {
                     metadata.partition.sync_to(end).await.map_err(MetadataUnavailable::Log)?;
                 }
@@ -99,8 +108,7 @@ impl Metadata {
         }
     }
 
-    /// The reply, and the image to publish before it if anything was written.
-    fn decide(&self, command: Command) -> Result<(Reply, Option<(Image, Offset)>), MetadataUnavailable> {
+    fn decide(&self, command: Command) -> Result<Decided, MetadataUnavailable> {
         let mut driver = self.driver.lock();
         let (mut receiver, committed) = driver.run(self.clock.now(), command).map_err(|error| {
             tracing::error!(%error, "a change of metadata was not written");
@@ -109,10 +117,10 @@ impl Metadata {
                 _ => MetadataUnavailable::NotWritten,
             }
         })?;
-        let end = committed.appended_to;
         committed.release();
         // This machine answers every command at once.
         let reply = receiver.try_recv().map_err(|_| MetadataUnavailable::NotWritten)?;
-        Ok((reply, end.map(|end| (driver.machine().image().clone(), end))))
+        let end = self.partition.offsets().map_err(MetadataUnavailable::Log)?.end;
+        Ok(Decided { reply, image: driver.machine().image().clone(), end })
     }
 }

@@ -27,7 +27,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::config::{Advertised, BrokerConfig};
-use crate::log::{Appended, LogDir};
+use crate::log::{Appended, Checkpoint, LogDir};
 use crate::metadata::{CONSUMER_OFFSETS, Command, CreateTopics, MetadataError, NewTopic, Reply};
 use crate::types::{Now, Offset, TopicName, TopicPartition, Uuid};
 use advertised::Endpoint;
@@ -57,6 +57,8 @@ pub struct Broker {
     housekeeping: housekeeping::Signals,
     /// Where each log ended when its positions were last noted.
     noted_positions: Mutex<HashMap<TopicPartition, Offset>>,
+    /// What Kafka's checkpoints say.
+    last_checkpoints: Mutex<Vec<Checkpoint>>,
 }
 
 impl Broker {

@@ -86,6 +86,7 @@ impl Broker {
             gateway: gateway(Path::new("/proc/net/route")),
             housekeeping: signals,
             noted_positions: Mutex::default(),
+            last_checkpoints: Mutex::default(),
             config,
         });
         housekeeping::start(&broker, work);

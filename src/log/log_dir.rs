@@ -181,6 +181,17 @@ impl LogDir {
         self.path.join(partition.to_string())
     }
 
+    /// Renames a partition's folder to `<topic>-<n>.<unique>-stray`, Kafka's name for data that belongs to
+    /// no topic: nothing is lost, and the partition's name is free.
+    pub fn set_aside(&self, partition: &TopicPartition, unique: Uuid) -> Result<PathBuf, LogError> {
+        let from = self.partition_path(partition);
+        let hex: String = unique.0.iter().map(|byte| format!("{byte:02x}")).collect();
+        let to = names::with_suffix(&from, &format!("{hex}-stray"));
+        self.disk.rename(&from, &to).doing("renaming", &from)?;
+        self.sync()?;
+        Ok(to)
+    }
+
     /// What is known of a partition, for `Log::open`.
     pub fn open_at(&self, partition: &TopicPartition, topic_id: Option<TopicId>, now: TimestampMs) -> OpenAt {
         OpenAt {
