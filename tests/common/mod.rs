@@ -193,7 +193,21 @@ impl Broker {
         self.launch(self.port());
     }
 
+    /// Starts it again as `restart` does, and kills it `after` the start, ready or not.
+    pub fn kill_at_start(&mut self, after: Duration) {
+        self.kill();
+        self.spawn(self.port());
+        std::thread::sleep(after);
+        self.kill();
+    }
+
     fn launch(&mut self, port: u16) {
+        let ready_file = self.spawn(port);
+        self.wait_until_ready(&ready_file);
+    }
+
+    /// Starts the process; where its ready file will be.
+    fn spawn(&mut self, port: u16) -> PathBuf {
         let ready_file = self.dir.path().join("ready.json");
         let _ = fs::remove_file(&ready_file);
         let log = || OpenOptions::new().create(true).append(true).open(self.log_path()).expect("a log file");
@@ -202,7 +216,7 @@ impl Broker {
         command.arg("--port").arg(port.to_string()).args(&self.options.args);
         let process = command.stdout(log()).stderr(log()).spawn().expect("the binary starts");
         self.process = Some(process);
-        self.wait_until_ready(&ready_file);
+        ready_file
     }
 
     fn wait_until_ready(&mut self, ready_file: &Path) {
