@@ -1,7 +1,7 @@
 //! Finding the true end of a segment after a crash, and writing its indexes anew.
 //!
-//! A segment that was being written may end in preallocated zeros, in a batch that is not all there, or, after a
-//! power loss, in pages that never reached the disk. All are cut. Whole batches behind a broken one are not a
+//! A segment that was being written may end in a batch that is not all there, in zeros where pages never reached
+//! the disk before a power loss, or in room that Apache Kafka had preallocated. All are cut. Whole batches behind a broken one are not a
 //! torn tail but damage: what is cut is then kept aside in a plain file, for people.
 
 use std::io;
@@ -38,7 +38,7 @@ pub(crate) struct Scanned {
 pub(crate) enum Ending {
     /// The end of the file.
     Clean,
-    /// Zeros only: room that was allocated and not used.
+    /// Zeros only: room that was not used, or pages that were lost.
     Zeros,
     /// Something else.
     Broken,

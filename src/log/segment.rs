@@ -38,13 +38,23 @@ pub(crate) struct Segment {
     active: bool,
     /// Whether there is a `.log` file; an empty log has none yet.
     exists: bool,
-    /// Whether all of it, indexes included, survives a power loss.
-    synced: bool,
+    /// What of it survives a power loss.
+    synced: OnDisk,
     files: OnceLock<Box<Files>>,
     newest: OnceLock<TimeEntry>,
     aborted: OnceLock<Vec<AbortedTxn>>,
     /// Set by reads, taken by housekeeping: files of segments that nobody reads are closed.
     touched: AtomicBool,
+}
+
+/// How much of a segment was synced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum OnDisk {
+    Unknown,
+    /// The records: enough for the active segment, whose indexes are written anew after a power loss.
+    Records,
+    /// Records and indexes.
+    All,
 }
 
 /// A segment's open files.
@@ -86,7 +96,7 @@ impl Segment {
             size: found.size,
             active,
             exists: true,
-            synced: found.synced,
+            synced: if found.synced { OnDisk::All } else { OnDisk::Unknown },
             files: OnceLock::new(),
             newest: OnceLock::new(),
             aborted: OnceLock::new(),
@@ -113,8 +123,9 @@ impl Segment {
         self.exists
     }
 
+    /// Whether nothing of it is left to sync.
     pub(crate) fn is_synced(&self) -> bool {
-        self.synced
+        self.synced == OnDisk::All || self.active && self.synced == OnDisk::Records
     }
 
     pub(crate) fn is_active(&self) -> bool {
@@ -131,7 +142,7 @@ impl Segment {
         if extent != self.extent() {
             return;
         }
-        self.synced = true;
+        self.synced = if self.active { OnDisk::Records } else { OnDisk::All };
         if let Some(files) = self.files.get_mut().filter(|_| !self.active) {
             files.data.release_descriptor();
         }
@@ -167,11 +178,11 @@ impl Segment {
     /// Notes that a batch was appended, whose newest record is `newest`.
     pub(crate) fn grew(&mut self, size: u64, newest: TimeEntry) {
         self.size = size;
-        self.synced = false;
+        self.synced = OnDisk::Unknown;
         self.newest = OnceLock::from(newest);
     }
 
-    /// Ends the segment: final time index entry, indexes written, preallocated tail cut off.
+    /// Ends the segment: final time index entry, indexes written.
     pub(crate) fn seal(&mut self, place: &Place) -> Result<(), LogError> {
         self.active = false;
         // Without a writable file nothing was appended since it was last whole.
@@ -179,17 +190,16 @@ impl Segment {
             return Ok(());
         }
         let newest = self.newest(place)?;
-        self.synced = false;
+        self.synced = OnDisk::Unknown;
         let Some(files) = self.files.get_mut() else { return Ok(()) };
         files.times.advance(newest);
         files.times.flush(&place.disk).doing("writing", files.times.path())?;
-        files.offsets.flush(&place.disk).doing("writing", files.offsets.path())?;
-        files.data.seal().doing("trimming", &place.file(self.base, names::LOG))
+        files.offsets.flush(&place.disk).doing("writing", files.offsets.path())
     }
 
     /// Closes files that nobody has used since the last call.
     pub(crate) fn cool(&mut self) {
-        if !self.active && !self.touched.swap(false, Ordering::Relaxed) && self.synced {
+        if !self.active && !self.touched.swap(false, Ordering::Relaxed) && self.is_synced() {
             self.files = OnceLock::new();
         }
     }

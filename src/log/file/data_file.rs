@@ -2,81 +2,63 @@
 
 use std::io::{self, ErrorKind};
 use std::path::Path;
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 
 use super::mapping::Mapping;
 use super::{Disk, RawFile};
 
-/// The first and the largest step in which a growing file is allocated: a small partition costs little, a busy
-/// one asks seldom.
-const FIRST_STEP: u64 = 16 << 10;
-const LARGEST_STEP: u64 = 8 << 20;
-/// A mapping is made this much larger than what is allocated: address space is free, and a new mapping has to
-/// be touched anew.
+/// A mapping reaches at least this far, and this many times further than the file: address space is free, while a
+/// new mapping has to be touched anew.
+const SMALLEST_MAPPING: u64 = 64 << 10;
 const MAPPING_AHEAD: u64 = 8;
 
-const _: () = assert!(FIRST_STEP.is_power_of_two() && LARGEST_STEP.is_power_of_two() && FIRST_STEP <= LARGEST_STEP);
-
 /// A segment's `.log` file.
-///
-/// `len` counts the bytes of whole batches; a file that is written to is longer by what is preallocated.
 #[derive(Debug)]
 pub(crate) struct DataFile {
+    /// Bytes of whole batches: what is published. The file may be longer after a write that failed.
     len: u64,
-    allocated: u64,
-    /// No mapping is made beyond this, unless one batch needs it.
+    /// No mapping is made beyond this, unless the file is longer.
     limit: u64,
     /// Absent once a sealed file is mapped and synced: it costs a descriptor.
     raw: Option<RawFile>,
-    mapping: Option<Mapping>,
+    /// Made by the first read.
+    mapping: OnceLock<Mapping>,
     mapped: bool,
-    preallocates: bool,
     writable: bool,
 }
 
 impl DataFile {
     /// Opens (or creates) the file that is appended to, of which `len` bytes are known to be whole batches.
-    /// What lies behind them is cut off.
+    /// What lies behind them is cut off. It is expected to grow to `limit`.
     pub(crate) fn open_tail(disk: &Disk, path: &Path, len: u64, limit: u64) -> io::Result<DataFile> {
         let raw = disk.open_to_write(path)?;
-        let mut allocated = raw.len()?;
-        if allocated < len {
+        let found = raw.len()?;
+        if found < len {
             return Err(ErrorKind::UnexpectedEof.into());
         }
-        if allocated > len {
+        if found > len {
             raw.set_len(len)?;
-            allocated = len;
         }
-        let (mapped, preallocates) = (disk.is_mapped(), disk.preallocates());
-        let mut file =
-            DataFile { len, allocated, limit, raw: Some(raw), mapping: None, mapped, preallocates, writable: true };
-        file.extend_mapping(len)?;
-        Ok(file)
+        Ok(DataFile::new(disk, raw, len, limit, true))
     }
 
     /// Opens a file that is only read, of which the first `len` bytes are whole batches.
     pub(crate) fn open_sealed(disk: &Disk, path: &Path, len: u64) -> io::Result<DataFile> {
         let raw = disk.open_to_read(path)?.ok_or(ErrorKind::NotFound)?;
-        let allocated = raw.len()?;
-        if allocated < len {
+        if raw.len()? < len {
             return Err(ErrorKind::UnexpectedEof.into());
         }
-        let mut file = DataFile {
-            len,
-            allocated,
-            limit: len,
-            raw: None,
-            mapping: None,
-            mapped: disk.is_mapped(),
-            preallocates: false,
-            writable: false,
-        };
-        match raw.system() {
-            Some(system) if file.mapped && len > 0 => file.mapping = Some(Mapping::read_only(system, index(len)?)?),
-            _ => file.raw = Some(raw),
+        let mut file = DataFile::new(disk, raw, len, len, false);
+        if file.is_mapped() {
+            file.release_descriptor();
         }
         Ok(file)
+    }
+
+    fn new(disk: &Disk, raw: RawFile, len: u64, limit: u64, writable: bool) -> DataFile {
+        DataFile { len, limit, raw: Some(raw), mapping: OnceLock::new(), mapped: disk.is_mapped(), writable }
     }
 
     /// Bytes of whole batches.
@@ -91,25 +73,17 @@ impl DataFile {
 
     /// Whether reading costs no copy.
     pub(crate) fn is_mapped(&self) -> bool {
-        self.mapping.is_some()
+        self.view().is_some()
     }
 
-    /// Appends the parts as one: all of them or nothing.
-    pub(crate) fn append(&mut self, parts: &[&[u8]]) -> io::Result<()> {
-        let end = self.len + parts.iter().map(|part| part.len() as u64).sum::<u64>();
-        self.reserve(end)?;
-        match &mut self.mapping {
-            Some(mapping) => mapping.append(parts)?,
-            None => {
-                let mut position = self.len;
-                for part in parts {
-                    self.raw()?.write_all_at(position, part)?;
-                    position += part.len() as u64;
-                }
-            }
+    /// Appends two parts as one, and publishes them. After an error the file may hold more than is published.
+    pub(crate) fn append(&mut self, head: &[u8], body: &[u8]) -> io::Result<()> {
+        self.raw()?.write_parts_at(self.len, head, body)?;
+        self.len += (head.len() + body.len()) as u64;
+        if self.mapping.get().is_some_and(|mapping| (mapping.len() as u64) < self.len) {
+            // Those who hold slices of it keep it alive; the next reader makes a larger one.
+            self.mapping = OnceLock::new();
         }
-        self.len = end;
-        self.allocated = self.allocated.max(end);
         Ok(())
     }
 
@@ -118,21 +92,13 @@ impl DataFile {
         if position.checked_add(len as u64).is_none_or(|end| end > self.len) {
             return Err(ErrorKind::UnexpectedEof.into());
         }
-        if let Some(mapping) = &self.mapping {
-            return mapping.slice(index(position)?, len).ok_or_else(|| ErrorKind::UnexpectedEof.into());
+        if let Some(mapping) = self.view() {
+            let slice = mapping.slice(index(position)?, len, index(self.len)?);
+            return slice.ok_or_else(|| ErrorKind::UnexpectedEof.into());
         }
         let mut bytes = vec![0; len];
         self.raw()?.read_exact_at(position, &mut bytes)?;
         Ok(bytes.into())
-    }
-
-    /// Cuts the preallocated tail off: nothing is appended any more.
-    pub(crate) fn seal(&mut self) -> io::Result<()> {
-        if self.allocated > self.len {
-            self.raw()?.set_len(self.len)?;
-            self.allocated = self.len;
-        }
-        Ok(())
     }
 
     /// What to sync; `None` when the file was only read.
@@ -142,35 +108,23 @@ impl DataFile {
 
     /// Gives the descriptor back, if reading works without it. For files that are sealed and synced.
     pub(crate) fn release_descriptor(&mut self) {
-        if self.mapping.is_some() {
+        if self.mapping.get().is_some() {
             self.raw = None;
         }
     }
 
-    /// Makes room for `end` bytes, on the disk and in the mapping.
-    fn reserve(&mut self, end: u64) -> io::Result<()> {
-        if !self.preallocates {
-            return Ok(());
+    /// The mapping, made if there is none. Where none can be made (too many, say), reads go through the file.
+    fn view(&self) -> Option<&Mapping> {
+        if let Some(mapping) = self.mapping.get() {
+            return Some(mapping);
         }
-        if end > self.allocated {
-            let step = self.len.next_power_of_two().clamp(FIRST_STEP, LARGEST_STEP);
-            // The limit isn't exceeded for the step's sake, only if the batch itself needs it.
-            let allocate = end.next_multiple_of(step).min(self.limit).max(end);
-            self.raw()?.allocate(self.allocated, allocate)?;
-            self.allocated = allocate;
+        if !self.mapped || self.len == 0 {
+            return None;
         }
-        self.extend_mapping(end)
-    }
-
-    /// Makes the mapping, if there is to be one, reach `end`.
-    fn extend_mapping(&mut self, end: u64) -> io::Result<()> {
-        let mapped = self.mapping.as_ref().map_or(0, Mapping::len);
-        if self.mapped && index(end)? > mapped {
-            let len = (self.allocated.max(FIRST_STEP) * MAPPING_AHEAD).min(self.limit).max(self.allocated);
-            let file = self.raw()?.system().ok_or(ErrorKind::Unsupported)?;
-            self.mapping = Some(Mapping::writable(file, index(len)?, index(self.len)?)?);
-        }
-        Ok(())
+        let ahead = self.len.max(SMALLEST_MAPPING).saturating_mul(MAPPING_AHEAD);
+        let len = index(ahead.min(self.limit.max(self.len))).ok()?;
+        let mapping = Mapping::new(self.raw.as_ref()?.system()?, len).ok()?;
+        Some(self.mapping.get_or_init(|| mapping))
     }
 
     fn raw(&self) -> io::Result<&RawFile> {

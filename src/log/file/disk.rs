@@ -1,12 +1,10 @@
 //! Folders, names and small files of a log directory, on the real disk or a simulated one.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IoSlice, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-use rustix::fs::FallocateFlags;
 
 use super::mapping::Mapping;
 use super::simulated::{SimulatedFile, Simulation};
@@ -21,11 +19,11 @@ pub struct Disk {
 enum Backing {
     Mapped,
     Plain,
-    Simulated { disk: Simulation, preallocates: bool },
+    Simulated(Simulation),
 }
 
 impl Disk {
-    /// Records are stored through shared mappings of preallocated files.
+    /// Records are written with system calls and read through mappings, without copying them.
     pub fn mapped() -> Disk {
         Disk { backing: Backing::Mapped }
     }
@@ -35,9 +33,9 @@ impl Disk {
         Disk { backing: Backing::Plain }
     }
 
-    /// Everything stays in memory. With `preallocates`, files grow ahead of their data as mapped ones do.
-    pub fn simulated(disk: &Simulation, preallocates: bool) -> Disk {
-        Disk { backing: Backing::Simulated { disk: disk.clone(), preallocates } }
+    /// Everything stays in memory.
+    pub fn simulated(disk: &Simulation) -> Disk {
+        Disk { backing: Backing::Simulated(disk.clone()) }
     }
 
     /// The best backing that the file system under `folder` allows, found by trying; why not the best, if so.
@@ -53,15 +51,10 @@ impl Disk {
         matches!(self.backing, Backing::Mapped)
     }
 
-    /// Whether data files are preallocated, and so may end in zeros after a crash.
-    pub(crate) fn preallocates(&self) -> bool {
-        matches!(self.backing, Backing::Mapped | Backing::Simulated { preallocates: true, .. })
-    }
-
     /// Names in a folder, in no order; `None` if there is no such folder.
     pub(crate) fn list(&self, folder: &Path) -> io::Result<Option<Vec<String>>> {
         found(match &self.backing {
-            Backing::Simulated { disk, .. } => disk.list(folder),
+            Backing::Simulated(disk) => disk.list(folder),
             _ => list_names(folder),
         })
     }
@@ -69,7 +62,7 @@ impl Disk {
     /// Names of the folders in a folder, in no order.
     pub(crate) fn list_folders(&self, folder: &Path) -> io::Result<Vec<String>> {
         match &self.backing {
-            Backing::Simulated { disk, .. } => Ok(disk.list_folders(folder)),
+            Backing::Simulated(disk) => Ok(disk.list_folders(folder)),
             _ => {
                 let mut names = Vec::new();
                 for entry in fs::read_dir(folder)? {
@@ -86,7 +79,7 @@ impl Disk {
     /// Creates a folder and those above it, if they are missing.
     pub(crate) fn create_folder(&self, folder: &Path) -> io::Result<()> {
         match &self.backing {
-            Backing::Simulated { disk, .. } => disk.create_folder(folder),
+            Backing::Simulated(disk) => disk.create_folder(folder),
             _ => match fs::create_dir(folder) {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
                 Err(error) if error.kind() == ErrorKind::NotFound => fs::create_dir_all(folder),
@@ -98,14 +91,14 @@ impl Disk {
     /// A file's length; `None` if there is no such file.
     pub(crate) fn len(&self, path: &Path) -> io::Result<Option<u64>> {
         found(match &self.backing {
-            Backing::Simulated { disk, .. } => disk.open(path, false).map(|file| file.len()),
+            Backing::Simulated(disk) => disk.open(path, false).map(|file| file.len()),
             _ => fs::metadata(path).map(|metadata| metadata.len()),
         })
     }
 
     /// When a file was last written, in milliseconds since the epoch; 0 if unknown.
     pub(crate) fn modified(&self, path: &Path) -> i64 {
-        let Backing::Simulated { .. } = &self.backing else {
+        let Backing::Simulated(_) = &self.backing else {
             let modified = fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
             let since_epoch = modified.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
             return since_epoch.map_or(0, |duration| duration.as_millis() as i64);
@@ -116,7 +109,7 @@ impl Disk {
     /// A whole small file; `None` if there is none.
     pub(crate) fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
         found(match &self.backing {
-            Backing::Simulated { disk, .. } => disk.open(path, false).map(|file| {
+            Backing::Simulated(disk) => disk.open(path, false).map(|file| {
                 let mut bytes = vec![0; file.len() as usize];
                 file.read_at(0, &mut bytes);
                 bytes
@@ -133,7 +126,7 @@ impl Disk {
         aside.push(".tmp");
         let aside = PathBuf::from(aside);
         match &self.backing {
-            Backing::Simulated { disk, .. } => {
+            Backing::Simulated(disk) => {
                 let file = disk.open(&aside, true)?;
                 file.set_len(0)?;
                 file.write_at(0, bytes)?;
@@ -154,7 +147,7 @@ impl Disk {
 
     pub(crate) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         match &self.backing {
-            Backing::Simulated { disk, .. } => disk.rename(from, to),
+            Backing::Simulated(disk) => disk.rename(from, to),
             _ => fs::rename(from, to),
         }
     }
@@ -162,7 +155,7 @@ impl Disk {
     /// Removes a file; that it is gone already is no error.
     pub(crate) fn remove(&self, path: &Path) -> io::Result<()> {
         found(match &self.backing {
-            Backing::Simulated { disk, .. } => disk.remove(path),
+            Backing::Simulated(disk) => disk.remove(path),
             _ => fs::remove_file(path),
         })
         .map(|_| ())
@@ -171,7 +164,7 @@ impl Disk {
     /// Removes a folder and what is in it; that it is gone already is no error.
     pub(crate) fn remove_folder(&self, path: &Path) -> io::Result<()> {
         found(match &self.backing {
-            Backing::Simulated { disk, .. } => disk.remove_folder(path),
+            Backing::Simulated(disk) => disk.remove_folder(path),
             _ => fs::remove_dir_all(path),
         })
         .map(|_| ())
@@ -180,7 +173,7 @@ impl Disk {
     /// Makes the names in a folder durable.
     pub(crate) fn sync_folder(&self, folder: &Path) -> io::Result<()> {
         match &self.backing {
-            Backing::Simulated { disk, .. } => disk.sync_folder(folder),
+            Backing::Simulated(disk) => disk.sync_folder(folder),
             _ => File::open(folder)?.sync_all(),
         }
     }
@@ -188,7 +181,7 @@ impl Disk {
     /// Opens a file for reading; `None` if there is none.
     pub(crate) fn open_to_read(&self, path: &Path) -> io::Result<Option<RawFile>> {
         found(match &self.backing {
-            Backing::Simulated { disk, .. } => disk.open(path, false).map(RawFile::Simulated),
+            Backing::Simulated(disk) => disk.open(path, false).map(RawFile::Simulated),
             _ => File::open(path).map(|file| RawFile::System(Arc::new(file))),
         })
     }
@@ -196,7 +189,7 @@ impl Disk {
     /// Opens a file for reading and writing, creating it if there is none.
     pub(crate) fn open_to_write(&self, path: &Path) -> io::Result<RawFile> {
         match &self.backing {
-            Backing::Simulated { disk, .. } => disk.open(path, true).map(RawFile::Simulated),
+            Backing::Simulated(disk) => disk.open(path, true).map(RawFile::Simulated),
             _ => {
                 let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
                 Ok(RawFile::System(Arc::new(file)))
@@ -253,14 +246,23 @@ impl RawFile {
         }
     }
 
-    /// Reserves disk blocks up to `len`, which becomes the file's length: later stores can't find the disk full.
-    pub(crate) fn allocate(&self, from: u64, len: u64) -> io::Result<()> {
-        match self {
+    /// Writes two parts as one: in one system call, if the system takes all of it at once.
+    pub(crate) fn write_parts_at(&self, position: u64, head: &[u8], body: &[u8]) -> io::Result<()> {
+        let written = match self {
             RawFile::System(file) => {
-                Ok(rustix::fs::fallocate(file, FallocateFlags::empty(), from, len.saturating_sub(from))?)
+                rustix::io::pwritev(file, &[IoSlice::new(head), IoSlice::new(body)], position)? as u64
             }
-            RawFile::Simulated(file) => file.set_len(len),
+            RawFile::Simulated(_) => 0,
+        };
+        let rest = |part: &[u8], from: u64| part.len().min(usize::try_from(from).unwrap_or(usize::MAX));
+        let (in_head, in_body) = (rest(head, written), rest(body, written.saturating_sub(head.len() as u64)));
+        if in_head < head.len() {
+            self.write_all_at(position + in_head as u64, &head[in_head..])?;
         }
+        if in_body < body.len() {
+            self.write_all_at(position + (head.len() + in_body) as u64, &body[in_body..])?;
+        }
+        Ok(())
     }
 
     pub(crate) fn set_len(&self, len: u64) -> io::Result<()> {
@@ -304,26 +306,19 @@ fn found<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
-/// Does once, in a scratch file, what a mapped data file does, and reads the outcome back with a system call.
+/// Does once, in a scratch file, what a mapped data file does: what is written has to be seen in a mapping that
+/// was made before.
 fn try_mapping(folder: &Path) -> io::Result<()> {
     let path = folder.join(".mapping-probe");
-    let file =
-        RawFile::System(Arc::new(OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?));
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
     let outcome = (|| {
-        // Mapped before it is allocated, as growing files are.
-        let mut mapping = match &file {
-            RawFile::System(system) => Mapping::writable(system, 64 << 10, 0)?,
-            RawFile::Simulated(_) => return Ok(()),
-        };
-        file.allocate(0, 16 << 10)?;
-        mapping.append(&[b"stored", b" here"])?;
-        let mut read = [0; 11];
-        file.read_exact_at(0, &mut read)?;
-        if &read != b"stored here" {
-            Err(io::Error::other("stores through a mapping are not seen by reads"))
-        } else {
-            Ok(())
-        }
+        file.write_all_at(b"written", 0)?;
+        let mapping = Mapping::new(&file, 1 << 20)?;
+        let before = mapping.slice(0, 7, 7).is_some_and(|bytes| bytes == b"written"[..]);
+        file.write_all_at(&[7; 10_000], 7)?;
+        let after = mapping.slice(0, 10_007, 10_007);
+        let after = after.is_some_and(|bytes| bytes[..7] == b"written"[..] && bytes[7..] == [7; 10_000]);
+        if before && after { Ok(()) } else { Err(io::Error::other("a mapping doesn't show what is written")) }
     })();
     fs::remove_file(&path)?;
     outcome

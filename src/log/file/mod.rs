@@ -1,5 +1,5 @@
-//! Files, in three backings behind one set of types: mapped (the fast one), plain reads and writes (for file
-//! systems that refuse shared mappings or preallocation), and simulated (for tests).
+//! Files, in three backings behind one set of types: mapped for reading (the fast one), plain reads and writes (for
+//! file systems that refuse shared mappings), and simulated (for tests).
 //!
 //! - [`Disk`]: folders, names and small files.
 //! - [`RawFile`]: reads and writes at a position; indexes and recovery use it.

@@ -296,7 +296,9 @@ impl SimulatedFile {
 
     pub(super) fn write_at(&self, position: u64, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.disk.state.lock();
-        state.change()?;
+        let outcome = state.change();
+        // A write that fails may have been half done.
+        let bytes = if outcome.is_ok() { bytes } else { &bytes[..bytes.len() / 2] };
         let file = &mut state.files[self.file];
         let (start, end) = (position as usize, position as usize + bytes.len());
         if file.now.len() < end {
@@ -304,7 +306,7 @@ impl SimulatedFile {
         }
         file.now[start..end].copy_from_slice(bytes);
         file.dirty_pages.extend(start / PAGE..end.div_ceil(PAGE));
-        Ok(())
+        outcome
     }
 
     pub(super) fn set_len(&self, len: u64) -> io::Result<()> {

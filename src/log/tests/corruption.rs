@@ -97,7 +97,7 @@ fn any_damage_is_survived() {
         for path in disk.all_files() {
             let len = shelf.disk.len(&path).expect("a length").unwrap_or(0);
             survives(&format!("{} gone", path.display()), clean, |disk| {
-                Disk::simulated(disk, true).remove(&path).expect("removes");
+                Disk::simulated(disk).remove(&path).expect("removes");
             });
             for _ in 0..12 {
                 let (at, to) = (random.below(len.max(1)) as usize, random.next() as u8);

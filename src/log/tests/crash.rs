@@ -55,9 +55,8 @@ fn sync(log: &mut Log, told: &mut Told, sealed: bool) -> Result<(), LogError> {
     Ok(())
 }
 
-fn shelf_on(disk: &Simulation, preallocates: bool) -> Shelf {
+fn shelf_on(disk: &Simulation) -> Shelf {
     let mut shelf = Shelf::simulated(disk);
-    shelf.disk = Disk::simulated(disk, preallocates);
     shelf.config.segment_bytes = 9000;
     shelf.config.index_interval_bytes = 1000;
     shelf
@@ -88,43 +87,39 @@ fn check_survivor(shelf: &mut Shelf, told: &Told, what: &str) {
 
 #[test]
 fn power_lost_at_any_sync_loses_nothing_that_was_synced() {
-    for preallocates in [true, false] {
+    let disk = Simulation::default();
+    let mut told = Told::default();
+    workload(&shelf_on(&disk), &mut told).expect("runs through");
+    let syncs = disk.syncs();
+    assert!(syncs > 20, "{syncs} syncs");
+    for crash in 1..=syncs + 1 {
         let disk = Simulation::default();
+        disk.crash_at_sync(crash);
         let mut told = Told::default();
-        workload(&shelf_on(&disk, preallocates), &mut told).expect("runs through");
-        let syncs = disk.syncs();
-        assert!(syncs > 20, "{syncs} syncs");
-        for crash in 1..=syncs + 1 {
-            let disk = Simulation::default();
-            disk.crash_at_sync(crash);
-            let mut told = Told::default();
-            let outcome = workload(&shelf_on(&disk, preallocates), &mut told);
-            assert_eq!(outcome.is_err(), crash <= syncs, "{crash}");
-            for seed in 0..6 {
-                let mut random = Random(crash * 1000 + seed);
-                let survivor = disk.power_loss(&mut || random.next());
-                let what = format!("preallocates {preallocates}, sync {crash} of {syncs}, seed {seed}");
-                check_survivor(&mut shelf_on(&survivor, preallocates), &told, &what);
-            }
+        let outcome = workload(&shelf_on(&disk), &mut told);
+        assert_eq!(outcome.is_err(), crash <= syncs, "{crash}");
+        for seed in 0..6 {
+            let mut random = Random(crash * 1000 + seed);
+            let survivor = disk.power_loss(&mut || random.next());
+            let what = format!("sync {crash} of {syncs}, seed {seed}");
+            check_survivor(&mut shelf_on(&survivor), &told, &what);
         }
     }
 }
 
 #[test]
 fn a_process_killed_at_any_change_loses_nothing_at_all() {
-    for preallocates in [true, false] {
+    let disk = Simulation::default();
+    workload(&shelf_on(&disk), &mut Told::default()).expect("runs through");
+    for kill in 0..disk.changes() {
         let disk = Simulation::default();
-        workload(&shelf_on(&disk, preallocates), &mut Told::default()).expect("runs through");
-        for kill in 0..disk.changes() {
-            let disk = Simulation::default();
-            disk.fail_after_changes(Some(kill));
-            let mut told = Told::default();
-            workload(&shelf_on(&disk, preallocates), &mut told).expect_err("is killed");
-            disk.fail_after_changes(None);
-            let shelf = shelf_on(&disk, preallocates);
-            let log = shelf.try_reopen_killed(None).unwrap_or_else(|error| panic!("change {kill}: {error}"));
-            assert!(log.end_offset() >= told.appended.len() as i64, "change {kill}: an appended record is gone");
-            same_as_a_full_scan(&shelf, &log);
-        }
+        disk.fail_after_changes(Some(kill));
+        let mut told = Told::default();
+        workload(&shelf_on(&disk), &mut told).expect_err("is killed");
+        disk.fail_after_changes(None);
+        let shelf = shelf_on(&disk);
+        let log = shelf.try_reopen_killed(None).unwrap_or_else(|error| panic!("change {kill}: {error}"));
+        assert!(log.end_offset() >= told.appended.len() as i64, "change {kill}: an appended record is gone");
+        same_as_a_full_scan(&shelf, &log);
     }
 }

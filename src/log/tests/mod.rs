@@ -33,7 +33,7 @@ pub(super) struct Shelf {
 
 impl Shelf {
     pub(super) fn simulated(disk: &Simulation) -> Shelf {
-        Shelf::on(Disk::simulated(disk, true), PathBuf::from("/data/t-0"), None)
+        Shelf::on(Disk::simulated(disk), PathBuf::from("/data/t-0"), None)
     }
 
     fn on(disk: Disk, folder: PathBuf, temporary: Option<tempfile::TempDir>) -> Shelf {
@@ -82,7 +82,6 @@ pub(super) fn on_every_backing(story: impl Fn(Shelf)) {
     story(real(Disk::mapped()));
     story(real(Disk::plain()));
     story(Shelf::simulated(&Simulation::default()));
-    story(Shelf::on(Disk::simulated(&Simulation::default(), false), PathBuf::from("/data/t-0"), None));
 }
 
 pub(super) const CLIENT: AppendAs = AppendAs { leader_epoch: 0, origin: Origin::Client, now: NOW };

@@ -80,9 +80,6 @@ impl Run {
         let mut random = Random(seed);
         let disk = Simulation::default();
         let mut shelf = Shelf::simulated(&disk);
-        if random.below(3) == 0 {
-            shelf.disk = Disk::simulated(&disk, false);
-        }
         shelf.config.segment_bytes = 7000 + random.below(10_000) as u32;
         shelf.config.index_interval_bytes = random.below(3000) as u32;
         shelf.config.retention_ms = -1;
@@ -359,7 +356,7 @@ impl Run {
     fn lose_power(&mut self) {
         self.shelf.at.log_start = Some(self.start);
         self.disk = self.disk.power_loss(&mut || self.random.next());
-        self.shelf.disk = Disk::simulated(&self.disk, self.shelf.disk.preallocates());
+        self.shelf.disk = Disk::simulated(&self.disk);
         self.validated = None;
         self.log = self.shelf.reopen_killed(None);
         let end = self.log.end_offset();

@@ -93,6 +93,21 @@ fn a_torn_tail_is_cut_and_appends_go_on() {
 }
 
 #[test]
+fn zeros_behind_the_last_batch_are_cut_without_a_word() {
+    on_every_backing(|shelf| {
+        let mut log = shelf.open();
+        log.append(&batch(&["x"]), CLIENT).expect("appends");
+        let size = log.size();
+        drop(log);
+        write(&shelf, FIRST_LOG, size, &[0; 100_000]);
+        let mut log = shelf.reopen_killed(None);
+        assert_eq!((log.end_offset(), log.size()), (1, size));
+        assert!(!log.take_open_report().expect("a report").is_worth_saying());
+        assert_eq!(raw(&shelf, FIRST_LOG).len() as u64, size);
+    });
+}
+
+#[test]
 fn whole_batches_behind_a_broken_one_are_set_aside() {
     on_every_backing(|mut shelf| {
         shelf.config.segment_bytes = 10_000;
