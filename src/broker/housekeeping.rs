@@ -14,7 +14,7 @@ use super::groups::Groups;
 use super::partition::Partition;
 use super::topics::Topic;
 use super::{Broker, random};
-use crate::log::{Checkpoint, DeletedFiles, LogError, PartitionState};
+use crate::log::{Checkpoint, DeletedFiles, LogError, PartitionState, SyncTicket};
 use crate::types::{Offset, TopicPartition};
 
 /// How often our own file of validated positions is brought up to date: how much a start after
@@ -267,15 +267,33 @@ impl Broker {
         })
     }
 
-    /// Closes every log and says so in the directory: the next start believes the files.
+    /// Closes every log and says so in the directory: the next start believes the files. With
+    /// `--ephemeral` there is no next start.
     pub fn close(&self) -> Result<(), LogError> {
+        if self.config.storage.ephemeral {
+            return Ok(());
+        }
         let cluster = self.cluster();
         let partitions = cluster.topics().flat_map(|topic| &topic.partitions).chain([self.metadata.partition()]);
+        let was_clean = self.log_dir.clean_shutdown();
         let mut first_failure = None;
+        let mut closed = Vec::new();
+        let mut tickets = Vec::new();
         for partition in partitions {
-            if let Err(error) = close_partition(partition, self.log_dir.clean_shutdown()) {
-                tracing::error!(partition = %partition.id(), %error, "the log was not closed cleanly");
-                first_failure.get_or_insert(error);
+            match close_partition(partition, was_clean) {
+                None => {}
+                Some(Ok(ticket)) => {
+                    closed.push(partition);
+                    tickets.push(ticket);
+                }
+                Some(Err(error)) => not_closed(partition, error, &mut first_failure),
+            }
+        }
+        for (partition, synced) in closed.into_iter().zip(self.log_dir.sync_many(tickets)) {
+            let failure = synced.as_ref().err().cloned();
+            partition.if_open(|log| log.mark_synced(synced));
+            if let Some(error) = failure {
+                not_closed(partition, error, &mut first_failure);
             }
         }
         self.log_dir.write_checkpoints(&self.checkpoints())?;
@@ -287,6 +305,11 @@ impl Broker {
     }
 }
 
+fn not_closed(partition: &Partition, error: LogError, first_failure: &mut Option<LogError>) {
+    tracing::error!(partition = %partition.id(), %error, "the log was not closed cleanly");
+    first_failure.get_or_insert(error);
+}
+
 /// Retention leaves files to those who still read them for a while.
 fn unlink_later(files: DeletedFiles, topic: &Topic) {
     let delay = Duration::from_millis(topic.config.file_delete_delay_ms.max(0).unsigned_abs());
@@ -296,18 +319,11 @@ fn unlink_later(files: DeletedFiles, topic: &Topic) {
     });
 }
 
-/// One that was never opened is as the last broker left it; if that one crashed, it is recovered now.
-fn close_partition(partition: &Partition, was_clean: bool) -> Result<(), LogError> {
+/// What is left to sync of a log, now closed. One that was never opened is as the last broker left
+/// it; if that one crashed, it is recovered now.
+fn close_partition(partition: &Partition, was_clean: bool) -> Option<Result<SyncTicket, LogError>> {
     if !was_clean && partition.log().is_err() {
-        return Ok(());
+        return None;
     }
-    match partition.if_open(|log| log.close()) {
-        None => Ok(()),
-        Some(ticket) => {
-            let synced = ticket?.sync();
-            let failure = synced.as_ref().err().cloned();
-            partition.if_open(|log| log.mark_synced(synced));
-            failure.map_or(Ok(()), Err)
-        }
-    }
+    partition.if_open(|log| log.close())
 }

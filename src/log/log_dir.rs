@@ -14,7 +14,7 @@ use rustix::fs::FlockOperation;
 use super::error::IoContext;
 use super::file::Disk;
 use super::meta_properties::MetaProperties;
-use super::{LogError, OpenAt, Validated, checkpoint, names, positions};
+use super::{LogError, OpenAt, SyncTicket, Synced, Validated, checkpoint, names, positions, sync};
 use crate::types::{Offset, TimestampMs, TopicId, TopicPartition, Uuid};
 
 const LOCK: &str = ".lock";
@@ -238,6 +238,11 @@ impl LogDir {
     /// Syncs the directory itself: after partitions were created, renamed or deleted, batched by the caller.
     pub fn sync(&self) -> Result<(), LogError> {
         self.disk.sync_folder(&self.path).doing("syncing", &self.path)
+    }
+
+    /// Syncs what many partitions of this directory have to sync; one outcome for each ticket, in their order.
+    pub fn sync_many(&self, tickets: Vec<SyncTicket>) -> Vec<Result<Synced, LogError>> {
+        sync::sync_many(&self.disk, &self.path, tickets)
     }
 
     /// Writes `.kafka_cleanshutdown`: everything is closed and synced. `broker_epoch` is -1 when unknown.

@@ -1,6 +1,6 @@
 //! Work on files that a caller does outside the partition's lock: syncing and unlinking.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::LogError;
 use super::error::IoContext;
@@ -57,7 +57,27 @@ impl SyncTicket {
         if let Some(folder) = &self.folder {
             self.disk.sync_folder(folder).doing("syncing", folder)?;
         }
-        Ok(Synced { end_offset: self.end_offset, covered: self.covered })
+        Ok(self.done())
+    }
+
+    /// The outcome, once all that the ticket names is on disk.
+    fn done(self) -> Synced {
+        Synced { end_offset: self.end_offset, covered: self.covered }
+    }
+}
+
+/// From so many tickets on, one sync of the whole file system is cheaper than several of each partition.
+const MANY: usize = 16;
+
+/// Syncs many partitions, all in the folder `dir`; one outcome for each, in their order.
+pub(super) fn sync_many(disk: &Disk, dir: &Path, tickets: Vec<SyncTicket>) -> Vec<Result<Synced, LogError>> {
+    let busy = tickets.iter().filter(|ticket| !ticket.is_empty()).count();
+    if busy < MANY || !disk.can_sync_filesystem() {
+        return tickets.into_iter().map(SyncTicket::sync).collect();
+    }
+    match disk.sync_filesystem(dir).doing("syncing the file system of", dir) {
+        Ok(()) => tickets.into_iter().map(|ticket| Ok(ticket.done())).collect(),
+        Err(error) => tickets.iter().map(|_| Err(error.clone())).collect(),
     }
 }
 

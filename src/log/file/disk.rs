@@ -178,6 +178,16 @@ impl Disk {
         }
     }
 
+    /// Whether everything on the file system can be synced at once.
+    pub(crate) fn can_sync_filesystem(&self) -> bool {
+        !matches!(self.backing, Backing::Simulated { .. })
+    }
+
+    /// Syncs all of the file system that `folder` is on (syncfs(2)).
+    pub(crate) fn sync_filesystem(&self, folder: &Path) -> io::Result<()> {
+        Ok(rustix::fs::syncfs(File::open(folder)?)?)
+    }
+
     /// Opens a file for reading; `None` if there is none.
     pub(crate) fn open_to_read(&self, path: &Path) -> io::Result<Option<RawFile>> {
         found(match &self.backing {
