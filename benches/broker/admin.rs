@@ -1,0 +1,74 @@
+//! What the measurements ask a broker besides the load: topics, and whether they are there.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use ottla::client::{Client, produced};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::contender::Running;
+
+/// Leaders of new partitions take Apache Kafka a moment, and many of them after a crash much longer.
+const PATIENCE: Duration = Duration::from_secs(240);
+/// Requests sent ahead.
+const WINDOW: usize = 64;
+/// What ListOffsets calls the end of a partition.
+const LATEST: i64 = -1;
+
+/// A client that waits.
+pub struct Admin {
+    runtime: Runtime,
+    client: Client,
+}
+
+impl Admin {
+    pub fn connect(broker: &Running) -> Admin {
+        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let client = runtime.block_on(Client::connect(&broker.address().to_string())).expect("the broker answers");
+        Admin { runtime, client }
+    }
+
+    /// Creates a topic and waits until each partition serves.
+    pub fn create_topic(&self, name: &str, partitions: i32) {
+        self.runtime.block_on(self.client.create_topic(name, partitions, &[])).expect("a topic is created");
+        self.wait_for_ends(name, partitions, 0);
+    }
+
+    pub fn delete_topic(&self, name: &str) {
+        self.runtime.block_on(self.client.delete_topic(name)).expect("a topic is deleted");
+    }
+
+    /// Sends the batch to each partition.
+    pub fn produce_to_each(&self, topic: &str, partitions: i32, batch: &Bytes) {
+        self.runtime.block_on(async {
+            let all: Vec<i32> = (0..partitions).collect();
+            for some in all.chunks(WINDOW) {
+                let mut pending = Vec::new();
+                for partition in some {
+                    pending.push(self.client.submit_produce(topic, *partition, batch.clone()).await.expect("sent"));
+                }
+                for answer in pending {
+                    produced(answer.answer().await.expect("an answer")).expect("stored");
+                }
+            }
+        });
+    }
+
+    /// Waits until every partition says that it ends at `end`.
+    pub fn wait_for_ends(&self, topic: &str, partitions: i32, end: i64) {
+        let deadline = Instant::now() + PATIENCE;
+        self.runtime.block_on(async {
+            for partition in 0..partitions {
+                loop {
+                    match self.client.list_offset(topic, partition, LATEST).await {
+                        Ok(listed) if listed.offset == end => break,
+                        other => {
+                            assert!(Instant::now() < deadline, "{topic}-{partition} should end at {end}: {other:?}")
+                        }
+                    }
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            }
+        });
+    }
+}

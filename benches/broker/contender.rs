@@ -1,0 +1,249 @@
+//! The brokers that are measured, and how each is started and stopped.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// Apache Kafka recovers 1,000 partitions in well over half a minute.
+const PATIENCE: Duration = Duration::from_secs(240);
+/// How files of deleted topics go, where that can be told: at once, so that they are never written to the disk.
+const DELETE_DELAY: (&str, &str) = ("log.segment.delete.delay.ms", "50");
+
+/// A broker program.
+pub enum Contender {
+    Ottla {
+        binary: PathBuf,
+    },
+    /// Jars of Apache Kafka, as a class path.
+    Kafka {
+        class_path: String,
+    },
+    Kfake {
+        binary: PathBuf,
+    },
+}
+
+/// A broker process; killed when dropped.
+pub struct Running {
+    child: Child,
+    port: u16,
+    /// From the start of the process until it answered a request.
+    pub answered: Duration,
+    /// What it said itself.
+    pub ready_ms: Option<f64>,
+}
+
+/// A directory for a broker's data, removed when dropped.
+pub fn scratch() -> TempDir {
+    TempDir::with_prefix_in("bench-", env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory")
+}
+
+/// A port that nobody listens to, below those that outgoing connections take.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("its address").port()
+}
+
+impl Contender {
+    /// Apache Kafka's jars in `dir`, its `libs` or its `lib`.
+    pub fn kafka(dir: &Path) -> Result<Contender, String> {
+        let places = [dir.join("libs"), dir.join("lib"), dir.to_owned()];
+        let jars = |place: &&PathBuf| {
+            let names = fs::read_dir(place).into_iter().flatten().flatten().map(|entry| entry.file_name());
+            names.into_iter().any(|name| name.to_string_lossy().starts_with("kafka_2.13-"))
+        };
+        let found = places.iter().find(jars).ok_or(format!("no kafka_2.13 jar is in {} or its libs", dir.display()))?;
+        Ok(Contender::Kafka { class_path: format!("{}/*", found.display()) })
+    }
+
+    /// Builds kfake into `target`.
+    pub fn kfake() -> Result<Contender, String> {
+        let binary = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("kfake");
+        let mut go = Command::new("go");
+        go.arg("build").arg("-o").arg(&binary).arg(".");
+        go.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/kfake"));
+        match go.status() {
+            Ok(status) if status.success() => Ok(Contender::Kfake { binary }),
+            Ok(status) => Err(format!("kfake could not be built: go build ended with {status}")),
+            Err(error) => Err(format!("kfake needs Go: {error}")),
+        }
+    }
+
+    pub fn name(&self) -> &'static str {
+        match self {
+            Contender::Ottla { .. } => "Ottla",
+            Contender::Kafka { .. } => "Apache Kafka",
+            Contender::Kfake { .. } => "kfake",
+        }
+    }
+
+    /// Whether its data is there after a restart.
+    pub fn keeps_data(&self) -> bool {
+        !matches!(self, Contender::Kfake { .. })
+    }
+
+    /// MB of the program's one file, if it is one.
+    pub fn binary_mb(&self) -> Option<f64> {
+        match self {
+            Contender::Ottla { binary } | Contender::Kfake { binary } => {
+                Some(fs::metadata(binary).expect("the binary").len() as f64 / 1e6)
+            }
+            Contender::Kafka { .. } => None,
+        }
+    }
+
+    /// Makes `dir` ready for a first start at `port`: off the clock.
+    pub fn prepare(&self, dir: &Path, port: u16) {
+        let Contender::Kafka { class_path } = self else { return };
+        let settings = dir.join("server.properties");
+        fs::write(&settings, kafka_settings(dir, port)).expect("a settings file");
+        let mut format = java(class_path, &["-Xmx256M"]);
+        format.arg("kafka.tools.StorageTool").args(["format", "--cluster-id", "5L6g3nShT-eMCtK--X86sw", "--config"]);
+        let output = format.arg(&settings).output().expect("java");
+        assert!(output.status.success(), "Kafka's data could not be formatted: {output:?}");
+    }
+
+    fn command(&self, dir: &Path, port: u16) -> Command {
+        match self {
+            Contender::Ottla { binary } => {
+                let mut command = Command::new(binary);
+                command.arg("--data-dir").arg(dir.join("data")).arg("--ready-file").arg(dir.join("ready.json"));
+                command.arg("--port").arg(port.to_string());
+                command.arg("--set").arg(format!("{}={}", DELETE_DELAY.0, DELETE_DELAY.1));
+                command
+            }
+            Contender::Kafka { class_path } => {
+                // The settings of Kafka's own start script.
+                let mut command = java(class_path, &["-Xmx1G", "-Xms1G", "-server", "-XX:+UseG1GC"]);
+                command.args(["-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35"]);
+                command.args(["-XX:+ExplicitGCInvokesConcurrent", "-Djava.awt.headless=true"]);
+                command.arg("kafka.Kafka").arg(dir.join("server.properties"));
+                command
+            }
+            Contender::Kfake { binary } => {
+                let mut command = Command::new(binary);
+                command.arg(port.to_string());
+                command
+            }
+        }
+    }
+
+    /// Starts it on `dir` and waits until it answers.
+    pub fn start(&self, dir: &Path, port: u16) -> Running {
+        let log = File::create(dir.join("log.txt")).expect("a log file");
+        let mut command = self.command(dir, port);
+        command.stdin(Stdio::null()).stdout(log.try_clone().expect("a descriptor")).stderr(log);
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("KAFKA_")) {
+            command.env_remove(name);
+        }
+        let started = Instant::now();
+        let child = command.spawn().unwrap_or_else(|error| panic!("{} cannot be started: {error}", self.name()));
+        let mut running = Running { child, port, answered: Duration::ZERO, ready_ms: None };
+        while let Err(error) = answers(port) {
+            let ended = running.child.try_wait().expect("the process can be waited for");
+            let log = || fs::read_to_string(dir.join("log.txt")).unwrap_or_default();
+            assert!(ended.is_none(), "{} ended at start:\n{}", self.name(), log());
+            assert!(started.elapsed() < PATIENCE, "{} does not answer ({error}):\n{}", self.name(), log());
+            std::thread::sleep(Duration::from_micros(500));
+        }
+        running.answered = started.elapsed();
+        if let Contender::Ottla { .. } = self {
+            running.ready_ms = Some(ready_ms(&dir.join("ready.json")));
+        }
+        running
+    }
+
+    /// Starts it with nothing in its directory.
+    pub fn start_fresh(&self) -> (TempDir, Running) {
+        let (dir, port) = (scratch(), free_port());
+        self.prepare(dir.path(), port);
+        let running = self.start(dir.path(), port);
+        (dir, running)
+    }
+}
+
+impl Running {
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
+    }
+
+    /// kill -9; returns when the process is gone.
+    pub fn kill(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn java(class_path: &str, flags: &[&str]) -> Command {
+    let home = std::env::var_os("JAVA_HOME").map(|home| Path::new(&home).join("bin/java"));
+    let mut command = Command::new(home.unwrap_or_else(|| PathBuf::from("java")));
+    command.args(flags).arg("-cp").arg(class_path);
+    command
+}
+
+fn kafka_settings(dir: &Path, port: u16) -> String {
+    let (data, controller) = (dir.join("data"), free_port());
+    let (name, delay) = DELETE_DELAY;
+    format!(
+        "process.roles=broker,controller\n\
+         node.id=1\n\
+         listeners=PLAINTEXT://localhost:{port},CONTROLLER://localhost:{controller}\n\
+         listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT\n\
+         controller.listener.names=CONTROLLER\n\
+         controller.quorum.voters=1@localhost:{controller}\n\
+         log.dirs={}\n\
+         {name}={delay}\n\
+         group.initial.rebalance.delay.ms=0\n\
+         offsets.topic.replication.factor=1\n\
+         transaction.state.log.replication.factor=1\n\
+         transaction.state.log.min.isr=1\n",
+        data.display()
+    )
+}
+
+/// Asks for the API versions, in the oldest version, and awaits the answer.
+fn answers(port: u16) -> io::Result<()> {
+    /// Size, key 18, version 0, correlation id 7, no client id.
+    const REQUEST: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 255, 255];
+    let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.write_all(&REQUEST)?;
+    let mut answer = [0; 10];
+    socket.read_exact(&mut answer)?;
+    match answer[4..] {
+        [0, 0, 0, 7, 0, 0] => Ok(()),
+        _ => Err(io::Error::other("not an answer to what was asked")),
+    }
+}
+
+/// The ready file's figure; the file appears a moment before or after the first answer.
+fn ready_ms(path: &Path) -> f64 {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Ok(text) = fs::read_to_string(path) {
+            let ready: serde_json::Value = serde_json::from_str(&text).expect("a whole ready file");
+            return ready["ready_ms"].as_f64().expect("ready_ms");
+        }
+        assert!(Instant::now() < deadline, "no ready file at {}", path.display());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}

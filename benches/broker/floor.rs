@@ -1,0 +1,196 @@
+//! The floor: a bare program that does the same socket and memory work as a broker, and nothing else.
+//!
+//! It receives the same frames over loopback, stores their bytes into a shared mapping of a file allocated ahead, and
+//! answers each with a small response; on its other port it answers small requests with slices of those mappings by
+//! vectored writes. It decodes nothing, checks nothing and keeps no order between connections, so no broker can be
+//! much cheaper; a broker's figures are given as shares of this one's. It runs as a process of its own.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, IoSlice, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use memmap2::{MmapMut, MmapOptions};
+use ottla::protocol::frame::encode_response;
+use ottla::protocol::messages::produce::{PartitionProduceResponse, ProduceResponse, TopicProduceResponse};
+use rustix::fs::{FallocateFlags, fallocate};
+use rustix::net::{RecvFlags, recv};
+
+use crate::load::PRODUCE_VERSION;
+
+/// How far ahead of the stores the file is allocated.
+const STEP: u64 = 8 << 20;
+/// What stands before the records in an answer to a fetch.
+const FETCH_HEAD: usize = 80;
+/// Answers held back while more frames are there to be read.
+const MOST_OWED: usize = 4;
+const PREFIX: usize = 4;
+
+/// A floor process; killed when dropped.
+pub struct Floor {
+    child: Child,
+    pub store: SocketAddr,
+    pub serve: SocketAddr,
+}
+
+impl Floor {
+    /// Starts one with its files in `dir`, for connections that store up to `bytes` each and fetch `slice` at a time.
+    pub fn start(dir: &Path, bytes: u64, slice: usize) -> Floor {
+        let own = std::env::current_exe().expect("the path of this program");
+        let mut command = Command::new(own);
+        command.arg("--floor").arg(dir).arg("--floor-bytes").arg(bytes.to_string());
+        command.arg("--floor-slice").arg(slice.to_string());
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the floor starts");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("a pipe");
+        BufReader::new(stdout).read_line(&mut line).expect("the floor's ports");
+        let mut ports = line.split_whitespace().map(|port| port.parse().expect("a port"));
+        let mut address = || SocketAddr::from((Ipv4Addr::LOCALHOST, ports.next().expect("a port")));
+        let (store, serve) = (address(), address());
+        Floor { child, store, serve }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Floor {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Files that were stored, for the connections that fetch them.
+type Stored = Arc<Mutex<VecDeque<MmapMut>>>;
+
+/// The process itself.
+pub fn run(dir: PathBuf, bytes: u64, slice: usize) -> io::Result<()> {
+    let stored = Stored::default();
+    let store = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let serve = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    println!("{} {}", store.local_addr()?.port(), serve.local_addr()?.port());
+    let answer = produce_answer();
+    let from = Arc::clone(&stored);
+    std::thread::spawn(move || {
+        for socket in serve.incoming().flatten() {
+            let map = from.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            std::thread::spawn(move || serve_slices(socket, &map.expect("a stored file"), slice));
+        }
+    });
+    for (number, socket) in store.incoming().enumerate() {
+        let (path, answer, stored) = (dir.join(format!("floor-{number}")), answer.clone(), Arc::clone(&stored));
+        std::thread::spawn(move || {
+            let map = store_frames(socket?, &path, bytes, &answer)?;
+            stored.lock().unwrap_or_else(PoisonError::into_inner).push_back(map);
+            io::Result::Ok(())
+        });
+    }
+    Ok(())
+}
+
+/// One read and one store for each frame; answers leave when no more frames are there, or a few are owed.
+fn store_frames(mut socket: TcpStream, path: &Path, bytes: u64, answer: &[u8]) -> io::Result<MmapMut> {
+    socket.set_nodelay(true)?;
+    let file = File::options().read(true).write(true).create_new(true).open(path)?;
+    // SAFETY: the file was just created in a directory of this run, nobody else opens it, and it is never cut; stores
+    // stay below what was allocated.
+    let mut map = unsafe { MmapOptions::new().len(bytes as usize).map_mut(&file)? };
+    let (mut allocated, mut at) = (0, 0);
+    let (mut buffer, mut have) = (vec![0; 256 << 10], 0);
+    let (answers, mut owed) = (answer.repeat(MOST_OWED), 0);
+    loop {
+        let frame = match buffer[..have].first_chunk() {
+            Some(size) => PREFIX + u32::from_be_bytes(*size) as usize,
+            None => 0,
+        };
+        if frame > 0 && have >= frame {
+            let end = at + frame;
+            while allocated < end as u64 {
+                fallocate(&file, FallocateFlags::empty(), allocated, STEP)?;
+                allocated += STEP;
+            }
+            map[at..end].copy_from_slice(&buffer[..frame]);
+            at = end;
+            buffer.copy_within(frame..have, 0);
+            have -= frame;
+            owed += 1;
+            continue;
+        }
+        // The rest of this frame and the size of the next.
+        let room = &mut buffer[have..frame + PREFIX];
+        let nothing_there = match recv(&socket, &mut *room, RecvFlags::DONTWAIT) {
+            Ok((0, _)) => return Ok(map),
+            Ok((read, _)) => {
+                have += read;
+                false
+            }
+            Err(rustix::io::Errno::AGAIN) => true,
+            Err(error) => return Err(error.into()),
+        };
+        if owed > 0 && (nothing_there || owed == MOST_OWED) {
+            socket.write_all(&answers[..owed * answer.len()])?;
+            owed = 0;
+        }
+        if nothing_there {
+            match socket.read(&mut buffer[have..frame + PREFIX])? {
+                0 => return Ok(map),
+                read => have += read,
+            }
+        }
+    }
+}
+
+/// Answers each request with the next slice.
+fn serve_slices(mut socket: TcpStream, map: &MmapMut, slice: usize) -> io::Result<()> {
+    socket.set_nodelay(true)?;
+    let mut head = [0; FETCH_HEAD];
+    head[..PREFIX].copy_from_slice(&((FETCH_HEAD - PREFIX + slice) as u32).to_be_bytes());
+    let (mut buffer, mut have, mut at) = ([0; 4096], 0, 0);
+    loop {
+        match socket.read(&mut buffer[have..])? {
+            0 => return Ok(()),
+            read => have += read,
+        }
+        while let Some(size) = buffer[..have].first_chunk() {
+            let frame = PREFIX + u32::from_be_bytes(*size) as usize;
+            if have < frame {
+                break;
+            }
+            buffer.copy_within(frame..have, 0);
+            have -= frame;
+            if at + slice > map.len() {
+                at = 0;
+            }
+            write_all(&mut socket, [&head, &map[at..at + slice]])?;
+            at += slice;
+        }
+    }
+}
+
+fn write_all(socket: &mut TcpStream, parts: [&[u8]; 2]) -> io::Result<()> {
+    let mut slices = parts.map(IoSlice::new);
+    let mut left = &mut slices[..];
+    while !left.is_empty() {
+        let written = socket.write_vectored(left)?;
+        IoSlice::advance_slices(&mut left, written);
+    }
+    Ok(())
+}
+
+/// A produce response that says "stored".
+fn produce_answer() -> Vec<u8> {
+    let response = ProduceResponse {
+        responses: vec![TopicProduceResponse {
+            name: "floor".into(),
+            partition_responses: vec![PartitionProduceResponse::default()],
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    encode_response(0, PRODUCE_VERSION, &response.into()).expect("a response").concat()
+}

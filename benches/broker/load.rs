@@ -1,0 +1,220 @@
+//! The load: prepared batches sent, and fetched again, over a few connections with a bounded window.
+//!
+//! The client does as little as it can (one thread a connection, frames made beforehand, answers only checked), so
+//! that on a small machine most of the CPU is the broker's; what it does take is the same for everyone measured.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use ottla::codec::Str;
+use ottla::protocol::frame::{decode_response, encode_request};
+use ottla::protocol::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
+use ottla::protocol::messages::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
+use ottla::protocol::{ApiKey, Request, RequestHeader, Response};
+use ottla::record::{BATCH_OVERHEAD, BatchBuilder, Codec};
+
+/// Versions that every broker measured serves, and that name topics.
+pub const PRODUCE_VERSION: i16 = 9;
+const FETCH_VERSION: i16 = 12;
+
+const RECORD_BYTES: usize = 1024;
+const BATCH_BYTES: usize = 64 << 10;
+/// Batches of one fetch: about 1 MiB, a consumer's usual `max.partition.fetch.bytes`.
+const BATCHES_A_FETCH: u64 = 16;
+/// Requests a connection has unanswered.
+const PRODUCE_WINDOW: u64 = 16;
+const FETCH_WINDOW: u64 = 4;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Who is measured: where to connect to, and for which topic.
+#[derive(Clone, Debug)]
+pub struct Target {
+    pub produce: SocketAddr,
+    pub fetch: SocketAddr,
+    pub topic: String,
+}
+
+/// A batch, and how often each of so many connections sends it to a partition of its own.
+#[derive(Clone, Debug)]
+pub struct Load {
+    batch: Bytes,
+    records: u64,
+    connections: u64,
+    batches_each: u64,
+}
+
+impl Load {
+    /// About `bytes` over `connections` connections.
+    pub fn new(connections: u64, bytes: u64) -> Load {
+        let (batch, records) = batch();
+        let fetches = bytes / connections / (batch.len() as u64 * BATCHES_A_FETCH);
+        Load { batch, records, connections, batches_each: fetches.max(1) * BATCHES_A_FETCH }
+    }
+
+    pub fn connections(&self) -> u64 {
+        self.connections
+    }
+
+    /// Bytes of all batches.
+    pub fn bytes(&self) -> u64 {
+        self.connections * self.bytes_each()
+    }
+
+    pub fn bytes_each(&self) -> u64 {
+        self.batches_each * self.batch.len() as u64
+    }
+
+    /// Bytes of records in one answer to a fetch.
+    pub fn fetch_bytes(&self) -> usize {
+        self.batch.len() * BATCHES_A_FETCH as usize
+    }
+
+    /// Sends everything, acknowledged by the leader; the time from the first byte to the last answer.
+    pub fn produce(&self, to: &Target) -> Duration {
+        self.on_every_connection(to.produce, |partition, socket| {
+            let frame = produce_request(&to.topic, partition, self.batch.clone());
+            exchange(socket, self.batches_each, PRODUCE_WINDOW, |_| frame.clone(), check_produced)
+        })
+    }
+
+    /// Fetches everything; the time from the first request to the last byte.
+    pub fn fetch(&self, from: &Target) -> Duration {
+        self.on_every_connection(from.fetch, |partition, socket| {
+            let step = self.records * BATCHES_A_FETCH;
+            let request = |number| fetch_request(&from.topic, partition, number * step, self.fetch_bytes());
+            let fetches = self.batches_each / BATCHES_A_FETCH;
+            drain(socket, fetches, self.fetch_bytes(), request)
+        })
+    }
+
+    fn on_every_connection(
+        &self,
+        address: SocketAddr,
+        work: impl Fn(i32, TcpStream) -> io::Result<()> + Sync,
+    ) -> Duration {
+        let sockets: Vec<TcpStream> = (0..self.connections).map(|_| connect(address)).collect();
+        let started = Instant::now();
+        thread::scope(|scope| {
+            for (partition, socket) in (0..).zip(sockets) {
+                let work = &work;
+                scope.spawn(move || work(partition, socket).expect("the broker answers"));
+            }
+        });
+        started.elapsed()
+    }
+}
+
+fn connect(address: SocketAddr) -> TcpStream {
+    let socket = TcpStream::connect(address).expect("the broker accepts");
+    socket.set_nodelay(true).expect("no delay");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    socket
+}
+
+/// As many records of [`RECORD_BYTES`] as a batch of [`BATCH_BYTES`] holds, and how many they are.
+fn batch() -> (Bytes, u64) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970").as_millis() as i64;
+    let value: Vec<u8> = (0..RECORD_BYTES as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let mut builder = BatchBuilder::new(Codec::None);
+    // A record's own fields take up to 12 bytes here.
+    let records = (BATCH_BYTES - BATCH_OVERHEAD) / (RECORD_BYTES + 12);
+    for _ in 0..records {
+        builder.append(now, None, Some(&value), &[]);
+    }
+    (builder.build().expect("a batch").bytes().clone(), records as u64)
+}
+
+fn request(key: ApiKey, version: i16, request: Request) -> Bytes {
+    let client_id = Some(Str::from_static("bench"));
+    let header = RequestHeader { api_key: key as i16, api_version: version, correlation_id: 0, client_id };
+    encode_request(&header, &request).expect("a request").concat().into()
+}
+
+fn produce_request(topic: &str, index: i32, batch: Bytes) -> Bytes {
+    let partition_data = vec![PartitionProduceData { index, records: Some(batch) }];
+    let topic_data = vec![TopicProduceData { name: topic.into(), partition_data, ..Default::default() }];
+    let produce = ProduceRequest { acks: 1, timeout_ms: 30_000, topic_data, ..Default::default() };
+    request(ApiKey::Produce, PRODUCE_VERSION, produce.into())
+}
+
+fn fetch_request(topic: &str, partition: i32, offset: u64, bytes: usize) -> Bytes {
+    let limit = bytes as i32;
+    let partition =
+        FetchPartition { partition, fetch_offset: offset as i64, partition_max_bytes: limit, ..Default::default() };
+    let topics = vec![FetchTopic { topic: topic.into(), partitions: vec![partition], ..Default::default() }];
+    let fetch = FetchRequest { max_wait_ms: 500, min_bytes: 1, max_bytes: limit, topics, ..Default::default() };
+    request(ApiKey::Fetch, FETCH_VERSION, fetch.into())
+}
+
+fn check_produced(answer: Bytes) {
+    let answer = decode_response(ApiKey::Produce, PRODUCE_VERSION, answer).expect("a produce response");
+    let (_, Response::Produce(answer)) = answer else { panic!("{answer:?} answers a produce request") };
+    let partitions = answer.responses.iter().flat_map(|topic| &topic.partition_responses);
+    assert!(partitions.clone().count() == 1 && partitions.clone().all(|p| p.error_code == 0), "{answer:?}");
+}
+
+/// Sends `total` requests with up to `window` unanswered, and looks at each answer.
+fn exchange(
+    mut socket: TcpStream,
+    total: u64,
+    window: u64,
+    request: impl Fn(u64) -> Bytes,
+    check: impl Fn(Bytes),
+) -> io::Result<()> {
+    let (mut sent, mut answered) = (0, 0);
+    let mut buffer = vec![0; 64 << 10];
+    let mut have = 0;
+    while answered < total {
+        while sent < total && sent - answered < window {
+            socket.write_all(&request(sent))?;
+            sent += 1;
+        }
+        have += read(&mut socket, &mut buffer[have..])?;
+        let mut used = 0;
+        while let Some(size) = buffer[used..have].first_chunk() {
+            let end = used + 4 + u32::from_be_bytes(*size) as usize;
+            if end > have {
+                break;
+            }
+            check(Bytes::copy_from_slice(&buffer[used + 4..end]));
+            answered += 1;
+            used = end;
+        }
+        buffer.copy_within(used..have, 0);
+        have -= used;
+    }
+    Ok(())
+}
+
+/// Sends `total` fetches with a few unanswered, and reads answers of at least `bytes` each. Answers are read into one
+/// buffer again and again.
+fn drain(mut socket: TcpStream, total: u64, bytes: usize, request: impl Fn(u64) -> Bytes) -> io::Result<()> {
+    let (mut sent, mut answered) = (0, 0);
+    let mut buffer = vec![0; 256 << 10];
+    while answered < total {
+        while sent < total && sent - answered < FETCH_WINDOW {
+            socket.write_all(&request(sent))?;
+            sent += 1;
+        }
+        let mut size = [0; 4];
+        socket.read_exact(&mut size)?;
+        let mut left = u32::from_be_bytes(size) as usize;
+        assert!(left >= bytes, "an answer of {left} bytes where records of {bytes} were asked for");
+        while left > 0 {
+            let room = left.min(buffer.len());
+            left -= read(&mut socket, &mut buffer[..room])?;
+        }
+        answered += 1;
+    }
+    Ok(())
+}
+
+fn read(socket: &mut TcpStream, room: &mut [u8]) -> io::Result<usize> {
+    match socket.read(room)? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        read => Ok(read),
+    }
+}

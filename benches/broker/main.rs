@@ -1,0 +1,125 @@
+//! What Ottla costs, in tables: `cargo bench --bench broker`, two or three minutes on an idle machine.
+//!
+//! - A fresh start and doing nothing; the same with 1,000 partitions, after kill -9 ([`start`]).
+//! - Throughput and CPU per GB for prepared batches ([`throughput`], [`load`]), beside those of a bare program that does
+//!   the same socket and memory work and nothing else ([`floor`]).
+//!
+//! `--with-kafka` and `--with-kfake` measure those brokers too, in the same run. Everything is started here, in
+//! directories of its own below target/tmp, and gone in the end. Figures are medians; `--raw` prints what they are
+//! medians of.
+
+mod admin;
+mod contender;
+mod floor;
+mod load;
+mod report;
+mod start;
+mod system;
+mod throughput;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use contender::Contender;
+use report::Table;
+
+/// Measures Ottla and prints tables in markdown.
+#[derive(Debug, Parser)]
+struct Options {
+    /// Measure Apache Kafka too, from the jars in DIR or DIR/libs (needs Java)
+    #[arg(long, value_name = "DIR")]
+    with_kafka: Option<PathBuf>,
+
+    /// Measure kfake too (needs Go)
+    #[arg(long)]
+    with_kfake: bool,
+
+    /// Measure this program instead of the one just built
+    #[arg(long, value_name = "FILE", default_value = env!("CARGO_BIN_EXE_ottla"))]
+    ottla: PathBuf,
+
+    /// Take these figures only; may be given many times
+    #[arg(long, value_enum)]
+    only: Vec<Section>,
+
+    /// Rounds of throughput bursts
+    #[arg(long, value_name = "N", default_value_t = 7)]
+    rounds: usize,
+
+    /// MB of one burst; several of them have to stay below what the kernel starts to write back
+    #[arg(long, value_name = "MB", default_value_t = 256)]
+    burst: u64,
+
+    /// Fresh starts
+    #[arg(long, value_name = "N", default_value_t = 11)]
+    starts: usize,
+
+    /// Restarts with 1,000 partitions, after kill -9
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    restarts: i64,
+
+    /// Print every sample below its table
+    #[arg(long)]
+    raw: bool,
+
+    /// Be the floor: files in DIR (how this program starts it)
+    #[arg(long, value_name = "DIR", hide = true)]
+    floor: Option<PathBuf>,
+
+    #[arg(long, hide = true, default_value_t = 0)]
+    floor_bytes: u64,
+
+    #[arg(long, hide = true, default_value_t = 0)]
+    floor_slice: usize,
+
+    /// What cargo passes to every benchmark
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// A table, or a few that belong together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Section {
+    Start,
+    Partitions,
+    Throughput,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let done = match &options.floor {
+        Some(dir) => floor::run(dir.clone(), options.floor_bytes, options.floor_slice).map_err(|e| e.to_string()),
+        None => run(&options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<(), String> {
+    let mut contenders = vec![Contender::Ottla { binary: options.ottla.clone() }];
+    if let Some(dir) = &options.with_kafka {
+        contenders.push(Contender::kafka(dir)?);
+    }
+    if options.with_kfake {
+        contenders.push(Contender::kfake()?);
+    }
+    println!("{}; Ottla {}", system::machine(), env!("CARGO_PKG_VERSION"));
+    let wanted = |section| options.only.is_empty() || options.only.contains(&section);
+    let print = |table: &Table| table.print(options.raw);
+    if wanted(Section::Start) {
+        print(&start::measure_fresh(&contenders, options.starts));
+    }
+    if wanted(Section::Partitions) {
+        print(&start::measure_thousand(&contenders, options.restarts));
+    }
+    if wanted(Section::Throughput) {
+        throughput::measure(&contenders, options.rounds, options.burst * 1_000_000).iter().for_each(print);
+    }
+    Ok(())
+}
