@@ -199,7 +199,7 @@ impl FetchSessions {
         uses_topic_ids: bool,
         mut new_id: impl FnMut() -> i32,
     ) -> i32 {
-        if answered.is_empty() || !self.make_room(now, answered.len()) {
+        if !self.make_room(now, answered.len()) {
             return NO_SESSION;
         }
         let mut session = Session {

@@ -194,17 +194,41 @@ impl Partition {
         Ok(Offsets { start: log.start_offset(), last_stable: log.last_stable_offset(), end: log.end_offset() })
     }
 
+    /// Answers ListOffsets. The ends of a log without records are of the current epoch.
     pub fn offset_for_timestamp(&self, query: TimestampQuery) -> Result<Option<TimestampOffset>, PartitionError> {
-        Ok(self.log()?.offset_for_timestamp(query)?)
+        let found = self.log()?.offset_for_timestamp(query)?;
+        Ok(found.map(|found| match (query, found.leader_epoch) {
+            (TimestampQuery::Earliest | TimestampQuery::Latest, ..0) => {
+                TimestampOffset { leader_epoch: self.leader_epoch, ..found }
+            }
+            _ => found,
+        }))
     }
 
-    /// Where its segments begin that are not younger than `timestamp`, newest first.
-    pub fn segment_offsets_before(&self, _timestamp: TimestampMs) -> Result<Vec<Offset>, PartitionError> {
-        Ok(vec![self.offsets()?.start])
+    /// Where segments begin that have no record younger than `timestamp`, newest first; before them the
+    /// log's end, at `now`.
+    pub fn segment_offsets_before(
+        &self,
+        timestamp: TimestampMs,
+        now: TimestampMs,
+    ) -> Result<Vec<Offset>, PartitionError> {
+        let log = self.log()?;
+        let mut marks = log.segment_marks()?;
+        if log.end_offset() > marks.last().map_or(log.start_offset(), |(offset, _)| *offset) {
+            marks.push((log.end_offset(), now));
+        }
+        // From the newest mark that is old enough on, all before it belong to the answer.
+        let count = marks.iter().rposition(|(_, newest)| *newest <= timestamp).map_or(0, |at| at + 1);
+        Ok(marks[..count].iter().rev().map(|(offset, _)| *offset).collect())
     }
 
+    /// Where the records of an epoch end: of the current one, at the log's end, even before its first record.
     pub fn end_offset_for_epoch(&self, epoch: LeaderEpoch) -> Result<Option<(LeaderEpoch, Offset)>, PartitionError> {
-        Ok(self.log()?.end_offset_for_epoch(epoch))
+        let log = self.log()?;
+        match epoch == self.leader_epoch {
+            true => Ok(Some((epoch, log.end_offset()))),
+            false => Ok(log.end_offset_for_epoch(epoch)),
+        }
     }
 
     /// Moves the log start (DeleteRecords) and returns where it is then.

@@ -1,12 +1,12 @@
-//! ApiVersions (key 18), versions 0 to 4: what this broker serves, and its feature levels.
+//! ApiVersions (key 18), versions 0 to 5: what this broker serves, and its feature levels.
 //!
 //! A version above ours is answered with UNSUPPORTED_VERSION in a version 0 body that names the
 //! range of ApiVersions, so that the client asks again with one we have (KIP-511). Features with a
-//! level of 0 are told from version 4 on alone: older clients refuse a minimum of 0.
+//! level of 0 are told from version 4 on alone: older clients refuse a minimum of 0. From version 5 a
+//! client may say which node of which cluster it means to talk to (KIP-1242).
 
 use super::served::SERVED;
 use super::{Answer, Context};
-use crate::broker::Broker;
 use crate::codec::Str;
 use crate::metadata::features;
 use crate::protocol::ApiKey;
@@ -23,7 +23,10 @@ pub(super) fn handle(context: &Context, request: ApiVersionsRequest) -> Answer {
     if context.version() >= 3 {
         let (name, version) = (&request.client_software_name, &request.client_software_version);
         if !is_software_word(name) || !is_software_word(version) {
-            return ApiVersionsResponse { error_code: ErrorCode::InvalidRequest.code(), ..Default::default() }.into();
+            return refused(ErrorCode::InvalidRequest);
+        }
+        if is_misrouted(context, &request) {
+            return refused(ErrorCode::RebootstrapRequired);
         }
         context.connection.set_client_software(name, version);
     }
@@ -52,8 +55,21 @@ pub(super) fn handle(context: &Context, request: ApiVersionsRequest) -> Answer {
     .into()
 }
 
+fn refused(error: ErrorCode) -> Answer {
+    ApiVersionsResponse { error_code: error.code(), ..Default::default() }.into()
+}
+
+/// Whether the client meant another node or cluster. One that names no cluster isn't asked for its node.
+fn is_misrouted(context: &Context, request: &ApiVersionsRequest) -> bool {
+    let broker = &context.broker;
+    request
+        .cluster_id
+        .as_deref()
+        .is_some_and(|cluster_id| cluster_id != broker.cluster_id() || request.node_id != broker.node_id())
+}
+
 /// The answer to a version of ApiVersions that we don't have, to be written at version 0.
-pub(super) fn unsupported_version(_broker: &Broker) -> ApiVersionsResponse {
+pub(super) fn unsupported_version() -> ApiVersionsResponse {
     ApiVersionsResponse {
         error_code: ErrorCode::UnsupportedVersion.code(),
         api_keys: vec![api_version(ApiKey::ApiVersions)],

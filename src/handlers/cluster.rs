@@ -1,4 +1,4 @@
-//! DescribeLogDirs (key 35, versions 0 to 4), DescribeCluster (60, 0 to 2) and
+//! DescribeLogDirs (key 35, versions 0 to 5), DescribeCluster (60, 0 to 2) and
 //! DescribeTopicPartitions (75, version 0).
 
 use std::collections::HashMap;
@@ -44,7 +44,7 @@ pub(super) fn describe_log_dirs(context: &Context, request: DescribeLogDirsReque
 fn log_dirs(broker: &Broker, request: DescribeLogDirsRequest) -> DescribeLogDirsResponse {
     let cluster = broker.cluster();
     let topics = match request.topics {
-        None => cluster.topics_by_name().into_iter().map(|topic| described_logs(topic, |_| true)).collect(),
+        None => cluster.topics_by_name().into_iter().map(|topic| described_logs(topic, |_| true)).collect::<Vec<_>>(),
         Some(asked) => {
             let mut wanted: HashMap<Str, Vec<PartitionIndex>> = HashMap::new();
             for topic in asked {
@@ -56,6 +56,7 @@ fn log_dirs(broker: &Broker, request: DescribeLogDirsRequest) -> DescribeLogDirs
             logs.collect()
         }
     };
+    let topics = topics.into_iter().filter(|topic: &DescribeLogDirsTopic| !topic.partitions.is_empty()).collect();
     let (total_bytes, usable_bytes) = broker.disk_space().unwrap_or((-1, -1));
     let result = DescribeLogDirsResult {
         log_dir: broker.log_dir_path().into(),
@@ -128,16 +129,14 @@ pub(super) fn describe_topic_partitions(context: &Context, request: DescribeTopi
     // Both ways of asking go by name, so that a cursor has a place to go on from.
     let mut names: Vec<Str> = match request.topics.is_empty() {
         true => cluster.topics_by_name().into_iter().map(|topic| Str::from(&**topic.name())).collect(),
-        false => request.topics.into_iter().map(|topic| topic.name).collect(),
+        false => request.topics.iter().map(|topic| topic.name.clone()).collect(),
     };
     names.sort_unstable();
     names.dedup();
+    let all = request.topics.is_empty();
     let (from_topic, mut from_partition) = match request.cursor {
-        Some(cursor) if cursor.partition_index < 0 => {
-            return Answer::Close(format!(
-                "sent a DescribeTopicPartitions cursor with partition {}",
-                cursor.partition_index
-            ));
+        Some(cursor) if cursor.partition_index < 0 || (!all && !names.contains(&cursor.topic_name)) => {
+            return refuse_topics(names).into();
         }
         Some(cursor) => (cursor.topic_name, cursor.partition_index),
         None => (Str::new(), 0),
@@ -146,6 +145,7 @@ pub(super) fn describe_topic_partitions(context: &Context, request: DescribeTopi
         // The cursor's partition is one of the cursor's topic alone.
         let first = if name == from_topic { std::mem::take(&mut from_partition) } else { 0 };
         let more = match cluster.topic(&name) {
+            _ if page.left == 0 => page.stop_at(&name, 0),
             Some(topic) => page.add(topic, first),
             None => page.add_unknown(name),
         };
@@ -154,6 +154,16 @@ pub(super) fn describe_topic_partitions(context: &Context, request: DescribeTopi
         }
     }
     page.response.into()
+}
+
+/// The answer to a cursor that leads nowhere.
+fn refuse_topics(names: Vec<Str>) -> DescribeTopicPartitionsResponse {
+    let topics = names.into_iter().map(|name| DescribeTopicPartitionsResponseTopic {
+        error_code: ErrorCode::InvalidRequest.code(),
+        name: Some(name),
+        ..Default::default()
+    });
+    DescribeTopicPartitionsResponse { topics: topics.collect(), ..Default::default() }
 }
 
 /// A response that fills up.
@@ -165,9 +175,6 @@ struct Page {
 impl Page {
     /// Whether there is room for more.
     fn add(&mut self, topic: &Topic, first: PartitionIndex) -> bool {
-        if self.left == 0 {
-            return self.stop_at(topic, first);
-        }
         let rest = topic.image.partitions().filter(|(index, _)| *index >= first);
         let partitions: Vec<_> = rest.take(self.left).map(|(index, image)| described_partition(index, image)).collect();
         self.left -= partitions.len();
@@ -181,7 +188,7 @@ impl Page {
             topic_authorized_operations: operations::TOPIC,
         });
         match next < topic.image.partition_count() {
-            true => self.stop_at(topic, next),
+            true => self.stop_at(topic.name(), next),
             false => true,
         }
     }
@@ -195,13 +202,14 @@ impl Page {
             error_code: error.code(),
             is_internal: crate::metadata::is_internal(&name),
             name: Some(name),
+            topic_authorized_operations: operations::TOPIC,
             ..Default::default()
         });
         true
     }
 
-    fn stop_at(&mut self, topic: &Topic, partition_index: PartitionIndex) -> bool {
-        self.response.next_cursor = Some(Cursor { topic_name: Str::from(&**topic.name()), partition_index });
+    fn stop_at(&mut self, topic: &str, partition_index: PartitionIndex) -> bool {
+        self.response.next_cursor = Some(Cursor { topic_name: topic.into(), partition_index });
         false
     }
 }

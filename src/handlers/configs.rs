@@ -41,12 +41,14 @@ pub(super) fn describe(context: &Context, request: DescribeConfigsRequest) -> An
         match described {
             Ok((kind, all)) => {
                 let wanted = |described: &Described| match &resource.configuration_keys {
-                    None => true,
-                    Some(keys) => keys.iter().any(|key| **key == *described.setting.name),
+                    // No keys are all keys.
+                    Some(keys) if !keys.is_empty() => keys.iter().any(|key| **key == *described.setting.name),
+                    _ => true,
                 };
                 let all = all.into_iter().filter(wanted);
                 let configs = all.map(|described| describe_one(kind, described, &request)).collect();
-                DescribeConfigsResult { configs, ..base }
+                // Kafka says "no error" with an empty message here, and null nowhere.
+                DescribeConfigsResult { configs, error_message: Some(Str::new()), ..base }
             }
             Err((error, message)) => {
                 DescribeConfigsResult { error_code: error.code(), error_message: Some(message.into()), ..base }
@@ -83,12 +85,7 @@ fn describe_resource(
                 .collect()
         }
         Some(ConfigKind::Broker) => {
-            if name.parse() != Ok(broker.node_id) {
-                return Err(invalid(format!(
-                    "Unexpected broker id, expected {} or empty string, but received {name}",
-                    broker.node_id
-                )));
-            }
+            check_node_id(broker, name)?;
             config::describe_broker(&cluster.config)
         }
         Some(ConfigKind::Group) if name.is_empty() => return Err(invalid("Group name must not be empty.".into())),
@@ -100,10 +97,23 @@ fn describe_resource(
             let overrides = cluster.image.configs().get(ConfigKind::ClientMetrics, name);
             config::describe_simple(Scope::ClientMetrics, overrides)
         }
-        None if resource.resource_type == BROKER_LOGGER => return Ok((ConfigKind::Broker, Vec::new())),
+        None if resource.resource_type == BROKER_LOGGER => {
+            check_node_id(broker, name)?;
+            return Ok((ConfigKind::Broker, Vec::new()));
+        }
         None => return Err(invalid(format!("Unsupported resource type: {}", resource.resource_type))),
     };
     Ok((kind.unwrap_or(ConfigKind::Topic), described))
+}
+
+fn check_node_id(broker: &BrokerConfig, name: &str) -> Result<(), Refused> {
+    match name.parse() == Ok(broker.node_id) {
+        true => Ok(()),
+        false => {
+            let message = format!("Unexpected broker id, expected {}, but received {name}", broker.node_id);
+            Err((ErrorCode::InvalidRequest, message))
+        }
+    }
 }
 
 fn describe_one(

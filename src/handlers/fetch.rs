@@ -4,7 +4,10 @@
 //! records, never null: librdkafka stumbles over null. Versions 0 to 3 get message formats 0 and 1
 //! by conversion. Waiting is on appends, see [`crate::broker::fetch`].
 //!
-//! Departures: there are no followers, so the replica's fields are ignored.
+//! Departures: there are no followers, so the replica's fields are ignored. Batches are always whole:
+//! Kafka cuts the last one where the limit is reached, and pads what it converted. The first batch is
+//! given even where it is larger than the limit, in versions 0 to 2 too. A limit below 0 is 0, and an
+//! unknown isolation level reads uncommitted, where Kafka fails with UNKNOWN_SERVER_ERROR.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -117,8 +120,8 @@ fn look_up(cluster: &Cluster, key: &FetchKey, ask: &PartitionAsk, version: i16) 
     };
     let partition = match topic {
         None => Err(missing),
-        // Clients before version 10 don't know the codec.
-        Some(topic) if version < 10 && topic.config.compression_type == CompressionType::Zstd => {
+        // The formats before v2 don't know the codec.
+        Some(topic) if version < 4 && topic.config.compression_type == CompressionType::Zstd => {
             Err(FetchFault::UnsupportedCompression)
         }
         Some(topic) => topic.partition(key.partition).cloned().ok_or(FetchFault::UnknownTopicOrPartition),
@@ -221,10 +224,16 @@ fn failed(version: i16, key: &FetchKey, code: ErrorCode) -> PartitionData {
         ErrorCode::KafkaStorageError if version <= 5 => ErrorCode::NotLeaderOrFollower,
         code => code,
     };
+    // Kafka's two ways to say that there are none.
+    let aborted_transactions = match code {
+        ErrorCode::UnknownTopicOrPartition | ErrorCode::UnknownTopicId => Some(Vec::new()),
+        _ => None,
+    };
     PartitionData {
         partition_index: key.partition,
         error_code: code.code(),
         high_watermark: -1,
+        aborted_transactions,
         records: Some(Bytes::new()),
         ..Default::default()
     }

@@ -3,7 +3,7 @@
 //!
 //! A group that doesn't exist is described as `Dead`, from version 6 with GROUP_ID_NOT_FOUND.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::errors::{ToErrorCode, code_of};
@@ -37,7 +37,8 @@ pub(super) fn describe(context: &Context, request: DescribeGroupsRequest) -> Ans
         };
         match found {
             Ok(Some(group)) => DescribedGroup { authorized_operations, ..described(group) },
-            Ok(None) => DescribedGroup { authorized_operations, ..unknown(context.version(), group_id) },
+            Ok(None) if context.version() >= 6 => not_found(group_id),
+            Ok(None) => DescribedGroup { authorized_operations, ..dead(group_id) },
             Err(unavailable) => {
                 DescribedGroup { error_code: unavailable.error_code().code(), group_id, ..Default::default() }
             }
@@ -68,17 +69,15 @@ fn described_member(member: MemberDescription) -> DescribedGroupMember {
     }
 }
 
-fn unknown(version: i16, group_id: Str) -> DescribedGroup {
-    let (error, message) = match version {
-        6.. => (ErrorCode::GroupIdNotFound, Some(format!("Group {group_id} not found.").into())),
-        _ => (ErrorCode::None, None),
-    };
+fn dead(group_id: Str) -> DescribedGroup {
+    DescribedGroup { group_id, group_state: Str::from_static(GroupState::Dead.name()), ..Default::default() }
+}
+
+fn not_found(group_id: Str) -> DescribedGroup {
     DescribedGroup {
-        error_code: error.code(),
-        error_message: message,
-        group_id,
-        group_state: Str::from_static(GroupState::Dead.name()),
-        ..Default::default()
+        error_code: ErrorCode::GroupIdNotFound.code(),
+        error_message: Some(format!("Group {group_id} not found.").into()),
+        ..dead(group_id)
     }
 }
 
@@ -104,9 +103,12 @@ pub(super) fn list(context: &Context, request: ListGroupsRequest) -> Answer {
 pub(super) fn delete(context: &Context, request: DeleteGroupsRequest) -> Answer {
     let broker = Arc::clone(&context.broker);
     // Each coordinator gets its groups at once; the answers may wait for a sync.
+    let mut named = HashSet::new();
     let submitted: Vec<_> = request
         .groups_names
         .into_iter()
+        // What is asked for twice is answered once.
+        .filter(|name| named.insert(name.clone()))
         .map(|name| {
             let group: GroupId = (&*name).into();
             let pending = match broker.has_offsets_topic() {
@@ -197,5 +199,5 @@ fn deleted_offsets(
         });
         OffsetDeleteResponseTopic { partitions: partitions.collect(), name: topic.name }
     };
-    request.topics.into_iter().map(topic).collect()
+    request.topics.into_iter().filter(|topic| !topic.partitions.is_empty()).map(topic).collect()
 }

@@ -34,7 +34,7 @@ pub(super) fn find_coordinator(context: &Context, request: FindCoordinatorReques
     let broker = Arc::clone(&context.broker);
     let respond = move |available: bool| {
         let found = keys.into_iter().map(|key| {
-            let error = coordinator_error(&key, key_type, available);
+            let error = coordinator_error(key_type, available);
             match error {
                 ErrorCode::None => Coordinator {
                     key,
@@ -62,9 +62,8 @@ pub(super) fn find_coordinator(context: &Context, request: FindCoordinatorReques
 }
 
 /// Transactions and share groups have no coordinator here yet.
-fn coordinator_error(key: &str, key_type: i8, available: bool) -> ErrorCode {
+fn coordinator_error(key_type: i8, available: bool) -> ErrorCode {
     match key_type {
-        GROUP | TRANSACTION if key.is_empty() => ErrorCode::InvalidRequest,
         GROUP if available => ErrorCode::None,
         GROUP | TRANSACTION => ErrorCode::CoordinatorNotAvailable,
         _ => ErrorCode::InvalidRequest,

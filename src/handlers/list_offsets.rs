@@ -3,18 +3,23 @@
 //! -1 latest (the last stable offset for read_committed), -2 earliest, -3 the largest timestamp
 //! (version 7), -4 earliest local (8), -5 latest tiered (9), -6 earliest pending upload (11).
 //! Nothing is tiered here: -4 is -2, and -5 and -6 have no answer. Version 0 answers with a list of
-//! segment offsets, newest first.
+//! segment offsets, newest first. A partition asked for twice is INVALID_REQUEST.
+//!
+//! Departures: version 0 compares with the newest record of a segment, Kafka with its file's time.
+
+use std::collections::BTreeMap;
 
 use super::errors::ToErrorCode;
 use super::{Answer, Context};
 use crate::broker::fetch::{FetchFault, check_leader_epoch};
 use crate::broker::partition::{Isolation, Partition, PartitionError};
+use crate::codec::Str;
 use crate::log::{TimestampOffset, TimestampQuery};
 use crate::protocol::messages::list_offsets::{
-    ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse,
+    ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopic,
     ListOffsetsTopicResponse,
 };
-use crate::types::{ErrorCode, LeaderEpoch, NO_TIMESTAMP, Offset};
+use crate::types::{ErrorCode, LeaderEpoch, NO_TIMESTAMP, Offset, PartitionIndex, TimestampMs};
 
 const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
@@ -34,23 +39,33 @@ pub(super) fn handle(context: &Context, request: ListOffsetsRequest) -> Answer {
         1 => Isolation::ReadCommitted,
         _ => Isolation::ReadUncommitted,
     };
-    let topics = request
-        .topics
-        .into_iter()
-        .map(|topic| {
-            let partitions = topic
-                .partitions
-                .iter()
-                .map(|asked| match cluster.partition(&topic.name, asked.partition_index) {
-                    Some(partition) if version == 0 => answer_v0(partition, asked),
-                    Some(partition) => answer(partition, asked, version, isolation),
-                    None => failed(asked, ErrorCode::UnknownTopicOrPartition),
-                })
-                .collect();
-            ListOffsetsTopicResponse { name: topic.name, partitions }
-        })
-        .collect();
-    ListOffsetsResponse { topics, ..Default::default() }.into()
+    let now = context.broker.now().wall;
+    let topics = once_each(request.topics).into_iter().map(|(name, partitions)| {
+        let partitions =
+            partitions.into_values().map(|(asked, times)| match cluster.partition(&name, asked.partition_index) {
+                _ if times > 1 => failed(&asked, ErrorCode::InvalidRequest),
+                Some(partition) if version == 0 => answer_v0(partition, &asked, now),
+                Some(partition) => answer(partition, &asked, version, isolation),
+                None => failed(&asked, ErrorCode::UnknownTopicOrPartition),
+            });
+        ListOffsetsTopicResponse { partitions: partitions.collect(), name }
+    });
+    ListOffsetsResponse { topics: topics.collect(), ..Default::default() }.into()
+}
+
+/// What is asked of each partition of a topic, and how many times.
+type AskedOnce = BTreeMap<PartitionIndex, (ListOffsetsPartition, usize)>;
+
+/// Each topic and partition once.
+fn once_each(topics: Vec<ListOffsetsTopic>) -> BTreeMap<Str, AskedOnce> {
+    let mut once: BTreeMap<Str, AskedOnce> = BTreeMap::new();
+    for topic in topics {
+        let partitions = once.entry(topic.name).or_default();
+        for asked in topic.partitions {
+            partitions.entry(asked.partition_index).or_insert((asked, 0)).1 += 1;
+        }
+    }
+    once
 }
 
 fn answer(
@@ -114,11 +129,11 @@ fn find(
 }
 
 /// Version 0: the base offsets of segments from `timestamp` on, newest first, the log end before them.
-fn answer_v0(partition: &Partition, asked: &ListOffsetsPartition) -> ListOffsetsPartitionResponse {
+fn answer_v0(partition: &Partition, asked: &ListOffsetsPartition, now: TimestampMs) -> ListOffsetsPartitionResponse {
     if asked.timestamp < EARLIEST {
         return failed(asked, ErrorCode::UnsupportedVersion);
     }
-    match offsets_before(partition, asked.timestamp) {
+    match offsets_before(partition, asked.timestamp, now) {
         Ok(mut offsets) => {
             offsets.truncate(usize::try_from(asked.max_num_offsets).unwrap_or(0));
             ListOffsetsPartitionResponse {
@@ -132,18 +147,11 @@ fn answer_v0(partition: &Partition, asked: &ListOffsetsPartition) -> ListOffsets
     }
 }
 
-fn offsets_before(partition: &Partition, timestamp: i64) -> Result<Vec<Offset>, PartitionError> {
-    let offsets = partition.offsets()?;
+fn offsets_before(partition: &Partition, timestamp: i64, now: TimestampMs) -> Result<Vec<Offset>, PartitionError> {
     match timestamp {
-        EARLIEST => Ok(vec![offsets.start]),
-        LATEST => {
-            let mut all = partition.segment_offsets_before(i64::MAX)?;
-            if all.first() != Some(&offsets.end) {
-                all.insert(0, offsets.end);
-            }
-            Ok(all)
-        }
-        timestamp => partition.segment_offsets_before(timestamp),
+        EARLIEST => Ok(vec![partition.offsets()?.start]),
+        LATEST => partition.segment_offsets_before(TimestampMs::MAX, now),
+        timestamp => partition.segment_offsets_before(timestamp, now),
     }
 }
 

@@ -2,8 +2,11 @@
 //!
 //! A topic that a client may create by asking for it is answered with its leader and error 0 in the
 //! same response. Brokers are told with the address that the asking client can reach. Topics by id
-//! from version 10; a null name goes with an id from version 12.
+//! from version 12; 10 and 11 have the field, but Kafka didn't mean it yet and refuses it.
+//!
+//! Departures: a topic with neither name nor id is INVALID_REQUEST, where Kafka fails with UNKNOWN_SERVER_ERROR.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::errors::ToErrorCode;
@@ -23,6 +26,7 @@ enum Wanted {
     Topics(Vec<Named>),
 }
 
+#[derive(Clone, PartialEq, Eq, Hash)]
 enum Named {
     Name(Str),
     Id(Uuid),
@@ -34,7 +38,7 @@ pub(super) fn handle(context: &Context, request: MetadataRequest) -> Answer {
     let mut frame = frame(context, version >= 8 && request.include_cluster_authorized_operations);
     let wanted = match wanted(version, &request) {
         Ok(wanted) => wanted,
-        Err(why) => return Answer::Close(why.into()),
+        Err(error) => return refused(request, error).into(),
     };
     let cluster = context.broker.cluster();
     let named = match wanted {
@@ -61,7 +65,19 @@ pub(super) fn handle(context: &Context, request: MetadataRequest) -> Answer {
     })
 }
 
-fn wanted(version: i16, request: &MetadataRequest) -> Result<Wanted, &'static str> {
+/// The response to a request that cannot be meant: every topic it names, with the error.
+fn refused(request: MetadataRequest, error: ErrorCode) -> MetadataResponse {
+    let topics = request.topics.unwrap_or_default().into_iter().map(|topic| MetadataResponseTopic {
+        error_code: error.code(),
+        // Null is allowed from version 12 on.
+        name: Some(topic.name.unwrap_or_default()),
+        topic_id: topic.topic_id,
+        ..Default::default()
+    });
+    MetadataResponse { topics: topics.collect(), ..Default::default() }
+}
+
+fn wanted(version: i16, request: &MetadataRequest) -> Result<Wanted, ErrorCode> {
     let topics = match &request.topics {
         None => return Ok(Wanted::All),
         // Version 0 has no null: nothing named means everything.
@@ -70,15 +86,20 @@ fn wanted(version: i16, request: &MetadataRequest) -> Result<Wanted, &'static st
     };
     let by_id = topics.iter().any(|topic| !topic.topic_id.is_zero());
     if version < 12 && (by_id || topics.iter().any(|topic| topic.name.is_none())) {
-        return Err("sent a Metadata request that names a topic by id before version 12");
+        return Err(ErrorCode::InvalidRequest);
     }
+    if topics.iter().any(|topic| topic.topic_id.is_zero() && topic.name.is_none()) {
+        return Err(ErrorCode::InvalidRequest);
+    }
+    let mut told = HashSet::new();
     let named = |topic: &crate::protocol::messages::metadata::MetadataRequestTopic| match &topic.name {
         // One id makes it a request by ids, as in Kafka.
         _ if by_id => Some(Named::Id(topic.topic_id)).filter(|_| !topic.topic_id.is_zero()),
         Some(name) => Some(Named::Name(name.clone())),
         None => None,
     };
-    Ok(Wanted::Topics(topics.iter().filter_map(named).collect()))
+    // What is asked for twice is answered once.
+    Ok(Wanted::Topics(topics.iter().filter_map(named).filter(|named| told.insert(named.clone())).collect()))
 }
 
 /// The response without its topics.

@@ -96,7 +96,7 @@ impl Handlers {
             && header.api_key == ApiKey::ApiVersions as i16
             && let FrameError::UnsupportedVersion { .. } = error
         {
-            let response = api_versions::unsupported_version(&self.broker);
+            let response = api_versions::unsupported_version();
             return encode(header.correlation_id, 0, &response.into());
         }
         Outcome::Close(format!("sent a request that cannot be read: {error}").into())

@@ -1,11 +1,15 @@
 //! Produce (key 0), versions 0 to 11.
 //!
-//! Versions 0 to 2 carry message formats 0 and 1, which are converted; from 3 on exactly one v2
-//! batch a partition. With acks 0 there is no response, and where something failed the connection
+//! Versions 0 to 2 carry message formats 0 and 1, which are converted, and may carry nothing, which
+//! succeeds; from 3 on exactly one v2 batch a partition. With acks 0 there is no response, and where something failed the connection
 //! is closed so that the client notices, as in Kafka. Appends of one connection happen in the order
 //! of its requests; an answer waits only where `flush.messages` asks for a sync.
 //!
-//! Departures: acks 1 and all are the same on one node.
+//! Departures: acks 1 and all are the same on one node. What was refused always comes with a message,
+//! which Kafka gives for some errors only. Records that cannot be decompressed or decoded are
+//! INVALID_RECORD, an unknown codec UNSUPPORTED_COMPRESSION_TYPE, and null records INVALID_RECORD,
+//! where Kafka fails with UNKNOWN_SERVER_ERROR or doesn't answer. There are no transactions yet: every
+//! transactional id is one that the coordinator doesn't know.
 
 use std::sync::Arc;
 
@@ -15,15 +19,20 @@ use crate::broker::partition::{Partition, PartitionError};
 use crate::codec::Str;
 use crate::log::{Appended, Origin};
 use crate::protocol::messages::produce::{
-    BatchIndexAndErrorMessage, PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse,
-    TopicProduceResponse,
+    BatchIndexAndErrorMessage, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceResponse,
 };
-use crate::record::{Accepts, RecordError, Unverified, VerifyRules};
+use crate::record::{Accepts, BatchHeader, RecordError, Unverified, VerifyRules};
 use crate::types::{ErrorCode, NO_TIMESTAMP, Offset};
 
 pub(super) fn handle(context: &Context, request: ProduceRequest) -> Answer {
     if !matches!(request.acks, -1..=1) {
         return refuse_all(&request, ErrorCode::InvalidRequiredAcks).into();
+    }
+    if request.transactional_id.is_none() && has_transactional_batch(&request) {
+        return match request.acks {
+            0 => Answer::Close("sent a transactional batch without a transactional id".to_owned()),
+            _ => refuse_all(&request, ErrorCode::TransactionalIdAuthorizationFailed).into(),
+        };
     }
     let acks = request.acks;
     let production = append_all(context, request);
@@ -37,6 +46,15 @@ pub(super) fn handle(context: &Context, request: ProduceRequest) -> Answer {
         return production.response.into();
     }
     Answer::parked(production.synced())
+}
+
+/// Told by the header alone: nothing else of a batch is looked at before the request is known to be allowed.
+fn has_transactional_batch(request: &ProduceRequest) -> bool {
+    let mut batches = request.topic_data.iter().flat_map(|topic| &topic.partition_data);
+    batches.any(|data| {
+        let header = data.records.as_ref().map(|records| BatchHeader::parse(records));
+        header.is_some_and(|header| header.is_ok_and(|header| header.is_transactional()))
+    })
 }
 
 /// What was appended, and what must be synced before it is acknowledged.
@@ -80,7 +98,7 @@ fn append_all(context: &Context, request: ProduceRequest) -> Production {
     let now = context.broker.now().wall;
     let accepts = Accepts::for_produce(context.version());
     let mut production = Production { response: ProduceResponse::default(), syncs: Vec::new() };
-    for topic_data in request.topic_data {
+    for topic_data in request.topic_data.into_iter().filter(|topic| !topic.partition_data.is_empty()) {
         let topic = cluster.topic(&topic_data.name);
         let rules = topic.map(|topic| topic.verify_rules(accepts, now));
         let mut responses = Vec::with_capacity(topic_data.partition_data.len());
@@ -91,7 +109,12 @@ fn append_all(context: &Context, request: ProduceRequest) -> Production {
                 responses.push(failed(index, ErrorCode::UnknownTopicOrPartition, None));
                 continue;
             };
-            match append(partition, data, rules, request.transactional_id.as_ref()) {
+            let records = Unverified::new(data.records.unwrap_or_default());
+            if accepts == Accepts::AnyFormat && records.holds_nothing_whole() {
+                responses.push(PartitionProduceResponse { index, base_offset: -1, ..Default::default() });
+                continue;
+            }
+            match append(partition, records, rules) {
                 Ok(appended) => {
                     let end = appended.last_offset + 1;
                     if partition.must_sync_before_ack(end) {
@@ -108,7 +131,7 @@ fn append_all(context: &Context, request: ProduceRequest) -> Production {
                 }
                 Err(refusal) => {
                     refusal.log(context, partition);
-                    responses.push(refusal.response(index));
+                    responses.push(refusal.response(index, partition));
                 }
             }
         }
@@ -128,18 +151,10 @@ enum Refusal {
     Rule(ErrorCode, &'static str),
 }
 
-fn append(
-    partition: &Partition,
-    data: PartitionProduceData,
-    rules: &VerifyRules,
-    transactional_id: Option<&Str>,
-) -> Result<Appended, Refusal> {
-    let verified = Unverified::new(data.records.unwrap_or_default()).verify(rules).map_err(Refusal::Records)?;
-    if verified.header().is_transactional() && transactional_id.is_none() {
-        return Err(Refusal::Rule(
-            ErrorCode::InvalidRecord,
-            "a transactional batch in a request without a transactional id",
-        ));
+fn append(partition: &Partition, records: Unverified, rules: &VerifyRules) -> Result<Appended, Refusal> {
+    let verified = records.verify(rules).map_err(Refusal::Records)?;
+    if verified.header().is_transactional() {
+        return Err(Refusal::Rule(ErrorCode::InvalidProducerIdMapping, "the transactional id is not known"));
     }
     partition.append(&verified, Origin::Client, rules.now).map_err(Refusal::Partition)
 }
@@ -167,7 +182,21 @@ impl Refusal {
         );
     }
 
-    fn response(self, index: i32) -> PartitionProduceResponse {
+    /// Where the log was asked, the answer tells its start, as a success does.
+    fn log_start_offset(&self, partition: &Partition) -> Offset {
+        match self {
+            Refusal::Records(RecordError::Invalid(_) | RecordError::InvalidTimestamp(_))
+            | Refusal::Partition(PartitionError::Append(_)) => partition.offsets().map_or(-1, |offsets| offsets.start),
+            _ => -1,
+        }
+    }
+
+    fn response(self, index: i32, partition: &Partition) -> PartitionProduceResponse {
+        let log_start_offset = self.log_start_offset(partition);
+        PartitionProduceResponse { log_start_offset, ..self.words(index) }
+    }
+
+    fn words(self, index: i32) -> PartitionProduceResponse {
         let code = self.code();
         match self {
             Refusal::Records(RecordError::Invalid(rejection) | RecordError::InvalidTimestamp(rejection)) => {

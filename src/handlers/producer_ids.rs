@@ -1,7 +1,8 @@
 //! InitProducerId (key 22), versions 0 to 5, for producers without a transactional id.
 //!
 //! A transactional id has no coordinator here yet: COORDINATOR_NOT_AVAILABLE. An idempotent producer
-//! that names an id it had (version 3 and above) is given a new one, as in Kafka.
+//! that names an id and epoch it had (version 3 and above) is given a new id, as in Kafka; one without
+//! the other is INVALID_REQUEST.
 
 use std::sync::Arc;
 
@@ -17,6 +18,9 @@ pub(super) fn init(context: &Context, request: InitProducerIdRequest) -> Answer 
             false => ErrorCode::CoordinatorNotAvailable,
         };
         return refused(error).into();
+    }
+    if (request.producer_id == NO_PRODUCER_ID) != (request.producer_epoch == NO_PRODUCER_EPOCH) {
+        return refused(ErrorCode::InvalidRequest).into();
     }
     let broker = Arc::clone(&context.broker);
     Answer::parked(async move {

@@ -1,6 +1,8 @@
 //! DeleteRecords (key 21, versions 0 to 2) and OffsetForLeaderEpoch (23, 0 to 4): where logs begin
 //! and where epochs end.
 
+use std::collections::BTreeMap;
+
 use super::errors::ToErrorCode;
 use super::{Answer, Context};
 use crate::broker::fetch::{FetchFault, check_leader_epoch};
@@ -20,7 +22,9 @@ const HIGH_WATERMARK: Offset = -1;
 pub(super) fn delete(context: &Context, request: DeleteRecordsRequest) -> Answer {
     let cluster = context.broker.cluster();
     let topics = request.topics.into_iter().map(|topic| {
-        let partitions = topic.partitions.iter().map(|asked| {
+        // A partition named twice counts once, with what was said last.
+        let asked: BTreeMap<_, _> = topic.partitions.iter().map(|asked| (asked.partition_index, asked)).collect();
+        let partitions = asked.into_values().map(|asked| {
             let found =
                 cluster.topic(&topic.name).and_then(|topic| Some((topic, topic.partition(asked.partition_index)?)));
             let outcome = match found {

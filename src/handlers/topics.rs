@@ -22,7 +22,9 @@ use crate::protocol::messages::create_partitions::{
 use crate::protocol::messages::create_topics::{
     CreatableTopic, CreatableTopicResult, CreateTopicsRequest, CreateTopicsResponse,
 };
-use crate::protocol::messages::delete_topics::{DeletableTopicResult, DeleteTopicsRequest, DeleteTopicsResponse};
+use crate::protocol::messages::delete_topics::{
+    DeletableTopicResult, DeleteTopicState, DeleteTopicsRequest, DeleteTopicsResponse,
+};
 use crate::types::{ErrorCode, TopicName};
 
 pub(super) fn create(context: &Context, request: CreateTopicsRequest) -> Answer {
@@ -41,7 +43,7 @@ pub(super) fn create(context: &Context, request: CreateTopicsRequest) -> Answer 
                 .map(|(name, result)| match result {
                     Ok(created) => {
                         warn_of_clamping(&client, &name, &created);
-                        created_result(&broker, version, validate_only, &name, &created)
+                        created_result(&broker, version, &name, &created)
                     }
                     Err(error) => refused_result(&name, error.error_code(), error.to_string()),
                 })
@@ -85,18 +87,19 @@ fn warn_of_clamping(client: &str, name: &str, created: &CreatedTopic) {
 fn created_result(
     broker: &crate::broker::Broker,
     version: i16,
-    validate_only: bool,
     name: &str,
     created: &CreatedTopic,
 ) -> CreatableTopicResult {
-    let mut result = CreatableTopicResult { name: name.into(), configs: Some(Vec::new()), ..Default::default() };
+    let mut result = CreatableTopicResult {
+        name: name.into(),
+        topic_id: created.id,
+        configs: Some(Vec::new()),
+        ..Default::default()
+    };
     if version >= 5 {
         result.num_partitions = created.partitions;
         result.replication_factor = created.replication_factor;
         result.configs = Some(describe_created(&broker.cluster().config, &created.configs));
-    }
-    if !validate_only {
-        result.topic_id = created.id;
     }
     result
 }
@@ -114,25 +117,29 @@ fn refused_result(name: &str, error: ErrorCode, message: String) -> CreatableTop
 pub(super) fn delete(context: &Context, request: DeleteTopicsRequest) -> Answer {
     let version = context.version();
     let mut topics: Vec<TopicRef> = request.topic_names.iter().map(|name| TopicRef::Name((&**name).into())).collect();
+    let mut refused = Vec::new();
     for topic in &request.topics {
         match (&topic.name, topic.topic_id.is_zero()) {
             (Some(name), true) => topics.push(TopicRef::Name((&**name).into())),
             (None, false) => topics.push(TopicRef::Id(topic.topic_id)),
-            (Some(_), false) => return refuse_deletion(&request, "You may not specify both topic name and topic id."),
-            (None, true) => return refuse_deletion(&request, "Neither topic name nor id were specified."),
+            (Some(_), false) => {
+                refused.push(refused_deletion(topic, "a topic is given by its name or its id, not both"))
+            }
+            (None, true) => refused.push(refused_deletion(topic, "a topic must be given by its name or its id")),
         }
     }
     let submitted = context.broker.metadata().submit(Command::DeleteTopics(topics.clone()));
     Answer::parked(async move {
-        let responses = match submitted.await {
+        let mut responses = refused;
+        match submitted.await {
             Ok(Reply::TopicsDeleted(deletions)) => {
-                deletions.into_iter().map(|deletion| deletion_result(version, deletion)).collect()
+                responses.extend(deletions.into_iter().map(|deletion| deletion_result(version, deletion)));
             }
             other => {
                 let error = unavailable(other);
-                topics.into_iter().map(|topic| undeleted(topic, &error)).collect()
+                responses.extend(topics.into_iter().map(|topic| undeleted(topic, &error)));
             }
-        };
+        }
         DeleteTopicsResponse { responses, ..Default::default() }
     })
 }
@@ -173,14 +180,13 @@ fn undeleted(topic: TopicRef, error: &MetadataUnavailable) -> DeletableTopicResu
     result
 }
 
-fn refuse_deletion(request: &DeleteTopicsRequest, why: &'static str) -> Answer {
-    let refused = request.topics.iter().map(|topic| DeletableTopicResult {
+fn refused_deletion(topic: &DeleteTopicState, why: &'static str) -> DeletableTopicResult {
+    DeletableTopicResult {
         name: topic.name.clone(),
         topic_id: topic.topic_id,
         error_code: ErrorCode::InvalidRequest.code(),
         error_message: Some(Str::from_static(why)),
-    });
-    DeleteTopicsResponse { responses: refused.collect(), ..Default::default() }.into()
+    }
 }
 
 pub(super) fn create_partitions(context: &Context, request: CreatePartitionsRequest) -> Answer {

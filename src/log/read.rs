@@ -61,6 +61,13 @@ impl Log {
         }
     }
 
+    /// Where each segment begins, for readers, and the greatest timestamp of its records (of its file, where
+    /// no record has one), oldest first: what ListOffsets was asked for before there was a time index.
+    pub fn segment_marks(&self) -> Result<Vec<(Offset, TimestampMs)>, LogError> {
+        let mark = |segment: &Segment| Ok((segment.base().max(self.start), segment.largest_timestamp(&self.place)?));
+        self.segments.iter().map(mark).collect()
+    }
+
     fn newest_record(&self) -> Result<Option<TimestampOffset>, LogError> {
         let mut newest: Option<(TimestampMs, Offset)> = None;
         for segment in &self.segments {

@@ -202,9 +202,10 @@ impl MetadataMachine {
         let mut requested: HashMap<&TopicRef, usize> = HashMap::new();
         let mut named: HashMap<TopicId, usize> = HashMap::new();
         for topic in topics {
-            let times = requested.entry(topic).or_default();
-            *times += 1;
-            if let (1, Some(id)) = (*times, self.resolve(topic)) {
+            *requested.entry(topic).or_default() += 1;
+        }
+        for (topic, _) in requested.iter().filter(|(topic, times)| **times == 1 || matches!(topic, TopicRef::Id(_))) {
+            if let Some(id) = self.resolve(topic) {
                 *named.entry(id).or_default() += 1;
             }
         }
@@ -220,7 +221,9 @@ impl MetadataMachine {
                 (TopicRef::Id(_), _) if times > 1 => Err(invalid("Duplicate topic id.")),
                 (TopicRef::Name(_), None) => Err(MetadataError::UnknownTopicOrPartition),
                 (TopicRef::Id(_), None) => Err(MetadataError::UnknownTopicId),
-                (_, Some(id)) if named.get(&id).is_some_and(|&times| times > 1) => {
+                // Told once, where it is named.
+                (TopicRef::Id(_), Some(id)) if named.get(&id).is_some_and(|&times| times > 1) => continue,
+                (TopicRef::Name(_), Some(id)) if named.get(&id).is_some_and(|&times| times > 1) => {
                     Err(invalid("The topic is given by its name and by its id."))
                 }
                 (_, Some(id)) => {
@@ -228,7 +231,7 @@ impl MetadataMachine {
                     Ok(())
                 }
             };
-            results.push(self.deletion(topic, id, result));
+            results.push(self.deletion(topic, id.filter(|_| times == 1), result));
         }
         Decision::new(records, Reply::TopicsDeleted(results))
     }

@@ -126,6 +126,11 @@ impl Unverified {
         Unverified(bytes)
     }
 
+    /// Whether there is not one whole batch or message in it.
+    pub fn holds_nothing_whole(&self) -> bool {
+        matches!(next_size(&self.0), Ok(None))
+    }
+
     /// Checks everything that can be said without the log, and brings the batch into the shape the
     /// topic stores. Costs CPU in proportion to the bytes (expanded), so it belongs before any lock.
     ///
