@@ -52,14 +52,31 @@ pub fn describe_broker(broker: &BrokerConfig) -> Vec<Described> {
         .collect()
 }
 
-/// The settings of a group or of a client-metrics subscription: those set, and the defaults of the others.
+/// A group's settings; those it does not set itself follow the broker's of the same name after `group.`.
+pub fn describe_group(broker: &BrokerConfig, overrides: &BTreeMap<String, String>) -> Vec<Described> {
+    shown(Scope::Group, |name| overrides.contains_key(name))
+        .map(|setting| {
+            let own = overrides.get(setting.name).map(|value| synonym(setting, value, Origin::Resource));
+            let inherited = match table::find(Scope::Broker, &format!("group.{}", setting.name)) {
+                Some(of) => broker_synonyms(of, &broker.values),
+                None => setting.default.map(|value| synonym(setting, value, Origin::Default)).into_iter().collect(),
+            };
+            let synonyms: Vec<_> = own.into_iter().chain(inherited).collect();
+            let value = synonyms.first().and_then(|synonym| synonym.value.clone());
+            described(setting, value, synonyms)
+        })
+        .collect()
+}
+
+/// The settings of a client-metrics subscription, or of all brokers together: those set, and the defaults of the
+/// others. A default is told only where it decides.
 pub fn describe_simple(scope: Scope, overrides: &BTreeMap<String, String>) -> Vec<Described> {
     shown(scope, |name| overrides.contains_key(name))
         .map(|setting| {
             let own = overrides.get(setting.name).map(|value| synonym(setting, value, Origin::Resource));
-            let default = setting.default.map(|value| synonym(setting, value, Origin::Default));
+            let default = || setting.default.map(|value| synonym(setting, value, Origin::Default));
             let value = overrides.get(setting.name).map(String::as_str).or(setting.default);
-            described(setting, value.map(str::to_owned), own.into_iter().chain(default).collect())
+            described(setting, value.map(str::to_owned), own.or_else(default).into_iter().collect())
         })
         .collect()
 }
@@ -153,8 +170,18 @@ mod tests {
 
     #[test]
     fn groups() {
-        let all = describe_simple(Scope::Group, &map(&[("consumer.session.timeout.ms", "9")]));
-        let expect = "Resource:consumer.session.timeout.ms=9, Default:consumer.session.timeout.ms=45000";
+        let broker = broker(&[("group.share.heartbeat.interval.ms", "6000")]);
+        let all = describe_group(&broker, &map(&[("consumer.session.timeout.ms", "9")]));
+        let expect = "Resource:consumer.session.timeout.ms=9, Default:group.consumer.session.timeout.ms=45000";
         check(&all, &format!("consumer.session.timeout.ms=9 {{{expect}}}"));
+        let expect = "Static:group.share.heartbeat.interval.ms=6000, Default:group.share.heartbeat.interval.ms=5000";
+        check(&all, &format!("share.heartbeat.interval.ms=6000 {{{expect}}}"));
+        check(&all, "share.auto.offset.reset=latest {Default:share.auto.offset.reset=latest}");
+    }
+
+    #[test]
+    fn client_metrics() {
+        let all = describe_simple(Scope::ClientMetrics, &map(&[("interval.ms", "1000")]));
+        check(&all, "interval.ms=1000 {Resource:interval.ms=1000}");
     }
 }

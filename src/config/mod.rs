@@ -24,7 +24,7 @@ pub use broker::{
     TopicsConfig,
 };
 pub use check::{Refused, validate, validate_topic};
-pub use describe::{Described, DescribedSynonym, describe_broker, describe_simple, describe_topic};
+pub use describe::{Described, DescribedSynonym, describe_broker, describe_group, describe_simple, describe_topic};
 pub use listener::{Advertised, BindAddress, BindHost, Listener, SecurityProtocol};
 pub use load::{LoadError, Sources, load};
 pub use setting::Setting;

@@ -89,7 +89,7 @@ fn describe_resource(
             config::describe_broker(&cluster.config)
         }
         Some(ConfigKind::Group) if name.is_empty() => return Err(invalid("Group name must not be empty.".into())),
-        Some(ConfigKind::Group) => config::describe_simple(Scope::Group, cluster.image.group_configs(name)),
+        Some(ConfigKind::Group) => config::describe_group(&cluster.config, cluster.image.group_configs(name)),
         Some(ConfigKind::ClientMetrics) if name.is_empty() => {
             return Err(invalid("Client metrics subscription name must not be empty.".into()));
         }

@@ -41,6 +41,8 @@ pub(super) fn find_coordinator(context: &Context, request: FindCoordinatorReques
                     node_id,
                     host: endpoint.host.as_str().into(),
                     port: endpoint.port.into(),
+                    // As Kafka says that there is no error, before and after requests came in batches.
+                    error_message: Some(Str::from_static(if batched { "" } else { "NONE" })),
                     ..Default::default()
                 },
                 error => Coordinator {

@@ -3,7 +3,8 @@
 //! -1 latest (the last stable offset for read_committed), -2 earliest, -3 the largest timestamp
 //! (version 7), -4 earliest local (8), -5 latest tiered (9), -6 earliest pending upload (11).
 //! Nothing is tiered here: -4 is -2, and -5 and -6 have no answer. Version 0 answers with a list of
-//! segment offsets, newest first. A partition asked for twice is INVALID_REQUEST.
+//! segment offsets, newest first. From version 1 a
+//! partition asked for twice is INVALID_REQUEST.
 //!
 //! Departures: version 0 compares with the newest record of a segment, Kafka with its file's time.
 
@@ -43,7 +44,7 @@ pub(super) fn handle(context: &Context, request: ListOffsetsRequest) -> Answer {
     let topics = once_each(request.topics).into_iter().map(|(name, partitions)| {
         let partitions =
             partitions.into_values().map(|(asked, times)| match cluster.partition(&name, asked.partition_index) {
-                _ if times > 1 => failed(&asked, ErrorCode::InvalidRequest),
+                _ if times > 1 && version > 0 => failed(&asked, ErrorCode::InvalidRequest),
                 Some(partition) if version == 0 => answer_v0(partition, &asked, now),
                 Some(partition) => answer(partition, &asked, version, isolation),
                 None => failed(&asked, ErrorCode::UnknownTopicOrPartition),
