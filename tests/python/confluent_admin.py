@@ -4,7 +4,7 @@ from confluent_kafka import ConsumerGroupState, ConsumerGroupTopicPartitions, Ka
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic, OffsetSpec
 
 from confluent_helpers import admin_client, consumer, create_topic, partitions_of, produce_all, read_all, take
-from suite import case, check, equal, raises, run_cases, unique, wait_until
+from suite import YESTERDAY_MS, case, check, equal, raises, run_cases, unique, wait_until
 
 DAY_MS = 24 * 60 * 60 * 1000
 
@@ -209,7 +209,7 @@ def offsets_by_name(bootstrap):
     if not hasattr(admin, "list_offsets"):
         return
     times = [1000, 5000, 9000, 3000]
-    produce_all(bootstrap, topic, [{"value": b"x", "timestamp": 1_700_000_000_000 + time} for time in times])
+    produce_all(bootstrap, topic, [{"value": b"x", "timestamp": YESTERDAY_MS + time} for time in times])
 
     def offset(spec):
         place = TopicPartition(topic, 0)
@@ -218,7 +218,7 @@ def offsets_by_name(bootstrap):
     equal(offset(OffsetSpec.earliest()), 0)
     equal(offset(OffsetSpec.latest()), 4)
     equal(offset(OffsetSpec.max_timestamp()), 2)
-    equal(offset(OffsetSpec.for_timestamp(1_700_000_004_000)), 1)
+    equal(offset(OffsetSpec.for_timestamp(YESTERDAY_MS + 4000)), 1)
     equal(offset(OffsetSpec.for_timestamp(1_800_000_000_000)), -1)
 
 

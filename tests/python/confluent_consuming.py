@@ -6,9 +6,9 @@ import time
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaError, KafkaException, Producer, TopicPartition
 
 from confluent_helpers import consumer, create_topic, next_message, produce_all, take
-from suite import case, check, equal, raises, run_cases, unique, wait_until
+from suite import YESTERDAY_MS, case, check, equal, raises, run_cases, unique, wait_until
 
-BEGIN = 1_700_000_000_000
+BEGIN = YESTERDAY_MS
 
 
 def fill(bootstrap, topic, count, first=0, partitions=1):

@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from confluent_kafka import KafkaError, Producer, TopicPartition
 
 from confluent_helpers import Deliveries, consumer, create_topic, next_message, produce, produce_all, read_all
-from suite import case, check, equal, now_ms, raises, run_cases, unique, wait_until
+from suite import YESTERDAY_MS, case, check, equal, now_ms, raises, run_cases, unique, wait_until
 
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
 
@@ -158,7 +158,7 @@ def every_codec(bootstrap):
     for codec in CODECS:
         topic = unique(f"compressed-{codec}")
         messages = [
-            {"value": value, "key": f"k{n}", "timestamp": 1_700_000_000_000 + n, "headers": [("n", b"%d" % n), ("n", None)]}
+            {"value": value, "key": f"k{n}", "timestamp": YESTERDAY_MS + n, "headers": [("n", b"%d" % n), ("n", None)]}
             for n, value in enumerate(values)
         ]
         produce_all(bootstrap, topic, messages, **{"compression.codec": codec, "linger.ms": 20})
@@ -166,7 +166,7 @@ def every_codec(bootstrap):
         equal([message.value() for message in found], values, f"{codec} value")
         equal([message.key() for message in found], [b"k%d" % n for n in range(len(values))], f"{codec} key")
         equal([message.offset() for message in found], list(range(len(values))), f"{codec} offset")
-        equal([message.timestamp()[1] - 1_700_000_000_000 for message in found], list(range(len(values))), "time")
+        equal([message.timestamp()[1] - YESTERDAY_MS for message in found], list(range(len(values))), "time")
         equal(found[7].headers(), [("n", b"7"), ("n", None)])
 
 
@@ -233,11 +233,11 @@ def patient_timeouts(bootstrap):
 def times_of_messages(bootstrap):
     """The producer's time is kept; a topic set to LogAppendTime has the broker's, and says which it is."""
     topic = create_topic(bootstrap, "create-time")
-    produce_all(bootstrap, topic, [{"value": b"then", "timestamp": 1_600_000_000_123}])
-    equal(read_all(bootstrap, topic)[0].timestamp(), (1, 1_600_000_000_123))
+    produce_all(bootstrap, topic, [{"value": b"then", "timestamp": YESTERDAY_MS + 123}])
+    equal(read_all(bootstrap, topic)[0].timestamp(), (1, YESTERDAY_MS + 123))
     topic = create_topic(bootstrap, "append-time", settings={"message.timestamp.type": "LogAppendTime"})
     before = now_ms()
-    produce_all(bootstrap, topic, [{"value": b"late", "timestamp": 1_600_000_000_123}])
+    produce_all(bootstrap, topic, [{"value": b"late", "timestamp": YESTERDAY_MS + 123}])
     kind, time_ms = read_all(bootstrap, topic)[0].timestamp()
     check(kind == 2 and before <= time_ms <= now_ms(), f"({kind}, {time_ms}) is the time of the append")
 

@@ -22,7 +22,7 @@ except ImportError:  # the pinned environment has no aiokafka
     AIOKafkaProducer = None
 
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
-BEGIN = 1_700_000_000_000
+BEGIN = 1_700_000_000_000  # years ago, so the topic is told to keep it
 COUNT = 60
 
 
@@ -120,7 +120,7 @@ def partition_count(bootstrap, topic):
 def write(bootstrap, topic):
     """Makes the topic; each writer and codec has a partition of its own."""
     admin, count = confluent_helpers.admin_client(bootstrap), len(WRITERS) * len(CODECS)
-    admin.create_topics([confluent_helpers.NewTopic(topic, count, 1)])[topic].result(10)
+    admin.create_topics([confluent_helpers.NewTopic(topic, count, 1, config={"retention.ms": "-1"})])[topic].result(10)
     wait_until(lambda: partition_count(bootstrap, topic) == count, "the partitions are there")
     confluent_helpers.wait_until_served(bootstrap, topic, count)
     for w, writer in enumerate(WRITERS):

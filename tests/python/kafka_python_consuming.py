@@ -8,9 +8,9 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaConfigurationError
 
 from kafka_python_helpers import create_topic, poll_some, read_all, read_assigned, wait_for_assignment
-from suite import case, check, equal, now_ms, raises, run_cases, unique, wait_until
+from suite import YESTERDAY_MS, case, check, equal, now_ms, raises, run_cases, unique, wait_until
 
-BEGIN = 1_700_000_000_000
+BEGIN = YESTERDAY_MS
 
 
 def fill(bootstrap, topic, count, first=0, partitions=1):

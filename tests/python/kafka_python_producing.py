@@ -10,7 +10,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError, MessageSizeTooLargeError
 
 from kafka_python_helpers import create_topic, read_all
-from suite import case, check, equal, now_ms, raises, run_cases, unique
+from suite import YESTERDAY_MS, case, check, equal, now_ms, raises, run_cases, unique
 
 CODECS = [None, "gzip", "snappy", "lz4", "zstd"]
 
@@ -115,7 +115,7 @@ def every_codec(bootstrap):
         values = [f"message {n} ".encode() * (n % 40) for n in range(300)]
         values += [noise.randbytes(20_000) if hasattr(noise, "randbytes") else bytes(noise.choices(range(256), k=20_000))]
         for n, value in enumerate(values):
-            producer.send(topic, value, key=b"k%d" % n, headers=[("n", b"%d" % n)], timestamp_ms=1_700_000_000_000 + n)
+            producer.send(topic, value, key=b"k%d" % n, headers=[("n", b"%d" % n)], timestamp_ms=YESTERDAY_MS + n)
         producer.flush()
         producer.close()
         records = read_all(bootstrap, topic)
@@ -123,7 +123,7 @@ def every_codec(bootstrap):
         equal([record.key for record in records], [b"k%d" % n for n in range(len(values))], f"{codec} key")
         equal([record.offset for record in records], list(range(len(values))), f"{codec} offset")
         times = [record.timestamp for record in records]
-        equal(times, [1_700_000_000_000 + n for n in range(len(values))], f"{codec} timestamp")
+        equal(times, [YESTERDAY_MS + n for n in range(len(values))], f"{codec} timestamp")
 
 
 @case
@@ -176,7 +176,7 @@ def hundred_sensor_readings(bootstrap):
     """The exercise: a hundred temperatures half a second apart (in event time), each under its sensor's key."""
     topic = unique("temperature")
     producer = KafkaProducer(bootstrap_servers=bootstrap, value_serializer=to_json)
-    begin = 1_764_000_000_000
+    begin = YESTERDAY_MS
     for n in range(100):
         reading = {"sensor": f"s{n % 4}", "celsius": 20 + n / 10}
         producer.send(topic, reading, key=reading["sensor"].encode(), timestamp_ms=begin + 500 * n)
@@ -193,16 +193,16 @@ def times_of_messages(bootstrap):
     topic = create_topic(bootstrap, "create-time")
     producer = KafkaProducer(bootstrap_servers=bootstrap)
     before = now_ms()
-    metadata = producer.send(topic, b"then", timestamp_ms=1_600_000_000_123).get(timeout=10)
-    equal(metadata.timestamp, 1_600_000_000_123)
+    metadata = producer.send(topic, b"then", timestamp_ms=YESTERDAY_MS + 123).get(timeout=10)
+    equal(metadata.timestamp, YESTERDAY_MS + 123)
     producer.send(topic, b"now").get(timeout=10)
     then, now = read_all(bootstrap, topic)
-    equal((then.timestamp, then.timestamp_type), (1_600_000_000_123, 0))
+    equal((then.timestamp, then.timestamp_type), (YESTERDAY_MS + 123, 0))
     check(before <= now.timestamp <= now_ms() and now.timestamp_type == 0, "the second message has the time it was sent")
 
     topic = create_topic(bootstrap, "append-time", settings={"message.timestamp.type": "LogAppendTime"})
     before = now_ms()
-    metadata = producer.send(topic, b"late", timestamp_ms=1_600_000_000_123).get(timeout=10)
+    metadata = producer.send(topic, b"late", timestamp_ms=YESTERDAY_MS + 123).get(timeout=10)
     producer.close()
     (record,) = read_all(bootstrap, topic)
     check(before <= record.timestamp <= now_ms(), "the broker's time stands in the message")

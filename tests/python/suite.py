@@ -21,6 +21,10 @@ import time
 import traceback
 import uuid
 
+# Yesterday, in milliseconds on a full second: a time of records that is clearly not now, and that no retention or limit
+# on timestamps minds.
+YESTERDAY_MS = (int(time.time()) - 24 * 60 * 60) * 1000
+
 _cases = []
 
 
