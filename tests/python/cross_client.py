@@ -76,7 +76,7 @@ def read_with_kafka_python(bootstrap, topic):
     found = []
 
     def complete():
-        for batch in consumer.poll(timeout_ms=500).values():
+        for batch in consumer.poll(timeout_ms=3000).values():
             found.extend((m.partition, m.offset, m.key, m.value, list(m.headers), m.timestamp) for m in batch)
         return len(found) >= sum(ends.values())
 

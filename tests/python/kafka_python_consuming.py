@@ -244,8 +244,10 @@ def out_of_range_resets(bootstrap):
     """A position behind the end falls back to the reset policy."""
     topic = filled_topic(bootstrap, "short", 4)
     for policy, expected in [("earliest", [0, 1, 2, 3]), ("latest", [])]:
-        consumer = member(bootstrap, topic, unique("lost"), auto_offset_reset=policy)
-        wait_until(lambda: consumer.poll(timeout_ms=300) or consumer.assignment(), "partitions are assigned")
+        group = unique("lost")
+        commit_offset(bootstrap, group, TopicPartition(topic, 0), 1)
+        consumer = member(bootstrap, topic, group, auto_offset_reset=policy)
+        poll_some(consumer, 1)
         consumer.seek(TopicPartition(topic, 0), 1000)
         if expected:
             equal(values(poll_some(consumer, 4)), expected)
@@ -255,6 +257,15 @@ def out_of_range_resets(bootstrap):
                 "the position is back at the end",
             )
         consumer.close()
+
+
+def commit_offset(bootstrap, group, partition, offset):
+    """Makes a group that is to go on at an offset."""
+    consumer = KafkaConsumer(bootstrap_servers=bootstrap, group_id=group)
+    consumer.assign([partition])
+    consumer.seek(partition, offset)
+    consumer.commit()
+    consumer.close()
 
 
 @case
@@ -437,7 +448,7 @@ def a_topic_that_comes_later(bootstrap):
     """Who subscribes first and produces later gets the messages all the same."""
     topic = unique("later")
     consumer = member(bootstrap, topic, unique("early-bird"), metadata_max_age_ms=300)
-    consumer.poll(timeout_ms=100)
+    consumer.poll(timeout_ms=1000)
     fill(bootstrap, topic, 3)
     equal(values(poll_some(consumer, 3)), [0, 1, 2])
     consumer.close()

@@ -6,7 +6,7 @@ import signal
 import sys
 from collections import Counter
 
-from kafka import KafkaConsumer, KafkaProducer
+from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer
 
 from kafka_python_helpers import admin_client, committed_offsets, create_topic, group_state
 from suite import Child, case, check, equal, report, role_of_this_process, run_cases, unique, wait_until
@@ -17,16 +17,16 @@ SESSION_MS = 6000  # the shortest that a broker allows unless told otherwise
 def worker(bootstrap, topic, group):
     """Reads, handles, commits; tells its assignment whenever it changes and every message it handled; leaves the
     group when it is asked to stop."""
-    running = True
 
-    def stop(signum, frame):
-        nonlocal running
-        running = False
+    class Listener(ConsumerRebalanceListener):
+        def on_partitions_revoked(self, revoked):
+            pass
 
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+        def on_partitions_assigned(self, assigned):
+            report("assigned", partitions=sorted(partition.partition for partition in assigned))
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # raises KeyboardInterrupt, as Ctrl-C does
     consumer = KafkaConsumer(
-        topic,
         bootstrap_servers=[bootstrap],
         group_id=group,
         auto_offset_reset="earliest",
@@ -38,19 +38,17 @@ def worker(bootstrap, topic, group):
         value_deserializer=lambda data: json.loads(data.decode()),
         key_deserializer=lambda key: key.decode() if key else None,
     )
-    known = None
-    while running:
-        records = consumer.poll(timeout_ms=300)
-        mine = sorted(partition.partition for partition in consumer.assignment())
-        if mine != known:
-            known = mine
-            report("assigned", partitions=mine)
-        handled = [[message.partition, message.offset, message.value] for batch in records.values() for message in batch]
-        if handled:
-            report("handled", messages=handled)
-            consumer.commit()
-    consumer.close()
-    report("left")
+    consumer.subscribe([topic], listener=Listener())
+    try:
+        while True:
+            records = consumer.poll(timeout_ms=20_000)
+            done = [[message.partition, message.offset, message.value] for batch in records.values() for message in batch]
+            if done:
+                report("handled", messages=done)
+                consumer.commit()
+    except KeyboardInterrupt:
+        consumer.close()
+        report("left")
 
 
 def start(topic, group, count):

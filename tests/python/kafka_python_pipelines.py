@@ -159,8 +159,9 @@ def detection_within_a_second(bootstrap):
     """A transaction is judged less than a second after it was made, while the consumer iterates over its messages."""
     topic = create_topic(bootstrap, "transactions")
     watcher = Child("watcher", topic)
-    watcher.wait_for("ready")
     producer = json_producer(bootstrap)
+    producer.send(topic, key="u", value={"amount": 0})
+    watcher.wait_for("ready")
     for n in range(20):
         producer.send(topic, key="u", value={"amount": 10_000 if n % 5 == 0 else 10, "made": now_ms(), "n": n})
         producer.flush()
@@ -172,10 +173,9 @@ def detection_within_a_second(bootstrap):
 
 def watch(bootstrap, topic):
     """Role: reports transactions that look wrong, and how long after they were made."""
-    consumer = json_consumer(bootstrap, topic, unique("fraud-detection"))
-    consumer.poll(timeout_ms=500)
-    report("ready")
-    for message in consumer:
+    for message in json_consumer(bootstrap, topic, unique("fraud-detection")):
+        if message.value["amount"] == 0:
+            report("ready")
         if message.value["amount"] > 5000:
             report("alert", n=message.value["n"], after_ms=now_ms() - message.value["made"])
 
