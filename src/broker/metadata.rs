@@ -89,23 +89,31 @@ impl Metadata {
     }
 
     /// Runs one command: decided and applied at once, in the order of the calls; answered when it
-    /// is durable and published.
+    /// is durable and published. That happens also when nobody waits for the answer any more, its
+    /// client being gone: what is decided must not stay unseen until the next change.
     pub fn submit(
         self: &Arc<Self>,
         command: Command,
     ) -> impl Future<Output = Result<Reply, MetadataUnavailable>> + Send + use<> {
-        let metadata = Arc::clone(self);
-        let decided = self.decide(command);
+        let decided = self.decide(command).map(|Decided { reply, image, end }| {
+            let published = self.publisher.published_to() >= end;
+            (reply, (!published).then(|| tokio::spawn(Arc::clone(self).make_durable_and_publish(image, end))))
+        });
         async move {
-            let Decided { reply, image, end } = decided?;
-            if metadata.publisher.published_to() < end {
-                if metadata.durable {
-                    metadata.partition.sync_to(end).await.map_err(MetadataUnavailable::Log)?;
-                }
-                (metadata.on_published)(metadata.publisher.publish(image, end));
+            let (reply, publishing) = decided?;
+            if let Some(publishing) = publishing {
+                publishing.await.unwrap_or(Err(MetadataUnavailable::NotWritten))?;
             }
             Ok(reply)
         }
+    }
+
+    async fn make_durable_and_publish(self: Arc<Self>, image: Image, end: Offset) -> Result<(), MetadataUnavailable> {
+        if self.durable {
+            self.partition.sync_to(end).await.map_err(MetadataUnavailable::Log)?;
+        }
+        (self.on_published)(self.publisher.publish(image, end));
+        Ok(())
     }
 
     fn decide(&self, command: Command) -> Result<Decided, MetadataUnavailable> {
