@@ -1,0 +1,145 @@
+//! Java programs to test with: Apache Kafka's artifacts by way of Maven, in `target/java`, and our own
+//! programs compiled against them.
+//!
+//! Where Java or Maven is absent, tests that need them say so and are left out; with
+//! `OTTLA_REQUIRE_JAVA=1` they fail.
+
+use std::fs::{self, File};
+use std::io::{Write, stderr};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// Far longer than anything takes, fetching all artifacts on a slow line included.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// A small machine that starts quickly.
+const JVM: [&str; 4] = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"];
+const PROGRAMS: [&str; 3] = ["today/Check.java", "today/ProduceAndConsume.java", "today/Administer.java"];
+
+pub struct Java {
+    target: PathBuf,
+}
+
+/// Java with everything in place, or nothing where it is absent.
+pub fn java() -> Option<&'static Java> {
+    static JAVA: OnceLock<Option<Java>> = OnceLock::new();
+    JAVA.get_or_init(Java::prepare).as_ref()
+}
+
+impl Java {
+    fn prepare() -> Option<Java> {
+        if let Some(missing) = ["java", "javac", "mvn"].into_iter().find(|program| !is_installed(program)) {
+            let advice = format!("{missing} is missing: install a JDK, 17 or later, and Apache Maven");
+            assert!(std::env::var_os("OTTLA_REQUIRE_JAVA").is_none_or(|value| value != "1"), "{advice}");
+            say(&format!("{advice}; what needs them is left out"));
+            return None;
+        }
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("a target directory").join("java");
+        let java = Java { target };
+        java.fetch();
+        java.compile();
+        Some(java)
+    }
+
+    /// Brings the artifacts, unless they are there by this pom.xml.
+    fn fetch(&self) {
+        let pom = source("pom.xml");
+        self.once("libs", std::slice::from_ref(&pom), |libs| {
+            say("fetching Apache Kafka's clients and tools with Maven");
+            let mut mvn = Command::new("mvn");
+            mvn.arg("-q").arg("-B").arg("-f").arg(&pom).arg("process-resources");
+            run(mvn.arg(format!("-Dlibs={}", libs.display())));
+        });
+    }
+
+    fn compile(&self) {
+        let programs: Vec<_> = PROGRAMS.into_iter().map(source).collect();
+        self.once("classes", &programs, |classes| {
+            let mut javac = Command::new("javac");
+            run(javac.arg("-d").arg(classes).arg("-cp").arg(self.libs("today")).args(&programs));
+        });
+    }
+
+    /// Makes a folder anew, unless it was made of these files as they are.
+    fn once(&self, name: &str, inputs: &[PathBuf], make: impl FnOnce(&Path)) {
+        let (folder, made_of) = (self.target.join(name), self.target.join(format!("{name}.made-of")));
+        let text: String = inputs.iter().map(|input| fs::read_to_string(input).expect("a source file")).collect();
+        if fs::read_to_string(&made_of).is_ok_and(|before| before == text) {
+            return;
+        }
+        let _ = fs::remove_file(&made_of);
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).expect("a folder in the target directory");
+        make(&folder);
+        fs::write(&made_of, text).expect("a file in the target directory");
+    }
+
+    /// A class path of all artifacts in this folder.
+    fn libs(&self, name: &str) -> String {
+        format!("{}/*", self.target.join("libs").join(name).display())
+    }
+
+    /// Runs one of our programs with today's Apache Kafka; it must succeed.
+    pub fn run(&self, program: &str, args: &[&str]) -> String {
+        let class_path = format!("{}:{}", self.target.join("classes").display(), self.libs("today"));
+        run(jvm(&class_path).arg(program).args(args))
+    }
+
+    /// Runs one of Apache Kafka's own programs; it must succeed.
+    pub fn run_tool(&self, class: &str, args: &[&str]) -> String {
+        run(jvm(&self.libs("today")).arg(class).args(args))
+    }
+
+    /// Runs `tests/java/old/OldClient.java` with that version of Kafka's clients; it must succeed.
+    pub fn run_old_client(&self, version: &str, args: &[&str]) -> String {
+        let class_path = format!("{}:{}", self.libs(version), self.libs("shared"));
+        run(jvm(&class_path).arg(source("old/OldClient.java")).args(args))
+    }
+}
+
+fn jvm(class_path: &str) -> Command {
+    let mut java = Command::new("java");
+    java.args(JVM).arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn").arg("-cp").arg(class_path);
+    java
+}
+
+fn source(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/java").join(name)
+}
+
+fn is_installed(program: &str) -> bool {
+    let Some(path) = std::env::var_os("PATH") else { return false };
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+/// Not with `eprintln!`: this shall be seen in tests that pass, too.
+fn say(line: &str) {
+    let _ = writeln!(stderr(), "java_clients: {line}");
+}
+
+/// Runs a program to its end, which must come in time and be success. What it wrote to stdout.
+fn run(command: &mut Command) -> String {
+    let dir = tempfile::TempDir::with_prefix("ottla-java-").expect("a temporary directory");
+    let (out, err) = (dir.path().join("out"), dir.path().join("err"));
+    let file = |path: &Path| File::create(path).expect("a file for output");
+    let process = command.stdin(Stdio::null()).stdout(file(&out)).stderr(file(&err)).spawn();
+    let mut process = process.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let deadline = Instant::now() + PATIENCE;
+    let status = loop {
+        if let Some(status) = process.try_wait().expect("the process can be waited for") {
+            break Some(status);
+        }
+        if Instant::now() > deadline {
+            let _ = process.kill();
+            let _ = process.wait();
+            break None;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    let text = |path: &Path| String::from_utf8_lossy(&fs::read(path).expect("output")).into_owned();
+    let (out, err) = (text(&out), text(&err));
+    let succeeded = status.is_some_and(|status| status.success());
+    assert!(succeeded, "{command:?} ended with {status:?}\n{out}\n{err}");
+    out
+}
