@@ -33,6 +33,9 @@ pub(crate) struct IndexFile<E> {
     written: usize,
     unwritten: Vec<E>,
     last: Option<E>,
+    /// Whether the file may be longer than what is written: it is cut with the next flush, after the writing, for
+    /// a file that is cut to nothing and written again is forced to disk by ext4 when it is closed.
+    oversized: bool,
     reader: OnceLock<RawFile>,
     entries: PhantomData<E>,
 }
@@ -46,6 +49,7 @@ impl<E: Entry> IndexFile<E> {
             written: 0,
             unwritten: Vec::new(),
             last: None,
+            oversized: false,
             reader: OnceLock::new(),
             entries: PhantomData,
         }
@@ -90,6 +94,11 @@ impl<E: Entry> IndexFile<E> {
         self.unwritten.len() >= UNWRITTEN
     }
 
+    /// An index without entries, in the place of whatever the file holds.
+    pub(crate) fn anew(path: PathBuf, base: Offset) -> IndexFile<E> {
+        IndexFile { oversized: true, ..IndexFile::empty(path, base) }
+    }
+
     /// Writes what is only in memory. The file exists afterwards, even without entries.
     pub(crate) fn flush(&mut self, disk: &Disk) -> io::Result<()> {
         let mut bytes = Vec::with_capacity(self.unwritten.len() * E::SIZE);
@@ -97,28 +106,27 @@ impl<E: Entry> IndexFile<E> {
             entry.encode(self.base, &mut bytes);
         }
         let raw = disk.open_to_write(&self.path)?;
-        let written = self.written as u64 * E::SIZE as u64;
         if !bytes.is_empty() {
-            raw.write_all_at(written, &bytes)?;
+            raw.write_all_at((self.written * E::SIZE) as u64, &bytes)?;
         }
         self.written += self.unwritten.len();
         self.unwritten.clear();
+        let len = (self.written * E::SIZE) as u64;
+        if std::mem::take(&mut self.oversized) && raw.len()? > len {
+            raw.set_len(len)?;
+        }
         Ok(())
     }
 
-    /// Drops all entries but the first `keep`, in memory and in the file.
+    /// Drops all entries but the first `keep`; from the file with the next flush.
     pub(crate) fn truncate(&mut self, disk: &Disk, keep: usize) -> io::Result<()> {
         self.unwritten.truncate(keep.saturating_sub(self.written));
         self.written = self.written.min(keep);
-        let raw = disk.open_to_write(&self.path)?;
-        let len = self.written as u64 * E::SIZE as u64;
-        if raw.len()? != len {
-            raw.set_len(len)?;
-        }
+        self.oversized = true;
         self.last = match self.unwritten.last() {
             Some(entry) => Some(*entry),
             None if self.written == 0 => None,
-            None => read_entries(&raw, self.base, self.written - 1, 1)?.pop(),
+            None => read_entries(self.reader(disk)?, self.base, self.written - 1, 1)?.pop(),
         };
         Ok(())
     }

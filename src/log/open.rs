@@ -182,7 +182,7 @@ impl Opening {
         {
             return Ok(Some(known.next_offset));
         }
-        OnDisk { place: &self.place, base: last.base, size: last.size }.believed_end()
+        OnDisk { place: &self.place, base: last.base, size: last.size, sealed: false }.believed_end()
     }
 
     /// A sealed segment without an index gets one, as in Kafka; its records are not touched.
@@ -191,7 +191,7 @@ impl Opening {
             if segment.size == 0 || self.listing.has_indexes(segment.base) {
                 continue;
             }
-            let on_disk = OnDisk { place: &self.place, base: segment.base, size: segment.size };
+            let on_disk = OnDisk { place: &self.place, base: segment.base, size: segment.size, sealed: true };
             let scanned = on_disk.scan(None, u64::from(self.config.index_interval_bytes))?;
             self.report.scanned_bytes += scanned.checked;
             self.report.rebuilt_indexes += 1;
@@ -218,8 +218,8 @@ impl Opening {
         let derive_from = validated.map_or(found[first].base, |at| at.next_offset);
         let mut index = first;
         loop {
-            let scanned = self.scan_segment(&mut found[index], validated)?;
             let next = found.get(index + 1).map(|segment| segment.base);
+            let scanned = self.scan_segment(&mut found[index], validated, next.is_some())?;
             let follows = next.is_some_and(|next| self.follows(&scanned, next));
             if !follows {
                 self.cut(found, index, &scanned)?;
@@ -229,8 +229,13 @@ impl Opening {
         }
     }
 
-    fn scan_segment(&mut self, found: &mut Found, validated: Option<Validated>) -> Result<Scanned, LogError> {
-        let on_disk = OnDisk { place: &self.place, base: found.base, size: found.size };
+    fn scan_segment(
+        &mut self,
+        found: &mut Found,
+        validated: Option<Validated>,
+        sealed: bool,
+    ) -> Result<Scanned, LogError> {
+        let on_disk = OnDisk { place: &self.place, base: found.base, size: found.size, sealed };
         let validated = validated.filter(|at| at.segment == found.base);
         let scanned = on_disk.scan(validated, u64::from(self.config.index_interval_bytes))?;
         self.report.scanned_bytes += scanned.checked;
@@ -256,7 +261,7 @@ impl Opening {
             self.set_segment_aside(segment)?;
         }
         let segment = &mut found[index];
-        let on_disk = OnDisk { place: &self.place, base: segment.base, size: segment.size };
+        let on_disk = OnDisk { place: &self.place, base: segment.base, size: segment.size, sealed: false };
         let excess = segment.size - scanned.end;
         if excess == 0 {
             return Ok(());
@@ -382,7 +387,7 @@ impl Opening {
         derive_from: Offset,
         to: &mut Replay<'_>,
     ) -> Result<u64, LogError> {
-        let on_disk = OnDisk { place: &self.place, base: segment.base(), size: segment.size() };
+        let on_disk = OnDisk { place: &self.place, base: segment.base(), size: segment.size(), sealed: false };
         let path = self.place.file(segment.base(), names::LOG);
         let raw = on_disk.open()?;
         let index_path = self.place.file(segment.base(), names::OFFSET_INDEX);

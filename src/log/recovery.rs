@@ -5,7 +5,7 @@
 //! torn tail but damage: what is cut is then kept aside in a plain file, for people.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::error::IoContext;
 use super::file::RawFile;
@@ -50,6 +50,8 @@ pub(crate) struct OnDisk<'a> {
     pub(crate) place: &'a Place,
     pub(crate) base: Offset,
     pub(crate) size: u64,
+    /// Whether nothing is appended to it any more: its indexes are then complete.
+    pub(crate) sealed: bool,
 }
 
 impl OnDisk<'_> {
@@ -93,7 +95,7 @@ impl OnDisk<'_> {
         {
             return Ok(scanned);
         }
-        let indexes = Indexes::anew(self.place, self.base)?;
+        let indexes = Indexes::anew(self.place, self.base);
         let scanned = self.scan_with(&raw, indexes, None, interval)?;
         scanned.ok_or_else(|| LogError::corrupt(&self.log(), "changed while it was read"))
     }
@@ -134,8 +136,10 @@ impl OnDisk<'_> {
             if !landed {
                 return Ok(None);
             }
-            indexes.times.advance(newest);
-            indexes.write(self.place)?;
+            if self.sealed {
+                indexes.times.advance(newest);
+            }
+            indexes.write(self.place, self.sealed)?;
             let ending = match step {
                 Step::End => Ending::Clean,
                 _ if self.is_zero_from(raw, end).doing("reading", &path)? => Ending::Zeros,
@@ -259,16 +263,23 @@ impl Indexes {
     }
 
     /// No entries, whatever the files have.
-    fn anew(place: &Place, base: Offset) -> Result<Indexes, LogError> {
-        let mut offsets = OffsetIndex::empty(place.file(base, names::OFFSET_INDEX), base);
-        offsets.truncate(&place.disk, 0).doing("cutting", offsets.path())?;
-        let mut times = TimeIndex::empty(place.file(base, names::TIME_INDEX), base);
-        times.truncate(&place.disk, 0).doing("cutting", times.path())?;
-        Ok(Indexes { offsets, times })
+    fn anew(place: &Place, base: Offset) -> Indexes {
+        Indexes {
+            offsets: OffsetIndex::anew(place.file(base, names::OFFSET_INDEX), base),
+            times: TimeIndex::anew(place.file(base, names::TIME_INDEX), base),
+        }
     }
 
-    fn write(&mut self, place: &Place) -> Result<(), LogError> {
-        self.times.flush(&place.disk).doing("writing", self.times.path())?;
-        self.offsets.flush(&place.disk).doing("writing", self.offsets.path())
+    /// Writes them; those of the active segment only if they have or had entries.
+    fn write(&mut self, place: &Place, sealed: bool) -> Result<(), LogError> {
+        let disk = &place.disk;
+        let exists = |path: &Path| disk.len(path).doing("looking at", path).map(|len| len.is_some());
+        if sealed || self.times.count() > 0 || exists(self.times.path())? {
+            self.times.flush(disk).doing("writing", self.times.path())?;
+        }
+        if sealed || self.offsets.count() > 0 || exists(self.offsets.path())? {
+            self.offsets.flush(disk).doing("writing", self.offsets.path())?;
+        }
+        Ok(())
     }
 }

@@ -185,11 +185,13 @@ impl Segment {
     /// Ends the segment: final time index entry, indexes written.
     pub(crate) fn seal(&mut self, place: &Place) -> Result<(), LogError> {
         self.active = false;
-        // Without a writable file nothing was appended since it was last whole.
-        if self.files.get().is_none_or(|files| !files.data.is_writable()) {
+        // Closed before, and untouched since: its indexes are complete.
+        let untouched = self.synced == OnDisk::All && self.files.get().is_none_or(|files| !files.data.is_writable());
+        if untouched || !self.exists {
             return Ok(());
         }
         let newest = self.newest(place)?;
+        self.files(place)?;
         self.synced = OnDisk::Unknown;
         let Some(files) = self.files.get_mut() else { return Ok(()) };
         files.times.advance(newest);
