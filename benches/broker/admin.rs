@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ottla::client::{Client, produced};
+use ottla::protocol::messages::list_offsets::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::contender::Running;
@@ -57,18 +58,21 @@ impl Admin {
     /// Waits until every partition says that it ends at `end`.
     pub fn wait_for_ends(&self, topic: &str, partitions: i32, end: i64) {
         let deadline = Instant::now() + PATIENCE;
-        self.runtime.block_on(async {
-            for partition in 0..partitions {
-                loop {
-                    match self.client.list_offset(topic, partition, LATEST).await {
-                        Ok(listed) if listed.offset == end => break,
-                        other => {
-                            assert!(Instant::now() < deadline, "{topic}-{partition} should end at {end}: {other:?}")
-                        }
-                    }
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
+        loop {
+            let answer = self.runtime.block_on(self.client.call(ends_request(topic, partitions)));
+            let answer = answer.expect("an answer");
+            let listed: Vec<_> = answer.topics.into_iter().flat_map(|topic| topic.partitions).collect();
+            if listed.iter().all(|partition| partition.error_code == 0 && partition.offset == end) {
+                return;
             }
-        });
+            assert!(Instant::now() < deadline, "each partition of {topic} should end at {end}: {listed:?}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
+}
+
+fn ends_request(topic: &str, partitions: i32) -> ListOffsetsRequest {
+    let end = |partition_index| ListOffsetsPartition { partition_index, timestamp: LATEST, ..Default::default() };
+    let topic = ListOffsetsTopic { name: topic.into(), partitions: (0..partitions).map(end).collect() };
+    ListOffsetsRequest { replica_id: -1, topics: vec![topic], ..Default::default() }
 }

@@ -172,6 +172,11 @@ impl Running {
         self.child.id()
     }
 
+    /// As a client's setting takes it.
+    pub fn bootstrap_servers(&self) -> String {
+        format!("localhost:{}", self.port)
+    }
+
     pub fn address(&self) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
     }

@@ -5,13 +5,12 @@
 //! vectored writes. It decodes nothing, checks nothing and keeps no order between connections, so no broker can be
 //! much cheaper; a broker's figures are given as shares of this one's. It runs as a process of its own.
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IoSlice, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc;
 
 use memmap2::{MmapMut, MmapOptions};
 use ottla::protocol::frame::encode_response;
@@ -65,29 +64,24 @@ impl Drop for Floor {
     }
 }
 
-/// Files that were stored, for the connections that fetch them.
-type Stored = Arc<Mutex<VecDeque<MmapMut>>>;
-
 /// The process itself.
 pub fn run(dir: PathBuf, bytes: u64, slice: usize) -> io::Result<()> {
-    let stored = Stored::default();
     let store = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let serve = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     println!("{} {}", store.local_addr()?.port(), serve.local_addr()?.port());
-    let answer = produce_answer();
-    let from = Arc::clone(&stored);
+    // Each connection that fetches gets what one of those that stored has left.
+    let (stored, to_serve) = mpsc::channel();
     std::thread::spawn(move || {
-        for socket in serve.incoming().flatten() {
-            let map = from.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-            std::thread::spawn(move || serve_slices(socket, &map.expect("a stored file"), slice));
+        for (socket, map) in serve.incoming().flatten().zip(to_serve) {
+            std::thread::spawn(move || serve_slices(socket, &map, slice));
         }
     });
+    let answer = produce_answer();
     for (number, socket) in store.incoming().enumerate() {
-        let (path, answer, stored) = (dir.join(format!("floor-{number}")), answer.clone(), Arc::clone(&stored));
+        let (path, answer, stored) = (dir.join(format!("floor-{number}")), answer.clone(), stored.clone());
         std::thread::spawn(move || {
             let map = store_frames(socket?, &path, bytes, &answer)?;
-            stored.lock().unwrap_or_else(PoisonError::into_inner).push_back(map);
-            io::Result::Ok(())
+            stored.send(map).map_err(io::Error::other)
         });
     }
     Ok(())

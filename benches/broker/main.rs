@@ -1,6 +1,7 @@
 //! What Ottla costs, in tables: `cargo bench --bench broker`, two or three minutes on an idle machine.
 //!
 //! - A fresh start and doing nothing; the same with 1,000 partitions, after kill -9 ([`start`]).
+//! - What Python clients wait for: the first record after a start, the first message after a subscribe ([`clients`]).
 //! - Throughput and CPU per GB for prepared batches ([`throughput`], [`load`]), beside those of a bare program that does
 //!   the same socket and memory work and nothing else ([`floor`]).
 //!
@@ -9,9 +10,12 @@
 //! medians of.
 
 mod admin;
+mod clients;
 mod contender;
 mod floor;
 mod load;
+#[path = "../../tests/python_env/mod.rs"]
+mod python_env;
 mod report;
 mod start;
 mod system;
@@ -55,9 +59,9 @@ struct Options {
     #[arg(long, value_name = "N", default_value_t = 11)]
     starts: usize,
 
-    /// Restarts with 1,000 partitions, after kill -9
+    /// Restarts with 1,000 partitions after kill -9, and first records of Python clients
     #[arg(long, value_name = "N", default_value_t = 5)]
-    restarts: i64,
+    restarts: usize,
 
     /// Print every sample below its table
     #[arg(long)]
@@ -83,6 +87,7 @@ struct Options {
 enum Section {
     Start,
     Partitions,
+    Clients,
     Throughput,
 }
 
@@ -117,6 +122,9 @@ fn run(options: &Options) -> Result<(), String> {
     }
     if wanted(Section::Partitions) {
         print(&start::measure_thousand(&contenders, options.restarts));
+    }
+    if wanted(Section::Clients) {
+        print(&clients::measure(&contenders, options.restarts));
     }
     if wanted(Section::Throughput) {
         throughput::measure(&contenders, options.rounds, options.burst * 1_000_000).iter().for_each(print);

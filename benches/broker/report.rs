@@ -1,6 +1,7 @@
 //! Medians, and tables in markdown.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 /// Samples of one figure, in the order they were taken.
 #[derive(Clone, Debug, Default)]
@@ -97,4 +98,8 @@ pub fn significant(number: f64) -> String {
         _ => 3,
     };
     format!("{number:.digits$}")
+}
+
+pub fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
 }

@@ -8,7 +8,7 @@ use ottla::record::{BatchBuilder, Codec};
 
 use crate::admin::Admin;
 use crate::contender::{Contender, Running, free_port, scratch};
-use crate::report::{Samples, Table};
+use crate::report::{Samples, Table, milliseconds};
 use crate::system::{self, Memory};
 
 const PARTITIONS: i32 = 1000;
@@ -66,7 +66,7 @@ pub fn measure_fresh(contenders: &[Contender], runs: usize) -> Table {
 }
 
 /// With [`PARTITIONS`] partitions of a few records each, after kill -9.
-pub fn measure_thousand(contenders: &[Contender], runs: i64) -> Table {
+pub fn measure_thousand(contenders: &[Contender], runs: usize) -> Table {
     let columns: Vec<&Contender> = contenders.iter().filter(|contender| contender.keeps_data()).collect();
     let mut table = Table::new("1,000 partitions", columns.iter().map(|contender| contender.name()));
     let mut figures: Vec<Figures> = Vec::new();
@@ -83,7 +83,7 @@ pub fn measure_thousand(contenders: &[Contender], runs: i64) -> Table {
             let running = contender.start(dir.path(), port);
             of_this.started(&running);
             let admin = Admin::connect(&running);
-            admin.wait_for_ends(TOPIC, PARTITIONS, (BATCHES + run - 1) * RECORDS);
+            admin.wait_for_ends(TOPIC, PARTITIONS, (BATCHES + run as i64 - 1) * RECORDS);
             all_answer.push(milliseconds(started.elapsed()));
             admin.produce_to_each(TOPIC, PARTITIONS, &batch());
             if run == runs {
@@ -121,8 +121,4 @@ fn batch() -> Bytes {
         builder.append(1_700_000_000_000, None, Some(&[7; 100]), &[]);
     }
     builder.build().expect("a batch").bytes().clone()
-}
-
-fn milliseconds(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1000.0
 }

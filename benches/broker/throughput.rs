@@ -13,6 +13,8 @@ use crate::report::{Samples, Table, significant};
 use crate::system;
 
 const CONNECTIONS: [u64; 2] = [1, 8];
+/// Rounds that are not counted: caches fill, and Java compiles.
+const WARM_UP: usize = 2;
 const DIRECTIONS: [&str; 2] = ["produce", "fetch"];
 
 /// One broker, over all rounds, for one number of connections and one direction.
@@ -44,8 +46,7 @@ pub fn measure(contenders: &[Contender], rounds: usize, burst: u64) -> Vec<Table
     assert!(burst < limit / 2, "a burst of {burst} bytes would be written back: the kernel begins at {limit}");
     let brokers: Vec<_> = contenders.iter().map(Contender::start_fresh).collect();
     let mut sheets = vec![Sheet::default(); contenders.len() + 1];
-    // The first round warms up, and is not counted.
-    for round in 0..=rounds {
+    for round in 0..WARM_UP + rounds {
         for (connections, at) in CONNECTIONS.into_iter().zip(0..) {
             let load = Load::new(connections, burst);
             for turn in 0..sheets.len() {
@@ -55,7 +56,7 @@ pub fn measure(contenders: &[Contender], rounds: usize, burst: u64) -> Vec<Table
                     None => on_the_floor(&load),
                     Some(broker) => on_a_broker(&load, &brokers[broker].1, round),
                 };
-                if round > 0 {
+                if round >= WARM_UP {
                     for (figures, (took, cpu)) in sheets[who][at].iter_mut().zip(samples) {
                         figures.add(load.bytes(), took, cpu);
                     }
