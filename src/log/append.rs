@@ -119,7 +119,7 @@ impl Log {
         let position = files.data.len();
         let rest = batch.bytes().get(PLACED..).unwrap_or_default();
         let placed = batch.placed(header.base_offset, header.partition_leader_epoch);
-        files.data.append(&placed, rest).doing("appending to", &place.file(base, names::LOG))?;
+        files.data.append(&placed, rest).doing_to("appending to", || place.file(base, names::LOG))?;
         if position - files.offsets.last().map_or(0, |entry| entry.position) > interval {
             files.times.advance(newest);
             files.offsets.push(OffsetEntry { offset: header.last_offset(), position });

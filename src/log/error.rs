@@ -39,11 +39,18 @@ impl LogError {
 /// Attaches what was being done, and to which file, to an I/O error.
 pub(crate) trait IoContext<T> {
     fn doing(self, what: &'static str, path: &Path) -> Result<T, LogError>;
+
+    /// As [`IoContext::doing`], for where a path would have to be made for nothing most of the time.
+    fn doing_to(self, what: &'static str, path: impl FnOnce() -> PathBuf) -> Result<T, LogError>;
 }
 
 impl<T> IoContext<T> for io::Result<T> {
     fn doing(self, what: &'static str, path: &Path) -> Result<T, LogError> {
         self.map_err(|source| LogError::io(what, path, source))
+    }
+
+    fn doing_to(self, what: &'static str, path: impl FnOnce() -> PathBuf) -> Result<T, LogError> {
+        self.map_err(|source| LogError::io(what, &path(), source))
     }
 }
 

@@ -77,7 +77,7 @@ impl OnDisk<'_> {
         let raw = self.open()?;
         let mut walk = Walk::new(Source::Raw(&raw), index.last().map_or(0, |last| last.position), self.size, self.base);
         loop {
-            match walk.step().doing("reading", &self.log())? {
+            match walk.step().doing_to("reading", || self.log())? {
                 Step::Batch { .. } => {}
                 Step::End => return Ok(Some(walk.next_offset())),
                 Step::Broken { .. } => return Ok(None),
@@ -154,7 +154,7 @@ impl OnDisk<'_> {
         if header.last_offset() - self.base > i64::from(i32::MAX) {
             return Ok(false);
         }
-        walk.crc_matches(position, header).doing("reading", &self.log())
+        walk.crc_matches(position, header).doing_to("reading", || self.log())
     }
 
     fn is_zero_from(&self, raw: &RawFile, from: u64) -> io::Result<bool> {
@@ -172,7 +172,7 @@ impl OnDisk<'_> {
     /// Whether a whole batch with an offset of at least `next_offset` lies anywhere behind `from`.
     pub(crate) fn has_batch_behind(&self, from: u64, next_offset: Offset) -> Result<bool, LogError> {
         let raw = self.open()?;
-        self.find_batch(&raw, from, next_offset).doing("reading", &self.log())
+        self.find_batch(&raw, from, next_offset).doing_to("reading", || self.log())
     }
 
     fn find_batch(&self, raw: &RawFile, from: u64, next_offset: Offset) -> io::Result<bool> {

@@ -184,14 +184,15 @@ impl Segment {
 
     /// Ends the segment: final time index entry, indexes written.
     pub(crate) fn seal(&mut self, place: &Place) -> Result<(), LogError> {
-        self.active = false;
         // Closed before, and untouched since: its indexes are complete.
         let untouched = self.synced == OnDisk::All && self.files.get().is_none_or(|files| !files.data.is_writable());
         if untouched || !self.exists {
+            self.active = false;
             return Ok(());
         }
-        let newest = self.newest(place)?;
         self.files(place)?;
+        let newest = self.newest(place)?;
+        self.active = false;
         self.synced = OnDisk::Unknown;
         let Some(files) = self.files.get_mut() else { return Ok(()) };
         files.times.advance(newest);
@@ -214,8 +215,23 @@ impl Segment {
         if self.size == 0 {
             return Ok(TimeEntry::none(self.base));
         }
-        let newest = self.files(place)?.find_newest(place, self.base)?;
+        let newest = match self.final_time_entry(place)? {
+            Some(newest) => newest,
+            None => self.files(place)?.find_newest(place, self.base)?,
+        };
         Ok(*self.newest.get_or_init(|| newest))
+    }
+
+    /// The last entry of the time index, if the segment was sealed or closed with one: looking at every segment
+    /// of a large log mustn't open them all.
+    fn final_time_entry(&self, place: &Place) -> Result<Option<TimeEntry>, LogError> {
+        if self.active && self.synced != OnDisk::All || self.files.get().is_some() {
+            return Ok(None);
+        }
+        let path = place.file(self.base, names::TIME_INDEX);
+        let index = TimeIndex::open(&place.disk, path.clone(), self.base).doing("reading", &path)?;
+        let last = index.and_then(|index| index.last());
+        Ok(last.filter(|last| last.timestamp >= 0 && last.offset >= self.base))
     }
 
     /// What retention counts from: the newest record, or when the file was written if no record has a time.
@@ -311,7 +327,7 @@ impl Files {
         let mut walk = self.walk(entry.map_or(0, |entry| entry.position), base);
         let mut first = true;
         loop {
-            match walk.step().doing("reading", &place.file(base, names::LOG))? {
+            match walk.step().doing_to("reading", || place.file(base, names::LOG))? {
                 Step::Batch { position, header } => {
                     if first && entry.is_some_and(|entry| header.base_offset > entry.offset) {
                         return Err(self.astray(place, base, position));
@@ -348,13 +364,15 @@ impl Files {
         let skip = self.offsets.floor(&place.disk, within).doing("reading", self.offsets.path())?;
         if let Some((_, entry)) = skip.filter(|(_, entry)| entry.position > first_end) {
             let mut walk = self.walk(entry.position, next_offset);
-            if let Step::Batch { position, header } = walk.step().doing("reading", &place.file(base, names::LOG))? {
+            if let Step::Batch { position, header } =
+                walk.step().doing_to("reading", || place.file(base, names::LOG))?
+            {
                 (end, next_offset) = (position, header.base_offset);
             }
         }
         let mut walk = self.walk(end, next_offset);
         loop {
-            match walk.step().doing("reading", &place.file(base, names::LOG))? {
+            match walk.step().doing_to("reading", || place.file(base, names::LOG))? {
                 Step::Batch { header, .. } if header.base_offset < up_to && walk.position() <= limit => {
                     (end, next_offset) = (walk.position(), header.next_offset());
                 }
@@ -383,7 +401,7 @@ impl Files {
         let mut newest = self.times.newest();
         let indexed = self.offsets.at_or_before(&place.disk, newest.offset).doing("reading", self.offsets.path())?;
         let mut walk = self.walk(indexed.map_or(0, |entry| entry.position), base);
-        while let Step::Batch { header, .. } = walk.step().doing("reading", &place.file(base, names::LOG))? {
+        while let Step::Batch { header, .. } = walk.step().doing_to("reading", || place.file(base, names::LOG))? {
             if header.max_timestamp > newest.timestamp {
                 newest = TimeEntry { timestamp: header.max_timestamp, offset: header.last_offset() };
             }
@@ -392,7 +410,7 @@ impl Files {
     }
 
     fn bytes(&self, place: &Place, base: Offset, position: u64, len: usize) -> Result<Bytes, LogError> {
-        self.data.read(position, len).doing("reading", &place.file(base, names::LOG))
+        self.data.read(position, len).doing_to("reading", || place.file(base, names::LOG))
     }
 
     pub(crate) fn astray(&self, place: &Place, base: Offset, position: u64) -> LogError {

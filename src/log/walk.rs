@@ -73,8 +73,7 @@ impl<'a> Walk<'a> {
         if self.end - position < BATCH_OVERHEAD as u64 {
             return Ok(broken);
         }
-        let bytes = self.header_bytes(position)?;
-        let Ok(header) = BatchHeader::parse(&bytes) else { return Ok(broken) };
+        let Ok(header) = BatchHeader::parse(self.header_bytes(position)?) else { return Ok(broken) };
         let size = header.size() as u64;
         if size > self.end - position || header.last_offset_delta < 0 || header.base_offset < self.next_offset {
             return Ok(broken);
@@ -102,7 +101,7 @@ impl<'a> Walk<'a> {
         self.bytes(position, header.size())
     }
 
-    fn header_bytes(&mut self, position: u64) -> io::Result<Bytes> {
+    fn header_bytes(&mut self, position: u64) -> io::Result<&[u8]> {
         let covered = self.window_at + self.window.len() as u64;
         if position < self.window_at || position + BATCH_OVERHEAD as u64 > covered {
             let rest = self.end - position;
@@ -116,7 +115,7 @@ impl<'a> Walk<'a> {
             self.window_at = position;
         }
         let at = (position - self.window_at) as usize;
-        Ok(self.window.slice(at..at + BATCH_OVERHEAD))
+        Ok(self.window.get(at..at + BATCH_OVERHEAD).unwrap_or_default())
     }
 
     fn bytes(&self, position: u64, len: usize) -> io::Result<Bytes> {
