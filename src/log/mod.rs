@@ -1,9 +1,25 @@
 //! The storage library: one partition's log and the directory that logs live in. Synchronous; it knows no
 //! network and no clock (times come in as arguments).
 //!
-//! Files are Apache Kafka's, byte for byte: segments (`.log`) of record batches with an offset index
-//! (`.index`), a time index (`.timeindex`), aborted transactions (`.txnindex`) and snapshots of producer
-//! state (`.snapshot`).
+//! Files are Apache Kafka's, byte for byte: either broker can carry on with a directory that the other closed.
+//!
+//! # The way down
+//! - [`LogDir`] (`log_dir`): the directory, its lock, its identity (`meta_properties`), its checkpoints
+//!   (`checkpoint`), and how far each log was whole in this boot (`positions`).
+//! - [`Log`] (`partition_log`): one partition. `open` finds out what the files are worth, with `listing` and
+//!   `recovery`; `append` and `read` do what their names say; `maintain` has retention, syncing and closing.
+//! - `producers`: idempotence and transactions; `leader_epochs`: where each epoch begins.
+//! - `segment`: a stretch of the log, opened when it is first needed, with `offset_index`, `time_index` (both
+//!   `index_file`s) and `txn_index`; `walk` steps through its batches.
+//! - `file`: the three backings of all this, and the crate's only `unsafe`.
+//!
+//! # Invariants
+//! - What was appended is in the page cache when [`Log::append`] returns: a killed process loses nothing. What a
+//!   [`SyncTicket`] covered survives a power loss. Syncs happen outside of the partition's lock.
+//! - Bytes that were read stay valid and unchanged for as long as they are held.
+//! - Indexes are disposable: they are written anew on doubt, and a wrong one costs time, not a wrong answer.
+//! - After a write or a sync has failed, a log takes no appends until it is opened again.
+//! - Recovery never throws whole batches away: what is cut although it has some is set aside in a plain file.
 
 mod append;
 mod checkpoint;

@@ -123,11 +123,12 @@ impl Log {
 
     /// For the checkpoint: where a check after a power loss begins. Below it records and indexes were synced.
     ///
-    /// It lies inside of the first segment that isn't sealed and synced, never at its end: a segment that ends
-    /// there is taken for whole, and sealing changes its files once more.
+    /// It lies inside of the last segment, or of an earlier one that isn't wholly synced, never at its end: a segment
+    /// that ends there is taken for whole, while sealing, or a recovery, may have changed its files since.
     pub fn recovery_point(&self) -> Offset {
-        let whole = |segment: &Segment| segment.is_synced() && !segment.is_active();
-        match self.segments.iter().position(|segment| segment.size() > 0 && !whole(segment)) {
+        let last = self.segments.len() - 1;
+        let whole = |index: usize| index < last && self.segments[index].is_synced();
+        match (0..=last).find(|index| self.segments[*index].size() > 0 && !whole(*index)) {
             Some(index) => self.durable.min(self.end_of_segment(index) - 1).max(self.start),
             None => self.durable,
         }

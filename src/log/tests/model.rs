@@ -340,7 +340,7 @@ impl Run {
         let synced = self.log.close().expect("closes").sync();
         self.log.mark_synced(synced);
         self.synced = self.log.end_offset();
-        self.shelf.at.recovery_point = self.synced;
+        self.shelf.at.recovery_point = self.log.recovery_point();
         self.shelf.at.log_start = Some(self.start);
         self.log = self.shelf.open();
         self.validated = None;
