@@ -10,7 +10,19 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import MessageSizeTooLargeError, TopicAlreadyExistsError, for_code
 
-from suite import YESTERDAY_MS, Child, case, check, equal, now_ms, report, role_of_this_process, run_cases, unique, wait_until
+from suite import (
+    YESTERDAY_MS,
+    Child,
+    case,
+    check,
+    equal,
+    now_ms,
+    report,
+    role_of_this_process,
+    run_cases,
+    unique,
+    wait_until,
+)
 
 CODECS = [None, "gzip", "snappy", "lz4", "zstd"]
 BEGIN = YESTERDAY_MS

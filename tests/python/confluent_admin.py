@@ -185,7 +185,10 @@ def lives_of_a_group(bootstrap):
     take(worker, 1)
     worker.commit(asynchronous=False)
     check(group in [one.group_id for one in admin.list_consumer_groups().result(10).valid], "the group is listed")
-    equal((described().state, [member.client_id for member in described().members]), (ConsumerGroupState.STABLE, ["the-worker"]))
+    equal(
+        (described().state, [member.client_id for member in described().members]),
+        (ConsumerGroupState.STABLE, ["the-worker"]),
+    )
     equal(described().members[0].assignment.topic_partitions, [TopicPartition(topic, 0)])
     equal(refused(admin.delete_consumer_groups([group])[group]), KafkaError.NON_EMPTY_GROUP)
     worker.close()
@@ -231,7 +234,10 @@ def old_records_deleted(bootstrap):
     produce_all(bootstrap, topic, [{"value": b"%d" % n} for n in range(10)])
     place = TopicPartition(topic, 0, 4)
     equal(admin.delete_records([place])[place].result(10).low_watermark, 4)
-    equal([(message.offset(), message.value()) for message in read_all(bootstrap, topic)], [(n, b"%d" % n) for n in range(4, 10)])
+    equal(
+        [(message.offset(), message.value()) for message in read_all(bootstrap, topic)],
+        [(n, b"%d" % n) for n in range(4, 10)],
+    )
 
 
 if __name__ == "__main__":

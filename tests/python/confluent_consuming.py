@@ -165,7 +165,11 @@ def seek_to_a_time(bootstrap):
     """offsets_for_times finds the first message at or after a time, and the end when there is none."""
     topic = filled_topic(bootstrap, "timed", 30, partitions=3)
     reader = consumer(bootstrap)
-    asked = [TopicPartition(topic, 0, BEGIN + 9_000), TopicPartition(topic, 1, 0), TopicPartition(topic, 2, BEGIN + 99_000)]
+    asked = [
+        TopicPartition(topic, 0, BEGIN + 9_000),
+        TopicPartition(topic, 1, 0),
+        TopicPartition(topic, 2, BEGIN + 99_000),
+    ]
     found = reader.offsets_for_times(asked, timeout=10)
     equal([(place.partition, place.offset) for place in found], [(0, 3), (1, 0), (2, OFFSET_END)])
     found = reader.offsets_for_times([TopicPartition(topic, p, BEGIN + 14_500) for p in range(3)], timeout=10)

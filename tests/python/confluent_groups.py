@@ -144,7 +144,9 @@ def cooperative_members_keep_what_they_have(bootstrap):
     workers[1].terminate()
     workers[1].wait()
     wait_until(
-        lambda: sorted(map(len, assignments([workers[0], workers[2]]))) == [3, 3], "the other two share", SESSION_MS / 1000 - 2
+        lambda: sorted(map(len, assignments([workers[0], workers[2]]))) == [3, 3],
+        "the other two share",
+        SESSION_MS / 1000 - 2,
     )
     equal([told["text"] for one in workers for told in one.all("error")], [])
 
@@ -162,7 +164,7 @@ def roundrobin_and_idle_members(bootstrap):
 
 @case(seconds=60)
 def a_static_member_comes_back(bootstrap):
-    """A member with an instance id that restarts within its session gets its partitions back, and nobody else notices."""
+    """A member with an instance id that restarts within its session has its partitions again; nobody else notices."""
     topic, group = create_topic(bootstrap, "static", partitions=4), unique("static")
     workers = start(topic, group, 2, instances=["a", "b"])
     wait_for_shares(workers, [[0, 1], [2, 3]])
@@ -197,14 +199,17 @@ def closing_leaves_at_once(bootstrap):
 
     share([1, 1, 1])
     readers.pop().close()
-    wait_until(lambda: [r.poll(0.05) for r in readers] and sum(len(r.assignment()) for r in readers) == 3, "two have three")
+    wait_until(
+        lambda: [r.poll(0.05) for r in readers] and sum(len(r.assignment()) for r in readers) == 3, "two have three"
+    )
     readers.pop().close()
     share([3])
     readers[0].commit(offsets=[TopicPartition(topic, 0, 0)], asynchronous=False)
     readers.pop().close()
     admin = admin_client(bootstrap)
     wait_until(
-        lambda: admin.describe_consumer_groups([group])[group].result(10).state == ConsumerGroupState.EMPTY, "it is empty"
+        lambda: admin.describe_consumer_groups([group])[group].result(10).state == ConsumerGroupState.EMPTY,
+        "it is empty",
     )
 
 

@@ -64,7 +64,7 @@ def orders_become_shipments(bootstrap):
     expected = [f"ship-o{n}" for n in range(50) if n % 5 != 4]
     found = read_all(bootstrap, shipments)
     equal([json.loads(message.value())["shipment_id"] for message in found], expected)
-    equal([message.key().decode() for message in found], [name[len("ship-"):] for name in expected])
+    equal([message.key().decode() for message in found], [name[len("ship-") :] for name in expected])
 
     send_orders(bootstrap, orders, range(50, 550))
     second = Child("processor", orders, shipments, group)
@@ -125,7 +125,9 @@ def sales_by_minute(bootstrap):
     reader.close()
     complete = windows.complete(latest)
     equal(complete, {start: dict(sums) for start, sums in expected.items() if start != begin + 540}, "complete")
-    equal({start: dict(sums) for start, sums in windows.open.items()}, {begin + 540: dict(expected[begin + 540])}, "open")
+    equal(
+        {start: dict(sums) for start, sums in windows.open.items()}, {begin + 540: dict(expected[begin + 540])}, "open"
+    )
 
 
 @case(seconds=60)

@@ -47,7 +47,11 @@ def transactions_by_user(bootstrap):
     for n in range(1000):
         user = f"user_{n % 30:03}"
         producer.produce(
-            topic=topic, key=user, value=json.dumps({"user": user, "amount": n}), callback=deliveries, headers={"n": str(n)}
+            topic=topic,
+            key=user,
+            value=json.dumps({"user": user, "amount": n}),
+            callback=deliveries,
+            headers={"n": str(n)},
         )
         if n % 100 == 0:
             producer.poll(0)
@@ -178,7 +182,9 @@ def every_acks(bootstrap):
         places = produce_all(bootstrap, topic, [{"value": b"%d" % n} for n in range(50)], acks=acks)
         if acks != "0":
             equal(places, [(0, offset) for offset in range(50)], f"acks={acks}")
-        found = wait_until(lambda: len(read_all(bootstrap, topic)) == 50 and read_all(bootstrap, topic), "fifty are there")
+        found = wait_until(
+            lambda: len(read_all(bootstrap, topic)) == 50 and read_all(bootstrap, topic), "fifty are there"
+        )
         equal([message.value() for message in found], [b"%d" % n for n in range(50)], f"acks={acks}")
 
 

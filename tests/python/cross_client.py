@@ -11,7 +11,6 @@ import asyncio
 import sys
 
 import confluent_helpers
-from confluent_kafka import TopicPartition as Place
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from suite import case, equal, role_of_this_process, run_cases, unique, wait_until
 
@@ -87,9 +86,7 @@ def read_with_kafka_python(bootstrap, topic):
 
 def read_with_confluent(bootstrap, topic):
     messages = confluent_helpers.read_all(bootstrap, topic)
-    return [
-        (m.partition(), m.offset(), m.key(), m.value(), m.headers() or [], m.timestamp()[1]) for m in messages
-    ]
+    return [(m.partition(), m.offset(), m.key(), m.value(), m.headers() or [], m.timestamp()[1]) for m in messages]
 
 
 def read_with_aiokafka(bootstrap, topic):
@@ -134,7 +131,8 @@ def read(bootstrap, topic):
     for reader in READERS:
         found = reader(bootstrap, topic)
         for partition in range(partitions):
-            what = f"{reader.__name__}, written by client {partition // len(CODECS)} with {CODECS[partition % len(CODECS)]}"
+            writer, codec = divmod(partition, len(CODECS))
+            what = f"{reader.__name__}, written by client {writer} with {CODECS[codec]}"
             expected = []
             for n in range(COUNT):
                 key, value, headers, time = record(n)

@@ -38,7 +38,8 @@ def start_worker(bootstrap, name, folder, app="faust_app"):
 def send_events(bootstrap, name, numbers):
     """Event n of user n mod 5 is worth n and happens n minutes after the beginning."""
     events = [
-        {"user_id": f"u{n % 5}", "event_type": "click", "amount": float(n), "timestamp": BEGIN + 60.0 * n} for n in numbers
+        {"user_id": f"u{n % 5}", "event_type": "click", "amount": float(n), "timestamp": BEGIN + 60.0 * n}
+        for n in numbers
     ]
     produce_all(bootstrap, f"{name}.user-events", [{"key": e["user_id"], "value": json.dumps(e)} for e in events])
 
@@ -128,9 +129,14 @@ def windows_and_orders(bootstrap):
         windows = wait_until(lambda: len(worker.all("window")) == 100 and worker.all("window"), "a hundred windows", 30)
         equal({told["count"] for told in windows}, {1}, "counts")
         counts = wait_until(lambda: len(worker.all("order")) == 30 and worker.all("order"), "thirty orders")
-        equal(sorted((told["customer"], told["count"]) for told in counts), [(f"c{c}", n) for c in range(3) for n in range(1, 11)])
+        equal(
+            sorted((told["customer"], told["count"]) for told in counts),
+            [(f"c{c}", n) for c in range(3) for n in range(1, 11)],
+        )
         topic = f"{name}.processed_orders"
-        done = wait_until(lambda: len(read_all(bootstrap, topic)) == 30 and read_all(bootstrap, topic), "thirty processed")
+        done = wait_until(
+            lambda: len(read_all(bootstrap, topic)) == 30 and read_all(bootstrap, topic), "thirty processed"
+        )
         rows = sorted((json.loads(message.value()) for message in done), key=lambda row: row["order_id"])
         equal(rows, [{**order, "processed": True} for order in orders])
         admin = admin_client(bootstrap)

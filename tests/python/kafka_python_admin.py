@@ -98,7 +98,9 @@ def three_replicas_on_one_broker(bootstrap):
     """Production code asks for three replicas. Ottla makes the topic with the one it has, and warns in its log."""
     topic = unique("replicated")
     admin = admin_client(bootstrap)
-    admin.create_topics([NewTopic(topic, 12, 3, topic_configs={"retention.ms": "604800000", "compression.type": "lz4"})])
+    admin.create_topics(
+        [NewTopic(topic, 12, 3, topic_configs={"retention.ms": "604800000", "compression.type": "lz4"})]
+    )
     equal(partition_count(admin, topic), 12)
     replicas = "replicas" if IS_OLD else "replica_nodes"
     equal([len(p[replicas]) for p in admin.describe_topics([topic])[0]["partitions"]], [1] * 12)
@@ -244,7 +246,7 @@ def lives_of_a_group(bootstrap):
 
 
 def outcome_of_delete(delete, group):
-    """"OK" or the name of the error."""
+    """ "OK" or the name of the error."""
     outcome = dict(delete([group]))[group]
     if isinstance(outcome, str):
         return outcome
@@ -268,7 +270,9 @@ def old_records_deleted(bootstrap):
     consumer = KafkaConsumer(bootstrap_servers=bootstrap)
     equal(consumer.beginning_offsets([partition]), {partition: 4})
     consumer.close()
-    equal([(record.offset, record.value) for record in read_all(bootstrap, topic)], [(n, b"%d" % n) for n in range(4, 10)])
+    equal(
+        [(record.offset, record.value) for record in read_all(bootstrap, topic)], [(n, b"%d" % n) for n in range(4, 10)]
+    )
 
 
 @case

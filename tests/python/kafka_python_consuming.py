@@ -432,9 +432,7 @@ def several_topics(bootstrap):
     name = unique("multi")
     topics = [filled_topic(bootstrap, f"{name}.{suffix}", 5) for suffix in ("a", "b")]
     filled_topic(bootstrap, f"other.{name}", 5)
-    consumer = KafkaConsumer(
-        *topics, bootstrap_servers=bootstrap, group_id=unique("two"), auto_offset_reset="earliest"
-    )
+    consumer = KafkaConsumer(*topics, bootstrap_servers=bootstrap, group_id=unique("two"), auto_offset_reset="earliest")
     equal({record.topic for record in poll_some(consumer, 10)}, set(topics))
     consumer.close()
     consumer = KafkaConsumer(bootstrap_servers=bootstrap, group_id=unique("pattern"), auto_offset_reset="earliest")

@@ -42,7 +42,9 @@ def worker(bootstrap, topic, group):
     try:
         while True:
             records = consumer.poll(timeout_ms=20_000)
-            done = [[message.partition, message.offset, message.value] for batch in records.values() for message in batch]
+            done = [
+                [message.partition, message.offset, message.value] for batch in records.values() for message in batch
+            ]
             if done:
                 report("handled", messages=done)
                 consumer.commit()
@@ -82,7 +84,9 @@ def produce(bootstrap, topic, values, partitions):
 
 def wait_for_values(workers, values):
     wait_until(
-        lambda: {value for _, _, value in handled(workers)} >= set(values), f"{len(values)} values are handled", seconds=20
+        lambda: {value for _, _, value in handled(workers)} >= set(values),
+        f"{len(values)} values are handled",
+        seconds=20,
     )
 
 

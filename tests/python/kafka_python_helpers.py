@@ -11,8 +11,8 @@ import suite
 VERSION = tuple(int(part) for part in kafka.__version__.split(".")[:2])
 IS_OLD = VERSION < (3, 0)
 
-# A poll ends when something comes, so a long limit costs nothing. A short one does: version 3.0.12 forgets the partitions
-# it is given when the limit of a poll runs out in the very moment that it is given them.
+# A poll ends when something comes, so a long limit costs nothing. A short one does: version 3.0.12 forgets the
+# partitions it is given when the limit of a poll runs out in the very moment that it is given them.
 POLL_MS = 3000
 
 # Version 3 would like serializers to be classes; functions, which the courses use, still work.

@@ -129,7 +129,8 @@ def by_user_number(bootstrap):
     """The exercise: messages are routed by the user's number."""
     topic = create_topic(bootstrap, "users", partitions=5)
     producer = KafkaProducer(
-        bootstrap_servers=bootstrap, partitioner=partitioner(lambda key, everywhere, available: int(key) % len(everywhere))
+        bootstrap_servers=bootstrap,
+        partitioner=partitioner(lambda key, everywhere, available: int(key) % len(everywhere)),
     )
     equal(send_all(producer, topic, [(b"%d" % user, b"hi") for user in range(20)]), [user % 5 for user in range(20)])
     producer.close()

@@ -109,7 +109,12 @@ def events_to_features_to_predictions(bootstrap):
             found[message.value["user_id"]].append(message.value)
         reader.close()
 
-    histories, model, expected, expected_features = defaultdict(deque), FraudModel(), defaultdict(list), defaultdict(list)
+    histories, model, expected, expected_features = (
+        defaultdict(deque),
+        FraudModel(),
+        defaultdict(list),
+        defaultdict(list),
+    )
     for event in sent:
         row = features_of(histories[event["user_id"]], event)
         expected_features[event["user_id"]].append(row)
@@ -147,9 +152,10 @@ def rolling_features_of_users(bootstrap):
         latency.labels(topic=message.topic).observe(time.time() - started)
     reader.commit()
     reader.close()
-    equal({name: (user["count"], user["sum"]) for name, user in cache.items()}, {
-        f"user_{u}": (20, sum(n * 1.5 for n in range(u, 60, 3))) for u in range(3)
-    })
+    equal(
+        {name: (user["count"], user["sum"]) for name, user in cache.items()},
+        {f"user_{u}": (20, sum(n * 1.5 for n in range(u, 60, 3))) for u in range(3)},
+    )
     exposed = generate_latest(registry).decode()
     check(f'messages_processed_total{{consumer_group="{group}",topic="{topic}"}} 60.0' in exposed, exposed)
 

@@ -113,7 +113,9 @@ def every_codec(bootstrap):
         topic = unique(f"compressed-{codec}")
         producer = KafkaProducer(bootstrap_servers=bootstrap, compression_type=codec, linger_ms=20, acks="all")
         values = [f"message {n} ".encode() * (n % 40) for n in range(300)]
-        values += [noise.randbytes(20_000) if hasattr(noise, "randbytes") else bytes(noise.choices(range(256), k=20_000))]
+        values += [
+            noise.randbytes(20_000) if hasattr(noise, "randbytes") else bytes(noise.choices(range(256), k=20_000))
+        ]
         for n, value in enumerate(values):
             producer.send(topic, value, key=b"k%d" % n, headers=[("n", b"%d" % n)], timestamp_ms=YESTERDAY_MS + n)
         producer.flush()
@@ -198,7 +200,9 @@ def times_of_messages(bootstrap):
     producer.send(topic, b"now").get(timeout=10)
     then, now = read_all(bootstrap, topic)
     equal((then.timestamp, then.timestamp_type), (YESTERDAY_MS + 123, 0))
-    check(before <= now.timestamp <= now_ms() and now.timestamp_type == 0, "the second message has the time it was sent")
+    check(
+        before <= now.timestamp <= now_ms() and now.timestamp_type == 0, "the second message has the time it was sent"
+    )
 
     topic = create_topic(bootstrap, "append-time", settings={"message.timestamp.type": "LogAppendTime"})
     before = now_ms()

@@ -126,18 +126,28 @@ def now_ms():
 
 
 class Child:
-    """Another process running this same program (or `program`) in a role of its own, for cases that need several
+    """Another process running this same program (or `command`) in a role of its own, for cases that need several
     clients that can be killed. What the child says with `report` arrives in `reports`, a list that only grows."""
 
     _alive = []
 
-    def __init__(self, role, *arguments, program=None, command=None, environment=None):
-        command = command or [sys.executable, program or sys.argv[0], sys.argv[1], f"--role={role}", *map(str, arguments)]
+    def __init__(self, role, *arguments, command=None, environment=None):
+        command = command or [
+            sys.executable,
+            sys.argv[0],
+            sys.argv[1],
+            f"--role={role}",
+            *map(str, arguments),
+        ]
         self.role = role
         self.reports = []
         self.log = []
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **(environment or {})}
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, **(environment or {})},
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -146,7 +156,7 @@ class Child:
     def _read(self):
         for line in self.process.stdout:
             if line.startswith("REPORT "):
-                self.reports.append(json.loads(line[len("REPORT "):]))
+                self.reports.append(json.loads(line[len("REPORT ") :]))
             else:
                 self.log.append(line)
 
@@ -197,6 +207,5 @@ def report(kind, **facts):
 
 def role_of_this_process():
     """None in the program itself; in a Child its role and arguments."""
-    roles = [argument[len("--role="):] for argument in sys.argv if argument.startswith("--role=")]
+    roles = [argument[len("--role=") :] for argument in sys.argv if argument.startswith("--role=")]
     return (roles[0], sys.argv[3:]) if roles else None
-
