@@ -197,7 +197,7 @@ impl Broker {
     fn flush_due(&self) {
         for topic in self.cluster().topics().filter(|topic| topic.config.flush_ms != i64::MAX) {
             for partition in &topic.partitions {
-                let unsynced = partition.if_open(|log| log.end_offset() > log.recovery_point());
+                let unsynced = partition.if_open(|log| log.end_offset() > log.durable_offset());
                 if unsynced == Some(true) {
                     // A failure has latched the partition, which says so itself.
                     let _ = partition.sync_now();

@@ -335,7 +335,7 @@ impl Partition {
         if let Slot::Closed(..) = &*slot {
             open_slot(&mut slot, &self.id);
             if let Slot::Open(log) = &*slot {
-                self.synced_to.store(log.recovery_point(), Ordering::Release);
+                self.synced_to.store(log.durable_offset(), Ordering::Release);
             }
         }
         match MutexGuard::try_map(slot, |slot| match slot {

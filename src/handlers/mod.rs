@@ -99,7 +99,30 @@ impl Handlers {
             let response = api_versions::unsupported_version();
             return encode(header.correlation_id, 0, &response.into());
         }
-        Outcome::Close(format!("sent a request that cannot be read: {error}").into())
+        Outcome::Close(refusal(&error).into())
+    }
+}
+
+/// The words of the log line for a request that gets no answer: which client sent what, and what is served.
+fn refusal(error: &FrameError) -> String {
+    let client = match error.header().and_then(|header| header.client_id.as_ref()) {
+        Some(client_id) => format!("client '{client_id}' sent"),
+        None => "it sent".to_owned(),
+    };
+    match error {
+        FrameError::UnsupportedVersion { key, header } | FrameError::BadBody { key, header, .. } => {
+            let version = header.api_version;
+            match served::versions(*key) {
+                // It would be served if it could be read.
+                Some(range) if range.contains(&version) => format!("{client} a request that cannot be read: {error}"),
+                Some(range) => {
+                    let (oldest, newest) = (range.start(), range.end());
+                    format!("{client} {key} version {version}, which is not supported: {oldest} to {newest} are")
+                }
+                None => format!("{client} {key} version {version}, which is not supported"),
+            }
+        }
+        error => format!("{client} a request that cannot be read: {error}"),
     }
 }
 

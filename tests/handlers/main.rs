@@ -1,0 +1,17 @@
+//! What the broker answers, API by API: error codes and contents as Apache Kafka 4.3 gives them (3.9 for the
+//! versions that 4.x dropped), asked of the real program by the client room.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod configs;
+mod dynamic_settings;
+mod fetch;
+mod groups;
+mod metadata;
+mod offsets;
+mod produce;
+mod recreation;
+mod topics;
+mod versions;
+mod world;

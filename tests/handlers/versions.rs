@@ -1,0 +1,186 @@
+//! Every version that ApiVersions promises is answered; every other is refused in words.
+
+use std::io::{Read as _, Write as _};
+
+use bytes::Bytes;
+use ottla::client::ClientError;
+use ottla::protocol::messages::alter_configs::AlterConfigsRequest;
+use ottla::protocol::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
+use ottla::protocol::messages::create_partitions::CreatePartitionsRequest;
+use ottla::protocol::messages::create_topics::CreateTopicsRequest;
+use ottla::protocol::messages::delete_groups::DeleteGroupsRequest;
+use ottla::protocol::messages::delete_records::DeleteRecordsRequest;
+use ottla::protocol::messages::delete_topics::DeleteTopicsRequest;
+use ottla::protocol::messages::describe_cluster::DescribeClusterRequest;
+use ottla::protocol::messages::describe_configs::DescribeConfigsRequest;
+use ottla::protocol::messages::describe_groups::DescribeGroupsRequest;
+use ottla::protocol::messages::describe_log_dirs::DescribeLogDirsRequest;
+use ottla::protocol::messages::describe_topic_partitions::DescribeTopicPartitionsRequest;
+use ottla::protocol::messages::fetch::FetchRequest;
+use ottla::protocol::messages::find_coordinator::FindCoordinatorRequest;
+use ottla::protocol::messages::heartbeat::HeartbeatRequest;
+use ottla::protocol::messages::incremental_alter_configs::IncrementalAlterConfigsRequest;
+use ottla::protocol::messages::init_producer_id::InitProducerIdRequest;
+use ottla::protocol::messages::join_group::JoinGroupRequest;
+use ottla::protocol::messages::leave_group::LeaveGroupRequest;
+use ottla::protocol::messages::list_groups::ListGroupsRequest;
+use ottla::protocol::messages::list_offsets::ListOffsetsRequest;
+use ottla::protocol::messages::metadata::MetadataRequest;
+use ottla::protocol::messages::offset_commit::OffsetCommitRequest;
+use ottla::protocol::messages::offset_delete::OffsetDeleteRequest;
+use ottla::protocol::messages::offset_fetch::OffsetFetchRequest;
+use ottla::protocol::messages::offset_for_leader_epoch::OffsetForLeaderEpochRequest;
+use ottla::protocol::messages::produce::ProduceRequest;
+use ottla::protocol::messages::sync_group::SyncGroupRequest;
+use ottla::protocol::{ApiKey, Ask, Response, frame};
+
+use crate::world::{World, code, text};
+
+/// Sends `request` in every version served and returns how many that were.
+async fn answered<R: Ask + Clone>(world: &World, request: R) -> usize {
+    let (oldest, newest) = world.client.served(R::KEY).unwrap_or_else(|| panic!("{} is served", R::KEY));
+    for version in oldest..=newest {
+        let answer = world.client.call_at(request.clone(), version).await;
+        assert!(answer.is_ok(), "{} version {version}: {:?}", R::KEY, answer.err());
+    }
+    1
+}
+
+#[tokio::test]
+async fn every_version_served_is_answered_and_the_connection_goes_on() {
+    let world = World::start().await;
+    let w = &world;
+    let apis = answered(w, ProduceRequest { acks: -1, ..Default::default() }).await
+        + answered(w, FetchRequest::default()).await
+        + answered(w, ListOffsetsRequest::default()).await
+        + answered(w, MetadataRequest { topics: Some(Vec::new()), ..Default::default() }).await
+        + answered(w, OffsetCommitRequest::default()).await
+        + answered(w, OffsetFetchRequest { topics: Some(Vec::new()), ..Default::default() }).await
+        + answered(w, FindCoordinatorRequest::default()).await
+        + answered(w, JoinGroupRequest::default()).await
+        + answered(w, HeartbeatRequest::default()).await
+        + answered(w, LeaveGroupRequest::default()).await
+        + answered(w, SyncGroupRequest::default()).await
+        + answered(w, DescribeGroupsRequest::default()).await
+        + answered(w, ListGroupsRequest::default()).await
+        + answered(w, ApiVersionsRequest::default()).await
+        + answered(w, CreateTopicsRequest::default()).await
+        + answered(w, DeleteTopicsRequest::default()).await
+        + answered(w, DeleteRecordsRequest::default()).await
+        + answered(w, InitProducerIdRequest::default()).await
+        + answered(w, OffsetForLeaderEpochRequest::default()).await
+        + answered(w, DescribeConfigsRequest::default()).await
+        + answered(w, AlterConfigsRequest::default()).await
+        + answered(w, DescribeLogDirsRequest::default()).await
+        + answered(w, CreatePartitionsRequest::default()).await
+        + answered(w, DeleteGroupsRequest::default()).await
+        + answered(w, IncrementalAlterConfigsRequest::default()).await
+        + answered(w, OffsetDeleteRequest::default()).await
+        + answered(w, DescribeClusterRequest::default()).await
+        + answered(w, DescribeTopicPartitionsRequest::default()).await;
+    let promised = world.client.call(api_versions()).await.unwrap().api_keys.len();
+    assert_eq!(apis, promised, "an API that is served and not asked here");
+}
+
+fn api_versions() -> ApiVersionsRequest {
+    ApiVersionsRequest { client_software_name: text("test"), client_software_version: text("1"), ..Default::default() }
+}
+
+#[tokio::test]
+async fn the_ranges_are_those_that_clients_guess_a_broker_version_from() {
+    let world = World::start().await;
+    let served = |key| world.client.served(key).unwrap();
+    assert_eq!(served(ApiKey::Produce), (0, 11));
+    assert_eq!(served(ApiKey::Fetch), (0, 18));
+    assert_eq!(served(ApiKey::Metadata), (0, 13));
+    assert_eq!(served(ApiKey::OffsetFetch), (0, 10));
+    let answer = world.client.call(api_versions()).await.unwrap();
+    let feature = &answer.finalized_features[0];
+    assert_eq!((&*feature.name, feature.max_version_level), ("metadata.version", 30));
+}
+
+#[tokio::test]
+async fn a_client_without_a_proper_name_is_refused() {
+    let world = World::start().await;
+    for (name, version, expect) in [
+        ("a.b-c", "1.2-x", "NONE"),
+        ("", "1", "INVALID_REQUEST"),
+        ("a", "", "INVALID_REQUEST"),
+        ("a b", "1", "INVALID_REQUEST"),
+        ("-a", "1", "INVALID_REQUEST"),
+        ("a", "1_2", "INVALID_REQUEST"),
+    ] {
+        let request = ApiVersionsRequest {
+            client_software_name: text(name),
+            client_software_version: text(version),
+            ..Default::default()
+        };
+        let answer = world.client.call_at(request, 3).await.unwrap();
+        assert_eq!(code(answer.error_code), expect, "{name:?} {version:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_means_another_node_or_cluster_must_begin_anew() {
+    let world = World::start().await;
+    let cluster = world.client.metadata(Some(&[])).await.unwrap();
+    let (ours, node) = (cluster.cluster_id.unwrap(), cluster.brokers[0].node_id);
+    for (cluster_id, node_id, expect) in [
+        (Some(&*ours), node, "NONE"),
+        (None, node + 1, "NONE"),
+        (Some(&*ours), node + 1, "REBOOTSTRAP_REQUIRED"),
+        (Some("another"), node, "REBOOTSTRAP_REQUIRED"),
+    ] {
+        let request = ApiVersionsRequest { cluster_id: cluster_id.map(text), node_id, ..api_versions() };
+        let answer = world.client.call_at(request, 5).await.unwrap();
+        assert_eq!(code(answer.error_code), expect, "{cluster_id:?} {node_id}");
+    }
+}
+
+/// A frame of a request header from the client "old-timer", without a body.
+fn bare_request(api_key: i16, version: i16) -> Vec<u8> {
+    let header = [&api_key.to_be_bytes()[..], &version.to_be_bytes(), &[0, 0, 0, 7, 0, 9], b"old-timer"].concat();
+    [&(header.len() as u32).to_be_bytes()[..], &header].concat()
+}
+
+#[tokio::test]
+async fn a_newer_api_versions_is_told_our_range_in_a_body_of_version_0() {
+    let world = World::start().await;
+    let mut stream = world.broker.connect();
+    stream.write_all(&bare_request(ApiKey::ApiVersions as i16, 99)).unwrap();
+    let mut size = [0; 4];
+    stream.read_exact(&mut size).unwrap();
+    let mut answer = vec![0; u32::from_be_bytes(size) as usize];
+    stream.read_exact(&mut answer).unwrap();
+    let (correlation_id, answer) = frame::decode_response(ApiKey::ApiVersions, 0, Bytes::from(answer)).unwrap();
+    let Response::ApiVersions(ApiVersionsResponse { error_code, api_keys, .. }) = answer else { panic!() };
+    assert_eq!((correlation_id, code(error_code)), (7, "UNSUPPORTED_VERSION"));
+    let told: Vec<_> = api_keys.iter().map(|api| (api.api_key, api.min_version, api.max_version)).collect();
+    assert_eq!(told, [(18, 0, 5)]);
+}
+
+#[tokio::test]
+async fn what_is_not_served_is_named_in_one_line_and_the_connection_closed() {
+    let world = World::start().await;
+    for (api_key, version, expect) in [
+        (ApiKey::Produce as i16, 12, "client 'old-timer' sent Produce version 12, which is not supported: 0 to 11 are"),
+        (ApiKey::Fetch as i16, 99, "client 'old-timer' sent Fetch version 99, which is not supported: 0 to 18 are"),
+        (ApiKey::DescribeQuorum as i16, 0, "client 'old-timer' sent DescribeQuorum version 0, which is not supported"),
+        (999, 3, "client 'old-timer' sent a request that cannot be read: unknown API key 999 (version 3)"),
+    ] {
+        let mut stream = world.broker.connect();
+        stream.write_all(&bare_request(api_key, version)).unwrap();
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest);
+        assert!(rest.is_empty(), "{expect}");
+        world.broker.wait_for_log(expect);
+        assert_eq!(world.broker.log().matches(expect).count(), 1);
+    }
+}
+
+#[tokio::test]
+async fn what_a_client_knows_and_the_broker_does_not_serve_is_an_error_before_anything_is_sent() {
+    let world = World::start().await;
+    let error = world.client.version_up_to(ApiKey::DescribeQuorum, i16::MAX).unwrap_err();
+    assert!(matches!(error, ClientError::Unsupported { served: None, .. }), "{error}");
+}
