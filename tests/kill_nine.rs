@@ -61,7 +61,7 @@ impl Run {
         let world = World::new(CODECS.len());
         world.broker_is_up(broker.bootstrap_servers());
         let client = world.connect().await;
-        client.create_topic(TOPIC, PARTITIONS, &[("segment.bytes", "1048576")]).await.unwrap();
+        client.create_topic(TOPIC, PARTITIONS, &[("segment.bytes", "1048576"), ("retention.ms", "-1")]).await.unwrap();
         let mut producers = Vec::new();
         for (index, codec) in CODECS.into_iter().enumerate() {
             let producer = Producer::new(world.clone(), index, codec, random.fork()).await;

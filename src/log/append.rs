@@ -101,7 +101,7 @@ impl Log {
         }
         self.note_epoch(header.partition_leader_epoch, header.base_offset)?;
         self.write_batch(batch, header)?;
-        self.note_producer(header, marker)?;
+        self.note_producer(header, marker, now)?;
         Ok(rolled)
     }
 
@@ -142,18 +142,23 @@ impl Log {
     }
 
     /// Notes the batch's producer; an aborted transaction is indexed.
-    fn note_producer(&mut self, header: &BatchHeader, marker: Option<&Marker>) -> Result<(), LogError> {
+    fn note_producer(
+        &mut self,
+        header: &BatchHeader,
+        marker: Option<&Marker>,
+        now: TimestampMs,
+    ) -> Result<(), LogError> {
         if !header.has_producer_id() {
             return Ok(());
         }
         if let Some(marker) = marker {
-            let aborted = self.producers.apply_marker(marker, header.base_offset);
+            let aborted = self.producers.apply_marker(marker, header.base_offset, now);
             if let (Some(aborted), Some(active)) = (aborted, self.segments.last_mut()) {
                 self.folder_changed = true;
                 active.add_aborted(&self.place, aborted)?;
             }
         } else if !header.is_control() {
-            self.producers.apply(header);
+            self.producers.apply(header, now);
         }
         Ok(())
     }

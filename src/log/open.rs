@@ -16,7 +16,7 @@ use super::segment::{Found, Place, Segment};
 use super::walk::{Source, Step, Walk};
 use super::{AbortedTxn, Log, LogConfig, LogError, OpenAt, OpenReport, Validated, names, partition_metadata};
 use crate::record::{Batch, BatchHeader};
-use crate::types::{Offset, TopicId};
+use crate::types::{Offset, TimestampMs, TopicId};
 
 impl Log {
     /// Opens the log in `folder`, which is created if it doesn't exist, and recovers it as far as `at` says is
@@ -73,7 +73,9 @@ impl Opening {
         let (mut producers, replay_from) = self.load_producers(&recovered, first)?;
         let from = if epochs_known { replay_from } else { first };
         let since_snapshot = if from < end {
-            let mut replay = Replay { producers: &mut producers, epochs: &mut epochs, producers_from: replay_from };
+            let now = self.at.now;
+            let mut replay =
+                Replay { producers: &mut producers, epochs: &mut epochs, producers_from: replay_from, now };
             self.replay(&mut recovered, from, &mut replay)?
         } else {
             0
@@ -419,6 +421,8 @@ struct Replay<'a> {
     producers: &'a mut Producers,
     epochs: &'a mut LeaderEpochs,
     producers_from: Offset,
+    /// Nobody knows when the batches were written; their producers count as seen now.
+    now: TimestampMs,
 }
 
 impl Replay<'_> {
@@ -432,11 +436,11 @@ impl Replay<'_> {
             return Ok(None);
         }
         if !header.is_control() {
-            self.producers.apply(header);
+            self.producers.apply(header, self.now);
             return Ok(None);
         }
         // A marker that can't be read ends nothing; it was checked when it was appended.
         let marker = Batch::parse(&bytes()?).ok().and_then(|batch| parse_marker(&batch).ok().flatten());
-        Ok(marker.and_then(|marker| self.producers.apply_marker(&marker, header.base_offset)))
+        Ok(marker.and_then(|marker| self.producers.apply_marker(&marker, header.base_offset, self.now)))
     }
 }

@@ -3,13 +3,13 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
 use ottla::client::{Client, ClientError, produced};
 use ottla::protocol::messages::init_producer_id::InitProducerIdRequest;
 use ottla::record::{BatchBuilder, Codec};
-use ottla::types::{ProducerIdEpoch, TimestampMs};
+use ottla::types::ProducerIdEpoch;
 
 use super::ledger::{Acknowledged, Name};
 use super::random::Random;
@@ -17,6 +17,8 @@ use super::{PARTITIONS, TOPIC, World, expect_crash};
 
 /// As many as a broker remembers of each producer and partition.
 const MAX_IN_FLIGHT: usize = 5;
+/// Long ago: a producer is not to be forgotten because its records are old.
+const TIMESTAMP: i64 = 1_600_000_000_000;
 
 pub struct Producer {
     world: Arc<World>,
@@ -87,7 +89,7 @@ impl Producer {
         let name = |step| Name { producer: self.index, partition, sequence: sequence + step };
         let mut batch = BatchBuilder::new(self.codec).producer(self.id, sequence);
         for name in (0..count).map(name) {
-            batch.append(now(), Some(name.key().as_bytes()), Some(&name.value()), &[]);
+            batch.append(TIMESTAMP, Some(name.key().as_bytes()), Some(&name.value()), &[]);
         }
         Sent { first: name(0), count, batch: batch.build().unwrap().bytes().clone() }
     }
@@ -98,11 +100,6 @@ impl Producer {
             tokio::time::sleep(Duration::from_millis(self.random.within(1..40))).await;
         }
     }
-}
-
-/// A broker forgets producers whose records are old, so these are not.
-fn now() -> TimestampMs {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as TimestampMs
 }
 
 pub async fn new_producer_id(client: &Client) -> Result<ProducerIdEpoch, ClientError> {

@@ -75,18 +75,18 @@ impl Producers {
         self.by_id.get(&marker.producer_id).map_or(Ok(()), |producer| producer.check_marker(marker))
     }
 
-    /// Notes a data batch that was appended.
-    pub(crate) fn apply(&mut self, header: &BatchHeader) {
+    /// Notes a data batch that was appended `now`, or is found in the log now.
+    pub(crate) fn apply(&mut self, header: &BatchHeader, now: TimestampMs) {
         let producer = self.by_id.entry(header.producer_id).or_default();
-        if producer.apply(header) {
+        if producer.apply(header, now) {
             self.open_txns.insert(header.base_offset, header.producer_id);
         }
     }
 
     /// Notes a marker that was appended at `offset`; the transaction, if it aborts one.
-    pub(crate) fn apply_marker(&mut self, marker: &Marker, offset: Offset) -> Option<AbortedTxn> {
+    pub(crate) fn apply_marker(&mut self, marker: &Marker, offset: Offset, now: TimestampMs) -> Option<AbortedTxn> {
         let producer = self.by_id.entry(marker.producer_id).or_default();
-        let first_offset = producer.apply_marker(marker)?;
+        let first_offset = producer.apply_marker(marker, now)?;
         self.open_txns.remove(&first_offset);
         let last_stable_offset = self.first_unstable().unwrap_or(offset + 1);
         let (producer_id, last_offset) = (marker.producer_id, offset);

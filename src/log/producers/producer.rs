@@ -43,7 +43,9 @@ impl WrittenBatch {
 pub(crate) struct Producer {
     pub(crate) epoch: i16,
     pub(crate) coordinator_epoch: i32,
-    pub(crate) last_timestamp: TimestampMs,
+    /// When it wrote last, by its records or by the broker's clock, whichever is later: old records may be
+    /// written today, and a producer that writes them is not to be forgotten in between.
+    pub(crate) last_seen: TimestampMs,
     pub(crate) txn_start: Option<Offset>,
     /// Oldest first.
     window: Vec<WrittenBatch>,
@@ -56,7 +58,7 @@ impl Default for Producer {
         Producer {
             epoch: NO_PRODUCER_EPOCH,
             coordinator_epoch: -1,
-            last_timestamp: NO_TIMESTAMP,
+            last_seen: NO_TIMESTAMP,
             txn_start: None,
             window: Vec::new(),
             unread_before: None,
@@ -67,7 +69,7 @@ impl Default for Producer {
 /// Two are equal that answer alike, whether or not the one has read its window again.
 impl PartialEq for Producer {
     fn eq(&self, other: &Producer) -> bool {
-        let facts = |p: &Producer| (p.epoch, p.coordinator_epoch, p.last_timestamp, p.txn_start, p.last_batch());
+        let facts = |p: &Producer| (p.epoch, p.coordinator_epoch, p.last_seen, p.txn_start, p.last_batch());
         facts(self) == facts(other)
     }
 }
@@ -79,13 +81,13 @@ impl Producer {
     pub(super) fn restored(
         epoch: i16,
         coordinator_epoch: i32,
-        last_timestamp: TimestampMs,
+        last_seen: TimestampMs,
         txn_start: Option<Offset>,
         last_batch: Option<WrittenBatch>,
     ) -> Producer {
         let unread_before = last_batch.map(|batch| batch.first_offset());
         let window = last_batch.into_iter().collect();
-        Producer { epoch, coordinator_epoch, last_timestamp, txn_start, window, unread_before }
+        Producer { epoch, coordinator_epoch, last_seen, txn_start, window, unread_before }
     }
 
     pub(crate) fn last_batch(&self) -> Option<WrittenBatch> {
@@ -169,15 +171,15 @@ impl Producer {
         Ok(())
     }
 
-    /// Notes a data batch; whether it begins a transaction.
-    pub(super) fn apply(&mut self, header: &BatchHeader) -> bool {
+    /// Notes a data batch written `now`; whether it begins a transaction.
+    pub(super) fn apply(&mut self, header: &BatchHeader, now: TimestampMs) -> bool {
         self.take_epoch(header.producer_epoch);
         if self.window.len() == WINDOW {
             self.window.remove(0);
             self.unread_before = None;
         }
         self.window.push(WrittenBatch::of(header));
-        self.last_timestamp = header.max_timestamp;
+        self.last_seen = header.max_timestamp.max(now);
         let begins = header.is_transactional() && self.txn_start.is_none();
         if begins {
             self.txn_start = Some(header.base_offset);
@@ -185,11 +187,11 @@ impl Producer {
         begins
     }
 
-    /// Notes a marker; where the transaction began that it ends.
-    pub(super) fn apply_marker(&mut self, marker: &Marker) -> Option<Offset> {
+    /// Notes a marker written `now`; where the transaction began that it ends.
+    pub(super) fn apply_marker(&mut self, marker: &Marker, now: TimestampMs) -> Option<Offset> {
         self.take_epoch(marker.epoch);
         self.coordinator_epoch = marker.coordinator_epoch;
-        self.last_timestamp = marker.timestamp;
+        self.last_seen = marker.timestamp.max(now);
         self.txn_start.take()
     }
 
@@ -203,7 +205,7 @@ impl Producer {
     }
 
     pub(super) fn is_expired(&self, now: TimestampMs, expiration_ms: i64) -> bool {
-        self.txn_start.is_none() && now.saturating_sub(self.last_timestamp) >= expiration_ms
+        self.txn_start.is_none() && now.saturating_sub(self.last_seen) >= expiration_ms
     }
 
     pub(super) fn describe(&self, producer_id: ProducerId) -> ProducerDescription {
@@ -211,7 +213,7 @@ impl Producer {
             producer_id,
             epoch: self.epoch,
             last_sequence: self.last_sequence(),
-            last_timestamp: self.last_timestamp,
+            last_timestamp: self.last_seen,
             coordinator_epoch: self.coordinator_epoch,
             current_txn_start: self.txn_start,
         }

@@ -34,7 +34,7 @@ impl Producers {
             out.put_i32(batch.map_or(-1, |batch| batch.last_sequence));
             out.put_i64(batch.map_or(-1, |batch| batch.last_offset));
             out.put_i32(batch.map_or(0, |batch| batch.offset_delta));
-            out.put_i64(producer.last_timestamp);
+            out.put_i64(producer.last_seen);
             out.put_i32(producer.coordinator_epoch);
             out.put_i64(producer.txn_start.unwrap_or(-1));
         }

@@ -129,6 +129,29 @@ fn idle_producers_are_forgotten() {
     });
 }
 
+/// Kafka counts from the records' timestamps; whoever writes records of last year would be forgotten at once there.
+#[test]
+fn a_producer_of_old_records_is_remembered() {
+    on_every_backing(|mut shelf| {
+        shelf.config.producer_id_expiration_ms = 1000;
+        let much_later = NOW + 1_000_000;
+        let mut log = shelf.open();
+        let write = |log: &mut Log, sequence| {
+            log.append(&by_producer(7, 0, sequence, 1), AppendAs { now: much_later, ..CLIENT }).expect("appends")
+        };
+        assert!(!write(&mut log, 0).duplicate);
+        assert!(log.housekeep(much_later).expect("keeps house").is_empty());
+        assert!(write(&mut log, 0).duplicate);
+        drop(log);
+        shelf.at.now = much_later + 500;
+        let mut log = shelf.reopen_killed(None);
+        assert!(log.housekeep(much_later + 500).expect("keeps house").is_empty());
+        assert!(write(&mut log, 0).duplicate, "after a kill");
+        shelf.close(log);
+        assert!(write(&mut shelf.open(), 0).duplicate, "after a clean stop");
+    });
+}
+
 #[test]
 fn snapshots_are_kafkas_byte_for_byte() {
     on_every_backing(|shelf| {
