@@ -67,7 +67,7 @@ impl Run {
             let producer = Producer::new(world.clone(), index, codec, random.fork()).await;
             producers.push(tokio::spawn(producer.run()));
         }
-        let member = tokio::spawn(GroupMember::new(world.clone(), random.fork()).run());
+        let member = tokio::spawn(GroupMember::new(world.clone(), random.fork()).await.run());
         Run { broker, world, producers, member, restarts: Vec::new(), producer_ids: HashSet::new() }
     }
 

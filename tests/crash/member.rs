@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use ottla::client::{Client, ClientError, Member, Subscription};
-use ottla::types::{ErrorCode, Offset, PartitionIndex};
+use ottla::types::{Offset, PartitionIndex};
 
 use super::random::Random;
 use super::{PARTITIONS, TOPIC, World, end_offset, expect_crash};
@@ -17,17 +17,12 @@ const FETCH_WAIT: Duration = Duration::from_millis(20);
 pub struct GroupMember {
     world: Arc<World>,
     random: Random,
-    membership: Membership,
+    /// As of the last assignment it got.
+    member: Member,
+    /// Whether it has not asked to join again since then: a crash changes nothing about its standing.
+    settled: bool,
     partitions: Vec<Progress>,
     rebalances: usize,
-}
-
-/// What the member knows of its standing.
-enum Membership {
-    /// It joined and got its assignment: a crash changes nothing about that.
-    Stable(Member),
-    /// It was on its way in when the broker died; as whom it was known before, if at all.
-    Unsettled(Option<Member>),
 }
 
 #[derive(Clone, Copy, Default)]
@@ -48,9 +43,11 @@ pub struct Summary {
 }
 
 impl GroupMember {
-    pub fn new(world: Arc<World>, random: Random) -> GroupMember {
+    /// Joins as a new member; nobody kills the broker meanwhile.
+    pub async fn new(world: Arc<World>, random: Random) -> GroupMember {
+        let member = join(&world.connect().await, "").await.unwrap();
         let partitions = vec![Progress::default(); PARTITIONS as usize];
-        GroupMember { world, random, membership: Membership::Unsettled(None), partitions, rebalances: 0 }
+        GroupMember { world, random, member, settled: true, partitions, rebalances: 0 }
     }
 
     /// Reads and commits through all crashes until the world stops, then to the end.
@@ -69,67 +66,46 @@ impl GroupMember {
 
     /// Reads and commits until the connection is lost, or all is read.
     async fn consume(&mut self, client: &Client) -> Result<(), ClientError> {
-        let mut member = self.resume(client).await?;
+        self.resume(client).await?;
         self.check_committed(client).await?;
         loop {
             let stopping = self.world.stopping();
             for partition in 0..PARTITIONS {
                 self.read(client, partition).await?;
             }
-            self.commit(client, &member).await?;
-            client.heartbeat(&member).await?;
+            self.commit(client).await?;
+            client.heartbeat(&self.member).await?;
             if stopping && self.at_end(client).await? {
                 return Ok(());
             }
             if self.random.one_in(20) {
-                member = self.rejoin(client).await?;
+                self.rejoin(client).await?;
             }
         }
     }
 
     /// A member of a stable group goes on where it was. One that wasn't settled, and now and then one
     /// that was, joins again and reads from what is committed.
-    async fn resume(&mut self, client: &Client) -> Result<Member, ClientError> {
-        match &self.membership {
-            Membership::Stable(member) if !self.random.one_in(4) => {
-                let member = member.clone();
-                client.heartbeat(&member).await?;
-                Ok(member)
-            }
-            _ => {
-                let member = self.rejoin(client).await?;
-                for (partition, committed) in self.fetch_committed(client).await?.into_iter().enumerate() {
-                    self.partitions[partition].position = committed;
-                }
-                Ok(member)
-            }
+    async fn resume(&mut self, client: &Client) -> Result<(), ClientError> {
+        if self.settled && !self.random.one_in(4) {
+            return client.heartbeat(&self.member).await;
         }
+        self.rejoin(client).await?;
+        let committed = self.fetch_committed(client).await?;
+        for (progress, committed) in self.partitions.iter_mut().zip(committed) {
+            progress.position = committed;
+        }
+        Ok(())
     }
 
-    async fn rejoin(&mut self, client: &Client) -> Result<Member, ClientError> {
-        let (before, settled) = match &self.membership {
-            Membership::Stable(member) => (Some(member.clone()), true),
-            Membership::Unsettled(before) => (before.clone(), false),
-        };
-        self.membership = Membership::Unsettled(before.clone());
-        let id = before.as_ref().map_or("", |member| &member.id);
-        let joined = match client.join_group(&subscription(), id).await {
-            // Its first assignment was never stored, so it is new again.
-            Err(error) if error.code() == Some(ErrorCode::UnknownMemberId) && !settled => {
-                client.join_group(&subscription(), "").await?
-            }
-            joined => joined?,
-        };
-        if let Some(before) = before {
-            assert_eq!(joined.member.id, before.id, "the member is known");
-            assert!(joined.member.generation > before.generation, "{joined:?} follows {before:?}");
-        }
-        let assignment = Bytes::from(format!("all of {TOPIC}, generation {}", joined.member.generation));
-        let assigned = client.sync_group(&joined, &[(joined.member.id.clone(), assignment.clone())]).await?;
-        assert_eq!(assigned, assignment);
-        self.membership = Membership::Stable(joined.member.clone());
+    async fn rejoin(&mut self, client: &Client) -> Result<(), ClientError> {
+        self.settled = false;
+        let member = join(client, &self.member.id).await?;
+        assert_eq!(member.id, self.member.id, "the member is known");
+        assert!(member.generation > self.member.generation, "{member:?} follows {:?}", self.member);
+        (self.member, self.settled) = (member, true);
         self.rebalances += 1;
-        Ok(joined.member)
+        Ok(())
     }
 
     /// What is committed was sent, and is not before what was acknowledged.
@@ -161,7 +137,7 @@ impl GroupMember {
     }
 
     /// A consumer that reads again from an older commit doesn't commit backwards here.
-    async fn commit(&mut self, client: &Client, member: &Member) -> Result<(), ClientError> {
+    async fn commit(&mut self, client: &Client) -> Result<(), ClientError> {
         let ahead = |(_, progress): &(PartitionIndex, &Progress)| progress.position > progress.committed;
         let offsets: Vec<_> =
             (0..).zip(&self.partitions).filter(ahead).map(|(p, progress)| (p, progress.position)).collect();
@@ -169,7 +145,7 @@ impl GroupMember {
             let attempted = &mut self.partitions[partition as usize].attempted;
             *attempted = offset.max(*attempted);
         }
-        client.commit_offsets(GROUP, Some(member), TOPIC, &offsets).await?;
+        client.commit_offsets(GROUP, Some(&self.member), TOPIC, &offsets).await?;
         for (partition, offset) in offsets {
             self.partitions[partition as usize].committed = offset;
         }
@@ -184,6 +160,15 @@ impl GroupMember {
         }
         Ok(true)
     }
+}
+
+/// Joins and gets all of the topic.
+async fn join(client: &Client, member_id: &str) -> Result<Member, ClientError> {
+    let joined = client.join_group(&subscription(), member_id).await?;
+    let assignment = Bytes::from(format!("all of {TOPIC}, generation {}", joined.member.generation));
+    let assigned = client.sync_group(&joined, &[(joined.member.id.clone(), assignment.clone())]).await?;
+    assert_eq!(assigned, assignment);
+    Ok(joined.member)
 }
 
 fn subscription() -> Subscription {
