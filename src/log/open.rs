@@ -169,7 +169,8 @@ impl Opening {
         }
         if !believed {
             let first = segments.partition_point(|segment| segment.base() <= derive_from).saturating_sub(1);
-            for segment in &mut segments[first..] {
+            let segments = segments[first..].iter_mut();
+            for segment in segments.filter(|segment| self.listing.has_txn_index(segment.base())) {
                 segment.truncate_aborted(&self.place, derive_from)?;
             }
         }

@@ -265,9 +265,7 @@ impl Segment {
     pub(crate) fn truncate_aborted(&mut self, place: &Place, from: Offset) -> Result<(), LogError> {
         let keep = self.aborted(place)?.partition_point(|txn| txn.last_offset < from);
         let path = place.file(self.base, names::TXN_INDEX);
-        if keep < self.aborted(place)?.len() {
-            txn_index::truncate(&place.disk, &path, keep).doing("cutting", &path)?;
-        }
+        txn_index::truncate(&place.disk, &path, keep).doing("cutting", &path)?;
         if let Some(aborted) = self.aborted.get_mut() {
             aborted.truncate(keep);
         }

@@ -13,10 +13,19 @@ use super::index_file::field;
 const SIZE: usize = 34;
 const VERSION: i16 = 0;
 
-/// Reads all entries; none if there is no file. A torn or unknown entry ends the list.
+/// Reads all entries; none if there is no file. An entry that can't be one ends the list: torn, of a version that
+/// isn't known, out of order, or zeros that a power loss has left.
 pub(crate) fn read(disk: &Disk, path: &Path) -> io::Result<Vec<AbortedTxn>> {
     let bytes = disk.read(path)?.unwrap_or_default();
-    Ok(bytes.chunks_exact(SIZE).map_while(decode).collect())
+    let mut entries: Vec<AbortedTxn> = Vec::new();
+    for entry in bytes.chunks_exact(SIZE).map_while(decode) {
+        let in_order = entries.last().is_none_or(|last| last.last_offset < entry.last_offset);
+        if !in_order || entry.first_offset < 0 || entry.first_offset >= entry.last_offset {
+            break;
+        }
+        entries.push(entry);
+    }
+    Ok(entries)
 }
 
 /// Adds an entry behind the `count` there are.
@@ -24,12 +33,14 @@ pub(crate) fn append(disk: &Disk, path: &Path, count: usize, txn: &AbortedTxn) -
     disk.open_to_write(path)?.write_all_at((count * SIZE) as u64, &encode(txn))
 }
 
-/// Drops all entries but the first `keep`.
+/// Drops whatever follows the first `keep` entries.
 pub(crate) fn truncate(disk: &Disk, path: &Path, keep: usize) -> io::Result<()> {
     if keep == 0 {
         return disk.remove(path);
     }
-    disk.open_to_write(path)?.set_len((keep * SIZE) as u64)
+    let file = disk.open_to_write(path)?;
+    let len = (keep * SIZE) as u64;
+    if file.len()? > len { file.set_len(len) } else { Ok(()) }
 }
 
 fn encode(txn: &AbortedTxn) -> Vec<u8> {
