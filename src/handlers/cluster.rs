@@ -1,5 +1,8 @@
 //! DescribeLogDirs (key 35, versions 0 to 5), DescribeCluster (60, 0 to 2) and
 //! DescribeTopicPartitions (75, version 0).
+//!
+//! Departures: the empty name is an invalid one to DescribeTopicPartitions, where Kafka fails with
+//! UNKNOWN_SERVER_ERROR.
 
 use std::collections::HashMap;
 use std::sync::Arc;

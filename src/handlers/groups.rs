@@ -3,6 +3,9 @@
 //!
 //! The coordinator of every group is this broker. `__consumer_offsets` is made at the first request
 //! that needs it. From version 3 of LeaveGroup several members may leave at once.
+//!
+//! Departures: a static member that takes over from its predecessor is described with its own client id
+//! and host; Kafka goes on telling the predecessor's.
 
 use std::sync::Arc;
 

@@ -7,6 +7,8 @@
 //! partition asked for twice is INVALID_REQUEST.
 //!
 //! Departures: version 0 compares with the newest record of a segment, Kafka with its file's time.
+//! Where the record found by time was deleted (DeleteRecords) and a later segment has another, that one
+//! is told; Kafka says that there is none.
 
 use std::collections::BTreeMap;
 

@@ -2,8 +2,12 @@
 //!
 //! Answers leave when the change is durable and in service: a topic created can be used, a topic
 //! deleted is gone and its name free. Timeouts of the requests mean nothing here: nobody else has to
-//! be waited for. A topic with more replicas than there are brokers is clamped or refused, as
-//! `ottla.replication.factor.policy` says; the answer tells the factor it got.
+//! be waited for.
+//!
+//! Departures: a topic with more replicas than there are brokers is clamped or refused, as
+//! `ottla.replication.factor.policy` says, and the answer tells the factor it got. Settings that Kafka
+//! 4 dropped and old clients still send (`message.format.version` and the like) are accepted. White
+//! space around a value is no part of it.
 
 use std::sync::Arc;
 

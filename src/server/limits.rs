@@ -46,7 +46,7 @@ impl Default for Limits {
             patience: Duration::from_secs(30),
             send_buffer: None,
             receive_buffer: None,
-            backlog: 50,
+            backlog: 1024,
         }
     }
 }
