@@ -84,6 +84,17 @@ async fn a_bad_batch_gets_its_error_and_the_connection_goes_on() {
 }
 
 #[tokio::test]
+async fn nobody_writes_to_internal_topics() {
+    let broker = Broker::start();
+    let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
+    client.find_coordinator("g").await.unwrap();
+    let mut builder = BatchBuilder::new(Codec::None);
+    builder.append(1, Some(b"\0\x02junk"), Some(b"junk"), &[]);
+    let error = client.produce("__consumer_offsets", 0, builder.build().unwrap().bytes().clone()).await.unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::InvalidTopicException), "{error}");
+}
+
+#[tokio::test]
 async fn announced_bytes_cost_nothing_and_others_get_through() {
     const CONNECTIONS: usize = 500;
     let broker = Broker::start();

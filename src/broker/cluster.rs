@@ -136,7 +136,7 @@ impl Publisher {
                     let aside = aside.display();
                     tracing::warn!(partition = %opened, topic_id = %found, "data of another topic was moved to {aside}");
                     let empty = OpenAt { topic_id: Some(topic_id), ..OpenAt::fresh(clock::wall_clock_ms()) };
-                    Log::open(log_dir.disk(), &path, config, empty)
+                    Log::open(log_dir.disk(), &path, Arc::clone(&config), empty)
                 }
                 opened => opened,
             }

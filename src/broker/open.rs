@@ -112,7 +112,7 @@ fn open_metadata_log(config: &BrokerConfig, log_dir: &Arc<LogDir>, clock: Clock)
     let at = log_dir.open_at(&id, Some(TopicId::METADATA), now);
     let log = Log::open(log_dir.disk(), &log_dir.partition_path(&id), Arc::new(log_config), at)?;
     let epoch = log.latest_epoch().map_or(1, |epoch| epoch + 1);
-    let partition = Arc::new(Partition::new(id, TopicId::METADATA, epoch, i64::MAX, Box::new(move || Ok(log))));
+    let partition = Arc::new(Partition::opened(id, TopicId::METADATA, epoch, log));
     partition.append(&leader_change(config.node_id, now)?, Origin::Coordinator, now)?;
     Ok(partition)
 }

@@ -19,8 +19,8 @@ use crate::log::{
 use crate::record::Verified;
 use crate::types::{LeaderEpoch, Offset, TimestampMs, TopicId, TopicPartition, Uuid};
 
-/// Opens a partition's log; called at its first use.
-pub type OpenLog = Box<dyn FnOnce() -> Result<Log, LogError> + Send>;
+/// Opens a partition's log; called at its first use, and again at the next where it failed.
+pub type OpenLog = Box<dyn Fn() -> Result<Log, LogError> + Send>;
 
 /// Why a partition couldn't do what was asked.
 #[derive(Clone, Debug, Error)]
@@ -77,11 +77,18 @@ pub struct Partition {
 }
 
 enum Slot {
-    /// Not opened yet; the settings to open it with may have changed since.
-    Closed(OpenLog, Option<Arc<LogConfig>>),
+    Closed(Closed),
     Open(Box<Log>),
-    Failed(LogError),
     Deleted,
+}
+
+/// A log that isn't open.
+struct Closed {
+    open: OpenLog,
+    /// What the settings have become since.
+    config: Option<Arc<LogConfig>>,
+    /// Why it couldn't be opened when that was last tried: a full disk may have room again.
+    failure: Option<LogError>,
 }
 
 /// What a read found, and the state of the log it was read from.
@@ -119,11 +126,27 @@ impl Partition {
         flush_messages: i64,
         open: OpenLog,
     ) -> Partition {
+        let closed = Slot::Closed(Closed { open, config: None, failure: None });
+        Partition::in_slot(id, topic_id, leader_epoch, flush_messages, closed)
+    }
+
+    /// A partition whose log is open already.
+    pub fn opened(id: TopicPartition, topic_id: TopicId, leader_epoch: LeaderEpoch, log: Log) -> Partition {
+        Partition::in_slot(id, topic_id, leader_epoch, i64::MAX, Slot::Open(Box::new(log)))
+    }
+
+    fn in_slot(
+        id: TopicPartition,
+        topic_id: TopicId,
+        leader_epoch: LeaderEpoch,
+        flush_messages: i64,
+        slot: Slot,
+    ) -> Partition {
         Partition {
             id,
             topic_id,
             leader_epoch,
-            log: Mutex::new(Slot::Closed(open, None)),
+            log: Mutex::new(slot),
             waiters: Arc::default(),
             flush_messages: AtomicI64::new(flush_messages),
             synced_to: AtomicI64::new(0),
@@ -299,9 +322,9 @@ impl Partition {
     pub fn set_config(&self, config: Arc<LogConfig>, flush_messages: i64) {
         self.flush_messages.store(flush_messages, Ordering::Relaxed);
         match &mut *self.log.lock() {
-            Slot::Closed(_, newer) => *newer = Some(config),
+            Slot::Closed(closed) => closed.config = Some(config),
             Slot::Open(log) => log.set_config(config),
-            Slot::Failed(_) | Slot::Deleted => {}
+            Slot::Deleted => {}
         }
     }
 
@@ -344,7 +367,7 @@ impl Partition {
         }) {
             Ok(log) => Ok(log),
             Err(slot) => match &*slot {
-                Slot::Failed(error) => Err(PartitionError::Storage(error.clone())),
+                Slot::Closed(Closed { failure: Some(error), .. }) => Err(PartitionError::Storage(error.clone())),
                 _ => Err(PartitionError::Deleted),
             },
         }
@@ -357,22 +380,26 @@ impl std::fmt::Debug for Partition {
     }
 }
 
-/// Opens a closed slot, telling the operator what recovery had to mend or why it couldn't.
+/// Opens a closed slot, telling the operator what recovery had to mend, or why it couldn't; a
+/// failure that only repeats itself is told once.
 fn open_slot(slot: &mut Slot, id: &TopicPartition) {
-    let Slot::Closed(open, config) = std::mem::replace(slot, Slot::Deleted) else { return };
-    *slot = match open() {
+    let Slot::Closed(closed) = slot else { return };
+    match (closed.open)() {
         Ok(mut log) => {
-            if let Some(config) = config {
+            if let Some(config) = closed.config.take() {
                 log.set_config(config);
             }
             if let Some(report) = log.take_open_report().filter(|report| report.is_worth_saying()) {
                 tracing::warn!(partition = %id, ?report, "the log was recovered");
             }
-            Slot::Open(Box::new(log))
+            *slot = Slot::Open(Box::new(log));
         }
         Err(error) => {
-            tracing::error!(partition = %id, %error, "the log cannot be opened: its partition is offline");
-            Slot::Failed(error)
+            let told = closed.failure.as_ref().is_some_and(|before| before.to_string() == error.to_string());
+            if !told {
+                tracing::error!(partition = %id, %error, "the log cannot be opened: its partition is offline");
+            }
+            closed.failure = Some(error);
         }
-    };
+    }
 }

@@ -71,7 +71,8 @@ Examples:
   ottla --config server.properties --set num.partitions=12
 
 It stops cleanly on SIGINT (Ctrl-C) and SIGTERM, and at once on a second one.
-Exit code 0: stopped as asked. 2: could not start; one line on stderr says why.";
+Exit code 0: stopped as asked. 1: stopped before everything was put away. 2: could not start; one line on stderr
+says why.";
 
 /// The exit code when the broker cannot start.
 const CANNOT_START: u8 = 2;

@@ -23,15 +23,17 @@ const GRACE: Duration = Duration::from_millis(500);
 /// Runs a broker until it is told to stop. An error is one plain line: why it could not start.
 pub fn run(args: &ServeArgs, clock: Clock) -> Result<ExitCode, String> {
     open_files::raise_limit();
+    let runtime = runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("cannot start threads: {error}"))?;
+    // Before anything is made that must be put away again.
+    let signals = runtime.block_on(async { StopSignals::listen() });
+    let mut signals = signals.map_err(|error| format!("cannot listen for signals: {error}"))?;
     let ephemeral = args.ephemeral.then(|| TempDir::with_prefix("ottla-")).transpose();
     let ephemeral = ephemeral.map_err(|error| format!("cannot make a temporary directory: {error}"))?;
     let Resolved { config, notices } = load(&sources(args, ephemeral.as_ref())).map_err(|error| error.to_string())?;
     let ready_file = args.ready_file.as_deref().map(claim_ready_file).transpose()?;
-    let runtime = runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| format!("cannot start threads: {error}"))?;
 
     let ended = runtime.block_on(async {
-        let mut signals = StopSignals::listen().map_err(|error| format!("cannot listen for signals: {error}"))?;
         let running = start(&config, clock).await?;
         notices.iter().for_each(|notice| tracing::warn!("{notice}"));
         running.announce(&config, ready_file.as_ref(), clock)?;

@@ -30,6 +30,10 @@ use crate::protocol::messages::fetch::{
 use crate::record::{OldFormat, down_convert};
 use crate::types::{ErrorCode, TopicName, Uuid};
 
+/// Bytes that one answer converts to an old format, the first batch aside: they are in memory at once,
+/// where records as they are stored cost nothing.
+const MOST_CONVERTED: usize = 4 << 20;
+
 pub(super) fn handle(context: &Context, request: FetchRequest) -> Answer {
     let version = context.version();
     let cluster = context.broker.cluster();
@@ -44,8 +48,11 @@ pub(super) fn handle(context: &Context, request: FetchRequest) -> Answer {
     let partitions = fetch_context.partitions.iter().map(|(key, ask)| look_up(&cluster, key, ask, version)).collect();
     let fetch =
         Fetch { partitions, max_bytes: limits.max_bytes, min_bytes: limits.min_bytes, isolation: limits.isolation };
-    let result = fetch.read();
     let broker = Arc::clone(&context.broker);
+    if OldFormat::for_fetch(version).is_some() {
+        return converted(broker, version, fetch_context, fetch, max_wait_ms);
+    }
+    let result = fetch.read();
     if max_wait_ms <= 0 || fetch.is_satisfied_by(&result) {
         return respond(&broker, version, &fetch_context, result.partitions).into();
     }
@@ -53,6 +60,17 @@ pub(super) fn handle(context: &Context, request: FetchRequest) -> Answer {
     Answer::parked(async move {
         let result = fetch.wait(max_wait).await;
         respond(&broker, version, &fetch_context, result.partitions)
+    })
+}
+
+/// An answer that is converted to an old format: built only when all before it have been sent, so that
+/// a connection has one of them in memory, and on a thread where it holds up nobody.
+fn converted(broker: Arc<Broker>, version: i16, context: FetchContext, fetch: Fetch, max_wait_ms: i32) -> Answer {
+    let max_wait = Duration::from_millis(max_wait_ms.max(0).unsigned_abs().into());
+    Answer::parked(async move {
+        let result = fetch.wait(max_wait).await;
+        let answer = tokio::task::spawn_blocking(move || respond(&broker, version, &context, result.partitions));
+        answer.await.unwrap_or_else(|_| FetchResponse::default())
     })
 }
 
@@ -67,6 +85,10 @@ impl Limits {
     fn of(context: &Context, request: &FetchRequest) -> Limits {
         let max_bytes =
             usize::try_from(request.max_bytes).unwrap_or(0).min(context.broker.config().fetch.fetch_max_bytes);
+        let max_bytes = match OldFormat::for_fetch(context.version()) {
+            Some(_) => max_bytes.min(MOST_CONVERTED),
+            None => max_bytes,
+        };
         Limits {
             max_bytes,
             min_bytes: usize::try_from(request.min_bytes).unwrap_or(0).min(max_bytes),

@@ -13,6 +13,8 @@
 
 use std::sync::Arc;
 
+use tokio::runtime::RuntimeFlavor;
+
 use super::errors::ToErrorCode;
 use super::{Answer, Context};
 use crate::broker::partition::{Partition, PartitionError};
@@ -23,6 +25,9 @@ use crate::protocol::messages::produce::{
 };
 use crate::record::{Accepts, BatchHeader, RecordError, Unverified, VerifyRules};
 use crate::types::{ErrorCode, NO_TIMESTAMP, Offset};
+
+/// The one client id that may write to internal topics, as in Kafka.
+const ADMIN_CLIENT_ID: &str = "__admin_client";
 
 pub(super) fn handle(context: &Context, request: ProduceRequest) -> Answer {
     if !matches!(request.acks, -1..=1) {
@@ -109,6 +114,12 @@ fn append_all(context: &Context, request: ProduceRequest) -> Production {
                 responses.push(failed(index, ErrorCode::UnknownTopicOrPartition, None));
                 continue;
             };
+            if topic.is_some_and(|topic| topic.image.is_internal()) && context.client_id() != ADMIN_CLIENT_ID {
+                let refusal = Refusal::Rule(ErrorCode::InvalidTopicException, "only the broker writes to this topic");
+                refusal.log(context, partition);
+                responses.push(refusal.response(index, partition));
+                continue;
+            }
             let records = Unverified::new(data.records.unwrap_or_default());
             if accepts == Accepts::AnyFormat && records.holds_nothing_whole() {
                 responses.push(PartitionProduceResponse { index, base_offset: -1, ..Default::default() });
@@ -151,8 +162,23 @@ enum Refusal {
     Rule(ErrorCode, &'static str),
 }
 
+/// Compressed records of this many bytes may take a while to be looked at.
+const LONG_WORK: usize = 16 << 10;
+
+/// Does work that may take long on this thread, while its other tasks go on on another.
+fn without_starving_others<T>(records: &Unverified, work: impl FnOnce() -> T) -> T {
+    let on_many_threads = || {
+        tokio::runtime::Handle::try_current()
+            .is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread)
+    };
+    match records.is_compressed() && records.len() >= LONG_WORK && on_many_threads() {
+        true => tokio::task::block_in_place(work),
+        false => work(),
+    }
+}
+
 fn append(partition: &Partition, records: Unverified, rules: &VerifyRules) -> Result<Appended, Refusal> {
-    let verified = records.verify(rules).map_err(Refusal::Records)?;
+    let verified = without_starving_others(&records, || records.clone().verify(rules)).map_err(Refusal::Records)?;
     if verified.header().is_transactional() {
         return Err(Refusal::Rule(ErrorCode::InvalidProducerIdMapping, "the transactional id is not known"));
     }

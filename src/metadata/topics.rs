@@ -166,6 +166,11 @@ impl MetadataMachine {
 
     fn more_partitions(&self, topic: &MorePartitions) -> Result<Vec<MetadataRecord>, MetadataError> {
         let image = self.image.topic(&topic.name).ok_or(MetadataError::UnknownTopicOrPartition)?;
+        if image.is_internal() {
+            // Which partition keeps a group follows from their number: with another, all would be lost.
+            let message = format!("The number of partitions of the internal topic {} is fixed.", topic.name);
+            return Err(MetadataError::InvalidRequest(message));
+        }
         let present = image.partition_count();
         if topic.count <= present {
             let message = match topic.count == present {

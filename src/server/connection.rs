@@ -99,9 +99,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if let Poll::Ready(Some(ReadEnd::Foreign(foreign))) = &input {
                 self.replies.push(Outcome::Ready(vec![Bytes::from_static(foreign.answer)]), 0, None);
             }
-            self.replies.poll_parked(cx);
-            if let Poll::Ready(Err(error)) = self.poll_replies(cx) {
-                return Poll::Ready(End::SocketFailed(error));
+            loop {
+                self.replies.poll_parked(cx);
+                match self.poll_replies(cx) {
+                    Poll::Ready(Err(error)) => return Poll::Ready(End::SocketFailed(error)),
+                    Poll::Ready(Ok(())) if self.replies.is_held_back() => {}
+                    _ => break,
+                }
             }
             if let Poll::Ready(Some(end)) = input {
                 return Poll::Ready(end.into());

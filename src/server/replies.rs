@@ -31,6 +31,8 @@ pub(super) struct ReplyQueue {
     bytes: usize,
     /// Bytes of requests taken since everything known was sent.
     request_bytes: usize,
+    /// A parked reply was not polled because of what waits to be sent before it.
+    held_back: bool,
 }
 
 struct Owed {
@@ -66,9 +68,16 @@ impl ReplyQueue {
     }
 
     /// Awaits parked replies, each when all before it are known.
+    ///
+    /// Not while much waits to be sent: a parked reply may be built in memory when it is polled.
     pub fn poll_parked(&mut self, cx: &mut Context<'_>) {
+        self.held_back = false;
         while let Some(owed) = self.owed.get_mut(self.known) {
             if let State::Parked(parked) = &mut owed.reply {
+                if self.known > 0 && self.bytes >= MAX_WAITING_BYTES {
+                    self.held_back = true;
+                    return;
+                }
                 let Poll::Ready(result) = parked.as_mut().poll(cx) else { return };
                 let reply = match result {
                     Ok(reply) => self.known_reply(reply),
@@ -142,6 +151,11 @@ impl ReplyQueue {
 
     pub fn is_empty(&self) -> bool {
         self.owed.is_empty()
+    }
+
+    /// Whether a parked reply waits to be polled until known ones have been sent.
+    pub fn is_held_back(&self) -> bool {
+        self.held_back
     }
 
     /// Whether there is something to send.

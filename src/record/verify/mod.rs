@@ -126,6 +126,22 @@ impl Unverified {
         Unverified(bytes)
     }
 
+    /// How many bytes were sent.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nothing was sent.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether the sender says that the first batch is compressed: looking at it may take a while.
+    pub fn is_compressed(&self) -> bool {
+        // Message formats 0 and 1 have their codec elsewhere; they are rare enough to count as slow.
+        BatchHeader::parse(&self.0).map_or(true, |header| header.codec().is_ok_and(|codec| codec != Codec::None))
+    }
+
     /// Whether there is not one whole batch or message in it.
     pub fn holds_nothing_whole(&self) -> bool {
         matches!(next_size(&self.0), Ok(None))
