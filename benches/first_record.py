@@ -1,7 +1,7 @@
 """Produces a record with confluent-kafka and consumes it, as often as it is told to.
 
-Reads the addresses of brokers from standard input, one a line, and answers each with a line once its record has been
-consumed. The clients are imported before; their construction is part of the time.
+Reads the addresses of brokers from standard input, one a line, and answers each with "consumed" once its record has
+been, and with "closed" when the broker may go. The clients are imported before; their construction is part of the time.
 """
 
 import sys
@@ -12,11 +12,10 @@ import confluent_kafka
 
 def produce_and_consume(bootstrap):
     name = f"first-{uuid.uuid4().hex[:8]}"
-    producer = confluent_kafka.Producer({"bootstrap.servers": bootstrap})
+    common = {"bootstrap.servers": bootstrap, "log_level": 3}
+    producer = confluent_kafka.Producer(common)
     producer.produce(name, b"hello")
-    consumer = confluent_kafka.Consumer(
-        {"bootstrap.servers": bootstrap, "group.id": name, "auto.offset.reset": "earliest"}
-    )
+    consumer = confluent_kafka.Consumer({**common, "group.id": name, "auto.offset.reset": "earliest"})
     if producer.flush(60):
         sys.exit("the record could not be sent")
     consumer.subscribe([name])
@@ -31,3 +30,4 @@ for line in sys.stdin:
     consumer = produce_and_consume(line.strip())
     print("consumed", flush=True)
     consumer.close()
+    print("closed", flush=True)

@@ -49,6 +49,7 @@ fn first_records(contenders: &[Contender], python: &Path, starts: usize) -> Vec<
             let told = Instant::now();
             program.produce_and_consume(&broker.bootstrap_servers());
             samples.push(milliseconds(broker.answered + told.elapsed()));
+            program.expect("closed"); // the consumer says goodbye to a broker that is there
         }
     }
     columns

@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -43,10 +44,13 @@ pub fn scratch() -> TempDir {
     TempDir::with_prefix_in("bench-", env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory")
 }
 
-/// A port that nobody listens to, below those that outgoing connections take.
+/// A port that nobody listens to, below those that the system gives away: it stays free for a while.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("its address").port()
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    // Two runs at once begin at different places.
+    let numbers = std::iter::repeat_with(|| std::process::id() * 101 + GIVEN.fetch_add(1, Ordering::Relaxed));
+    numbers.map(|number| 20_000 + (number % 10_000) as u16).find(is_free).expect("a free port")
 }
 
 impl Contender {
