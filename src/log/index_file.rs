@@ -1,7 +1,6 @@
 //! What the offset index and the time index have in common: entries of a fixed size, sorted, appended.
 
 use std::io;
-use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -37,7 +36,6 @@ pub(crate) struct IndexFile<E> {
     /// a file that is cut to nothing and written again is forced to disk by ext4 when it is closed.
     oversized: bool,
     reader: OnceLock<RawFile>,
-    entries: PhantomData<E>,
 }
 
 impl<E: Entry> IndexFile<E> {
@@ -51,7 +49,6 @@ impl<E: Entry> IndexFile<E> {
             last: None,
             oversized: false,
             reader: OnceLock::new(),
-            entries: PhantomData,
         }
     }
 

@@ -1,11 +1,12 @@
 //! What happens to a log besides appends and reads: retention, deletion, syncing, closing.
 
+use std::sync::Arc;
+
 use super::error::IoContext;
+use super::partition_log::State;
 use super::segment::Segment;
 use super::{DeletedFiles, Log, LogError, ReadError, SyncTicket, Synced, names};
-use crate::log::partition_log::State;
 use crate::types::{Offset, TimestampMs, Uuid};
-use std::sync::Arc;
 
 /// Once this much was appended since the newest snapshot of producers, housekeeping takes one: what has to be
 /// walked through after a crash stays small.

@@ -180,11 +180,6 @@ impl Opening {
     /// The log end according to the files, where they are to be believed.
     fn believed_end(&self, found: &[Found]) -> Result<Option<Offset>, LogError> {
         let Some(last) = found.last().filter(|_| self.at.clean_shutdown) else { return Ok(None) };
-        if let Some(known) = self.at.validated
-            && (known.segment, known.position) == (last.base, last.size)
-        {
-            return Ok(Some(known.next_offset));
-        }
         OnDisk { place: &self.place, base: last.base, size: last.size, sealed: false }.believed_end()
     }
 
