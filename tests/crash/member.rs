@@ -85,15 +85,16 @@ impl GroupMember {
     }
 
     /// A member of a stable group goes on where it was. One that wasn't settled, and now and then one
-    /// that was, joins again and reads from what is committed.
+    /// that was, joins again and reads from what is committed, or all again.
     async fn resume(&mut self, client: &Client) -> Result<(), ClientError> {
         if self.settled && !self.random.one_in(4) {
             return client.heartbeat(&self.member).await;
         }
         self.rejoin(client).await?;
         let committed = self.fetch_committed(client).await?;
+        let from_the_start = self.random.one_in(8);
         for (progress, committed) in self.partitions.iter_mut().zip(committed) {
-            progress.position = committed;
+            progress.position = if from_the_start { 0 } else { committed };
         }
         Ok(())
     }
