@@ -168,6 +168,10 @@ impl Groups {
     ) -> Result<T, GroupsUnavailable> {
         let shard = self.shard(partition.id().partition);
         let mut slot = shard.driver.lock();
+        if slot.as_ref().is_some_and(|driver| !Arc::ptr_eq(driver.partition(), partition)) {
+            // `__consumer_offsets` was deleted and made again: what it held is gone.
+            *slot = None;
+        }
         let outcome = match &mut *slot {
             Some(driver) => work(driver),
             empty => {

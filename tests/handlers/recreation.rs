@@ -54,3 +54,17 @@ async fn settings_and_offsets_of_the_old_topic_are_not_the_new_ones() {
     assert_eq!(world.client.produce("again", 0, batch("x")).await.unwrap().base_offset, 0);
     assert_eq!(world.client.committed_offsets("group", "again", &[0]).await.unwrap()[0].offset, -1);
 }
+
+#[tokio::test]
+async fn groups_begin_anew_when_the_topic_that_keeps_them_is_deleted() {
+    let world = World::start().await;
+    world.topic("t", &[]).await;
+    for round in 1..=3 {
+        world.client.commit_offsets("group", None, "t", &[(0, round)]).await.unwrap();
+        assert_eq!(world.client.committed_offsets("group", "t", &[0]).await.unwrap()[0].offset, round);
+        world.client.delete_topic("__consumer_offsets").await.unwrap();
+        assert_eq!(world.client.committed_offsets("group", "t", &[0]).await.unwrap()[0].offset, -1);
+        world.client.find_coordinator("group").await.unwrap();
+        assert_eq!(world.client.committed_offsets("group", "t", &[0]).await.unwrap()[0].offset, -1);
+    }
+}
