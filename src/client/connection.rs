@@ -11,7 +11,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 
 /// Requests on their way out or unanswered, at most; each of both.
@@ -38,6 +38,8 @@ pub(super) struct Connection {
     reader: AbortHandle,
     /// Why there are no more answers.
     end: Arc<OnceLock<String>>,
+    /// Closed when there are no more answers.
+    open: watch::Receiver<()>,
 }
 
 impl Connection {
@@ -48,15 +50,28 @@ impl Connection {
         let (requests, to_send) = mpsc::channel(MAX_IN_FLIGHT);
         let (expect, expected) = mpsc::channel(MAX_IN_FLIGHT);
         let end = Arc::new(OnceLock::new());
+        let (closes, open) = watch::channel(());
         tokio::spawn(write_requests(write, to_send, expect));
         let frames = Frames { socket: read, bytes: BytesMut::new(), max_frame };
-        let reader = tokio::spawn(read_answers(frames, expected, end.clone())).abort_handle();
-        Ok(Connection { requests, reader, end })
+        let reader = tokio::spawn(read_answers(frames, expected, end.clone(), closes)).abort_handle();
+        Ok(Connection { requests, reader, end, open })
     }
 
     /// Sends when it is this request's turn; `false` if the connection is gone.
     pub async fn send(&self, request: Outgoing) -> bool {
         self.requests.send(request).await.is_ok()
+    }
+
+    /// What comes for a request that was sent; nothing once the connection has ended.
+    pub async fn answer(&self, mut answer: oneshot::Receiver<Bytes>) -> Option<Bytes> {
+        let mut open = self.open.clone();
+        tokio::select! {
+            biased;
+            frame = &mut answer => frame.ok(),
+            // A request on its way through a channel when the other side goes away stays in there, and with
+            // it the sender: so its closing can't be relied on.
+            _ = open.changed() => answer.try_recv().ok(),
+        }
     }
 
     /// Why the connection ended, if it has.
@@ -107,7 +122,12 @@ async fn write_chunks(socket: &mut OwnedWriteHalf, mut chunks: VecDeque<Bytes>) 
     Ok(())
 }
 
-async fn read_answers(mut frames: Frames, mut expected: mpsc::Receiver<Expected>, end: Arc<OnceLock<String>>) {
+async fn read_answers(
+    mut frames: Frames,
+    mut expected: mpsc::Receiver<Expected>,
+    end: Arc<OnceLock<String>>,
+    closes: watch::Sender<()>,
+) {
     let why = loop {
         let frame = match frames.next().await {
             Ok(Some(frame)) => frame,
@@ -128,6 +148,7 @@ async fn read_answers(mut frames: Frames, mut expected: mpsc::Receiver<Expected>
     // Said before the callers learn that their answers won't come.
     let _ = end.set(why);
     drop(expected);
+    drop(closes);
 }
 
 struct Frames {

@@ -204,9 +204,9 @@ impl<R: Ask> Pending<R> {
     }
 
     async fn frame(self) -> Result<Bytes> {
-        match timeout(self.client.options.timeout, self.answer).await {
-            Ok(Ok(frame)) => Ok(frame),
-            Ok(Err(_)) => Err(self.client.gone()),
+        match timeout(self.client.options.timeout, self.client.connection.answer(self.answer)).await {
+            Ok(Some(frame)) => Ok(frame),
+            Ok(None) => Err(self.client.gone()),
             Err(_) => Err(self.client.late(R::KEY)),
         }
     }
