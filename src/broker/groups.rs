@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -68,6 +69,8 @@ pub struct Groups {
     timer: Notify,
     /// What the timer task sleeps until; none while it is awake, or has nothing to wait for.
     sleeping_until: Mutex<Option<Duration>>,
+    /// The logs are about to be closed: whoever gets a shard's lock from now on leaves it alone.
+    stopped: AtomicBool,
 }
 
 /// One coordinator. Loaded under its lock at first use, so that a request never meets a half-loaded one.
@@ -85,6 +88,7 @@ impl Groups {
             shards: RwLock::default(),
             timer: Notify::new(),
             sleeping_until: Mutex::default(),
+            stopped: AtomicBool::new(false),
         }
     }
 
@@ -168,6 +172,9 @@ impl Groups {
     ) -> Result<T, GroupsUnavailable> {
         let shard = self.shard(partition.id().partition);
         let mut slot = shard.driver.lock();
+        if self.stopped.load(Ordering::Relaxed) {
+            return Err(GroupsUnavailable::CoordinatorNotAvailable);
+        }
         if slot.as_ref().is_some_and(|driver| !Arc::ptr_eq(driver.partition(), partition)) {
             // `__consumer_offsets` was deleted and made again: what it held is gone.
             *slot = None;
@@ -203,6 +210,14 @@ impl Groups {
         let sleeps_longer = self.sleeping_until.lock().is_none_or(|until| deadline < until);
         if sleeps_longer {
             self.timer.notify_one();
+        }
+    }
+
+    /// Puts the machines away before their logs are closed: no timer acts from now on.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+        for shard in self.shards.read().values() {
+            *shard.driver.lock() = None;
         }
     }
 

@@ -270,6 +270,7 @@ impl Broker {
     /// Closes every log and says so in the directory: the next start believes the files. With
     /// `--ephemeral` there is no next start.
     pub fn close(&self) -> Result<(), LogError> {
+        self.groups.stop();
         if self.config.storage.ephemeral {
             return Ok(());
         }

@@ -9,7 +9,9 @@
 //! which Kafka gives for some errors only. Records that cannot be decompressed or decoded are
 //! INVALID_RECORD, an unknown codec UNSUPPORTED_COMPRESSION_TYPE, and null records INVALID_RECORD,
 //! where Kafka fails with UNKNOWN_SERVER_ERROR or doesn't answer. There are no transactions yet: every
-//! transactional id is one that the coordinator doesn't know.
+//! transactional id is one that the coordinator doesn't know. A duplicate is answered like the batch it
+//! repeats; Kafka tells the producer's own timestamp as the broker's there. Records that make no batch
+//! are answered with the log's start, which Kafka leaves out.
 
 use std::sync::Arc;
 
