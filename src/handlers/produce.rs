@@ -1,9 +1,10 @@
 //! Produce (key 0), versions 0 to 11.
 //!
 //! Versions 0 to 2 carry message formats 0 and 1, which are converted, and may carry nothing, which
-//! succeeds; from 3 on exactly one v2 batch a partition. With acks 0 there is no response, and where something failed the connection
-//! is closed so that the client notices, as in Kafka. Appends of one connection happen in the order
-//! of its requests; an answer waits only where `flush.messages` asks for a sync.
+//! succeeds; from 3 on exactly one v2 batch a partition. With acks 0 there is no response, and where
+//! something failed the connection is closed so that the client notices, as in Kafka. Appends of one
+//! connection happen in the order of its requests; an answer waits only where `flush.messages` asks for
+//! a sync.
 //!
 //! Departures: acks 1 and all are the same on one node. What was refused always comes with a message,
 //! which Kafka gives for some errors only. Records that cannot be decompressed or decoded are
