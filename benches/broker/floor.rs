@@ -1,27 +1,25 @@
 //! The floor: a bare program that does the same socket and memory work as a broker, and nothing else.
 //!
-//! It receives the same frames over loopback, stores their bytes into a shared mapping of a file allocated ahead, and
-//! answers each with a small response; on its other port it answers small requests with slices of those mappings by
-//! vectored writes. It decodes nothing, checks nothing and keeps no order between connections, so no broker can be
-//! much cheaper; a broker's figures are given as shares of this one's. It runs as a process of its own.
+//! It receives the same frames over loopback, writes their bytes to a file (which costs less than storing them into a
+//! mapping of it), and answers each with a small response; on its other port it answers small requests with slices of
+//! mappings of those files by vectored writes. It decodes nothing, checks nothing and keeps no order between
+//! connections; a broker's figures are given as shares of this one's. It runs as a process of its own.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IoSlice, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 
-use memmap2::{MmapMut, MmapOptions};
+use memmap2::Mmap;
 use ottla::protocol::frame::encode_response;
 use ottla::protocol::messages::produce::{PartitionProduceResponse, ProduceResponse, TopicProduceResponse};
-use rustix::fs::{FallocateFlags, fallocate};
 use rustix::net::{RecvFlags, recv};
 
 use crate::load::PRODUCE_VERSION;
 
-/// How far ahead of the stores the file is allocated.
-const STEP: u64 = 8 << 20;
 /// What stands before the records in an answer to a fetch.
 const FETCH_HEAD: usize = 80;
 /// Answers held back while more frames are there to be read.
@@ -36,12 +34,11 @@ pub struct Floor {
 }
 
 impl Floor {
-    /// Starts one with its files in `dir`, for connections that store up to `bytes` each and fetch `slice` at a time.
-    pub fn start(dir: &Path, bytes: u64, slice: usize) -> Floor {
+    /// Starts one with its files in `dir`, that answers fetches with `slice` bytes each.
+    pub fn start(dir: &Path, slice: usize) -> Floor {
         let own = std::env::current_exe().expect("the path of this program");
         let mut command = Command::new(own);
-        command.arg("--floor").arg(dir).arg("--floor-bytes").arg(bytes.to_string());
-        command.arg("--floor-slice").arg(slice.to_string());
+        command.arg("--floor").arg(dir).arg("--floor-slice").arg(slice.to_string());
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the floor starts");
         let mut line = String::new();
         let stdout = child.stdout.take().expect("a pipe");
@@ -65,7 +62,7 @@ impl Drop for Floor {
 }
 
 /// The process itself.
-pub fn run(dir: PathBuf, bytes: u64, slice: usize) -> io::Result<()> {
+pub fn run(dir: PathBuf, slice: usize) -> io::Result<()> {
     let store = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let serve = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     println!("{} {}", store.local_addr()?.port(), serve.local_addr()?.port());
@@ -80,21 +77,19 @@ pub fn run(dir: PathBuf, bytes: u64, slice: usize) -> io::Result<()> {
     for (number, socket) in store.incoming().enumerate() {
         let (path, answer, stored) = (dir.join(format!("floor-{number}")), answer.clone(), stored.clone());
         std::thread::spawn(move || {
-            let map = store_frames(socket?, &path, bytes, &answer)?;
+            let map = store_frames(socket?, &path, &answer)?;
             stored.send(map).map_err(io::Error::other)
         });
     }
     Ok(())
 }
 
-/// One read and one store for each frame; answers leave when no more frames are there, or a few are owed.
-fn store_frames(mut socket: TcpStream, path: &Path, bytes: u64, answer: &[u8]) -> io::Result<MmapMut> {
+/// One read and one write for each frame; answers leave when no more frames are there, or a few are owed. What was
+/// stored, mapped, in the end.
+fn store_frames(mut socket: TcpStream, path: &Path, answer: &[u8]) -> io::Result<Mmap> {
     socket.set_nodelay(true)?;
     let file = File::options().read(true).write(true).create_new(true).open(path)?;
-    // SAFETY: the file was just created in a directory of this run, nobody else opens it, and it is never cut; stores
-    // stay below what was allocated.
-    let mut map = unsafe { MmapOptions::new().len(bytes as usize).map_mut(&file)? };
-    let (mut allocated, mut at) = (0, 0);
+    let mut at = 0;
     let (mut buffer, mut have) = (vec![0; 256 << 10], 0);
     let (answers, mut owed) = (answer.repeat(MOST_OWED), 0);
     loop {
@@ -103,22 +98,17 @@ fn store_frames(mut socket: TcpStream, path: &Path, bytes: u64, answer: &[u8]) -
             None => 0,
         };
         if frame > 0 && have >= frame {
-            let end = at + frame;
-            while allocated < end as u64 {
-                fallocate(&file, FallocateFlags::empty(), allocated, STEP)?;
-                allocated += STEP;
-            }
-            map[at..end].copy_from_slice(&buffer[..frame]);
-            at = end;
+            file.write_all_at(&buffer[..frame], at)?;
+            at += frame as u64;
             buffer.copy_within(frame..have, 0);
             have -= frame;
             owed += 1;
             continue;
         }
         // The rest of this frame and the size of the next.
-        let room = &mut buffer[have..frame + PREFIX];
-        let nothing_there = match recv(&socket, &mut *room, RecvFlags::DONTWAIT) {
-            Ok((0, _)) => return Ok(map),
+        let room = frame + PREFIX - have;
+        let nothing_there = match recv(&socket, &mut buffer[have..have + room], RecvFlags::DONTWAIT) {
+            Ok((0, _)) => return stored(&file),
             Ok((read, _)) => {
                 have += read;
                 false
@@ -131,16 +121,22 @@ fn store_frames(mut socket: TcpStream, path: &Path, bytes: u64, answer: &[u8]) -
             owed = 0;
         }
         if nothing_there {
-            match socket.read(&mut buffer[have..frame + PREFIX])? {
-                0 => return Ok(map),
+            match socket.read(&mut buffer[have..have + room])? {
+                0 => return stored(&file),
                 read => have += read,
             }
         }
     }
 }
 
+fn stored(file: &File) -> io::Result<Mmap> {
+    // SAFETY: the file was created by this process in a directory of this run; nobody else opens it, and from now on
+    // nobody writes to it or cuts it.
+    unsafe { Mmap::map(file) }
+}
+
 /// Answers each request with the next slice.
-fn serve_slices(mut socket: TcpStream, map: &MmapMut, slice: usize) -> io::Result<()> {
+fn serve_slices(mut socket: TcpStream, map: &Mmap, slice: usize) -> io::Result<()> {
     socket.set_nodelay(true)?;
     let mut head = [0; FETCH_HEAD];
     head[..PREFIX].copy_from_slice(&((FETCH_HEAD - PREFIX + slice) as u32).to_be_bytes());

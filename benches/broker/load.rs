@@ -60,11 +60,7 @@ impl Load {
 
     /// Bytes of all batches.
     pub fn bytes(&self) -> u64 {
-        self.connections * self.bytes_each()
-    }
-
-    pub fn bytes_each(&self) -> u64 {
-        self.batches_each * self.batch.len() as u64
+        self.connections * self.batches_each * self.batch.len() as u64
     }
 
     /// Bytes of records in one answer to a fetch.

@@ -72,9 +72,6 @@ struct Options {
     floor: Option<PathBuf>,
 
     #[arg(long, hide = true, default_value_t = 0)]
-    floor_bytes: u64,
-
-    #[arg(long, hide = true, default_value_t = 0)]
     floor_slice: usize,
 
     /// What cargo passes to every benchmark
@@ -94,7 +91,7 @@ enum Section {
 fn main() -> ExitCode {
     let options = Options::parse();
     let done = match &options.floor {
-        Some(dir) => floor::run(dir.clone(), options.floor_bytes, options.floor_slice).map_err(|e| e.to_string()),
+        Some(dir) => floor::run(dir.clone(), options.floor_slice).map_err(|e| e.to_string()),
         None => run(&options),
     };
     match done {

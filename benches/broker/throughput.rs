@@ -70,7 +70,7 @@ pub fn measure(contenders: &[Contender], rounds: usize, burst: u64) -> Vec<Table
 /// Time and CPU time of a burst out and back.
 fn on_the_floor(load: &Load) -> [(Duration, Duration); 2] {
     let dir = scratch();
-    let floor = Floor::start(dir.path(), load.bytes_each() * 2, load.fetch_bytes());
+    let floor = Floor::start(dir.path(), load.fetch_bytes());
     let target = Target { produce: floor.store, fetch: floor.serve, topic: "floor".to_owned() };
     out_and_back(load, &target, floor.pid())
 }
