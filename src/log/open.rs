@@ -31,6 +31,7 @@ impl Log {
             report: OpenReport::default(),
             unsynced: Vec::new(),
             folder_changed: false,
+            names_must_last: false,
         };
         opening.check_topic()?;
         opening.doubt_small_files();
@@ -47,6 +48,8 @@ struct Opening {
     report: OpenReport,
     unsynced: Vec<PathBuf>,
     folder_changed: bool,
+    /// Names were taken away that mustn't come back with a power loss, beside what is appended from now on.
+    names_must_last: bool,
 }
 
 /// The segments that are left after recovery.
@@ -81,6 +84,9 @@ impl Opening {
             0
         };
         epochs.truncate_start(start);
+        if self.names_must_last {
+            self.place.disk.sync_folder(&self.place.folder).doing("syncing", &self.place.folder)?;
+        }
         let size = recovered.segments.iter().map(Segment::size).sum();
         let durable = if self.at.clean_shutdown { end } else { self.at.recovery_point.clamp(start, end) };
         let report = self.report.is_worth_saying() || self.report.scanned_bytes > 0;
@@ -239,7 +245,7 @@ impl Opening {
         self.report.scanned_bytes += scanned.checked;
         self.folder_changed = true;
         if scanned.ending == Ending::Zeros {
-            on_disk.cut(scanned.end)?;
+            on_disk.cut_zeros(scanned.end)?;
             found.size = scanned.end;
         }
         Ok(scanned)
@@ -267,7 +273,7 @@ impl Opening {
         if on_disk.has_batch_behind(scanned.end, scanned.next_offset)? {
             self.report.set_aside.push(on_disk.set_aside(scanned.end)?);
         }
-        on_disk.cut(scanned.end)?;
+        on_disk.cut_for_good(scanned.end)?;
         segment.size = scanned.end;
         self.report.truncated_bytes += excess;
         Ok(())
@@ -275,10 +281,12 @@ impl Opening {
 
     /// A segment behind the log's end: its records are kept as a plain file, the rest goes.
     fn set_segment_aside(&mut self, found: Found) -> Result<(), LogError> {
+        self.names_must_last = true;
         let segment = Segment::found(found, false);
         let [log, derived @ ..] = segment.paths(&self.place.folder);
         if found.size > 0 {
-            let aside = names::with_suffix(&log, "0.cut");
+            let on_disk = OnDisk { place: &self.place, base: found.base, size: found.size, sealed: true };
+            let aside = on_disk.name_aside(0)?;
             self.place.disk.rename(&log, &aside).doing("renaming", &log)?;
             self.report.set_aside.push(aside);
             self.report.truncated_bytes += found.size;
@@ -302,7 +310,7 @@ impl Opening {
         }
         let path = self.place.file(start, names::LOG);
         self.place.disk.open_to_write(&path).doing("creating", &path)?;
-        self.folder_changed = true;
+        self.names_must_last = true;
         let empty = Segment::found(Found { base: start, size: 0, synced: false }, true);
         Ok(Recovered { segments: vec![empty], end: start, derive_from: start })
     }
@@ -344,7 +352,7 @@ impl Opening {
         let path = self.place.file(offset, names::SNAPSHOT);
         self.place.disk.remove(&path).doing("removing", &path)?;
         self.listing.snapshots.retain(|known| *known != offset);
-        self.folder_changed = true;
+        self.names_must_last = true;
         Ok(())
     }
 

@@ -205,7 +205,7 @@ impl OnDisk<'_> {
     /// Copies what lies behind `from` into a plain file beside the segment.
     pub(crate) fn set_aside(&self, from: u64) -> Result<PathBuf, LogError> {
         let raw = self.open()?;
-        let path = names::with_suffix(&self.log(), &format!("{from}.cut"));
+        let path = self.name_aside(from)?;
         let copy = || -> io::Result<()> {
             let aside = self.place.disk.open_to_write(&path)?;
             let mut at = from;
@@ -220,8 +220,30 @@ impl OnDisk<'_> {
         Ok(path)
     }
 
-    /// Cuts the file to `len` bytes.
-    pub(crate) fn cut(&self, len: u64) -> Result<(), LogError> {
+    /// A name for what is set aside from position `from` on, that no earlier recovery has used.
+    pub(crate) fn name_aside(&self, from: u64) -> Result<PathBuf, LogError> {
+        let mut path = names::with_suffix(&self.log(), &format!("{from}.cut"));
+        let mut again = 1;
+        while self.place.disk.len(&path).doing("looking at", &path)?.is_some() {
+            again += 1;
+            path = names::with_suffix(&self.log(), &format!("{from}.cut-{again}"));
+        }
+        Ok(path)
+    }
+
+    /// Cuts the file to `len` bytes, durably: a power loss mustn't bring the rest back behind what is appended next.
+    pub(crate) fn cut_for_good(&self, len: u64) -> Result<(), LogError> {
+        let path = self.log();
+        let cut = || {
+            let file = self.place.disk.open_to_write(&path)?;
+            file.set_len(len)?;
+            file.sync()
+        };
+        cut().doing("cutting", &path)
+    }
+
+    /// Cuts zeros off the file, down to `len` bytes.
+    pub(crate) fn cut_zeros(&self, len: u64) -> Result<(), LogError> {
         let path = self.log();
         let cut = || self.place.disk.open_to_write(&path)?.set_len(len);
         cut().doing("cutting", &path)

@@ -44,19 +44,25 @@ struct Contents {
 #[derive(Clone, Debug)]
 enum NameChange {
     Set(PathBuf, usize),
+    /// Old name, new name: journals keep both changes or none.
+    Rename(PathBuf, PathBuf, usize),
     Remove(PathBuf),
 }
 
 impl NameChange {
     fn path(&self) -> &Path {
         match self {
-            NameChange::Set(path, _) | NameChange::Remove(path) => path,
+            NameChange::Set(path, _) | NameChange::Rename(_, path, _) | NameChange::Remove(path) => path,
         }
     }
 
     fn apply(&self, names: &mut BTreeMap<PathBuf, usize>) {
         match self {
             NameChange::Set(path, file) => names.insert(path.clone(), *file),
+            NameChange::Rename(from, to, file) => {
+                names.remove(from);
+                names.insert(to.clone(), *file)
+            }
             NameChange::Remove(path) => names.remove(path),
         };
     }
@@ -164,8 +170,7 @@ impl Simulation {
             return Ok(());
         }
         let file = state.names.get(from).copied().ok_or(io::ErrorKind::NotFound)?;
-        state.change_name(NameChange::Set(to.to_path_buf(), file));
-        state.change_name(NameChange::Remove(from.to_path_buf()));
+        state.change_name(NameChange::Rename(from.to_path_buf(), to.to_path_buf(), file));
         Ok(())
     }
 
