@@ -21,10 +21,12 @@ async fn pipelined_requests_are_answered_in_order() {
         sizes.iter().cycle().take(400).enumerate().map(|(at, &size)| vec![at as u8 | 0x80; size]).collect();
     let expect: Vec<u8> = bodies.iter().flat_map(frame).collect();
     let sent = expect.clone();
-    tokio::spawn(async move { write.write_all(&sent).await.map(|()| write) });
+    // The half to write stays open until all is read: who closes it has no more interest in answers.
+    let writing = tokio::spawn(async move { write.write_all(&sent).await.map(|()| write) });
     let mut got = vec![0; expect.len()];
     read.read_exact(&mut got).await.unwrap();
     assert!(got == expect);
+    writing.await.unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
