@@ -4,10 +4,12 @@
 //! are written only when something changed.
 
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::Sleep;
 
 use super::cluster::Published;
 use super::groups::Groups;
@@ -105,18 +107,25 @@ fn every(broker: &Arc<Broker>, first: Duration, interval: Duration, job: fn(&Bro
 }
 
 async fn work(broker: Weak<Broker>, mut worklist: Worklist) {
+    let mut flush: Option<(Duration, Pin<Box<Sleep>>)> = None;
     loop {
-        let flush_every = broker.upgrade().and_then(|broker| broker.shortest_flush_interval());
-        let next = match flush_every {
-            None => worklist.0.recv().await,
-            Some(interval) => match tokio::time::timeout(interval, worklist.0.recv()).await {
-                Ok(next) => next,
-                Err(_) => {
-                    let Some(broker) = broker.upgrade() else { return };
-                    let _ = tokio::task::spawn_blocking(move || broker.flush_due()).await;
-                    continue;
-                }
+        let interval = broker.upgrade().and_then(|broker| broker.shortest_flush_interval());
+        // Running on while the interval stays the same: other work must not put it off.
+        if flush.as_ref().map(|(interval, _)| *interval) != interval {
+            flush = interval.map(|interval| (interval, Box::pin(tokio::time::sleep(interval))));
+        }
+        let next = match &mut flush {
+            None => Some(worklist.0.recv().await),
+            Some((_, due)) => tokio::select! {
+                () = due.as_mut() => None,
+                next = worklist.0.recv() => Some(next),
             },
+        };
+        let Some(next) = next else {
+            flush = None;
+            let Some(broker) = broker.upgrade() else { return };
+            let _ = tokio::task::spawn_blocking(move || broker.flush_due()).await;
+            continue;
         };
         match next {
             None => return,

@@ -10,6 +10,8 @@ use serde::Serialize;
 #[derive(Debug)]
 pub struct ReadyFile {
     path: PathBuf,
+    /// What stands there is ours to remove.
+    written: bool,
 }
 
 /// What the file says, as JSON.
@@ -28,23 +30,27 @@ impl ReadyFile {
     pub fn claim(path: &Path) -> io::Result<ReadyFile> {
         match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(ReadyFile { path: path.to_owned() }),
+            _ => Ok(ReadyFile { path: path.to_owned(), written: false }),
         }
     }
 
     /// Makes the file appear whole: it is written aside and renamed.
-    pub fn write(&self, ready: &Ready<'_>) -> io::Result<()> {
+    pub fn write(&mut self, ready: &Ready<'_>) -> io::Result<()> {
         let mut aside = self.path.clone().into_os_string();
         aside.push(format!(".{}", ready.pid));
         fs::write(&aside, serde_json::to_string(ready)?)?;
-        fs::rename(&aside, &self.path)
+        fs::rename(&aside, &self.path)?;
+        self.written = true;
+        Ok(())
     }
 }
 
 impl Drop for ReadyFile {
     fn drop(&mut self) {
-        // Whoever waits for a file that is gone has nothing to find either way.
-        let _ = fs::remove_file(&self.path);
+        if self.written {
+            // Whoever waits for a file that is gone has nothing to find either way.
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -57,7 +63,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ready.json");
         fs::write(&path, "of an earlier run").unwrap();
-        let file = ReadyFile::claim(&path).unwrap();
+        let mut file = ReadyFile::claim(&path).unwrap();
         assert!(!path.exists());
         let ready = Ready { pid: 7, bootstrap_servers: "localhost:1", data_dir: Path::new("/d"), ready_ms: 1.5 };
         file.write(&ready).unwrap();

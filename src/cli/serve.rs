@@ -31,12 +31,16 @@ pub fn run(args: &ServeArgs, clock: Clock) -> Result<ExitCode, String> {
     let ephemeral = args.ephemeral.then(|| TempDir::with_prefix("ottla-")).transpose();
     let ephemeral = ephemeral.map_err(|error| format!("cannot make a temporary directory: {error}"))?;
     let Resolved { config, notices } = load(&sources(args, ephemeral.as_ref())).map_err(|error| error.to_string())?;
-    let ready_file = args.ready_file.as_deref().map(claim_ready_file).transpose()?;
 
     let ended = runtime.block_on(async {
-        let running = start(&config, clock).await?;
+        let mut ready_file = None;
+        let running = start(&config, clock, || {
+            ready_file = args.ready_file.as_deref().map(claim_ready_file).transpose()?;
+            Ok(())
+        });
+        let running = running.await?;
         notices.iter().for_each(|notice| tracing::warn!("{notice}"));
-        running.announce(&config, ready_file.as_ref(), clock)?;
+        running.announce(&config, ready_file.as_mut(), clock)?;
         Ok(running.until_stopped(&mut signals).await)
     });
     end(runtime, ended)
@@ -61,9 +65,16 @@ enum End {
 
 /// Claims the ports first, because that is where a second broker on one machine finds out; then opens the data; then
 /// the doors.
-async fn start(config: &BrokerConfig, clock: Clock) -> Result<Running, String> {
+///
+/// `alone` runs once the ports are ours: before, another broker may still need what this one would take away.
+async fn start(
+    config: &BrokerConfig,
+    clock: Clock,
+    alone: impl FnOnce() -> Result<(), String>,
+) -> Result<Running, String> {
     let limits = server::Limits::of(config).map_err(|error| error.to_string())?;
     let ports = bind::claim_ports(config, &limits)?;
+    alone()?;
     let addresses = bind::addresses(config, &ports);
     let broker = Broker::open(config.clone(), clock, bind::endpoints(config, &ports));
     let broker = broker.await.map_err(|error| format!("cannot use the data directory: {error}"))?;
@@ -75,7 +86,7 @@ async fn start(config: &BrokerConfig, clock: Clock) -> Result<Running, String> {
 
 impl Running {
     /// Says that it is ready: to whoever reads the log, and to whoever waits for the ready file.
-    fn announce(&self, config: &BrokerConfig, ready_file: Option<&ReadyFile>, clock: Clock) -> Result<(), String> {
+    fn announce(&self, config: &BrokerConfig, ready_file: Option<&mut ReadyFile>, clock: Clock) -> Result<(), String> {
         let data_dir = std::path::absolute(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone());
         let ready_ms = milliseconds(clock.monotonic());
         if let Some(file) = ready_file {
