@@ -1,5 +1,6 @@
 //! Opening a log: what its folder holds, how far it can be believed, and what its producers are.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -163,7 +164,10 @@ impl Opening {
         let last = found.len() - 1;
         for index in 0..=last {
             found[index].synced = match found.get(index + 1) {
-                Some(next) => self.at.clean_shutdown || next.base <= self.at.recovery_point,
+                // What was read again may have been written again.
+                Some(next) => {
+                    next.base <= derive_from && (self.at.clean_shutdown || next.base <= self.at.recovery_point)
+                }
                 None => self.at.clean_shutdown && derive_from == end,
             };
         }
@@ -177,7 +181,7 @@ impl Opening {
             let first = segments.partition_point(|segment| segment.base() <= derive_from).saturating_sub(1);
             let segments = segments[first..].iter_mut();
             for segment in segments.filter(|segment| self.listing.has_txn_index(segment.base())) {
-                segment.truncate_aborted(&self.place, derive_from)?;
+                segment.truncate_aborted(&self.place, end)?;
             }
         }
         Ok(Recovered { segments, end, derive_from })
@@ -361,7 +365,7 @@ impl Opening {
     /// Snapshots at the segments' bases are written anew on the way: should those before be deleted, and these
     /// be torn, there would be nothing to begin from.
     fn replay(&mut self, recovered: &mut Recovered, from: Offset, to: &mut Replay<'_>) -> Result<u64, LogError> {
-        let derive_from = recovered.derive_from;
+        let (derive_from, end) = (recovered.derive_from, recovered.end);
         let first = recovered.segments.partition_point(|segment| segment.base() <= from).saturating_sub(1);
         let mut walked = 0;
         for segment in &mut recovered.segments[first..] {
@@ -369,7 +373,7 @@ impl Opening {
                 self.write_snapshot(segment.base(), to.producers)?;
             }
             if segment.size() > 0 {
-                walked += self.replay_segment(segment, from, derive_from, to)?;
+                walked += self.replay_segment(segment, from, derive_from..end, to)?;
             }
         }
         Ok(walked)
@@ -390,9 +394,10 @@ impl Opening {
         &self,
         segment: &mut Segment,
         from: Offset,
-        derive_from: Offset,
+        derived: Range<Offset>,
         to: &mut Replay<'_>,
     ) -> Result<u64, LogError> {
+        let (derive_from, end) = (derived.start, derived.end);
         let on_disk = OnDisk { place: &self.place, base: segment.base(), size: segment.size(), sealed: false };
         let path = self.place.file(segment.base(), names::LOG);
         let raw = on_disk.open()?;
@@ -405,6 +410,7 @@ impl Opening {
         };
         let begin = entry.map_or(0, |entry| entry.position);
         let mut walk = Walk::new(Source::Raw(&raw), begin, segment.size(), segment.base());
+        let mut confirmed = derive_from;
         while let Step::Batch { position, header } = walk.step().doing("reading", &path)? {
             if header.base_offset < from {
                 continue;
@@ -413,8 +419,12 @@ impl Opening {
             if let Some(aborted) = to.apply(&header, batch)?
                 && aborted.last_offset >= derive_from
             {
-                segment.add_aborted(&self.place, aborted)?;
+                segment.confirm_aborted(&self.place, aborted)?;
+                confirmed = aborted.last_offset + 1;
             }
+        }
+        if self.listing.has_txn_index(segment.base()) && derive_from < end {
+            segment.truncate_aborted(&self.place, confirmed)?;
         }
         Ok(walk.position() - begin)
     }

@@ -261,6 +261,20 @@ impl Segment {
         Ok(())
     }
 
+    /// Makes sure that an aborted transaction found in the batches is in the index. What is right already is not
+    /// written again: an index that was synced stays so.
+    pub(crate) fn confirm_aborted(&mut self, place: &Place, txn: AbortedTxn) -> Result<(), LogError> {
+        let known = self.aborted(place)?;
+        let at = known.partition_point(|entry| entry.last_offset < txn.last_offset);
+        if known.get(at) == Some(&txn) {
+            return Ok(());
+        }
+        if at < known.len() {
+            self.truncate_aborted(place, txn.last_offset)?;
+        }
+        self.add_aborted(place, txn)
+    }
+
     /// Drops aborted transactions whose marker is at `from` or later.
     pub(crate) fn truncate_aborted(&mut self, place: &Place, from: Offset) -> Result<(), LogError> {
         let keep = self.aborted(place)?.partition_point(|txn| txn.last_offset < from);
