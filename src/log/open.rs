@@ -419,7 +419,7 @@ impl Opening {
             if let Some(aborted) = to.apply(&header, batch)?
                 && aborted.last_offset >= derive_from
             {
-                segment.confirm_aborted(&self.place, aborted)?;
+                segment.confirm_aborted(&self.place, confirmed, aborted)?;
                 confirmed = aborted.last_offset + 1;
             }
         }

@@ -261,16 +261,21 @@ impl Segment {
         Ok(())
     }
 
-    /// Makes sure that an aborted transaction found in the batches is in the index. What is right already is not
-    /// written again: an index that was synced stays so.
-    pub(crate) fn confirm_aborted(&mut self, place: &Place, txn: AbortedTxn) -> Result<(), LogError> {
+    /// Makes sure that `txn`, found in the batches, is the first entry of the index from `confirmed` on. What is
+    /// right already is not written again: an index that was synced stays so.
+    pub(crate) fn confirm_aborted(
+        &mut self,
+        place: &Place,
+        confirmed: Offset,
+        txn: AbortedTxn,
+    ) -> Result<(), LogError> {
         let known = self.aborted(place)?;
-        let at = known.partition_point(|entry| entry.last_offset < txn.last_offset);
+        let at = known.partition_point(|entry| entry.last_offset < confirmed);
         if known.get(at) == Some(&txn) {
             return Ok(());
         }
         if at < known.len() {
-            self.truncate_aborted(place, txn.last_offset)?;
+            self.truncate_aborted(place, confirmed)?;
         }
         self.add_aborted(place, txn)
     }
