@@ -3,17 +3,15 @@
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use ottla::broker::clock::Clock;
-use ottla::cli::Cli;
+use ottla::cli;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     // First of all, so that the time to ready is the whole time.
     let clock = Clock::start();
-    let cli = Cli::parse();
     start_logging();
-    cli.run(clock)
+    cli::main(clock, std::env::args_os().collect())
 }
 
 /// Log lines go to stderr, with their time (UTC). `RUST_LOG` decides which; `info` and above by default.

@@ -5,13 +5,18 @@ mod open_files;
 mod ready_file;
 mod serve;
 mod shutdown;
+pub mod tools;
 
+use std::ffi::OsString;
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::broker::clock::Clock;
+use tools::Tool;
 
 /// A Kafka broker for one machine.
 ///
@@ -30,6 +35,9 @@ enum Command {
     /// Run the broker (what ottla does without a command).
     #[command(after_help = AFTER_HELP)]
     Serve(ServeArgs),
+    /// Print a script that teaches a shell to complete this program's commands and flags.
+    #[command(after_help = "For bash: source <(ottla completions bash)")]
+    Completions { shell: Shell },
 }
 
 /// What a broker is told on the command line.
@@ -77,11 +85,30 @@ says why.";
 /// The exit code when the broker cannot start.
 const CANNOT_START: u8 = 2;
 
+/// Does what a command line asks for, the program's name first: one of Kafka's tools if that name or the first argument
+/// says so, else a command of our own. `clock` was started with the process.
+///
+/// Kafka's tools have their own way with flags, so they are looked for before our own flags are read.
+pub fn main(clock: Clock, line: Vec<OsString>) -> ExitCode {
+    let mut words = line.iter();
+    if let Some(tool) = words.next().and_then(|name| Tool::find(name)) {
+        return tool.run(words.cloned().collect());
+    }
+    if let Some(tool) = words.next().and_then(|name| Tool::find(name)) {
+        return tool.run(words.cloned().collect());
+    }
+    Cli::parse_from(line).run(clock)
+}
+
 impl Cli {
-    /// Does what was asked for. `clock` was started with the process.
-    pub fn run(self, clock: Clock) -> ExitCode {
+    fn run(self, clock: Clock) -> ExitCode {
         let args = match self.command {
             Some(Command::Serve(args)) => args,
+            Some(Command::Completions { shell }) => {
+                let mut command = Cli::command().subcommands(tools::commands());
+                clap_complete::generate(shell, &mut command, "ottla", &mut io::stdout());
+                return ExitCode::SUCCESS;
+            }
             None => self.serve,
         };
         match serve::run(&args, clock) {
@@ -116,7 +143,10 @@ mod tests {
     fn serve_is_what_happens_without_a_command() {
         let port = |line: &[&str]| {
             let cli = Cli::try_parse_from(line).unwrap();
-            cli.command.map_or(cli.serve.port, |Command::Serve(args)| args.port)
+            match cli.command {
+                Some(Command::Serve(args)) => args.port,
+                _ => cli.serve.port,
+            }
         };
         assert_eq!(port(&["ottla", "--port", "7"]), Some(7));
         assert_eq!(port(&["ottla", "serve", "--port", "7"]), Some(7));

@@ -1,5 +1,6 @@
 //! Batches in and out, one partition at a time.
 
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -111,19 +112,41 @@ impl Client {
         partition: PartitionIndex,
         timestamp: TimestampMs,
     ) -> Result<ListedOffset> {
+        let mut listed = self.list_offsets(&[(topic, partition, timestamp)]).await?;
+        listed.pop().unwrap_or(Err(ClientError::Incomplete { key: ApiKey::ListOffsets }))
+    }
+
+    /// As [`Client::list_offset`], for many partitions in one request; the results are in the order of the questions.
+    pub async fn list_offsets(
+        &self,
+        asked: &[(&str, PartitionIndex, TimestampMs)],
+    ) -> Result<Vec<Result<ListedOffset>>> {
         let key = ApiKey::ListOffsets;
-        let partition = ListOffsetsPartition { partition_index: partition, timestamp, ..Default::default() };
-        let topic = ListOffsetsTopic { name: Str::from(topic), partitions: vec![partition] };
-        let request = ListOffsetsRequest { replica_id: -1, topics: vec![topic], ..Default::default() };
+        let mut topics: BTreeMap<&str, Vec<ListOffsetsPartition>> = BTreeMap::new();
+        for (topic, partition, timestamp) in asked {
+            let partition =
+                ListOffsetsPartition { partition_index: *partition, timestamp: *timestamp, ..Default::default() };
+            topics.entry(topic).or_default().push(partition);
+        }
+        let topics =
+            topics.into_iter().map(|(name, partitions)| ListOffsetsTopic { name: Str::from(name), partitions });
+        let request = ListOffsetsRequest { replica_id: -1, topics: topics.collect(), ..Default::default() };
         let answer = self.call(request).await?;
-        let partition = answer.topics.first().and_then(|topic| topic.partitions.first());
-        let partition = partition.ok_or(ClientError::Incomplete { key })?;
-        refuse(key, partition.error_code, None)?;
-        Ok(ListedOffset {
-            offset: partition.offset,
-            timestamp: partition.timestamp,
-            leader_epoch: partition.leader_epoch,
-        })
+        let mut found = HashMap::new();
+        for topic in &answer.topics {
+            for partition in &topic.partitions {
+                let listed = refuse(key, partition.error_code, None).map(|()| ListedOffset {
+                    offset: partition.offset,
+                    timestamp: partition.timestamp,
+                    leader_epoch: partition.leader_epoch,
+                });
+                found.insert((topic.name.to_string(), partition.partition_index), listed);
+            }
+        }
+        let answered = |(topic, partition, _): &(&str, PartitionIndex, TimestampMs)| {
+            found.remove(&((*topic).to_owned(), *partition)).unwrap_or(Err(ClientError::Incomplete { key }))
+        };
+        Ok(asked.iter().map(answered).collect())
     }
 }
 

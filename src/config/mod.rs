@@ -26,7 +26,7 @@ pub use broker::{
 pub use check::{Refused, validate, validate_topic};
 pub use describe::{Described, DescribedSynonym, describe_broker, describe_group, describe_simple, describe_topic};
 pub use listener::{Advertised, BindAddress, BindHost, Listener, SecurityProtocol};
-pub use load::{LoadError, Sources, load};
+pub use load::{LoadError, Sources, load, properties};
 pub use setting::Setting;
 pub use table::Scope;
 pub use topic::{CleanupPolicy, CompressionType, TimestampType, TopicConfig};

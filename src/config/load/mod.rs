@@ -65,6 +65,16 @@ pub fn load(sources: &Sources) -> Result<Resolved, LoadError> {
     Ok(resolved)
 }
 
+/// The entries of a text in the form of Java's properties files, in their order; the last of several with one name
+/// counts. The error says where and what.
+pub fn properties(text: &str) -> Result<Vec<(String, String)>, String> {
+    let entries = properties::parse(text).map_err(|(line, reason)| match line {
+        Some(line) => format!("line {line}: {reason}"),
+        None => reason,
+    })?;
+    Ok(entries.into_iter().map(|(name, value, _)| (name, value)).collect())
+}
+
 /// What the sources gave so far.
 #[derive(Debug, Default)]
 struct Gathered {

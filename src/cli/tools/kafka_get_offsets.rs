@@ -1,0 +1,220 @@
+//! kafka-get-offsets: the offsets of partitions, one `topic:partition:offset` a line.
+//!
+//! Source of behaviour: `org.apache.kafka.tools.GetOffsetShell`.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use regex::Regex;
+
+use super::connect::{Properties, block_on, connect};
+use super::exceptions::java_error;
+use super::options::Manner;
+use super::output::Output;
+use super::topic_filter::{TopicFilter, is_internal};
+use super::{RunTool, Tool};
+use crate::client::{Client, ClientError};
+use crate::types::{PartitionIndex, TimestampMs};
+
+pub const TOOL: Tool = Tool::new::<Options>("kafka-get-offsets", Manner::JoptSimple);
+
+/// Prints the offsets of topic partitions.
+#[derive(Debug, Parser)]
+pub struct Options {
+    /// REQUIRED. The servers to connect to.
+    #[arg(long, required = true, value_name = "String: HOST1:PORT1,...,HOST3:PORT3")]
+    bootstrap_server: String,
+    /// Properties for the client.
+    #[arg(long, value_name = "String: config file")]
+    command_config: Option<PathBuf>,
+    /// Topics by a regular expression, all if not given. Not together with --topic-partitions.
+    #[arg(long, value_name = "String: topic")]
+    topic: Option<String>,
+    /// Partitions, separated by commas, all if not given. Not together with --topic-partitions.
+    #[arg(long, value_name = "String: partition ids")]
+    partitions: Option<String>,
+    /// Patterns of topics and partitions, separated by commas: a regular expression for the topic (any, if left out),
+    /// then, if it matters, ':' and a partition, or a range of them without its end: '0-3', '5-', '-3'.
+    #[arg(long, value_name = "String: topic1:1,topic2:0-3,topic3,topic4:5-,topic5:-3")]
+    topic_partitions: Option<String>,
+    /// Which offset: that of the first record at or after a timestamp, or one of those named. No offset is printed
+    /// where no record is as late.
+    #[arg(
+        long,
+        default_value = "latest",
+        value_name = "String: <timestamp> / -1 or latest / -2 or earliest / -3 or max-timestamp / -4 or earliest-local \
+                      / -5 or latest-tiered / -6 or earliest-pending-upload"
+    )]
+    time: String,
+    /// Leave Kafka's own topics out.
+    #[arg(long)]
+    exclude_internal_topics: bool,
+}
+
+impl RunTool for Options {
+    fn run(self, _tool: &Tool) -> ExitCode {
+        block_on(async move {
+            match self.print_offsets().await {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(why) => {
+                    eprintln!("Error occurred: {why}");
+                    ExitCode::FAILURE
+                }
+            }
+        })
+    }
+}
+
+impl Options {
+    async fn print_offsets(&self) -> Result<(), String> {
+        if self.topic_partitions.is_some() && (self.topic.is_some() || self.partitions.is_some()) {
+            return Err("--topic-partitions cannot be used with --topic or --partitions".to_owned());
+        }
+        let timestamp = timestamp(&self.time)?;
+        let filter = match &self.topic_partitions {
+            Some(patterns) => Filter::patterns(patterns)?,
+            None => Filter::topic_and_partitions(self.topic.as_deref(), self.partitions.as_deref())?,
+        };
+        let properties = Properties::read_optional(self.command_config.as_deref())?;
+        let client = connect(&self.bootstrap_server, &properties).await?;
+        let mut found = self.partitions(&client, &filter).await.map_err(|error| java_error(&error))?;
+        if found.is_empty() {
+            return Err("Could not match any topic-partitions with the specified filters".to_owned());
+        }
+        found.sort_by_cached_key(|(topic, partition)| format!("{topic}-{partition}"));
+        let asked: Vec<_> = found.iter().map(|(topic, partition)| (topic.as_str(), *partition, timestamp)).collect();
+        let offsets = client.list_offsets(&asked).await.map_err(|error| java_error(&error))?;
+        let mut output = Output::stdout();
+        for ((topic, partition), offset) in found.iter().zip(offsets) {
+            match offset {
+                Ok(listed) if listed.offset >= 0 => output.line(format_args!("{topic}:{partition}:{}", listed.offset)),
+                Ok(_) => {}
+                Err(error) => eprintln!(
+                    "Skip getting offsets for topic-partition {topic}-{partition} due to error: {}",
+                    java_error(&error)
+                ),
+            }
+        }
+        Ok(())
+    }
+
+    async fn partitions(&self, client: &Client, filter: &Filter) -> Result<Vec<(String, PartitionIndex)>, ClientError> {
+        let cluster = client.metadata(None).await?;
+        let mut found = Vec::new();
+        for topic in cluster.topics {
+            let Some(name) = topic.name else { continue };
+            if self.exclude_internal_topics && is_internal(&name) {
+                continue;
+            }
+            let partitions = topic.partitions.into_iter().filter(|partition| filter.allows(&name, *partition));
+            found.extend(partitions.map(|partition| (name.clone(), partition)));
+        }
+        Ok(found)
+    }
+}
+
+/// The timestamp to ask for, special ones as ListOffsets has them.
+fn timestamp(time: &str) -> Result<TimestampMs, String> {
+    match time {
+        "latest" => Ok(-1),
+        "earliest" => Ok(-2),
+        "max-timestamp" => Ok(-3),
+        "earliest-local" => Ok(-4),
+        "latest-tiered" => Ok(-5),
+        "earliest-pending-upload" => Ok(-6),
+        number => number.parse().map_err(|_| {
+            format!(
+                "Malformed time argument {number}. Please use -1 or latest / -2 or earliest / -3 or max-timestamp / -4 \
+                 or earliest-local / -5 or latest-tiered / -6 or earliest-pending-upload, or a specified long format \
+                 timestamp"
+            )
+        }),
+    }
+}
+
+/// Which partitions are asked about: those that any rule allows.
+#[derive(Debug)]
+struct Filter(Vec<(TopicFilter, Partitions)>);
+
+#[derive(Debug)]
+enum Partitions {
+    /// Any, if empty.
+    Listed(HashSet<PartitionIndex>),
+    /// Without the end.
+    Range(PartitionIndex, PartitionIndex),
+}
+
+impl Filter {
+    fn topic_and_partitions(topic: Option<&str>, partitions: Option<&str>) -> Result<Filter, String> {
+        let listed = partitions.filter(|text| !text.is_empty()).map(|text| {
+            text.split(',').map(str::parse).collect::<Result<_, _>>().map_err(|_| {
+                format!("--partitions expects a comma separated list of numeric partition ids, but received: {text}")
+            })
+        });
+        let listed = listed.transpose()?.unwrap_or_default();
+        Ok(Filter(vec![(TopicFilter::new(topic.unwrap_or(".*"))?, Partitions::Listed(listed))]))
+    }
+
+    fn patterns(patterns: &str) -> Result<Filter, String> {
+        let rule =
+            Regex::new("^([^:,]*)(?::(?:([0-9]*)|(?:([0-9]*)-([0-9]*))))?$").map_err(|error| error.to_string())?;
+        let rules = patterns.split(',').map(|text| {
+            let wrong = || format!("Invalid rule specification: {text}");
+            let parts = rule.captures(text).ok_or_else(wrong)?;
+            let part = |index| parts.get(index).map(|part| part.as_str()).filter(|part| !part.is_empty());
+            let number = |text: &str| text.parse::<PartitionIndex>().map_err(|_| wrong());
+            let partitions = match part(2).map(number).transpose()? {
+                Some(only) => Partitions::Listed(HashSet::from([only])),
+                None => {
+                    let from = part(3).map(number).transpose()?.unwrap_or(0);
+                    let to = part(4).map(number).transpose()?.unwrap_or(PartitionIndex::MAX);
+                    Partitions::Range(from, to)
+                }
+            };
+            Ok((TopicFilter::new(part(1).unwrap_or(".*"))?, partitions))
+        });
+        rules.collect::<Result<_, String>>().map(Filter)
+    }
+
+    fn allows(&self, topic: &str, partition: PartitionIndex) -> bool {
+        self.0.iter().any(|(topics, partitions)| {
+            let chosen = match partitions {
+                Partitions::Listed(listed) => listed.is_empty() || listed.contains(&partition),
+                Partitions::Range(from, to) => (*from..*to).contains(&partition),
+            };
+            chosen && topics.allows(topic)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_of_topics_and_partitions() {
+        let check = |patterns, expect: &[(&str, i32)]| {
+            let filter = Filter::patterns(patterns).unwrap();
+            let all = ["a", "b"].into_iter().flat_map(|topic| (0..4).map(move |partition| (topic, partition)));
+            let allowed: Vec<_> = all.filter(|(topic, partition)| filter.allows(topic, *partition)).collect();
+            assert_eq!(allowed, expect, "{patterns}");
+        };
+        check("a:1", &[("a", 1)]);
+        check("a:1-3", &[("a", 1), ("a", 2)]);
+        check("a:3-,b:-1", &[("a", 3), ("b", 0)]);
+        check(":0", &[("a", 0), ("b", 0)]);
+        check("a", &[("a", 0), ("a", 1), ("a", 2), ("a", 3)]);
+        assert_eq!(Filter::patterns("a:x").unwrap_err(), "Invalid rule specification: a:x");
+    }
+
+    #[test]
+    fn times() {
+        let check = |text, expect| assert_eq!(timestamp(text).ok(), expect, "{text}");
+        check("latest", Some(-1));
+        check("-2", Some(-2));
+        check("1700000000000", Some(1_700_000_000_000));
+        check("soon", None);
+    }
+}

@@ -1,0 +1,313 @@
+//! Command lines read as Kafka's tools read them.
+//!
+//! Kafka's tools use two parsers. Most use JOpt Simple: long options that may be shortened as long as they are
+//! unambiguous, a value after a space or `=`, anything as a value, whatever is wrong on stderr before the help, exit
+//! code 1 for help too. Some use argparse4j: subcommands, a line of usage, help on stdout with exit code 0. Both are
+//! clap here, told to behave so.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::builder::StyledStr;
+use clap::error::{ContextKind, ErrorKind};
+use clap::{Arg, ArgAction, Command};
+
+/// Columns of a terminal, as Kafka's tools assume.
+const WIDTH: usize = 80;
+/// Columns for options before their description.
+const OPTION_WIDTH: usize = 39;
+
+/// Which of Kafka's two parsers a tool uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// `--help` and `--version` are there without being declared; a bare command shows the help.
+    JoptSimple,
+    /// As Python's argparse: `-h` is there without being declared.
+    Argparse,
+}
+
+/// What is said in place of doing something, and the exit code.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Usage {
+    out: String,
+    err: String,
+    code: u8,
+}
+
+impl Usage {
+    /// Says it.
+    pub fn show(&self) -> ExitCode {
+        print!("{}", self.out);
+        eprint!("{}", self.err);
+        ExitCode::from(self.code)
+    }
+}
+
+/// Reads a command line, the program's name left out.
+pub fn parse<O: clap::Parser>(command: Command, manner: Manner, arguments: Vec<OsString>) -> Result<O, Usage> {
+    let command = prepare(command, manner);
+    let arguments = match manner {
+        Manner::JoptSimple if arguments.is_empty() => return Err(wrong(&command, manner, &about(&command))),
+        Manner::JoptSimple => long_options(&command, arguments),
+        Manner::Argparse => arguments,
+    };
+    let matches = match command.clone().try_get_matches_from(arguments) {
+        Ok(matches) => matches,
+        Err(error) => return Err(explain(&command, manner, &error)),
+    };
+    O::from_arg_matches(&matches).map_err(|error| explain(&command, manner, &error))
+}
+
+/// A mistake in what was asked for, before the help (or the line of usage), as Kafka's tools report one.
+pub fn wrong(command: &Command, manner: Manner, message: &str) -> Usage {
+    let err = match manner {
+        Manner::JoptSimple => format!("{message}\n{}", option_table(command)),
+        Manner::Argparse => format!("{}{}: error: {message}\n", usage_line(command), command.get_name()),
+    };
+    Usage { out: String::new(), err, code: 1 }
+}
+
+/// The tool's options, and how they are to be read.
+fn prepare(command: Command, manner: Manner) -> Command {
+    let command = command.no_binary_name(true).infer_long_args(true).mut_args(as_kafka_reads);
+    match manner {
+        Manner::JoptSimple => command
+            .disable_help_flag(true)
+            .disable_version_flag(true)
+            .arg(Arg::new("help").long("help").action(ArgAction::Help).help("Print this text."))
+            .arg(Arg::new("version").long("version").action(ArgAction::Version).help("Print the version."))
+            .version(env!("CARGO_PKG_VERSION")),
+        Manner::Argparse => command
+            .disable_version_flag(true)
+            .disable_help_subcommand(true)
+            .mut_subcommands(|sub| sub.infer_long_args(true).mut_args(as_kafka_reads)),
+    }
+}
+
+/// Values may begin with a dash (`--offset -1`), and saying yes twice is no mistake.
+fn as_kafka_reads(argument: Arg) -> Arg {
+    let id = argument.get_id().clone();
+    match argument.get_action() {
+        ArgAction::Set | ArgAction::Append => argument.allow_hyphen_values(true),
+        ArgAction::SetTrue => argument.overrides_with(id),
+        _ => argument,
+    }
+}
+
+/// `-topic` is `--topic` where there is such an option.
+fn long_options(command: &Command, arguments: Vec<OsString>) -> Vec<OsString> {
+    let is_long = |text: &str| {
+        let name = text.split_once('=').map_or(text, |(name, _)| name);
+        name.len() > 1 && command.get_arguments().any(|argument| argument.get_long() == Some(name))
+    };
+    let lengthened = |argument: OsString| match argument.to_str().and_then(|text| text.strip_prefix('-')) {
+        Some(name) if is_long(name) => OsString::from(format!("--{name}")),
+        _ => argument,
+    };
+    arguments.into_iter().map(lengthened).collect()
+}
+
+/// What clap objects to, in Kafka's words.
+fn explain(command: &Command, manner: Manner, error: &clap::Error) -> Usage {
+    match (error.kind(), manner) {
+        (ErrorKind::DisplayVersion, _) => {
+            return Usage { out: format!("{}\n", env!("CARGO_PKG_VERSION")), err: String::new(), code: 0 };
+        }
+        (ErrorKind::DisplayHelp, Manner::JoptSimple) => return wrong(command, manner, &about(command)),
+        (ErrorKind::DisplayHelp, Manner::Argparse) => {
+            return Usage { out: error.to_string(), err: String::new(), code: 0 };
+        }
+        _ => {}
+    }
+    let option = error.get(ContextKind::InvalidArg).map(ToString::to_string).unwrap_or_default();
+    let name = option.trim_start_matches('-').split([' ', '=']).next().unwrap_or_default().to_owned();
+    let message = match (error.kind(), manner) {
+        (ErrorKind::UnknownArgument, Manner::JoptSimple) => format!("{name} is not a recognized option"),
+        (ErrorKind::UnknownArgument, Manner::Argparse) => format!("unrecognized arguments: '{option}'"),
+        (ErrorKind::MissingRequiredArgument, Manner::JoptSimple) => format!("Missing required argument \"[{name}]\""),
+        (ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand, _) => {
+            "too few arguments".to_owned()
+        }
+        (ErrorKind::ArgumentConflict, Manner::JoptSimple) => {
+            format!("Found multiple arguments for option {name}, but you asked for only one")
+        }
+        (ErrorKind::InvalidValue, Manner::JoptSimple) if error.get(ContextKind::InvalidValue).is_none_or(is_empty) => {
+            format!("Option {name} requires an argument")
+        }
+        (ErrorKind::ValueValidation | ErrorKind::InvalidValue, Manner::JoptSimple) => {
+            let value = error.get(ContextKind::InvalidValue).map(ToString::to_string).unwrap_or_default();
+            format!("Cannot parse argument '{value}' of option {name}")
+        }
+        _ => {
+            let text = error.to_string();
+            let text = text.strip_prefix("error: ").unwrap_or(&text);
+            text.split("\n\nUsage").next().unwrap_or(text).trim_end().to_owned()
+        }
+    };
+    match error.kind() {
+        // These are exceptions in Kafka's tools, and come without the help.
+        ErrorKind::UnknownArgument | ErrorKind::InvalidValue | ErrorKind::ValueValidation
+            if manner == Manner::JoptSimple =>
+        {
+            Usage { out: String::new(), err: format!("{message}\n"), code: 1 }
+        }
+        _ => wrong(command, manner, &message),
+    }
+}
+
+fn is_empty(value: &clap::error::ContextValue) -> bool {
+    value.to_string().is_empty()
+}
+
+fn about(command: &Command) -> String {
+    command.get_about().map(StyledStr::to_string).unwrap_or_default()
+}
+
+/// `usage: NAME [--option VALUE] {sub,commands} ...`
+fn usage_line(command: &Command) -> String {
+    let option = |argument: &Arg| {
+        let name = argument.get_long().map_or_else(|| argument.get_id().to_string(), |long| format!("--{long}"));
+        let takes_value = matches!(argument.get_action(), ArgAction::Set | ArgAction::Append);
+        let value = name.trim_start_matches('-').replace('-', "_").to_uppercase();
+        let text = if takes_value { format!("{name} {value}") } else { name };
+        if argument.is_required_set() { text } else { format!("[{text}]") }
+    };
+    let mut words = vec!["[-h]".to_owned()];
+    words.extend(command.get_arguments().filter(|argument| argument.get_id() != "help").map(option));
+    let commands: Vec<_> = command.get_subcommands().map(Command::get_name).collect();
+    if !commands.is_empty() {
+        words.push(format!("{{{}}} ...", commands.join(",")));
+    }
+    let start = format!("usage: {} ", command.get_name());
+    let indent = " ".repeat(start.len());
+    let lines = wrap(words.iter().map(String::as_str), WIDTH.saturating_sub(start.len()));
+    format!("{start}{}\n", lines.join(&format!("\n{indent}")))
+}
+
+/// Options in two columns, in the order of their names.
+fn option_table(command: &Command) -> String {
+    let mut arguments: Vec<&Arg> = command.get_arguments().filter(|argument| argument.get_long().is_some()).collect();
+    arguments.sort_by_key(|argument| argument.get_long());
+    let mut table = String::new();
+    row(&mut table, "Option", "Description");
+    row(&mut table, "------", "-----------");
+    for argument in arguments {
+        let short = argument.get_short().map_or_else(String::new, |short| format!("-{short}, "));
+        let name = argument.get_long().unwrap_or_default();
+        let takes_value = matches!(argument.get_action(), ArgAction::Set | ArgAction::Append);
+        let value = match argument.get_value_names() {
+            Some([value, ..]) if takes_value => format!(" <{value}>"),
+            _ => String::new(),
+        };
+        let help = argument.get_help().map(StyledStr::to_string).unwrap_or_default();
+        row(&mut table, &format!("{short}--{name}{value}"), &help);
+    }
+    table
+}
+
+fn row(table: &mut String, option: &str, description: &str) {
+    let left = wrap(option.split(' '), OPTION_WIDTH - 2);
+    let right: Vec<String> =
+        description.lines().flat_map(|line| wrap(line.split(' '), WIDTH - OPTION_WIDTH - 4)).collect();
+    for index in 0..left.len().max(right.len()) {
+        let indent = if index == 0 { "" } else { "  " };
+        let (left, right) = (left.get(index), right.get(index));
+        let left = left.map(|text| format!("{indent}{text}")).unwrap_or_default();
+        let right = right.map(|text| format!("{indent}{text}")).unwrap_or_default();
+        table.push_str(format!("{left:<0$}  {right}", OPTION_WIDTH).trim_end());
+        table.push('\n');
+    }
+}
+
+/// Words in lines of at most `width` columns; a longer word has its own.
+fn wrap<'a>(words: impl Iterator<Item = &'a str>, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in words {
+        match lines.last_mut() {
+            Some(line) if line.len() + 1 + word.len() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    /// Tries things out.
+    #[derive(Debug, Parser)]
+    struct Options {
+        /// Where.
+        #[arg(long, required = true, value_name = "String: server to connect to")]
+        bootstrap_server: String,
+        /// Which.
+        #[arg(long)]
+        topic: Option<String>,
+        /// How many.
+        #[arg(long)]
+        partitions: Option<i32>,
+        /// All.
+        #[arg(long)]
+        list: bool,
+    }
+
+    fn read(line: &str) -> Result<Options, Usage> {
+        let arguments = line.split_whitespace().map(OsString::from).collect();
+        parse(<Options as clap::CommandFactory>::command().name("kafka-try"), Manner::JoptSimple, arguments)
+    }
+
+    #[test]
+    fn options_are_read_as_kafkas_tools_do() {
+        let check = |line, topic: Option<&str>, list| {
+            let options = read(line).unwrap();
+            assert_eq!((options.topic.as_deref(), options.list), (topic, list), "{line}");
+        };
+        check("--bootstrap-server a:1 --topic x", Some("x"), false);
+        check("--bootstrap-server=a:1 --topic=x --list --list", Some("x"), true);
+        check("--bootstrap a:1 --top x", Some("x"), false);
+        check("-bootstrap-server a:1 -topic=x -list", Some("x"), true);
+        check("--bootstrap-server a:1 --topic -x", Some("-x"), false);
+    }
+
+    #[test]
+    fn mistakes_are_reported_as_kafkas_tools_do() {
+        let check = |line, first: &str, with_help| {
+            let usage = read(line).unwrap_err();
+            assert_eq!((usage.err.lines().next(), usage.code), (Some(first), 1), "{line}");
+            assert_eq!(usage.err.contains("------"), with_help, "{line}");
+        };
+        check("", "Tries things out", true);
+        check("--help", "Tries things out", true);
+        check("--bogus", "bogus is not a recognized option", false);
+        check("--bootstrap-server a:1 --topic", "Option topic requires an argument", false);
+        check("--list", "Missing required argument \"[bootstrap-server]\"", true);
+        check(
+            "--bootstrap-server a:1 --topic a --topic b",
+            "Found multiple arguments for option topic, but you asked for only one",
+            true,
+        );
+        check("--bootstrap-server a:1 --partitions x", "Cannot parse argument 'x' of option partitions", false);
+        assert_eq!(read("--version").unwrap_err().code, 0);
+    }
+
+    #[test]
+    fn the_help_is_two_columns() {
+        let help = option_table(&prepare(<Options as clap::CommandFactory>::command(), Manner::JoptSimple));
+        let lines: Vec<_> = help.lines().take(4).collect();
+        assert_eq!(
+            lines,
+            [
+                "Option                                   Description",
+                "------                                   -----------",
+                "--bootstrap-server <String: server to    Where",
+                "  connect to>"
+            ]
+        );
+    }
+}

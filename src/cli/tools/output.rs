@@ -1,0 +1,44 @@
+//! Printing: to a pipe that may close, and as Kafka's tools lay things out.
+
+use std::io::{self, BufWriter, Stdout, Write};
+
+/// Standard output, buffered. When nobody reads it any more (`… | head -1`) the program ends quietly, as others do.
+pub struct Output {
+    to: BufWriter<Stdout>,
+}
+
+impl Output {
+    pub fn stdout() -> Output {
+        Output { to: BufWriter::with_capacity(64 << 10, io::stdout()) }
+    }
+
+    pub fn line(&mut self, text: impl std::fmt::Display) {
+        end_if_closed(writeln!(self.to, "{text}"));
+    }
+
+    /// Bytes as they are.
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        end_if_closed(self.to.write_all(bytes));
+    }
+
+    pub fn flush(&mut self) {
+        end_if_closed(self.to.flush());
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
+fn end_if_closed(result: io::Result<()>) {
+    match result {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) => {
+            eprintln!("cannot write to standard output: {error}");
+            std::process::exit(1);
+        }
+    }
+}
