@@ -1,12 +1,15 @@
 //! Which address a client is told to come back to.
 //!
-//! What is configured wins. With nothing configured, the answer depends on who asks: a peer on
-//! this machine, or one that comes in through a container bridge's gateway (the host, by a mapped
-//! port), is told `localhost`; any other is told the very address it already reached.
+//! What is configured wins, if the client can reach it. With nothing configured, the answer depends on who asks: a
+//! peer on this machine, or one that comes in through a container bridge's gateway (the host, by a mapped port), is
+//! told `localhost`; any other is told the very address it already reached. The latter also holds where `localhost`
+//! is what is configured, as in compose files written for the host's clients, while other containers ask too.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Once;
 
-use crate::config::Advertised;
+use crate::config::{Advertised, BrokerConfig};
 
 /// A host and port as metadata answers carry them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,25 +18,70 @@ pub struct Endpoint {
     pub port: u16,
 }
 
-/// The endpoint to tell a peer that connected from `peer` to `local`.
-pub fn endpoint_for(
-    configured: Option<&Advertised>,
-    peer: IpAddr,
-    local: SocketAddr,
+/// What each listener's clients are told.
+#[derive(Debug)]
+pub struct Advertising {
+    /// What is configured, by the listener's name.
+    configured: HashMap<String, Advertised>,
+    /// The way by which a container's host comes in.
     gateway: Option<Ipv4Addr>,
-) -> Endpoint {
-    let host = configured.and_then(|configured| configured.host.clone());
-    let port = configured.and_then(|configured| configured.port);
-    Endpoint { host: host.unwrap_or_else(|| reachable_host(peer, local, gateway)), port: port.unwrap_or(local.port()) }
+    /// `ottla.advertised.localhost.rewrite`.
+    rewrites_localhost: bool,
+    said_so: Once,
 }
 
-fn reachable_host(peer: IpAddr, local: SocketAddr, gateway: Option<Ipv4Addr>) -> String {
-    let peer = peer.to_canonical();
-    let through_gateway = gateway.is_some_and(|gateway| peer == IpAddr::V4(gateway));
-    match peer.is_loopback() || through_gateway {
-        true => "localhost".to_owned(),
-        false => local.ip().to_canonical().to_string(),
+impl Advertising {
+    pub fn new(config: &BrokerConfig, gateway: Option<Ipv4Addr>) -> Advertising {
+        let configured = config.listeners.iter().map(|l| (l.name.clone(), l.advertised.clone())).collect();
+        let rewrites_localhost = config.network.advertised_localhost_rewrite;
+        Advertising { configured, gateway, rewrites_localhost, said_so: Once::new() }
     }
+
+    /// The endpoint to tell a peer that connected from `peer` to `local` by the listener of that name.
+    pub fn endpoint_for(&self, listener: &str, peer: IpAddr, local: SocketAddr) -> Endpoint {
+        let configured = self.configured.get(listener);
+        let host = configured.and_then(|configured| configured.host.as_deref());
+        let port = configured.and_then(|configured| configured.port).unwrap_or(local.port());
+        let is_here = self.is_here(peer);
+        match host {
+            Some(host) if !is_here && self.rewrites_localhost && is_loopback(host) => {
+                let reached = reached(local);
+                self.say_once(&format!("{listener}://{host}:{port}"), peer, &reached);
+                reached
+            }
+            Some(host) => Endpoint { host: host.to_owned(), port },
+            None if is_here => Endpoint { host: "localhost".to_owned(), port },
+            None => Endpoint { port, ..reached(local) },
+        }
+    }
+
+    /// Whether `localhost`, with the ports of this listener, is this broker to the peer: it runs on this machine, or
+    /// on the one whose container this is.
+    fn is_here(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        peer.is_loopback() || self.gateway.is_some_and(|gateway| peer == IpAddr::V4(gateway))
+    }
+
+    fn say_once(&self, configured: &str, peer: IpAddr, told: &Endpoint) {
+        self.said_so.call_once(|| {
+            tracing::info!(
+                "{configured} is advertised, which {} would take for itself: clients from elsewhere are told the \
+                 address they reached, here {}:{} (ottla.advertised.localhost.rewrite=false: what is configured)",
+                peer.to_canonical(),
+                told.host,
+                told.port
+            );
+        });
+    }
+}
+
+fn reached(local: SocketAddr) -> Endpoint {
+    Endpoint { host: local.ip().to_canonical().to_string(), port: local.port() }
+}
+
+/// Whether whoever is told this host looks for it on their own machine.
+fn is_loopback(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
 
 /// The default gateway in the text of Linux's `/proc/net/route`, if it has one.
@@ -52,12 +100,22 @@ pub fn default_gateway(route_table: &str) -> Option<Ipv4Addr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Sources, load};
+
+    const GATEWAY: Ipv4Addr = Ipv4Addr::new(172, 17, 0, 1);
+
+    fn told(settings: &[(&str, &str)], peer: &str, local: &str) -> String {
+        let command_line = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let config = load(&Sources { command_line, ..Sources::default() }).unwrap().config;
+        let advertising = Advertising::new(&config, Some(GATEWAY));
+        let told = advertising.endpoint_for("PLAINTEXT", peer.parse().unwrap(), local.parse().unwrap());
+        format!("{}:{}", told.host, told.port)
+    }
 
     fn check(configured: Option<&str>, peer: &str, local: &str, expect: &str) {
-        let configured = configured.map(|host| Advertised { host: Some(host.into()), port: Some(19092) });
-        let gateway = Some(Ipv4Addr::new(172, 17, 0, 1));
-        let told = endpoint_for(configured.as_ref(), peer.parse().unwrap(), local.parse().unwrap(), gateway);
-        assert_eq!(format!("{}:{}", told.host, told.port), expect);
+        let advertised = configured.map(|host| format!("PLAINTEXT://{host}:19092"));
+        let settings: Vec<_> = advertised.iter().map(|value| ("advertised.listeners", value.as_str())).collect();
+        assert_eq!(told(&settings, peer, local), expect, "{configured:?} {peer}");
     }
 
     #[test]
@@ -68,7 +126,24 @@ mod tests {
         check(None, "172.17.0.1", "172.17.0.2:9092", "localhost:9092");
         check(None, "::ffff:172.17.0.3", "[::ffff:172.17.0.2]:9092", "172.17.0.2:9092");
         check(None, "fd00::3", "[fd00::2]:9092", "fd00::2:9092");
+    }
+
+    #[test]
+    fn what_is_configured_wins() {
         check(Some("broker"), "127.0.0.1", "127.0.0.1:9092", "broker:19092");
+        check(Some("broker"), "172.17.0.3", "172.17.0.2:9092", "broker:19092");
+        check(Some("localhost"), "127.0.0.1", "127.0.0.1:9092", "localhost:19092");
+        check(Some("localhost"), "::ffff:172.17.0.1", "[::ffff:172.17.0.2]:9092", "localhost:19092");
+    }
+
+    #[test]
+    fn nobody_else_is_sent_to_themselves() {
+        for here in ["localhost", "LOCALHOST", "127.0.0.1", "127.1.2.3", "[::1]"] {
+            check(Some(here), "::ffff:172.17.0.3", "[::ffff:172.17.0.2]:9092", "172.17.0.2:9092");
+        }
+        let settings =
+            [("advertised.listeners", "PLAINTEXT://localhost:19092"), ("ottla.advertised.localhost.rewrite", "false")];
+        assert_eq!(told(&settings, "172.17.0.3", "172.17.0.2:9092"), "localhost:19092");
     }
 
     #[test]

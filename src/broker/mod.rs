@@ -21,16 +21,16 @@ pub mod topics;
 mod waiters;
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::config::{Advertised, BrokerConfig};
+use crate::config::BrokerConfig;
 use crate::log::{Appended, Checkpoint, LogDir};
 use crate::metadata::{CONSUMER_OFFSETS, Command, CreateTopics, MetadataError, NewTopic, Reply};
 use crate::types::{Now, Offset, TopicName, TopicPartition, Uuid};
-use advertised::Endpoint;
+use advertised::{Advertising, Endpoint};
 use clock::Clock;
 use cluster::Publisher;
 use fetch_sessions::{Answered, FetchContext, FetchKey, FetchSessions, SessionError, SessionRequest};
@@ -51,9 +51,7 @@ pub struct Broker {
     groups: Arc<Groups>,
     producer_ids: ProducerIds,
     fetch_sessions: Mutex<FetchSessions>,
-    /// What is configured for each listener's clients to connect to.
-    advertised: HashMap<String, Advertised>,
-    gateway: Option<Ipv4Addr>,
+    advertising: Advertising,
     housekeeping: housekeeping::Signals,
     /// Where each log ended when its positions were last noted.
     noted_positions: Mutex<HashMap<TopicPartition, Offset>>,
@@ -107,7 +105,7 @@ impl Broker {
 
     /// Where to tell a client to find us that came from `peer` to `local` by the listener of that name.
     pub fn endpoint_for(&self, listener: &str, peer: IpAddr, local: SocketAddr) -> Endpoint {
-        advertised::endpoint_for(self.advertised.get(listener), peer, local, self.gateway)
+        self.advertising.endpoint_for(listener, peer, local)
     }
 
     /// Finds out what a fetch wants read.

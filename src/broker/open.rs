@@ -7,13 +7,14 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use thiserror::Error;
 
+use super::advertised::{self, Advertising};
 use super::cluster::Publisher;
 use super::driver::DriveError;
 use super::fetch_sessions::FetchSessions;
 use super::groups::Groups;
 use super::metadata::{Metadata, MetadataUnavailable};
 use super::partition::{Partition, PartitionError};
-use super::{Broker, Clock, ProducerIds, advertised, housekeeping, random};
+use super::{Broker, Clock, ProducerIds, housekeeping, random};
 use crate::config::BrokerConfig;
 use crate::coordinator::group::GroupConfig;
 use crate::log::{Identity, Log, LogConfig, LogDir, LogDirError, LogError, Origin};
@@ -72,8 +73,7 @@ impl Broker {
         )?);
         register(&metadata, &config, &log_dir, endpoints).await?;
         let sessions = FetchSessions::new(config.fetch.max_incremental_fetch_session_cache_slots, SESSION_EVICTION);
-        let advertised =
-            config.listeners.iter().map(|listener| (listener.name.clone(), listener.advertised.clone())).collect();
+        let advertising = Advertising::new(&config, gateway(Path::new("/proc/net/route")));
         let broker = Arc::new(Broker {
             clock,
             log_dir,
@@ -82,8 +82,7 @@ impl Broker {
             groups,
             producer_ids: ProducerIds::default(),
             fetch_sessions: Mutex::new(sessions),
-            advertised,
-            gateway: gateway(Path::new("/proc/net/route")),
+            advertising,
             housekeeping: signals,
             noted_positions: Mutex::default(),
             last_checkpoints: Mutex::default(),

@@ -34,7 +34,7 @@ pub fn endpoints(config: &BrokerConfig, ports: &[server::Listener]) -> Vec<Endpo
 }
 
 /// `host:port` as a client on this machine can use it.
-fn bootstrap_server(listener: &Listener, port: u16) -> String {
+pub fn bootstrap_server(listener: &Listener, port: u16) -> String {
     match &listener.bind.host {
         BindHost::Any | BindHost::AnyV4 => format!("localhost:{port}"),
         BindHost::Named(host) if host.contains(':') => format!("[{host}]:{port}"),

@@ -1,6 +1,7 @@
 //! The command line: what the program is told, and what it says when it can't.
 
 mod bind;
+mod healthcheck;
 mod open_files;
 mod ready_file;
 mod serve;
@@ -35,6 +36,8 @@ enum Command {
     /// Run the broker (what ottla does without a command).
     #[command(after_help = AFTER_HELP)]
     Serve(ServeArgs),
+    /// Exit with 0 if the broker of these settings answers, else with 1.
+    Healthcheck(healthcheck::HealthcheckArgs),
     /// Print a script that teaches a shell to complete this program's commands and flags.
     #[command(after_help = "For bash: source <(ottla completions bash)")]
     Completions { shell: Shell },
@@ -102,16 +105,17 @@ pub fn main(clock: Clock, line: Vec<OsString>) -> ExitCode {
 
 impl Cli {
     fn run(self, clock: Clock) -> ExitCode {
-        let args = match self.command {
-            Some(Command::Serve(args)) => args,
+        let done = match self.command {
+            Some(Command::Serve(args)) => serve::run(&args, clock),
+            Some(Command::Healthcheck(args)) => healthcheck::run(&args),
             Some(Command::Completions { shell }) => {
                 let mut command = Cli::command().subcommands(tools::commands());
                 clap_complete::generate(shell, &mut command, "ottla", &mut io::stdout());
-                return ExitCode::SUCCESS;
+                Ok(ExitCode::SUCCESS)
             }
-            None => self.serve,
+            None => serve::run(&self.serve, clock),
         };
-        match serve::run(&args, clock) {
+        match done {
             Ok(code) => code,
             Err(why) => {
                 eprintln!("ottla: {why}");

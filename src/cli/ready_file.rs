@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A ready file that is removed when the broker stops.
 #[derive(Debug)]
@@ -23,6 +23,12 @@ pub struct Ready<'a> {
     pub data_dir: &'a Path,
     /// Milliseconds from the start of the process until it answered.
     pub ready_ms: f64,
+}
+
+/// What a reader of the file needs of it.
+#[derive(Debug, Deserialize)]
+pub struct Announced {
+    pub bootstrap_servers: String,
 }
 
 impl ReadyFile {

@@ -1,5 +1,6 @@
 //! `ottla serve`: from settings to a broker that answers, and back to nothing.
 
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -100,6 +101,9 @@ impl Running {
             "ottla {version} listens on {addresses}, data in {}, ready in {ready_ms} ms",
             data_dir.display()
         );
+        if config.announcement.ready_lines {
+            write_ready_lines(config.node_id);
+        }
         Ok(())
     }
 
@@ -146,8 +150,22 @@ fn end(runtime: Runtime, ended: Result<End, String>) -> Result<ExitCode, String>
     }
 }
 
+/// The lines by which Testcontainers' modules know Kafka to be ready. At once, so that whoever stops reading at the
+/// one they know leaves no broken pipe behind for the others.
+fn write_ready_lines(node_id: i32) {
+    let lines = format!(
+        "[BrokerLifecycleManager id={node_id}] Transitioning from RECOVERY to RUNNING\n\
+         [KafkaServer id={node_id}] started\n\
+         Kafka Server started\n"
+    );
+    let mut stdout = io::stdout().lock();
+    if let Err(error) = stdout.write_all(lines.as_bytes()).and_then(|()| stdout.flush()) {
+        tracing::warn!("nobody reads on stdout that the broker is ready: {error}");
+    }
+}
+
 /// Where settings come from, the directory that a flag names included.
-fn sources(args: &ServeArgs, ephemeral: Option<&TempDir>) -> Sources {
+pub fn sources(args: &ServeArgs, ephemeral: Option<&TempDir>) -> Sources {
     let mut command_line = args.set.clone();
     let mut flag = |name: &str, value: String| command_line.push((name.to_owned(), value));
     if let Some(dir) = ephemeral {

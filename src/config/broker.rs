@@ -18,6 +18,7 @@ pub struct BrokerConfig {
     pub data_dir: PathBuf,
     pub node_id: i32,
     pub rack: Option<String>,
+    pub announcement: AnnouncementConfig,
     pub network: NetworkConfig,
     pub fetch: FetchConfig,
     pub topics: TopicsConfig,
@@ -42,6 +43,14 @@ typed_settings! {
         socket_receive_buffer_bytes: i64 = "socket.receive.buffer.bytes";
         /// Negative: the kernel's choice.
         socket_send_buffer_bytes: i64 = "socket.send.buffer.bytes";
+        advertised_localhost_rewrite: bool = "ottla.advertised.localhost.rewrite";
+    }
+}
+
+typed_settings! {
+    /// What whoever started the broker is told.
+    pub struct AnnouncementConfig {
+        ready_lines: bool = "ottla.ready.lines";
     }
 }
 
@@ -165,6 +174,7 @@ impl BrokerConfig {
             data_dir: first_dir.unwrap_or_default(),
             node_id,
             rack: values.read("broker.rack"),
+            announcement: AnnouncementConfig::read(text),
             network: NetworkConfig::read(text),
             fetch: FetchConfig::read(text),
             topics: TopicsConfig::read(text),

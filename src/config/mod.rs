@@ -20,8 +20,8 @@ mod topic;
 mod values;
 
 pub use broker::{
-    BrokerConfig, FetchConfig, GroupsConfig, NetworkConfig, ReplicationFactorPolicy, Resolved, StorageConfig,
-    TopicsConfig,
+    AnnouncementConfig, BrokerConfig, FetchConfig, GroupsConfig, NetworkConfig, ReplicationFactorPolicy, Resolved,
+    StorageConfig, TopicsConfig,
 };
 pub use check::{Refused, validate, validate_topic};
 pub use describe::{Described, DescribedSynonym, describe_broker, describe_group, describe_simple, describe_topic};

@@ -37,8 +37,14 @@ const READ_BY_HAND: &[&str] = &[
 
 #[test]
 fn what_is_said_to_take_effect_is_read() {
-    let typed =
-        [NetworkConfig::NAMES, FetchConfig::NAMES, TopicsConfig::NAMES, StorageConfig::NAMES, GroupsConfig::NAMES];
+    let typed = [
+        AnnouncementConfig::NAMES,
+        NetworkConfig::NAMES,
+        FetchConfig::NAMES,
+        TopicsConfig::NAMES,
+        StorageConfig::NAMES,
+        GroupsConfig::NAMES,
+    ];
     let in_effect = |scope| table::all(scope).filter(|setting| setting.standing == Standing::InEffect);
     let by_topics = in_effect(Scope::Topic).flat_map(|setting| synonyms::of_topic(setting.name)).map(|s| s.name);
     let read: BTreeSet<_> = typed.concat().into_iter().chain(READ_BY_HAND.iter().copied()).chain(by_topics).collect();
@@ -51,6 +57,7 @@ fn defaults_are_of_their_fields_types() {
     let values = Values::default();
     let text = |name| values.text(name);
     let misfits = [
+        AnnouncementConfig::misfits(text),
         NetworkConfig::misfits(text),
         FetchConfig::misfits(text),
         TopicsConfig::misfits(text),

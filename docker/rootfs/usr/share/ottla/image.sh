@@ -1,0 +1,58 @@
+# What the start scripts of all image families share. To be sourced by bash.
+
+# Written once the broker answers, removed when it stops; the health check reads it.
+ready_file=/tmp/ottla.ready
+
+# Prints the configuration file that somebody mounted, if there is one: the places where the images that this one
+# replaces look for theirs. None of them is in this image.
+mounted_config() {
+    local file
+    for file in /mnt/shared/config/server.properties /bitnami/kafka/config/server.properties \
+        /opt/bitnami/kafka/config/server.properties /opt/kafka/config/server.properties \
+        /etc/kafka/kafka.properties /etc/kafka/server.properties /etc/ottla/ottla.toml; do
+        if [[ -f $file ]]; then
+            echo "$file"
+            return
+        fi
+    done
+}
+
+# Whether somebody mounted a volume of their own at $1. Docker mounts one that nobody named wherever the image declares
+# a volume: its name is 64 hexadecimal digits.
+is_mounted() {
+    local root point
+    while read -r _ _ _ root point _; do
+        [[ $point == "$1" && ! $root =~ /[0-9a-f]{64}(/_data)?$ ]] && return
+    done </proc/self/mountinfo
+    return 1
+}
+
+# Prints where data is to be kept: where somebody mounted a volume, of all places that the images which this one
+# replaces document, and if nobody did where most of them keep it.
+data_dir() {
+    local dir
+    for dir in /var/lib/kafka/data /bitnami/kafka/data /bitnami/kafka /tmp/kraft-combined-logs /tmp/kafka-logs \
+        /opt/kafka/data /var/lib/ottla; do
+        if is_mounted "$dir"; then
+            [[ $dir != /bitnami/kafka ]] || dir+=/data
+            echo "$dir"
+            return
+        fi
+    done
+    echo /var/lib/kafka/data
+}
+
+# Starts the broker in place of this shell, with the settings of the environment and of a mounted file. Arguments are
+# passed on.
+#
+# Where data is kept is left to them: log.dir is what counts when nobody gives log.dirs.
+start_broker() {
+    local file arguments=(--ready-file "$ready_file")
+    file=$(mounted_config)
+    [[ -z $file ]] || arguments+=(--config "$file")
+    if [[ -z ${KAFKA_LOG_DIR:-}${KAFKA_CFG_LOG_DIR:-} ]] && ! grep -Eqs '^[[:space:]]*log\.dir[[:space:]]*[=:]' "$file"; then
+        KAFKA_LOG_DIR=$(data_dir)
+        export KAFKA_LOG_DIR
+    fi
+    exec ottla serve "${arguments[@]}" "$@"
+}

@@ -1,0 +1,78 @@
+//! `ottla healthcheck`: whether the broker of these settings answers, as an exit code.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use tokio::runtime;
+use tokio::time::timeout;
+
+use super::ready_file::Announced;
+use super::{ServeArgs, bind, serve};
+use crate::client::{Client, ClientOptions};
+use crate::codec::Str;
+use crate::config::load;
+
+/// Which broker to ask, and how long to wait.
+#[derive(Debug, Clone, Args)]
+pub struct HealthcheckArgs {
+    /// Ask the broker whose settings these are; with --ready-file, the one that wrote the file.
+    #[command(flatten)]
+    serve: ServeArgs,
+
+    /// Give up after MS milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 2_000)]
+    timeout_ms: u64,
+}
+
+/// Asks for ApiVersions. Code 0: the broker answered; 1: it did not, and one line on stderr says why. The error, one
+/// plain line too, is about the settings.
+pub fn run(args: &HealthcheckArgs) -> Result<ExitCode, String> {
+    let address = match announced(args.serve.ready_file.as_deref())? {
+        Some(address) => address,
+        None => configured(&args.serve)?,
+    };
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
+    let patience = Duration::from_millis(args.timeout_ms);
+    let answered = runtime.block_on(async { timeout(patience, ask(&address, patience)).await });
+    match answered {
+        Ok(Ok(())) => return Ok(ExitCode::SUCCESS),
+        Ok(Err(why)) => eprintln!("ottla: {why}"),
+        Err(_) => eprintln!("ottla: {address} did not answer in {} ms", args.timeout_ms),
+    }
+    Ok(ExitCode::FAILURE)
+}
+
+/// Connecting asks for ApiVersions, which is the question.
+async fn ask(address: &str, patience: Duration) -> Result<(), String> {
+    let options = ClientOptions {
+        client_id: Str::from_static("ottla-healthcheck"),
+        timeout: patience,
+        ..ClientOptions::default()
+    };
+    Client::connect_with(address, options).await.map(|_| ()).map_err(|error| error.to_string())
+}
+
+/// The address in the ready file. None without such a file: the broker may have been started without one.
+fn announced(ready_file: Option<&Path>) -> Result<Option<String>, String> {
+    let Some(path) = ready_file else { return Ok(None) };
+    let unusable = |error: String| format!("cannot use the ready file {}: {error}", path.display());
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unusable(error.to_string())),
+    };
+    let announced: Announced = serde_json::from_str(&text).map_err(|error| unusable(error.to_string()))?;
+    Ok(Some(announced.bootstrap_servers))
+}
+
+/// Where the first listener is.
+fn configured(args: &ServeArgs) -> Result<String, String> {
+    let config = load(&serve::sources(args, None)).map_err(|error| error.to_string())?.config;
+    let listener = config.listeners.first().ok_or("no listener is for clients")?;
+    Ok(bind::bootstrap_server(listener, listener.bind.port))
+}
