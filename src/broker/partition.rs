@@ -13,8 +13,8 @@ use tokio::sync::Notify;
 
 use super::waiters::{Registration, Waiters};
 use crate::log::{
-    AbortedTxn, AppendAs, AppendError, Appended, DeletedFiles, Log, LogConfig, LogError, Origin, ReadError, Slice,
-    TimestampOffset, TimestampQuery,
+    AbortedTxn, AppendAs, AppendError, Appended, DeletedFiles, Log, LogConfig, LogError, Origin, ProducerDescription,
+    ReadError, Slice, TimestampOffset, TimestampQuery,
 };
 use crate::record::Verified;
 use crate::types::{LeaderEpoch, Offset, TimestampMs, TopicId, TopicPartition, Uuid};
@@ -259,6 +259,13 @@ impl Partition {
         let start = self.log()?.delete_records(before)?;
         self.waiters.wake_all();
         Ok(start)
+    }
+
+    /// The producers it remembers, sorted by id.
+    pub fn producers(&self) -> Result<Vec<ProducerDescription>, PartitionError> {
+        let mut producers = self.log()?.producers();
+        producers.sort_unstable_by_key(|producer| producer.producer_id);
+        Ok(producers)
     }
 
     /// Bytes of all its batches.

@@ -1,12 +1,12 @@
-//! DescribeConfigs (key 32, versions 0 to 4), AlterConfigs (33, 0 to 2) and IncrementalAlterConfigs
-//! (44, 0 to 1): settings of topics, this broker, groups and client metrics.
+//! DescribeConfigs (key 32, versions 0 to 4), AlterConfigs (33, 0 to 2), IncrementalAlterConfigs (44, 0 to 1)
+//! and ListConfigResources (74, 0 to 1): settings of topics, this broker, groups and client metrics.
 //!
 //! Departures: BROKER_LOGGER resources have no settings; logging is not set by Kafka's loggers here.
 //! Version 0 of DescribeConfigs tells truly which values are defaults; Kafka says that none is. An
 //! unknown operation, or a resource given twice, is INVALID_REQUEST, where Kafka fails with
 //! UNKNOWN_SERVER_ERROR or doesn't answer. Group settings are not compared with the broker's bounds.
 
-use super::errors::ToErrorCode;
+use super::errors::{NOT_HOSTED, ToErrorCode};
 use super::topics::unavailable;
 use super::{Answer, Context};
 use crate::codec::Str;
@@ -27,6 +27,9 @@ use crate::protocol::messages::describe_configs::{
 use crate::protocol::messages::incremental_alter_configs::{
     AlterConfigsResourceResponse as IncrementalResourceResponse, IncrementalAlterConfigsRequest,
     IncrementalAlterConfigsResponse,
+};
+use crate::protocol::messages::list_config_resources::{
+    ConfigResource as ListedResource, ListConfigResourcesRequest, ListConfigResourcesResponse,
 };
 use crate::types::ErrorCode;
 
@@ -76,8 +79,7 @@ fn describe_resource(
         Some(ConfigKind::Topic) => {
             crate::metadata::names::check(name).map_err(|why| (ErrorCode::InvalidTopicException, why))?;
             if cluster.topic(name).is_none() {
-                let message = "This server does not host this topic-partition.";
-                return Err((ErrorCode::UnknownTopicOrPartition, message.to_owned()));
+                return Err((ErrorCode::UnknownTopicOrPartition, NOT_HOSTED.to_owned()));
             }
             config::describe_topic(&cluster.config, cluster.image.topic_configs(name))
         }
@@ -292,4 +294,41 @@ fn apply(
 
 fn refusal(result: Result<(), MetadataError>) -> Option<Refused> {
     result.err().map(|error| (error.error_code(), error.to_string()))
+}
+
+/// The kinds of resources that can be listed, in the order in which Kafka lists them.
+const LISTED: [i8; 5] = [
+    ConfigKind::Group.code(),
+    ConfigKind::ClientMetrics.code(),
+    BROKER_LOGGER,
+    ConfigKind::Broker.code(),
+    ConfigKind::Topic.code(),
+];
+
+pub(super) fn list_resources(context: &Context, request: ListConfigResourcesRequest) -> Answer {
+    let wanted: Vec<i8> = match context.version() {
+        // Version 0 knew client metrics only.
+        0 => vec![ConfigKind::ClientMetrics.code()],
+        _ if request.resource_types.is_empty() => LISTED.to_vec(),
+        _ => request.resource_types,
+    };
+    if wanted.iter().any(|kind| !LISTED.contains(kind)) {
+        let error_code = ErrorCode::UnsupportedVersion.code();
+        return ListConfigResourcesResponse { error_code, ..Default::default() }.into();
+    }
+    let cluster = context.broker.cluster();
+    let names = |resource_type: i8| -> Vec<Str> {
+        match ConfigKind::from_code(resource_type) {
+            Some(ConfigKind::Topic) => {
+                cluster.topics_by_name().into_iter().map(|topic| Str::from(&**topic.name())).collect()
+            }
+            Some(ConfigKind::Broker) | None => vec![context.broker.node_id().to_string().into()],
+            // Only those that have settings of their own.
+            Some(kind) => cluster.image.configs().names(kind).iter().map(|name| Str::from(&**name)).collect(),
+        }
+    };
+    let resources = LISTED.into_iter().filter(|kind| wanted.contains(kind)).flat_map(|resource_type| {
+        names(resource_type).into_iter().map(move |resource_name| ListedResource { resource_name, resource_type })
+    });
+    ListConfigResourcesResponse { config_resources: resources.collect(), ..Default::default() }.into()
 }

@@ -12,6 +12,9 @@ use crate::metadata::MetadataError;
 use crate::record::RecordError;
 use crate::types::ErrorCode;
 
+/// What clients are told of a topic or partition that isn't there.
+pub const NOT_HOSTED: &str = "This server does not host this topic-partition.";
+
 /// Anything that a response can say with an error code.
 pub trait ToErrorCode {
     fn error_code(&self) -> ErrorCode;

@@ -4,6 +4,7 @@
 //! inside a parked answer. Protocol structs stop here: below are only domain types, and
 //! [`errors`] is the one place where a domain error becomes a Kafka error code.
 
+mod acls;
 mod api_versions;
 mod cluster;
 mod configs;
@@ -17,9 +18,13 @@ mod offsets;
 mod operations;
 mod produce;
 mod producer_ids;
+mod quorum;
+mod reassignments;
 mod records;
 mod served;
 mod topics;
+mod transactions;
+mod users_and_quotas;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -191,6 +196,20 @@ fn handle(context: &Context, request: Request) -> Answer {
         Request::DeleteRecords(request) => records::delete(context, request),
         Request::OffsetForLeaderEpoch(request) => records::offset_for_leader_epoch(context, request),
         Request::InitProducerId(request) => producer_ids::init(context, request),
+        Request::DescribeAcls(request) => acls::describe(request),
+        Request::CreateAcls(request) => acls::create(request),
+        Request::DeleteAcls(request) => acls::delete(request),
+        Request::AlterReplicaLogDirs(request) => reassignments::alter_log_dirs(context, request),
+        Request::ElectLeaders(request) => reassignments::elect_leaders(context, request),
+        Request::AlterPartitionReassignments(request) => reassignments::alter(context, request),
+        Request::ListPartitionReassignments(request) => reassignments::list(request),
+        Request::DescribeClientQuotas(request) => users_and_quotas::describe_quotas(context, request),
+        Request::DescribeUserScramCredentials(request) => users_and_quotas::describe_scram(context, request),
+        Request::DescribeQuorum(request) => quorum::describe(context, request),
+        Request::DescribeProducers(request) => transactions::describe_producers(context, request),
+        Request::DescribeTransactions(request) => transactions::describe(request),
+        Request::ListTransactions(request) => transactions::list(request),
+        Request::ListConfigResources(request) => configs::list_resources(context, request),
         other => Answer::Close(format!("sent {}, which this broker doesn't serve", other.key())),
     }
 }

@@ -1,4 +1,4 @@
-//! DescribeConfigs, AlterConfigs and IncrementalAlterConfigs.
+//! DescribeConfigs, AlterConfigs, IncrementalAlterConfigs and ListConfigResources.
 
 use ottla::protocol::messages::alter_configs::{
     AlterConfigsRequest, AlterConfigsResource as Replaced, AlterableConfig as Replacement,
@@ -9,6 +9,7 @@ use ottla::protocol::messages::describe_configs::{
 use ottla::protocol::messages::incremental_alter_configs::{
     AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
 };
+use ottla::protocol::messages::list_config_resources::ListConfigResourcesRequest;
 
 use crate::common::Broker;
 use crate::world::{BROKER, TOPIC, World, code, text};
@@ -186,5 +187,37 @@ async fn the_older_call_replaces_all_that_was_set() {
         }
         let back = [("flush.ms", DELETE, None), ("retention.ms", SET, Some("1000"))];
         assert_eq!(alter(&world, TOPIC, "t", &back).await, "NONE");
+    }
+}
+
+#[tokio::test]
+async fn resources_are_listed_by_type() {
+    let world = World::start().await;
+    world.topic("t", &[]).await;
+    world.topic("b", &[]).await;
+    let list = async |version, types: &[i8]| {
+        let request = ListConfigResourcesRequest { resource_types: types.to_vec() };
+        let answer = world.client.call_at(request, version).await.unwrap();
+        let listed = answer.config_resources.iter().map(|it| format!("{}:{}", it.resource_type, it.resource_name));
+        let listed: Vec<_> = listed.collect();
+        format!("{} {}", code(answer.error_code), listed.join(" "))
+    };
+    assert_eq!(list(1, &[]).await, "NONE 8:1 4:1 2:b 2:t");
+    assert_eq!(list(0, &[]).await, "NONE ");
+    assert_eq!(world.set(CLIENT_METRICS, "m", "interval.ms", "5000").await, "NONE");
+    assert_eq!(world.set(GROUP, "g", "consumer.session.timeout.ms", "50000").await, "NONE");
+    for (version, types, expect) in [
+        (0, &[][..], "NONE 16:m"),
+        (1, &[], "NONE 32:g 16:m 8:1 4:1 2:b 2:t"),
+        (1, &[TOPIC], "NONE 2:b 2:t"),
+        (1, &[BROKER], "NONE 4:1"),
+        (1, &[LOGGER], "NONE 8:1"),
+        (1, &[CLIENT_METRICS], "NONE 16:m"),
+        (1, &[GROUP], "NONE 32:g"),
+        (1, &[TOPIC, GROUP, TOPIC], "NONE 32:g 2:b 2:t"),
+        (1, &[0], "UNSUPPORTED_VERSION "),
+        (1, &[TOPIC, 99], "UNSUPPORTED_VERSION "),
+    ] {
+        assert_eq!(list(version, types).await, expect, "{version} {types:?}");
     }
 }

@@ -5,17 +5,28 @@ use std::io::{Read as _, Write as _};
 use bytes::Bytes;
 use ottla::client::ClientError;
 use ottla::protocol::messages::alter_configs::AlterConfigsRequest;
+use ottla::protocol::messages::alter_partition_reassignments::AlterPartitionReassignmentsRequest;
+use ottla::protocol::messages::alter_replica_log_dirs::AlterReplicaLogDirsRequest;
 use ottla::protocol::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
+use ottla::protocol::messages::create_acls::CreateAclsRequest;
 use ottla::protocol::messages::create_partitions::CreatePartitionsRequest;
 use ottla::protocol::messages::create_topics::CreateTopicsRequest;
+use ottla::protocol::messages::delete_acls::DeleteAclsRequest;
 use ottla::protocol::messages::delete_groups::DeleteGroupsRequest;
 use ottla::protocol::messages::delete_records::DeleteRecordsRequest;
 use ottla::protocol::messages::delete_topics::DeleteTopicsRequest;
+use ottla::protocol::messages::describe_acls::DescribeAclsRequest;
+use ottla::protocol::messages::describe_client_quotas::DescribeClientQuotasRequest;
 use ottla::protocol::messages::describe_cluster::DescribeClusterRequest;
 use ottla::protocol::messages::describe_configs::DescribeConfigsRequest;
 use ottla::protocol::messages::describe_groups::DescribeGroupsRequest;
 use ottla::protocol::messages::describe_log_dirs::DescribeLogDirsRequest;
+use ottla::protocol::messages::describe_producers::DescribeProducersRequest;
+use ottla::protocol::messages::describe_quorum::DescribeQuorumRequest;
 use ottla::protocol::messages::describe_topic_partitions::DescribeTopicPartitionsRequest;
+use ottla::protocol::messages::describe_transactions::DescribeTransactionsRequest;
+use ottla::protocol::messages::describe_user_scram_credentials::DescribeUserScramCredentialsRequest;
+use ottla::protocol::messages::elect_leaders::ElectLeadersRequest;
 use ottla::protocol::messages::fetch::FetchRequest;
 use ottla::protocol::messages::find_coordinator::FindCoordinatorRequest;
 use ottla::protocol::messages::heartbeat::HeartbeatRequest;
@@ -23,8 +34,11 @@ use ottla::protocol::messages::incremental_alter_configs::IncrementalAlterConfig
 use ottla::protocol::messages::init_producer_id::InitProducerIdRequest;
 use ottla::protocol::messages::join_group::JoinGroupRequest;
 use ottla::protocol::messages::leave_group::LeaveGroupRequest;
+use ottla::protocol::messages::list_config_resources::ListConfigResourcesRequest;
 use ottla::protocol::messages::list_groups::ListGroupsRequest;
 use ottla::protocol::messages::list_offsets::ListOffsetsRequest;
+use ottla::protocol::messages::list_partition_reassignments::ListPartitionReassignmentsRequest;
+use ottla::protocol::messages::list_transactions::ListTransactionsRequest;
 use ottla::protocol::messages::metadata::MetadataRequest;
 use ottla::protocol::messages::offset_commit::OffsetCommitRequest;
 use ottla::protocol::messages::offset_delete::OffsetDeleteRequest;
@@ -77,7 +91,21 @@ async fn every_version_served_is_answered_and_the_connection_goes_on() {
         + answered(w, IncrementalAlterConfigsRequest::default()).await
         + answered(w, OffsetDeleteRequest::default()).await
         + answered(w, DescribeClusterRequest::default()).await
-        + answered(w, DescribeTopicPartitionsRequest::default()).await;
+        + answered(w, DescribeTopicPartitionsRequest::default()).await
+        + answered(w, AlterPartitionReassignmentsRequest::default()).await
+        + answered(w, AlterReplicaLogDirsRequest::default()).await
+        + answered(w, CreateAclsRequest::default()).await
+        + answered(w, DeleteAclsRequest::default()).await
+        + answered(w, DescribeAclsRequest::default()).await
+        + answered(w, DescribeClientQuotasRequest::default()).await
+        + answered(w, DescribeProducersRequest::default()).await
+        + answered(w, DescribeQuorumRequest::default()).await
+        + answered(w, DescribeTransactionsRequest::default()).await
+        + answered(w, DescribeUserScramCredentialsRequest::default()).await
+        + answered(w, ElectLeadersRequest::default()).await
+        + answered(w, ListConfigResourcesRequest::default()).await
+        + answered(w, ListPartitionReassignmentsRequest::default()).await
+        + answered(w, ListTransactionsRequest::default()).await;
     let promised = world.client.call(api_versions()).await.unwrap().api_keys.len();
     assert_eq!(apis, promised, "an API that is served and not asked here");
 }
@@ -165,7 +193,7 @@ async fn what_is_not_served_is_named_in_one_line_and_the_connection_closed() {
     for (api_key, version, expect) in [
         (ApiKey::Produce as i16, 12, "client 'old-timer' sent Produce version 12, which is not supported: 0 to 11 are"),
         (ApiKey::Fetch as i16, 99, "client 'old-timer' sent Fetch version 99, which is not supported: 0 to 18 are"),
-        (ApiKey::DescribeQuorum as i16, 0, "client 'old-timer' sent DescribeQuorum version 0, which is not supported"),
+        (ApiKey::PushTelemetry as i16, 0, "client 'old-timer' sent PushTelemetry version 0, which is not supported"),
         (999, 3, "client 'old-timer' sent a request that cannot be read: unknown API key 999 (version 3)"),
     ] {
         let mut stream = world.broker.connect();
@@ -181,6 +209,6 @@ async fn what_is_not_served_is_named_in_one_line_and_the_connection_closed() {
 #[tokio::test]
 async fn what_a_client_knows_and_the_broker_does_not_serve_is_an_error_before_anything_is_sent() {
     let world = World::start().await;
-    let error = world.client.version_up_to(ApiKey::DescribeQuorum, i16::MAX).unwrap_err();
+    let error = world.client.version_up_to(ApiKey::PushTelemetry, i16::MAX).unwrap_err();
     assert!(matches!(error, ClientError::Unsupported { served: None, .. }), "{error}");
 }

@@ -2,16 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use crate::metadata::records::{ClientQuotaRecord, MetadataRecord};
+use super::Image;
+use crate::metadata::records::{ClientQuotaRecord, MetadataRecord, RecordBody};
 use crate::types::Uuid;
+
+/// What a client quota is given to: the entity's parts by kind, sorted. A missing name is the default
+/// entity of its kind.
+pub type QuotaEntity = Vec<(String, Option<String>)>;
 
 /// Each kept record under what it replaces and is removed by. The order of the variants is the
 /// order in which Kafka's snapshots have them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::metadata) enum KeptKey {
     Controller(i32),
-    /// The entity's parts by type (a missing name is the default entity), and the quota's name.
-    Quota(Vec<(String, Option<String>)>, String),
+    /// The quota's entity, and its name.
+    Quota(QuotaEntity, String),
     Acl(Uuid),
     /// A user and the number of a mechanism.
     Scram(String, i8),
@@ -31,5 +36,25 @@ impl KeptKey {
 
     pub fn scram(user: &str, mechanism: i8) -> KeptKey {
         KeptKey::Scram(user.to_owned(), mechanism)
+    }
+}
+
+impl Image {
+    /// Client quotas (entity, name, value), sorted. Nothing here enforces them.
+    pub fn client_quotas(&self) -> impl Iterator<Item = (&QuotaEntity, &str, f64)> {
+        self.kept.iter().filter_map(|(key, record)| match (key, &record.body) {
+            (KeptKey::Quota(entity, name), RecordBody::ClientQuota(quota)) => Some((entity, &**name, quota.value)),
+            _ => None,
+        })
+    }
+
+    /// SCRAM credentials (user, mechanism, iterations), sorted. Nothing here checks them.
+    pub fn scram_credentials(&self) -> impl Iterator<Item = (&str, i8, i32)> {
+        self.kept.iter().filter_map(|(key, record)| match (key, &record.body) {
+            (KeptKey::Scram(user, mechanism), RecordBody::UserScramCredential(credential)) => {
+                Some((&**user, *mechanism, credential.iterations))
+            }
+            _ => None,
+        })
     }
 }

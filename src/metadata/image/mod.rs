@@ -14,6 +14,7 @@ pub use apply::ReplayFault;
 pub use brokers::BrokerImage;
 pub use configs::{ConfigKind, ConfigResource, ConfigsImage, Settings};
 pub(super) use kept::KeptKey;
+pub use kept::QuotaEntity;
 pub use shared_map::SharedMap;
 pub use topics::{BrokerId, INTERNAL_TOPICS, NO_LEADER, PartitionImage, TopicImage, is_internal};
 

@@ -1,0 +1,72 @@
+//! DescribeQuorum.
+
+use ottla::protocol::messages::describe_quorum::{
+    DescribeQuorumRequest, DescribeQuorumResponse, RequestPartitionData, RequestTopicData,
+};
+use ottla::types::Uuid;
+
+use crate::world::{World, code, text};
+
+async fn quorum(world: &World, version: i16, topics: &[(&str, &[i32])]) -> DescribeQuorumResponse {
+    let topic = |(name, indexes): &(&str, &[i32])| RequestTopicData {
+        topic_name: text(name),
+        partitions: indexes.iter().map(|&partition_index| RequestPartitionData { partition_index }).collect(),
+    };
+    let request = DescribeQuorumRequest { topics: topics.iter().map(topic).collect() };
+    world.client.call_at(request, version).await.unwrap()
+}
+
+#[tokio::test]
+async fn this_broker_is_the_one_voter_and_keeps_up_with_itself() {
+    let world = World::start().await;
+    world.topic("t", &[]).await;
+    for version in 0..=2 {
+        let told = quorum(&world, version, &[("__cluster_metadata", &[0])]).await;
+        assert_eq!(code(told.error_code), "NONE");
+        let metadata = &told.topics[0].partitions[0];
+        let voter = &metadata.current_voters[0];
+        assert_eq!((metadata.leader_id, voter.replica_id, metadata.leader_epoch), (1, 1, 1));
+        assert!(metadata.high_watermark > 5, "the topic's records are in it");
+        assert_eq!(metadata.high_watermark, voter.log_end_offset);
+        assert!(metadata.observers.is_empty());
+        assert_eq!(voter.last_fetch_timestamp > 0, version >= 1);
+        assert_eq!(voter.last_fetch_timestamp, voter.last_caught_up_timestamp);
+        assert_eq!(voter.replica_directory_id != Uuid::ZERO, version >= 2);
+        let listeners = told.nodes.iter().flat_map(|node| &node.listeners);
+        let listeners: Vec<_> = listeners.map(|it| format!("{}://{}:{}", it.name, it.host, it.port)).collect();
+        let own = format!("PLAINTEXT://{}", world.broker.bootstrap_servers());
+        assert_eq!(listeners, if version >= 2 { vec![own] } else { vec![] });
+    }
+}
+
+#[tokio::test]
+async fn the_epoch_grows_with_every_start() {
+    let mut world = World::start().await;
+    world.broker.stop();
+    world.broker.restart();
+    world.client = crate::world::connect(&world.broker).await;
+    let told = quorum(&world, 2, &[("__cluster_metadata", &[0])]).await;
+    assert_eq!(told.topics[0].partitions[0].leader_epoch, 2);
+}
+
+#[tokio::test]
+async fn nothing_else_has_a_quorum() {
+    let world = World::start().await;
+    world.topic("t", &[]).await;
+    for topics in [
+        &[("__cluster_metadata", &[1][..])][..],
+        &[("__cluster_metadata", &[0, 1])],
+        &[("t", &[0])],
+        &[("__cluster_metadata", &[0]), ("t", &[0])],
+    ] {
+        let told = quorum(&world, 2, topics).await;
+        assert_eq!((code(told.error_code), told.nodes.len()), ("NONE", 0));
+        let partitions: Vec<_> = told.topics.iter().flat_map(|topic| &topic.partitions).collect();
+        assert_eq!(partitions.len(), topics.iter().map(|(_, indexes)| indexes.len()).sum::<usize>());
+        for partition in partitions {
+            assert_eq!(code(partition.error_code), "UNKNOWN_TOPIC_OR_PARTITION", "{topics:?}");
+            let message = "This server does not host this topic-partition.";
+            assert_eq!(partition.error_message.as_deref(), Some(message));
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! ACLs, client quotas and SCRAM credentials, of which there are none.
+
+use ottla::protocol::messages::create_acls::{AclCreation, CreateAclsRequest};
+use ottla::protocol::messages::delete_acls::{DeleteAclsFilter, DeleteAclsRequest};
+use ottla::protocol::messages::describe_acls::DescribeAclsRequest;
+use ottla::protocol::messages::describe_client_quotas::{ComponentData, DescribeClientQuotasRequest};
+use ottla::protocol::messages::describe_user_scram_credentials::{DescribeUserScramCredentialsRequest, UserName};
+
+use crate::world::{World, code, text};
+
+#[tokio::test]
+async fn acls_have_no_authorizer() {
+    let world = World::start().await;
+    for version in 0..=3 {
+        let filter = DescribeAclsRequest { resource_type_filter: 1, operation: 1, ..Default::default() };
+        let told = world.client.call_at(filter, version).await.unwrap();
+        let message = told.error_message.unwrap();
+        assert_eq!(
+            (code(told.error_code), &*message),
+            ("SECURITY_DISABLED", "No Authorizer is configured on the broker")
+        );
+
+        let acl = AclCreation { resource_type: 2, resource_name: text("t"), ..Default::default() };
+        let request = CreateAclsRequest { creations: vec![acl.clone(), acl] };
+        let told = world.client.call_at(request, version).await.unwrap().results;
+        let told: Vec<_> = told.iter().map(|it| (code(it.error_code), it.error_message.as_deref())).collect();
+        assert_eq!(told, [("SECURITY_DISABLED", Some("No Authorizer is configured.")); 2]);
+
+        let filter = DeleteAclsFilter { resource_type_filter: 2, operation: 1, ..Default::default() };
+        let request = DeleteAclsRequest { filters: vec![filter.clone(), filter] };
+        let told = world.client.call_at(request, version).await.unwrap().filter_results;
+        let told: Vec<_> = told.iter().map(|it| (code(it.error_code), it.error_message.as_deref())).collect();
+        assert_eq!(told, [("SECURITY_DISABLED", Some("No Authorizer is configured.")); 2]);
+    }
+}
+
+#[tokio::test]
+async fn no_client_has_a_quota_but_filters_are_checked() {
+    let world = World::start().await;
+    let (exact, default, any) = (0, 1, 2);
+    for (components, expect) in [
+        (&[][..], "NONE "),
+        (&[("user", any, None)], "NONE "),
+        (&[("user", exact, Some("a")), ("client-id", default, None)], "NONE "),
+        (&[("ip", any, None)], "NONE "),
+        (&[("", any, None)], "INVALID_REQUEST Invalid empty entity type."),
+        (&[("foo", any, None)], "UNSUPPORTED_VERSION Unsupported entity type foo"),
+        (
+            &[("user", any, None), ("user", any, None)],
+            "INVALID_REQUEST Entity type user cannot appear more than once in the filter.",
+        ),
+        (
+            &[("user", any, None), ("ip", any, None)],
+            "INVALID_REQUEST Invalid entity filter component combination. IP filter component should not be used \
+             with user or clientId filter component.",
+        ),
+        (&[("user", exact, None)], "INVALID_REQUEST Request specified MATCH_TYPE_EXACT, but set match string to null."),
+        (
+            &[("user", default, Some("a"))],
+            "INVALID_REQUEST Request specified MATCH_TYPE_DEFAULT, but also specified a match string.",
+        ),
+        (
+            &[("user", any, Some("a"))],
+            "INVALID_REQUEST Request specified MATCH_TYPE_SPECIFIED, but also specified a match string.",
+        ),
+        (&[("user", 5, None)], "INVALID_REQUEST Unknown match type 5"),
+    ] {
+        let component = |(kind, match_type, name): &(&str, i8, Option<&str>)| ComponentData {
+            entity_type: text(kind),
+            match_type: *match_type,
+            r#match: name.map(text),
+        };
+        let request =
+            DescribeClientQuotasRequest { components: components.iter().map(component).collect(), strict: false };
+        for version in 0..=1 {
+            let told = world.client.call_at(request.clone(), version).await.unwrap();
+            assert_eq!(format!("{} {}", code(told.error_code), told.error_message.unwrap()), expect);
+            assert_eq!(told.entries.is_some_and(|entries| entries.is_empty()), told.error_code == 0, "{expect}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_user_has_credentials() {
+    let world = World::start().await;
+    let unknown =
+        |name| format!("{name} RESOURCE_NOT_FOUND Attempt to describe a user credential that does not exist: {name}");
+    let twice = "a DUPLICATE_RESOURCE Cannot describe SCRAM credentials for the same user twice in a single request: a";
+    for (users, expect) in
+        [(None, vec![]), (Some(&[][..]), vec![]), (Some(&["b", "a", "a"]), vec![twice.to_owned(), unknown("b")])]
+    {
+        let users: Option<Vec<_>> = users.map(|users| users.iter().map(|name| UserName { name: text(name) }).collect());
+        let told = world.client.call(DescribeUserScramCredentialsRequest { users }).await.unwrap();
+        assert_eq!((code(told.error_code), told.error_message.as_deref()), ("NONE", Some("")));
+        let results = told.results.iter();
+        let results: Vec<_> = results
+            .map(|it| {
+                format!("{} {} {}", it.user, code(it.error_code), it.error_message.as_deref().unwrap_or_default())
+            })
+            .collect();
+        assert_eq!(results, expect);
+    }
+}
