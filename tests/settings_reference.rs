@@ -27,7 +27,7 @@ fn the_samples_are_accepted_as_they_are() {
     for sample in ["config/ottla.toml", "config/server.properties"] {
         let sources = Sources { file: Some(in_project(sample)), ..Sources::default() };
         let resolved = load(&sources).unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(resolved.notices, Vec::<String>::new(), "{sample}");
+        assert_eq!((resolved.notices, resolved.without_effect), (vec![], vec![]), "{sample}");
     }
 }
 
@@ -115,17 +115,27 @@ ends in `.toml`; samples are in `config/`), then environment variables, then the
 `--data-dir`, `--ephemeral`, `--port`). The last one counts.
 
 **Environment variables** follow the rule of Kafka's images: `KAFKA_` and the name in capitals, with `_` for `.`, `__`
-for `_` and `___` for `-`: `KAFKA_NUM_PARTITIONS=3`. An empty variable counts as not set. A variable that names no
-setting (`KAFKA_HOME`, `KAFKA_HEAP_OPTS`, `KAFKA_BOOTSTRAP_SERVERS`) is somebody else's and left alone; one that looks
-like a slip is mentioned in the log.
+for `_` and `___` for `-`: `KAFKA_NUM_PARTITIONS=3`. `KAFKA_CFG_` in place of `KAFKA_` (Bitnami's images) says the same,
+and counts where both are there. An empty variable counts as not set. What follows from no such rule:
+
+| Variable | Stands for |
+|---|---|
+| `CLUSTER_ID`, `KAFKA_CLUSTER_ID`, `KAFKA_KRAFT_CLUSTER_ID` | `ottla.cluster.id` |
+| `KAFKA_CREATE_TOPICS` | `ottla.create.topics`, with commas or line ends between topics, or what `KAFKA_CREATE_TOPICS_SEPARATOR` says |
+| `KAFKA_<NAME>_FILE`, `KAFKA_CFG_<NAME>_FILE` | the setting `<NAME>`, whose value is what is in the file of that path |
+| `KAFKA_ADVERTISED_HOST_NAME`, `KAFKA_ADVERTISED_PORT` | `advertised.listeners` of the first listener, where that is not given; the same names do in a file |
+
+A variable that names no setting is somebody else's and left alone: `KAFKA_HEAP_OPTS` and the images' other options for
+Java, `KAFKA_BOOTSTRAP_SERVERS`, `ALLOW_PLAINTEXT_LISTENER`, and what Kubernetes sets for a service called kafka
+(`KAFKA_PORT`). One that looks like a slip is mentioned in the log, with the name that was meant.
 
 **Mistakes** end the start with one line on stderr and exit code 2: an unknown name in a file or on the command line
 (with the nearest known one), a value that is not allowed (with what is), values that do not go together.
 
 **Without effect.** Settings in *italics* are checked, remembered and shown to clients that ask, but change nothing: a
-single broker gives them no meaning, or the feature is not there yet. The log names those that were given, once. The
-same goes for `listener.name.*`, `config.providers.*`, `confluent.*`, and the authorizer's `super.users` and
-`allow.everyone.if.no.acl.found`.
+single broker gives them no meaning, or the feature is not there yet. One line in the log names those that were given,
+with listeners of controllers, which are not opened: the controller is inside. The same goes for `listener.name.*`,
+`config.providers.*`, `confluent.*`, and the authorizer's `super.users` and `allow.everyone.if.no.acl.found`.
 
 **Changes** says how a setting may change: at *start*, or while running for this *broker*, or for this broker and as a
 default for *all*. Settings of topics, groups and client metrics always may.
@@ -160,8 +170,8 @@ const GONE: &str = "
 
 Names of older Kafkas are accepted and do nothing; the log names those that were given, once: `zookeeper.*`,
 `password.encoder.*`, `inter.broker.protocol.version`, `log.message.format.version`,
-`log.message.timestamp.difference.max.ms`, `log.message.downconversion.enable`, `advertised.host.name`,
-`advertised.port`, `host.name`, `port` and the like; and of topics `message.format.version`,
+`log.message.timestamp.difference.max.ms`, `log.message.downconversion.enable`, `host.name`, `port` and the like; and
+of topics `message.format.version`,
 `message.timestamp.difference.max.ms`, `message.downconversion.enable`.
 ";
 

@@ -1,13 +1,18 @@
 //! Which address a client is told to come back to.
 //!
-//! What is configured wins, if the client can reach it. With nothing configured, the answer depends on who asks: a
-//! peer on this machine, or one that comes in through a container bridge's gateway (the host, by a mapped port), is
-//! told `localhost`; any other is told the very address it already reached. The latter also holds where `localhost`
-//! is what is configured, as in compose files written for the host's clients, while other containers ask too.
+//! What is configured wins. With nothing configured, the answer depends on who asks: a peer on
+//! this machine, or one that comes in through a container bridge's gateway (the host, by a mapped
+//! port), is told `localhost`; any other is told the very address it already reached.
+//!
+//! One thing configured is not believed (`ottla.advertised.localhost.rewrite`): files written for a
+//! container whose clients are all on its host advertise `localhost`, where a client in another
+//! container would find itself. Such a client is told the address it reached.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Once;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::config::{Advertised, BrokerConfig};
 
@@ -18,74 +23,141 @@ pub struct Endpoint {
     pub port: u16,
 }
 
-/// What each listener's clients are told.
+/// What each listener's clients are told, and what was said of it in the log.
 #[derive(Debug)]
 pub struct Advertising {
-    /// What is configured, by the listener's name.
-    configured: HashMap<String, Advertised>,
-    /// The way by which a container's host comes in.
-    gateway: Option<Ipv4Addr>,
-    /// `ottla.advertised.localhost.rewrite`.
-    rewrites_localhost: bool,
-    said_so: Once,
+    listeners: HashMap<String, AtListener>,
+    gateways: Vec<IpAddr>,
+    rewrites_loopback: bool,
+}
+
+#[derive(Debug)]
+struct AtListener {
+    configured: Advertised,
+    /// A bit for each [`Peer`] of whom the log has told.
+    logged: AtomicU8,
+}
+
+/// Where a client is, as far as its address tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Peer {
+    Here = 1,
+    /// The host of the container that this is, or someone beyond it, by a mapped port.
+    ThroughGateway = 2,
+    Elsewhere = 4,
+}
+
+/// Why a client is told what it is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Reason {
+    Configured,
+    NothingConfigured,
+    /// This endpoint is configured, and of no use to the client.
+    OnlyLoopback(Endpoint),
 }
 
 impl Advertising {
-    pub fn new(config: &BrokerConfig, gateway: Option<Ipv4Addr>) -> Advertising {
-        let configured = config.listeners.iter().map(|l| (l.name.clone(), l.advertised.clone())).collect();
-        let rewrites_localhost = config.network.advertised_localhost_rewrite;
-        Advertising { configured, gateway, rewrites_localhost, said_so: Once::new() }
-    }
-
-    /// The endpoint to tell a peer that connected from `peer` to `local` by the listener of that name.
-    pub fn endpoint_for(&self, listener: &str, peer: IpAddr, local: SocketAddr) -> Endpoint {
-        let configured = self.configured.get(listener);
-        let host = configured.and_then(|configured| configured.host.as_deref());
-        let port = configured.and_then(|configured| configured.port).unwrap_or(local.port());
-        let is_here = self.is_here(peer);
-        match host {
-            Some(host) if !is_here && self.rewrites_localhost && is_loopback(host) => {
-                let reached = reached(local);
-                self.say_once(&format!("{listener}://{host}:{port}"), peer, &reached);
-                reached
-            }
-            Some(host) => Endpoint { host: host.to_owned(), port },
-            None if is_here => Endpoint { host: "localhost".to_owned(), port },
-            None => Endpoint { port, ..reached(local) },
+    /// What the settings say, on this machine.
+    pub fn new(config: &BrokerConfig) -> Advertising {
+        let at_listener = |configured: &Advertised| AtListener { configured: configured.clone(), logged: 0.into() };
+        let listeners = config.listeners.iter();
+        Advertising {
+            listeners: listeners.map(|listener| (listener.name.clone(), at_listener(&listener.advertised))).collect(),
+            gateways: gateways(),
+            rewrites_loopback: config.network.advertised_localhost_rewrite,
         }
     }
 
-    /// Whether `localhost`, with the ports of this listener, is this broker to the peer: it runs on this machine, or
-    /// on the one whose container this is.
-    fn is_here(&self, peer: IpAddr) -> bool {
+    /// Where to tell a client to find us that came from `peer` to `local` by the listener of that name.
+    pub fn endpoint_for(&self, listener: &str, peer: IpAddr, local: SocketAddr) -> Endpoint {
+        let peer = self.whereabouts(peer);
+        let Some(at) = self.listeners.get(listener) else { return reached(peer, local) };
+        let (endpoint, reason) = choose(&at.configured, peer, local, self.rewrites_loopback);
+        if at.logged.fetch_or(peer as u8, Ordering::Relaxed) & peer as u8 == 0 {
+            tracing::info!("clients {peer} are told {endpoint} (listener {listener}): {reason}");
+        }
+        endpoint
+    }
+
+    fn whereabouts(&self, peer: IpAddr) -> Peer {
         let peer = peer.to_canonical();
-        peer.is_loopback() || self.gateway.is_some_and(|gateway| peer == IpAddr::V4(gateway))
-    }
-
-    fn say_once(&self, configured: &str, peer: IpAddr, told: &Endpoint) {
-        self.said_so.call_once(|| {
-            tracing::info!(
-                "{configured} is advertised, which {} would take for itself: clients from elsewhere are told the \
-                 address they reached, here {}:{} (ottla.advertised.localhost.rewrite=false: what is configured)",
-                peer.to_canonical(),
-                told.host,
-                told.port
-            );
-        });
+        match peer.is_loopback() {
+            true => Peer::Here,
+            false if self.gateways.contains(&peer) => Peer::ThroughGateway,
+            false => Peer::Elsewhere,
+        }
     }
 }
 
-fn reached(local: SocketAddr) -> Endpoint {
-    Endpoint { host: local.ip().to_canonical().to_string(), port: local.port() }
+fn choose(configured: &Advertised, peer: Peer, local: SocketAddr, rewrites_loopback: bool) -> (Endpoint, Reason) {
+    let port = configured.port.unwrap_or(local.port());
+    let Some(host) = &configured.host else {
+        return (Endpoint { port, ..reached(peer, local) }, Reason::NothingConfigured);
+    };
+    let advertised = Endpoint { host: host.clone(), port };
+    match rewrites_loopback && peer == Peer::Elsewhere && is_loopback(host) {
+        true => (reached(peer, local), Reason::OnlyLoopback(advertised)),
+        false => (advertised, Reason::Configured),
+    }
 }
 
-/// Whether whoever is told this host looks for it on their own machine.
+/// The address by which a client reaches us.
+fn reached(peer: Peer, local: SocketAddr) -> Endpoint {
+    let host = match peer {
+        Peer::Here | Peer::ThroughGateway => "localhost".to_owned(),
+        Peer::Elsewhere => local.ip().to_canonical().to_string(),
+    };
+    Endpoint { host, port: local.port() }
+}
+
 fn is_loopback(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
+    let name = host.trim_end_matches('.');
+    name.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|ip: IpAddr| ip.to_canonical().is_loopback())
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.host.contains(':') {
+            true => write!(f, "[{}]:{}", self.host, self.port),
+            false => write!(f, "{}:{}", self.host, self.port),
+        }
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Peer::Here => "on this machine",
+            Peer::ThroughGateway => "that come through this container's gateway",
+            Peer::Elsewhere => "elsewhere",
+        })
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::Configured => f.write_str("it is advertised"),
+            Reason::NothingConfigured => f.write_str("nothing is advertised"),
+            Reason::OnlyLoopback(endpoint) => write!(
+                f,
+                "{endpoint} is advertised, where they would find themselves \
+                 (ottla.advertised.localhost.rewrite=false tells them so all the same)"
+            ),
+        }
+    }
+}
+
+/// The gateways through which a container's host reaches it.
+fn gateways() -> Vec<IpAddr> {
+    let table = |path| std::fs::read_to_string(Path::new(path)).unwrap_or_default();
+    let v4 = gateway_v4(&table("/proc/net/route")).map(IpAddr::from);
+    let v6 = gateway_v6(&table("/proc/net/ipv6_route")).map(IpAddr::from);
+    v4.into_iter().chain(v6).collect()
 }
 
 /// The default gateway in the text of Linux's `/proc/net/route`, if it has one.
-pub fn default_gateway(route_table: &str) -> Option<Ipv4Addr> {
+fn gateway_v4(route_table: &str) -> Option<Ipv4Addr> {
     route_table.lines().skip(1).find_map(|line| {
         let mut columns = line.split_whitespace();
         let (_interface, destination, gateway) = (columns.next()?, columns.next()?, columns.next()?);
@@ -97,25 +169,37 @@ pub fn default_gateway(route_table: &str) -> Option<Ipv4Addr> {
     })
 }
 
+/// The default gateway in the text of Linux's `/proc/net/ipv6_route`, if it has one: lines of destination, its
+/// length, source, its length, and the next hop.
+fn gateway_v6(route_table: &str) -> Option<Ipv6Addr> {
+    route_table.lines().find_map(|line| {
+        let mut columns = line.split_whitespace();
+        let to_everywhere = columns.next()?.bytes().all(|digit| digit == b'0') && columns.next()? == "00";
+        let next_hop = columns.nth(2).filter(|_| to_everywhere)?;
+        u128::from_str_radix(next_hop, 16).ok().map(Ipv6Addr::from).filter(|gateway| !gateway.is_unspecified())
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Sources, load};
 
-    const GATEWAY: Ipv4Addr = Ipv4Addr::new(172, 17, 0, 1);
-
-    fn told(settings: &[(&str, &str)], peer: &str, local: &str) -> String {
-        let command_line = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let config = load(&Sources { command_line, ..Sources::default() }).unwrap().config;
-        let advertising = Advertising::new(&config, Some(GATEWAY));
-        let told = advertising.endpoint_for("PLAINTEXT", peer.parse().unwrap(), local.parse().unwrap());
-        format!("{}:{}", told.host, told.port)
+    fn advertising(host: Option<&str>, port: Option<u16>, rewrites_loopback: bool) -> Advertising {
+        let configured = Advertised { host: host.map(str::to_owned), port };
+        Advertising {
+            listeners: HashMap::from([("PLAINTEXT".to_owned(), AtListener { configured, logged: 0.into() })]),
+            gateways: vec![Ipv4Addr::new(172, 17, 0, 1).into()],
+            rewrites_loopback,
+        }
     }
 
-    fn check(configured: Option<&str>, peer: &str, local: &str, expect: &str) {
-        let advertised = configured.map(|host| format!("PLAINTEXT://{host}:19092"));
-        let settings: Vec<_> = advertised.iter().map(|value| ("advertised.listeners", value.as_str())).collect();
-        assert_eq!(told(&settings, peer, local), expect, "{configured:?} {peer}");
+    fn told(advertising: &Advertising, peer: &str, local: &str) -> String {
+        advertising.endpoint_for("PLAINTEXT", peer.parse().unwrap(), local.parse().unwrap()).to_string()
+    }
+
+    fn check(host: Option<&str>, peer: &str, local: &str, expect: &str) {
+        let advertising = advertising(host, host.map(|_| 19092), true);
+        assert_eq!(told(&advertising, peer, local), expect, "{host:?} from {peer}");
     }
 
     #[test]
@@ -125,7 +209,7 @@ mod tests {
         check(None, "::ffff:127.0.0.1", "[::ffff:127.0.0.1]:9092", "localhost:9092");
         check(None, "172.17.0.1", "172.17.0.2:9092", "localhost:9092");
         check(None, "::ffff:172.17.0.3", "[::ffff:172.17.0.2]:9092", "172.17.0.2:9092");
-        check(None, "fd00::3", "[fd00::2]:9092", "fd00::2:9092");
+        check(None, "fd00::3", "[fd00::2]:9092", "[fd00::2]:9092");
     }
 
     #[test]
@@ -133,25 +217,51 @@ mod tests {
         check(Some("broker"), "127.0.0.1", "127.0.0.1:9092", "broker:19092");
         check(Some("broker"), "172.17.0.3", "172.17.0.2:9092", "broker:19092");
         check(Some("localhost"), "127.0.0.1", "127.0.0.1:9092", "localhost:19092");
-        check(Some("localhost"), "::ffff:172.17.0.1", "[::ffff:172.17.0.2]:9092", "localhost:19092");
     }
 
     #[test]
-    fn nobody_else_is_sent_to_themselves() {
-        for here in ["localhost", "LOCALHOST", "127.0.0.1", "127.1.2.3", "[::1]"] {
-            check(Some(here), "::ffff:172.17.0.3", "[::ffff:172.17.0.2]:9092", "172.17.0.2:9092");
+    fn a_loopback_address_is_for_those_who_can_use_it() {
+        for host in ["localhost", "LOCALHOST.", "127.0.0.1", "::1", "::ffff:127.0.0.1"] {
+            check(Some(host), "172.17.0.3", "172.17.0.2:9092", "172.17.0.2:9092");
         }
-        let settings =
-            [("advertised.listeners", "PLAINTEXT://localhost:19092"), ("ottla.advertised.localhost.rewrite", "false")];
-        assert_eq!(told(&settings, "172.17.0.3", "172.17.0.2:9092"), "localhost:19092");
+        check(Some("localhost"), "172.17.0.1", "172.17.0.2:9092", "localhost:19092");
+        check(Some("localhost.example"), "172.17.0.3", "172.17.0.2:9092", "localhost.example:19092");
+        let literally = advertising(Some("localhost"), Some(29092), false);
+        assert_eq!(told(&literally, "172.17.0.3", "172.17.0.2:9092"), "localhost:29092");
     }
 
     #[test]
-    fn the_gateway_is_read_from_the_route_table() {
+    fn a_port_alone_may_be_configured() {
+        let mapped = advertising(None, Some(19092), true);
+        assert_eq!(told(&mapped, "127.0.0.1", "127.0.0.1:9092"), "localhost:19092");
+        assert_eq!(told(&mapped, "172.17.0.3", "172.17.0.2:9092"), "172.17.0.2:19092");
+    }
+
+    #[test]
+    fn the_log_tells_of_each_kind_of_peer_once() {
+        let advertising = advertising(None, None, true);
+        let logged = || advertising.listeners["PLAINTEXT"].logged.load(Ordering::Relaxed);
+        told(&advertising, "127.0.0.1", "127.0.0.1:9092");
+        assert_eq!(logged(), Peer::Here as u8);
+        told(&advertising, "172.17.0.3", "172.17.0.2:9092");
+        told(&advertising, "172.17.0.4", "172.17.0.2:9092");
+        assert_eq!(logged(), Peer::Here as u8 | Peer::Elsewhere as u8);
+    }
+
+    #[test]
+    fn gateways_are_read_from_the_route_tables() {
         let table = "Iface\tDestination\tGateway \tFlags\n\
                      eth0\t000011AC\t00000000\t0001\n\
                      eth0\t00000000\t010011AC\t0003\n";
-        assert_eq!(default_gateway(table), Some(Ipv4Addr::new(172, 17, 0, 1)));
-        assert_eq!(default_gateway("Iface\tDestination\tGateway\n"), None);
+        assert_eq!(gateway_v4(table), Some(Ipv4Addr::new(172, 17, 0, 1)));
+        assert_eq!(gateway_v4("Iface\tDestination\tGateway\n"), None);
+        let zeros = "0".repeat(32);
+        let table = format!(
+            "fd000000000000000000000000000000 40 {zeros} 00 {zeros} 00000100 00000001 00000000 00000001 eth0\n\
+             {zeros} 00 {zeros} 00 fd000000000000000000000000000001 00000400 00000001 00000000 00000003 eth0\n\
+             {zeros} 00 {zeros} 00 {zeros} ffffffff 00000001 00000000 00200200 lo\n"
+        );
+        assert_eq!(gateway_v6(&table), "fd00::1".parse().ok());
+        assert_eq!(gateway_v6(&format!("{zeros} 00 {zeros} 00 {zeros} ffffffff lo\n")), None);
     }
 }

@@ -17,6 +17,7 @@ mod open;
 pub mod partition;
 pub mod producer_ids;
 pub mod random;
+mod start_topics;
 pub mod topics;
 mod waiters;
 
@@ -39,6 +40,7 @@ use metadata::{Metadata, MetadataUnavailable};
 pub use open::OpenError;
 use partition::Partition;
 use producer_ids::ProducerIds;
+pub use start_topics::StartTopicError;
 use topics::Cluster;
 
 /// A broker in service; shared by all connections.

@@ -1,13 +1,12 @@
 //! From a directory to a broker in service, and back to a directory.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use thiserror::Error;
 
-use super::advertised::{self, Advertising};
+use super::advertised::Advertising;
 use super::cluster::Publisher;
 use super::driver::DriveError;
 use super::fetch_sessions::FetchSessions;
@@ -73,7 +72,6 @@ impl Broker {
         )?);
         register(&metadata, &config, &log_dir, endpoints).await?;
         let sessions = FetchSessions::new(config.fetch.max_incremental_fetch_session_cache_slots, SESSION_EVICTION);
-        let advertising = Advertising::new(&config, gateway(Path::new("/proc/net/route")));
         let broker = Arc::new(Broker {
             clock,
             log_dir,
@@ -82,7 +80,7 @@ impl Broker {
             groups,
             producer_ids: ProducerIds::default(),
             fetch_sessions: Mutex::new(sessions),
-            advertising,
+            advertising: Advertising::new(&config),
             housekeeping: signals,
             noted_positions: Mutex::default(),
             last_checkpoints: Mutex::default(),
@@ -97,10 +95,18 @@ fn open_log_dir(config: &BrokerConfig) -> Result<LogDir, LogDirError> {
     let identity = Identity {
         node_id: config.node_id,
         cluster_id: None,
-        new_cluster_id: random::uuid(),
+        new_cluster_id: config.storage.cluster_id.clone().unwrap_or_else(|| random::uuid().to_string()),
         new_directory_id: random::uuid(),
     };
-    LogDir::open(&config.data_dir, &identity)
+    let log_dir = LogDir::open(&config.data_dir, &identity)?;
+    let found = &log_dir.meta().cluster_id;
+    if let Some(given) = config.storage.cluster_id.as_ref().filter(|given| *given != found) {
+        tracing::warn!(
+            "the data in {} is cluster {found}'s, and goes on to be; the id {given} is for a new directory",
+            config.data_dir.display()
+        );
+    }
+    Ok(log_dir)
 }
 
 /// Opens the metadata log and begins an epoch in it, as a KRaft leader does when it is elected.
@@ -177,9 +183,4 @@ fn group_config(config: &BrokerConfig) -> GroupConfig {
         offsets_retention: Duration::from_secs(groups.offsets_retention_minutes.max(0).unsigned_abs() * 60),
         offsets_retention_check_interval: Duration::from_millis(groups.offsets_retention_check_interval_ms),
     }
-}
-
-/// The gateway through which a container's host reaches it.
-fn gateway(route_table: &Path) -> Option<std::net::Ipv4Addr> {
-    advertised::default_gateway(&std::fs::read_to_string(route_table).ok()?)
 }

@@ -66,6 +66,10 @@ pub struct ServeArgs {
     #[arg(long, value_name = "PATH")]
     ready_file: Option<PathBuf>,
 
+    /// Have this topic from the start: NAME[:PARTITIONS[:REPLICATION-FACTOR[:CLEANUP-POLICY]]]; may be given many times
+    #[arg(long, value_name = "TOPIC")]
+    create_topic: Vec<String>,
+
     /// Any broker setting by Kafka's name; may be given many times
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = name_and_value)]
     set: Vec<(String, String)>,

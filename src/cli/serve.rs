@@ -31,7 +31,8 @@ pub fn run(args: &ServeArgs, clock: Clock) -> Result<ExitCode, String> {
     let mut signals = signals.map_err(|error| format!("cannot listen for signals: {error}"))?;
     let ephemeral = args.ephemeral.then(|| TempDir::with_prefix("ottla-")).transpose();
     let ephemeral = ephemeral.map_err(|error| format!("cannot make a temporary directory: {error}"))?;
-    let Resolved { config, notices } = load(&sources(args, ephemeral.as_ref())).map_err(|error| error.to_string())?;
+    let Resolved { config, notices, without_effect } =
+        load(&sources(args, ephemeral.as_ref())).map_err(|error| error.to_string())?;
 
     let ended = runtime.block_on(async {
         let mut ready_file = None;
@@ -41,6 +42,9 @@ pub fn run(args: &ServeArgs, clock: Clock) -> Result<ExitCode, String> {
         });
         let running = running.await?;
         notices.iter().for_each(|notice| tracing::warn!("{notice}"));
+        if !without_effect.is_empty() {
+            tracing::info!("without effect here: {}", without_effect.join(", "));
+        }
         running.announce(&config, ready_file.as_mut(), clock)?;
         Ok(running.until_stopped(&mut signals).await)
     });
@@ -79,6 +83,7 @@ async fn start(
     let addresses = bind::addresses(config, &ports);
     let broker = Broker::open(config.clone(), clock, bind::endpoints(config, &ports));
     let broker = broker.await.map_err(|error| format!("cannot use the data directory: {error}"))?;
+    broker.create_start_topics().await.map_err(|error| error.to_string())?;
     let handlers = Arc::new(Handlers::new(Arc::clone(&broker)));
     let server = server::serve(ports, handlers, &limits);
     let server = server.map_err(|error| format!("cannot accept connections: {error}"))?;
@@ -174,6 +179,9 @@ pub fn sources(args: &ServeArgs, ephemeral: Option<&TempDir>) -> Sources {
     }
     if let Some(dir) = &args.data_dir {
         flag("log.dirs", dir.display().to_string());
+    }
+    if !args.create_topic.is_empty() {
+        flag("ottla.create.topics", args.create_topic.join(","));
     }
     Sources { file: args.config.clone(), environment: environment(), command_line, port: args.port }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::listener::{self, Listener, ListenerSettings, Listeners};
 use super::setting;
+use super::start_topics::StartTopic;
 use super::values::{SettingValue, Values, typed_settings};
 
 /// All that a broker is told.
@@ -71,12 +72,15 @@ typed_settings! {
         default_replication_factor: i16 = "default.replication.factor";
         replication_factor_policy: ReplicationFactorPolicy = "ottla.replication.factor.policy";
         max_request_partition_size_limit: usize = "max.request.partition.size.limit";
+        create_at_start: Vec<StartTopic> = "ottla.create.topics";
     }
 }
 
 typed_settings! {
     /// What concerns all logs alike; what may differ by topic is in [`super::TopicConfig`].
     pub struct StorageConfig {
+        /// Of a new data directory.
+        cluster_id: Option<String> = "ottla.cluster.id";
         /// Nothing is to be synced to disk.
         ephemeral: bool = "ottla.ephemeral";
         log_retention_check_interval_ms: u64 = "log.retention.check.interval.ms";
@@ -121,17 +125,20 @@ impl SettingValue for ReplicationFactorPolicy {
     }
 }
 
-/// A configuration, and what its user should be told about it, one line each.
+/// A configuration, and what its user should be told about it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Resolved {
     pub config: BrokerConfig,
+    /// Each is one line that asks for attention.
     pub notices: Vec<String>,
+    /// What was given and changes nothing here: settings by name, and listeners that are not opened.
+    pub without_effect: Vec<String>,
 }
 
 impl BrokerConfig {
     /// Makes a configuration of checked values. The error, one plain line, is about values that do not go together.
     pub fn resolve(values: Values) -> Result<Resolved, String> {
-        let Listeners { listeners, mut notices } = listener::resolve(listener_settings(
+        let Listeners { listeners, unopened, mut notices } = listener::resolve(listener_settings(
             values.given("listeners"),
             values.given("advertised.listeners"),
             &values.text("listener.security.protocol.map").unwrap_or_default(),
@@ -144,7 +151,12 @@ impl BrokerConfig {
         if let Some(more) = values.given("log.dirs").filter(|dirs| setting::list(dirs).count() > 1) {
             notices.push(format!("log.dirs: of {more} the first is used"));
         }
-        Ok(Resolved { config: BrokerConfig::assemble(values, listeners, overrides), notices })
+        if values.given("authorizer.class.name").is_some_and(|class| !class.is_empty()) {
+            notices
+                .push("authorizer.class.name: there is no authorizer yet; every client may do everything".to_owned());
+        }
+        let without_effect = unopened.into_iter().map(|name| format!("listener {name}")).collect();
+        Ok(Resolved { config: BrokerConfig::assemble(values, listeners, overrides), notices, without_effect })
     }
 
     /// The same broker with other values set while running: as the default for all brokers, and for this one.

@@ -96,6 +96,8 @@ pub(super) struct ListenerSettings<'a> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Listeners {
     pub listeners: Vec<Listener>,
+    /// Names of those that are for controllers: the controller is inside.
+    pub unopened: Vec<String>,
     pub notices: Vec<String>,
 }
 
@@ -111,7 +113,7 @@ impl Default for Listeners {
             bind: BindAddress { host: BindHost::Any, port: 9092 },
             advertised: Advertised { host: None, port: None },
         };
-        Listeners { listeners: vec![listener], notices: Vec::new() }
+        Listeners { listeners: vec![listener], unopened: Vec::new(), notices: Vec::new() }
     }
 }
 
@@ -120,12 +122,11 @@ pub(super) fn resolve(settings: ListenerSettings<'_>) -> Result<Listeners, Strin
     let protocols = parse_protocol_map(settings.protocol_map)?;
     let advertised = parse_endpoints("advertised.listeners", settings.advertised.unwrap_or_default())?;
     let bound = bound_endpoints(settings.listeners, &advertised)?;
-    let mut notices = Vec::new();
+    let (mut notices, mut unopened) = (Vec::new(), Vec::new());
     let mut listeners: Vec<Listener> = Vec::new();
     for endpoint in bound {
-        if setting::list(settings.controllers).any(|name| name.eq_ignore_ascii_case(&endpoint.name)) {
-            notices
-                .push(format!("listener {} is for controllers: not opened, the controller is inside", endpoint.name));
+        if is_controller(settings.controllers, &endpoint.name) {
+            unopened.push(endpoint.name);
             continue;
         }
         if listeners.iter().any(|listener| listener.name == endpoint.name) {
@@ -149,23 +150,47 @@ pub(super) fn resolve(settings: ListenerSettings<'_>) -> Result<Listeners, Strin
         return Err("listeners: none is for clients; give one such as PLAINTEXT://:9092".to_owned());
     }
     for endpoint in &advertised {
-        let is_controller = setting::list(settings.controllers).any(|name| name.eq_ignore_ascii_case(&endpoint.name));
-        if !is_controller && !listeners.iter().any(|listener| listener.name == endpoint.name) {
+        if !is_controller(settings.controllers, &endpoint.name)
+            && !listeners.iter().any(|listener| listener.name == endpoint.name)
+        {
             return Err(format!("advertised.listeners: {} is not among listeners", endpoint.name));
         }
     }
-    Ok(Listeners { listeners, notices })
+    Ok(Listeners { listeners, unopened, notices })
 }
 
 /// The value of `listeners` with the first client listener's port replaced: what `--port` does.
 pub(super) fn with_port(settings: ListenerSettings<'_>, port: u16) -> Result<String, String> {
     let advertised = parse_endpoints("advertised.listeners", settings.advertised.unwrap_or_default())?;
     let mut endpoints = bound_endpoints(settings.listeners, &advertised)?;
-    let is_controller = |name: &str| setting::list(settings.controllers).any(|c| c.eq_ignore_ascii_case(name));
-    if let Some(first) = endpoints.iter_mut().find(|endpoint| !is_controller(&endpoint.name)) {
+    let is_for_clients = |endpoint: &&mut Endpoint| !is_controller(settings.controllers, &endpoint.name);
+    if let Some(first) = endpoints.iter_mut().find(is_for_clients) {
         first.port = port;
     }
     Ok(endpoints.iter().map(Endpoint::to_string).collect::<Vec<_>>().join(","))
+}
+
+/// What `advertised.host.name` and `advertised.port` stand for, as the settings that came after them.
+pub(super) struct OldNames {
+    pub listeners: String,
+    pub advertised: String,
+}
+
+/// Advertises `host`, and `port` where it is given, for the first client listener; where nothing is said of
+/// listeners, for the usual one.
+pub(super) fn of_old_names(settings: ListenerSettings<'_>, host: &str, port: Option<u16>) -> Result<OldNames, String> {
+    let listeners = settings.listeners.unwrap_or(DEFAULT_LISTENERS).to_owned();
+    let bound = parse_endpoints("listeners", &listeners)?;
+    let first = bound.into_iter().find(|endpoint| !is_controller(settings.controllers, &endpoint.name));
+    let advertised = first.map_or_else(String::new, |endpoint| {
+        Endpoint { host: host.to_owned(), port: port.unwrap_or(endpoint.port), name: endpoint.name }.to_string()
+    });
+    Ok(OldNames { listeners, advertised })
+}
+
+/// Whether `controller.listener.names` has a listener's name.
+fn is_controller(controllers: &str, name: &str) -> bool {
+    setting::list(controllers).any(|controller| controller.eq_ignore_ascii_case(name))
 }
 
 /// `NAME://host:port` taken apart.

@@ -15,6 +15,7 @@ mod duration;
 mod listener;
 mod load;
 pub mod setting;
+mod start_topics;
 pub mod table;
 mod topic;
 mod values;
@@ -28,6 +29,7 @@ pub use describe::{Described, DescribedSynonym, describe_broker, describe_group,
 pub use listener::{Advertised, BindAddress, BindHost, Listener, SecurityProtocol};
 pub use load::{LoadError, Sources, load, properties};
 pub use setting::Setting;
+pub use start_topics::StartTopic;
 pub use table::Scope;
 pub use topic::{CleanupPolicy, CompressionType, TimestampType, TopicConfig};
 pub use values::{Origin, Source, Values};

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::duration;
+use super::start_topics::{self, StartTopic};
 
 /// One row of the table of settings.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -83,6 +84,8 @@ pub enum Rule {
     ThrottledReplicas,
     /// `latest`, `earliest`, or `by_duration:` and an ISO 8601 duration that is not negative.
     OffsetReset,
+    /// Each entry of a list is a topic to create: see [`StartTopic`].
+    StartTopics,
 }
 
 /// A value that its setting does not allow. Displays as Apache Kafka words it, which tools and tests look for.
@@ -176,6 +179,7 @@ impl Rule {
                     format!("{name} must be the literal '*' or a list of replicas in the following format: {format}");
                 Err((format!("[{}]", list(value).collect::<Vec<_>>().join(", ")), reason))
             }
+            Rule::StartTopics => check_start_topics(value),
             _ => Ok(()),
         }
     }
@@ -227,6 +231,7 @@ impl fmt::Display for Rule {
             Rule::EachOf(allowed) => write!(f, "any of {}", allowed.join(", ")),
             Rule::ThrottledReplicas => f.write_str("* or partition:broker,..."),
             Rule::OffsetReset => f.write_str("latest, earliest, by_duration:<ISO 8601>"),
+            Rule::StartTopics => f.write_str(start_topics::FORM),
         }
     }
 }
@@ -251,6 +256,20 @@ fn not_a_number(kind: Kind) -> String {
 
 fn one_of(allowed: &[&str]) -> String {
     format!("String must be one of: {}", allowed.join(", "))
+}
+
+fn check_start_topics(value: &str) -> Result<(), (String, String)> {
+    let mut names = Vec::new();
+    for entry in list(value) {
+        let Some(topic) = StartTopic::parse(entry) else {
+            return Err((entry.to_owned(), format!("A topic must be of the form {}", start_topics::FORM)));
+        };
+        if names.contains(&topic.name) {
+            return Err((entry.to_owned(), format!("The topic {} stands twice", topic.name)));
+        }
+        names.push(topic.name);
+    }
+    Ok(())
 }
 
 fn is_throttled_replica(entry: &str) -> bool {
@@ -341,6 +360,16 @@ mod tests {
                         leader.replication.throttled.replicas must be the literal '*' or a list of replicas in the \
                         following format: [partitionId]:[brokerId],[partitionId]:[brokerId],...";
         topic("leader.replication.throttled.replicas", "x", replicas);
+    }
+
+    #[test]
+    fn topics_at_start() {
+        let check = |value, expect| check(Scope::Broker, "ottla.create.topics", value, expect);
+        check("orders:3:1:compact, users,", "ok");
+        let form = "users:x for configuration ottla.create.topics: A topic must be of the form \
+                    NAME[:PARTITIONS[:REPLICATION-FACTOR[:CLEANUP-POLICY]]]";
+        check("orders:3,users:x", form);
+        check("a,b,a:2", "a:2 for configuration ottla.create.topics: The topic a stands twice");
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub struct Identity {
     /// The cluster it must belong to; `None` takes what `meta.properties` says.
     pub cluster_id: Option<String>,
     /// Used when the directory is new, as is the next: randomness comes from the caller.
-    pub new_cluster_id: Uuid,
+    pub new_cluster_id: String,
     pub new_directory_id: Uuid,
 }
 
@@ -275,7 +275,7 @@ fn lock(path: &Path) -> Result<File, LogDirError> {
 fn open_meta(disk: &Disk, dir: &Path, identity: &Identity) -> Result<MetaProperties, LogDirError> {
     let path = dir.join(META_PROPERTIES);
     let Some(text) = disk.read(&path).doing("reading", &path)? else {
-        let cluster_id = identity.cluster_id.clone().unwrap_or_else(|| identity.new_cluster_id.to_string());
+        let cluster_id = identity.cluster_id.clone().unwrap_or_else(|| identity.new_cluster_id.clone());
         let (node_id, directory_id) = (identity.node_id, identity.new_directory_id);
         let meta = MetaProperties { cluster_id, node_id, directory_id };
         write_meta(disk, dir, &path, &meta)?;

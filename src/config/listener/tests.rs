@@ -52,7 +52,7 @@ fn several_with_controller_and_trailing_comma() {
         &["INTERNAL *:29092 -> kafka:29092", "PLAINTEXT_HOST *v4:9092 -> localhost:9092"],
     );
     let resolved = resolve_with(Some("PLAINTEXT://:1,CONTROLLER://:2"), None).unwrap();
-    assert_eq!(resolved.notices.len(), 1);
+    assert_eq!((resolved.unopened, resolved.notices), (vec!["CONTROLLER".to_owned()], vec![]));
 }
 
 #[test]

@@ -4,9 +4,11 @@ mod environment;
 mod properties;
 mod toml_file;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use environment::Variable;
 
 use super::broker::{BrokerConfig, Resolved};
 use super::listener::{self, ListenerSettings};
@@ -32,6 +34,9 @@ pub struct Sources {
 pub enum LoadError {
     #[error("cannot read {path}: {error}")]
     File { path: PathBuf, error: std::io::Error },
+    /// A variable says that its value is in a file.
+    #[error("cannot read {path} (environment variable {variable}): {error}")]
+    ValueFile { variable: String, path: String, error: std::io::Error },
     #[error("{from}: {reason}")]
     Syntax { from: Source, reason: String },
     #[error("unknown setting {name} ({from}){}", hint(*nearest))]
@@ -51,17 +56,19 @@ pub fn load(sources: &Sources) -> Result<Resolved, LoadError> {
             gathered.give(&name, &value, Source::File { path: Arc::new(path.clone()), line })?;
         }
     }
-    for (variable, value) in &sources.environment {
-        gathered.give_variable(variable, value)?;
+    for variable in environment::read(&sources.environment)? {
+        gathered.give_variable(variable)?;
     }
     for (name, value) in &sources.command_line {
         gathered.give(name, value, Source::CommandLine)?;
     }
+    gathered.give_old_advertised_names()?;
     if let Some(port) = sources.port {
         gathered.give_port(port)?;
     }
-    let mut resolved = BrokerConfig::resolve(std::mem::take(&mut gathered.values)).map_err(LoadError::Conflict)?;
-    resolved.notices.extend(gathered.into_notices());
+    let mut resolved = BrokerConfig::resolve(gathered.values).map_err(LoadError::Conflict)?;
+    resolved.notices.extend(gathered.notices);
+    resolved.without_effect.extend(gathered.without_effect);
     Ok(resolved)
 }
 
@@ -79,15 +86,20 @@ pub fn properties(text: &str) -> Result<Vec<(String, String)>, String> {
 #[derive(Debug, Default)]
 struct Gathered {
     values: Values,
+    /// Names of settings, and of settings that Kafka no longer has.
     without_effect: BTreeSet<String>,
-    gone: BTreeSet<String>,
     notices: Vec<String>,
+    /// `advertised.host.name` and `advertised.port`, which Kafka had before listeners.
+    old_advertised: BTreeMap<&'static str, (String, Source)>,
 }
+
+const OLD_HOST: &str = "advertised.host.name";
+const OLD_PORT: &str = "advertised.port";
 
 impl Gathered {
     fn give(&mut self, name: &str, value: &str, from: Source) -> Result<(), LoadError> {
         let Some(setting) = table::find(Scope::Broker, name) else {
-            return self.give_unlisted(name, from);
+            return self.give_unlisted(name, value, from);
         };
         setting.check(value).map_err(|invalid| LoadError::Invalid { invalid, from: from.clone() })?;
         if setting.standing == Standing::Accepted && setting.default != Some(value.trim()) {
@@ -98,11 +110,11 @@ impl Gathered {
     }
 
     /// A name that is not in the table is either known to do nothing, or a mistake.
-    fn give_unlisted(&mut self, name: &str, from: Source) -> Result<(), LoadError> {
-        if table::is_removed(Scope::Broker, name) {
-            self.gone.insert(name.to_owned());
+    fn give_unlisted(&mut self, name: &str, value: &str, from: Source) -> Result<(), LoadError> {
+        if let Some(old) = [OLD_HOST, OLD_PORT].into_iter().find(|old| *old == name) {
+            self.old_advertised.insert(old, (value.trim().to_owned(), from));
             Ok(())
-        } else if table::is_for_a_plugin(name) {
+        } else if table::is_removed(Scope::Broker, name) || table::is_for_a_plugin(name) {
             self.without_effect.insert(name.to_owned());
             Ok(())
         } else {
@@ -110,17 +122,15 @@ impl Gathered {
         }
     }
 
-    /// A variable that names no setting is someone else's (`KAFKA_HOME`, `KAFKA_BOOTSTRAP_SERVERS`) and left alone,
+    /// A variable that names no setting is someone else's (`KAFKA_BOOTSTRAP_SERVERS`) and left alone,
     /// but one that looks like a slip is mentioned.
-    fn give_variable(&mut self, variable: &str, value: &str) -> Result<(), LoadError> {
-        let Some(name) = environment::setting_name(variable).filter(|_| !value.trim().is_empty()) else {
-            return Ok(());
-        };
+    fn give_variable(&mut self, variable: Variable) -> Result<(), LoadError> {
+        let Variable { variable, name, value } = variable;
         let known = table::find(Scope::Broker, &name).is_some()
             || table::is_removed(Scope::Broker, &name)
             || table::is_for_a_plugin(&name);
         if known {
-            return self.give(&name, value, Source::Environment(variable.to_owned()));
+            return self.give(&name, &value, Source::Environment(variable));
         }
         if let Some(nearest) = table::nearest(Scope::Broker, &name) {
             self.notices.push(format!("environment variable {variable} names no setting{}", hint(Some(nearest))));
@@ -128,27 +138,47 @@ impl Gathered {
         Ok(())
     }
 
-    fn give_port(&mut self, port: u16) -> Result<(), LoadError> {
-        let settings = ListenerSettings {
-            listeners: self.values.given("listeners"),
-            advertised: self.values.given("advertised.listeners"),
-            protocol_map: "",
-            controllers: &self.values.text("controller.listener.names").unwrap_or_default(),
+    /// Where `advertised.listeners` is not given, its forerunners say it for the first listener.
+    fn give_old_advertised_names(&mut self) -> Result<(), LoadError> {
+        let host = self.old_advertised.remove(OLD_HOST).filter(|_| self.values.given("advertised.listeners").is_none());
+        let port = self.old_advertised.remove(OLD_PORT);
+        let Some((host, from)) = host else {
+            // What they say is said better, or not wholly.
+            self.without_effect.extend(port.map(|_| OLD_PORT.to_owned()));
+            return Ok(());
         };
-        let listeners = listener::with_port(settings, port).map_err(LoadError::Conflict)?;
+        let parsed = |(text, from): (String, Source)| {
+            let reason = format!("{OLD_PORT}: \"{text}\" is not a port");
+            text.parse::<u16>().map_err(|_| LoadError::Syntax { from, reason })
+        };
+        let port = port.map(parsed).transpose()?;
+        let controllers = self.controllers();
+        let names =
+            listener::of_old_names(self.listener_settings(&controllers), &host, port).map_err(LoadError::Conflict)?;
+        self.values.give("listeners", &names.listeners, from.clone());
+        self.values.give("advertised.listeners", &names.advertised, from);
+        Ok(())
+    }
+
+    fn give_port(&mut self, port: u16) -> Result<(), LoadError> {
+        let controllers = self.controllers();
+        let listeners = listener::with_port(self.listener_settings(&controllers), port).map_err(LoadError::Conflict)?;
         self.values.give("listeners", &listeners, Source::CommandLine);
         Ok(())
     }
 
-    /// One line for all settings of a kind, so that a long file of someone else's stays readable in the log.
-    fn into_notices(self) -> Vec<String> {
-        let line = |start: &str, names: BTreeSet<String>| {
-            (!names.is_empty()).then(|| format!("{start}: {}", names.into_iter().collect::<Vec<_>>().join(", ")))
-        };
-        let mut notices = self.notices;
-        notices.extend(line("settings accepted without effect here", self.without_effect));
-        notices.extend(line("settings that Kafka no longer has, ignored", self.gone));
-        notices
+    fn listener_settings<'a>(&'a self, controllers: &'a str) -> ListenerSettings<'a> {
+        ListenerSettings {
+            listeners: self.values.given("listeners"),
+            advertised: self.values.given("advertised.listeners"),
+            protocol_map: "",
+            controllers,
+        }
+    }
+
+    /// `controller.listener.names`.
+    fn controllers(&self) -> String {
+        self.values.text("controller.listener.names").unwrap_or_default().into_owned()
     }
 }
 

@@ -83,20 +83,17 @@ fn what_has_no_effect_is_said_once() {
     let content = "process.roles=broker,controller\nzookeeper.connect=zk:2181\nnum.io.threads=9\nsuper.users=User:a\n";
     let (_dir, mut sources) = with_file("server.properties", content);
     sources.environment = pairs(&[("KAFKA_ZOOKEEPER_CONNECT", "zk"), ("KAFKA_NUM_IO_THREADS", "10")]);
-    let notices = load(&sources).unwrap().notices;
-    assert_eq!(
-        notices,
-        [
-            "settings accepted without effect here: num.io.threads, super.users",
-            "settings that Kafka no longer has, ignored: zookeeper.connect",
-        ]
-    );
+    let resolved = load(&sources).unwrap();
+    assert_eq!(resolved.without_effect, ["num.io.threads", "super.users", "zookeeper.connect"]);
+    assert_eq!(resolved.notices, Vec::<String>::new());
 }
 
 #[test]
 fn the_environment_belongs_to_others_too() {
     let environment = pairs(&[
         ("KAFKA_HOME", "/opt/kafka"),
+        ("KAFKA_PORT", "tcp://10.0.0.1:9092"),
+        ("ALLOW_PLAINTEXT_LISTENER", "yes"),
         ("KAFKA_OPTS", "-Dx"),
         ("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092"),
         ("KAFKA_JMX_PORT", "9999"),
@@ -128,5 +125,75 @@ fn a_compose_file_of_every_day() {
     let resolved = load(&Sources { environment, ..Sources::default() }).unwrap();
     let names: Vec<_> = resolved.config.listeners.iter().map(|l| l.name.as_str()).collect();
     assert_eq!(names, ["PLAINTEXT", "PLAINTEXT_HOST"]);
-    assert_eq!(resolved.notices.len(), 2, "{:?}", resolved.notices);
+    assert_eq!(resolved.config.storage.cluster_id.as_deref(), Some("MkU3OEVBNTcwNTJENDM2Qk"));
+    assert_eq!(resolved.notices, Vec::<String>::new());
+    assert_eq!(
+        resolved.without_effect,
+        ["listener CONTROLLER", "controller.quorum.voters", "inter.broker.listener.name"]
+    );
+}
+
+#[test]
+fn a_compose_file_of_bitnami() {
+    let environment = pairs(&[
+        ("KAFKA_ENABLE_KRAFT", "yes"),
+        ("ALLOW_PLAINTEXT_LISTENER", "yes"),
+        ("KAFKA_CFG_NODE_ID", "0"),
+        ("KAFKA_BROKER_ID", "0"),
+        ("KAFKA_CFG_PROCESS_ROLES", "controller,broker"),
+        ("KAFKA_CFG_LISTENERS", "PLAINTEXT://:9092,CONTROLLER://:9093,EXTERNAL://:9094"),
+        ("KAFKA_CFG_ADVERTISED_LISTENERS", "PLAINTEXT://kafka:9092,EXTERNAL://localhost:9094"),
+        ("KAFKA_CFG_LISTENER_SECURITY_PROTOCOL_MAP", "CONTROLLER:PLAINTEXT,EXTERNAL:PLAINTEXT,PLAINTEXT:PLAINTEXT"),
+        ("KAFKA_CFG_CONTROLLER_QUORUM_VOTERS", "0@kafka:9093"),
+        ("KAFKA_CFG_CONTROLLER_LISTENER_NAMES", "CONTROLLER"),
+        ("KAFKA_KRAFT_CLUSTER_ID", "abcdefghijklmnopqrstuv"),
+    ]);
+    let resolved = load(&Sources { environment, ..Sources::default() }).unwrap();
+    let config = resolved.config;
+    assert_eq!((config.node_id, config.storage.cluster_id.as_deref()), (0, Some("abcdefghijklmnopqrstuv")));
+    assert_eq!(config.listeners[1].advertised.port, Some(9094));
+    assert_eq!(resolved.notices, Vec::<String>::new());
+}
+
+/// What wurstmeister/kafka and others before it were told.
+#[test]
+fn the_names_before_listeners() {
+    let advertised = |pairs_given: &[(&str, &str)]| {
+        let resolved = load(&Sources { environment: pairs(pairs_given), ..Sources::default() }).unwrap();
+        let listener = resolved.config.listeners[0].clone();
+        let host = listener.advertised.host.unwrap_or_default();
+        let port = listener.advertised.port.unwrap_or_default();
+        (format!("{} -> {host}:{port}", listener.bind.port), resolved.without_effect)
+    };
+    let check = |given: &[(&str, &str)], expect: &str| assert_eq!(advertised(given), (expect.to_owned(), vec![]));
+    check(&[("KAFKA_ADVERTISED_HOST_NAME", "kafka")], "9092 -> kafka:9092");
+    check(&[("KAFKA_ADVERTISED_HOST_NAME", "kafka"), ("KAFKA_ADVERTISED_PORT", "32000")], "9092 -> kafka:32000");
+    let listeners = ("KAFKA_LISTENERS", "PLAINTEXT://:1");
+    check(&[("KAFKA_ADVERTISED_HOST_NAME", "kafka"), listeners], "1 -> kafka:1");
+    let newer = ("KAFKA_ADVERTISED_LISTENERS", "PLAINTEXT://newer:2");
+    check(&[("KAFKA_ADVERTISED_HOST_NAME", "kafka"), newer], "2 -> newer:2");
+    let (said, without_effect) = advertised(&[("KAFKA_ADVERTISED_PORT", "32000")]);
+    assert_eq!((said.as_str(), &without_effect[..]), ("9092 -> :0", &["advertised.port".to_owned()][..]));
+}
+
+#[test]
+fn topics_at_start_come_from_everywhere() {
+    let (_dir, mut sources) = with_file("ottla.toml", "ottla.create.topics = [\"orders:3\", \"users\"]\n");
+    let names = |sources: &Sources| -> Vec<String> {
+        let topics = load(sources).unwrap().config.topics.create_at_start;
+        topics.into_iter().map(|topic| format!("{}:{}", topic.name, topic.partitions.unwrap_or(-1))).collect()
+    };
+    assert_eq!(names(&sources), ["orders:3", "users:-1"]);
+    sources.environment = pairs(&[("KAFKA_CREATE_TOPICS", "a:1:1,b:2:1:compact")]);
+    assert_eq!(names(&sources), ["a:1", "b:2"]);
+    sources.command_line = pairs(&[("ottla.create.topics", "c:4")]);
+    assert_eq!(names(&sources), ["c:4"]);
+}
+
+#[test]
+fn no_authorizer_is_no_secret() {
+    let sources = Sources { command_line: pairs(&[("authorizer.class.name", "x.Y")]), ..Sources::default() };
+    let resolved = load(&sources).unwrap();
+    assert_eq!(resolved.without_effect, ["authorizer.class.name"]);
+    assert!(resolved.notices[0].contains("every client may do everything"), "{:?}", resolved.notices);
 }

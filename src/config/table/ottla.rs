@@ -5,6 +5,8 @@ use super::settings;
 settings! {
     pub(super) const OTTLA:
     "ottla.advertised.localhost.rewrite", Boolean, "true", Any,                        ReadOnly,    InEffect, "Where a listener advertises this machine itself (localhost, 127.0.0.1, ::1), a client that came from another machine or container is told the address it reached instead: localhost would send it to itself.";
+    "ottla.cluster.id",                String,  null,    NonEmpty,                      ReadOnly,    InEffect, "The cluster's id where the data directory is new; random where not given. A directory that has one keeps it. CLUSTER_ID sets it.";
+    "ottla.create.topics",             List,    "",      StartTopics,                   ReadOnly,    InEffect, "Topics to create at start, before the broker says that it is ready: NAME, or NAME:PARTITIONS:REPLICATION-FACTOR:CLEANUP-POLICY with the last parts left out or empty. Those there already are left alone. --create-topic and KAFKA_CREATE_TOPICS set it.";
     "ottla.ephemeral",                 Boolean, "false", Any,                          ReadOnly,    InEffect, "Nothing is meant to outlive the process: nothing is synced to disk. --ephemeral sets it.";
     "ottla.ready.lines",               Boolean, "false", Any,                          ReadOnly,    InEffect, "Once ready, write to stdout the lines by which test libraries know Kafka to be: Transitioning from RECOVERY to RUNNING, [KafkaServer id=N] started, Kafka Server started. The container image sets it.";
     "ottla.replication.factor.policy", String,  "clamp", OneOf(&["clamp", "strict"]), ReadOnly, InEffect, "What a topic that asks for more than one replica gets: clamp makes one replica and warns, strict answers INVALID_REPLICATION_FACTOR as Kafka does.";

@@ -4,7 +4,12 @@ use super::*;
 use crate::types::TopicPartition;
 
 fn identity() -> Identity {
-    Identity { node_id: 1, cluster_id: None, new_cluster_id: Uuid([1; 16]), new_directory_id: Uuid([2; 16]) }
+    Identity {
+        node_id: 1,
+        cluster_id: None,
+        new_cluster_id: Uuid([1; 16]).to_string(),
+        new_directory_id: Uuid([2; 16]),
+    }
 }
 
 fn checkpoint(topic: &str, partition: i32) -> Checkpoint {
@@ -26,7 +31,7 @@ fn a_new_directory_gets_an_identity_and_keeps_it() {
     assert_eq!(dir.meta().directory_id, Uuid([2; 16]));
     assert!(!dir.clean_shutdown());
     drop(dir);
-    let other = Identity { new_cluster_id: Uuid([8; 16]), new_directory_id: Uuid([9; 16]), ..identity() };
+    let other = Identity { new_cluster_id: Uuid([8; 16]).to_string(), new_directory_id: Uuid([9; 16]), ..identity() };
     let dir = LogDir::open(&path, &other).expect("opens");
     assert_eq!(dir.meta().directory_id, Uuid([2; 16]));
 }
