@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::ToSocketAddrs as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -54,6 +54,32 @@ impl Properties {
     fn milliseconds(&self, name: &str, default: Duration) -> Result<Duration, String> {
         let default = u64::try_from(default.as_millis()).unwrap_or(u64::MAX);
         self.number(name, default).map(Duration::from_millis)
+    }
+}
+
+/// Where our own commands find the broker: this machine's, unless told otherwise.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Bootstrap {
+    /// The broker to talk to
+    #[arg(
+        long,
+        short = 'b',
+        value_name = "HOST:PORT",
+        env = "KAFKA_BOOTSTRAP_SERVERS",
+        hide_env_values = true,
+        default_value = "localhost:9092"
+    )]
+    pub bootstrap_server: String,
+
+    /// Properties for the client, such as request.timeout.ms
+    #[arg(long, value_name = "FILE")]
+    pub command_config: Option<PathBuf>,
+}
+
+impl Bootstrap {
+    /// Connects there. The error is one plain line.
+    pub async fn connect(&self) -> Result<Client, String> {
+        connect(&self.bootstrap_server, &Properties::read_optional(self.command_config.as_deref())?).await
     }
 }
 
