@@ -12,8 +12,10 @@
 //! | room | what it does |
 //! |---|---|
 //! | [`cli`] | the command line |
+//! | [`service`] | a broker with its doors: start and stop |
 //! | [`client`] | a small async Kafka client, for tests, benchmarks and tools |
 //! | [`server`] | the only code that touches sockets: listeners, connections, in-order replies |
+//! | [`http`] | the admin port |
 //! | [`handlers`] | wire → domain → wire, one file per family of APIs |
 //! | [`broker`] | owns state, time and tasks; drives the pure parts |
 //! | [`coordinator`] | pure machines: groups and their offsets |
@@ -41,10 +43,12 @@ pub mod codec;
 pub mod config;
 pub mod coordinator;
 pub mod handlers;
+pub mod http;
 pub mod log;
 pub mod machine;
 pub mod metadata;
 pub mod protocol;
 pub mod record;
 pub mod server;
+pub mod service;
 pub mod types;

@@ -60,9 +60,12 @@ impl Publisher {
         let config = self.config_in_force(&before, &image);
         let topics = image.topics().map(|topic| self.topic(&before, &image, &config, topic)).collect();
         let after = Arc::new(Cluster::new(image, config, topics));
-        *self.current.write() = Arc::clone(&after);
+        // First, because a new topic may bear the name of a deleted one, and so needs its folders out of the way
+        // before anybody can use it.
+        let published = retire(&before, &after);
+        *self.current.write() = after;
         *published_to = end;
-        retire(&before, &after)
+        published
     }
 
     /// The settings with what the image says of this broker; the same as before where that is.

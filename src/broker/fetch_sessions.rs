@@ -249,6 +249,11 @@ impl FetchSessions {
         false
     }
 
+    /// Ends all sessions: their clients are told that they are not known, and open new ones.
+    pub fn clear(&mut self) {
+        self.sessions.clear();
+    }
+
     /// How many sessions are open.
     pub fn len(&self) -> usize {
         self.sessions.len()

@@ -16,7 +16,8 @@ use tokio::sync::{Notify, oneshot};
 use super::clock::Clock;
 use super::cluster::Publisher;
 use super::driver::{Committed, DriveError, Driver, RecordForm};
-use super::partition::Partition;
+use super::partition::{Partition, PartitionError};
+use super::topics::Cluster;
 use crate::coordinator::group::{self, GroupCommand, GroupConfig, GroupMachine, GroupReply};
 use crate::coordinator::records::{GroupRecord, RecordError};
 use crate::machine::Machine;
@@ -141,9 +142,22 @@ impl Groups {
     /// Drops what was committed for topics that are gone.
     pub fn topics_deleted(&self, topics: &[TopicName]) {
         let cluster = self.publisher.current();
+        if topics.iter().any(|topic| **topic == *CONSUMER_OFFSETS) {
+            self.forget_deleted(&cluster);
+        }
         for partition in cluster.topic(CONSUMER_OFFSETS).into_iter().flat_map(|topic| &topic.partitions) {
             // Nobody waits for this reply; a partition that is offline has said so already.
             let _ = self.submit_to(partition, GroupCommand::TopicsDeleted(topics.to_vec()));
+        }
+    }
+
+    /// Forgets the machines whose partitions are out of service. Whoever waits for a reply of theirs is told that
+    /// the coordinator is not available, and finds at the next one that it is no member.
+    fn forget_deleted(&self, cluster: &Cluster) {
+        for (index, shard) in self.shards.read().iter() {
+            let in_service = cluster.partition(CONSUMER_OFFSETS, *index);
+            let is_deleted = |driver: &GroupDriver| in_service.is_none_or(|it| !Arc::ptr_eq(it, driver.partition()));
+            shard.driver.lock().take_if(|driver| is_deleted(driver));
         }
     }
 
@@ -175,8 +189,14 @@ impl Groups {
         if self.stopped.load(Ordering::Relaxed) {
             return Err(GroupsUnavailable::CoordinatorNotAvailable);
         }
-        if slot.as_ref().is_some_and(|driver| !Arc::ptr_eq(driver.partition(), partition)) {
-            // `__consumer_offsets` was deleted and made again: what it held is gone.
+        if let Some(driver) = &*slot
+            && !Arc::ptr_eq(driver.partition(), partition)
+        {
+            // `__consumer_offsets` was deleted and made again.
+            if partition.leader_epoch() < driver.partition().leader_epoch() {
+                // The caller found its partition before that.
+                return Err(GroupsUnavailable::CoordinatorNotAvailable);
+            }
             *slot = None;
         }
         let outcome = match &mut *slot {
@@ -192,7 +212,7 @@ impl Groups {
         outcome.map_err(|error| {
             // Memory may be ahead of the log now: the next request loads it again.
             *slot = None;
-            tracing::error!(partition = %partition.id(), %error, "the group coordinator failed");
+            tell_failure(partition, &error);
             GroupsUnavailable::CoordinatorNotAvailable
         })
     }
@@ -251,7 +271,7 @@ impl Groups {
                 match driver.run_timeouts(now) {
                     Ok(committed) => release(&partition, committed),
                     Err(error) => {
-                        tracing::error!(partition = %partition.id(), %error, "the group coordinator failed");
+                        tell_failure(&partition, &error);
                         // As above.
                         *slot = None;
                         continue;
@@ -261,6 +281,16 @@ impl Groups {
             next = [next, slot.as_ref().and_then(|driver| driver.poll_timeout())].into_iter().flatten().min();
         }
         next
+    }
+}
+
+fn tell_failure(partition: &Partition, error: &DriveError) {
+    match error {
+        // Its topic went away between the look at it and its use: no fault of anything.
+        DriveError::Partition(PartitionError::Deleted) => {
+            tracing::debug!(partition = %partition.id(), "the group coordinator was deleted");
+        }
+        error => tracing::error!(partition = %partition.id(), %error, "the group coordinator failed"),
     }
 }
 

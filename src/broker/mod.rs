@@ -2,7 +2,8 @@
 //!
 //! Code map: [`metadata`] and [`groups`] are machines in service, both run by [`driver`];
 //! [`cluster`] publishes what exists; [`partition`] is a log in service; [`fetch`] reads and waits;
-//! [`housekeeping`] is what happens without being asked; [`clock`] is the only reader of clocks.
+//! [`housekeeping`] is what happens without being asked; [`reset`] starts over; [`clock`] is the only reader of
+//! clocks.
 
 pub mod advertised;
 pub mod clock;
@@ -17,6 +18,7 @@ mod open;
 pub mod partition;
 pub mod producer_ids;
 pub mod random;
+pub mod reset;
 mod start_topics;
 pub mod topics;
 mod waiters;

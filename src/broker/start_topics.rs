@@ -27,11 +27,11 @@ impl Broker {
     /// # Errors
     /// The first topic that could not be created; those after it may exist.
     pub async fn create_start_topics(self: &Arc<Self>) -> Result<(), StartTopicError> {
-        let wanted = &self.config.topics.create_at_start;
-        if wanted.is_empty() {
+        let topics = self.start_topics();
+        if topics.is_empty() {
             return Ok(());
         }
-        let create = CreateTopics { topics: wanted.iter().map(new_topic).collect(), validate_only: false };
+        let create = CreateTopics { topics, validate_only: false };
         let Reply::TopicsCreated(results) = self.metadata.submit(Command::CreateTopics(create)).await? else {
             return Err(MetadataUnavailable::NotWritten.into());
         };
@@ -47,6 +47,11 @@ impl Broker {
             }
         }
         Ok(())
+    }
+
+    /// The topics of `ottla.create.topics`, yet to be created.
+    pub(super) fn start_topics(&self) -> Vec<NewTopic> {
+        self.config.topics.create_at_start.iter().map(new_topic).collect()
     }
 }
 

@@ -11,10 +11,11 @@ use tokio::runtime;
 use tokio::time::timeout;
 
 use super::ready_file::Announced;
-use super::{ServeArgs, bind, serve};
+use super::{ServeArgs, serve};
 use crate::client::{Client, ClientOptions};
 use crate::codec::Str;
 use crate::config::load;
+use crate::service::bind;
 
 /// Which broker to ask, and how long to wait.
 #[derive(Debug, Clone, Args)]

@@ -1,6 +1,5 @@
 //! The command line: what the program is told, and what it says when it can't.
 
-mod bind;
 mod healthcheck;
 mod open_files;
 mod ready_file;
@@ -62,7 +61,11 @@ pub struct ServeArgs {
     #[arg(long, value_name = "N")]
     port: Option<u16>,
 
-    /// Write PATH once the broker answers: JSON with pid, bootstrap_servers, data_dir and ready_ms
+    /// Answer /health, /ready and /reset over HTTP at port N of localhost; 0 picks a free one [default: no such port]
+    #[arg(long, value_name = "N")]
+    admin_port: Option<u16>,
+
+    /// Write PATH once the broker answers: JSON with pid, bootstrap_servers, admin_url, data_dir and ready_ms
     #[arg(long, value_name = "PATH")]
     ready_file: Option<PathBuf>,
 

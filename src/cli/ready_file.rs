@@ -20,6 +20,9 @@ pub struct Ready<'a> {
     pub pid: u32,
     /// As a client's setting takes it.
     pub bootstrap_servers: &'a str,
+    /// Where the admin port is; left out where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin_url: Option<&'a str>,
     pub data_dir: &'a Path,
     /// Milliseconds from the start of the process until it answered.
     pub ready_ms: f64,
@@ -71,7 +74,8 @@ mod tests {
         fs::write(&path, "of an earlier run").unwrap();
         let mut file = ReadyFile::claim(&path).unwrap();
         assert!(!path.exists());
-        let ready = Ready { pid: 7, bootstrap_servers: "localhost:1", data_dir: Path::new("/d"), ready_ms: 1.5 };
+        let (bootstrap_servers, data_dir) = ("localhost:1", Path::new("/d"));
+        let ready = Ready { pid: 7, bootstrap_servers, admin_url: None, data_dir, ready_ms: 1.5 };
         file.write(&ready).unwrap();
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(text, r#"{"pid":7,"bootstrap_servers":"localhost:1","data_dir":"/d","ready_ms":1.5}"#);

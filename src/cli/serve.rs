@@ -3,7 +3,6 @@
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -11,12 +10,10 @@ use tokio::runtime::{self, Runtime};
 
 use super::ready_file::{Ready, ReadyFile};
 use super::shutdown::StopSignals;
-use super::{ServeArgs, bind, open_files};
-use crate::broker::Broker;
+use super::{ServeArgs, open_files};
 use crate::broker::clock::Clock;
 use crate::config::{BrokerConfig, Resolved, Sources, load};
-use crate::handlers::Handlers;
-use crate::server::{self, Server};
+use crate::service::{Service, Stopped};
 
 /// How long replies that clients still wait for may take to leave once a stop was asked for.
 const GRACE: Duration = Duration::from_millis(500);
@@ -36,27 +33,19 @@ pub fn run(args: &ServeArgs, clock: Clock) -> Result<ExitCode, String> {
 
     let ended = runtime.block_on(async {
         let mut ready_file = None;
-        let running = start(&config, clock, || {
+        let service = Service::start(&config, clock, || {
             ready_file = args.ready_file.as_deref().map(claim_ready_file).transpose()?;
             Ok(())
         });
-        let running = running.await?;
+        let service = service.await?;
         notices.iter().for_each(|notice| tracing::warn!("{notice}"));
         if !without_effect.is_empty() {
             tracing::info!("without effect here: {}", without_effect.join(", "));
         }
-        running.announce(&config, ready_file.as_mut(), clock)?;
-        Ok(running.until_stopped(&mut signals).await)
+        announce(&service, &config, ready_file.as_mut(), clock)?;
+        Ok(until_stopped(service, &mut signals).await)
     });
     end(runtime, ended)
-}
-
-/// A broker that answers.
-struct Running {
-    broker: Arc<Broker>,
-    server: Server,
-    /// Where a client on this machine connects to, by listener.
-    addresses: Vec<String>,
 }
 
 /// How a run ended that did start.
@@ -68,71 +57,50 @@ enum End {
     AtOnce,
 }
 
-/// Claims the ports first, because that is where a second broker on one machine finds out; then opens the data; then
-/// the doors.
-///
-/// `alone` runs once the ports are ours: before, another broker may still need what this one would take away.
-async fn start(
+/// Says that it is ready: to whoever reads the log, and to whoever waits for the ready file.
+fn announce(
+    service: &Service,
     config: &BrokerConfig,
+    ready_file: Option<&mut ReadyFile>,
     clock: Clock,
-    alone: impl FnOnce() -> Result<(), String>,
-) -> Result<Running, String> {
-    let limits = server::Limits::of(config).map_err(|error| error.to_string())?;
-    let ports = bind::claim_ports(config, &limits)?;
-    alone()?;
-    let addresses = bind::addresses(config, &ports);
-    let broker = Broker::open(config.clone(), clock, bind::endpoints(config, &ports));
-    let broker = broker.await.map_err(|error| format!("cannot use the data directory: {error}"))?;
-    broker.create_start_topics().await.map_err(|error| error.to_string())?;
-    let handlers = Arc::new(Handlers::new(Arc::clone(&broker)));
-    let server = server::serve(ports, handlers, &limits);
-    let server = server.map_err(|error| format!("cannot accept connections: {error}"))?;
-    Ok(Running { broker, server, addresses })
+) -> Result<(), String> {
+    let data_dir = std::path::absolute(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone());
+    let ready_ms = milliseconds(clock.monotonic());
+    if let Some(file) = ready_file {
+        let (bootstrap_servers, admin_url) = (service.bootstrap_servers(), service.admin_url());
+        let ready = Ready { pid: std::process::id(), bootstrap_servers, admin_url, data_dir: &data_dir, ready_ms };
+        file.write(&ready).map_err(|error| format!("cannot write the ready file: {error}"))?;
+    }
+    let version = env!("CARGO_PKG_VERSION");
+    let addresses = service.addresses().join(", ");
+    let admin = service.admin_url().map(|url| format!(", admin port {url}")).unwrap_or_default();
+    tracing::info!(
+        "ottla {version} listens on {addresses}{admin}, data in {}, ready in {ready_ms} ms",
+        data_dir.display()
+    );
+    if config.announcement.ready_lines {
+        write_ready_lines(config.node_id);
+    }
+    Ok(())
 }
 
-impl Running {
-    /// Says that it is ready: to whoever reads the log, and to whoever waits for the ready file.
-    fn announce(&self, config: &BrokerConfig, ready_file: Option<&mut ReadyFile>, clock: Clock) -> Result<(), String> {
-        let data_dir = std::path::absolute(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone());
-        let ready_ms = milliseconds(clock.monotonic());
-        if let Some(file) = ready_file {
-            let bootstrap_servers = self.addresses.first().map_or("", String::as_str);
-            let ready = Ready { pid: std::process::id(), bootstrap_servers, data_dir: &data_dir, ready_ms };
-            file.write(&ready).map_err(|error| format!("cannot write the ready file: {error}"))?;
-        }
-        let version = env!("CARGO_PKG_VERSION");
-        let addresses = self.addresses.join(", ");
-        tracing::info!(
-            "ottla {version} listens on {addresses}, data in {}, ready in {ready_ms} ms",
-            data_dir.display()
-        );
-        if config.announcement.ready_lines {
-            write_ready_lines(config.node_id);
-        }
-        Ok(())
+async fn until_stopped(service: Service, signals: &mut StopSignals) -> End {
+    let signal = signals.next().await;
+    tracing::info!("{signal}: stopping; another one stops at once");
+    tokio::select! {
+        end = stop(service) => end,
+        _ = signals.next() => End::AtOnce,
     }
+}
 
-    async fn until_stopped(self, signals: &mut StopSignals) -> End {
-        let signal = signals.next().await;
-        tracing::info!("{signal}: stopping; another one stops at once");
-        tokio::select! {
-            end = self.stop() => end,
-            _ = signals.next() => End::AtOnce,
-        }
+async fn stop(service: Service) -> End {
+    let Stopped { unanswered, closed } = service.stop(GRACE).await;
+    if unanswered > 0 {
+        tracing::info!("{unanswered} connections were closed with requests unanswered");
     }
-
-    /// Lets clients go, then closes the logs.
-    async fn stop(self) -> End {
-        let unanswered = self.server.stop(GRACE).await;
-        if unanswered > 0 {
-            tracing::info!("{unanswered} connections were closed with requests unanswered");
-        }
-        let broker = self.broker;
-        match tokio::task::spawn_blocking(move || broker.close()).await {
-            Ok(Ok(())) => End::Clean,
-            Ok(Err(error)) => End::Unclean(error.to_string()),
-            Err(panic) => End::Unclean(panic.to_string()),
-        }
+    match closed {
+        Ok(()) => End::Clean,
+        Err(why) => End::Unclean(why),
     }
 }
 
@@ -182,6 +150,9 @@ pub fn sources(args: &ServeArgs, ephemeral: Option<&TempDir>) -> Sources {
     }
     if !args.create_topic.is_empty() {
         flag("ottla.create.topics", args.create_topic.join(","));
+    }
+    if let Some(port) = args.admin_port {
+        flag("ottla.admin.listener", port.to_string());
     }
     Sources { file: args.config.clone(), environment: environment(), command_line, port: args.port }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::admin::{self, AdminConfig};
 use super::listener::{self, Listener, ListenerSettings, Listeners};
 use super::setting;
 use super::start_topics::StartTopic;
@@ -16,6 +17,8 @@ pub struct BrokerConfig {
     pub values: Arc<Values>,
     /// At least one; those of controllers are left out.
     pub listeners: Vec<Listener>,
+    /// `None`: no admin port.
+    pub admin: Option<AdminConfig>,
     pub data_dir: PathBuf,
     pub node_id: i32,
     pub rack: Option<String>,
@@ -146,6 +149,7 @@ impl BrokerConfig {
         ))?;
         let overrides =
             parse_connection_overrides(values.given("max.connections.per.ip.overrides").unwrap_or_default())?;
+        admin::resolve(&values)?;
         check_node_id(&values)?;
         check_group_sessions(&values)?;
         if let Some(more) = values.given("log.dirs").filter(|dirs| setting::list(dirs).count() > 1) {
@@ -183,6 +187,8 @@ impl BrokerConfig {
         let text = |name| values.text(name);
         BrokerConfig {
             listeners,
+            // Checked when it came in.
+            admin: admin::resolve(&values).ok().flatten(),
             data_dir: first_dir.unwrap_or_default(),
             node_id,
             rack: values.read("broker.rack"),

@@ -235,15 +235,24 @@ fn parse_endpoints(setting: &str, text: &str) -> Result<Vec<Endpoint>, String> {
         .collect()
 }
 
+/// Reads `host:port`; a host that is empty or of zeros is every address.
+pub(super) fn parse_host_and_port(address: &str) -> Option<BindAddress> {
+    parse_endpoint_address(String::new(), address).map(|endpoint| bind_address(&endpoint))
+}
+
 fn parse_endpoint(entry: &str) -> Option<Endpoint> {
     let (name, address) = entry.split_once("://")?;
+    let name_ok = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
+    name_ok.then(|| parse_endpoint_address(name.to_ascii_uppercase(), address))?
+}
+
+fn parse_endpoint_address(name: String, address: &str) -> Option<Endpoint> {
     let (host, port) = address.rsplit_once(':')?;
     let bare = host.strip_prefix('[').map_or(Some(host), |host| host.strip_suffix(']'))?;
-    let name_ok = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
     let host_ok = bare.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.:%".contains(&b));
     let colon_ok = !host.contains(':') || host.starts_with('[') || bare.parse::<std::net::Ipv6Addr>().is_ok();
-    (name_ok && host_ok && colon_ok).then_some(())?;
-    Some(Endpoint { name: name.to_ascii_uppercase(), host: bare.to_owned(), port: port.parse().ok()? })
+    (host_ok && colon_ok).then_some(())?;
+    Some(Endpoint { name, host: bare.to_owned(), port: port.parse().ok()? })
 }
 
 fn parse_protocol_map(text: &str) -> Result<BTreeMap<String, SecurityProtocol>, String> {

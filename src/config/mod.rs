@@ -8,6 +8,7 @@
 //! Invariant: a value is checked where it comes in, so that reading one cannot fail. What is stored (a topic's own
 //! settings, dynamic ones of the broker) may be another release's: what is not allowed there counts as not set.
 
+mod admin;
 mod broker;
 mod check;
 mod describe;
@@ -20,6 +21,7 @@ pub mod table;
 mod topic;
 mod values;
 
+pub use admin::AdminConfig;
 pub use broker::{
     AnnouncementConfig, BrokerConfig, FetchConfig, GroupsConfig, NetworkConfig, ReplicationFactorPolicy, Resolved,
     StorageConfig, TopicsConfig,

@@ -24,6 +24,8 @@ pub enum Command {
     AlterConfigs(AlterConfigs),
     /// The next block of producer ids: [`Reply::ProducerIds`].
     AllocateProducerIds,
+    /// Every topic and every dynamic setting goes, and these topics come: [`Reply::Reset`].
+    Reset(Vec<NewTopic>),
 }
 
 /// The answer to a [`Command`], sent once its records are applied.
@@ -39,6 +41,7 @@ pub enum Reply {
     /// One result for each resource, in the order of the request.
     ConfigsAltered(Vec<(ConfigResource, Result<(), MetadataError>)>),
     ProducerIds(Result<ProducerIdBlock, MetadataError>),
+    Reset(ResetDone),
 }
 
 /// Identifies one registration of a broker; grows with each.
@@ -219,6 +222,15 @@ impl OpKind {
             _ => None,
         }
     }
+}
+
+/// What a reset did.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResetDone {
+    /// How many topics there were.
+    pub removed: usize,
+    /// As in [`Reply::TopicsCreated`].
+    pub created: Vec<(TopicName, Result<CreatedTopic, MetadataError>)>,
 }
 
 /// Producer ids that are this broker's to hand out; durable before anybody sees them.

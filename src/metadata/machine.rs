@@ -68,10 +68,11 @@ impl MetadataMachine {
             Command::CreatePartitions(request) => self.create_partitions(request),
             Command::AlterConfigs(request) => self.alter_configs(request),
             Command::AllocateProducerIds => self.allocate_producer_ids(),
+            Command::Reset(topics) => self.reset(topics),
         }
     }
 
-    fn apply(&mut self, offset: Offset, record: &MetadataRecord) {
+    pub(super) fn apply(&mut self, offset: Offset, record: &MetadataRecord) {
         if let Err(fault) = self.image.apply(record) {
             self.fault.get_or_insert((offset, fault));
         }

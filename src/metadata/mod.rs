@@ -17,6 +17,7 @@ pub mod names;
 mod placement;
 mod producer_ids;
 pub mod records;
+mod reset;
 mod settings;
 mod snapshot;
 mod topics;

@@ -18,17 +18,23 @@ pub const MAX_PARTITIONS_PER_REQUEST: usize = 10_000;
 
 impl MetadataMachine {
     pub(super) fn create_topics(&self, request: CreateTopics) -> Decision {
-        let duplicates = duplicates(request.topics.iter().map(|topic| &topic.name));
-        let wanted = request.topics.iter().map(|topic| match topic.assignments.len() {
+        let (records, results) = self.create_topics_of(&request.topics);
+        Decision::new(records, Reply::TopicsCreated(results)).or_nothing(request.validate_only)
+    }
+
+    /// The records that create the topics, and a result for each distinct name.
+    pub(super) fn create_topics_of(&self, topics: &[NewTopic]) -> (Vec<MetadataRecord>, TopicsCreated) {
+        let duplicates = duplicates(topics.iter().map(|topic| &topic.name));
+        let wanted = topics.iter().map(|topic| match topic.assignments.len() {
             0 if topic.partitions == -1 => self.config.default_partitions,
             0 => topic.partitions,
             assigned => i32::try_from(assigned).unwrap_or(i32::MAX),
         });
         let too_many = exceeds_limit(wanted);
         let mut records = Vec::new();
-        let mut results: Vec<(TopicName, Result<CreatedTopic, MetadataError>)> = Vec::new();
+        let mut results = TopicsCreated::new();
         let mut seen = HashSet::new();
-        for topic in &request.topics {
+        for topic in topics {
             if !seen.insert(&topic.name) {
                 continue;
             }
@@ -44,7 +50,7 @@ impl MetadataMachine {
             };
             results.push((topic.name.clone(), result));
         }
-        Decision::new(records, Reply::TopicsCreated(results)).or_nothing(request.validate_only)
+        (records, results)
     }
 
     fn create_topic(&self, topic: &NewTopic) -> Result<(CreatedTopic, Vec<MetadataRecord>), MetadataError> {
@@ -246,7 +252,7 @@ impl MetadataMachine {
     /// RemoveTopic takes a topic's settings along. They are unset one by one all the same: Apache
     /// Kafka 4.3, when it reads a log in which a topic is removed and made again, gives the new one
     /// the settings of the old.
-    fn removal(&self, id: TopicId) -> Vec<MetadataRecord> {
+    pub(super) fn removal(&self, id: TopicId) -> Vec<MetadataRecord> {
         let Some(topic) = self.image.topic_by_id(id) else { return Vec::new() };
         let resource = ConfigResource::topic(topic.name.clone());
         let settings = self.image.topic_configs(&topic.name).keys();
@@ -271,6 +277,9 @@ impl MetadataMachine {
         }
     }
 }
+
+/// What became of each topic that was to be created.
+type TopicsCreated = Vec<(TopicName, Result<CreatedTopic, MetadataError>)>;
 
 /// Where a new topic's partitions go.
 struct PlacedTopic {

@@ -66,7 +66,7 @@ impl Listener {
     }
 
     /// Opens the doors. Needs a tokio runtime.
-    pub(super) fn listen(self, backlog: i32) -> io::Result<Vec<TcpListener>> {
+    pub fn listen(self, backlog: i32) -> io::Result<Vec<TcpListener>> {
         let open = |socket: Socket| {
             socket.listen(backlog)?;
             socket.set_nonblocking(true)?;

@@ -61,6 +61,8 @@ pub struct Options {
 pub struct Ready {
     pub pid: u32,
     pub bootstrap_servers: String,
+    /// Where the admin port is, if there is one: `http://localhost:40124`.
+    pub admin_url: Option<String>,
     pub data_dir: PathBuf,
     pub ready_ms: f64,
 }

@@ -23,6 +23,8 @@ fn check_error(pairs: &[(&str, &str)], expect: &str) {
 
 /// Settings that are read in other ways than by a typed field.
 const READ_BY_HAND: &[&str] = &[
+    "ottla.admin.allowed.hosts",
+    "ottla.admin.listener",
     "listeners",
     "advertised.listeners",
     "listener.security.protocol.map",

@@ -5,6 +5,7 @@ mod brokers;
 mod configs;
 mod equality;
 mod real_log;
+mod reset;
 mod topics;
 
 use bytes::Bytes;

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::config::{BindHost, BrokerConfig, Listener};
+use crate::http::AdminPort;
 use crate::metadata::Endpoint;
 use crate::server;
 
@@ -13,6 +14,18 @@ pub fn claim_ports(config: &BrokerConfig, limits: &server::Limits) -> Result<Vec
             .map_err(|error| explain(listener, &error))
     };
     config.listeners.iter().map(claim).collect()
+}
+
+/// Claims the admin port, if there shall be one. The error is one plain line.
+pub fn claim_admin_port(config: &BrokerConfig) -> Result<Option<AdminPort>, String> {
+    let Some(admin) = &config.admin else { return Ok(None) };
+    let port = admin.bind.port;
+    AdminPort::bind(admin).map(Some).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("the admin port {port} is in use; stop what uses it, or choose another with --admin-port")
+        }
+        _ => format!("cannot listen at the admin port {port}: {error}"),
+    })
 }
 
 /// Where a client on this machine connects to, by listener.
@@ -86,6 +99,18 @@ mod tests {
         assert_eq!(
             said,
             format!("port {port} is in use (listener PLAINTEXT); stop what uses it, or choose another with --port")
+        );
+    }
+
+    #[test]
+    fn an_admin_port_in_use_is_one_plain_line_too() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let config = config(&[("ottla.admin.listener", &format!("127.0.0.1:{port}"))]);
+        let said = claim_admin_port(&config).unwrap_err();
+        assert_eq!(
+            said,
+            format!("the admin port {port} is in use; stop what uses it, or choose another with --admin-port")
         );
     }
 }

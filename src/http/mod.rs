@@ -1,0 +1,110 @@
+//! The admin port: what a suite of tests, or whoever looks after containers, asks of a broker over HTTP.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET /health` | 200 as soon as the process runs: it is alive |
+//! | `GET /ready` | 200 once Kafka clients are served, 503 before and while it stops |
+//! | `POST /reset` | 200 when everything is as after a first start, see [`Broker::reset`] |
+//!
+//! Answers are JSON; one that is no success has an `error`. There is no admin port unless it is asked for
+//! (`ottla.admin.listener`). Any web page can make its reader's browser send requests to this machine, so `guard`
+//! holds changes to conditions that a page cannot meet; whoever else reaches the port may do everything.
+//!
+//! What a client can take is bounded: connections, bytes and time by `door`, one request a connection by `routes`.
+
+mod door;
+mod guard;
+mod routes;
+
+use std::future::IntoFuture as _;
+use std::io;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use tokio::task::JoinSet;
+
+use crate::broker::Broker;
+use crate::config::{AdminConfig, BindHost};
+use crate::server::{Limits, Listener};
+use door::{Door, Places};
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 64;
+
+/// A claimed port.
+#[derive(Debug)]
+pub struct AdminPort {
+    listener: Listener,
+    /// The host to call it by, as a URL has it.
+    host: String,
+    known_hosts: Vec<String>,
+}
+
+/// An admin port at work. Dropping it closes it.
+pub struct Admin {
+    shared: Arc<Shared>,
+    _tasks: JoinSet<io::Result<()>>,
+}
+
+/// What all requests share.
+struct Shared {
+    serving: RwLock<Option<Serving>>,
+    known_hosts: Vec<String>,
+}
+
+/// A broker that Kafka clients can use.
+#[derive(Clone)]
+struct Serving {
+    broker: Arc<Broker>,
+    bootstrap_servers: Arc<str>,
+}
+
+impl AdminPort {
+    /// Claims the port. Nobody is let in yet. Resolving a host name may block.
+    pub fn bind(config: &AdminConfig) -> io::Result<AdminPort> {
+        let listener = Listener::bind("ADMIN", &config.bind, &Limits::default())?;
+        let mut known_hosts = config.allowed_hosts.clone();
+        let host = match &config.bind.host {
+            BindHost::Any | BindHost::AnyV4 => "localhost".to_owned(),
+            BindHost::Named(host) if host.contains(':') => format!("[{host}]"),
+            BindHost::Named(host) => host.clone(),
+        };
+        known_hosts.push(host.clone());
+        Ok(AdminPort { listener, host, known_hosts })
+    }
+
+    /// `http://host:port`, as it is called on this machine.
+    pub fn url(&self) -> String {
+        format!("http://{}:{}", self.host, self.listener.address().port())
+    }
+
+    /// Lets requests in, before there is a broker to speak of. Needs a tokio runtime.
+    pub fn open(self) -> io::Result<Admin> {
+        let shared = Arc::new(Shared { serving: RwLock::default(), known_hosts: self.known_hosts });
+        let places = Places::default();
+        let mut tasks = JoinSet::new();
+        for socket in self.listener.listen(BACKLOG)? {
+            let door = Door::new(socket, places.clone());
+            tasks.spawn(axum::serve(door, routes::routes(Arc::clone(&shared))).into_future());
+        }
+        Ok(Admin { shared, _tasks: tasks })
+    }
+}
+
+impl Admin {
+    /// The broker answers Kafka clients from now on, at these addresses.
+    pub fn ready(&self, broker: Arc<Broker>, bootstrap_servers: &str) {
+        *self.shared.serving.write() = Some(Serving { broker, bootstrap_servers: bootstrap_servers.into() });
+    }
+
+    /// The broker is about to stop: it is not ready any more, and takes no changes.
+    pub fn not_ready(&self) {
+        *self.shared.serving.write() = None;
+    }
+}
+
+impl Shared {
+    fn serving(&self) -> Option<Serving> {
+        self.serving.read().clone()
+    }
+}

@@ -1,0 +1,99 @@
+//! A broker with its doors: from settings to one that answers, and back to nothing.
+//!
+//! What `ottla serve` and [`crate::Broker`] have in common. Signals, environment and log lines are theirs.
+
+pub mod bind;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::broker::Broker;
+use crate::broker::clock::Clock;
+use crate::config::BrokerConfig;
+use crate::handlers::Handlers;
+use crate::http::{Admin, AdminPort};
+use crate::server::{self, Server};
+
+/// A broker that answers. Dropping it closes its doors at once.
+pub struct Service {
+    broker: Arc<Broker>,
+    server: Server,
+    admin: Option<Admin>,
+    admin_url: Option<String>,
+    /// Where a client on this machine connects to, by listener.
+    addresses: Vec<String>,
+}
+
+/// How a service ended.
+#[derive(Debug)]
+pub struct Stopped {
+    /// How many connections were closed with requests unanswered.
+    pub unanswered: usize,
+    /// Whether everything was put away; if not, why, in one line.
+    pub closed: Result<(), String>,
+}
+
+impl Service {
+    /// Claims the ports first, because that is where a second broker on one machine finds out; then opens the data;
+    /// then the doors. Needs a tokio runtime of several threads. The error is one plain line.
+    ///
+    /// `alone` runs once the ports are ours: before, another broker may still need what this one would take away.
+    pub async fn start(
+        config: &BrokerConfig,
+        clock: Clock,
+        alone: impl FnOnce() -> Result<(), String>,
+    ) -> Result<Service, String> {
+        let limits = server::Limits::of(config).map_err(|error| error.to_string())?;
+        let ports = bind::claim_ports(config, &limits)?;
+        let admin_port = bind::claim_admin_port(config)?;
+        alone()?;
+        let addresses = bind::addresses(config, &ports);
+        let admin_url = admin_port.as_ref().map(AdminPort::url);
+        let admin = admin_port.map(AdminPort::open).transpose();
+        let admin = admin.map_err(|error| format!("cannot accept connections at the admin port: {error}"))?;
+        let broker = Broker::open(config.clone(), clock, bind::endpoints(config, &ports));
+        let broker = broker.await.map_err(|error| format!("cannot use the data directory: {error}"))?;
+        broker.create_start_topics().await.map_err(|error| error.to_string())?;
+        let handlers = Arc::new(Handlers::new(Arc::clone(&broker)));
+        let server = server::serve(ports, handlers, &limits);
+        let server = server.map_err(|error| format!("cannot accept connections: {error}"))?;
+        let service = Service { broker, server, admin, admin_url, addresses };
+        if let Some(admin) = &service.admin {
+            admin.ready(Arc::clone(&service.broker), service.bootstrap_servers());
+        }
+        Ok(service)
+    }
+
+    pub fn broker(&self) -> &Arc<Broker> {
+        &self.broker
+    }
+
+    /// Where a client on this machine connects to, by listener: `localhost:9092`.
+    pub fn addresses(&self) -> &[String] {
+        &self.addresses
+    }
+
+    /// The first listener's address, as a client's setting takes it.
+    pub fn bootstrap_servers(&self) -> &str {
+        self.addresses.first().map_or("", String::as_str)
+    }
+
+    /// Where the admin port is, if there is one: `http://localhost:9644`.
+    pub fn admin_url(&self) -> Option<&str> {
+        self.admin_url.as_deref()
+    }
+
+    /// Lets clients go, replies that they still wait for within `grace`; then closes the logs.
+    pub async fn stop(self, grace: Duration) -> Stopped {
+        if let Some(admin) = &self.admin {
+            admin.not_ready();
+        }
+        let unanswered = self.server.stop(grace).await;
+        let broker = self.broker;
+        let closed = match tokio::task::spawn_blocking(move || broker.close()).await {
+            Ok(closed) => closed.map_err(|error| error.to_string()),
+            Err(panic) => Err(panic.to_string()),
+        };
+        Stopped { unanswered, closed }
+    }
+}
