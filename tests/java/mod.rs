@@ -4,10 +4,12 @@
 //! Where Java or Maven is absent, tests that need them say so and are left out; with
 //! `OTTLA_REQUIRE_JAVA=1` they fail.
 
+#![allow(dead_code, reason = "each test program uses a part of this")]
+
 use std::fs::{self, File};
 use std::io::{Write, stderr};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -15,7 +17,8 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(300);
 /// A small machine that starts quickly.
 const JVM: [&str; 4] = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"];
-const PROGRAMS: [&str; 3] = ["today/Check.java", "today/ProduceAndConsume.java", "today/Administer.java"];
+const PROGRAMS: [&str; 4] =
+    ["today/Check.java", "today/ProduceAndConsume.java", "today/Administer.java", "today/RunTools.java"];
 
 pub struct Java {
     target: PathBuf,
@@ -84,6 +87,14 @@ impl Java {
     pub fn run(&self, program: &str, args: &[&str]) -> String {
         let class_path = format!("{}:{}", self.target.join("classes").display(), self.libs("today"));
         run(jvm(&class_path).arg(program).args(args))
+    }
+
+    /// Starts one of our programs with today's Apache Kafka, to talk to by its stdin and stdout.
+    pub fn converse_with(&self, program: &str) -> Child {
+        let class_path = format!("{}:{}", self.target.join("classes").display(), self.libs("today"));
+        let mut command = jvm(&class_path);
+        let process = command.arg(program).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        process.unwrap_or_else(|error| panic!("{command:?}: {error}"))
     }
 
     /// Runs one of Apache Kafka's own programs; it must succeed.

@@ -1,0 +1,11 @@
+//! Our command-line tools beside Apache Kafka's own, on the same broker: same output, same exit code.
+//!
+//! A case is a command line. Where Java is absent, ours alone is run, and has to succeed.
+
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../java/mod.rs"]
+mod java;
+
+mod get_offsets;
+mod side_by_side;
