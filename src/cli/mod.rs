@@ -1,5 +1,6 @@
 //! The command line: what the program is told, and what it says when it can't.
 
+pub mod admin;
 mod healthcheck;
 mod open_files;
 mod ready_file;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use super::exceptions::Exception;
 use crate::client::{Client, ClientError, ClientOptions};
 use crate::codec::Str;
 use crate::config;
@@ -79,7 +80,40 @@ pub struct Bootstrap {
 impl Bootstrap {
     /// Connects there. The error is one plain line.
     pub async fn connect(&self) -> Result<Client, String> {
-        connect(&self.bootstrap_server, &Properties::read_optional(self.command_config.as_deref())?).await
+        Ok(connect(&self.bootstrap_server, &Properties::read_optional(self.command_config.as_deref())?).await?)
+    }
+}
+
+/// Why there is no connection. Displays as one plain line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConnectError {
+    /// What was asked for can't be.
+    #[error("{0}")]
+    Misconfigured(String),
+    /// No broker answered in time.
+    #[error("{0}")]
+    Unreachable(String),
+}
+
+impl From<String> for ConnectError {
+    fn from(why: String) -> ConnectError {
+        ConnectError::Misconfigured(why)
+    }
+}
+
+impl From<ConnectError> for String {
+    fn from(error: ConnectError) -> String {
+        error.to_string()
+    }
+}
+
+impl From<ConnectError> for Exception {
+    fn from(error: ConnectError) -> Exception {
+        let class = match &error {
+            ConnectError::Misconfigured(_) => "org.apache.kafka.common.config.ConfigException",
+            ConnectError::Unreachable(_) => "org.apache.kafka.common.errors.TimeoutException",
+        };
+        Exception::new(class, error.to_string())
     }
 }
 
@@ -96,7 +130,7 @@ pub fn block_on(work: impl Future<Output = ExitCode>) -> ExitCode {
 
 /// Connects to the first of these addresses (`host:port,host:port`) that answers. As Kafka's tools do, it waits for
 /// a broker that isn't there yet: for `default.api.timeout.ms`, and says so on stderr.
-pub async fn connect(bootstrap_servers: &str, properties: &Properties) -> Result<Client, String> {
+pub async fn connect(bootstrap_servers: &str, properties: &Properties) -> Result<Client, ConnectError> {
     let addresses = addresses(bootstrap_servers)?;
     let patience = properties.milliseconds("default.api.timeout.ms", DEFAULT_API_TIMEOUT)?;
     let mut options = ClientOptions::default();
@@ -106,7 +140,10 @@ pub async fn connect(bootstrap_servers: &str, properties: &Properties) -> Result
     }
     match properties.get("security.protocol") {
         None | Some("PLAINTEXT") => {}
-        Some(other) => return Err(format!("security.protocol={other} is not supported: only PLAINTEXT is")),
+        Some(other) => {
+            let why = format!("security.protocol={other} is not supported: only PLAINTEXT is");
+            return Err(ConnectError::Misconfigured(why));
+        }
     }
     let started = Instant::now();
     let mut reminded: Option<Instant> = None;
@@ -120,11 +157,12 @@ pub async fn connect(bootstrap_servers: &str, properties: &Properties) -> Result
                         eprintln!("WARN {error}. The broker may not be available; trying again.");
                     }
                 }
-                Err(error) => return Err(error.to_string()),
+                Err(error) => return Err(ConnectError::Unreachable(error.to_string())),
             }
         }
         if started.elapsed() + PAUSE >= patience {
-            return Err(format!("Timed out waiting for a node assignment: no broker at {bootstrap_servers}"));
+            let why = format!("Timed out waiting for a node assignment: no broker at {bootstrap_servers}");
+            return Err(ConnectError::Unreachable(why));
         }
         tokio::time::sleep(PAUSE).await;
     }

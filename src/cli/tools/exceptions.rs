@@ -19,27 +19,113 @@ pub fn exception_name(code: ErrorCode) -> String {
     if name.ends_with("Exception") { name } else { name + "Exception" }
 }
 
-/// `org.apache.kafka.common.errors.TopicExistsException: Topic 'a' already exists.`, as Java prints an error.
-pub fn java_error(error: &ClientError) -> String {
-    match error {
-        ClientError::Refused { code, message, .. } => {
-            let known = ErrorCode::from_code(*code).unwrap_or(ErrorCode::UnknownServerError);
-            format!("org.apache.kafka.common.errors.{}", refused(known, message.as_deref()))
+/// An error as Kafka's tools print one: the Java exception it is there, and its message.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{class}: {message}")]
+pub struct Exception {
+    /// With its package: `org.apache.kafka.common.errors.TopicExistsException`.
+    pub class: String,
+    pub message: String,
+}
+
+impl Exception {
+    pub fn new(class: &str, message: impl Into<String>) -> Exception {
+        Exception { class: class.to_owned(), message: message.into() }
+    }
+
+    /// What the user asked for cannot be.
+    pub fn illegal_argument(message: impl Into<String>) -> Exception {
+        Exception::new("java.lang.IllegalArgumentException", message)
+    }
+
+    /// The broker's refusal; where it gave no words, Kafka's for that code.
+    pub fn refused(code: i16, message: Option<&str>) -> Exception {
+        let code = ErrorCode::from_code(code).unwrap_or(ErrorCode::UnknownServerError);
+        Exception {
+            class: format!("org.apache.kafka.common.errors.{}", exception_name(code)),
+            message: message.unwrap_or_else(|| usual_message(code)).to_owned(),
         }
-        ClientError::Timeout { .. } => format!("org.apache.kafka.common.errors.TimeoutException: {error}"),
-        ClientError::Unsupported { .. } => {
-            format!("org.apache.kafka.common.errors.UnsupportedVersionException: {error}")
-        }
-        ClientError::Connect { .. } | ClientError::Disconnected(_) => {
-            format!("org.apache.kafka.common.errors.DisconnectException: {error}")
-        }
-        other => format!("org.apache.kafka.common.KafkaException: {other}"),
+    }
+
+    /// The class without its package.
+    pub fn simple_name(&self) -> &str {
+        self.class.rsplit('.').next().unwrap_or(&self.class)
     }
 }
 
-/// `TopicExistsException: Topic 'a' already exists.`; where the broker gave no words, the code's name stands for them.
+impl From<ClientError> for Exception {
+    fn from(error: ClientError) -> Exception {
+        Exception::from(&error)
+    }
+}
+
+impl From<&ClientError> for Exception {
+    fn from(error: &ClientError) -> Exception {
+        let class = match error {
+            ClientError::Refused { code, message, .. } => return Exception::refused(*code, message.as_deref()),
+            ClientError::Unsupported { key, .. } => {
+                let message = format!("The node does not support {}", constant_name(key.name()));
+                return Exception::new("org.apache.kafka.common.errors.UnsupportedVersionException", message);
+            }
+            ClientError::Timeout { .. } => "org.apache.kafka.common.errors.TimeoutException",
+            ClientError::Connect { .. } | ClientError::Disconnected(_) => {
+                "org.apache.kafka.common.errors.DisconnectException"
+            }
+            _ => "org.apache.kafka.common.KafkaException",
+        };
+        Exception::new(class, error.to_string())
+    }
+}
+
+/// `org.apache.kafka.common.errors.TopicExistsException: Topic 'a' already exists.`, as Java prints an error.
+pub fn java_error(error: &ClientError) -> String {
+    Exception::from(error).to_string()
+}
+
+/// `TopicExistsException: Topic 'a' already exists.`; where the broker gave no words, Kafka's for that code.
 pub fn refused(code: ErrorCode, message: Option<&str>) -> String {
-    format!("{}: {}", exception_name(code), message.unwrap_or(code.name()))
+    format!("{}: {}", exception_name(code), message.unwrap_or_else(|| usual_message(code)))
+}
+
+/// `ListConfigResources` as Java's constants are called: `LIST_CONFIG_RESOURCES`.
+fn constant_name(name: &str) -> String {
+    let mut constant = String::new();
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && !constant.is_empty() {
+            constant.push('_');
+        }
+        constant.push(letter.to_ascii_uppercase());
+    }
+    constant
+}
+
+/// What Kafka says of an error code that comes without words.
+///
+/// Source: the messages of `org.apache.kafka.common.protocol.Errors`, those that tools come to see.
+fn usual_message(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::UnknownServerError => "The server experienced an unexpected error when processing the request.",
+        ErrorCode::OffsetOutOfRange => {
+            "The requested offset is not within the range of offsets maintained by the server."
+        }
+        ErrorCode::UnknownTopicOrPartition => "This server does not host this topic-partition.",
+        ErrorCode::LeaderNotAvailable => {
+            "There is no leader for this topic-partition as we are in the middle of a leadership election."
+        }
+        ErrorCode::NotLeaderOrFollower => {
+            "For requests intended only for the leader, this error indicates that the broker is not the current leader. \
+             For requests intended for any replica, this error indicates that the broker is not a replica of the topic \
+             partition."
+        }
+        ErrorCode::RequestTimedOut => "The request timed out.",
+        ErrorCode::KafkaStorageError => "Disk error when trying to access log file on the disk.",
+        ErrorCode::LogDirNotFound => "The user-specified log directory is not found in the broker config.",
+        ErrorCode::NoReassignmentInProgress => "No partition reassignment is in progress.",
+        ErrorCode::PolicyViolation => "Request parameters do not satisfy the configured policy.",
+        ErrorCode::UnknownTopicId => "This server does not host this topic ID.",
+        ErrorCode::UnsupportedVersion => "The version of API is not supported.",
+        other => other.name(),
+    }
 }
 
 const IRREGULAR: &[(ErrorCode, &str)] = &[
@@ -75,6 +161,7 @@ const IRREGULAR: &[(ErrorCode, &str)] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::ApiKey;
 
     #[test]
     fn names() {
@@ -84,5 +171,30 @@ mod tests {
         check(ErrorCode::TopicAlreadyExists, "TopicExistsException");
         check(ErrorCode::NonEmptyGroup, "GroupNotEmptyException");
         check(ErrorCode::SecurityDisabled, "SecurityDisabledException");
+    }
+
+    #[test]
+    fn errors_as_java_prints_them() {
+        let check = |error: ClientError, expect: &str| assert_eq!(Exception::from(error).to_string(), expect);
+        let key = ApiKey::ListConfigResources;
+        let refused = |code: ErrorCode, message: Option<&str>| ClientError::Refused {
+            key,
+            code: code.code(),
+            message: message.map(str::to_owned),
+        };
+        check(
+            refused(ErrorCode::TopicAlreadyExists, Some("Topic 'a' already exists.")),
+            "org.apache.kafka.common.errors.TopicExistsException: Topic 'a' already exists.",
+        );
+        check(
+            refused(ErrorCode::UnknownTopicOrPartition, None),
+            "org.apache.kafka.common.errors.UnknownTopicOrPartitionException: This server does not host this \
+             topic-partition.",
+        );
+        check(
+            ClientError::Unsupported { key, served: None },
+            "org.apache.kafka.common.errors.UnsupportedVersionException: The node does not support \
+             LIST_CONFIG_RESOURCES",
+        );
     }
 }

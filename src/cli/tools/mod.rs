@@ -12,7 +12,10 @@
 
 pub mod connect;
 pub mod exceptions;
+pub mod java_order;
 mod kafka_get_offsets;
+pub mod kafka_topics;
+pub mod log_line;
 pub mod options;
 pub mod output;
 pub mod topic_filter;
@@ -24,7 +27,7 @@ use std::process::ExitCode;
 use options::Manner;
 
 /// Every tool, in the order of its name.
-const TOOLS: &[Tool] = &[kafka_get_offsets::TOOL];
+const TOOLS: &[Tool] = &[kafka_get_offsets::TOOL, kafka_topics::TOOL];
 
 /// One of Kafka's tools.
 pub struct Tool {

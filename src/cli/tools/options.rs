@@ -12,6 +12,8 @@ use clap::builder::StyledStr;
 use clap::error::{ContextKind, ErrorKind};
 use clap::{Arg, ArgAction, Command};
 
+use super::exceptions::Exception;
+
 /// Columns of a terminal, as Kafka's tools assume.
 const WIDTH: usize = 80;
 /// Columns for options before their description.
@@ -67,6 +69,30 @@ pub fn wrong(command: &Command, manner: Manner, message: &str) -> Usage {
     Usage { out: String::new(), err, code: 1 }
 }
 
+/// The value of an option that may be given once. More than one is a mistake only where the value is used, as in Kafka's
+/// tools.
+pub fn one_value<'a>(option: &str, values: &'a [String]) -> Result<Option<&'a str>, Exception> {
+    match values {
+        [] => Ok(None),
+        [value] => Ok(Some(value)),
+        _ => {
+            let message = format!("Found multiple arguments for option {option}, but you asked for only one");
+            Err(Exception::new("joptsimple.MultipleArgumentsForOptionException", message))
+        }
+    }
+}
+
+/// As [`one_value`], a number.
+pub fn one_number<T: std::str::FromStr>(option: &str, values: &[String]) -> Result<Option<T>, Exception> {
+    let read = |value: &str| {
+        value.parse().map_err(|_| {
+            let message = format!("Cannot parse argument '{value}' of option {option}");
+            Exception::new("joptsimple.OptionArgumentConversionException", message)
+        })
+    };
+    one_value(option, values)?.map(read).transpose()
+}
+
 /// The tool's options, and how they are to be read.
 fn prepare(command: Command, manner: Manner) -> Command {
     let command = command.no_binary_name(true).infer_long_args(true).mut_args(as_kafka_reads);
@@ -74,6 +100,8 @@ fn prepare(command: Command, manner: Manner) -> Command {
         Manner::JoptSimple => command
             .disable_help_flag(true)
             .disable_version_flag(true)
+            // Words that no option asks for are passed over.
+            .arg(Arg::new("passed over").num_args(0..).hide(true))
             .arg(Arg::new("help").long("help").action(ArgAction::Help).help("Print this text."))
             .arg(Arg::new("version").long("version").action(ArgAction::Version).help("Print the version."))
             .version(env!("CARGO_PKG_VERSION")),

@@ -14,7 +14,7 @@ impl TopicFilter {
         let text = pattern.trim().replace(',', "|").replace(' ', "");
         let text = text.trim_matches(['"', '\'']);
         let whole = Regex::new(&format!("^(?:{text})$"));
-        whole.map(TopicFilter).map_err(|_| format!("{pattern} is an invalid regex."))
+        whole.map(TopicFilter).map_err(|_| format!("{text} is an invalid regex."))
     }
 
     /// Whether the topic is chosen.

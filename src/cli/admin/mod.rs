@@ -1,0 +1,38 @@
+//! What tools ask of a broker and tell it to do, as functions: Kafka's `Admin`, as far as its tools use it.
+//!
+//! Both the tools of Kafka's names and our own commands stand on these; errors are the [`Exception`]s that Kafka's
+//! tools print.
+
+pub mod configs;
+pub mod reassignments;
+pub mod topics;
+
+use super::tools::exceptions::Exception;
+use crate::client::{Client, ClientError};
+use crate::protocol::ApiKey;
+
+pub type Result<T, E = Exception> = std::result::Result<T, E>;
+
+/// How long the broker may take over a change.
+const CHANGE_TIMEOUT_MS: i32 = 30_000;
+
+/// The ids of the brokers that are up, in their order.
+pub async fn broker_ids(client: &Client) -> Result<Vec<i32>> {
+    let cluster = client.metadata(Some(&[])).await?;
+    let mut ids: Vec<_> = cluster.brokers.iter().map(|broker| broker.node_id).collect();
+    ids.sort_unstable();
+    Ok(ids)
+}
+
+/// An error code as a result.
+fn accepted(code: i16, message: Option<&str>) -> Result<()> {
+    match code {
+        0 => Ok(()),
+        code => Err(Exception::refused(code, message)),
+    }
+}
+
+/// The answer leaves out what was asked for.
+fn incomplete(key: ApiKey) -> Exception {
+    ClientError::Incomplete { key }.into()
+}

@@ -1,0 +1,53 @@
+//! Partitions on their way from some nodes to others.
+
+use std::collections::BTreeMap;
+
+use super::{CHANGE_TIMEOUT_MS, Result, accepted};
+use crate::client::Client;
+use crate::codec::Str;
+use crate::protocol::messages::list_partition_reassignments::{
+    ListPartitionReassignmentsRequest, ListPartitionReassignmentsTopics,
+};
+use crate::types::TopicPartition;
+
+/// A partition that is on its way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reassignment {
+    /// All nodes that have it or are to have it.
+    pub replicas: Vec<i32>,
+    pub adding: Vec<i32>,
+    pub removing: Vec<i32>,
+}
+
+/// Those of these partitions, or of all, that are on their way.
+pub async fn list(
+    client: &Client,
+    partitions: Option<&[TopicPartition]>,
+) -> Result<BTreeMap<TopicPartition, Reassignment>> {
+    let request = ListPartitionReassignmentsRequest { timeout_ms: CHANGE_TIMEOUT_MS, topics: partitions.map(by_topic) };
+    let answer = client.call(request).await?;
+    accepted(answer.error_code, answer.error_message.as_deref())?;
+    let found = answer.topics.into_iter().flat_map(|topic| {
+        let name = topic.name;
+        topic.partitions.into_iter().map(move |partition| {
+            let reassignment = Reassignment {
+                replicas: partition.replicas,
+                adding: partition.adding_replicas,
+                removing: partition.removing_replicas,
+            };
+            (TopicPartition::new(&*name, partition.partition_index), reassignment)
+        })
+    });
+    Ok(found.collect())
+}
+
+fn by_topic(partitions: &[TopicPartition]) -> Vec<ListPartitionReassignmentsTopics> {
+    let mut topics: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
+    for partition in partitions {
+        topics.entry(&partition.topic).or_default().push(partition.partition);
+    }
+    let topics = topics.into_iter();
+    topics
+        .map(|(name, partition_indexes)| ListPartitionReassignmentsTopics { name: Str::from(name), partition_indexes })
+        .collect()
+}

@@ -1,0 +1,54 @@
+//! The order in which Java's hash maps give back what is in them.
+//!
+//! Kafka's tools print topics, settings and partitions in that order. It is the same in every run, so that scripts and
+//! tests may have come to rely on it.
+
+/// Puts items in the order in which a `java.util.HashMap` that they are added to iterates over them. `capacity` is the
+/// one that the map is made with: 16 if nothing is said.
+pub fn sort_as_hash_map<T>(items: &mut [T], capacity: usize, hash: impl Fn(&T) -> i32) {
+    let mut buckets = capacity.next_power_of_two();
+    while items.len() > buckets * 3 / 4 {
+        buckets *= 2;
+    }
+    let mask = u32::try_from(buckets - 1).unwrap_or(u32::MAX);
+    // Items of one bucket stay in the order in which they were added.
+    items.sort_by_key(|item| {
+        let hash = hash(item).cast_unsigned();
+        (hash ^ (hash >> 16)) & mask
+    });
+}
+
+/// `String.hashCode`.
+pub fn string_hash(text: &str) -> i32 {
+    text.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)))
+}
+
+/// `org.apache.kafka.common.TopicPartition.hashCode`.
+pub fn topic_partition_hash(topic: &str, partition: i32) -> i32 {
+    31i32.wrapping_add(partition).wrapping_mul(31).wrapping_add(string_hash(topic))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes() {
+        let check = |text, expect| assert_eq!(string_hash(text), expect, "{text}");
+        check("", 0);
+        check("a", 97);
+        check("cleanup.policy", -537_988_164);
+        check("retention.ms", -1_339_220_362);
+    }
+
+    #[test]
+    fn orders() {
+        let check = |capacity, items: &[&str], expect: &[&str]| {
+            let mut sorted = items.to_vec();
+            sort_as_hash_map(&mut sorted, capacity, |item| string_hash(item));
+            assert_eq!(sorted, expect);
+        };
+        check(16, &["b", "a"], &["a", "b"]);
+        check(1, &["a"], &["a"]);
+    }
+}

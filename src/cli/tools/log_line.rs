@@ -1,0 +1,45 @@
+//! What Kafka's tools log, in the form in which they log it.
+
+use crate::broker::clock::wall_clock_ms;
+use crate::types::TimestampMs;
+
+/// An error that a tool met, as its class logs it: `[2026-01-31 12:00:00,000] ERROR … (class)` on stderr.
+pub fn log_error(class: &str, text: impl std::fmt::Display) {
+    eprintln!("[{}] ERROR {text}\n ({class})", date_and_time(wall_clock_ms()));
+}
+
+/// A time as log lines have it, in UTC: `2026-01-31 12:00:00,000`.
+fn date_and_time(time: TimestampMs) -> String {
+    let (days, within) = (time.div_euclid(86_400_000), time.rem_euclid(86_400_000));
+    let (year, month, day) = date(days);
+    let (hour, minute) = (within / 3_600_000, within / 60_000 % 60);
+    let (second, milli) = (within / 1000 % 60, within % 1000);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02},{milli:03}")
+}
+
+/// Year, month and day of a number of days since 1970-01-01, in the Gregorian calendar.
+fn date(days: i64) -> (i64, i64, i64) {
+    // Counted from the first of March of the year 0, so that the leap day is a year's last.
+    let days = days + 719_468;
+    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let march_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+    (era * 400 + year_of_era + i64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times() {
+        let check = |time, expect: &str| assert_eq!(date_and_time(time), expect);
+        check(0, "1970-01-01 00:00:00,000");
+        check(951_782_400_123, "2000-02-29 00:00:00,123");
+        check(1_769_860_799_999, "2026-01-31 11:59:59,999");
+        check(-1, "1969-12-31 23:59:59,999");
+    }
+}
