@@ -58,7 +58,7 @@ fn clocks_are_read_in_one_file() {
 
 #[test]
 fn unsafe_stands_in_one_place() {
-    check(&["."], &["unsafe "], &["log/file/"]);
+    check(&["."], &["unsafe {", "unsafe fn", "unsafe impl", "unsafe trait", "unsafe extern"], &["log/file/"]);
 }
 
 #[test]

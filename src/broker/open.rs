@@ -161,13 +161,14 @@ fn readable_features() -> Vec<SupportedFeature> {
     features::READABLE.into_iter().map(feature).collect()
 }
 
-fn metadata_config(config: &BrokerConfig) -> MetadataConfig {
+fn metadata_config(config: &Arc<BrokerConfig>) -> MetadataConfig {
     MetadataConfig {
         node_id: config.node_id,
         default_partitions: config.topics.num_partitions,
         default_replication_factor: config.topics.default_replication_factor,
         replication: config.topics.replication_factor_policy,
         topic_deletion: config.topics.delete_topic_enable,
+        broker: Arc::clone(config),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::broker::BrokerConfig;
 use super::setting::InvalidValue;
 use super::table::{self, Scope};
 use super::topic::TopicConfig;
@@ -48,8 +49,53 @@ pub fn validate_topic(overrides: &BTreeMap<String, String>) -> Result<(), Refuse
     Ok(())
 }
 
+/// The kinds of groups that have settings, as these begin.
+const GROUP_PROTOCOLS: [&str; 3] = ["consumer", "share", "streams"];
+
+/// Checks all the settings of one group, also against what the broker allows its groups (Kafka's
+/// GroupConfig.validate).
+pub fn validate_group(broker: &BrokerConfig, overrides: &BTreeMap<String, String>) -> Result<(), Refused> {
+    for (name, value) in overrides {
+        validate(Scope::Group, name, value)?;
+        check_bounds(broker, name, value)?;
+    }
+    for protocol in GROUP_PROTOCOLS {
+        let (session, heartbeat) =
+            (format!("{protocol}.session.timeout.ms"), format!("{protocol}.heartbeat.interval.ms"));
+        let in_force = |name: &str| match overrides.get(name) {
+            Some(value) => value.parse().unwrap_or_default(),
+            None => broker.values.read::<i64>(&format!("group.{name}")),
+        };
+        let given = overrides.contains_key(&session) || overrides.contains_key(&heartbeat);
+        if given && in_force(&session) <= in_force(&heartbeat) {
+            return Err(Refused::Conflict(format!("{session} must be greater than {heartbeat}")));
+        }
+    }
+    Ok(())
+}
+
+/// Compares one setting of a group with the broker's bounds for it: `group.consumer.min.session.timeout.ms` and
+/// `group.consumer.max.session.timeout.ms` for `consumer.session.timeout.ms`.
+fn check_bounds(broker: &BrokerConfig, name: &str, value: &str) -> Result<(), Refused> {
+    let Some((protocol, rest)) = name.split_once('.') else { return Ok(()) };
+    let rest = rest.strip_prefix("num.").unwrap_or(rest);
+    let Ok(value) = value.parse::<i64>() else { return Ok(()) };
+    let bound = |which: &str| {
+        let bound = format!("group.{protocol}.{which}.{rest}");
+        table::find(Scope::Broker, &bound).map(|setting| (setting.name, broker.values.read::<i64>(setting.name)))
+    };
+    let refuse =
+        |than: &str, bound: &str| Err(Refused::Conflict(format!("{name} must be {than} than or equal to {bound}")));
+    match (bound("min"), bound("max")) {
+        (Some((min, least)), _) if value < least => refuse("greater", min),
+        (_, Some((max, most))) if value > most => refuse("less", max),
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::values::{Source, Values};
     use super::*;
 
     fn check(pairs: &[(&str, &str)], expect: &str) {
@@ -67,6 +113,39 @@ mod tests {
         check(&[("retention.ms", "x")], "Invalid value x for configuration retention.ms: Not a number of type LONG");
         let conflict = "conflict topic config setting min.compaction.lag.ms (5) > max.compaction.lag.ms (3)";
         check(&[("min.compaction.lag.ms", "5"), ("max.compaction.lag.ms", "3")], conflict);
+    }
+
+    #[test]
+    fn groups() {
+        let mut values = Values::default();
+        values.give("group.consumer.max.session.timeout.ms", "50000", Source::CommandLine);
+        values.give("group.consumer.max.heartbeat.interval.ms", "49000", Source::CommandLine);
+        let broker = BrokerConfig::resolve(values).unwrap().config;
+        let check = |pairs: &[(&str, &str)], expect: &str| {
+            let overrides = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            let said = validate_group(&broker, &overrides).map_or_else(|e| e.to_string(), |()| "ok".to_owned());
+            assert_eq!(said, expect, "{pairs:?}");
+        };
+        check(&[], "ok");
+        let (least, most) = ("greater than or equal to group", "less than or equal to group");
+        let session = "consumer.session.timeout.ms";
+        check(&[(session, "45000")], "ok");
+        check(&[(session, "44999")], &format!("{session} must be {least}.consumer.min.session.timeout.ms"));
+        check(&[(session, "50001")], &format!("{session} must be {most}.consumer.max.session.timeout.ms"));
+        check(
+            &[(session, "x")],
+            "Invalid value x for configuration consumer.session.timeout.ms: Not a number of type INT",
+        );
+        let slow = ("consumer.heartbeat.interval.ms", "45000");
+        check(&[(session, "45001"), slow], "ok");
+        let crossed = format!("{session} must be greater than consumer.heartbeat.interval.ms");
+        check(&[(session, "45000"), slow], &crossed);
+        check(&[slow], &crossed);
+        let locks = "share.partition.max.record.locks";
+        check(&[(locks, "4001")], &format!("{locks} must be {most}.share.max.partition.max.record.locks"));
+        let standby = "streams.num.standby.replicas";
+        check(&[(standby, "3")], &format!("{standby} must be {most}.streams.max.standby.replicas"));
+        check(&[("share.auto.offset.reset", "earliest")], "ok");
     }
 
     #[test]

@@ -7,8 +7,7 @@
 
 use super::served::SERVED;
 use super::{Answer, Context};
-use crate::codec::Str;
-use crate::metadata::features;
+use crate::metadata::{SupportedFeature, features};
 use crate::protocol::ApiKey;
 use crate::protocol::messages::api_versions::{
     ApiVersion, ApiVersionsRequest, ApiVersionsResponse, FinalizedFeatureKey, SupportedFeatureKey,
@@ -18,6 +17,16 @@ use crate::types::ErrorCode;
 /// The feature levels this broker implements. `metadata.version` is the only one without a protocol
 /// of its own; the others stay at 0 until their protocols are served.
 pub const IMPLEMENTED: &[(&str, i16)] = &[(features::METADATA_VERSION, *features::READABLE_METADATA_VERSIONS.end())];
+
+/// The levels that features can be set to here.
+pub(super) fn supported_features() -> Vec<SupportedFeature> {
+    let oldest = |name: &str| match name {
+        features::METADATA_VERSION => *features::READABLE_METADATA_VERSIONS.start(),
+        _ => 0,
+    };
+    let feature = |&(name, max): &(&str, i16)| SupportedFeature { name: name.to_owned(), min: oldest(name), max };
+    IMPLEMENTED.iter().map(feature).collect()
+}
 
 pub(super) fn handle(context: &Context, request: ApiVersionsRequest) -> Answer {
     if context.version() >= 3 {
@@ -36,11 +45,15 @@ pub(super) fn handle(context: &Context, request: ApiVersionsRequest) -> Answer {
         error_code: ErrorCode::None.code(),
         api_keys: SERVED.iter().map(|(key, _)| api_version(*key)).collect(),
         throttle_time_ms: 0,
-        supported_features: vec![SupportedFeatureKey {
-            name: Str::from_static(features::METADATA_VERSION),
-            min_version: *features::READABLE_METADATA_VERSIONS.start(),
-            max_version: *features::READABLE_METADATA_VERSIONS.end(),
-        }],
+        supported_features: supported_features()
+            .into_iter()
+            .filter(|feature| context.version() >= 4 || feature.min > 0)
+            .map(|feature| SupportedFeatureKey {
+                name: feature.name.into(),
+                min_version: feature.min,
+                max_version: feature.max,
+            })
+            .collect(),
         finalized_features_epoch: context.broker.metadata_end_offset() - 1,
         finalized_features: finalized
             .into_iter()

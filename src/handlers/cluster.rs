@@ -1,18 +1,20 @@
-//! DescribeLogDirs (key 35, versions 0 to 5), DescribeCluster (60, 0 to 2) and
-//! DescribeTopicPartitions (75, version 0).
+//! DescribeLogDirs (key 35, versions 0 to 5), DescribeCluster (60, 0 to 2), UnregisterBroker (64, version 0)
+//! and DescribeTopicPartitions (75, version 0).
 //!
-//! Departures: the empty name is an invalid one to DescribeTopicPartitions, where Kafka fails with
+//! Departures: this broker, which runs, is not unregistered (INVALID_REQUEST). The empty name is an invalid one to DescribeTopicPartitions, where Kafka fails with
 //! UNKNOWN_SERVER_ERROR.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::errors::ToErrorCode;
+use super::topics::unavailable;
 use super::{Answer, Context, operations};
 use crate::broker::Broker;
 use crate::broker::partition::Partition;
 use crate::broker::topics::Topic;
 use crate::codec::Str;
-use crate::metadata::{PartitionImage, names};
+use crate::metadata::{Command, PartitionImage, Reply, names};
 use crate::protocol::messages::describe_cluster::{
     DescribeClusterBroker, DescribeClusterRequest, DescribeClusterResponse,
 };
@@ -24,6 +26,7 @@ use crate::protocol::messages::describe_topic_partitions::{
     Cursor, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse, DescribeTopicPartitionsResponsePartition,
     DescribeTopicPartitionsResponseTopic,
 };
+use crate::protocol::messages::unregister_broker::{UnregisterBrokerRequest, UnregisterBrokerResponse};
 use crate::types::{ErrorCode, PartitionIndex};
 
 /// DescribeCluster's kinds of endpoint.
@@ -122,6 +125,25 @@ fn refuse_cluster(error: ErrorCode, why: &'static str) -> Answer {
         ..Default::default()
     }
     .into()
+}
+
+pub(super) fn unregister_broker(context: &Context, request: UnregisterBrokerRequest) -> Answer {
+    let submitted = context.broker.metadata().submit(Command::UnregisterBroker(request.broker_id));
+    Answer::parked(async move {
+        let refused = |error: ErrorCode, why: String| UnregisterBrokerResponse {
+            error_code: error.code(),
+            error_message: Some(why.into()),
+            ..Default::default()
+        };
+        match submitted.await {
+            Ok(Reply::BrokerUnregistered(Ok(()))) => UnregisterBrokerResponse::default(),
+            Ok(Reply::BrokerUnregistered(Err(error))) => refused(error.error_code(), error.to_string()),
+            other => {
+                let error = unavailable(other);
+                refused(error.error_code(), error.to_string())
+            }
+        }
+    })
 }
 
 pub(super) fn describe_topic_partitions(context: &Context, request: DescribeTopicPartitionsRequest) -> Answer {

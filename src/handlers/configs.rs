@@ -4,7 +4,7 @@
 //! Departures: BROKER_LOGGER resources have no settings; logging is not set by Kafka's loggers here.
 //! Version 0 of DescribeConfigs tells truly which values are defaults; Kafka says that none is. An
 //! unknown operation, or a resource given twice, is INVALID_REQUEST, where Kafka fails with
-//! UNKNOWN_SERVER_ERROR or doesn't answer. Group settings are not compared with the broker's bounds.
+//! UNKNOWN_SERVER_ERROR or doesn't answer.
 
 use super::errors::{NOT_HOSTED, ToErrorCode};
 use super::topics::unavailable;

@@ -133,6 +133,8 @@ impl ToErrorCode for MetadataError {
             MetadataError::InvalidRequest(_) => ErrorCode::InvalidRequest,
             MetadataError::TopicDeletionDisabled => ErrorCode::TopicDeletionDisabled,
             MetadataError::PolicyViolation(_) => ErrorCode::PolicyViolation,
+            MetadataError::BrokerIdNotRegistered(_) => ErrorCode::BrokerIdNotRegistered,
+            MetadataError::InvalidUpdateVersion(_) => ErrorCode::InvalidUpdateVersion,
             MetadataError::Internal(_) => ErrorCode::UnknownServerError,
         }
     }

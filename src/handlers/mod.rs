@@ -9,6 +9,7 @@ mod api_versions;
 mod cluster;
 mod configs;
 mod errors;
+mod features;
 mod fetch;
 mod group_admin;
 mod groups;
@@ -192,6 +193,7 @@ fn handle(context: &Context, request: Request) -> Answer {
         Request::IncrementalAlterConfigs(request) => configs::alter_incrementally(context, request),
         Request::DescribeLogDirs(request) => cluster::describe_log_dirs(context, request),
         Request::DescribeCluster(request) => cluster::describe_cluster(context, request),
+        Request::UnregisterBroker(request) => cluster::unregister_broker(context, request),
         Request::DescribeTopicPartitions(request) => cluster::describe_topic_partitions(context, request),
         Request::DeleteRecords(request) => records::delete(context, request),
         Request::OffsetForLeaderEpoch(request) => records::offset_for_leader_epoch(context, request),
@@ -206,6 +208,7 @@ fn handle(context: &Context, request: Request) -> Answer {
         Request::DescribeClientQuotas(request) => users_and_quotas::describe_quotas(context, request),
         Request::DescribeUserScramCredentials(request) => users_and_quotas::describe_scram(context, request),
         Request::DescribeQuorum(request) => quorum::describe(context, request),
+        Request::UpdateFeatures(request) => features::update(context, request),
         Request::DescribeProducers(request) => transactions::describe_producers(context, request),
         Request::DescribeTransactions(request) => transactions::describe(request),
         Request::ListTransactions(request) => transactions::list(request),

@@ -1,11 +1,12 @@
 //! This broker's registration (Kafka's `ClusterControlManager`) and what a new cluster begins with.
 
 use super::commands::{RegisterBroker, Reply};
+use super::errors::MetadataError;
 use super::features::NEW_CLUSTER;
-use super::image::{BrokerImage, NO_LEADER, PartitionImage};
+use super::image::{BrokerId, BrokerImage, NO_LEADER, PartitionImage};
 use super::records::{
     BrokerEndpoint, BrokerFeature, FeatureLevelRecord, MetadataRecord, PartitionChangeRecord, RegisterBrokerRecord,
-    WriteVersions,
+    UnregisterBrokerRecord, WriteVersions,
 };
 use super::{BrokerEpoch, Decision, MetadataMachine};
 use crate::types::{PartitionIndex, TopicId};
@@ -34,6 +35,22 @@ impl MetadataMachine {
         };
         records.extend(self.elections());
         Decision::new(records, Reply::BrokerRegistered(Ok(epoch)))
+    }
+
+    /// Forgets a broker that this log, taken over from a larger cluster, still has. This one stays: it runs.
+    pub(super) fn unregister_broker(&self, id: BrokerId) -> Decision {
+        let (records, result) = match self.image.brokers().get(&id) {
+            None => (Vec::new(), Err(MetadataError::BrokerIdNotRegistered(id))),
+            Some(_) if id == self.config.node_id => {
+                let why = format!("Broker {id} is the one that answers, and cannot be unregistered.");
+                (Vec::new(), Err(MetadataError::InvalidRequest(why)))
+            }
+            Some(broker) => {
+                let gone = UnregisterBrokerRecord { broker_id: id, broker_epoch: broker.epoch };
+                (vec![MetadataRecord::new(0, gone)], Ok(()))
+            }
+        };
+        Decision::new(records, Reply::BrokerUnregistered(result))
     }
 
     fn registration(&self, request: RegisterBroker, epoch: BrokerEpoch) -> RegisterBrokerRecord {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::errors::MetadataError;
-use super::image::{ConfigResource, Settings};
+use super::image::{BrokerId, ConfigResource, Settings};
 use crate::types::{ProducerId, TopicId, TopicName, Uuid};
 
 /// A request to the metadata machine. Each has its own variant of [`Reply`].
@@ -14,6 +14,8 @@ use crate::types::{ProducerId, TopicId, TopicName, Uuid};
 pub enum Command {
     /// This broker is up: [`Reply::BrokerRegistered`].
     RegisterBroker(RegisterBroker),
+    /// Another broker is gone for good: [`Reply::BrokerUnregistered`].
+    UnregisterBroker(BrokerId),
     /// [`Reply::TopicsCreated`].
     CreateTopics(CreateTopics),
     /// [`Reply::TopicsDeleted`].
@@ -22,6 +24,8 @@ pub enum Command {
     CreatePartitions(CreatePartitions),
     /// AlterConfigs and IncrementalAlterConfigs: [`Reply::ConfigsAltered`].
     AlterConfigs(AlterConfigs),
+    /// [`Reply::FeaturesUpdated`].
+    UpdateFeatures(UpdateFeatures),
     /// The next block of producer ids: [`Reply::ProducerIds`].
     AllocateProducerIds,
     /// Every topic and every dynamic setting goes, and these topics come: [`Reply::Reset`].
@@ -32,6 +36,7 @@ pub enum Command {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
     BrokerRegistered(Result<BrokerEpoch, MetadataError>),
+    BrokerUnregistered(Result<(), MetadataError>),
     /// One result for each distinct name, in the order of the request.
     TopicsCreated(Vec<(TopicName, Result<CreatedTopic, MetadataError>)>),
     /// One result for each distinct topic named, in the order of the request.
@@ -40,6 +45,8 @@ pub enum Reply {
     PartitionsCreated(Vec<(TopicName, Result<(), MetadataError>)>),
     /// One result for each resource, in the order of the request.
     ConfigsAltered(Vec<(ConfigResource, Result<(), MetadataError>)>),
+    /// All of them, or none.
+    FeaturesUpdated(Result<(), MetadataError>),
     ProducerIds(Result<ProducerIdBlock, MetadataError>),
     Reset(ResetDone),
 }
@@ -231,6 +238,47 @@ pub struct ResetDone {
     pub removed: usize,
     /// As in [`Reply::TopicsCreated`].
     pub created: Vec<(TopicName, Result<CreatedTopic, MetadataError>)>,
+}
+
+/// UpdateFeatures: all of it takes effect, or none.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct UpdateFeatures {
+    pub updates: Vec<FeatureUpdate>,
+    /// The levels that this broker serves.
+    pub supported: Vec<SupportedFeature>,
+    /// Check, answer, but leave everything as it is.
+    pub validate_only: bool,
+}
+
+/// The new level of one feature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeatureUpdate {
+    pub name: String,
+    /// 0 switches it off.
+    pub level: i16,
+    /// None is a way that Kafka doesn't know.
+    pub upgrade: Option<UpgradeType>,
+}
+
+/// Which way a feature's level may go (KIP-778).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpgradeType {
+    Upgrade,
+    /// Down, if nothing is lost.
+    SafeDowngrade,
+    UnsafeDowngrade,
+}
+
+impl UpgradeType {
+    /// The way with that number on the wire.
+    pub fn from_code(code: i8) -> Option<UpgradeType> {
+        match code {
+            1 => Some(UpgradeType::Upgrade),
+            2 => Some(UpgradeType::SafeDowngrade),
+            3 => Some(UpgradeType::UnsafeDowngrade),
+            _ => None,
+        }
+    }
 }
 
 /// Producer ids that are this broker's to hand out; durable before anybody sees them.

@@ -40,6 +40,12 @@ pub enum MetadataError {
     /// `POLICY_VIOLATION`
     #[error("{0}")]
     PolicyViolation(String),
+    /// `BROKER_ID_NOT_REGISTERED`
+    #[error("Broker ID {0} is not currently registered")]
+    BrokerIdNotRegistered(i32),
+    /// `INVALID_UPDATE_VERSION`
+    #[error("{0}")]
+    InvalidUpdateVersion(String),
     /// `UNKNOWN_SERVER_ERROR`: nothing a client does can mend it.
     #[error("{0}")]
     Internal(String),

@@ -15,6 +15,53 @@ pub const NEW_METADATA_VERSION: i16 = 30;
 /// begins, to `4.4-IV2`, whose record schemas these are.
 pub const READABLE_METADATA_VERSIONS: std::ops::RangeInclusive<i16> = 7..=33;
 
+/// A level of `metadata.version`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MetadataVersion {
+    pub level: i16,
+    /// Kafka's name for it, such as `4.3-IV0`.
+    pub name: &'static str,
+    /// Records of this level say what those of the level before cannot, so that there is no way back.
+    pub changes_records: bool,
+}
+
+/// Every readable level of `metadata.version`, oldest first (Kafka's `MetadataVersion`).
+pub const METADATA_VERSIONS: [MetadataVersion; 27] = {
+    const fn version(level: i16, name: &'static str, changes_records: bool) -> MetadataVersion {
+        MetadataVersion { level, name, changes_records }
+    }
+    [
+        version(7, "3.3-IV3", true),
+        version(8, "3.4-IV0", true),
+        version(9, "3.5-IV0", false),
+        version(10, "3.5-IV1", false),
+        version(11, "3.5-IV2", true),
+        version(12, "3.6-IV0", false),
+        version(13, "3.6-IV1", true),
+        version(14, "3.6-IV2", true),
+        version(15, "3.7-IV0", true),
+        version(16, "3.7-IV1", false),
+        version(17, "3.7-IV2", true),
+        version(18, "3.7-IV3", false),
+        version(19, "3.7-IV4", false),
+        version(20, "3.8-IV0", false),
+        version(21, "3.9-IV0", false),
+        version(22, "4.0-IV0", false),
+        version(23, "4.0-IV1", true),
+        version(24, "4.0-IV2", false),
+        version(25, "4.0-IV3", false),
+        version(26, "4.1-IV0", false),
+        version(27, "4.1-IV1", false),
+        version(28, "4.2-IV0", false),
+        version(29, "4.2-IV1", false),
+        version(30, "4.3-IV0", true),
+        version(31, "4.4-IV0", false),
+        // Apache Kafka hasn't said of these yet.
+        version(32, "4.4-IV1", true),
+        version(33, "4.4-IV2", true),
+    ]
+};
+
 /// What Apache Kafka 4.3 finalizes in a new cluster, `metadata.version` first.
 ///
 /// `eligible.leader.replicas.version` is left at 0: it says something of clusters with replicas
@@ -74,6 +121,11 @@ mod tests {
         let implemented = [(METADATA_VERSION, 33), ("transaction.version", 1), ("share.version", 1)];
         let expected = Features::from([(METADATA_VERSION.to_owned(), 30), ("transaction.version".to_owned(), 1)]);
         assert_eq!(served(&stored, &implemented), expected);
+    }
+
+    #[test]
+    fn every_readable_metadata_version_has_a_name() {
+        assert!(METADATA_VERSIONS.iter().map(|version| version.level).eq(READABLE_METADATA_VERSIONS));
     }
 
     #[test]

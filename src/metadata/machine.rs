@@ -63,10 +63,12 @@ impl MetadataMachine {
     fn decide(&self, command: Command) -> Decision {
         match command {
             Command::RegisterBroker(request) => self.register_broker(request),
+            Command::UnregisterBroker(id) => self.unregister_broker(id),
             Command::CreateTopics(request) => self.create_topics(request),
             Command::DeleteTopics(topics) => self.delete_topics(&topics),
             Command::CreatePartitions(request) => self.create_partitions(request),
             Command::AlterConfigs(request) => self.alter_configs(request),
+            Command::UpdateFeatures(request) => self.update_features(request),
             Command::AllocateProducerIds => self.allocate_producer_ids(),
             Command::Reset(topics) => self.reset(topics),
         }

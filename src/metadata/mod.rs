@@ -9,6 +9,7 @@ mod brokers;
 mod commands;
 mod configs;
 mod errors;
+mod feature_updates;
 pub mod features;
 mod image;
 mod internal_topics;
@@ -25,6 +26,8 @@ mod topics;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 pub use batches::{MAX_BATCH_BYTES, batches};
 pub use commands::*;
 pub use errors::MetadataError;
@@ -36,7 +39,7 @@ pub use producer_ids::PRODUCER_ID_BLOCK_SIZE;
 pub use snapshot::{SnapshotError, SnapshotId, read_snapshot, snapshot_records, write_snapshot};
 pub use topics::MAX_PARTITIONS_PER_REQUEST;
 
-use crate::config::ReplicationFactorPolicy;
+use crate::config::{BrokerConfig, ReplicationFactorPolicy};
 
 /// Who this broker is, and what it does where a request leaves it open.
 #[derive(Clone, Debug)]
@@ -50,4 +53,6 @@ pub struct MetadataConfig {
     pub replication: ReplicationFactorPolicy,
     /// `delete.topic.enable`.
     pub topic_deletion: bool,
+    /// The broker's settings, which bound those of groups.
+    pub broker: Arc<BrokerConfig>,
 }

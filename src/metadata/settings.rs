@@ -3,7 +3,7 @@
 use super::errors::MetadataError;
 use super::image::{ConfigKind, Settings};
 use crate::config::setting::{Kind, Setting, Update};
-use crate::config::{self, Refused, Scope, table};
+use crate::config::{self, BrokerConfig, Refused, Scope, table};
 
 /// How a broker's settings begin that belong to one listener: `listener.name.<listener>.<setting>`.
 const LISTENER_PREFIX: &str = "listener.name.";
@@ -18,15 +18,16 @@ pub(super) fn scope(kind: ConfigKind) -> Scope {
     }
 }
 
-/// Checks all overrides that a resource is to have, together (Kafka's
-/// `ControllerConfigurationValidator`). For brokers see [`check_broker`].
-pub(super) fn check(kind: ConfigKind, settings: &Settings) -> Result<(), MetadataError> {
+/// Checks all overrides that a topic, a group or a client-metrics subscription is to have, together (Kafka's
+/// `ControllerConfigurationValidator`). `broker` bounds what groups may have; for brokers' own see [`check_broker`].
+pub(super) fn check(broker: &BrokerConfig, kind: ConfigKind, settings: &Settings) -> Result<(), MetadataError> {
     let refused = |refused: Refused| match kind {
         ConfigKind::ClientMetrics => MetadataError::InvalidRequest(refused.to_string()),
         _ => MetadataError::InvalidConfig(refused.to_string()),
     };
     match kind {
         ConfigKind::Topic => config::validate_topic(settings).map_err(refused)?,
+        ConfigKind::Group => config::validate_group(broker, settings).map_err(refused)?,
         _ => {
             settings.iter().try_for_each(|(name, value)| config::validate(scope(kind), name, value).map_err(refused))?
         }

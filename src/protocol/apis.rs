@@ -241,6 +241,8 @@ apis! {
         describe_cluster::{DescribeClusterRequest, DescribeClusterResponse};
     DescribeProducers = 61, versions 0..=0, flexible 0:
         describe_producers::{DescribeProducersRequest, DescribeProducersResponse};
+    UnregisterBroker = 64, versions 0..=0, flexible 0:
+        unregister_broker::{UnregisterBrokerRequest, UnregisterBrokerResponse};
     DescribeTransactions = 65, versions 0..=0, flexible 0:
         describe_transactions::{DescribeTransactionsRequest, DescribeTransactionsResponse};
     ListTransactions = 66, versions 0..=2, flexible 0:

@@ -6,6 +6,7 @@ mod common;
 
 mod configs;
 mod dynamic_settings;
+mod features;
 mod fetch;
 mod groups;
 mod metadata;

@@ -1,8 +1,9 @@
-//! DescribeQuorum.
+//! DescribeQuorum and UnregisterBroker.
 
 use ottla::protocol::messages::describe_quorum::{
     DescribeQuorumRequest, DescribeQuorumResponse, RequestPartitionData, RequestTopicData,
 };
+use ottla::protocol::messages::unregister_broker::UnregisterBrokerRequest;
 use ottla::types::Uuid;
 
 use crate::world::{World, code, text};
@@ -68,5 +69,17 @@ async fn nothing_else_has_a_quorum() {
             let message = "This server does not host this topic-partition.";
             assert_eq!(partition.error_message.as_deref(), Some(message));
         }
+    }
+}
+
+#[tokio::test]
+async fn the_broker_that_runs_stays_registered() {
+    let world = World::start().await;
+    for (broker_id, expect) in [
+        (99, "BROKER_ID_NOT_REGISTERED Broker ID 99 is not currently registered"),
+        (1, "INVALID_REQUEST Broker 1 is the one that answers, and cannot be unregistered."),
+    ] {
+        let told = world.client.call(UnregisterBrokerRequest { broker_id }).await.unwrap();
+        assert_eq!(format!("{} {}", code(told.error_code), told.error_message.unwrap()), expect);
     }
 }

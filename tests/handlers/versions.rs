@@ -46,6 +46,8 @@ use ottla::protocol::messages::offset_fetch::OffsetFetchRequest;
 use ottla::protocol::messages::offset_for_leader_epoch::OffsetForLeaderEpochRequest;
 use ottla::protocol::messages::produce::ProduceRequest;
 use ottla::protocol::messages::sync_group::SyncGroupRequest;
+use ottla::protocol::messages::unregister_broker::UnregisterBrokerRequest;
+use ottla::protocol::messages::update_features::UpdateFeaturesRequest;
 use ottla::protocol::{ApiKey, Ask, Response, frame};
 
 use crate::world::{World, code, text};
@@ -105,7 +107,9 @@ async fn every_version_served_is_answered_and_the_connection_goes_on() {
         + answered(w, ElectLeadersRequest::default()).await
         + answered(w, ListConfigResourcesRequest::default()).await
         + answered(w, ListPartitionReassignmentsRequest::default()).await
-        + answered(w, ListTransactionsRequest::default()).await;
+        + answered(w, ListTransactionsRequest::default()).await
+        + answered(w, UpdateFeaturesRequest::default()).await
+        + answered(w, UnregisterBrokerRequest::default()).await;
     let promised = world.client.call(api_versions()).await.unwrap().api_keys.len();
     assert_eq!(apis, promised, "an API that is served and not asked here");
 }

@@ -35,6 +35,21 @@ fn another_address_is_another_registration() {
 }
 
 #[test]
+fn other_brokers_can_be_forgotten() {
+    let mut world = World::started();
+    let other = RegisterBrokerRecord { broker_id: 2, broker_epoch: 9, ..Default::default() };
+    world.write(&[MetadataRecord::new(1, other)]);
+    let mut unregister = |id| match world.run(Command::UnregisterBroker(id)) {
+        Reply::BrokerUnregistered(result) => result.map_err(|error| error.to_string()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(unregister(2), Ok(()));
+    assert_eq!(unregister(2), Err("Broker ID 2 is not currently registered".to_owned()));
+    assert!(unregister(NODE).is_err());
+    assert!(world.image().brokers().keys().eq(&[NODE]));
+}
+
+#[test]
 fn nothing_is_placed_before_the_broker_is_there() {
     let mut world = World::empty();
     let topic = world.topic("t");

@@ -4,6 +4,7 @@
 mod brokers;
 mod configs;
 mod equality;
+mod feature_levels;
 mod real_log;
 mod reset;
 mod topics;
@@ -150,6 +151,7 @@ pub(super) fn config() -> MetadataConfig {
         default_replication_factor: 1,
         replication: ReplicationFactorPolicy::Clamp,
         topic_deletion: true,
+        broker: Default::default(),
     }
 }
 

@@ -77,5 +77,6 @@ pub mod streams_group_heartbeat;
 pub mod streams_group_topology_description_update;
 pub mod sync_group;
 pub mod txn_offset_commit;
+pub mod unregister_broker;
 pub mod update_features;
 pub mod write_txn_markers;

@@ -1,0 +1,78 @@
+//! Feature levels go up, and down where that loses nothing.
+
+use super::*;
+
+fn supported() -> Vec<SupportedFeature> {
+    let feature = |(name, min, max): (&str, i16, i16)| SupportedFeature { name: name.to_owned(), min, max };
+    [("metadata.version", 7, 33), ("group.version", 0, 1)].into_iter().map(feature).collect()
+}
+
+const UP: Option<UpgradeType> = Some(UpgradeType::Upgrade);
+const SAFE: Option<UpgradeType> = Some(UpgradeType::SafeDowngrade);
+const UNSAFE: Option<UpgradeType> = Some(UpgradeType::UnsafeDowngrade);
+
+fn update(world: &mut World, updates: &[(&str, i16, Option<UpgradeType>)], validate_only: bool) -> String {
+    let update = |&(name, level, upgrade): &(&str, i16, _)| FeatureUpdate { name: name.to_owned(), level, upgrade };
+    let updates = updates.iter().map(update).collect();
+    match world.run(Command::UpdateFeatures(UpdateFeatures { updates, supported: supported(), validate_only })) {
+        Reply::FeaturesUpdated(Ok(())) => "ok".to_owned(),
+        Reply::FeaturesUpdated(Err(error)) => error.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn one_update() {
+    let mut world = World::started();
+    let mut check = |name, level, upgrade, expect: &str| {
+        let told = update(&mut world, &[(name, level, upgrade)], true);
+        let told = told.strip_prefix(&format!("Invalid update version {level} for feature {name}. ")).unwrap_or(&told);
+        assert_eq!(told, expect, "{name}={level} {upgrade:?}");
+    };
+    check("metadata.version", 30, UP, "ok");
+    check("metadata.version", 30, SAFE, "ok");
+    check("metadata.version", 33, UP, "ok");
+    check("metadata.version", 34, UP, "Local controller 1 only supports versions 7-33");
+    check("metadata.version", 6, SAFE, "Local controller 1 only supports versions 7-33");
+    check("metadata.version", 33, SAFE, "Can't downgrade to a newer version.");
+    check("metadata.version", -1, SAFE, "A feature version cannot be less than 0.");
+    check("metadata.version", 30, None, "The controller does not support the given upgrade type.");
+    let typed = "Can't downgrade the version of this feature without setting the upgrade type to either safe or \
+                 unsafe downgrade.";
+    check("metadata.version", 29, UP, typed);
+    let lost = "Unsupported metadata.version downgrade from 30 to 29. ";
+    let safe = "Refusing to perform the requested downgrade because it might delete metadata information.";
+    check("metadata.version", 29, SAFE, &format!("{lost}{safe}"));
+    check(
+        "metadata.version",
+        29,
+        UNSAFE,
+        &format!("{lost}Unsafe metadata downgrade is not supported in this version."),
+    );
+    check("group.version", 0, UP, typed);
+    check("group.version", 0, UNSAFE, "ok");
+    check("foo", 1, UP, "Local controller 1 does not support this feature.");
+    check("foo", 0, SAFE, "Feature foo not found.");
+}
+
+#[test]
+fn a_way_back_without_new_records_is_taken() {
+    let mut world = World::started();
+    assert_eq!(update(&mut world, &[("metadata.version", 31, UP)], false), "ok");
+    assert_eq!(world.image().metadata_version(), Some(31));
+    assert_eq!(update(&mut world, &[("metadata.version", 30, SAFE)], false), "ok");
+    assert_eq!(world.restarted().image().metadata_version(), Some(30));
+}
+
+#[test]
+fn all_or_nothing() {
+    let mut world = World::started();
+    let before = world.log.len();
+    let one_bad = [("group.version", 0, SAFE), ("metadata.version", 6, SAFE)];
+    assert_ne!(update(&mut world, &one_bad, false), "ok");
+    assert_eq!(update(&mut world, &[("group.version", 0, SAFE)], true), "ok");
+    assert_eq!((world.log.len(), world.image().features()["group.version"]), (before, 1));
+    let twice = [("group.version", 5, UP), ("group.version", 0, SAFE)];
+    assert_eq!(update(&mut world, &twice, false), "ok");
+    assert!(!world.image().features().contains_key("group.version"));
+}
