@@ -1,15 +1,16 @@
 //! Settings of topics, brokers, groups and client metrics.
 
 use super::{Result, accepted, incomplete};
-use crate::client::Client;
+use crate::client::{Client, ClientError};
 use crate::codec::Str;
 use crate::protocol::ApiKey;
 use crate::protocol::messages::describe_configs::{
-    DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult,
+    DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult, DescribeConfigsSynonym,
 };
 use crate::protocol::messages::incremental_alter_configs::{
     AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
 };
+use crate::protocol::messages::list_config_resources::ListConfigResourcesRequest;
 
 /// What has settings, by Kafka's number (`ConfigResource.Type`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +114,19 @@ pub async fn describe(
     resources.iter().map(of_resource).collect()
 }
 
+/// The names of all resources of a type that have settings of their own.
+pub async fn list(client: &Client, kind: ResourceType) -> Result<Vec<String>> {
+    // Version 0 lists client metrics, and nothing else.
+    let newest = client.version_up_to(ApiKey::ListConfigResources, i16::MAX)?;
+    if newest == 0 && kind != ResourceType::ClientMetrics {
+        let served = client.served(ApiKey::ListConfigResources);
+        return Err(ClientError::Unsupported { key: ApiKey::ListConfigResources, served }.into());
+    }
+    let answer = client.call(ListConfigResourcesRequest { resource_types: vec![kind as i8] }).await?;
+    accepted(answer.error_code, None)?;
+    Ok(answer.config_resources.into_iter().map(|resource| resource.resource_name.to_string()).collect())
+}
+
 /// A change of one setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -151,7 +165,7 @@ fn entry(described: &DescribeConfigsResourceResult) -> ConfigEntry {
         -1 if described.is_default => ConfigSource::Default,
         number => ConfigSource::of_number(number),
     };
-    let synonym = |synonym: &crate::protocol::messages::describe_configs::DescribeConfigsSynonym| ConfigSynonym {
+    let synonym = |synonym: &DescribeConfigsSynonym| ConfigSynonym {
         name: synonym.name.to_string(),
         value: synonym.value.as_ref().map(Str::to_string),
         source: ConfigSource::of_number(synonym.source),

@@ -4,12 +4,14 @@
 //! tools print.
 
 pub mod configs;
+pub mod quotas;
 pub mod reassignments;
 pub mod topics;
 
 use super::tools::exceptions::Exception;
 use crate::client::{Client, ClientError};
 use crate::protocol::ApiKey;
+use crate::protocol::messages::list_groups::ListGroupsRequest;
 
 pub type Result<T, E = Exception> = std::result::Result<T, E>;
 
@@ -22,6 +24,13 @@ pub async fn broker_ids(client: &Client) -> Result<Vec<i32>> {
     let mut ids: Vec<_> = cluster.brokers.iter().map(|broker| broker.node_id).collect();
     ids.sort_unstable();
     Ok(ids)
+}
+
+/// The ids of all groups.
+pub async fn group_ids(client: &Client) -> Result<Vec<String>> {
+    let answer = client.call(ListGroupsRequest::default()).await?;
+    accepted(answer.error_code, None)?;
+    Ok(answer.groups.into_iter().map(|group| group.group_id.to_string()).collect())
 }
 
 /// An error code as a result.

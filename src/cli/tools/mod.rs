@@ -13,6 +13,7 @@
 pub mod connect;
 pub mod exceptions;
 pub mod java_order;
+pub mod kafka_configs;
 mod kafka_get_offsets;
 pub mod kafka_topics;
 pub mod log_line;
@@ -27,7 +28,7 @@ use std::process::ExitCode;
 use options::Manner;
 
 /// Every tool, in the order of its name.
-const TOOLS: &[Tool] = &[kafka_get_offsets::TOOL, kafka_topics::TOOL];
+const TOOLS: &[Tool] = &[kafka_configs::TOOL, kafka_get_offsets::TOOL, kafka_topics::TOOL];
 
 /// One of Kafka's tools.
 pub struct Tool {
@@ -70,6 +71,9 @@ impl Tool {
 
 /// What a tool does once its options are read.
 trait RunTool {
+    /// Is told the words of the command line first, for tools that say them again.
+    fn told(&mut self, _words: &[OsString]) {}
+
     /// Does it; `tool` is for [`Tool::wrong`].
     fn run(self, tool: &Tool) -> ExitCode;
 }
@@ -80,8 +84,11 @@ pub fn commands() -> impl Iterator<Item = clap::Command> {
 }
 
 fn run_with<O: clap::Parser + RunTool>(tool: &Tool, arguments: Vec<OsString>) -> ExitCode {
-    match options::parse::<O>(tool.command(), tool.manner, arguments) {
-        Ok(options) => options.run(tool),
+    match options::parse::<O>(tool.command(), tool.manner, arguments.clone()) {
+        Ok(mut options) => {
+            options.told(&arguments);
+            options.run(tool)
+        }
         Err(usage) => usage.show(),
     }
 }

@@ -1,0 +1,106 @@
+//! Quotas of users, clients and addresses, and what SCRAM credentials users have.
+
+use super::{Result, accepted, incomplete};
+use crate::client::Client;
+use crate::codec::Str;
+use crate::protocol::ApiKey;
+use crate::protocol::messages::alter_client_quotas::{AlterClientQuotasRequest, EntityData, OpData, RequestEntryData};
+use crate::protocol::messages::describe_client_quotas::{ComponentData, DescribeClientQuotasRequest};
+use crate::protocol::messages::describe_user_scram_credentials::{DescribeUserScramCredentialsRequest, UserName};
+use crate::types::ErrorCode;
+
+use crate::cli::tools::exceptions::Exception;
+
+/// One part of whom a quota is for: `user`, `client-id` or `ip`, and its name, none being the default.
+pub type EntityPart = (String, Option<String>);
+
+/// Which names of a part are asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NameFilter {
+    Named(String),
+    Default,
+    Any,
+}
+
+/// Quotas of one entity, by their names.
+#[derive(Clone, Debug)]
+pub struct Quotas {
+    pub entity: Vec<EntityPart>,
+    pub values: Vec<(String, f64)>,
+}
+
+/// Quotas of entities with just these parts.
+pub async fn describe(client: &Client, parts: &[(&str, NameFilter)]) -> Result<Vec<Quotas>> {
+    let component = |(kind, name): &(&str, NameFilter)| ComponentData {
+        entity_type: Str::from(*kind),
+        match_type: match name {
+            NameFilter::Named(_) => 0,
+            NameFilter::Default => 1,
+            NameFilter::Any => 2,
+        },
+        r#match: match name {
+            NameFilter::Named(name) => Some(Str::from(name.as_str())),
+            NameFilter::Default | NameFilter::Any => None,
+        },
+    };
+    let request = DescribeClientQuotasRequest { components: parts.iter().map(component).collect(), strict: true };
+    let answer = client.call(request).await?;
+    accepted(answer.error_code, answer.error_message.as_deref())?;
+    let entries = answer.entries.unwrap_or_default().into_iter();
+    let quotas = entries.map(|entry| Quotas {
+        entity: entry
+            .entity
+            .into_iter()
+            .map(|part| (part.entity_type.to_string(), part.entity_name.map(|name| name.to_string())))
+            .collect(),
+        values: entry.values.into_iter().map(|value| (value.key.to_string(), value.value)).collect(),
+    });
+    Ok(quotas.collect())
+}
+
+/// Sets quotas of one entity, or removes those without a value.
+pub async fn alter(client: &Client, entity: &[EntityPart], changes: &[(String, Option<f64>)]) -> Result<()> {
+    let part = |(kind, name): &EntityPart| EntityData {
+        entity_type: Str::from(kind.as_str()),
+        entity_name: name.as_deref().map(Str::from),
+    };
+    let change = |(key, value): &(String, Option<f64>)| OpData {
+        key: Str::from(key.as_str()),
+        value: value.unwrap_or_default(),
+        remove: value.is_none(),
+    };
+    let entry =
+        RequestEntryData { entity: entity.iter().map(part).collect(), ops: changes.iter().map(change).collect() };
+    let answer = client.call(AlterClientQuotasRequest { entries: vec![entry], validate_only: false }).await?;
+    let altered = answer.entries.first().ok_or_else(|| incomplete(ApiKey::AlterClientQuotas))?;
+    accepted(altered.error_code, altered.error_message.as_deref())
+}
+
+/// A user's SCRAM credentials: mechanisms by name, and their iterations.
+pub type ScramCredentials = Vec<(&'static str, i32)>;
+
+/// The SCRAM credentials of these users, or of all that have some.
+pub async fn describe_scram(client: &Client, users: &[String]) -> Result<Vec<(String, Result<ScramCredentials>)>> {
+    let named = |name: &String| UserName { name: Str::from(name.as_str()) };
+    let users = (!users.is_empty()).then(|| users.iter().map(named).collect());
+    let answer = client.call(DescribeUserScramCredentialsRequest { users }).await?;
+    accepted(answer.error_code, answer.error_message.as_deref())?;
+    let not_found = ErrorCode::ResourceNotFound.code();
+    let found = answer.results.into_iter().filter(|result| result.error_code != not_found);
+    let described = found.map(|result| {
+        let credentials = match result.error_code {
+            0 => Ok(result.credential_infos.iter().map(|info| (mechanism(info.mechanism), info.iterations)).collect()),
+            code => Err(Exception::refused(code, result.error_message.as_deref())),
+        };
+        (result.user.to_string(), credentials)
+    });
+    Ok(described.collect())
+}
+
+fn mechanism(number: i8) -> &'static str {
+    match number {
+        1 => "SCRAM-SHA-256",
+        2 => "SCRAM-SHA-512",
+        _ => "UNKNOWN",
+    }
+}

@@ -1,0 +1,99 @@
+//! What `--add-config` and `--delete-config` say.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::{Failure, Options};
+use crate::cli::tools::options::one_value;
+use crate::config;
+
+/// Settings by name, with their values.
+pub(super) type Additions = BTreeMap<String, String>;
+
+impl Options {
+    /// What is set: of the file, and of the command line.
+    pub(super) fn additions(&self) -> Result<Additions, Failure> {
+        let one = |option, values| one_value(option, values).map_err(Failure::of_option);
+        let mut additions = match one("add-config-file", &self.add_config_file)? {
+            Some(file) => file_additions(Path::new(file))?,
+            None => Additions::new(),
+        };
+        if let Some(text) = one("add-config", &self.add_config)? {
+            additions.extend(additions_of(text).map_err(Failure::Mistaken)?);
+        }
+        let is_allowed = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '$' | '.' | '_' | '-');
+        match additions.keys().find(|name| !name.chars().all(is_allowed)) {
+            Some(name) => Failure::mistaken(format!("Invalid character found for config key: {name}")),
+            None => Ok(additions),
+        }
+    }
+
+    /// What is taken away.
+    pub(super) fn deletions(&self) -> Vec<String> {
+        let names = self.delete_config.iter().flat_map(|text| text.split(','));
+        names.filter(|name| !name.is_empty()).map(|name| name.trim().to_owned()).collect()
+    }
+}
+
+fn file_additions(path: &Path) -> Result<Additions, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::Mistaken(format!("cannot read {}: {error}", path.display())))?;
+    let entries = config::properties(&text).map_err(|why| Failure::Mistaken(format!("{}: {why}", path.display())))?;
+    Ok(entries.into_iter().collect())
+}
+
+/// `k1=v1,k2=[v1,v2]`. The error is one plain line.
+pub fn additions_of(text: &str) -> Result<BTreeMap<String, String>, String> {
+    let mut entries = split_outside_brackets(text, ',');
+    while entries.len() > 1 && entries.last().is_some_and(|entry| entry.is_empty()) {
+        entries.pop();
+    }
+    let entry = |entry: &&str| match split_outside_brackets(entry, '=')[..] {
+        [name, value] => Ok((name.trim().to_owned(), value.replace(['[', ']'], "").trim().to_owned())),
+        _ => Err("requirement failed: Invalid entity config: all configs to be added must be in the format \
+                  \"key=val\" or  \"key=[val1,val2]\" to group values which contain commas."
+            .to_owned()),
+    };
+    entries.iter().map(entry).collect()
+}
+
+/// Parts between separators that don't stand within square brackets.
+fn split_outside_brackets(text: &str, separator: char) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    let mut searched = 0;
+    while let Some(found) = rest.get(searched..).and_then(|tail| tail.find(separator)) {
+        let (part, tail) = (&rest[..searched + found], &rest[searched + found + separator.len_utf8()..]);
+        let is_inside = tail.find(['[', ']']).is_some_and(|place| tail[place..].starts_with(']'));
+        if is_inside {
+            searched += found + separator.len_utf8();
+        } else {
+            parts.push(part);
+            (rest, searched) = (tail, 0);
+        }
+    }
+    parts.push(rest);
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn additions() {
+        let check = |text, expect: Option<&[(&str, &str)]>| {
+            let expect =
+                expect.map(|all| all.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect());
+            assert_eq!(additions_of(text).ok(), expect, "{text}");
+        };
+        check("a=1", Some(&[("a", "1")]));
+        check("a=1,b=2,", Some(&[("a", "1"), ("b", "2")]));
+        check("a = 1 , b=[2,3],c=4", Some(&[("a", "1"), ("b", "2,3"), ("c", "4")]));
+        check("a=[x=1,y=2]", Some(&[("a", "x=1,y=2")]));
+        check("a=", Some(&[("a", "")]));
+        check("a", None);
+        check("a=1=2", None);
+        check("a=1,,b=2", None);
+    }
+}

@@ -1,0 +1,218 @@
+//! Quotas of users, clients and addresses.
+
+use super::changes::Additions;
+use super::entities::{Entities, Kind};
+use super::{Failure, Options};
+use crate::cli::admin::quotas::{self, EntityPart, NameFilter, Quotas};
+use crate::cli::tools::exceptions::Exception;
+use crate::cli::tools::java_order::{sort_as_hash_map, string_hash};
+use crate::cli::tools::output::Output;
+use crate::client::{Client, ClientError};
+use crate::protocol::ApiKey;
+
+/// Quotas of users and clients (`org.apache.kafka.server.config.QuotaConfig`).
+const USER_AND_CLIENT_QUOTAS: [&str; 4] =
+    ["producer_byte_rate", "consumer_byte_rate", "request_percentage", "controller_mutation_rate"];
+const IP_QUOTA: &str = "connection_creation_rate";
+const SCRAM_MECHANISMS: [&str; 2] = ["SCRAM-SHA-256", "SCRAM-SHA-512"];
+
+impl Options {
+    pub(super) async fn describe_quotas(&self, client: &Client, entities: &Entities) -> Result<(), Failure> {
+        let mut output = Output::stdout();
+        for quotas in quotas_of(client, entities).await? {
+            output.line(quota_line(&quotas));
+        }
+        let tells_credentials = entities.kinds == [Kind::Users] && !entities.has_default();
+        if !tells_credentials {
+            return Ok(());
+        }
+        for (user, credentials) in quotas::describe_scram(client, &entities.names).await? {
+            match credentials {
+                Ok(credentials) => {
+                    let listed: Vec<_> = credentials
+                        .iter()
+                        .map(|(mechanism, iterations)| format!("{mechanism}=iterations={iterations}"))
+                        .collect();
+                    let listed = listed.join(", ");
+                    output.line(format_args!("SCRAM credential configs for user-principal '{user}' are {listed}"));
+                }
+                Err(error) => output.line(format_args!(
+                    "Error retrieving SCRAM credential configs for user-principal '{user}': ExecutionException: {error}"
+                )),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn alter_users(
+        &self,
+        client: &Client,
+        entities: &Entities,
+        additions: &Additions,
+        deletions: &[String],
+    ) -> Result<(), Failure> {
+        let added: Vec<&str> = additions.keys().map(String::as_str).collect();
+        let deleted: Vec<&str> = deletions.iter().map(String::as_str).collect();
+        let takes_credentials = entities.kinds == [Kind::Users];
+        let (kind, allowed) = match takes_credentials {
+            true => ("users", "quota and SCRAM credential configs"),
+            false => ("clients", "quota configs"),
+        };
+        let is_allowed = |name: &&str| is_quota(name) || (takes_credentials && is_scram(name));
+        for (what, names, form) in [("added", &added, "Set"), ("deleted", &deleted, "ArrayBuffer")] {
+            let unknown: Vec<&str> = names.iter().copied().filter(|name| !is_allowed(name)).collect();
+            if !unknown.is_empty() {
+                let unknown = unknown.join(", ");
+                return Failure::mistaken(format!(
+                    "Only {allowed} can be {what} for '{kind}' using --bootstrap-server. Unexpected config names: \
+                     {form}({unknown})"
+                ));
+            }
+        }
+        let all: Vec<&str> = added.into_iter().chain(deleted).collect();
+        if all.iter().any(|name| is_scram(name)) {
+            return refuse_credentials(client, entities, &all);
+        }
+        alter_quotas(client, entities, additions, deletions).await
+    }
+
+    pub(super) async fn alter_ips(
+        &self,
+        client: &Client,
+        entities: &Entities,
+        additions: &Additions,
+        deletions: &[String],
+    ) -> Result<(), Failure> {
+        let names = additions.keys().chain(deletions).map(String::as_str);
+        let unknown: Vec<&str> = names.filter(|name| *name != IP_QUOTA).collect();
+        if !unknown.is_empty() {
+            return Failure::mistaken(format!(
+                "Only connection quota configs can be added for 'ips' using --bootstrap-server. Unexpected config \
+                 names: {}",
+                unknown.join(",")
+            ));
+        }
+        alter_quotas(client, entities, additions, deletions).await
+    }
+}
+
+fn is_quota(name: &str) -> bool {
+    USER_AND_CLIENT_QUOTAS.contains(&name)
+}
+
+fn is_scram(name: &str) -> bool {
+    SCRAM_MECHANISMS.contains(&name)
+}
+
+/// Why SCRAM credentials are not set.
+fn refuse_credentials(client: &Client, entities: &Entities, names: &[&str]) -> Result<(), Failure> {
+    if entities.has_default() {
+        return Failure::mistaken(
+            "The use of --entity-default or --user-defaults is not allowed with User SCRAM Credentials using \
+             --bootstrap-server.",
+        );
+    }
+    if names.iter().any(|name| is_quota(name)) {
+        return Failure::mistaken(
+            "Cannot alter both quota and SCRAM credential configs simultaneously for 'users' using --bootstrap-server.",
+        );
+    }
+    let key = ApiKey::AlterUserScramCredentials;
+    match client.served(key) {
+        None => Err(Exception::from(ClientError::Unsupported { key, served: None }).into()),
+        Some(_) => Failure::mistaken("This tool does not set SCRAM credentials."),
+    }
+}
+
+async fn alter_quotas(
+    client: &Client,
+    entities: &Entities,
+    additions: &Additions,
+    deletions: &[String],
+) -> Result<(), Failure> {
+    let old = quotas_of(client, entities).await?.into_iter().next().map(|quotas| quotas.values).unwrap_or_default();
+    let is_set = |name: &&String| old.iter().any(|(known, _)| known == *name);
+    let unknown: Vec<_> = deletions.iter().filter(|name| !is_set(name)).map(String::as_str).collect();
+    if !unknown.is_empty() {
+        return Failure::mistaken(format!("Invalid config(s): {}", unknown.join(",")));
+    }
+    let addition = |(name, value): (&String, &String)| match value.parse::<f64>() {
+        Ok(number) => Ok((name.clone(), Some(number))),
+        Err(_) => Failure::mistaken(format!("Cannot parse quota configuration value for {name}: {value}")),
+    };
+    let mut changes = additions.iter().map(addition).collect::<Result<Vec<_>, Failure>>()?;
+    changes.extend(deletions.iter().map(|name| (name.clone(), None)));
+    let named = |(kind, name): (&Kind, &String)| {
+        (part_name(*kind).to_owned(), Some(name.clone()).filter(|name| !name.is_empty()))
+    };
+    let entity: Vec<EntityPart> = entities.kinds.iter().zip(&entities.names).map(named).collect();
+    Ok(quotas::alter(client, &entity, &changes).await?)
+}
+
+/// The quotas of these entities. A kind without a name is all of them.
+async fn quotas_of(client: &Client, entities: &Entities) -> Result<Vec<Quotas>, Failure> {
+    if entities.names.len() > entities.kinds.len() {
+        return Failure::mistaken("More entity names specified than entity types");
+    }
+    let part = |(place, kind): (usize, &Kind)| {
+        let filter = match entities.names.get(place).map(String::as_str) {
+            None => NameFilter::Any,
+            Some("") => NameFilter::Default,
+            Some(name) => NameFilter::Named(name.to_owned()),
+        };
+        (part_name(*kind), filter)
+    };
+    let parts: Vec<_> = entities.kinds.iter().enumerate().map(part).collect();
+    Ok(quotas::describe(client, &parts).await?)
+}
+
+/// What a kind is called in a quota's entity.
+fn part_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Clients => "client-id",
+        Kind::Ips => "ip",
+        _ => "user",
+    }
+}
+
+/// `Quota configs for user-principal 'u', client-id 'c' are request_percentage=200.0`
+fn quota_line(quotas: &Quotas) -> String {
+    let part = |(kind, said): (&str, &str)| {
+        let (_, name) = quotas.entity.iter().find(|(found, _)| found == kind)?;
+        Some(name.as_ref().map_or_else(|| format!("the default {said}"), |name| format!("{said} '{name}'")))
+    };
+    let parts: Vec<_> =
+        [("user", "user-principal"), ("client-id", "client-id"), ("ip", "ip")].into_iter().filter_map(part).collect();
+    let mut values = quotas.values.clone();
+    sort_as_hash_map(&mut values, 16, |(name, _)| string_hash(name));
+    let values: Vec<_> = values.iter().map(|(name, value)| format!("{name}={}", java_double(*value))).collect();
+    format!("Quota configs for {} are {}", parts.join(", "), values.join(", "))
+}
+
+/// A number as `Double.toString` has it.
+fn java_double(value: f64) -> String {
+    if value == 0.0 || (1e-3..1e7).contains(&value.abs()) {
+        return format!("{value:?}");
+    }
+    let text = format!("{value:E}");
+    match text.split_once('E') {
+        Some((digits, exponent)) if !digits.contains('.') => format!("{digits}.0E{exponent}"),
+        _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers() {
+        let check = |value, expect: &str| assert_eq!(java_double(value), expect);
+        check(200.0, "200.0");
+        check(0.5, "0.5");
+        check(0.0, "0.0");
+        check(1e7, "1.0E7");
+        check(12_345_678.0, "1.2345678E7");
+        check(0.0001, "1.0E-4");
+    }
+}
