@@ -6,17 +6,17 @@ const MAX_LENGTH: usize = 249;
 /// The metadata log's own topic; no request may make it.
 pub const METADATA_TOPIC: &str = "__cluster_metadata";
 
-/// Checks a topic's name by Kafka's rules; the error says what is wrong with it.
+/// Checks a topic's name by Kafka's rules; the error says what is wrong with it, as Kafka does.
 pub fn check(name: &str) -> Result<(), String> {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     let problem = match name {
-        "" => "it must not be empty".to_owned(),
-        "." | ".." => format!("'{name}' is not allowed"),
+        "" => "the empty string is not allowed".to_owned(),
+        "." | ".." => "'.' or '..' is not allowed".to_owned(),
         _ if name.len() > MAX_LENGTH => {
-            format!("'{name}' has {} characters, and {MAX_LENGTH} is the most", name.chars().count())
+            format!("the length of '{name}' is longer than the max allowed length {MAX_LENGTH}")
         }
         _ if !name.chars().all(legal) => {
-            format!("'{name}' has characters other than ASCII letters and digits, '.', '_' and '-'")
+            format!("'{name}' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'")
         }
         _ => return Ok(()),
     };
