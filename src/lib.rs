@@ -12,6 +12,7 @@
 //! | room | what it does |
 //! |---|---|
 //! | [`cli`] | the command line |
+//! | `embedded` | [`Broker`]: a broker inside of a Rust test |
 //! | [`service`] | a broker with its doors: start and stop |
 //! | [`client`] | a small async Kafka client, for tests, benchmarks and tools |
 //! | [`server`] | the only code that touches sockets: listeners, connections, in-order replies |
@@ -42,6 +43,7 @@ pub mod client;
 pub mod codec;
 pub mod config;
 pub mod coordinator;
+mod embedded;
 pub mod handlers;
 pub mod http;
 pub mod log;
@@ -52,3 +54,5 @@ pub mod record;
 pub mod server;
 pub mod service;
 pub mod types;
+
+pub use embedded::{Broker, BrokerError, BrokerOptions};

@@ -2,7 +2,6 @@
 
 pub mod admin;
 mod healthcheck;
-mod open_files;
 mod ready_file;
 mod serve;
 mod shutdown;

@@ -8,9 +8,9 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::runtime::{self, Runtime};
 
+use super::ServeArgs;
 use super::ready_file::{Ready, ReadyFile};
 use super::shutdown::StopSignals;
-use super::{ServeArgs, open_files};
 use crate::broker::clock::Clock;
 use crate::config::{BrokerConfig, Resolved, Sources, load};
 use crate::service::{Service, Stopped};
@@ -20,7 +20,6 @@ const GRACE: Duration = Duration::from_millis(500);
 
 /// Runs a broker until it is told to stop. An error is one plain line: why it could not start.
 pub fn run(args: &ServeArgs, clock: Clock) -> Result<ExitCode, String> {
-    open_files::raise_limit();
     let runtime = runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start threads: {error}"))?;
     // Before anything is made that must be put away again.

@@ -13,6 +13,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::Limits;
 use crate::config::{BindAddress, BindHost};
 
+/// How often the system is asked for another port where the first it gave is not free at every address.
+const TRIES_FOR_A_FREE_PORT: u32 = 10;
+
 /// A claimed address. Connections are refused by the system until [`super::serve`] listens on it.
 #[derive(Debug)]
 pub struct Listener {
@@ -30,6 +33,19 @@ impl Listener {
     ///
     /// Resolving a name may block.
     pub fn bind(name: impl Into<Arc<str>>, at: &BindAddress, limits: &Limits) -> io::Result<Listener> {
+        let name = name.into();
+        let mut tries = if at.port == 0 { TRIES_FOR_A_FREE_PORT } else { 1 };
+        loop {
+            tries -= 1;
+            match Listener::try_bind(&name, at, limits) {
+                // The port that was free at a name's first address is not at its second.
+                Err(error) if error.kind() == ErrorKind::AddrInUse && tries > 0 => {}
+                bound => return bound,
+            }
+        }
+    }
+
+    fn try_bind(name: &Arc<str>, at: &BindAddress, limits: &Limits) -> io::Result<Listener> {
         let mut sockets = Vec::new();
         let mut address = None;
         let mut last_error = io::Error::new(ErrorKind::AddrNotAvailable, "the host name has no address");
@@ -52,7 +68,7 @@ impl Listener {
             }
         }
         let address = address.ok_or(last_error)?;
-        Ok(Listener { name: name.into(), sockets, address })
+        Ok(Listener { name: Arc::clone(name), sockets, address })
     }
 
     /// The listener's name.

@@ -3,6 +3,7 @@
 //! What `ottla serve` and [`crate::Broker`] have in common. Signals, environment and log lines are theirs.
 
 pub mod bind;
+mod open_files;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +44,7 @@ impl Service {
         clock: Clock,
         alone: impl FnOnce() -> Result<(), String>,
     ) -> Result<Service, String> {
+        open_files::raise_limit();
         let limits = server::Limits::of(config).map_err(|error| error.to_string())?;
         let ports = bind::claim_ports(config, &limits)?;
         let admin_port = bind::claim_admin_port(config)?;

@@ -1,0 +1,153 @@
+//! A broker inside of a test's own process, from tests with and without a runtime.
+
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use ottla::client::Client;
+use ottla::record::{BatchBuilder, Codec, batches};
+use ottla::{Broker, BrokerError};
+
+fn batch(value: &str) -> Bytes {
+    let mut builder = BatchBuilder::new(Codec::None);
+    builder.append(1_700_000_000_000, None, Some(value.as_bytes()), &[]);
+    builder.build().unwrap().bytes().clone()
+}
+
+async fn connect(broker: &Broker) -> Client {
+    Client::connect(broker.bootstrap_servers()).await.unwrap()
+}
+
+/// The values in partition 0.
+async fn values(client: &Client, topic: &str) -> Vec<String> {
+    let fetched = client.fetch(topic, 0, 0, 1 << 20, Duration::ZERO).await.unwrap();
+    let batches = batches(&fetched.records).map(|batch| batch.unwrap());
+    let records =
+        batches.flat_map(|batch| batch.records().map(|record| record.unwrap().value.unwrap()).collect::<Vec<_>>());
+    records.map(|value| String::from_utf8(value.to_vec()).unwrap()).collect()
+}
+
+async fn topics(client: &Client) -> Vec<String> {
+    let topics = client.metadata(None).await.unwrap().topics;
+    let mut names: Vec<String> = topics.into_iter().filter_map(|topic| topic.name).collect();
+    names.sort();
+    names
+}
+
+async fn produce_and_consume(broker: &Broker, value: &str) {
+    let client = connect(broker).await;
+    client.create_topic("t", 1, &[]).await.unwrap();
+    client.produce("t", 0, batch(value)).await.unwrap();
+    assert_eq!(values(&client, "t").await, [value]);
+}
+
+#[test]
+fn from_a_test_without_a_runtime() {
+    let broker = Broker::start().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(produce_and_consume(&broker, "sync"));
+    broker.reset().unwrap();
+    runtime.block_on(async {
+        let client = connect(&broker).await;
+        assert_eq!(topics(&client).await, Vec::<String>::new());
+    });
+}
+
+#[tokio::test]
+async fn from_a_test_with_one_thread() {
+    let broker = Broker::start().unwrap();
+    produce_and_consume(&broker, "one thread").await;
+    broker.reset().unwrap();
+    produce_and_consume(&broker, "one thread, again").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_a_test_with_many_threads() {
+    let broker = Broker::start().unwrap();
+    produce_and_consume(&broker, "many threads").await;
+    broker.reset().unwrap();
+    produce_and_consume(&broker, "many threads, again").await;
+}
+
+#[tokio::test]
+async fn topics_and_settings() {
+    let broker = Broker::with()
+        .set("num.partitions", "4")
+        .set("ottla.create.topics", "from-a-setting")
+        .topic("orders", 3)
+        .topic("audit", 1)
+        .start()
+        .unwrap();
+    let client = connect(&broker).await;
+    for _ in 0..2 {
+        let view = client.metadata(None).await.unwrap().topics;
+        let mut seen: Vec<_> = view.iter().map(|t| (t.name.clone().unwrap(), t.partitions.len())).collect();
+        seen.sort();
+        let expect = [("audit", 1), ("from-a-setting", 4), ("orders", 3)];
+        assert_eq!(seen, expect.map(|(name, partitions)| (name.to_owned(), partitions)));
+        client.produce("orders", 0, batch("x")).await.unwrap();
+        broker.reset().unwrap();
+        assert_eq!(values(&client, "orders").await, Vec::<String>::new());
+    }
+}
+
+#[test]
+fn what_is_wrong_is_said_in_one_line() {
+    let check = |started: Result<Broker, BrokerError>, expect: &str| {
+        let said = started.unwrap_err().to_string();
+        assert!(said.contains(expect) && said.lines().count() == 1, "{said}");
+    };
+    check(Broker::with().set("num.partition", "3").start(), "num.partitions");
+    check(Broker::with().set("num.partitions", "many").start(), "Not a number");
+    check(Broker::with().topic("t", 0).start(), "t:0");
+    check(Broker::with().topic("no spaces", 1).start(), "no spaces");
+    check(Broker::with().set("listeners", "PLAINTEXT://192.0.2.1:0").start(), "cannot listen");
+}
+
+#[tokio::test]
+async fn many_at_once_keep_to_themselves() {
+    let brokers: Vec<Broker> = (0..20).map(|n| Broker::with().topic(format!("of-{n}"), 1).start().unwrap()).collect();
+    for (n, broker) in brokers.iter().enumerate() {
+        let client = connect(broker).await;
+        assert_eq!(topics(&client).await, [format!("of-{n}")]);
+        client.produce(&format!("of-{n}"), 0, batch("x")).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_dropped_broker_is_gone_whoever_still_waits() {
+    let directories = || {
+        let entries = std::fs::read_dir(std::env::temp_dir()).unwrap().flatten();
+        let of_ours = entries.filter(|entry| {
+            entry.file_name().to_string_lossy().starts_with("ottla-") && entry.path().join("dropped-0").is_dir()
+        });
+        of_ours.count()
+    };
+    let broker = Broker::with().topic("dropped", 1).start().unwrap();
+    let client = connect(&broker).await;
+    client.produce("dropped", 0, batch("x")).await.unwrap();
+    assert_eq!(directories(), 1);
+    let waiting = client.submit_fetch("dropped", 0, 1, 1 << 20, Duration::from_secs(60)).await.unwrap();
+    let address = broker.bootstrap_servers().to_owned();
+    let begun = Instant::now();
+    drop(broker);
+    assert!(begun.elapsed() < Duration::from_secs(5), "it took {:?}", begun.elapsed());
+    assert_eq!(directories(), 0);
+    assert!(TcpStream::connect(&address).is_err());
+    assert!(waiting.answer().await.is_err());
+}
+
+/// Nothing of the process is the broker's to change: not what a signal does, not what is written.
+#[test]
+fn signals_stay_as_they_were() {
+    let caught = || {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = |name| status.lines().find(|line: &&str| line.starts_with(name)).unwrap().to_owned();
+        (line("SigCgt"), line("SigIgn"), line("SigBlk"))
+    };
+    let before = caught();
+    let broker = Broker::start().unwrap();
+    assert_eq!(caught(), before);
+    drop(broker);
+    assert_eq!(caught(), before);
+}
