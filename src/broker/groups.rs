@@ -18,7 +18,8 @@ use super::cluster::Publisher;
 use super::driver::{Committed, DriveError, Driver, RecordForm};
 use super::partition::{Partition, PartitionError};
 use super::topics::Cluster;
-use crate::coordinator::group::{self, GroupCommand, GroupConfig, GroupMachine, GroupReply};
+use crate::coordinator::ConnectionId;
+use crate::coordinator::group::{self, GroupCommand, GroupConfig, GroupMachine, GroupReply, GroupRequest};
 use crate::coordinator::records::{GroupRecord, RecordError};
 use crate::machine::Machine;
 use crate::metadata::CONSUMER_OFFSETS;
@@ -102,14 +103,14 @@ impl Groups {
     }
 
     /// Runs a command of one group. Decided and applied before this returns; the reply may take longer.
-    pub fn submit(&self, group_id: &str, command: GroupCommand) -> Result<PendingReply, GroupsUnavailable> {
+    pub fn submit(&self, group_id: &str, request: impl Into<GroupRequest>) -> Result<PendingReply, GroupsUnavailable> {
         let partition = self.partition_of(group_id).ok_or(GroupsUnavailable::CoordinatorNotAvailable)?;
-        self.submit_to(&partition, command)
+        self.submit_to(&partition, request.into())
     }
 
-    fn submit_to(&self, partition: &Arc<Partition>, command: GroupCommand) -> Result<PendingReply, GroupsUnavailable> {
+    fn submit_to(&self, partition: &Arc<Partition>, request: GroupRequest) -> Result<PendingReply, GroupsUnavailable> {
         let (receiver, committed, deadline) = self.with_driver(partition, |driver| {
-            let (receiver, committed) = driver.run(self.clock.now(), command)?;
+            let (receiver, committed) = driver.run(self.clock.now(), request)?;
             Ok((receiver, committed, driver.poll_timeout()))
         })?;
         release(partition, committed);
@@ -147,7 +148,24 @@ impl Groups {
         }
         for partition in cluster.topic(CONSUMER_OFFSETS).into_iter().flat_map(|topic| &topic.partitions) {
             // Nobody waits for this reply; a partition that is offline has said so already.
-            let _ = self.submit_to(partition, GroupCommand::TopicsDeleted(topics.to_vec()));
+            let _ = self.submit_to(partition, GroupCommand::TopicsDeleted(topics.to_vec()).into());
+        }
+    }
+
+    /// Nothing more comes by this connection: the members that were last heard on it may be gone
+    /// (`ottla.group.disconnected.member.timeout.ms`).
+    pub fn connection_closed(&self, connection: ConnectionId) {
+        if self.config.disconnected_member_timeout.is_none() {
+            return;
+        }
+        let shards: Vec<Arc<Shard>> = self.shards.read().values().cloned().collect();
+        for shard in shards {
+            // A machine that is not loaded has heard nobody.
+            let partition = shard.driver.lock().as_ref().map(|driver| Arc::clone(driver.partition()));
+            if let Some(partition) = partition {
+                // Nobody waits for this reply; a partition that is offline has said so already.
+                let _ = self.submit_to(&partition, GroupCommand::ConnectionClosed(connection).into());
+            }
         }
     }
 

@@ -59,7 +59,7 @@ impl Broker {
         let config = Arc::new(config);
         let log_dir = Arc::new(open_log_dir(&config)?);
         let publisher = Arc::new(Publisher::new(Arc::clone(&config), Arc::clone(&log_dir)));
-        let groups = Arc::new(Groups::new(clock, group_config(&config), Arc::clone(&publisher)));
+        let groups = Arc::new(Groups::new(clock, GroupConfig::from(&config.groups), Arc::clone(&publisher)));
         let (signals, work) = housekeeping::signals();
         let on_published = housekeeping::after_publishing(Arc::clone(&groups), signals.clone());
         let metadata = Arc::new(Metadata::load(
@@ -169,19 +169,5 @@ fn metadata_config(config: &Arc<BrokerConfig>) -> MetadataConfig {
         replication: config.topics.replication_factor_policy,
         topic_deletion: config.topics.delete_topic_enable,
         broker: Arc::clone(config),
-    }
-}
-
-fn group_config(config: &BrokerConfig) -> GroupConfig {
-    let groups = &config.groups;
-    let positive_ms = |ms: i32| Duration::from_millis(ms.max(0).unsigned_abs().into());
-    GroupConfig {
-        min_session_timeout: positive_ms(groups.min_session_timeout_ms),
-        max_session_timeout: positive_ms(groups.max_session_timeout_ms),
-        max_size: groups.max_size,
-        initial_rebalance_delay: Duration::from_millis(groups.initial_rebalance_delay_ms),
-        offset_metadata_max: groups.offset_metadata_max_bytes,
-        offsets_retention: Duration::from_secs(groups.offsets_retention_minutes.max(0).unsigned_abs() * 60),
-        offsets_retention_check_interval: Duration::from_millis(groups.offsets_retention_check_interval_ms),
     }
 }

@@ -100,6 +100,8 @@ typed_settings! {
         min_session_timeout_ms: i32 = "group.min.session.timeout.ms";
         max_session_timeout_ms: i32 = "group.max.session.timeout.ms";
         max_size: usize = "group.max.size";
+        /// Negative: its session timeout.
+        disconnected_member_timeout_ms: i32 = "ottla.group.disconnected.member.timeout.ms";
         offset_metadata_max_bytes: usize = "offset.metadata.max.bytes";
         offsets_retention_minutes: i64 = "offsets.retention.minutes";
         offsets_retention_check_interval_ms: u64 = "offsets.retention.check.interval.ms";

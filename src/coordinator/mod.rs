@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 pub use crate::machine::{Effects, Machine, Outcome, RecordMeta, ReplyTo};
 
+/// A connection's number; unique while the broker runs.
+pub type ConnectionId = u64;
 /// A group's name, chosen by its users.
 pub type GroupId = Arc<str>;
 /// A member's name within its group, given by the coordinator; empty in requests means "none yet".

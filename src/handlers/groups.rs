@@ -14,8 +14,8 @@ use super::{Answer, Context};
 use crate::broker::groups::{GroupsUnavailable, PendingReply};
 use crate::codec::Str;
 use crate::coordinator::group::{
-    GroupCommand, GroupReply, Heartbeat, JoinGroup, JoinRefused, Joined, LeaveGroup, LeavingMember, MemberLeft,
-    Protocol, SyncGroup, Synced,
+    GroupCommand, GroupReply, GroupRequest, Heartbeat, JoinGroup, JoinRefused, Joined, LeaveGroup, LeavingMember,
+    MemberLeft, Protocol, SyncGroup, Synced,
 };
 use crate::protocol::messages::find_coordinator::{Coordinator, FindCoordinatorRequest, FindCoordinatorResponse};
 use crate::protocol::messages::heartbeat::{HeartbeatRequest, HeartbeatResponse};
@@ -102,17 +102,18 @@ where
     Response: Into<crate::protocol::Response> + 'static,
 {
     let broker = Arc::clone(&context.broker);
+    let request = GroupRequest { command, connection: Some(context.connection.id) };
     if !broker.has_offsets_topic() {
         let group_id = group_id.to_owned();
         return Answer::parked(async move {
             let reply = match broker.ensure_offsets_topic().await {
-                Ok(()) => reply_of(broker.groups().submit(&group_id, command)).await,
+                Ok(()) => reply_of(broker.groups().submit(&group_id, request)).await,
                 Err(_) => Err(GroupsUnavailable::CoordinatorNotAvailable),
             };
             respond(reply)
         });
     }
-    match broker.groups().submit(group_id, command) {
+    match broker.groups().submit(group_id, request) {
         Err(unavailable) => respond(Err(unavailable)).into().into(),
         Ok(mut pending) => match pending.try_recv() {
             // Most commands are answered at once.

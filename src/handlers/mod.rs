@@ -133,6 +133,10 @@ fn refusal(error: &FrameError) -> String {
 }
 
 impl Dispatch for Handlers {
+    fn on_disconnect(&self, connection: &Arc<ConnectionInfo>) {
+        self.broker.groups().connection_closed(connection.id);
+    }
+
     fn dispatch(&self, connection: &Arc<ConnectionInfo>, frame: Bytes) -> Outcome {
         let (header, request) = match decode_request(frame) {
             Ok(read) => read,

@@ -8,8 +8,22 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::error::GroupError;
-use crate::coordinator::{GroupId, InstanceId, MemberId};
+use crate::coordinator::{ConnectionId, GroupId, InstanceId, MemberId};
 use crate::types::{LeaderEpoch, Offset, PartitionIndex, ProducerIdEpoch, TimestampMs, TopicId, TopicName};
+
+/// A command, and where it came from.
+#[derive(Clone, Debug)]
+pub struct GroupRequest {
+    pub command: GroupCommand,
+    /// None where it is the broker's own.
+    pub connection: Option<ConnectionId>,
+}
+
+impl From<GroupCommand> for GroupRequest {
+    fn from(command: GroupCommand) -> GroupRequest {
+        GroupRequest { command, connection: None }
+    }
+}
 
 /// A request that may change a group.
 #[derive(Clone, Debug)]
@@ -26,6 +40,8 @@ pub enum GroupCommand {
     DeleteGroups(Vec<GroupId>),
     /// The topics are gone: what was committed for them goes too.
     TopicsDeleted(Vec<TopicName>),
+    /// Nothing more comes by this connection.
+    ConnectionClosed(ConnectionId),
 }
 
 impl GroupCommand {
@@ -52,6 +68,7 @@ pub enum GroupReply {
     DeleteOffsets(Result<Vec<TopicResults>, GroupError>),
     DeleteGroups(Vec<(GroupId, Result<(), GroupError>)>),
     TopicsDeleted,
+    ConnectionClosed,
 }
 
 /// JoinGroup.

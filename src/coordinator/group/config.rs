@@ -13,6 +13,9 @@ pub struct GroupConfig {
     pub max_session_timeout: Duration,
     /// `group.max.size`: how many members a classic group takes.
     pub max_size: usize,
+    /// `ottla.group.disconnected.member.timeout.ms`: how long a member stays whose connection closed; none: as long as
+    /// its session.
+    pub disconnected_member_timeout: Option<Duration>,
     /// `group.initial.rebalance.delay.ms`: how long an empty group waits for more members before
     /// its first rebalance. Zero forms the group with whoever comes first.
     pub initial_rebalance_delay: Duration,
@@ -40,6 +43,9 @@ impl From<&GroupsConfig> for GroupConfig {
             min_session_timeout: millis(settings.min_session_timeout_ms),
             max_session_timeout: millis(settings.max_session_timeout_ms),
             max_size: settings.max_size,
+            disconnected_member_timeout: u64::try_from(settings.disconnected_member_timeout_ms)
+                .ok()
+                .map(Duration::from_millis),
             initial_rebalance_delay: Duration::from_millis(settings.initial_rebalance_delay_ms),
             offset_metadata_max: settings.offset_metadata_max_bytes,
             offsets_retention: Duration::from_secs(minutes.saturating_mul(60)),

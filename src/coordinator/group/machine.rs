@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::classic::ClassicGroup;
 use super::command::{
-    CommitOffsets, CommitTxnOffsets, DeleteOffsets, GroupCommand, GroupReply, JoinGroup, JoinRefused, LeaveGroup,
-    MemberLeft, SyncGroup, TopicResults,
+    CommitOffsets, CommitTxnOffsets, DeleteOffsets, GroupCommand, GroupReply, GroupRequest, JoinGroup, JoinRefused,
+    LeaveGroup, MemberLeft, SyncGroup, TopicResults,
 };
 use super::config::GroupConfig;
 use super::error::GroupError;
@@ -16,7 +16,7 @@ use super::timers::Timers;
 use super::turn::{Timer, Turn};
 use super::{Group, GroupMachine, Heartbeat};
 use crate::coordinator::records::GroupRecord;
-use crate::coordinator::{Effects, GroupId, Machine, Outcome, RecordMeta, ReplyTo};
+use crate::coordinator::{ConnectionId, Effects, GroupId, Machine, Outcome, RecordMeta, ReplyTo};
 use crate::types::{Now, ProducerIdEpoch, TimestampMs};
 
 /// Tombstones after which one look for expired offsets pauses, so that its batch stays small.
@@ -25,12 +25,12 @@ const EXPIRY_BATCH: usize = 5_000;
 type GroupEffects = Effects<GroupRecord, GroupReply>;
 
 impl Machine for GroupMachine {
-    type Command = GroupCommand;
+    type Command = GroupRequest;
     type Record = GroupRecord;
     type Reply = GroupReply;
 
-    fn handle(&mut self, now: Now, to: ReplyTo, command: GroupCommand) -> GroupEffects {
-        self.decide(now, |machine, turn| match command {
+    fn handle(&mut self, now: Now, to: ReplyTo, request: GroupRequest) -> GroupEffects {
+        self.decide(now, request.connection, |machine, turn| match request.command {
             GroupCommand::Join(request) => machine.join(turn, to, request),
             GroupCommand::Sync(request) => machine.sync(turn, to, request),
             GroupCommand::Heartbeat(request) => {
@@ -61,11 +61,17 @@ impl Machine for GroupMachine {
                 machine.offsets.delete_topics(turn, &topics);
                 turn.reply(to, GroupReply::TopicsDeleted);
             }
+            GroupCommand::ConnectionClosed(connection) => {
+                for group in machine.groups.values_mut() {
+                    group.classic.connection_closed(turn, connection);
+                }
+                turn.reply(to, GroupReply::ConnectionClosed);
+            }
         })
     }
 
     fn handle_timeout(&mut self, now: Now) -> GroupEffects {
-        self.decide(now, |machine, turn| {
+        self.decide(now, None, |machine, turn| {
             // Taken out first: what a timer sets anew waits for the next call.
             let due: Vec<_> = std::iter::from_fn(|| turn.timers.pop_due(now.monotonic)).collect();
             for (id, timer) in due {
@@ -111,7 +117,7 @@ impl Machine for GroupMachine {
     }
 
     fn recovered(&mut self, now: Now) {
-        self.decide(now, |machine, turn| {
+        self.decide(now, None, |machine, turn| {
             for (id, group) in &mut machine.groups {
                 if let Some(durable) = &group.durable {
                     group.classic = ClassicGroup::remembered(id.clone(), durable);
@@ -137,10 +143,15 @@ impl GroupMachine {
     }
 
     /// Makes one decision. The timers are lent to it, so that it can borrow groups beside them.
-    fn decide(&mut self, now: Now, decision: impl FnOnce(&mut Self, &mut Turn)) -> GroupEffects {
+    fn decide(
+        &mut self,
+        now: Now,
+        connection: Option<ConnectionId>,
+        decision: impl FnOnce(&mut Self, &mut Turn),
+    ) -> GroupEffects {
         let config = self.config.clone();
         let mut timers = std::mem::take(&mut self.timers);
-        let mut turn = Turn { now, config: &config, timers: &mut timers, effects: Effects::default() };
+        let mut turn = Turn { now, connection, config: &config, timers: &mut timers, effects: Effects::default() };
         decision(self, &mut turn);
         let effects = turn.effects;
         self.timers = timers;
@@ -208,7 +219,7 @@ impl GroupMachine {
 
     fn commit(&mut self, turn: &mut Turn, request: CommitOffsets) -> Result<Vec<TopicResults>, GroupError> {
         let CommitOffsets { group_id, member_id, instance_id, generation, .. } = request;
-        match self.groups.get(&group_id) {
+        match self.groups.get_mut(&group_id) {
             Some(group) => {
                 group.classic.commit_allowed(turn, &member_id, instance_id.as_ref(), generation, false)?;
             }
@@ -222,7 +233,7 @@ impl GroupMachine {
     fn commit_in_txn(&mut self, turn: &mut Turn, request: CommitTxnOffsets) -> Result<Vec<TopicResults>, GroupError> {
         let CommitTxnOffsets { group_id, member_id, instance_id, generation, topics, .. } = request;
         check_id(&group_id)?;
-        match self.groups.get(&group_id) {
+        match self.groups.get_mut(&group_id) {
             Some(group) => {
                 group.classic.commit_allowed(turn, &member_id, instance_id.as_ref(), generation, true)?;
             }

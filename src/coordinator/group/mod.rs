@@ -37,9 +37,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::command::{
-    CommitOffsets, CommitTxnOffsets, DeleteOffsets, GroupCommand, GroupReply, Heartbeat, JoinGroup, JoinRefused,
-    Joined, JoinedMember, LeaveGroup, LeavingMember, MemberLeft, PartitionCommit, Protocol, SyncGroup, Synced,
-    TopicCommits, TopicResults,
+    CommitOffsets, CommitTxnOffsets, DeleteOffsets, GroupCommand, GroupReply, GroupRequest, Heartbeat, JoinGroup,
+    JoinRefused, Joined, JoinedMember, LeaveGroup, LeavingMember, MemberLeft, PartitionCommit, Protocol, SyncGroup,
+    Synced, TopicCommits, TopicResults,
 };
 pub use self::config::GroupConfig;
 pub use self::error::GroupError;

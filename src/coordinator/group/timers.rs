@@ -47,6 +47,13 @@ impl<K: Clone + Eq + Hash + Ord> Timers<K> {
         self.deadlines.insert(key, Deadline { due, queued: due });
     }
 
+    /// Sets `key`'s deadline unless it has an earlier one.
+    pub fn bring_forward(&mut self, key: K, due: Duration) {
+        if self.deadlines.get(&key).is_none_or(|deadline| due < deadline.due) {
+            self.set(key, due);
+        }
+    }
+
     /// Forgets `key`'s deadline.
     pub fn cancel(&mut self, key: &K) {
         self.deadlines.remove(key);
@@ -117,6 +124,17 @@ mod tests {
         assert_eq!(timers.next(), Some(s(30)));
         timers.set("a", s(25));
         assert_eq!(timers.pop_due(s(25)), Some("a"));
+        assert_eq!(timers.pop_due(s(99)), None);
+    }
+
+    #[test]
+    fn bringing_forward_never_puts_off() {
+        let mut timers = Timers::default();
+        timers.bring_forward("a", s(20));
+        timers.bring_forward("a", s(10));
+        timers.bring_forward("a", s(30));
+        assert_eq!(timers.pop_due(s(9)), None);
+        assert_eq!(timers.pop_due(s(10)), Some("a"));
         assert_eq!(timers.pop_due(s(99)), None);
     }
 

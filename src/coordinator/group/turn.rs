@@ -6,7 +6,7 @@ use super::command::GroupReply;
 use super::config::GroupConfig;
 use super::timers::Timers;
 use crate::coordinator::records::GroupRecord;
-use crate::coordinator::{Effects, GroupId, MemberId, ReplyTo};
+use crate::coordinator::{ConnectionId, Effects, GroupId, MemberId, ReplyTo};
 use crate::types::Now;
 
 /// What a group waits for.
@@ -23,6 +23,8 @@ pub(super) enum Timer {
 /// The time, the settings, the timers, and the effects so far.
 pub(super) struct Turn<'a> {
     pub now: Now,
+    /// What the request under way came by; none in the broker's own name.
+    pub connection: Option<ConnectionId>,
     pub config: &'a GroupConfig,
     pub timers: &'a mut Timers<(GroupId, Timer)>,
     pub effects: Effects<GroupRecord, GroupReply>,
@@ -39,6 +41,11 @@ impl Turn<'_> {
 
     pub fn set_timer(&mut self, group: &GroupId, timer: Timer, after: Duration) {
         self.timers.set((group.clone(), timer), self.now.monotonic.saturating_add(after));
+    }
+
+    /// Has the timer act `after` now at the latest.
+    pub fn bring_timer_forward(&mut self, group: &GroupId, timer: Timer, after: Duration) {
+        self.timers.bring_forward((group.clone(), timer), self.now.monotonic.saturating_add(after));
     }
 
     pub fn cancel_timer(&mut self, group: &GroupId, timer: Timer) {

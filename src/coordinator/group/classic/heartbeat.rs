@@ -1,5 +1,6 @@
 //! Signs of life, and what happens without them.
 
+use super::link::Link;
 use super::{ClassicGroup, Phase};
 use crate::coordinator::group::command::Heartbeat;
 use crate::coordinator::group::error::GroupError;
@@ -13,6 +14,7 @@ impl ClassicGroup {
         if request.generation != self.generation {
             return Err(GroupError::IllegalGeneration);
         }
+        self.heard(turn, &request.member_id);
         self.start_session(turn, &request.member_id);
         match self.phase {
             Phase::Preparing { .. } => Err(GroupError::RebalanceInProgress),
@@ -25,7 +27,7 @@ impl ClassicGroup {
     /// Commits in a transaction are not held to the group's state, and before v3 of their API
     /// named no member.
     pub fn commit_allowed(
-        &self,
+        &mut self,
         turn: &mut Turn,
         member_id: &MemberId,
         instance_id: Option<&InstanceId>,
@@ -46,6 +48,7 @@ impl ClassicGroup {
         if transactional {
             return Ok(());
         }
+        self.heard(turn, member_id);
         if self.phase == Phase::Completing {
             // The member knows the generation but not yet its assignment: what it commits it read
             // in the last one.
@@ -57,7 +60,7 @@ impl ClassicGroup {
 
     /// A session ended without a sign of life.
     pub fn session_timer_passed(&mut self, turn: &mut Turn, member_id: &MemberId) {
-        if self.tentative.contains(member_id) {
+        if self.tentative.contains_key(member_id) {
             self.remove(turn, member_id);
             self.complete_join_if_ready(turn);
             return;
@@ -66,8 +69,12 @@ impl ClassicGroup {
         if self.members.get(member_id).is_none_or(|member| member.is_excused()) {
             return;
         }
-        tracing::info!(group = %self.id, member = %member_id, "member's session timed out, removing it");
+        let why = match self.members.get(member_id).map(|member| member.link) {
+            Some(Link::Closed) => "a member's connection closed and it did not come back",
+            _ => "a member's session timed out",
+        };
+        tracing::info!(group = %self.id, member = %member_id, "{why}, removing it");
         self.remove(turn, member_id);
-        self.rebalance(turn, "a member's session timed out");
+        self.rebalance(turn, why);
     }
 }

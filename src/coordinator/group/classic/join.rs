@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::link::Link;
 use super::member::Member;
 use super::{ClassicGroup, Phase};
 use crate::coordinator::group::command::{GroupReply, JoinGroup, JoinRefused, Joined, Protocol};
@@ -26,7 +27,7 @@ impl ClassicGroup {
             refuse(turn, to, member_id, GroupError::InconsistentGroupProtocol);
         } else if member_id.is_empty() {
             self.join_nameless(turn, to, request);
-        } else if self.tentative.contains(&member_id) && request.instance_id.is_none() {
+        } else if self.tentative.contains_key(&member_id) && request.instance_id.is_none() {
             self.add(turn, to, member_id, request);
         } else {
             match self.check_member(&member_id, request.instance_id.as_ref()) {
@@ -47,7 +48,7 @@ impl ClassicGroup {
             None if request.member_id_required => {
                 let timeout = Duration::from_millis(u64::try_from(request.session_timeout_ms).unwrap_or(0));
                 turn.set_timer(&self.id, Timer::Session(member_id.clone()), timeout);
-                self.tentative.insert(member_id.clone());
+                self.tentative.insert(member_id.clone(), Link::of(turn));
                 refuse(turn, to, member_id, GroupError::MemberIdRequired);
             }
             None => self.add(turn, to, member_id, request),
@@ -56,6 +57,7 @@ impl ClassicGroup {
 
     /// The join of a member: it starts a rebalance if it could change the assignment.
     fn join_again(&mut self, turn: &mut Turn, to: ReplyTo, member_id: MemberId, request: JoinGroup) {
+        self.heard(turn, &member_id);
         let changed = self.members.get(&member_id).is_some_and(|member| member.protocols != request.protocols);
         match self.phase {
             // It may not have got the answer to its last join.
@@ -96,7 +98,7 @@ impl ClassicGroup {
         turn.set_timer(&self.id, Timer::Session(member_id.clone()), NEW_MEMBER_JOIN_TIMEOUT);
 
         let reason = request.reason.clone();
-        let mut member = Member::new(member_id.clone(), request);
+        let mut member = Member::new(member_id.clone(), Link::of(turn), request);
         member.park_join(turn, to);
         self.members.insert(member_id, member);
         self.rebalance(turn, reason.as_deref().unwrap_or("a new member joins"));

@@ -30,7 +30,7 @@ impl ClassicGroup {
             let holder = leaving.instance_id.as_ref().and_then(|id| self.static_members.get(id));
             holder.ok_or(GroupError::UnknownMemberId)?.clone()
         } else {
-            if !self.tentative.contains(&leaving.member_id) {
+            if !self.tentative.contains_key(&leaving.member_id) {
                 self.check_member(&leaving.member_id, leaving.instance_id.as_ref())?;
             }
             leaving.member_id.clone()

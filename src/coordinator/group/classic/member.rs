@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::link::Link;
 use crate::coordinator::group::command::{GroupReply, JoinGroup, JoinRefused, Joined, JoinedMember, Protocol, Synced};
+use crate::coordinator::group::config::GroupConfig;
 use crate::coordinator::group::error::GroupError;
 use crate::coordinator::group::turn::Turn;
 use crate::coordinator::records::MemberMetadata;
@@ -23,6 +25,7 @@ pub(super) struct Member {
     /// In its order of preference. After a restart only the chosen one is known.
     pub protocols: Vec<Protocol>,
     pub assignment: Bytes,
+    pub link: Link,
     /// Its first join is still parked: it may not even know its id, so it cannot send heartbeats.
     pub is_new: bool,
     /// It has been told of this generation and has yet to ask for its assignment.
@@ -33,7 +36,7 @@ pub(super) struct Member {
 
 impl Member {
     /// A member that comes for the first time.
-    pub fn new(id: MemberId, request: JoinGroup) -> Member {
+    pub fn new(id: MemberId, link: Link, request: JoinGroup) -> Member {
         let mut member = Member {
             id,
             instance_id: request.instance_id.clone(),
@@ -43,6 +46,7 @@ impl Member {
             rebalance_timeout_ms: 0,
             protocols: Vec::new(),
             assignment: Bytes::new(),
+            link,
             is_new: true,
             owes_sync: false,
             parked_join: None,
@@ -70,6 +74,7 @@ impl Member {
             rebalance_timeout_ms,
             protocols: protocols.collect(),
             assignment: metadata.assignment.clone(),
+            link: Link::Unknown,
             is_new: false,
             owes_sync: false,
             parked_join: None,
@@ -105,6 +110,14 @@ impl Member {
         millis(self.session_timeout_ms)
     }
 
+    /// How long it may be silent as things are.
+    pub fn session(&self, config: &GroupConfig) -> Duration {
+        match (self.link, config.disconnected_member_timeout) {
+            (Link::Closed, Some(timeout)) => self.session_timeout().min(timeout),
+            _ => self.session_timeout(),
+        }
+    }
+
     pub fn rebalance_timeout(&self) -> Duration {
         millis(self.rebalance_timeout_ms)
     }
@@ -133,9 +146,10 @@ impl Member {
     }
 
     /// Whether the coordinator owes it an answer, so that silence is no sign of death. New members
-    /// are not excused: theirs is a deadline for the join itself.
+    /// are not excused: theirs is a deadline for the join itself; nor is one whose connection closed, as nobody waits
+    /// for the answer.
     pub fn is_excused(&self) -> bool {
-        !self.is_new && (self.parked_join.is_some() || self.parked_sync.is_some())
+        !self.is_new && self.link != Link::Closed && (self.parked_join.is_some() || self.parked_sync.is_some())
     }
 
     /// Parks a join. One that was parked before has lost its client, and is told to come again.

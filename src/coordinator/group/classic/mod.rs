@@ -17,6 +17,7 @@
 mod heartbeat;
 mod join;
 mod leave;
+mod link;
 mod member;
 mod rebalance;
 mod static_member;
@@ -27,6 +28,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::link::Link;
 use self::member::Member;
 use super::error::GroupError;
 use super::queries::{GroupDescription, GroupState, MemberDescription};
@@ -55,8 +57,8 @@ pub(super) struct ClassicGroup {
     members: BTreeMap<MemberId, Member>,
     /// The member behind each instance id. Invariant: exactly the members that have one.
     static_members: BTreeMap<InstanceId, MemberId>,
-    /// Ids given out to members that have yet to join with them (KIP-394).
-    tentative: BTreeSet<MemberId>,
+    /// Ids given out to members that have yet to join with them (KIP-394), and by which connection.
+    tentative: BTreeMap<MemberId, Link>,
     /// What the members of this generation read; none if that cannot be known.
     subscribed: Option<BTreeSet<Box<str>>>,
 }
@@ -98,7 +100,7 @@ impl ClassicGroup {
             leader: None,
             members: BTreeMap::new(),
             static_members: BTreeMap::new(),
-            tentative: BTreeSet::new(),
+            tentative: BTreeMap::new(),
             subscribed: None,
         }
     }
@@ -118,7 +120,7 @@ impl ClassicGroup {
             leader: metadata.leader.clone(),
             static_members: members.values().filter_map(static_id).collect(),
             members,
-            tentative: BTreeSet::new(),
+            tentative: BTreeMap::new(),
             subscribed: None,
             id,
         };
@@ -252,7 +254,7 @@ impl ClassicGroup {
 
     fn start_session(&self, turn: &mut Turn, member_id: &MemberId) {
         if let Some(member) = self.members.get(member_id) {
-            turn.set_timer(&self.id, Timer::Session(member_id.clone()), member.session_timeout());
+            turn.set_timer(&self.id, Timer::Session(member_id.clone()), member.session(turn.config));
         }
     }
 }

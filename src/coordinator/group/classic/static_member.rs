@@ -1,5 +1,6 @@
 //! A static member that comes back under a new member id takes the place of the old one (KIP-345).
 
+use super::link::Link;
 use super::{ClassicGroup, Phase};
 use crate::coordinator::group::command::{GroupReply, JoinGroup};
 use crate::coordinator::group::error::GroupError;
@@ -51,6 +52,7 @@ impl ClassicGroup {
         member.answer_sync(turn, Err(GroupError::FencedInstanceId));
 
         member.id = new_id.clone();
+        member.link = Link::of(turn);
         member.is_new = false;
         member.client_id = request.client_id.clone();
         member.client_host = request.client_host.clone();

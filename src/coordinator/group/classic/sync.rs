@@ -23,6 +23,7 @@ impl ClassicGroup {
             turn.reply(to, GroupReply::Sync(Err(error)));
             return;
         }
+        self.heard(turn, &request.member_id);
         if let Some(member) = self.members.get_mut(&request.member_id) {
             member.owes_sync = false;
             member.park_sync(turn, to);

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use crate::coordinator::group::*;
 use crate::coordinator::records::GroupRecord;
-use crate::coordinator::{Effects, Machine, Outcome, RecordMeta, ReplyTo};
+use crate::coordinator::{ConnectionId, Effects, Machine, Outcome, RecordMeta, ReplyTo};
 use crate::types::{Now, ProducerIdEpoch, TopicId};
 
 pub const GROUP: &str = "readers";
@@ -30,6 +30,8 @@ pub struct World {
     log: Vec<Entry>,
     now: Duration,
     next_reply: u64,
+    /// What requests come by.
+    pub connection: Option<ConnectionId>,
     answers: HashMap<ReplyTo, GroupReply>,
     answered: HashSet<ReplyTo>,
     clients: BTreeMap<String, Client>,
@@ -90,6 +92,7 @@ impl World {
             log: Vec::new(),
             now: Duration::ZERO,
             next_reply: 0,
+            connection: None,
             answers: HashMap::new(),
             answered: HashSet::new(),
             clients: BTreeMap::new(),
@@ -160,7 +163,7 @@ impl World {
         let to = ReplyTo(self.next_reply);
         let producer = command.producer();
         let now = self.now();
-        let effects = self.machine.handle(now, to, command);
+        let effects = self.machine.handle(now, to, GroupRequest { command, connection: self.connection });
         self.apply(effects, producer);
         to
     }

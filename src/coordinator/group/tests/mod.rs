@@ -1,5 +1,6 @@
 //! Stories of groups, told in simulated time.
 
+mod disconnecting;
 mod harness;
 mod joining;
 mod leaving;
