@@ -12,6 +12,7 @@ mod admin;
 mod connection;
 mod error;
 mod group;
+pub mod producer;
 mod records;
 
 use std::collections::BTreeMap;

@@ -40,6 +40,12 @@ impl BatchBuilder {
         self
     }
 
+    /// Makes room for that many bytes of records at once.
+    pub fn room_for(mut self, bytes: usize) -> BatchBuilder {
+        self.records.reserve(bytes);
+        self
+    }
+
     /// The producer that writes it, and the first record's sequence number (-1 for control batches).
     pub fn producer(mut self, producer: ProducerIdEpoch, base_sequence: i32) -> BatchBuilder {
         self.header.producer_id = producer.producer_id;

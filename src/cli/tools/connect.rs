@@ -35,6 +35,11 @@ impl Properties {
         path.map_or_else(|| Ok(Properties::default()), Properties::read)
     }
 
+    /// All of them by name, values as they were written.
+    pub fn into_entries(self) -> BTreeMap<String, String> {
+        self.0
+    }
+
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(|value| value.trim())
     }
@@ -169,7 +174,7 @@ pub async fn connect(bootstrap_servers: &str, properties: &Properties) -> Result
 }
 
 /// The addresses of a list, each with a port and a host that is known.
-fn addresses(bootstrap_servers: &str) -> Result<Vec<String>, String> {
+pub fn addresses(bootstrap_servers: &str) -> Result<Vec<String>, String> {
     let listed = bootstrap_servers.split(',').map(str::trim).filter(|address| !address.is_empty());
     let mut known = Vec::new();
     for address in listed {

@@ -14,11 +14,13 @@ pub mod connect;
 pub mod exceptions;
 pub mod java_order;
 pub mod kafka_configs;
+mod kafka_console_producer;
 mod kafka_get_offsets;
 pub mod kafka_topics;
 pub mod log_line;
 pub mod options;
 pub mod output;
+mod producing;
 pub mod topic_filter;
 
 use std::ffi::{OsStr, OsString};
@@ -28,7 +30,12 @@ use std::process::ExitCode;
 use options::Manner;
 
 /// Every tool, in the order of its name.
-const TOOLS: &[Tool] = &[kafka_configs::TOOL, kafka_get_offsets::TOOL, kafka_topics::TOOL];
+const TOOLS: &[Tool] = &[
+    kafka_configs::TOOL,
+    kafka_console_producer::TOOL,
+    kafka_get_offsets::TOOL,
+    kafka_topics::TOOL,
+];
 
 /// One of Kafka's tools.
 pub struct Tool {

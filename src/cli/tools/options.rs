@@ -112,14 +112,19 @@ fn prepare(command: Command, manner: Manner) -> Command {
     }
 }
 
-/// Values may begin with a dash (`--offset -1`), and saying yes twice is no mistake.
+/// Values may begin with a dash (`--offset -1`), where they may not be left out; and saying yes twice is no mistake.
 fn as_kafka_reads(argument: Arg) -> Arg {
     let id = argument.get_id().clone();
     match argument.get_action() {
+        _ if may_lack_value(&argument) => argument,
         ArgAction::Set | ArgAction::Append => argument.allow_hyphen_values(true),
         ArgAction::SetTrue => argument.overrides_with(id),
         _ => argument,
     }
+}
+
+fn may_lack_value(argument: &Arg) -> bool {
+    argument.get_num_args().is_some_and(|range| range.min_values() == 0 && range.takes_values())
 }
 
 /// `-topic` is `--topic` where there is such an option.
@@ -224,6 +229,7 @@ fn option_table(command: &Command) -> String {
         let name = argument.get_long().unwrap_or_default();
         let takes_value = matches!(argument.get_action(), ArgAction::Set | ArgAction::Append);
         let value = match argument.get_value_names() {
+            Some([value, ..]) if may_lack_value(argument) => format!(" [{value}]"),
             Some([value, ..]) if takes_value => format!(" <{value}>"),
             _ => String::new(),
         };

@@ -110,6 +110,17 @@ impl Verified {
         (self.header.timestamp_type() == TimestampType::LogAppendTime).then_some(self.header.max_timestamp)
     }
 
+    /// The same records in the name of this producer: for a batch that has to be numbered anew.
+    /// `TooLarge` beyond what a batch's length can say.
+    pub fn by_producer(&self, producer: ProducerIdEpoch, base_sequence: i32) -> Result<Verified, RecordError> {
+        let mut header = self.header;
+        header.producer_id = producer.producer_id;
+        header.producer_epoch = producer.epoch;
+        header.base_sequence = base_sequence;
+        let (header, bytes) = header.assemble(self.bytes.get(BATCH_OVERHEAD..).unwrap_or_default())?;
+        Ok(Verified::trusted(header, bytes.into()))
+    }
+
     /// The batch's first 16 bytes once it stands at `base_offset`: base offset, length, leader
     /// epoch. The rest of [`Verified::bytes`] is as it is, CRC included.
     pub fn placed(&self, base_offset: Offset, leader_epoch: LeaderEpoch) -> [u8; MAGIC_OFFSET] {

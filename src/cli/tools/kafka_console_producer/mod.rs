@@ -1,0 +1,319 @@
+//! kafka-console-producer: lines of standard input become records.
+//!
+//! Source of behaviour: `org.apache.kafka.tools.ConsoleProducer`.
+
+pub mod input;
+pub mod line_reader;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser;
+use tokio::sync::oneshot;
+
+use super::connect::{Properties, block_on};
+use super::options::Manner;
+use super::producing::{asked_to_end, java_send_error, key_values, start};
+use super::{RunTool, Tool};
+use crate::client::producer::{Delivered, NewRecord, Observer, Producer, RecordHeader, SendError};
+use line_reader::{LineReader, LineRecord};
+
+pub const TOOL: Tool = Tool::new::<Options>("kafka-console-producer", Manner::JoptSimple);
+
+/// The only reader of lines there is.
+const LINE_READER: &str = "org.apache.kafka.tools.LineMessageReader";
+
+/// This tool helps to read data from standard input and publish it to Kafka.
+#[derive(Debug, Parser)]
+#[command(verbatim_doc_comment)]
+pub struct Options {
+    /// REQUIRED: The topic to write to.
+    #[arg(long, value_name = "String: topic")]
+    topic: Option<String>,
+    /// REQUIRED: The servers to connect to, as HOST1:PORT1,HOST2:PORT2.
+    #[arg(long, value_name = "String: server to connect to")]
+    bootstrap_server: Option<String>,
+    /// Send one record at a time: the next one when this one is stored.
+    #[arg(long)]
+    sync: bool,
+    /// How batches are compressed: 'none', 'gzip', 'snappy', 'lz4' or 'zstd'; without a value, 'gzip'.
+    #[arg(long, num_args = 0..=1, default_missing_value = "gzip", value_name = "String: compression-codec")]
+    compression_codec: Option<String>,
+    /// Bytes of a batch of records for one partition (batch.size). (default: 16384)
+    #[arg(long, value_name = "Integer: size")]
+    batch_size: Option<i32>,
+    /// How often a batch is sent again (retries). (default: 3)
+    #[arg(long, value_name = "Integer")]
+    message_send_max_retries: Option<i32>,
+    /// How long to wait before that (retry.backoff.ms). (default: 100)
+    #[arg(long, value_name = "Long")]
+    retry_backoff_ms: Option<i64>,
+    /// How long a record waits for others to fill its batch (linger.ms). (default: 1000)
+    #[arg(long, value_name = "Long: timeout_ms")]
+    timeout: Option<i64>,
+    /// Who has to have stored a record (acks): 0 nobody, 1 the leader, -1 or all every replica in sync. (default: -1)
+    #[arg(long, value_name = "String: request required acks")]
+    request_required_acks: Option<String>,
+    /// How long to wait for an answer (request.timeout.ms). (default: 1500)
+    #[arg(long, value_name = "Integer: request timeout ms")]
+    request_timeout_ms: Option<i32>,
+    /// After how long partitions are asked for again (metadata.max.age.ms). (default: 300000)
+    #[arg(long, value_name = "Long: metadata expiration interval")]
+    metadata_expiry_ms: Option<i64>,
+    /// How long a record may wait to be taken (max.block.ms). (default: 60000)
+    #[arg(long, value_name = "Long: max block on send")]
+    max_block_ms: Option<i64>,
+    /// Bytes of all batches that aren't stored yet, at most (buffer.memory). (default: 33554432)
+    #[arg(long, value_name = "Long: total memory in bytes")]
+    max_memory_bytes: Option<i64>,
+    /// (Deprecated) Use --batch-size instead. (default: 16384)
+    #[arg(long, value_name = "Integer: memory in bytes per partition")]
+    max_partition_memory_bytes: Option<i32>,
+    /// The class that reads lines; there is only the one. (default: org.apache.kafka.tools.LineMessageReader)
+    #[arg(long, value_name = "String: reader_class")]
+    line_reader: Option<String>,
+    /// Taken, and left to the system. (default: 102400)
+    #[arg(long, value_name = "Integer: size")]
+    socket_buffer_size: Option<i32>,
+    /// (DEPRECATED) Use --reader-property instead.
+    #[arg(long, value_name = "String: prop")]
+    property: Vec<String>,
+    /// How lines are read, as key=value. Those there are:
+    ///  parse.key=false
+    ///  parse.headers=false
+    ///  ignore.error=false
+    ///  key.separator=\t
+    ///  headers.delimiter=\t
+    ///  headers.separator=,
+    ///  headers.key.separator=:
+    ///  null.marker=   what stands for null, in any field
+    /// A line then is:
+    ///  parse.headers=true and parse.key=true:
+    ///   "h1:v1,h2:v2...\tkey\tvalue"
+    ///  parse.key=true:
+    ///   "key\tvalue"
+    ///  parse.headers=true:
+    ///   "h1:v1,h2:v2...\tvalue"
+    #[arg(long, value_name = "String: prop", verbatim_doc_comment)]
+    reader_property: Vec<String>,
+    /// A file with such properties; --reader-property counts for more.
+    #[arg(long, value_name = "String: config file")]
+    reader_config: Option<PathBuf>,
+    /// (DEPRECATED) Use --command-property instead.
+    #[arg(long, value_name = "String: producer_prop")]
+    producer_property: Vec<String>,
+    /// Properties of the producer, as key=value.
+    #[arg(long, value_name = "String: producer_prop")]
+    command_property: Vec<String>,
+    /// (DEPRECATED) Use --command-config instead.
+    #[arg(long = "producer.config", value_name = "String: config file")]
+    producer_config: Option<PathBuf>,
+    /// A file with properties of the producer; --command-property counts for more.
+    #[arg(long, value_name = "String: config file")]
+    command_config: Option<PathBuf>,
+}
+
+impl RunTool for Options {
+    fn run(self, tool: &Tool) -> ExitCode {
+        if let Err(message) = self.check() {
+            return tool.wrong(&message);
+        }
+        self.say_what_is_deprecated();
+        block_on(async {
+            match self.produce().await {
+                Ok(code) => code,
+                Err(why) => {
+                    eprintln!("{why}");
+                    ExitCode::FAILURE
+                }
+            }
+        })
+    }
+}
+
+impl Options {
+    fn check(&self) -> Result<(), String> {
+        if self.topic.is_none() {
+            return Err("Missing required argument \"[topic]\"".to_owned());
+        }
+        for (new, is_new, old, is_old) in [
+            ("--command-config", self.command_config.is_some(), "--producer.config", self.producer_config.is_some()),
+            (
+                "--command-property",
+                !self.command_property.is_empty(),
+                "--producer-property",
+                !self.producer_property.is_empty(),
+            ),
+            ("--reader-property", !self.reader_property.is_empty(), "--property", !self.property.is_empty()),
+        ] {
+            if is_new && is_old {
+                return Err(format!("Options {new} and {old} cannot be specified together."));
+            }
+        }
+        let servers = self.bootstrap_server.as_deref().unwrap_or_default();
+        if servers.is_empty() {
+            return Err("Error while validating the bootstrap address\n".to_owned());
+        }
+        let has_port = |address: &str| address.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+        if !servers.split(',').all(has_port) {
+            return Err("Please provide valid host:port like host1:9091,host2:9092\n".to_owned());
+        }
+        Ok(())
+    }
+
+    fn say_what_is_deprecated(&self) {
+        let future = "is deprecated and will be removed in a future version.";
+        if !self.producer_property.is_empty() {
+            println!("Warning: --producer-property {future} Use --command-property instead.");
+        }
+        if self.producer_config.is_some() {
+            println!("Warning: --producer.config {future} Use --command-config instead.");
+        }
+        if !self.property.is_empty() {
+            println!("Warning: --property {future} Use --reader-property instead.");
+        }
+        if self.max_partition_memory_bytes.is_some() {
+            println!(
+                "Warning: --max-partition-memory-bytes is deprecated and will be removed in Apache Kafka 5.0. Use \
+                 --batch-size instead."
+            );
+        }
+    }
+
+    async fn produce(&self) -> Result<ExitCode, String> {
+        if let Some(class) = self.line_reader.as_deref().filter(|class| *class != LINE_READER) {
+            return Err(format!("java.lang.ClassNotFoundException: {class}"));
+        }
+        let kafka_exception = |why| format!("org.apache.kafka.common.KafkaException: {why}");
+        let properties = self.reader_properties()?;
+        let topic = properties.get("topic").cloned().unwrap_or_default();
+        let reader = LineReader::new(&properties).map_err(kafka_exception)?;
+        let producer = start(&self.producer_properties()?, Log)?;
+        let sending = async {
+            let mut lines = input::lines(move |line, number| reader.record(line, number));
+            while let Some(group) = lines.recv().await {
+                for record in group {
+                    self.send(&producer, &topic, record.map_err(kafka_exception)?).await?;
+                }
+            }
+            Ok(ExitCode::SUCCESS)
+        };
+        let outcome = tokio::select! {
+            outcome = sending => outcome,
+            code = asked_to_end() => Ok(ExitCode::from(code)),
+        };
+        // What was read is delivered, whatever ended the reading; unless asked to end once more.
+        tokio::select! {
+            () = producer.flush() => outcome,
+            code = asked_to_end() => Ok(ExitCode::from(code)),
+        }
+    }
+
+    async fn send(&self, producer: &Producer<Sent>, topic: &str, record: LineRecord) -> Result<(), String> {
+        let headers: Vec<RecordHeader<'_>> =
+            record.headers.iter().map(|(key, value)| (key.as_slice(), value.as_deref())).collect();
+        let (key, value) = (record.key.as_deref(), record.value.as_deref());
+        let sent = NewRecord { topic, key, value, headers: &headers, ..NewRecord::default() };
+        let sizes = Sent { key: key.map(<[u8]>::len), value: value.map(<[u8]>::len), stored: None };
+        if !self.sync {
+            producer.send(&sent, sizes).await;
+            return Ok(());
+        }
+        let (sender, stored) = oneshot::channel();
+        producer.send(&sent, Sent { stored: Some(sender), ..sizes }).await;
+        // Nothing can join a batch that is waited for.
+        producer.flush().await;
+        match stored.await {
+            Ok(Err(error)) => {
+                let error = java_send_error(&error);
+                Err(format!("java.util.concurrent.ExecutionException: {error}\nCaused by: {error}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn reader_properties(&self) -> Result<BTreeMap<String, String>, String> {
+        let mut properties = read_optional(self.reader_config.as_deref())?;
+        properties.insert("topic".to_owned(), self.topic.clone().unwrap_or_default());
+        properties.extend(key_values(&self.property).chain(key_values(&self.reader_property)));
+        Ok(properties)
+    }
+
+    /// Options count for more than properties, and those for more than the defaults of options.
+    fn producer_properties(&self) -> Result<BTreeMap<String, String>, String> {
+        let file = self.command_config.as_deref().or(self.producer_config.as_deref());
+        let mut properties = read_optional(file)?;
+        properties.extend(key_values(&self.producer_property).chain(key_values(&self.command_property)));
+        let servers = self.bootstrap_server.clone().unwrap_or_default();
+        properties.insert("bootstrap.servers".to_owned(), servers);
+        let batch_size = self.max_partition_memory_bytes.or(self.batch_size);
+        let options: [(&str, Option<String>, &str); 11] = [
+            ("client.id", None, "console-producer"),
+            ("compression.type", self.compression_codec.clone(), "none"),
+            ("linger.ms", text(self.timeout), "1000"),
+            ("acks", self.request_required_acks.clone(), "-1"),
+            ("request.timeout.ms", text(self.request_timeout_ms), "1500"),
+            ("retries", text(self.message_send_max_retries), "3"),
+            ("retry.backoff.ms", text(self.retry_backoff_ms), "100"),
+            ("buffer.memory", text(self.max_memory_bytes), "33554432"),
+            ("batch.size", text(batch_size), "16384"),
+            ("metadata.max.age.ms", text(self.metadata_expiry_ms), "300000"),
+            ("max.block.ms", text(self.max_block_ms), "60000"),
+        ];
+        for (name, given, default) in options {
+            match given {
+                Some(given) => drop(properties.insert(name.to_owned(), given)),
+                None => drop(properties.entry(name.to_owned()).or_insert_with(|| default.to_owned())),
+            }
+        }
+        Ok(properties)
+    }
+}
+
+fn text<T: ToString>(value: Option<T>) -> Option<String> {
+    value.map(|value| value.to_string())
+}
+
+fn read_optional(path: Option<&Path>) -> Result<BTreeMap<String, String>, String> {
+    Properties::read_optional(path).map(Properties::into_entries)
+}
+
+/// What is kept of a record on its way.
+struct Sent {
+    /// Bytes, none for null.
+    key: Option<usize>,
+    value: Option<usize>,
+    /// Who waits for it.
+    stored: Option<oneshot::Sender<Result<(), SendError>>>,
+}
+
+/// Says on stderr what could not be stored, as Kafka's `ErrorLoggingCallback` does, unless someone waits for it.
+struct Log;
+
+impl Observer<Sent> for Log {
+    fn delivered(&mut self, _batch: &Delivered, tokens: Vec<Sent>) {
+        for stored in tokens.into_iter().filter_map(|sent| sent.stored) {
+            let _nobody_waits_any_more = stored.send(Ok(()));
+        }
+    }
+
+    fn failed(&mut self, topic: &str, error: &SendError, tokens: Vec<Sent>) {
+        for sent in tokens {
+            let size = |bytes: Option<usize>| bytes.map_or("null".to_owned(), |bytes| format!("{bytes} bytes"));
+            match sent.stored {
+                Some(stored) => drop(stored.send(Err(error.clone()))),
+                None => eprintln!(
+                    "ERROR Error when sending message to topic {topic} with key: {}, value: {} with error:\n{}",
+                    size(sent.key),
+                    size(sent.value),
+                    java_send_error(error)
+                ),
+            }
+        }
+    }
+
+    fn warn(&mut self, message: &str) {
+        eprintln!("WARN {message}");
+    }
+}

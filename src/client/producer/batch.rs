@@ -1,0 +1,105 @@
+//! A batch on its way: filled, closed, numbered, sent, and perhaps sent again.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::error::SendError;
+use crate::codec::varint::varint_len;
+use crate::record::{BATCH_OVERHEAD, BatchBuilder, RecordError, Verified};
+use crate::types::{PartitionIndex, ProducerIdEpoch, TimestampMs};
+
+/// The most that a record takes besides its key, value and headers
+/// (`org.apache.kafka.common.record.DefaultRecord.MAX_RECORD_OVERHEAD`).
+const MAX_RECORD_OVERHEAD: usize = 21;
+
+/// A header's key and value.
+pub type RecordHeader<'a> = (&'a [u8], Option<&'a [u8]>);
+
+/// What is to be written, and where to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NewRecord<'a> {
+    pub topic: &'a str,
+    /// Chosen by the key, or for the record, if not given.
+    pub partition: Option<PartitionIndex>,
+    /// Now, if not given.
+    pub timestamp: Option<TimestampMs>,
+    pub key: Option<&'a [u8]>,
+    pub value: Option<&'a [u8]>,
+    pub headers: &'a [RecordHeader<'a>],
+}
+
+impl NewRecord<'_> {
+    /// How many bytes a batch with only this record may take: what Kafka holds against `max.request.size`.
+    pub fn size_upper_bound(&self) -> usize {
+        let field = |bytes: Option<&[u8]>| bytes.map_or(1, |bytes| varint_len(bytes.len() as i32) + bytes.len());
+        let headers: usize = self.headers.iter().map(|(key, value)| field(Some(key)) + field(*value)).sum();
+        let headers = headers + varint_len(self.headers.len() as i32);
+        BATCH_OVERHEAD + MAX_RECORD_OVERHEAD + field(self.key) + field(self.value) + headers
+    }
+}
+
+/// A batch that isn't delivered yet, and what its sender wants back for each of its records.
+pub struct Batch<T> {
+    state: State,
+    pub tokens: Vec<T>,
+    /// When its first record came, on the producer's clock.
+    pub created: Duration,
+    /// How often it was sent.
+    pub attempts: u32,
+    /// Bytes of the producer's memory that it holds.
+    pub reserved: usize,
+    /// Its producer and the sequence number of its first record, once it was sent by an idempotent producer.
+    pub sequence: Option<(ProducerIdEpoch, i32)>,
+}
+
+enum State {
+    Filling(BatchBuilder),
+    Built(Verified),
+    /// It could not be built.
+    Broken,
+}
+
+impl<T> Batch<T> {
+    pub fn new(builder: BatchBuilder, created: Duration, reserved: usize) -> Batch<T> {
+        let state = State::Filling(builder);
+        Batch { state, tokens: Vec::new(), created, attempts: 0, reserved, sequence: None }
+    }
+
+    /// Adds a record, `false` if the batch was built already.
+    pub fn append(&mut self, record: &NewRecord<'_>, timestamp: TimestampMs, token: T) -> bool {
+        let State::Filling(builder) = &mut self.state else { return false };
+        builder.append(timestamp, record.key, record.value, record.headers);
+        self.tokens.push(token);
+        true
+    }
+
+    /// Bytes before compression so far; those of the finished batch once it is built.
+    pub fn size(&self) -> usize {
+        match &self.state {
+            State::Filling(builder) => builder.uncompressed_size(),
+            State::Built(batch) => batch.bytes().len(),
+            State::Broken => 0,
+        }
+    }
+
+    /// Its bytes as they are to be sent, numbered for that producer.
+    pub fn bytes(&mut self, sequence: Option<(ProducerIdEpoch, i32)>) -> Result<Bytes, SendError> {
+        let built = match std::mem::replace(&mut self.state, State::Broken) {
+            State::Filling(builder) => match sequence {
+                Some((producer, base)) => builder.producer(producer, base).build(),
+                None => builder.build(),
+            },
+            State::Built(batch) => match sequence {
+                Some((producer, base)) if self.sequence != sequence => batch.by_producer(producer, base),
+                _ => Ok(batch),
+            },
+            State::Broken => Err(RecordError::invalid("the batch could not be built")),
+        };
+        let built = built.map_err(|error| SendError::Broken(error.to_string()))?;
+        let bytes = built.bytes().clone();
+        self.state = State::Built(built);
+        self.sequence = sequence;
+        Ok(bytes)
+    }
+}

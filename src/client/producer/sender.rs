@@ -1,0 +1,248 @@
+//! The loop that sends batches and hears what became of them.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::accumulator::{GivenUp, Outgoing};
+use super::{Delivered, SendError, Shared};
+use crate::client::{Client, ClientError};
+use crate::codec::Str;
+use crate::protocol::ApiKey;
+use crate::protocol::messages::init_producer_id::InitProducerIdRequest;
+use crate::protocol::messages::produce::{
+    PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceData,
+};
+use crate::types::{ErrorCode, Offset, PartitionIndex, ProducerIdEpoch};
+
+/// The last version of Produce that names topics by name.
+const PRODUCE_BY_NAME: i16 = 12;
+
+type Answer = Pin<Box<dyn Future<Output = Result<ProduceResponse, ClientError>> + Send>>;
+
+pub(super) struct Sender<T> {
+    shared: Arc<Shared<T>>,
+    /// In the order in which they were sent, which is that of the answers.
+    in_flight: VecDeque<(Answer, Vec<Outgoing<T>>)>,
+}
+
+impl<T: Send + 'static> Sender<T> {
+    pub fn new(shared: Arc<Shared<T>>) -> Sender<T> {
+        Sender { shared, in_flight: VecDeque::new() }
+    }
+
+    /// Runs until it is aborted.
+    pub async fn run(mut self) {
+        loop {
+            self.send_what_is_due().await;
+            let due = self.next_due();
+            let answer = async {
+                match self.in_flight.front_mut() {
+                    Some((answer, _)) => answer.await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                answer = answer => self.answered(answer).await,
+                () = self.shared.work.notified() => {}
+                () = sleep_until(due) => {}
+            }
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.in_flight.len() >= self.shared.options.max_in_flight
+    }
+
+    /// How long until something has to be sent, if there may be.
+    fn next_due(&self) -> Option<Duration> {
+        let accumulator = self.shared.accumulator.lock();
+        if self.is_full() || accumulator.needs_producer() && !self.in_flight.is_empty() {
+            return None;
+        }
+        accumulator.next_due().map(|due| due.saturating_sub(self.shared.now()))
+    }
+
+    async fn send_what_is_due(&mut self) {
+        loop {
+            let now = self.shared.now();
+            let (late, due) = {
+                let mut accumulator = self.shared.accumulator.lock();
+                (accumulator.expire(now), accumulator.next_due())
+            };
+            self.given_up(late);
+            if self.is_full() || due.is_none_or(|due| due > now) {
+                return;
+            }
+            let Some(client) = self.shared.client().await else { return };
+            self.refresh_metadata(&client).await;
+            if self.shared.accumulator.lock().needs_producer() {
+                if !self.in_flight.is_empty() {
+                    return;
+                }
+                self.find_producer(&client).await;
+                continue;
+            }
+            let (batches, broken) = self.shared.accumulator.lock().drain(self.shared.now());
+            self.given_up(broken);
+            if batches.is_empty() {
+                return;
+            }
+            self.submit(&client, batches).await;
+        }
+    }
+
+    /// Asks again for topics that were asked for long ago: they may have more partitions by now.
+    async fn refresh_metadata(&mut self, client: &Client) {
+        let stale = self.shared.accumulator.lock().stale(self.shared.now());
+        if stale.is_empty() {
+            return;
+        }
+        let names: Vec<&str> = stale.iter().map(|name| &**name).collect();
+        let found = client.metadata(Some(&names)).await.map(|cluster| cluster.topics).unwrap_or_default();
+        let mut accumulator = self.shared.accumulator.lock();
+        for name in names {
+            let topic = found.iter().find(|topic| topic.name.as_deref() == Some(name));
+            // What can't be told now keeps its partitions, until it is time to ask again.
+            accumulator.learn(name, topic.map_or(0, |topic| topic.partitions.len()), self.shared.now());
+        }
+    }
+
+    /// Asks for a producer id, by which the broker knows what it has got already.
+    async fn find_producer(&mut self, client: &Client) {
+        let request =
+            InitProducerIdRequest { transactional_id: None, transaction_timeout_ms: i32::MAX, ..Default::default() };
+        let error = match client.call(request).await {
+            Ok(answer) if answer.error_code == 0 => {
+                let producer = ProducerIdEpoch { producer_id: answer.producer_id, epoch: answer.producer_epoch };
+                return self.shared.accumulator.lock().set_producer(producer);
+            }
+            Ok(answer) => SendError::refused(answer.error_code, None),
+            Err(error) => SendError::from_client(&error),
+        };
+        if error.is_retriable() {
+            tokio::time::sleep(self.shared.options.retry_backoff).await;
+        } else {
+            let all = self.shared.accumulator.lock().give_up_all(&error);
+            self.given_up(all);
+        }
+    }
+
+    async fn submit(&mut self, client: &Client, batches: Vec<Outgoing<T>>) {
+        let request = self.request(&batches);
+        let acks = request.acks;
+        let sent = match client.version_up_to(ApiKey::Produce, PRODUCE_BY_NAME) {
+            Ok(version) if acks == 0 => client.send_unanswered(request, version).await.map(|()| None),
+            Ok(version) => client.submit_at(request, version).await.map(Some),
+            Err(error) => Err(error),
+        };
+        match sent {
+            Ok(Some(pending)) => self.in_flight.push_back((Box::pin(pending.answer()), batches)),
+            Ok(None) => batches.into_iter().for_each(|sent| self.settle(sent, Ok(-1))),
+            Err(error) => {
+                let error = SendError::from_client(&error);
+                batches.into_iter().for_each(|sent| self.settle(sent, Err(error.clone())));
+            }
+        }
+    }
+
+    fn request(&self, batches: &[Outgoing<T>]) -> ProduceRequest {
+        let mut topics: BTreeMap<&Str, Vec<PartitionProduceData>> = BTreeMap::new();
+        for sent in batches {
+            let data = PartitionProduceData { index: sent.partition, records: Some(sent.bytes.clone()) };
+            topics.entry(&sent.topic).or_default().push(data);
+        }
+        let topic = |(name, partition_data): (&Str, _)| TopicProduceData {
+            name: name.clone(),
+            partition_data,
+            ..Default::default()
+        };
+        ProduceRequest {
+            acks: self.shared.options.acks,
+            timeout_ms: i32::try_from(self.shared.options.request_timeout.as_millis()).unwrap_or(i32::MAX),
+            topic_data: topics.into_iter().map(topic).collect(),
+            ..Default::default()
+        }
+    }
+
+    /// The first request in flight was answered, or won't be.
+    async fn answered(&mut self, answer: Result<ProduceResponse, ClientError>) {
+        let Some((_, batches)) = self.in_flight.pop_front() else { return };
+        match answer {
+            Ok(answer) => {
+                let mut outcomes = outcomes(answer);
+                for sent in batches {
+                    let outcome = outcomes.remove(&(sent.topic.clone(), sent.partition));
+                    let missing = || Err(SendError::Broken("the answer leaves a partition out".to_owned()));
+                    self.settle(sent, outcome.unwrap_or_else(missing));
+                }
+            }
+            Err(error) => {
+                if matches!(error, ClientError::Timeout { .. }) {
+                    self.shared.link.leave().await;
+                }
+                let error = SendError::from_client(&error);
+                batches.into_iter().for_each(|sent| self.settle(sent, Err(error.clone())));
+            }
+        }
+    }
+
+    /// Does what one batch's outcome asks for.
+    fn settle(&self, sent: Outgoing<T>, outcome: Result<Offset, SendError>) {
+        let (topic, partition) = (sent.topic.clone(), sent.partition);
+        let (outcome, base_offset) = match outcome {
+            Ok(offset) => (Ok(()), offset),
+            Err(error) => (Err(error), -1),
+        };
+        let done = self.shared.accumulator.lock().answered(sent, outcome, self.shared.now());
+        match done {
+            None => {}
+            Some(Ok(tokens)) => {
+                self.shared.observer.lock().delivered(&Delivered { topic, partition, base_offset }, tokens);
+                self.shared.progress.notify_waiters();
+            }
+            Some(Err(given_up)) => self.given_up(vec![given_up]),
+        }
+    }
+
+    fn given_up(&self, all: Vec<GivenUp<T>>) {
+        if all.is_empty() {
+            return;
+        }
+        let mut observer = self.shared.observer.lock();
+        for GivenUp { topic, tokens, error } in all {
+            observer.failed(&topic, &error, tokens);
+        }
+        self.shared.progress.notify_waiters();
+    }
+}
+
+async fn sleep_until(due: Option<Duration>) {
+    match due {
+        Some(wait) => tokio::time::sleep(wait).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// By topic and partition, where the batch begins or why it isn't there.
+fn outcomes(answer: ProduceResponse) -> BTreeMap<(Str, PartitionIndex), Result<Offset, SendError>> {
+    let of_topic = |topic: crate::protocol::messages::produce::TopicProduceResponse| {
+        let name = topic.name;
+        topic
+            .partition_responses
+            .into_iter()
+            .map(move |partition| ((name.clone(), partition.index), outcome(partition)))
+    };
+    answer.responses.into_iter().flat_map(of_topic).collect()
+}
+
+fn outcome(partition: PartitionProduceResponse) -> Result<Offset, SendError> {
+    match ErrorCode::from_code(partition.error_code) {
+        Some(ErrorCode::None) => Ok(partition.base_offset),
+        // It is there, only too long ago for the broker to say where.
+        Some(ErrorCode::DuplicateSequenceNumber) => Ok(-1),
+        _ => Err(SendError::refused(partition.error_code, partition.error_message.as_deref())),
+    }
+}
