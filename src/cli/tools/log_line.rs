@@ -8,6 +8,11 @@ pub fn log_error(class: &str, text: impl std::fmt::Display) {
     eprintln!("[{}] ERROR {text}\n ({class})", date_and_time(wall_clock_ms()));
 }
 
+/// A line as Kafka's classes log one: `[2026-01-31 12:00:00,000] WARN … (class)` on stderr.
+pub fn log(level: &str, class: &str, text: impl std::fmt::Display) {
+    eprintln!("[{}] {level} {text} ({class})", date_and_time(wall_clock_ms()));
+}
+
 /// A time as log lines have it, in UTC: `2026-01-31 12:00:00,000`.
 fn date_and_time(time: TimestampMs) -> String {
     let (days, within) = (time.div_euclid(86_400_000), time.rem_euclid(86_400_000));

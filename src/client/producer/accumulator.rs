@@ -194,11 +194,11 @@ impl<T> Accumulator<T> {
         let Some(topic) = self.topics.get_mut(spot.topic) else { return Appended::Quietly };
         let Some(partition) = topic.partitions.get_mut(spot.partition) else { return Appended::Quietly };
         let mut done = Appended::Quietly;
-        if !partition.has_room_for(size, limit) {
-            if let Some(full) = partition.open.take() {
-                partition.queue.push_back(full);
-                done = Appended::Filled;
-            }
+        if !partition.has_room_for(size, limit)
+            && let Some(full) = partition.open.take()
+        {
+            partition.queue.push_back(full);
+            done = Appended::Filled;
         }
         let open = partition.open.get_or_insert_with(|| {
             let reserved = size.max(limit);
@@ -302,8 +302,8 @@ impl<T> Accumulator<T> {
         for spot in &self.active {
             let topic = self.topics.get_mut(spot.topic);
             let Some(partition) = topic.and_then(|topic| topic.partitions.get_mut(spot.partition)) else { continue };
-            while let Some(batch) = partition.queue.pop_front_if(|batch| is_late(batch)) {
-                late.push((*spot, batch));
+            while partition.queue.front().is_some_and(is_late) {
+                late.extend(partition.queue.pop_front().map(|batch| (*spot, batch)));
             }
             if let Some(batch) = partition.open.take_if(|batch| is_late(batch)) {
                 late.push((*spot, batch));

@@ -13,6 +13,7 @@ use clap::Parser;
 use tokio::sync::oneshot;
 
 use super::connect::{Properties, block_on};
+use super::log_line::log;
 use super::options::Manner;
 use super::producing::{asked_to_end, java_send_error, key_values, start};
 use super::{RunTool, Tool};
@@ -303,17 +304,19 @@ impl Observer<Sent> for Log {
             let size = |bytes: Option<usize>| bytes.map_or("null".to_owned(), |bytes| format!("{bytes} bytes"));
             match sent.stored {
                 Some(stored) => drop(stored.send(Err(error.clone()))),
-                None => eprintln!(
-                    "ERROR Error when sending message to topic {topic} with key: {}, value: {} with error:\n{}",
-                    size(sent.key),
-                    size(sent.value),
-                    java_send_error(error)
-                ),
+                None => {
+                    let (key, value) = (size(sent.key), size(sent.value));
+                    let what = format_args!(
+                        "Error when sending message to topic {topic} with key: {key}, value: {value} with error:"
+                    );
+                    log("ERROR", "org.apache.kafka.clients.producer.internals.ErrorLoggingCallback", what);
+                    eprintln!("{}", java_send_error(error));
+                }
             }
         }
     }
 
     fn warn(&mut self, message: &str) {
-        eprintln!("WARN {message}");
+        log("WARN", "org.apache.kafka.clients.NetworkClient", message);
     }
 }
