@@ -30,12 +30,8 @@ use std::process::ExitCode;
 use options::Manner;
 
 /// Every tool, in the order of its name.
-const TOOLS: &[Tool] = &[
-    kafka_configs::TOOL,
-    kafka_console_producer::TOOL,
-    kafka_get_offsets::TOOL,
-    kafka_topics::TOOL,
-];
+const TOOLS: &[Tool] =
+    &[kafka_configs::TOOL, kafka_console_producer::TOOL, kafka_get_offsets::TOOL, kafka_topics::TOOL];
 
 /// One of Kafka's tools.
 pub struct Tool {

@@ -25,8 +25,11 @@ pub struct LineReader {
 pub struct LineRecord {
     pub key: Option<Vec<u8>>,
     pub value: Option<Vec<u8>>,
-    pub headers: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    pub headers: Vec<OwnedHeader>,
 }
+
+/// A header's key and value.
+pub type OwnedHeader = (Vec<u8>, Option<Vec<u8>>);
 
 impl LineReader {
     /// Reads `parse.key`, `key.separator`, `parse.headers`, `headers.delimiter`, `headers.separator`,
@@ -91,7 +94,7 @@ impl LineReader {
         Ok(LineRecord { key: key.and_then(|text| self.bytes(text)), value: self.bytes(rest), headers })
     }
 
-    fn headers(&self, text: &str, number: u64) -> Result<Vec<(Vec<u8>, Option<Vec<u8>>)>, String> {
+    fn headers(&self, text: &str, number: u64) -> Result<Vec<OwnedHeader>, String> {
         let mut pairs: Vec<&str> = self.headers_separator.split(text).collect();
         // As Java splits: nothing empty at the end, unless there is nothing else.
         while pairs.len() > 1 && pairs.last().is_some_and(|pair| pair.is_empty()) {
