@@ -1,7 +1,9 @@
 //! The command line: what the program is told, and what it says when it can't.
 
 pub mod admin;
+mod config;
 mod healthcheck;
+mod mistakes;
 mod ready_file;
 mod serve;
 mod shutdown;
@@ -35,6 +37,8 @@ enum Command {
     /// Run the broker (what ottla does without a command).
     #[command(after_help = AFTER_HELP)]
     Serve(ServeArgs),
+    /// Show the settings in force, and where each value came from.
+    Config(config::ConfigArgs),
     /// Exit with 0 if the broker of these settings answers, else with 1.
     Healthcheck(healthcheck::HealthcheckArgs),
     /// Print a script that teaches a shell to complete this program's commands and flags.
@@ -107,13 +111,17 @@ pub fn main(clock: Clock, line: Vec<OsString>) -> ExitCode {
     if let Some(tool) = words.next().and_then(|name| Tool::find(name)) {
         return tool.run(words.cloned().collect());
     }
-    Cli::parse_from(line).run(clock)
+    match mistakes::parse(line) {
+        Ok(cli) => cli.run(clock),
+        Err(code) => code,
+    }
 }
 
 impl Cli {
     fn run(self, clock: Clock) -> ExitCode {
         let done = match self.command {
             Some(Command::Serve(args)) => serve::run(&args, clock),
+            Some(Command::Config(args)) => config::run(&args),
             Some(Command::Healthcheck(args)) => healthcheck::run(&args),
             Some(Command::Completions { shell }) => {
                 let mut command = Cli::command().subcommands(tools::commands());

@@ -8,7 +8,7 @@ use super::admin::{self, AdminConfig};
 use super::listener::{self, Listener, ListenerSettings, Listeners};
 use super::setting;
 use super::start_topics::StartTopic;
-use super::values::{SettingValue, Values, typed_settings};
+use super::values::{SettingValue, Source, Values, typed_settings};
 
 /// All that a broker is told.
 #[derive(Debug, Clone, PartialEq)]
@@ -142,7 +142,9 @@ pub struct Resolved {
 
 impl BrokerConfig {
     /// Makes a configuration of checked values. The error, one plain line, is about values that do not go together.
-    pub fn resolve(values: Values) -> Result<Resolved, String> {
+    pub fn resolve(mut values: Values) -> Result<Resolved, String> {
+        check_node_id(&values)?;
+        give_what_follows(&mut values);
         let Listeners { listeners, unopened, mut notices } = listener::resolve(listener_settings(
             values.given("listeners"),
             values.given("advertised.listeners"),
@@ -152,7 +154,6 @@ impl BrokerConfig {
         let overrides =
             parse_connection_overrides(values.given("max.connections.per.ip.overrides").unwrap_or_default())?;
         admin::resolve(&values)?;
-        check_node_id(&values)?;
         check_group_sessions(&values)?;
         if let Some(more) = values.given("log.dirs").filter(|dirs| setting::list(dirs).count() > 1) {
             notices.push(format!("log.dirs: of {more} the first is used"));
@@ -180,19 +181,13 @@ impl BrokerConfig {
     fn assemble(values: Values, listeners: Vec<Listener>, overrides: Vec<(String, usize)>) -> BrokerConfig {
         let given_dirs = values.given("log.dirs").map(str::to_owned).or_else(|| values.read("log.dir"));
         let first_dir = given_dirs.as_deref().and_then(|dirs| setting::list(dirs).next()).map(PathBuf::from);
-        let node_id = match values.given("node.id") {
-            Some(_) => values.read("node.id"),
-            None => {
-                Some(values.read::<i32>("broker.id")).filter(|id| *id >= 0).unwrap_or_else(|| values.read("node.id"))
-            }
-        };
         let text = |name| values.text(name);
         BrokerConfig {
             listeners,
             // Checked when it came in.
             admin: admin::resolve(&values).ok().flatten(),
             data_dir: first_dir.unwrap_or_default(),
-            node_id,
+            node_id: values.read("node.id"),
             rack: values.read("broker.rack"),
             announcement: AnnouncementConfig::read(text),
             network: NetworkConfig::read(text),
@@ -220,6 +215,19 @@ fn listener_settings<'a>(
     controllers: &'a str,
 ) -> ListenerSettings<'a> {
     ListenerSettings { listeners, advertised, protocol_map, controllers }
+}
+
+/// Gives settings what others say of them, so that whoever asks is told the truth.
+fn give_what_follows(values: &mut Values) {
+    let advertised = values.given("advertised.listeners").filter(|_| values.given("listeners").is_none());
+    // What is wrong with them is said when all listeners are read.
+    if let Some(listeners) = advertised.and_then(|advertised| listener::that_follow_from(advertised).ok()) {
+        values.give("listeners", &listeners, Source::Setting("advertised.listeners"));
+    }
+    let broker_id = values.given("broker.id").filter(|_| values.given("node.id").is_none());
+    if let Some(id) = broker_id.filter(|id| !id.starts_with('-')).map(str::to_owned) {
+        values.give("node.id", &id, Source::Setting("broker.id"));
+    }
 }
 
 /// Kafka wants the two names of the broker's number to agree.

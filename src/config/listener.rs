@@ -167,7 +167,17 @@ pub(super) fn with_port(settings: ListenerSettings<'_>, port: u16) -> Result<Str
     if let Some(first) = endpoints.iter_mut().find(is_for_clients) {
         first.port = port;
     }
-    Ok(endpoints.iter().map(Endpoint::to_string).collect::<Vec<_>>().join(","))
+    Ok(join(&endpoints))
+}
+
+fn join(endpoints: &[Endpoint]) -> String {
+    endpoints.iter().map(Endpoint::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// The value of `listeners` where only `advertised` is given, if it can be read.
+pub(super) fn that_follow_from(advertised: &str) -> Result<String, String> {
+    let advertised = parse_endpoints("advertised.listeners", advertised)?;
+    Ok(join(&bound_endpoints(None, &advertised)?))
 }
 
 /// What `advertised.host.name` and `advertised.port` stand for, as the settings that came after them.

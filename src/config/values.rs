@@ -19,6 +19,8 @@ pub enum Source {
     Environment(String),
     /// `--set`, or another flag of this name.
     CommandLine,
+    /// Another setting, which says this one too where this one is not given.
+    Setting(&'static str),
 }
 
 impl fmt::Display for Source {
@@ -28,6 +30,7 @@ impl fmt::Display for Source {
             Source::File { path, line: None } => write!(f, "{}", path.display()),
             Source::Environment(variable) => write!(f, "environment variable {variable}"),
             Source::CommandLine => f.write_str("command line"),
+            Source::Setting(name) => write!(f, "follows from {name}"),
         }
     }
 }

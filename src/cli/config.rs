@@ -1,0 +1,196 @@
+//! `ottla config`: which settings a broker with these flags would have, and where each value came from.
+//!
+//! Reads what `ottla serve` reads, and nothing of the data directory: what was changed while a broker ran is told by
+//! that broker.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::tools::output::Output;
+use super::{ServeArgs, serve};
+use crate::config::setting::{Setting, Standing, Update};
+use crate::config::{self, BrokerConfig, Described, Resolved, Scope, load, table};
+
+/// What to show.
+#[derive(Debug, Clone, Args)]
+pub struct ConfigArgs {
+    /// Show all there is to know of this setting
+    #[arg(value_name = "NAME")]
+    name: Option<String>,
+
+    /// Show every setting, not only those that differ from their defaults
+    #[arg(long)]
+    all: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+
+    /// The settings of the broker that these flags start.
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+/// One setting, as it is shown.
+#[derive(Debug, Serialize)]
+struct Shown {
+    name: &'static str,
+    /// `null` where there is none, or where it is a secret.
+    value: Option<String>,
+    /// `default`, a file and line, an environment variable, the command line, or another setting.
+    from: String,
+    default: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kafka_default: Option<&'static str>,
+    r#type: String,
+    allowed: String,
+    changes: &'static str,
+    in_effect: bool,
+    doc: &'static str,
+}
+
+impl Shown {
+    /// For people: a value is never blank.
+    fn value_text(&self) -> String {
+        match &self.value {
+            None if self.from != DEFAULT => "(hidden)".to_owned(),
+            value => text(value.as_deref()),
+        }
+    }
+}
+
+fn text(value: Option<&str>) -> String {
+    match value {
+        None => "(none)".to_owned(),
+        Some("") => "(empty)".to_owned(),
+        Some(value) => value.to_owned(),
+    }
+}
+
+const DEFAULT: &str = "default";
+
+/// Shows the settings. An error is one plain line: what is wrong with them, or that there is no such setting.
+pub fn run(args: &ConfigArgs) -> Result<ExitCode, String> {
+    let mut sources = serve::sources(&args.serve, None);
+    if args.serve.ephemeral {
+        sources.command_line.push(("ottla.ephemeral".to_owned(), "true".to_owned()));
+    }
+    let resolved = load(&sources).map_err(|error| error.to_string())?;
+    resolved.notices.iter().for_each(|notice| eprintln!("ottla: {notice}"));
+    match &args.name {
+        Some(name) => show_one(&find(&resolved.config, name)?, args.json),
+        None => show_many(&resolved, args),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A setting of the broker, or else of topics, groups or client metrics that do not set it themselves.
+fn find(config: &BrokerConfig, name: &str) -> Result<Shown, String> {
+    let none = BTreeMap::new();
+    let scopes = [
+        (config::describe_broker(config), Scope::Broker),
+        (config::describe_topic(config, &none), Scope::Topic),
+        (config::describe_group(config, &none), Scope::Group),
+        (config::describe_simple(Scope::ClientMetrics, &none), Scope::ClientMetrics),
+    ];
+    for (described, scope) in scopes {
+        if let Some(found) = described.into_iter().find(|one| one.setting.name == name) {
+            return Ok(shown(config, scope, found));
+        }
+    }
+    if table::is_removed(Scope::Broker, name) || table::is_for_a_plugin(name) {
+        return Err(format!("{name} is accepted in a file, and has no effect"));
+    }
+    let nearest = Scope::ALL.into_iter().find_map(|scope| table::nearest(scope, name));
+    let hint = nearest.map_or_else(String::new, |nearest| format!("; did you mean {nearest}?"));
+    Err(format!("there is no setting {name}{hint}"))
+}
+
+fn shown(config: &BrokerConfig, scope: Scope, described: Described) -> Shown {
+    let setting = described.setting;
+    let decided_by = described.synonyms.first().map_or(setting.name, |synonym| synonym.name);
+    let from = match config.values.source(decided_by) {
+        Some(source) if decided_by == setting.name => source.to_string(),
+        Some(source) => format!("{decided_by} ({source})"),
+        None => DEFAULT.to_owned(),
+    };
+    Shown {
+        name: setting.name,
+        value: described.value,
+        from,
+        default: setting.default,
+        kafka_default: setting.departure.map(|departure| departure.kafka_default),
+        r#type: setting.kind.to_string().to_lowercase(),
+        allowed: setting.rule.to_string(),
+        changes: changes(scope, setting),
+        in_effect: setting.standing == Standing::InEffect,
+        doc: setting.doc,
+    }
+}
+
+fn changes(scope: Scope, setting: &Setting) -> &'static str {
+    match (scope, setting.update) {
+        (Scope::Topic, _) => "at any time, for each topic",
+        (Scope::Group, _) => "at any time, for each group",
+        (Scope::ClientMetrics, _) => "at any time, for each subscription",
+        (Scope::Broker, Update::ReadOnly) => "at start only",
+        (Scope::Broker, Update::PerBroker | Update::ClusterWide) => "at start and while it runs",
+    }
+}
+
+fn show_many(resolved: &Resolved, args: &ConfigArgs) {
+    let config = &resolved.config;
+    let differs = |one: &Described| {
+        config.values.source(one.setting.name).is_some() && config.values.given(one.setting.name) != one.setting.default
+    };
+    let described = config::describe_broker(config).into_iter().filter(|one| args.all || differs(one));
+    let rows: Vec<Shown> = described.map(|one| shown(config, Scope::Broker, one)).collect();
+    let mut out = Output::stdout();
+    if args.json {
+        return out.line(json(&rows));
+    }
+    if rows.is_empty() {
+        out.line("Every setting has its default; ottla config --all shows them.");
+    }
+    let cell = Shown::value_text;
+    let name_width = rows.iter().map(|row| row.name.len()).max().unwrap_or(0);
+    let value_width = rows.iter().map(|row| cell(row).len()).max().unwrap_or(0).min(WIDEST_VALUE);
+    for row in &rows {
+        let mark = if row.in_effect { "" } else { "  [without effect here]" };
+        out.line(format_args!("{:name_width$}  {:value_width$}  {}{mark}", row.name, cell(row), row.from));
+    }
+    let of_table = |name: &&String| table::find(Scope::Broker, name).is_none();
+    let others: Vec<&str> = resolved.without_effect.iter().filter(of_table).map(String::as_str).collect();
+    if !others.is_empty() {
+        out.line(format_args!("without effect here: {}", others.join(", ")));
+    }
+}
+
+/// Longer values push what follows to the right, and leave the other lines alone.
+const WIDEST_VALUE: usize = 48;
+
+fn show_one(one: &Shown, as_json: bool) {
+    let mut out = Output::stdout();
+    if as_json {
+        return out.line(json(one));
+    }
+    out.line(format_args!("{} = {}", one.name, one.value_text()));
+    out.line(format_args!("  from     {}", one.from));
+    let kafkas = one.kafka_default.map_or_else(String::new, |kafkas| format!(" (Kafka's: {kafkas})"));
+    out.line(format_args!("  default  {}{kafkas}", text(one.default)));
+    out.line(format_args!("  type     {}", one.r#type));
+    if !one.allowed.is_empty() {
+        out.line(format_args!("  allowed  {}", one.allowed));
+    }
+    out.line(format_args!("  changes  {}", one.changes));
+    out.line(format_args!("  effect   {}", if one.in_effect { "yes" } else { "none here" }));
+    out.line(one.doc);
+}
+
+/// Text and numbers alone are always writable.
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}

@@ -1,0 +1,98 @@
+//! Reads the command line; what is wrong with one is said in a plain line, as a wrong setting is.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use super::{CANNOT_START, Cli};
+
+/// The command line, or the exit code once help was printed or the mistake told.
+pub fn parse(line: Vec<OsString>) -> Result<Cli, ExitCode> {
+    Cli::try_parse_from(line).map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            // Nobody is left to tell if this cannot be printed.
+            let _ = error.print();
+            ExitCode::SUCCESS
+        }
+        _ => {
+            eprintln!("ottla: {}", explain(&error));
+            ExitCode::from(CANNOT_START)
+        }
+    })
+}
+
+/// One line: what is wrong, and what was meant or where to look.
+fn explain(error: &clap::Error) -> String {
+    let what = |kind| error.get(kind).map(plain);
+    let hint = [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand].into_iter().find_map(what);
+    let hint = match hint {
+        Some(meant) => format!("; did you mean {meant}?"),
+        None => "; see ottla --help".to_owned(),
+    };
+    // Without the name of its value.
+    let flag = what(ContextKind::InvalidArg).and_then(|flag| flag.split_whitespace().next().map(str::to_owned));
+    match (error.kind(), flag, what(ContextKind::InvalidValue)) {
+        (ErrorKind::UnknownArgument, Some(flag), _) if flag.starts_with('-') => format!("unknown flag {flag}{hint}"),
+        (ErrorKind::UnknownArgument, Some(word), _) => format!("unknown command {word}{hint}"),
+        (ErrorKind::ValueValidation, Some(flag), Some(value)) => {
+            let why = std::error::Error::source(error).map_or_else(String::new, |why| format!(": {why}"));
+            format!("{flag} cannot be \"{value}\"{why}")
+        }
+        (ErrorKind::InvalidValue, Some(flag), Some(value)) if value.is_empty() => {
+            format!("{flag} needs a value{hint}")
+        }
+        (ErrorKind::InvalidValue, Some(flag), Some(value)) => {
+            let allowed = what(ContextKind::ValidValue).map_or_else(String::new, |all| format!("; allowed: {all}"));
+            format!("{flag} cannot be \"{value}\"{allowed}")
+        }
+        (ErrorKind::InvalidSubcommand, ..) => {
+            let word = what(ContextKind::InvalidSubcommand).unwrap_or_default();
+            format!("unknown command {word}{hint}")
+        }
+        _ => {
+            let text = error.render().to_string();
+            let first = text.lines().next().unwrap_or_default();
+            let first = first.strip_prefix("error: ").unwrap_or(first).replace('\'', "");
+            format!("{}{hint}", first.trim_end_matches('.'))
+        }
+    }
+}
+
+/// What clap knows, without quotes and colours.
+fn plain(value: &ContextValue) -> String {
+    match value {
+        ContextValue::String(text) => text.clone(),
+        ContextValue::Strings(all) => all.join(", "),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(line: &str, expect: &str) {
+        let words = std::iter::once("ottla").chain(line.split_whitespace());
+        assert_eq!(explain(&Cli::try_parse_from(words).unwrap_err()), expect, "{line}");
+    }
+
+    #[test]
+    fn mistakes_are_one_plain_line() {
+        check("--prot 1", "unknown flag --prot; did you mean --port?");
+        check("serve --ephemral", "unknown flag --ephemral; did you mean --ephemeral?");
+        check("--xyzzy", "unknown flag --xyzzy; see ottla --help");
+        check("--port many", "--port cannot be \"many\": invalid digit found in string");
+        check("--port 70000", "--port cannot be \"70000\": 70000 is not in 0..=65535");
+        check("--port", "--port needs a value; see ottla --help");
+        check(
+            "--set num.partitions",
+            "--set cannot be \"num.partitions\": give it as NAME=VALUE, such as num.partitions=3",
+        );
+        check("serv", "unknown command serv; did you mean serve?");
+        check("xyzzy", "unknown command xyzzy; see ottla --help");
+        let both = "the argument --ephemeral cannot be used with --data-dir <DIR>; see ottla --help";
+        check("--ephemeral --data-dir x", both);
+    }
+}
