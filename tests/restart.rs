@@ -121,3 +121,20 @@ async fn values(client: &Client, topic: &str) -> Vec<String> {
     }
     values
 }
+
+#[tokio::test]
+async fn committed_offsets_may_be_compressed() {
+    for (number, codec) in [("0", Codec::None), ("2", Codec::Snappy), ("4", Codec::Zstd)] {
+        let options = Broker::with().set("offsets.topic.num.partitions", "1");
+        let mut broker = options.set("offsets.topic.compression.codec", number).start();
+        let client = connect(&broker).await;
+        client.create_topic(TOPIC, 1, &[]).await.unwrap();
+        client.commit_offsets(GROUP, None, TOPIC, &[(0, 2)]).await.unwrap();
+        let stored = client.fetch("__consumer_offsets", 0, 0, 1 << 20, Duration::ZERO).await.unwrap();
+        assert_eq!(batches(&stored.records).last().unwrap().unwrap().header().codec().unwrap(), codec);
+        broker.kill();
+        broker.restart();
+        let committed = connect(&broker).await.committed_offsets(GROUP, TOPIC, &[0]).await.unwrap();
+        assert_eq!(committed.first().map(|committed| committed.offset), Some(2), "{codec:?}");
+    }
+}

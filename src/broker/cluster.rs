@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
+use tokio::sync::watch;
 
 use super::partition::{OpenLog, Partition};
 use super::topics::{Cluster, Topic};
@@ -23,6 +24,8 @@ pub struct Publisher {
     /// The end offset of the metadata log that `current` stands for; held while publishing.
     published_to: Mutex<Offset>,
     current: RwLock<Arc<Cluster>>,
+    /// The settings of `current`.
+    settings: watch::Sender<Arc<BrokerConfig>>,
 }
 
 /// What publishing an image did to the partitions in service.
@@ -37,12 +40,18 @@ pub struct Published {
 impl Publisher {
     pub fn new(config: Arc<BrokerConfig>, log_dir: Arc<LogDir>) -> Publisher {
         let nothing = Cluster::new(Image::default(), Arc::clone(&config), Vec::new());
-        Publisher { config, log_dir, published_to: Mutex::new(-1), current: RwLock::new(Arc::new(nothing)) }
+        let settings = watch::Sender::new(Arc::clone(&config));
+        Publisher { config, log_dir, published_to: Mutex::new(-1), current: RwLock::new(Arc::new(nothing)), settings }
     }
 
     /// The view in force.
     pub fn current(&self) -> Arc<Cluster> {
         Arc::clone(&self.current.read())
+    }
+
+    /// The broker's settings in force, from now on.
+    pub fn settings(&self) -> watch::Receiver<Arc<BrokerConfig>> {
+        self.settings.subscribe()
     }
 
     /// The end of the metadata log that the view in force stands for.
@@ -63,8 +72,11 @@ impl Publisher {
         // First, because a new topic may bear the name of a deleted one, and so needs its folders out of the way
         // before anybody can use it.
         let published = retire(&before, &after);
-        *self.current.write() = after;
+        *self.current.write() = Arc::clone(&after);
         *published_to = end;
+        if !Arc::ptr_eq(&before.config, &after.config) {
+            self.settings.send_replace(Arc::clone(&after.config));
+        }
         published
     }
 

@@ -52,6 +52,8 @@ pub struct Driver<M: Machine, F> {
     partition: Arc<Partition>,
     waiting: HashMap<ReplyTo, oneshot::Sender<M::Reply>>,
     next_reply: u64,
+    /// What batches are compressed with.
+    codec: Codec,
     form: std::marker::PhantomData<F>,
 }
 
@@ -78,11 +80,23 @@ impl<Reply> Committed<Reply> {
 impl<M: Machine, F: RecordForm<M::Record>> Driver<M, F> {
     /// Replays the whole log into the machine.
     pub fn load(machine: M, partition: Arc<Partition>, now: Now) -> Result<Self, DriveError> {
-        let mut driver =
-            Driver { machine, partition, waiting: HashMap::new(), next_reply: 0, form: std::marker::PhantomData };
+        let mut driver = Driver {
+            machine,
+            partition,
+            waiting: HashMap::new(),
+            next_reply: 0,
+            codec: Codec::None,
+            form: std::marker::PhantomData,
+        };
         driver.replay_log()?;
         driver.machine.recovered(now);
         Ok(driver)
+    }
+
+    /// From now on batches are written with this compression; what is there is read whatever it has.
+    pub fn compress_with(mut self, codec: Codec) -> Self {
+        self.codec = codec;
+        self
     }
 
     /// The machine, for its queries.
@@ -135,7 +149,7 @@ impl<M: Machine, F: RecordForm<M::Record>> Driver<M, F> {
     fn append_and_apply(&mut self, now: Now, records: Vec<M::Record>) -> Result<Offset, DriveError> {
         let mut end = 0;
         for records in F::batches(records).map_err(DriveError::Unwritable)? {
-            let mut batch = BatchBuilder::new(Codec::None);
+            let mut batch = BatchBuilder::new(self.codec);
             for record in &records {
                 let (key, value) = F::encode(record).map_err(DriveError::Unwritable)?;
                 batch.append(now.wall, key.as_deref(), value.as_deref(), &[]);

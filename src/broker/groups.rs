@@ -23,6 +23,7 @@ use crate::coordinator::group::{self, GroupCommand, GroupConfig, GroupMachine, G
 use crate::coordinator::records::{GroupRecord, RecordError};
 use crate::machine::Machine;
 use crate::metadata::CONSUMER_OFFSETS;
+use crate::record::Codec;
 use crate::types::{PartitionIndex, TopicName};
 
 /// Why a group can't be served now; Kafka's codes of the same names.
@@ -65,6 +66,8 @@ impl RecordForm<GroupRecord> for GroupForm {
 pub struct Groups {
     clock: Clock,
     config: Arc<GroupConfig>,
+    /// `offsets.topic.compression.codec`.
+    codec: Codec,
     publisher: Arc<Publisher>,
     shards: RwLock<HashMap<PartitionIndex, Arc<Shard>>>,
     /// Wakes the timer task: a machine has an earlier deadline than the one it sleeps until.
@@ -82,10 +85,12 @@ struct Shard {
 }
 
 impl Groups {
-    pub fn new(clock: Clock, config: GroupConfig, publisher: Arc<Publisher>) -> Groups {
+    /// `codec` is what records are compressed with.
+    pub fn new(clock: Clock, config: GroupConfig, codec: Codec, publisher: Arc<Publisher>) -> Groups {
         Groups {
             clock,
             config: Arc::new(config),
+            codec,
             publisher,
             shards: RwLock::default(),
             timer: Notify::new(),
@@ -220,9 +225,9 @@ impl Groups {
         let outcome = match &mut *slot {
             Some(driver) => work(driver),
             empty => {
-                match Driver::load(GroupMachine::new(Arc::clone(&self.config)), Arc::clone(partition), self.clock.now())
-                {
-                    Ok(driver) => work(empty.insert(driver)),
+                let machine = GroupMachine::new(Arc::clone(&self.config));
+                match Driver::load(machine, Arc::clone(partition), self.clock.now()) {
+                    Ok(driver) => work(empty.insert(driver.compress_with(self.codec))),
                     Err(error) => Err(error),
                 }
             }

@@ -13,6 +13,7 @@ pub mod fetch;
 pub mod fetch_sessions;
 pub mod groups;
 mod housekeeping;
+mod log_valve;
 pub mod metadata;
 mod open;
 pub mod partition;
@@ -28,6 +29,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 use crate::config::BrokerConfig;
 use crate::log::{Appended, Checkpoint, LogDir};
@@ -38,6 +40,7 @@ use clock::Clock;
 use cluster::Publisher;
 use fetch_sessions::{Answered, FetchContext, FetchKey, FetchSessions, SessionError, SessionRequest};
 use groups::Groups;
+use log_valve::LogValve;
 use metadata::{Metadata, MetadataUnavailable};
 pub use open::OpenError;
 use partition::Partition;
@@ -56,6 +59,7 @@ pub struct Broker {
     producer_ids: ProducerIds,
     fetch_sessions: Mutex<FetchSessions>,
     advertising: Advertising,
+    refused_produces: Arc<LogValve>,
     housekeeping: housekeeping::Signals,
     /// Where each log ended when its positions were last noted.
     noted_positions: Mutex<HashMap<TopicPartition, Offset>>,
@@ -67,6 +71,11 @@ impl Broker {
     /// The settings as they were at the start; [`Cluster::config`] has what changed since.
     pub fn config(&self) -> &BrokerConfig {
         &self.config
+    }
+
+    /// The settings in force, as they change while the broker runs.
+    pub fn settings(&self) -> watch::Receiver<Arc<BrokerConfig>> {
+        self.publisher.settings()
     }
 
     pub fn now(&self) -> Now {
@@ -124,6 +133,11 @@ impl Broker {
         answered: &[(FetchKey, Answered)],
     ) -> Result<(i32, Vec<bool>), SessionError> {
         self.fetch_sessions.lock().finish(self.clock.monotonic(), context, answered, random::positive_i32)
+    }
+
+    /// Whether a produce that was refused may have a line in the log.
+    pub fn may_log_refused_produce(&self) -> bool {
+        self.refused_produces.admits(self.clock)
     }
 
     /// What an append leaves to do for others.

@@ -11,6 +11,7 @@ use super::cluster::Publisher;
 use super::driver::DriveError;
 use super::fetch_sessions::FetchSessions;
 use super::groups::Groups;
+use super::log_valve::LogValve;
 use super::metadata::{Metadata, MetadataUnavailable};
 use super::partition::{Partition, PartitionError};
 use super::{Broker, Clock, ProducerIds, housekeeping, random};
@@ -59,7 +60,9 @@ impl Broker {
         let config = Arc::new(config);
         let log_dir = Arc::new(open_log_dir(&config)?);
         let publisher = Arc::new(Publisher::new(Arc::clone(&config), Arc::clone(&log_dir)));
-        let groups = Arc::new(Groups::new(clock, GroupConfig::from(&config.groups), Arc::clone(&publisher)));
+        let codec = Codec::from_id(config.groups.offsets_topic_compression_codec).unwrap_or_default();
+        let groups = Groups::new(clock, GroupConfig::from(&config.groups), codec, Arc::clone(&publisher));
+        let groups = Arc::new(groups);
         let (signals, work) = housekeeping::signals();
         let on_published = housekeeping::after_publishing(Arc::clone(&groups), signals.clone());
         let metadata = Arc::new(Metadata::load(
@@ -81,6 +84,7 @@ impl Broker {
             producer_ids: ProducerIds::default(),
             fetch_sessions: Mutex::new(sessions),
             advertising: Advertising::new(&config),
+            refused_produces: LogValve::new("refused produces"),
             housekeeping: signals,
             noted_positions: Mutex::default(),
             last_checkpoints: Mutex::default(),

@@ -40,6 +40,8 @@ typed_settings! {
         queued_max_request_bytes: i64 = "queued.max.request.bytes";
         max_connections: usize = "max.connections";
         max_connections_per_ip: usize = "max.connections.per.ip";
+        /// Connections per second.
+        max_connection_creation_rate: usize = "max.connection.creation.rate";
         /// Negative: never.
         connections_max_idle_ms: i64 = "connections.max.idle.ms";
         socket_listen_backlog_size: i32 = "socket.listen.backlog.size";
@@ -106,6 +108,8 @@ typed_settings! {
         offsets_retention_minutes: i64 = "offsets.retention.minutes";
         offsets_retention_check_interval_ms: u64 = "offsets.retention.check.interval.ms";
         offsets_topic_num_partitions: i32 = "offsets.topic.num.partitions";
+        /// The codec's number in a batch's attributes.
+        offsets_topic_compression_codec: u8 = "offsets.topic.compression.codec";
         offsets_topic_segment_bytes: u32 = "offsets.topic.segment.bytes";
     }
 }
@@ -151,8 +155,6 @@ impl BrokerConfig {
             &values.text("listener.security.protocol.map").unwrap_or_default(),
             &values.text("controller.listener.names").unwrap_or_default(),
         ))?;
-        let overrides =
-            parse_connection_overrides(values.given("max.connections.per.ip.overrides").unwrap_or_default())?;
         admin::resolve(&values)?;
         check_group_sessions(&values)?;
         if let Some(more) = values.given("log.dirs").filter(|dirs| setting::list(dirs).count() > 1) {
@@ -163,24 +165,20 @@ impl BrokerConfig {
                 .push("authorizer.class.name: there is no authorizer yet; every client may do everything".to_owned());
         }
         let without_effect = unopened.into_iter().map(|name| format!("listener {name}")).collect();
-        Ok(Resolved { config: BrokerConfig::assemble(values, listeners, overrides), notices, without_effect })
+        Ok(Resolved { config: BrokerConfig::assemble(values, listeners), notices, without_effect })
     }
 
     /// The same broker with other values set while running: as the default for all brokers, and for this one.
     /// Names that are not known, or values that are not allowed, count as not set.
     pub fn with_dynamic(&self, default: &BTreeMap<String, String>, broker: &BTreeMap<String, String>) -> BrokerConfig {
         let values = self.values.with_dynamic(default, broker);
-        let overrides = values.given("max.connections.per.ip.overrides").map(parse_connection_overrides);
-        let overrides = match overrides {
-            Some(Ok(overrides)) => overrides,
-            Some(Err(_)) | None => self.max_connections_per_ip_overrides.clone(),
-        };
-        BrokerConfig::assemble(values, self.listeners.clone(), overrides)
+        BrokerConfig::assemble(values, self.listeners.clone())
     }
 
-    fn assemble(values: Values, listeners: Vec<Listener>, overrides: Vec<(String, usize)>) -> BrokerConfig {
+    fn assemble(values: Values, listeners: Vec<Listener>) -> BrokerConfig {
         let given_dirs = values.given("log.dirs").map(str::to_owned).or_else(|| values.read("log.dir"));
         let first_dir = given_dirs.as_deref().and_then(|dirs| setting::list(dirs).next()).map(PathBuf::from);
+        let overrides = values.given("max.connections.per.ip.overrides").unwrap_or_default().to_owned();
         let text = |name| values.text(name);
         BrokerConfig {
             listeners,
@@ -195,7 +193,7 @@ impl BrokerConfig {
             topics: TopicsConfig::read(text),
             storage: StorageConfig::read(text),
             groups: GroupsConfig::read(text),
-            max_connections_per_ip_overrides: overrides,
+            max_connections_per_ip_overrides: setting::list(&overrides).filter_map(setting::address_count).collect(),
             values: Arc::new(values),
         }
     }
@@ -204,7 +202,7 @@ impl BrokerConfig {
 impl Default for BrokerConfig {
     /// Nothing configured.
     fn default() -> Self {
-        BrokerConfig::assemble(Values::default(), Listeners::default().listeners, Vec::new())
+        BrokerConfig::assemble(Values::default(), Listeners::default().listeners)
     }
 }
 
@@ -249,21 +247,6 @@ fn check_group_sessions(values: &Values) -> Result<(), String> {
         ));
     }
     Ok(())
-}
-
-/// Reads `host:count,...`; an IPv6 address may stand with colons of its own, the last one counts.
-fn parse_connection_overrides(text: &str) -> Result<Vec<(String, usize)>, String> {
-    setting::list(text)
-        .map(|entry| {
-            let parsed = entry.rsplit_once(':').and_then(|(host, count)| {
-                let host = host.trim().trim_start_matches('[').trim_end_matches(']');
-                Some((host.to_owned(), count.trim().parse().ok()?)).filter(|(host, _)| !host.is_empty())
-            });
-            parsed.ok_or_else(|| {
-                format!("max.connections.per.ip.overrides: \"{entry}\" is not of the form address:count")
-            })
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -84,6 +84,8 @@ pub enum Rule {
     ThrottledReplicas,
     /// `latest`, `earliest`, or `by_duration:` and an ISO 8601 duration that is not negative.
     OffsetReset,
+    /// Each entry of a list is an address and a number of connections: see [`address_count`].
+    AddressCounts,
     /// Each entry of a list is a topic to create: see [`StartTopic`].
     StartTopics,
 }
@@ -191,6 +193,9 @@ impl Rule {
             Rule::OneOfAnyCase(allowed) if !allowed.iter().any(|a| a.eq_ignore_ascii_case(value)) => {
                 Err(format!("String must be one of (case insensitive): {}", allowed.join(", ")))
             }
+            Rule::AddressCounts if !list(value).all(|entry| address_count(entry).is_some()) => {
+                Err("Each entry must be of the form address:count".to_owned())
+            }
             Rule::OffsetReset if !is_offset_reset(value) => Err(format!(
                 "Invalid value `{value}` for configuration {name}. The value must be either 'earliest', 'latest' \
                  or of the format 'by_duration:<PnDTnHnMn.nS>'."
@@ -231,6 +236,7 @@ impl fmt::Display for Rule {
             Rule::EachOf(allowed) => write!(f, "any of {}", allowed.join(", ")),
             Rule::ThrottledReplicas => f.write_str("* or partition:broker,..."),
             Rule::OffsetReset => f.write_str("latest, earliest, by_duration:<ISO 8601>"),
+            Rule::AddressCounts => f.write_str("address:count,..."),
             Rule::StartTopics => f.write_str(start_topics::FORM),
         }
     }
@@ -256,6 +262,13 @@ fn not_a_number(kind: Kind) -> String {
 
 fn one_of(allowed: &[&str]) -> String {
     format!("String must be one of: {}", allowed.join(", "))
+}
+
+/// Reads `host:count`; an IPv6 address may stand with colons of its own, the last one counts.
+pub(super) fn address_count(entry: &str) -> Option<(String, usize)> {
+    let (host, count) = entry.rsplit_once(':')?;
+    let host = host.trim().trim_start_matches('[').trim_end_matches(']');
+    Some((host.to_owned(), count.trim().parse().ok()?)).filter(|(host, _)| !host.is_empty())
 }
 
 fn check_start_topics(value: &str) -> Result<(), (String, String)> {
@@ -360,6 +373,16 @@ mod tests {
                         leader.replication.throttled.replicas must be the literal '*' or a list of replicas in the \
                         following format: [partitionId]:[brokerId],[partitionId]:[brokerId],...";
         topic("leader.replication.throttled.replicas", "x", replicas);
+    }
+
+    #[test]
+    fn connections_of_addresses() {
+        let check = |value, expect| check(Scope::Broker, "max.connections.per.ip.overrides", value, expect);
+        check("", "ok");
+        check("10.0.0.1:5, host:0,[::1]:7,", "ok");
+        let form =
+            "host for configuration max.connections.per.ip.overrides: Each entry must be of the form address:count";
+        check("host", form);
     }
 
     #[test]

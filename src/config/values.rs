@@ -170,7 +170,7 @@ macro_rules! numbers {
         })*
     };
 }
-numbers!(i16, i32, i64, u16, u32, u64, usize, f64);
+numbers!(u8, i16, i32, i64, u16, u32, u64, usize, f64);
 
 /// A struct whose fields each are one setting: `field: type = "name";`.
 macro_rules! typed_settings {

@@ -10,7 +10,7 @@ use super::errors::{NOT_HOSTED, ToErrorCode};
 use super::topics::unavailable;
 use super::{Answer, Context};
 use crate::codec::Str;
-use crate::config::setting::Kind;
+use crate::config::setting::{Kind, Standing};
 use crate::config::{self, BrokerConfig, Described, Scope};
 use crate::metadata::{
     AlterConfigs, Alteration, Command, ConfigChange, ConfigKind, ConfigOp, ConfigResource, MetadataError, OpKind,
@@ -272,11 +272,20 @@ fn apply(
         };
         altered.push(Altered { resource_type, resource_name, error, message });
     }
+    let client = context.connection.to_string();
+    let idle: Vec<String> = changes.iter().map(without_effect).collect();
     let command = Command::AlterConfigs(AlterConfigs { changes, validate_only });
     let submitted = context.broker.metadata().submit(command);
     async move {
         let outcomes: Vec<Option<Refused>> = match submitted.await {
-            Ok(Reply::ConfigsAltered(results)) => results.into_iter().map(|(_, result)| refusal(result)).collect(),
+            Ok(Reply::ConfigsAltered(results)) => {
+                for (idle, _) in
+                    idle.iter().zip(&results).filter(|(idle, (_, result))| !idle.is_empty() && result.is_ok())
+                {
+                    tracing::info!("{client} set what has no effect here: {idle}");
+                }
+                results.into_iter().map(|(_, result)| refusal(result)).collect()
+            }
             other => {
                 let error = unavailable(other);
                 places.iter().map(|_| Some((error.error_code(), error.to_string()))).collect()
@@ -290,6 +299,23 @@ fn apply(
         }
         altered
     }
+}
+
+/// The names of a broker's settings in a change that are remembered and change nothing else.
+fn without_effect(change: &ConfigChange) -> String {
+    if change.resource.kind != ConfigKind::Broker {
+        return String::new();
+    }
+    let names: Vec<&str> = match &change.how {
+        Alteration::Replace(all) => all.iter().map(|(name, _)| name.as_str()).collect(),
+        Alteration::Incremental(ops) => {
+            ops.iter().filter(|op| op.kind != OpKind::Delete).map(|op| op.name.as_str()).collect()
+        }
+    };
+    let is_idle = |name: &&str| {
+        config::table::find(Scope::Broker, name).is_none_or(|setting| setting.standing == Standing::Accepted)
+    };
+    names.into_iter().filter(is_idle).collect::<Vec<_>>().join(", ")
 }
 
 fn refusal(result: Result<(), MetadataError>) -> Option<Refused> {

@@ -197,8 +197,11 @@ impl Refusal {
         }
     }
 
-    /// One line that says who sent what, and why it was refused.
+    /// One line that says who sent what, and why it was refused; not of each, where there are many.
     fn log(&self, context: &Context, partition: &Partition) {
+        if !context.broker.may_log_refused_produce() {
+            return;
+        }
         let reason: &dyn std::fmt::Display = match self {
             Refusal::Records(error) => error,
             Refusal::Partition(error) => error,

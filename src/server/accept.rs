@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 
 use super::connection::{Connection, End, Shared};
 use super::dispatch::ConnectionInfo;
-use super::listener::{Place, Quotas, canonical};
+use super::listener::canonical;
+use super::quotas::{Place, Quotas, Slot};
 
 /// How far a server has come in stopping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,21 +40,23 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 impl Acceptor {
     /// Accepts until it is dropped.
     pub async fn run(self) {
-        while let Some(slot) = self.slot().await {
+        loop {
+            let slot = self.slot().await;
             let stream = self.accept().await;
+            self.quotas.pace().await;
             if let Err(error) = self.admit(stream, slot) {
                 tracing::debug!("A connection to {} was gone before it began: {error}", self.listener);
             }
         }
     }
 
-    async fn slot(&self) -> Option<OwnedSemaphorePermit> {
+    async fn slot(&self) -> Slot {
         if let Some(slot) = self.quotas.try_slot() {
-            return Some(slot);
+            return slot;
         }
         tracing::warn!("As many connections as max.connections allows: {} lets nobody else in", self.listener);
         let slot = self.quotas.slot().await;
-        tracing::info!("A connection closed: {} lets clients in again", self.listener);
+        tracing::info!("There is room again: {} lets clients in", self.listener);
         slot
     }
 
@@ -81,7 +84,7 @@ impl Acceptor {
         }
     }
 
-    fn admit(&self, stream: TcpStream, slot: OwnedSemaphorePermit) -> io::Result<()> {
+    fn admit(&self, stream: TcpStream, slot: Slot) -> io::Result<()> {
         let peer = canonical(stream.peer_addr()?);
         let local = canonical(stream.local_addr()?);
         let place = match self.quotas.enter(peer.ip(), slot) {

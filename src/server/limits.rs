@@ -20,6 +20,8 @@ pub struct Limits {
     pub max_connections: usize,
     /// `max.connections.per.ip`: further ones are closed at once.
     pub max_connections_per_ip: usize,
+    /// `max.connection.creation.rate`: connections per second; further ones wait.
+    pub max_connection_creation_rate: usize,
     /// `max.connections.per.ip.overrides`, names resolved.
     pub max_connections_per_ip_overrides: Vec<(IpAddr, usize)>,
     /// How long nothing may move on a connection (`connections.max.idle.ms`), `None` for ever.
@@ -41,6 +43,7 @@ impl Default for Limits {
             request_memory: default_request_memory(),
             max_connections: i32::MAX as usize,
             max_connections_per_ip: i32::MAX as usize,
+            max_connection_creation_rate: i32::MAX as usize,
             max_connections_per_ip_overrides: Vec::new(),
             idle: Some(Duration::from_secs(600)),
             patience: Duration::from_secs(30),
@@ -69,6 +72,7 @@ impl Limits {
             request_memory: size(network.queued_max_request_bytes).unwrap_or_else(default_request_memory),
             max_connections: network.max_connections,
             max_connections_per_ip: network.max_connections_per_ip,
+            max_connection_creation_rate: network.max_connection_creation_rate,
             max_connections_per_ip_overrides: overrides,
             idle,
             send_buffer: size(network.socket_send_buffer_bytes),

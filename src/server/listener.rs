@@ -1,14 +1,11 @@
-//! The doors: claims ports, and decides who may come in.
+//! The doors: claims ports.
 
-use std::collections::HashMap;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Limits;
 use crate::config::{BindAddress, BindHost};
@@ -135,65 +132,6 @@ pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
-/// Who may come in: `max.connections`, `max.connections.per.ip` and its overrides.
-pub(super) struct Quotas {
-    slots: Arc<Semaphore>,
-    per_ip: usize,
-    overrides: HashMap<IpAddr, usize>,
-    connected: Mutex<HashMap<IpAddr, usize>>,
-}
-
-/// A connection's place in the quotas, free again when dropped.
-pub(super) struct Place {
-    ip: IpAddr,
-    quotas: Arc<Quotas>,
-    _slot: OwnedSemaphorePermit,
-}
-
-impl Quotas {
-    pub fn new(limits: &Limits) -> Self {
-        Quotas {
-            slots: Arc::new(Semaphore::new(limits.max_connections.min(Semaphore::MAX_PERMITS))),
-            per_ip: limits.max_connections_per_ip,
-            overrides: limits.max_connections_per_ip_overrides.iter().copied().collect(),
-            connected: Mutex::default(),
-        }
-    }
-
-    /// A slot for one more connection, if there is one.
-    pub fn try_slot(&self) -> Option<OwnedSemaphorePermit> {
-        self.slots.clone().try_acquire_owned().ok()
-    }
-
-    /// Waits until a connection closes if there are as many as there may be. As Kafka does (KIP-402),
-    /// newcomers wait with the system meanwhile. `None` is never returned while the server runs.
-    pub async fn slot(&self) -> Option<OwnedSemaphorePermit> {
-        self.slots.clone().acquire_owned().await.ok()
-    }
-
-    /// A place for a connection from `ip`, or how many that address may have if it has them all.
-    pub fn enter(self: &Arc<Self>, ip: IpAddr, slot: OwnedSemaphorePermit) -> Result<Place, usize> {
-        let allowed = self.overrides.get(&ip).copied().unwrap_or(self.per_ip);
-        let mut connected = self.connected.lock();
-        let count = connected.get(&ip).copied().unwrap_or(0);
-        if count >= allowed {
-            return Err(allowed);
-        }
-        connected.insert(ip, count + 1);
-        Ok(Place { ip, quotas: self.clone(), _slot: slot })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut connected = self.quotas.connected.lock();
-        match connected.get_mut(&self.ip) {
-            Some(count) if *count > 1 => *count -= 1,
-            _ => drop(connected.remove(&self.ip)),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -242,28 +180,5 @@ mod tests {
         assert!(accepted.nodelay().unwrap());
         assert!(socket2::SockRef::from(&accepted).keepalive().unwrap());
         assert_eq!(canonical(peer).ip(), Ipv4Addr::LOCALHOST);
-    }
-
-    #[test]
-    fn an_address_has_its_limit_and_places_come_free() {
-        let here: IpAddr = Ipv4Addr::LOCALHOST.into();
-        let there: IpAddr = Ipv6Addr::LOCALHOST.into();
-        let quotas = Arc::new(Quotas::new(&Limits {
-            max_connections: 3,
-            max_connections_per_ip: 1,
-            max_connections_per_ip_overrides: vec![(there, 2)],
-            ..Limits::default()
-        }));
-        let enter = |ip| quotas.enter(ip, quotas.try_slot().unwrap());
-        let first = enter(here);
-        assert!(first.is_ok());
-        assert_eq!(enter(here).err(), Some(1));
-        let others = [enter(there), enter(there)];
-        assert!(others.iter().all(Result::is_ok));
-        assert!(quotas.try_slot().is_none());
-        drop(first);
-        assert!(enter(here).is_ok());
-        drop(others);
-        assert!(quotas.connected.lock().is_empty());
     }
 }

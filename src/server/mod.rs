@@ -3,7 +3,7 @@
 //! [`Listener::bind`] claims the ports, [`serve`] opens them: from then on each connection is one task
 //! (`connection`) that cuts requests out of its byte stream (`reader`), has them dispatched
 //! (`dispatch`), and sends the replies in order (`replies`). What it may take is bounded: connections
-//! (`listener`), memory (`memory`), requests in flight (`replies`), silence (`watchdog`).
+//! (`quotas`), memory (`memory`), requests in flight (`replies`), silence (`watchdog`).
 //!
 //! Invariants: nothing is allocated for bytes that did not arrive; a connection that misbehaves loses
 //! nothing but itself; and whoever we disconnect is named in the log, with the reason.
@@ -15,6 +15,7 @@ mod limits;
 mod listener;
 mod memory;
 mod memory_limit;
+mod quotas;
 mod reader;
 mod replies;
 mod sniff;
@@ -36,8 +37,8 @@ pub use memory_limit::default_request_memory;
 
 use accept::{Acceptor, Phase};
 use connection::Shared;
-use listener::Quotas;
 use memory::{BufferShelf, RequestBudget};
+use quotas::Quotas;
 
 /// Spare request buffers are kept up to this share of the request memory, and up to [`MOST_SPARE`].
 const SPARE_SHARE: usize = 8;
@@ -48,7 +49,20 @@ const TRIM_EVERY: Duration = Duration::from_secs(10);
 /// A server at work. Dropping it stops it at once.
 pub struct Server {
     phase: watch::Sender<Phase>,
+    quotas: Arc<Quotas>,
     tasks: JoinSet<()>,
+}
+
+/// Changes who may come in while the server is at work.
+#[derive(Clone)]
+pub struct Doorkeeper(Arc<Quotas>);
+
+impl Doorkeeper {
+    /// Puts `max.connections`, `max.connections.per.ip`, its overrides and `max.connection.creation.rate` in force, and
+    /// nothing else of the limits. Connections that are open stay so.
+    pub fn set_limits(&self, limits: &Limits) {
+        self.0.set(limits);
+    }
 }
 
 /// Opens the listeners: when this returns, clients can connect. Needs a tokio runtime.
@@ -86,10 +100,15 @@ pub fn serve(listeners: Vec<Listener>, dispatch: Arc<dyn Dispatch>, limits: &Lim
             shelf.trim();
         }
     });
-    Ok(Server { phase, tasks })
+    Ok(Server { phase, quotas, tasks })
 }
 
 impl Server {
+    /// Who decides who may come in.
+    pub fn doorkeeper(&self) -> Doorkeeper {
+        Doorkeeper(self.quotas.clone())
+    }
+
     /// Stops accepting and reading, gives replies that are owed `grace` to leave, and closes everything.
     /// Returns how many connections still owed one.
     pub async fn stop(mut self, grace: Duration) -> usize {

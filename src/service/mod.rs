@@ -8,12 +8,14 @@ mod open_files;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use crate::broker::Broker;
 use crate::broker::clock::Clock;
 use crate::config::BrokerConfig;
 use crate::handlers::Handlers;
 use crate::http::{Admin, AdminPort};
-use crate::server::{self, Server};
+use crate::server::{self, Doorkeeper, Server};
 
 /// A broker that answers. Dropping it closes its doors at once.
 pub struct Service {
@@ -59,6 +61,7 @@ impl Service {
         let handlers = Arc::new(Handlers::new(Arc::clone(&broker)));
         let server = server::serve(ports, handlers, &limits);
         let server = server.map_err(|error| format!("cannot accept connections: {error}"))?;
+        tokio::spawn(follow_limits(broker.settings(), server.doorkeeper()));
         let service = Service { broker, server, admin, admin_url, addresses };
         if let Some(admin) = &service.admin {
             admin.ready(Arc::clone(&service.broker), service.bootstrap_servers());
@@ -97,5 +100,21 @@ impl Service {
             Err(panic) => Err(panic.to_string()),
         };
         Stopped { unanswered, closed }
+    }
+}
+
+/// Puts limits of connections in force as they are set while the broker runs, or were by an earlier run.
+async fn follow_limits(mut settings: watch::Receiver<Arc<BrokerConfig>>, doorkeeper: Doorkeeper) {
+    loop {
+        let config = Arc::clone(&settings.borrow_and_update());
+        // Resolves the names of max.connections.per.ip.overrides, which may take a while.
+        match tokio::task::spawn_blocking(move || server::Limits::of(&config)).await {
+            Ok(Ok(limits)) => doorkeeper.set_limits(&limits),
+            Ok(Err(error)) => tracing::warn!("limits of connections stay as they are: {error}"),
+            Err(_) => return,
+        }
+        if settings.changed().await.is_err() {
+            return;
+        }
     }
 }

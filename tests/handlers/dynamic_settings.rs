@@ -144,3 +144,40 @@ async fn flush_messages() {
     world.client.produce("t", 0, batch("b")).await.unwrap();
     eventually("a sync", async || synced_to("t 0 1").await).await;
 }
+
+/// Connects and asks something; false where the door stays shut.
+async fn comes_in(world: &World) -> bool {
+    let Ok(client) = Client::connect(&world.broker.addr().to_string()).await else { return false };
+    client.metadata(Some(&[])).await.is_ok()
+}
+
+#[tokio::test]
+async fn connections_of_one_address() {
+    let mut world = World::start().await;
+    assert!(comes_in(&world).await);
+    world.set(BROKER, "", "max.connections.per.ip", "1").await;
+    eventually("the limit", async || !comes_in(&world).await).await;
+    world.set(BROKER, "", "max.connections.per.ip.overrides", "127.0.0.1:20").await;
+    eventually("an exception", async || comes_in(&world).await).await;
+    assert_eq!(world.set(BROKER, "", "max.connections.per.ip.overrides", "127.0.0.1").await, "INVALID_REQUEST");
+    // The limits of the last run hold in the next.
+    world.set(BROKER, "", "max.connections.per.ip.overrides", "127.0.0.1:0").await;
+    eventually("a closed door", async || !comes_in(&world).await).await;
+    world.broker.restart();
+    eventually("a closed door", async || !comes_in(&world).await).await;
+}
+
+#[tokio::test]
+async fn what_cannot_change_while_it_runs_is_refused() {
+    let world = World::start().await;
+    for name in ["listeners", "listener.security.protocol.map", "num.partitions"] {
+        assert_eq!(world.set(BROKER, "1", name, "PLAINTEXT://:0").await, "INVALID_REQUEST", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_changes_nothing_is_said() {
+    let world = World::start().await;
+    assert_eq!(world.set(BROKER, "", "num.io.threads", "9").await, "NONE");
+    world.broker.wait_for_log("set what has no effect here: num.io.threads");
+}

@@ -8,6 +8,7 @@ use ottla::protocol::messages::produce::{
 use ottla::record::{BatchBuilder, Codec};
 use ottla::types::ProducerIdEpoch;
 
+use crate::common::{Broker, wait_until};
 use crate::world::{LONG_AGO, World, batch, batch_at, code, text};
 
 fn request(topic: &str, partition: i32, records: Option<Bytes>) -> ProduceRequest {
@@ -246,4 +247,30 @@ async fn every_producer_gets_an_id_of_its_own() {
         assert_eq!(code(answer.error_code), expect, "{producer_id} {producer_epoch}");
         assert_ne!(answer.producer_id, 7);
     }
+}
+
+/// As in Kafka, no topic needs more replicas in sync than it has.
+#[tokio::test]
+async fn min_insync_replicas_never_ask_for_more_than_there_are() {
+    for policy in ["clamp", "strict"] {
+        let options = Broker::with().set("ottla.replication.factor.policy", policy).set("min.insync.replicas", "3");
+        let world = World::with(options).await;
+        world.topic("t", &[("min.insync.replicas", "2")]).await;
+        world.topic("u", &[]).await;
+        for topic in ["t", "u"] {
+            assert_eq!(code(produce(&world, 9, topic, batch("value")).await.error_code), "NONE", "{policy} {topic}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn many_refusals_do_not_flood_the_log() {
+    let world = World::start().await;
+    world.topic("t", &[("max.message.bytes", "10")]).await;
+    for _ in 0..50 {
+        assert_eq!(code(produce(&world, 9, "t", batch("value")).await.error_code), "MESSAGE_TOO_LARGE");
+    }
+    let logged = || world.broker.log().matches("produce refused with MESSAGE_TOO_LARGE").count();
+    wait_until("the log", || logged() >= 10);
+    assert_eq!(logged(), 10);
 }

@@ -16,7 +16,7 @@ settings! {
     "offsets.topic.replication.factor",                  Short,   "1",                   AtLeast(1),      ReadOnly,    Accepted, "Replicas of __consumer_offsets; there is one.",
         kafka "3", "There is one broker.";
     "offsets.topic.segment.bytes",                       Int,     "104857600",           AtLeast(1),      ReadOnly,    InEffect, "The segment size of __consumer_offsets.";
-    "offsets.topic.compression.codec",                   Int,     "0",                   Between(0, 4),   ReadOnly,    Accepted, "How __consumer_offsets is compressed: 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd; here it is not.";
+    "offsets.topic.compression.codec",                   Int,     "0",                   Between(0, 4),   ReadOnly,    InEffect, "How __consumer_offsets is compressed: 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd.";
     "offsets.load.buffer.size",                          Int,     "5242880",             AtLeast(1),      ReadOnly,    Accepted, "The read size when __consumer_offsets is loaded.";
     "offsets.commit.timeout.ms",                         Int,     "5000",                AtLeast(1),      ReadOnly,    Accepted, "How long a commit waits for other replicas; there are none.";
     "group.coordinator.rebalance.protocols",             List,    "classic,consumer,streams", EachOf(&["consumer", "classic", "share", "streams"]), ReadOnly,    Accepted, "The rebalance protocols that groups may use.";

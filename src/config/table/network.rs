@@ -4,15 +4,15 @@ use super::settings;
 
 settings! {
     pub(super) const NETWORK:
-    "listeners",                                        List,   "PLAINTEXT://:9092",   Any,           PerBroker,   InEffect, "Where clients connect: NAME://host:port, separated by commas. An empty host, 0.0.0.0 or [::] means every address; port 0 picks a free one.";
+    "listeners",                                        List,   "PLAINTEXT://:9092",   Any,           ReadOnly,    InEffect, "Where clients connect: NAME://host:port, separated by commas. An empty host, 0.0.0.0 or [::] means every address; port 0 picks a free one. Unset, the ports of advertised.listeners, at every address.";
     "advertised.listeners",                             List,   null,                  Any,           ReadOnly,    InEffect, "What clients are told to connect to, per listener. Unset, 0.0.0.0 or an empty host: the address at which the asking client reached us.";
-    "listener.security.protocol.map",                   String, "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT", Any,           PerBroker,   InEffect, "Which protocol each listener name speaks. PLAINTEXT is the one served so far.";
+    "listener.security.protocol.map",                   String, "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT", Any,           ReadOnly,    InEffect, "Which protocol each listener name speaks. PLAINTEXT is the one served so far.";
     "early.start.listeners",                            List,   null,                  Any,           ReadOnly,    Accepted, "Listeners that open before start has finished. Here each opens once the broker can answer.";
     "inter.broker.listener.name",                       String, null,                  Any,           ReadOnly,    Accepted, "The listener that brokers would use between themselves; there are no others.";
     "max.connections",                                  Int,    "2147483647",          AtLeast(0),    ClusterWide, InEffect, "Connections held open at once; further ones wait with the system until one closes.";
     "max.connections.per.ip",                           Int,    "2147483647",          AtLeast(0),    ClusterWide, InEffect, "Connections held open at once from one address; further ones are closed.";
-    "max.connections.per.ip.overrides",                 String, "",                    Any,           ClusterWide, InEffect, "Exceptions to max.connections.per.ip, as address:count, separated by commas.";
-    "max.connection.creation.rate",                     Int,    "2147483647",          AtLeast(0),    ClusterWide, Accepted, "New connections per second.";
+    "max.connections.per.ip.overrides",                 String, "",                    AddressCounts, ClusterWide, InEffect, "Exceptions to max.connections.per.ip, as address:count, separated by commas.";
+    "max.connection.creation.rate",                     Int,    "2147483647",          AtLeast(0),    ClusterWide, InEffect, "New connections per second, over all listeners; further ones wait for their turn. So many may come at once, and more as time goes by.";
     "connections.max.idle.ms",                          Long,   "600000",              Any,           ReadOnly,    InEffect, "A connection without a request for this long is closed.";
     "connections.max.reauth.ms",                        Long,   "0",                   Any,           ReadOnly,    Accepted, "How long a SASL session lasts before the client must authenticate again; 0 is for ever.";
     "connection.failed.authentication.delay.ms",        Int,    "100",                 AtLeast(0),    ReadOnly,    Accepted, "The pause before a failed authentication is answered.";

@@ -16,7 +16,7 @@ settings! {
     "log.segment.delete.delay.ms",                       Long,    "60000",               AtLeast(0),      ClusterWide, InEffect, "How long a removed file stays on disk under a .deleted name, for readers still at it.";
     "log.index.size.max.bytes",                          Int,     "10485760",            AtLeast(4),      ClusterWide, InEffect, "The largest an index file may become; a fuller one rolls the segment.";
     "log.index.interval.bytes",                          Int,     "4096",                AtLeast(0),      ClusterWide, InEffect, "Bytes of records between two entries of the offset index.";
-    "log.preallocate",                                   Boolean, "false",               Any,             ClusterWide, Accepted, "Reserve a whole segment on disk when it is begun; here space is reserved in growing steps.";
+    "log.preallocate",                                   Boolean, "false",               Any,             ClusterWide, Accepted, "Reserve a whole segment on disk when it is begun; here a file grows as it is written.";
     "log.cleanup.policy",                                List,    "delete",              EachOf(CLEANUP_POLICIES), ClusterWide, InEffect, "What becomes of old records: delete drops whole segments by age and size; compact is accepted, and keeps all until compaction is there.";
     "log.retention.ms",                                  Long,    null,                  Any,             ClusterWide, InEffect, "Records older than this may go; -1 keeps them. Before log.retention.minutes and log.retention.hours.";
     "log.retention.minutes",                             Int,     null,                  Any,             ReadOnly,    InEffect, "The same in minutes, where log.retention.ms is not set.";
@@ -26,7 +26,7 @@ settings! {
     internal "log.initial.task.delay.ms",                Long,    "30000",               AtLeast(0),      ReadOnly,    InEffect, "How long after start the periodic tasks of the log begin.";
     "log.flush.interval.messages",                       Long,    "9223372036854775807", AtLeast(1),      ClusterWide, InEffect, "An fsync is due after this many records of a partition; acknowledgements wait for it.";
     "log.flush.interval.ms",                             Long,    null,                  Any,             ClusterWide, InEffect, "A record is on disk at most this long after it was written; unset, log.flush.scheduler.interval.ms.";
-    "log.flush.scheduler.interval.ms",                   Long,    "9223372036854775807", Any,             ReadOnly,    InEffect, "How often log.flush.interval.ms is checked.";
+    "log.flush.scheduler.interval.ms",                   Long,    "9223372036854775807", Any,             ReadOnly,    InEffect, "Where log.flush.interval.ms is not set, its value.";
     "log.flush.offset.checkpoint.interval.ms",           Int,     "60000",               AtLeast(0),      ReadOnly,    InEffect, "How often recovery points (how far each log is on disk) and log start offsets are written down.";
     "log.flush.start.offset.checkpoint.interval.ms",     Int,     "60000",               AtLeast(0),      ReadOnly,    Accepted, "How often log start offsets are written down; here it is done with the recovery points.";
     "log.dir.failure.timeout.ms",                        Long,    "30000",               AtLeast(1),      ReadOnly,    Accepted, "How long Kafka lives with a failed directory that it could not report.";
@@ -39,7 +39,7 @@ settings! {
     "compression.gzip.level",                            Int,     "-1",                  BetweenOr(1, 9, -1), ClusterWide, InEffect, "The gzip level where the broker compresses; -1 is the library's default.";
     "compression.lz4.level",                             Int,     "9",                   Between(1, 17),  ClusterWide, InEffect, "The lz4 level where the broker compresses.";
     "compression.zstd.level",                            Int,     "3",                   Between(-131072, 22), ClusterWide, InEffect, "The zstd level where the broker compresses.";
-    "min.insync.replicas",                               Int,     "1",                   AtLeast(1),      ClusterWide, Accepted, "Replicas that must have a write under acks=all. The one replica here is always in sync.";
+    "min.insync.replicas",                               Int,     "1",                   AtLeast(1),      ClusterWide, Accepted, "Replicas that must have a write under acks=all, but, as in Kafka, never more than the topic has: the one here always has it.";
     "producer.id.expiration.ms",                         Int,     "86400000",            AtLeast(1),      ClusterWide, InEffect, "A producer that wrote nothing to a partition for this long is forgotten there.";
     internal "producer.id.expiration.check.interval.ms", Int,     "600000",              AtLeast(1),      ReadOnly,    Accepted, "How often idle producers are looked for; here it is done with retention.";
     "num.recovery.threads.per.data.dir",                 Int,     "2",                   AtLeast(1),      ClusterWide, Accepted, "Logs opened in parallel at start; here a log is opened when it is first used.";

@@ -69,7 +69,9 @@ fn only_text_has_text_rules() {
             }
             Rule::Ratio(..) => setting.kind == Kind::Double,
             Rule::EachOf(_) | Rule::ThrottledReplicas | Rule::StartTopics => setting.kind == Kind::List,
-            Rule::NonEmpty | Rule::OneOf(_) | Rule::OneOfAnyCase(_) | Rule::OffsetReset => setting.kind == Kind::String,
+            Rule::NonEmpty | Rule::OneOf(_) | Rule::OneOfAnyCase(_) | Rule::OffsetReset | Rule::AddressCounts => {
+                setting.kind == Kind::String
+            }
         };
         assert!(fits, "{} is {} with {:?}", setting.name, setting.kind, setting.rule);
     }

@@ -28,8 +28,8 @@ settings! {
     "message.timestamp.type",                  String,  "CreateTime",          OneOf(TIMESTAMP_TYPES), ClusterWide, InEffect, "Whose clock stamps records: CreateTime is the producer's, LogAppendTime the broker's.";
     "min.cleanable.dirty.ratio",               Double,  "0.5",                 Ratio(0.0, 1.0), ClusterWide, Accepted, "The uncompacted share of a log that makes compaction worth it.";
     "min.compaction.lag.ms",                   Long,    "0",                   AtLeast(0),      ClusterWide, Accepted, "Records younger than this are never compacted.";
-    "min.insync.replicas",                     Int,     "1",                   AtLeast(1),      ClusterWide, Accepted, "Replicas that must have a write under acks=all. The one replica here is always in sync.";
-    "preallocate",                             Boolean, "false",               Any,             ClusterWide, Accepted, "Reserve a whole segment on disk when it is begun; here space is reserved in growing steps.";
+    "min.insync.replicas",                     Int,     "1",                   AtLeast(1),      ClusterWide, Accepted, "Replicas that must have a write under acks=all, but, as in Kafka, never more than the topic has: the one here always has it.";
+    "preallocate",                             Boolean, "false",               Any,             ClusterWide, Accepted, "Reserve a whole segment on disk when it is begun; here a file grows as it is written.";
     "remote.copy.lag.bytes",                   Long,    "-1",                  AtLeast(-1),     ClusterWide, Accepted, "Tiered storage: bytes that stay uncopied behind the active segment.";
     "remote.copy.lag.ms",                      Long,    "0",                   AtLeast(-1),     ClusterWide, Accepted, "Tiered storage: how old a segment must be before it is copied.";
     "remote.log.copy.disable",                 Boolean, "false",               Any,             ClusterWide, Accepted, "Tiered storage: stop copying, keep what is there readable.";

@@ -1,0 +1,254 @@
+//! Who may come in: `max.connections`, `max.connections.per.ip` with its overrides, `max.connection.creation.rate`.
+//!
+//! All of them may change while connections are open; those stay.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::Limits;
+
+/// The limits in force, and what is used of them.
+pub(super) struct Quotas {
+    state: Mutex<State>,
+    /// A connection closed, or the limits changed.
+    changed: Notify,
+}
+
+struct State {
+    /// All connections together.
+    most: usize,
+    per_ip: usize,
+    overrides: HashMap<IpAddr, usize>,
+    /// Connections per second.
+    rate: usize,
+    open: usize,
+    connected: HashMap<IpAddr, usize>,
+    /// When nothing of [`BURST`] will be used up any more.
+    rested_at: Option<Instant>,
+}
+
+/// So many seconds' worth of connections may come at once.
+const BURST: Duration = Duration::from_secs(1);
+/// How long a connection's turn is waited for before the rate is looked at again: it may have changed.
+const LONGEST_TURN: Duration = Duration::from_secs(1);
+/// From here on a rate is no limit: it is the setting's default.
+const NO_RATE: usize = i32::MAX as usize;
+
+/// One of the connections that there may be, free again when dropped.
+pub(super) struct Slot {
+    quotas: Arc<Quotas>,
+}
+
+/// A connection's place in the quotas, free again when dropped.
+pub(super) struct Place {
+    ip: IpAddr,
+    slot: Slot,
+}
+
+impl Quotas {
+    pub fn new(limits: &Limits) -> Self {
+        let mut state = State {
+            most: 0,
+            per_ip: 0,
+            overrides: HashMap::new(),
+            rate: 0,
+            open: 0,
+            connected: HashMap::new(),
+            rested_at: None,
+        };
+        state.set(limits);
+        Quotas { state: Mutex::new(state), changed: Notify::new() }
+    }
+
+    /// Puts other limits in force.
+    pub fn set(&self, limits: &Limits) {
+        self.state.lock().set(limits);
+        self.changed.notify_waiters();
+    }
+
+    /// A slot for one more connection, if there is one.
+    pub fn try_slot(self: &Arc<Self>) -> Option<Slot> {
+        let mut state = self.state.lock();
+        let free = state.open < state.most;
+        free.then(|| {
+            state.open += 1;
+            Slot { quotas: Arc::clone(self) }
+        })
+    }
+
+    /// Waits until there may be one more connection. As Kafka does (KIP-402), newcomers wait with the system meanwhile.
+    pub async fn slot(self: &Arc<Self>) -> Slot {
+        loop {
+            let mut changed = std::pin::pin!(self.changed.notified());
+            // From here on no change is missed.
+            changed.as_mut().enable();
+            if let Some(slot) = self.try_slot() {
+                return slot;
+            }
+            changed.await;
+        }
+    }
+
+    /// Waits until the rate lets one more connection in (KIP-612).
+    pub async fn pace(&self) {
+        loop {
+            let turn = self.state.lock().take_turn(Instant::now());
+            match turn {
+                Ok(()) => return,
+                Err(wait) => tokio::time::sleep(wait.min(LONGEST_TURN)).await,
+            }
+        }
+    }
+
+    /// A place for a connection from `ip`, or how many that address may have if it has them all.
+    pub fn enter(&self, ip: IpAddr, slot: Slot) -> Result<Place, usize> {
+        let mut state = self.state.lock();
+        let allowed = state.overrides.get(&ip).copied().unwrap_or(state.per_ip);
+        let count = state.connected.entry(ip).or_default();
+        if *count >= allowed {
+            let none = *count == 0;
+            if none {
+                state.connected.remove(&ip);
+            }
+            drop(state);
+            return Err(allowed);
+        }
+        *count += 1;
+        Ok(Place { ip, slot })
+    }
+}
+
+impl State {
+    fn set(&mut self, limits: &Limits) {
+        self.most = limits.max_connections;
+        self.per_ip = limits.max_connections_per_ip;
+        self.overrides = limits.max_connections_per_ip_overrides.iter().copied().collect();
+        self.rate = limits.max_connection_creation_rate;
+        self.rested_at = None;
+    }
+
+    /// Lets one connection in, or tells how long it has to wait.
+    fn take_turn(&mut self, now: Instant) -> Result<(), Duration> {
+        let each = match self.rate {
+            NO_RATE.. => return Ok(()),
+            0 => return Err(LONGEST_TURN),
+            rate => Duration::from_secs(1).div_f64(rate as f64),
+        };
+        let rested_at = self.rested_at.unwrap_or(now).max(now) + each;
+        let beyond = (rested_at - now).saturating_sub(BURST);
+        if !beyond.is_zero() {
+            return Err(beyond);
+        }
+        self.rested_at = Some(rested_at);
+        Ok(())
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.quotas.state.lock().open -= 1;
+        self.quotas.changed.notify_waiters();
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut state = self.slot.quotas.state.lock();
+        match state.connected.get_mut(&self.ip) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(state.connected.remove(&self.ip)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    const THERE: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
+
+    fn limits() -> Limits {
+        Limits {
+            max_connections: 3,
+            max_connections_per_ip: 1,
+            max_connections_per_ip_overrides: vec![(THERE, 2)],
+            ..Limits::default()
+        }
+    }
+
+    #[test]
+    fn an_address_has_its_limit_and_places_come_free() {
+        let quotas = Arc::new(Quotas::new(&limits()));
+        let enter = |ip| quotas.enter(ip, quotas.try_slot().unwrap());
+        let first = enter(HERE);
+        assert!(first.is_ok());
+        assert_eq!(enter(HERE).err(), Some(1));
+        let others = [enter(THERE), enter(THERE)];
+        assert!(others.iter().all(Result::is_ok));
+        assert!(quotas.try_slot().is_none());
+        drop(first);
+        assert!(enter(HERE).is_ok());
+        drop(others);
+        let state = quotas.state.lock();
+        assert_eq!((state.open, state.connected.len()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn limits_change_while_connections_are_open() {
+        let quotas = Arc::new(Quotas::new(&limits()));
+        let mut open: Vec<Slot> = (0..3).map(|_| quotas.try_slot().unwrap()).collect();
+        quotas.set(&Limits { max_connections: 2, ..limits() });
+        open.pop();
+        assert!(quotas.try_slot().is_none(), "2 are open, and 2 may be");
+        let waiting = tokio::spawn({
+            let quotas = Arc::clone(&quotas);
+            async move { quotas.slot().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        quotas.set(&Limits { max_connections: 3, ..limits() });
+        drop(waiting.await.unwrap());
+        assert!(quotas.enter(HERE, quotas.try_slot().unwrap()).is_ok());
+        quotas.set(&Limits { max_connections_per_ip: 0, ..limits() });
+        assert_eq!(quotas.enter(HERE, quotas.try_slot().unwrap()).err(), Some(0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn connections_come_at_a_rate() {
+        let quotas = Quotas::new(&Limits { max_connection_creation_rate: 10, ..limits() });
+        let began = Instant::now();
+        for _ in 0..30 {
+            quotas.pace().await;
+        }
+        // Ten at once, and ten each second after.
+        let took = began.elapsed().as_millis();
+        assert!((1_990..2_100).contains(&took), "{took} ms");
+        quotas.set(&limits());
+        for _ in 0..1_000 {
+            quotas.pace().await;
+        }
+        assert_eq!(began.elapsed().as_millis(), took);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rate_of_none_lets_nobody_in_until_it_changes() {
+        let quotas = Arc::new(Quotas::new(&Limits { max_connection_creation_rate: 0, ..limits() }));
+        let waiting = tokio::spawn({
+            let quotas = Arc::clone(&quotas);
+            async move { quotas.pace().await }
+        });
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert!(!waiting.is_finished());
+        quotas.set(&limits());
+        waiting.await.unwrap();
+    }
+}
