@@ -22,6 +22,12 @@ pub enum ClientError {
     Encode { key: ApiKey, version: i16, error: EncodeError },
     #[error("the answer to {key} version {version} cannot be read: {error}")]
     Decode { key: ApiKey, version: i16, error: DecodeError },
+    /// What a group's leader handed in for a member is not in the form that consumers agree on.
+    #[error("a member's assignment cannot be read: {error}")]
+    Assignment { error: DecodeError },
+    /// The group has members, but they are no consumers.
+    #[error("GroupId {group} is not a consumer group ({protocol_type}).")]
+    NotConsumers { group: String, protocol_type: String },
     /// The answer leaves out what was asked for.
     #[error("the answer to {key} does not say what was asked")]
     Incomplete { key: ApiKey },

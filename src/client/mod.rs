@@ -3,7 +3,7 @@
 //! [`Client::connect`] asks the broker which versions it serves; [`Client::call`] sends any request and
 //! awaits its answer, in the newest version both sides know; [`Client::submit`] sends now and awaits
 //! later. On these stand short forms of what tools and tests do all the time: topics (`admin`), batches
-//! (`records`), groups (`group`). One client is one connection; clones share it.
+//! (`records`), groups as members (`group`) and as administrators see them (`group_admin`). One client is one connection; clones share it.
 //!
 //! Absent: retries, routing by leader, batching, reconnecting. There is one broker, and whoever calls
 //! knows better what to do about a lost connection.
@@ -12,6 +12,7 @@ mod admin;
 mod connection;
 mod error;
 mod group;
+mod group_admin;
 pub mod producer;
 mod records;
 
@@ -28,6 +29,7 @@ use tokio::time::timeout;
 pub use admin::{BrokerAddress, ClusterView, TopicView};
 pub use error::ClientError;
 pub use group::{Committed, Joined, Member, Subscription};
+pub use group_admin::{CommittedOffset, GroupDescription, GroupEpochs, ListedGroup, MemberDescription};
 pub use records::{Fetched, ListedOffset, Produced, fetched, produced};
 
 use crate::codec::Str;

@@ -127,8 +127,8 @@ pub(super) fn delete(context: &Context, request: DeleteGroupsRequest) -> Answer 
                 Err(unavailable) => Err(unavailable.error_code()),
             };
             let error = result.err().unwrap_or(ErrorCode::None);
-            let error_message = (error != ErrorCode::None).then(|| Str::from_static(error.name()));
-            results.push(DeletableGroupResult { group_id, error_code: error.code(), error_message });
+            // Clients have better words for the code than there are here.
+            results.push(DeletableGroupResult { group_id, error_code: error.code(), error_message: None });
         }
         DeleteGroupsResponse { results, ..Default::default() }
     })

@@ -4,6 +4,7 @@
 //! tools print.
 
 pub mod configs;
+pub mod groups;
 pub mod quotas;
 pub mod reassignments;
 pub mod topics;

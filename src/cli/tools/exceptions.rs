@@ -67,6 +67,7 @@ impl From<&ClientError> for Exception {
                 let message = format!("The node does not support {}", constant_name(key.name()));
                 return Exception::new("org.apache.kafka.common.errors.UnsupportedVersionException", message);
             }
+            ClientError::NotConsumers { .. } => "java.lang.IllegalArgumentException",
             ClientError::Timeout { .. } => "org.apache.kafka.common.errors.TimeoutException",
             ClientError::Connect { .. } | ClientError::Disconnected(_) => {
                 "org.apache.kafka.common.errors.DisconnectException"
@@ -102,7 +103,7 @@ fn constant_name(name: &str) -> String {
 /// What Kafka says of an error code that comes without words.
 ///
 /// Source: the messages of `org.apache.kafka.common.protocol.Errors`, those that tools come to see.
-fn usual_message(code: ErrorCode) -> &'static str {
+pub fn usual_message(code: ErrorCode) -> &'static str {
     match code {
         ErrorCode::UnknownServerError => "The server experienced an unexpected error when processing the request.",
         ErrorCode::OffsetOutOfRange => {
@@ -118,6 +119,19 @@ fn usual_message(code: ErrorCode) -> &'static str {
              partition."
         }
         ErrorCode::RequestTimedOut => "The request timed out.",
+        ErrorCode::CoordinatorNotAvailable => "The coordinator is not available.",
+        ErrorCode::NotCoordinator => "This is not the correct coordinator.",
+        ErrorCode::InvalidTopicException => "The request attempted to perform an operation on an invalid topic.",
+        ErrorCode::InvalidGroupId => "The group id is invalid.",
+        ErrorCode::UnknownMemberId => "The coordinator is not aware of this member.",
+        ErrorCode::TopicAuthorizationFailed => "Topic authorization failed.",
+        ErrorCode::GroupAuthorizationFailed => "Group authorization failed.",
+        ErrorCode::ClusterAuthorizationFailed => "Cluster authorization failed.",
+        ErrorCode::NonEmptyGroup => "The group is not empty.",
+        ErrorCode::GroupIdNotFound => "The group id does not exist.",
+        ErrorCode::GroupSubscribedToTopic => {
+            "Deleting offsets of a topic is forbidden while the consumer group is actively subscribed to it."
+        }
         ErrorCode::KafkaStorageError => "Disk error when trying to access log file on the disk.",
         ErrorCode::LogDirNotFound => "The user-specified log directory is not found in the broker config.",
         ErrorCode::NoReassignmentInProgress => "No partition reassignment is in progress.",

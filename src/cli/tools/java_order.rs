@@ -18,6 +18,11 @@ pub fn sort_as_hash_map<T>(items: &mut [T], capacity: usize, hash: impl Fn(&T) -
     });
 }
 
+/// Strings as the keys of a `java.util.HashMap`.
+pub fn sort_by_name<T>(items: &mut [T], name: impl Fn(&T) -> &str) {
+    sort_as_hash_map(items, 16, |item| string_hash(name(item)));
+}
+
 /// `String.hashCode`.
 pub fn string_hash(text: &str) -> i32 {
     text.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)))

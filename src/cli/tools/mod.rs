@@ -15,7 +15,9 @@ pub mod exceptions;
 pub mod java_order;
 pub mod kafka_configs;
 mod kafka_console_producer;
+pub mod kafka_consumer_groups;
 mod kafka_get_offsets;
+mod kafka_groups;
 pub mod kafka_topics;
 pub mod log_line;
 pub mod options;
@@ -30,8 +32,14 @@ use std::process::ExitCode;
 use options::Manner;
 
 /// Every tool, in the order of its name.
-const TOOLS: &[Tool] =
-    &[kafka_configs::TOOL, kafka_console_producer::TOOL, kafka_get_offsets::TOOL, kafka_topics::TOOL];
+const TOOLS: &[Tool] = &[
+    kafka_configs::TOOL,
+    kafka_console_producer::TOOL,
+    kafka_consumer_groups::TOOL,
+    kafka_get_offsets::TOOL,
+    kafka_groups::TOOL,
+    kafka_topics::TOOL,
+];
 
 /// One of Kafka's tools.
 pub struct Tool {

@@ -16,14 +16,31 @@ impl Output {
         end_if_closed(writeln!(self.to, "{text}"));
     }
 
+    /// Text as it is, lines' ends and all.
+    pub fn text(&mut self, text: &str) {
+        self.bytes(text.as_bytes());
+    }
+
     /// Bytes as they are.
     pub fn bytes(&mut self, bytes: &[u8]) {
         end_if_closed(self.to.write_all(bytes));
     }
 
+    /// A line on standard error, after what was printed before it.
+    pub fn complain(&mut self, text: impl std::fmt::Display) {
+        self.flush();
+        eprintln!("{text}");
+    }
+
     pub fn flush(&mut self) {
         end_if_closed(self.to.flush());
     }
+}
+
+/// Cells with a space between them, each filled up with spaces to its width.
+pub fn row<T: AsRef<str>>(cells: &[T], widths: &[usize]) -> String {
+    let fill = |(cell, width): (&T, &usize)| format!("{:<width$}", cell.as_ref());
+    cells.iter().zip(widths).map(fill).collect::<Vec<_>>().join(" ")
 }
 
 impl Drop for Output {

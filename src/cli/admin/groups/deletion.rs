@@ -1,0 +1,57 @@
+//! Deleting groups, and what they have committed.
+
+use std::rc::Rc;
+
+use super::{Groups, GroupsError, TopicSelection};
+use crate::client::ClientError;
+use crate::types::TopicPartition;
+
+/// What became of the deletion of a group's offsets.
+#[derive(Debug)]
+pub struct OffsetsDeleted {
+    /// In order. An error that stands for the whole is that of each.
+    pub partitions: Vec<(TopicPartition, Result<(), Rc<ClientError>>)>,
+    /// Topics whose partitions could not be found out.
+    pub unknown_topics: Vec<(String, ClientError)>,
+    /// That of the first partition that has one.
+    pub error: Option<Rc<ClientError>>,
+}
+
+impl Groups {
+    /// Deletes a group that has no members.
+    pub async fn delete(&self, group: &str) -> Result<(), ClientError> {
+        self.settled(Some(group), async || self.client.delete_group(group).await).await
+    }
+
+    /// Deletes what a group has committed for these partitions.
+    pub async fn delete_offsets(
+        &self,
+        group: &str,
+        selections: &[TopicSelection],
+    ) -> Result<OffsetsDeleted, GroupsError> {
+        let mut unknown_topics = Vec::new();
+        let mut partitions = Vec::new();
+        for selection in selections {
+            match self.partitions(selection).await {
+                Ok(found) => partitions.extend(found),
+                Err(error) if error.code().is_some() => unknown_topics.push((selection.topic.clone(), error)),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        partitions.sort();
+        partitions.dedup();
+        let ask = async || self.client.delete_committed_offsets(group, &partitions).await;
+        let partitions: Vec<_> = match self.settled(Some(group), ask).await {
+            Ok(results) => {
+                results.into_iter().map(|(partition, result)| (partition, result.map_err(Rc::new))).collect()
+            }
+            Err(error) if error.code().is_some() && !partitions.is_empty() => {
+                let error = Rc::new(error);
+                partitions.into_iter().map(|partition| (partition, Err(error.clone()))).collect()
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let error = partitions.iter().find_map(|(_, result)| result.as_ref().err().cloned());
+        Ok(OffsetsDeleted { partitions, unknown_topics, error })
+    }
+}

@@ -1,0 +1,110 @@
+//! Offsets of a group: how far it has come in each partition, and who reads it.
+
+use std::collections::BTreeSet;
+
+use super::{Groups, GroupsError};
+use crate::client::{ClientError, CommittedOffset, ListedOffset};
+use crate::types::{ErrorCode, Offset, TimestampMs, TopicPartition};
+
+/// What ListOffsets calls the end of a partition.
+pub(super) const LATEST: TimestampMs = -1;
+/// What it calls the start.
+pub(super) const EARLIEST: TimestampMs = -2;
+
+/// A group and its partitions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupOffsets {
+    pub state: String,
+    /// Those that are assigned, by member, the one with most first; then those that only have an offset.
+    pub rows: Vec<PartitionRow>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionRow {
+    pub partition: TopicPartition,
+    /// `None` where nothing has been committed.
+    pub committed: Option<CommittedOffset>,
+    /// `None` where no leader could be asked.
+    pub end: Option<Offset>,
+    /// `None` where nobody is assigned.
+    pub owner: Option<Owner>,
+}
+
+impl PartitionRow {
+    /// Records that are still to be read.
+    pub fn lag(&self) -> Option<i64> {
+        Some(self.end? - self.committed.as_ref()?.offset)
+    }
+}
+
+/// The member that reads a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    pub member_id: String,
+    pub host: String,
+    pub client_id: String,
+}
+
+impl Groups {
+    /// How far a group has come.
+    pub async fn offsets(&self, group: &str) -> Result<GroupOffsets, GroupsError> {
+        let description = self.describe(group).await?;
+        let committed = self.committed(group).await?;
+        let mut members = description.members;
+        members.sort_by_key(|member| std::cmp::Reverse(member.assignment.len()));
+        let mut of_members = Vec::new();
+        for member in members {
+            let owner = Owner { member_id: member.id, host: member.host, client_id: member.client_id };
+            of_members.extend(member.assignment.into_iter().map(|partition| (partition, Some(owner.clone()))));
+        }
+        let assigned: BTreeSet<&TopicPartition> = of_members.iter().map(|(partition, _)| partition).collect();
+        let unassigned = committed.keys().filter(|partition| !assigned.contains(partition));
+        let unassigned: Vec<_> = unassigned.map(|partition| (partition.clone(), None)).collect();
+        let listed: Vec<_> = of_members.into_iter().chain(unassigned).collect();
+        let ends = self.ends(listed.iter().map(|(partition, _)| partition)).await?;
+        let row = |((partition, owner), end): ((TopicPartition, _), _)| {
+            let committed = committed.get(&partition).cloned();
+            PartitionRow { partition, committed, end, owner }
+        };
+        Ok(GroupOffsets { state: description.state, rows: listed.into_iter().zip(ends).map(row).collect() })
+    }
+
+    /// The ends of partitions; `None` where no leader is known now.
+    async fn ends(
+        &self,
+        partitions: impl Iterator<Item = &TopicPartition>,
+    ) -> Result<Vec<Option<Offset>>, GroupsError> {
+        let asked: Vec<_> = partitions.map(|it| (&*it.topic, it.partition, LATEST)).collect();
+        if asked.is_empty() {
+            return Ok(Vec::new());
+        }
+        let listed = self.client.list_offsets(&asked).await.map_err(GroupsError::Step)?;
+        let end = |result: Result<ListedOffset, ClientError>| match result {
+            Ok(listed) => Ok(Some(listed.offset)),
+            Err(error) if is_leaderless(&error) => Ok(None),
+            Err(error) => Err(GroupsError::Step(error)),
+        };
+        listed.into_iter().map(end).collect()
+    }
+}
+
+fn is_leaderless(error: &ClientError) -> bool {
+    matches!(error.code(), Some(ErrorCode::LeaderNotAvailable | ErrorCode::NotLeaderOrFollower))
+}
+
+/// The partitions of members as Kafka's tools write them: `orders:0,1;payments:0`; nothing for none.
+pub fn assignment_text(partitions: &[TopicPartition]) -> String {
+    let mut text = String::new();
+    let mut topic: Option<&str> = None;
+    for partition in partitions {
+        if topic == Some(&partition.topic) {
+            text.push(',');
+        } else {
+            let separator = if topic.is_some() { ";" } else { "" };
+            text += &format!("{separator}{}:", partition.topic);
+            topic = Some(&partition.topic);
+        }
+        text += &partition.partition.to_string();
+    }
+    text
+}

@@ -1,0 +1,344 @@
+//! kafka-consumer-groups: lists, describes and deletes groups of consumers, moves and deletes their offsets.
+//!
+//! What it can't do at a broker's word or for want of a broker it says on stdout, and exits with 0, as Kafka's does; for
+//! a mistake on the command line it says so on stderr and exits with 1.
+//!
+//! Source of behaviour: `org.apache.kafka.tools.consumer.group.ConsumerGroupCommand`.
+
+mod layout;
+mod options;
+mod pattern;
+
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use self::options::{Mistake, Options};
+use super::connect::{Properties, block_on, connect};
+use super::exceptions::{java_error, usual_message};
+use super::java_order::{sort_as_hash_map, sort_by_name, topic_partition_hash};
+use super::options::Manner;
+use super::output::Output;
+use super::{RunTool, Tool};
+use crate::cli::admin::groups::{
+    CONSUMER_STATES, CONSUMER_TYPES, GroupOffsets, Groups, GroupsError, Note, OffsetsDeleted, Scope, Target, to_csv,
+};
+use crate::client::{ClientError, GroupDescription};
+use crate::types::{ErrorCode, Offset, TopicPartition};
+
+pub const TOOL: Tool = Tool::new::<Options>("kafka-consumer-groups", Manner::JoptSimple);
+
+impl RunTool for Options {
+    fn run(self, tool: &Tool) -> ExitCode {
+        match self.check() {
+            Ok(()) => {}
+            Err(Mistake::Usage(message)) => return tool.wrong(&message),
+            Err(Mistake::Bare(message)) => {
+                eprintln!("{message}");
+                return ExitCode::FAILURE;
+            }
+        }
+        let mut output = Output::stdout();
+        if let Some(pattern) = &self.validate_regex {
+            validate(pattern, &mut output);
+            return ExitCode::SUCCESS;
+        }
+        block_on(async move {
+            match self.act(&mut output).await {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(GroupsError::Usage(message)) => {
+                    output.flush();
+                    tool.wrong(&message)
+                }
+                Err(error) => {
+                    let why = match &error {
+                        GroupsError::Usage(message) | GroupsError::Refused(message) => message.clone(),
+                        GroupsError::Client(error) => java_error(error),
+                        GroupsError::Step(error) => {
+                            format!("java.util.concurrent.ExecutionException: {}", java_error(error))
+                        }
+                    };
+                    say_error(&mut output, &format!("Executing consumer group command failed due to {why}"));
+                    ExitCode::SUCCESS
+                }
+            }
+        })
+    }
+}
+
+impl Options {
+    async fn act(&self, output: &mut Output) -> Result<(), GroupsError> {
+        if self.list {
+            self.list(output).await
+        } else if self.describe {
+            self.describe(output).await
+        } else if self.delete {
+            self.delete(output).await
+        } else if self.reset_offsets {
+            self.reset(output).await
+        } else {
+            self.delete_offsets(output).await
+        }
+    }
+
+    async fn groups(&self) -> Result<Groups, GroupsError> {
+        let properties = Properties::read_optional(self.command_config.as_deref());
+        let mut properties = properties.map_err(GroupsError::Refused)?;
+        let timeout = self.timeout.to_string();
+        properties.set("default.api.timeout.ms", &timeout);
+        properties.set("request.timeout.ms", &timeout);
+        let client = connect(self.bootstrap_server.as_deref().unwrap_or_default(), &properties).await;
+        Ok(Groups::new(
+            client.map_err(|error| GroupsError::Refused(error.into()))?,
+            Duration::from_millis(self.timeout),
+        ))
+    }
+
+    /// The groups that are named, or all.
+    async fn chosen(&self, groups: &Groups) -> Result<BTreeSet<String>, GroupsError> {
+        if self.all_groups {
+            Ok(groups.names().await?.into_iter().collect())
+        } else {
+            Ok(self.group.iter().cloned().collect())
+        }
+    }
+
+    async fn list(&self, output: &mut Output) -> Result<(), GroupsError> {
+        let states = words(self.state.as_ref(), &CONSUMER_STATES, "state")?;
+        let types = words(self.group_type.as_ref(), &CONSUMER_TYPES, "types")?;
+        let groups = self.groups().await?;
+        if self.state.is_none() && self.group_type.is_none() {
+            let mut names = groups.names().await?;
+            sort_by_name(&mut names, |name| name);
+            names.iter().for_each(|name| output.line(name));
+            return Ok(());
+        }
+        let mut listed = groups.list(&states, &types).await?;
+        sort_by_name(&mut listed, |group| &group.id);
+        output.text(&layout::listing(&listed, self.group_type.is_some(), self.state.is_some()));
+        Ok(())
+    }
+
+    async fn describe(&self, output: &mut Output) -> Result<(), GroupsError> {
+        let groups = self.groups().await?;
+        let chosen = self.chosen(&groups).await?;
+        // Whatever can't be told about one group is said in place of all.
+        let mut described = Vec::new();
+        for group in &chosen {
+            described.push(if self.members || self.state.is_some() {
+                Described::Group(groups.describe(group).await?)
+            } else {
+                Described::Offsets(groups.offsets(group).await?)
+            });
+        }
+        for (group, described) in chosen.iter().zip(described) {
+            match described {
+                Described::Offsets(offsets) => {
+                    if announce(group, &offsets.state, output)? && !offsets.rows.is_empty() {
+                        output.text(&layout::offsets(group, &offsets, self.verbose));
+                    }
+                }
+                Described::Group(description) if self.members => {
+                    announce(group, &description.state, output)?;
+                    output.text(&layout::members(&description, self.verbose));
+                }
+                Described::Group(description) => {
+                    let coordinator = groups.coordinator(group).await?;
+                    if announce(group, &description.state, output)? {
+                        output.text(&layout::state(&description, &coordinator, self.verbose));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn delete(&self, output: &mut Output) -> Result<(), GroupsError> {
+        let groups = self.groups().await?;
+        let mut deleted = Vec::new();
+        let mut failed = Vec::new();
+        for group in self.chosen(&groups).await? {
+            match groups.delete(&group).await {
+                Ok(()) => deleted.push(group),
+                Err(error) => failed.push((group, error)),
+            }
+        }
+        sort_by_name(&mut deleted, |group| group);
+        sort_by_name(&mut failed, |(group, _)| group);
+        let deleted: Vec<_> = deleted.iter().map(|group| format!("'{group}'")).collect();
+        let deleted = deleted.join(", ");
+        if failed.is_empty() {
+            output.line(format_args!("Deletion of requested consumer groups ({deleted}) was successful."));
+            return Ok(());
+        }
+        say_error(output, "Deletion of some consumer groups failed:");
+        for (group, error) in failed {
+            let why = java_error(&error);
+            output.line(format_args!("* Group '{group}' could not be deleted due to: {why}"));
+        }
+        if !deleted.is_empty() {
+            output.line(format_args!("\nThese consumer groups were deleted successfully: {deleted}"));
+        }
+        Ok(())
+    }
+
+    async fn reset(&self, output: &mut Output) -> Result<(), GroupsError> {
+        let scope = self.scope()?;
+        let target = self.target()?;
+        let groups = self.groups().await?;
+        let mut resets = Vec::new();
+        for group in self.chosen(&groups).await? {
+            let state = match groups.describe(&group).await {
+                Ok(description) => description.state,
+                Err(error) if error.code() == Some(ErrorCode::GroupIdNotFound) => "Dead".to_owned(),
+                Err(error) => return Err(GroupsError::Step(error)),
+            };
+            let offsets = if matches!(state.as_str(), "Empty" | "Dead") {
+                self.reset_group(&groups, &group, &scope, &target, output).await?
+            } else {
+                let message = format!(
+                    "Assignments can only be reset if the group '{group}' is inactive, but the current state is {state}."
+                );
+                say_error(output, &message);
+                Vec::new()
+            };
+            resets.push((group, offsets));
+        }
+        sort_by_name(&mut resets, |(group, _)| group);
+        if self.export {
+            output.line(to_csv(&resets, self.group.len() != 1));
+        } else {
+            output.text(&layout::reset(&resets));
+        }
+        Ok(())
+    }
+
+    async fn reset_group(
+        &self,
+        groups: &Groups,
+        group: &str,
+        scope: &Scope,
+        target: &Target,
+        output: &mut Output,
+    ) -> Result<Vec<(TopicPartition, Offset)>, GroupsError> {
+        let reset = groups.plan_reset(group, scope, target).await?;
+        reset.notes.iter().for_each(|note| say(note, output));
+        if self.execute {
+            groups.commit(group, &reset.offsets).await?;
+        }
+        let mut offsets: Vec<_> = reset.offsets.into_iter().collect();
+        sort_as_hash_map(&mut offsets, 16, |(TopicPartition { topic, partition }, _)| {
+            topic_partition_hash(topic, *partition)
+        });
+        Ok(offsets)
+    }
+
+    async fn delete_offsets(&self, output: &mut Output) -> Result<(), GroupsError> {
+        let [group] = self.group.as_slice() else {
+            let message = "Found multiple arguments for option group, but you asked for only one";
+            return Err(GroupsError::Refused(message.to_owned()));
+        };
+        let selections = self.selections()?;
+        let deleted = self.groups().await?.delete_offsets(group, &selections).await?;
+        match deleted.error.as_ref().map(|error| (error, error.code())) {
+            None => output.line(format_args!("Request succeeded for deleting offsets from group {group}.")),
+            Some((_, Some(code))) => say_error(output, &offsets_not_deleted(code)),
+            Some((error, None)) => say_error(output, &format!("Encountered some unknown error: {error}")),
+        }
+        output.text(&layout::deleted_offsets(&statuses(deleted)));
+        Ok(())
+    }
+}
+
+/// What is asked of a group.
+enum Described {
+    Offsets(GroupOffsets),
+    Group(GroupDescription),
+}
+
+/// Says what is to be said of a group in such a state before its table; whether there is anything to put into one.
+fn announce(group: &str, state: &str, output: &mut Output) -> Result<bool, GroupsError> {
+    match state {
+        "Dead" => say_error(output, &format!("Consumer group '{group}' does not exist.")),
+        "Empty" => output.complain(format_args!("\nConsumer group '{group}' has no active members.")),
+        "Stable" => {}
+        "PreparingRebalance" | "CompletingRebalance" | "Assigning" | "Reconciling" => {
+            output.complain(format_args!("\nWarning: Consumer group '{group}' is rebalancing."));
+        }
+        other => {
+            let message = format!("Expected a valid consumer group state, but found '{other}'.");
+            return Err(GroupsError::Refused(message));
+        }
+    }
+    Ok(state != "Dead")
+}
+
+fn say(note: &Note, output: &mut Output) {
+    match note {
+        Note::TooHigh { asked, partition, end } => output.complain(format_args!(
+            "WARN New offset ({asked}) is higher than latest offset for topic partition {partition}. Value will be set \
+             to {end}"
+        )),
+        Note::TooLow { asked, partition, start } => output.complain(format_args!(
+            "WARN New offset ({asked}) is lower than earliest offset for topic partition {partition}. Value will be set \
+             to {start}"
+        )),
+        Note::NothingSoLate(TopicPartition { topic, partition }) => output.line(format_args!(
+            "\nWarn: Partition {partition} from topic {topic} is empty. Falling back to latest known offset."
+        )),
+        Note::NoPlan(group) => say_error(output, &format!("No reset plan for group {group} found")),
+    }
+}
+
+fn say_error(output: &mut Output, message: &str) {
+    output.line(format_args!("\nError: {message}"));
+}
+
+/// The words of a list such as `stable,empty`, as they are spelled in `known`.
+fn words<'a>(list: Option<&Option<String>>, known: &[&'a str], what: &str) -> Result<Vec<&'a str>, GroupsError> {
+    let list = list.and_then(Option::as_deref).unwrap_or_default();
+    if list.is_empty() {
+        return Ok(Vec::new());
+    }
+    let find = |word: &str| known.iter().find(|known| known.eq_ignore_ascii_case(word.trim())).copied();
+    list.split(',').map(find).collect::<Option<_>>().ok_or_else(|| {
+        let valid = if what == "state" { "states" } else { what };
+        GroupsError::Usage(format!("Invalid {what} list '{list}'. Valid {valid} are: {}", known.join(", ")))
+    })
+}
+
+fn offsets_not_deleted(code: ErrorCode) -> String {
+    match code {
+        ErrorCode::InvalidGroupId
+        | ErrorCode::GroupIdNotFound
+        | ErrorCode::GroupAuthorizationFailed
+        | ErrorCode::NonEmptyGroup => usual_message(code).to_owned(),
+        ErrorCode::GroupSubscribedToTopic
+        | ErrorCode::TopicAuthorizationFailed
+        | ErrorCode::UnknownTopicOrPartition => {
+            "Encountered some partition-level error, see the follow-up details.".to_owned()
+        }
+        other => format!("Encountered some unknown error: {}", other.name()),
+    }
+}
+
+/// What became of each partition, in the order in which Kafka's tool sorts them: as text.
+fn statuses(deleted: OffsetsDeleted) -> Vec<(TopicPartition, String)> {
+    let error = |error: &ClientError| format!("Error: {}", java_error(error));
+    let unknown = deleted.unknown_topics.iter();
+    let unknown = unknown.map(|(topic, why)| (TopicPartition::new(topic.as_str(), -1), error(why)));
+    let mut all: Vec<_> = unknown.collect();
+    all.extend(deleted.partitions.into_iter().map(|(partition, result)| {
+        let status = result.as_ref().map_or_else(|why| error(why), |()| "Successful".to_owned());
+        (partition, status)
+    }));
+    all.sort_by_cached_key(|(TopicPartition { topic, partition }, _)| format!("{topic}{partition}"));
+    all
+}
+
+fn validate(regex: &str, output: &mut Output) {
+    match pattern::check(regex) {
+        Ok(()) => output.line(format_args!("The regular expression `{regex}` is valid.")),
+        Err(why) => output.line(format_args!("The regular expression `{regex}` is invalid: {why}.")),
+    }
+}

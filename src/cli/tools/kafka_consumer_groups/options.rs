@@ -1,0 +1,311 @@
+//! The flags of kafka-consumer-groups, and which of them go together.
+//!
+//! Source of behaviour: `org.apache.kafka.tools.consumer.group.ConsumerGroupCommandOptions`.
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use clap::{Args, Parser};
+
+use crate::cli::admin::groups::{GroupsError, ResetPlan, Scope, Target, TopicSelection, date_and_time, duration};
+
+/// This tool helps to list all consumer groups, describe a consumer group, delete consumer group info, or reset consumer
+/// group offsets.
+#[derive(Debug, Parser)]
+pub struct Options {
+    /// The servers to connect to. REQUIRED, except with --validate-regex.
+    #[arg(long, value_name = "String: server to connect to")]
+    pub bootstrap_server: Option<String>,
+    /// Properties for the client.
+    #[arg(long, value_name = "String: command config property file")]
+    pub command_config: Option<PathBuf>,
+
+    /// List consumer groups.
+    #[arg(long)]
+    pub list: bool,
+    /// Describe consumer groups: how far they have come, and how far there is to go.
+    #[arg(long)]
+    pub describe: bool,
+    /// Delete consumer groups, with all that they have committed.
+    #[arg(long)]
+    pub delete: bool,
+    /// Move offsets of consumer groups that have no active members. Shows the new offsets (--dry-run, the default), or
+    /// moves them too (--execute). Where to: one of --to-earliest, --to-latest, --to-current, --to-offset, --shift-by,
+    /// --to-datetime, --by-duration, --from-file. Which: --topic or --all-topics, but for --from-file.
+    #[arg(long)]
+    pub reset_offsets: bool,
+    /// Delete what a consumer group has committed for topics.
+    #[arg(long)]
+    pub delete_offsets: bool,
+    /// Say whether a regular expression that consumers may subscribe with is valid.
+    #[arg(long, value_name = "String: regex")]
+    pub validate_regex: Option<String>,
+
+    /// The consumer group to act on. May be given several times.
+    #[arg(long, value_name = "String: consumer group")]
+    pub group: Vec<String>,
+    /// Act on all consumer groups.
+    #[arg(long)]
+    pub all_groups: bool,
+    /// The topic whose offsets to move or delete; with partitions as in 'topic1:0,1,2'. May be given several times.
+    #[arg(long, value_name = "String: topic")]
+    pub topic: Vec<String>,
+    /// Move the offsets of all topics for which the group has committed any.
+    #[arg(long)]
+    pub all_topics: bool,
+
+    /// With --describe: the members of the group.
+    #[arg(long)]
+    pub members: bool,
+    /// With --describe: partitions and their offsets, which is the default.
+    #[arg(long)]
+    pub offsets: bool,
+    /// With --describe: the state of the group. With --list: the states of groups; only groups in these, if some are
+    /// given, as in 'stable,empty'.
+    #[arg(long, value_name = "String")]
+    pub state: Option<Option<String>>,
+    /// With --list: the types of groups; only groups of these, if some are given, as in 'classic,consumer'.
+    #[arg(long = "type", value_name = "String")]
+    pub group_type: Option<Option<String>>,
+    /// With --describe: more about each.
+    #[arg(long)]
+    pub verbose: bool,
+
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Move offsets to where a file of comma-separated values says.
+    #[arg(long, value_name = "String: path to CSV file")]
+    pub from_file: Option<PathBuf>,
+    /// Show where offsets would go.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Move offsets.
+    #[arg(long)]
+    pub execute: bool,
+    /// Print where offsets go as comma-separated values, for --from-file.
+    #[arg(long)]
+    pub export: bool,
+
+    /// How many milliseconds to wait, for example until a group has settled.
+    #[arg(long, value_name = "Long: timeout (ms)", default_value = "30000")]
+    pub timeout: u64,
+}
+
+/// Where offsets go.
+#[derive(Clone, Debug, Default, Args)]
+pub struct TargetArgs {
+    /// To the start.
+    #[arg(long)]
+    pub to_earliest: bool,
+    /// To the end.
+    #[arg(long)]
+    pub to_latest: bool,
+    /// To where they are, and to the end where nothing has been committed.
+    #[arg(long)]
+    pub to_current: bool,
+    /// To an offset.
+    #[arg(long, value_name = "Long: offset")]
+    pub to_offset: Option<i64>,
+    /// By a number of records: ahead, or back if it is negative.
+    #[arg(long, value_name = "Long: number-of-offsets")]
+    pub shift_by: Option<i64>,
+    /// To the first record at or after a time: 'YYYY-MM-DDThh:mm:ss.sss', in UTC unless an offset as '+01:00' follows.
+    #[arg(long, value_name = "String: datetime")]
+    pub to_datetime: Option<String>,
+    /// To the first record at or after a time that long ago: 'PnDTnHnMnS'.
+    #[arg(long, value_name = "String: duration")]
+    pub by_duration: Option<String>,
+}
+
+impl TargetArgs {
+    /// Where to, if it is said.
+    pub fn target(&self) -> Result<Option<Target>, GroupsError> {
+        Ok(Some(if self.to_earliest {
+            Target::Earliest
+        } else if self.to_latest {
+            Target::Latest
+        } else if self.to_current {
+            Target::Current
+        } else if let Some(offset) = self.to_offset {
+            Target::Offset(offset)
+        } else if let Some(steps) = self.shift_by {
+            Target::ShiftBy(steps)
+        } else if let Some(text) = &self.to_datetime {
+            Target::Time(date_and_time(text).ok_or_else(|| no_date(text))?)
+        } else if let Some(text) = &self.by_duration {
+            let wrong = || GroupsError::Refused("Text cannot be parsed to a Duration".to_owned());
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            let now = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
+            Target::Time(now.saturating_sub(duration(text).ok_or_else(wrong)?))
+        } else {
+            return Ok(None);
+        }))
+    }
+}
+
+fn no_date(text: &str) -> GroupsError {
+    let why = if text.contains('T') {
+        format!("Unparseable date: \"{text}\"")
+    } else {
+        "Error parsing timestamp. It does not contain a 'T' according to ISO8601 format".to_owned()
+    };
+    GroupsError::Refused(format!("java.text.ParseException: {why}"))
+}
+
+impl Options {
+    /// What is wrong with the flags, in Kafka's words; flags that another one has to go with come first.
+    pub fn check(&self) -> Result<(), Mistake> {
+        self.check_unavailable()?;
+        if self.validate_regex.is_none() && self.bootstrap_server.is_none() {
+            return Err(usage("Missing required argument \"[bootstrap-server]\""));
+        }
+        self.check_describe()?;
+        let has_groups = !self.group.is_empty() || self.all_groups;
+        if self.delete {
+            if !has_groups {
+                return Err(usage("Option [delete] takes one of these options: [group], [all-groups]"));
+            }
+            if !self.topic.is_empty() {
+                let message = "The consumer does not support topic-specific offset deletion from a consumer group.";
+                return Err(usage(message));
+            }
+        }
+        if self.delete_offsets && (self.group.is_empty() || self.topic.is_empty()) {
+            return Err(usage("Option [delete-offsets] takes the following options: [group], [topic]"));
+        }
+        self.check_reset()?;
+        let actions = [("list", self.list), ("describe", self.describe), ("delete", self.delete)];
+        let reset = ("reset-offsets", self.reset_offsets);
+        exclude("group", !self.group.is_empty(), &[("all-groups", self.all_groups), ("list", self.list)])?;
+        exclude("topic", !self.topic.is_empty(), &actions[..2])?;
+        let rest = [reset, ("delete-offsets", self.delete_offsets), ("regex", self.validate_regex.is_some())];
+        if actions.iter().chain(&rest).filter(|(_, chosen)| *chosen).count() != 1 {
+            let message = "Command must include exactly one action: --list, --describe, --delete, --reset-offsets, \
+                           --delete-offsets, --validate-regex";
+            return Err(usage(message));
+        }
+        Ok(())
+    }
+
+    fn check_unavailable(&self) -> Result<(), Mistake> {
+        let unavailable: Vec<_> = [
+            ("members", self.members && !self.describe),
+            ("offsets", self.offsets && !self.describe),
+            ("state", self.state.is_some() && !self.describe && !self.list),
+            ("type", self.group_type.is_some() && !self.list),
+            ("verbose", self.verbose && !self.describe),
+        ]
+        .into_iter()
+        .filter_map(|(name, is_wrong)| is_wrong.then_some(name))
+        .collect();
+        if unavailable.is_empty() {
+            return Ok(());
+        }
+        let names = unavailable.join(", ");
+        Err(Mistake::Bare(format!("Option(s) [{names}] are unavailable given other options on the command line")))
+    }
+
+    fn check_describe(&self) -> Result<(), Mistake> {
+        if !self.describe {
+            return Ok(());
+        }
+        if self.group.is_empty() && !self.all_groups {
+            return Err(usage("Option [describe] takes one of these options: [group], [all-groups]"));
+        }
+        if [self.members, self.offsets, self.state.is_some()].iter().filter(|chosen| **chosen).count() > 1 {
+            return Err(usage("Option [describe] takes at most one of these options: [members], [offsets], [state]"));
+        }
+        if matches!(self.state, Some(Some(_))) {
+            return Err(usage("Option [describe] does not take a value for [state]"));
+        }
+        Ok(())
+    }
+
+    fn check_reset(&self) -> Result<(), Mistake> {
+        if !self.reset_offsets {
+            return Ok(());
+        }
+        if self.dry_run && self.execute {
+            return Err(usage("Option [reset-offsets] only accepts one of [execute] and [dry-run]"));
+        }
+        if !self.dry_run && !self.execute {
+            eprintln!(
+                "WARN: No action will be performed as the --execute option is missing. In version 5.0, this command \
+                 will require either --dry-run or --execute to be specified. You should add the --dry-run option \
+                 explicitly if you are scripting this command and want to keep the current default behavior without \
+                 prompting."
+            );
+        }
+        if self.group.is_empty() && !self.all_groups {
+            return Err(usage("Option [reset-offsets] takes one of these options: [group], [all-groups]"));
+        }
+        let targets = [
+            ("to-offset", self.target.to_offset.is_some()),
+            ("to-datetime", self.target.to_datetime.is_some()),
+            ("by-duration", self.target.by_duration.is_some()),
+            ("to-earliest", self.target.to_earliest),
+            ("to-latest", self.target.to_latest),
+            ("to-current", self.target.to_current),
+            ("shift-by", self.target.shift_by.is_some()),
+            ("from-file", self.from_file.is_some()),
+        ];
+        let mut chosen = targets.iter().filter(|(_, chosen)| *chosen);
+        match (chosen.next(), chosen.next()) {
+            (Some((name, _)), Some(other)) => exclude(name, true, &[*other]),
+            _ => Ok(()),
+        }
+    }
+
+    /// Where --reset-offsets moves offsets to.
+    pub fn target(&self) -> Result<Target, GroupsError> {
+        if let Some(path) = &self.from_file {
+            let unreadable = |_| format!("java.io.IOException: Unable to read file {}", path.display());
+            let text = std::fs::read_to_string(path).map_err(|error| GroupsError::Refused(unreadable(error)))?;
+            let only = if let [group] = self.group.as_slice() { Some(group.as_str()) } else { None };
+            return Ok(Target::Plan(ResetPlan::parse(&text, only)?));
+        }
+        let names = "[[to-offset], [shift-by], [to-datetime], [by-duration], [to-earliest], [to-latest], [to-current], \
+                     [from-file]]";
+        let missing = format!("Option '[reset-offsets]' requires one of the following scenarios: {names}");
+        self.target.target()?.ok_or(GroupsError::Usage(missing))
+    }
+
+    /// Which partitions --reset-offsets is about.
+    pub fn scope(&self) -> Result<Scope, GroupsError> {
+        if self.all_topics {
+            Ok(Scope::Committed)
+        } else if !self.topic.is_empty() {
+            self.selections().map(Scope::Topics)
+        } else if self.from_file.is_some() {
+            Ok(Scope::Planned)
+        } else {
+            let missing = "One of the reset scopes should be defined: --all-topics, --topic.";
+            Err(GroupsError::Usage(missing.to_owned()))
+        }
+    }
+
+    /// The topics that are named.
+    pub fn selections(&self) -> Result<Vec<TopicSelection>, GroupsError> {
+        self.topic.iter().map(|text| TopicSelection::parse(text)).collect()
+    }
+}
+
+/// Flags that don't go together.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Mistake {
+    /// Said before the help.
+    Usage(String),
+    /// Said alone.
+    Bare(String),
+}
+
+fn usage(message: &str) -> Mistake {
+    Mistake::Usage(message.to_owned())
+}
+
+fn exclude(name: &str, is_used: bool, others: &[(&str, bool)]) -> Result<(), Mistake> {
+    match others.iter().find(|(_, used)| is_used && *used) {
+        Some((other, _)) => Err(Mistake::Usage(format!("Option \"[{name}]\" can't be used with option \"[{other}]\""))),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,178 @@
+//! kafka-groups: lists groups of all types.
+//!
+//! Source of behaviour: `org.apache.kafka.tools.GroupsCommand`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use super::connect::{Properties, block_on, connect};
+use super::exceptions::Exception;
+use super::java_order::sort_by_name;
+use super::options::Manner;
+use super::output::{Output, row};
+use super::{RunTool, Tool};
+use crate::client::ListedGroup;
+
+pub const TOOL: Tool = Tool::new::<Options>("kafka-groups", Manner::JoptSimple);
+
+/// Types of groups (`org.apache.kafka.common.GroupType`).
+const TYPES: [&str; 4] = ["Classic", "Consumer", "Share", "Streams"];
+
+/// This tool helps to list groups of all types.
+#[derive(Debug, Parser)]
+pub struct Options {
+    /// REQUIRED: The servers to connect to.
+    #[arg(long, required = true, value_name = "String: server to connect to")]
+    bootstrap_server: String,
+    /// Properties for the client.
+    #[arg(long, value_name = "String: command config property file")]
+    command_config: Option<PathBuf>,
+    /// List the groups.
+    #[arg(long)]
+    list: bool,
+    /// Groups of one type: 'classic', 'consumer', 'share' or 'streams'.
+    #[arg(long, value_name = "String: type")]
+    group_type: Option<String>,
+    /// Groups with one protocol.
+    #[arg(long, value_name = "String: protocol")]
+    protocol: Option<String>,
+    /// All kinds of groups of consumers: of type 'consumer', and classic ones whose protocol is 'consumer' or none.
+    #[arg(long)]
+    consumer: bool,
+    /// Share groups.
+    #[arg(long)]
+    share: bool,
+    /// Groups of streams applications.
+    #[arg(long)]
+    streams: bool,
+}
+
+impl RunTool for Options {
+    fn run(self, tool: &Tool) -> ExitCode {
+        if !self.list {
+            return tool.wrong("Command must include exactly one action: --list.");
+        }
+        if self.group_type.as_ref().is_some_and(|wanted| spelled(wanted).is_none()) {
+            eprintln!("--group-type must be a valid group type.");
+            return ExitCode::FAILURE;
+        }
+        if let Some(message) = self.exclusion() {
+            return tool.wrong(&message);
+        }
+        block_on(async move {
+            match self.print_groups().await {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(why) => {
+                    println!("Error while executing groups command : {why}");
+                    ExitCode::FAILURE
+                }
+            }
+        })
+    }
+}
+
+impl Options {
+    /// What two flags don't go together, if any.
+    fn exclusion(&self) -> Option<String> {
+        let flags = [
+            ("consumer", self.consumer),
+            ("share", self.share),
+            ("streams", self.streams),
+            ("group-type", self.group_type.is_some()),
+            ("protocol", self.protocol.is_some()),
+        ];
+        let mut used = flags.iter().filter(|(_, used)| *used).map(|(name, _)| *name);
+        match (used.next(), used.next()) {
+            (Some("group-type"), _) | (_, None) | (None, _) => None,
+            (Some(first), Some(second)) => {
+                Some(format!("Option \"[{first}]\" can't be used with option \"[{second}]\""))
+            }
+        }
+    }
+
+    async fn print_groups(&self) -> Result<(), String> {
+        let properties = Properties::read_optional(self.command_config.as_deref())?;
+        let client = connect(&self.bootstrap_server, &properties).await?;
+        let mut listed = client.list_groups(&[], &[]).await.map_err(|error| Exception::from(error).message)?;
+        sort_by_name(&mut listed, |group| &group.id);
+        Output::stdout().text(&self.table(&listed));
+        Ok(())
+    }
+
+    fn table(&self, listed: &[ListedGroup]) -> String {
+        let cells = |group: &ListedGroup| {
+            let group_type = group.group_type.as_deref().map(|name| spelled(name).unwrap_or("Unknown"));
+            [group.id.clone(), group_type.unwrap_or_default().to_owned(), group.protocol_type.clone()]
+        };
+        let lines: Vec<_> = listed.iter().filter(|group| self.allows(group)).map(cells).collect();
+        let width = lines.iter().flatten().map(|cell| cell.chars().count()).fold(20, usize::max);
+        let mut text = row(&["GROUP", "TYPE", "PROTOCOL"], &[width; 3]) + "\n";
+        for line in &lines {
+            text += &(row(line, &[width; 3]) + " \n");
+        }
+        text
+    }
+
+    fn allows(&self, group: &ListedGroup) -> bool {
+        let is_of = |wanted: &str| group.group_type.as_deref().is_some_and(|found| found.eq_ignore_ascii_case(wanted));
+        let has_protocol = self.protocol.as_ref().is_none_or(|wanted| *wanted == group.protocol_type);
+        if let Some(wanted) = &self.group_type {
+            is_of(wanted) && has_protocol
+        } else if self.consumer {
+            matches!(group.protocol_type.as_str(), "consumer" | "") || is_of("consumer")
+        } else if self.share {
+            is_of("share")
+        } else if self.streams {
+            is_of("streams")
+        } else {
+            has_protocol
+        }
+    }
+}
+
+/// A type's name as it is printed, if there is such a type.
+fn spelled(name: &str) -> Option<&'static str> {
+    TYPES.iter().find(|known| known.eq_ignore_ascii_case(name)).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(line: &str) -> Options {
+        let flags = ["kafka-groups", "--bootstrap-server", "a:1", "--list"].into_iter();
+        Options::try_parse_from(flags.chain(line.split_whitespace())).unwrap()
+    }
+
+    #[test]
+    fn groups_that_are_listed() {
+        let check = |line, group_type: &str, protocol: &str, expect| {
+            let group = ListedGroup {
+                id: "g".to_owned(),
+                protocol_type: protocol.to_owned(),
+                state: None,
+                group_type: Some(group_type.to_owned()),
+            };
+            assert_eq!(options(line).allows(&group), expect, "{line} {group_type} {protocol}");
+        };
+        check("", "classic", "connect", true);
+        check("--consumer", "classic", "connect", false);
+        check("--consumer", "classic", "", true);
+        check("--consumer", "consumer", "consumer", true);
+        check("--share", "share", "share", true);
+        check("--streams", "share", "share", false);
+        check("--group-type Classic", "classic", "connect", true);
+        check("--group-type classic --protocol consumer", "classic", "connect", false);
+        check("--protocol connect", "classic", "connect", true);
+    }
+
+    #[test]
+    fn flags_that_exclude_each_other() {
+        let check = |line, expect: Option<&str>| assert_eq!(options(line).exclusion().as_deref(), expect, "{line}");
+        check("--group-type classic --protocol consumer", None);
+        check("--share --streams", Some("Option \"[share]\" can't be used with option \"[streams]\""));
+        check("--consumer --protocol x", Some("Option \"[consumer]\" can't be used with option \"[protocol]\""));
+    }
+}

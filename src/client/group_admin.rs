@@ -1,0 +1,326 @@
+//! Groups as an administrator sees them: listed, described, their offsets read, written and deleted.
+//!
+//! Error codes that say that the coordinator isn't ready come back as such; whoever calls knows how long to wait.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::{Client, ClientError, Result, refuse};
+use crate::codec::{Message as _, Reader, Str, read_prefix};
+use crate::protocol::ApiKey;
+use crate::protocol::messages::consumer_group_describe::{self as modern, ConsumerGroupDescribeRequest};
+use crate::protocol::messages::consumer_protocol::ConsumerProtocolAssignment;
+use crate::protocol::messages::delete_groups::DeleteGroupsRequest;
+use crate::protocol::messages::describe_groups::{self as classic, DescribeGroupsRequest};
+use crate::protocol::messages::list_groups::ListGroupsRequest;
+use crate::protocol::messages::offset_commit::{
+    OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+};
+use crate::protocol::messages::offset_delete::{
+    OffsetDeleteRequest, OffsetDeleteRequestPartition, OffsetDeleteRequestTopic,
+};
+use crate::protocol::messages::offset_fetch::{OffsetFetchRequest, OffsetFetchRequestGroup};
+use crate::types::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, TopicPartition};
+
+/// The newest versions that name topics by name.
+const OFFSETS_BY_NAME: i16 = 9;
+/// The first version of OffsetFetch that asks for groups in a list.
+const FETCH_MANY_GROUPS: i16 = 8;
+/// What consumers call their protocol.
+const CONSUMER_PROTOCOL: &str = "consumer";
+
+/// A group in the broker's list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedGroup {
+    pub id: String,
+    /// Empty where nobody has ever joined.
+    pub protocol_type: String,
+    /// Such as `Stable`; `None` from a broker that doesn't tell.
+    pub state: Option<String>,
+    /// Such as `classic`; `None` from a broker that doesn't tell.
+    pub group_type: Option<String>,
+}
+
+/// A group of consumers, of either kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupDescription {
+    pub id: String,
+    /// Such as `Stable`.
+    pub state: String,
+    /// Empty where there is none.
+    pub assignor: String,
+    pub members: Vec<MemberDescription>,
+    /// Of groups of the consumer type (KIP-848) only.
+    pub epochs: Option<GroupEpochs>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupEpochs {
+    pub group: i32,
+    pub target_assignment: i32,
+}
+
+/// A member of a group of consumers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberDescription {
+    pub id: String,
+    /// A static member's name.
+    pub instance_id: Option<String>,
+    pub client_id: String,
+    pub host: String,
+    /// In order.
+    pub assignment: Vec<TopicPartition>,
+    /// Of groups of the consumer type only.
+    pub epoch: Option<i32>,
+    /// In order; empty in classic groups.
+    pub target_assignment: Vec<TopicPartition>,
+    /// Whether it speaks the consumer group protocol; `None` from a broker that doesn't tell.
+    pub upgraded: Option<bool>,
+}
+
+/// What a group has committed for a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommittedOffset {
+    pub offset: Offset,
+    pub leader_epoch: Option<LeaderEpoch>,
+}
+
+impl Client {
+    /// The groups in any of these states and of any of these types, in the broker's order; empty filters let everything
+    /// through.
+    pub async fn list_groups(&self, states: &[&str], types: &[&str]) -> Result<Vec<ListedGroup>> {
+        let words = |words: &[&str]| words.iter().map(|word| Str::from(*word)).collect();
+        let request = ListGroupsRequest { states_filter: words(states), types_filter: words(types) };
+        let answer = self.call(request).await?;
+        refuse(ApiKey::ListGroups, answer.error_code, None)?;
+        let told = |word: Str| (!word.is_empty()).then(|| word.to_string());
+        let listed = answer.groups.into_iter().map(|group| ListedGroup {
+            id: group.group_id.to_string(),
+            protocol_type: group.protocol_type.to_string(),
+            state: told(group.group_state),
+            group_type: told(group.group_type),
+        });
+        Ok(listed.collect())
+    }
+
+    /// A group of consumers, of the consumer type or classic; [`ClientError::NotConsumers`] if it is of another protocol.
+    pub async fn describe_consumer_group(&self, group: &str) -> Result<GroupDescription> {
+        if self.version_up_to(ApiKey::ConsumerGroupDescribe, i16::MAX).is_ok() {
+            match self.describe_modern_group(group).await {
+                Err(error) if is_not_modern(&error) => {}
+                described => return described,
+            }
+        }
+        self.describe_classic_group(group).await
+    }
+
+    async fn describe_modern_group(&self, group: &str) -> Result<GroupDescription> {
+        let key = ApiKey::ConsumerGroupDescribe;
+        let request = ConsumerGroupDescribeRequest { group_ids: vec![Str::from(group)], ..Default::default() };
+        let answer = self.call(request).await?;
+        let described = answer.groups.into_iter().next().ok_or(ClientError::Incomplete { key })?;
+        refuse(key, described.error_code, described.error_message.as_ref())?;
+        Ok(GroupDescription {
+            id: described.group_id.to_string(),
+            state: described.group_state.to_string(),
+            assignor: described.assignor_name.to_string(),
+            members: described.members.into_iter().map(modern_member).collect(),
+            epochs: Some(GroupEpochs { group: described.group_epoch, target_assignment: described.assignment_epoch }),
+        })
+    }
+
+    async fn describe_classic_group(&self, group: &str) -> Result<GroupDescription> {
+        let key = ApiKey::DescribeGroups;
+        let request = DescribeGroupsRequest { groups: vec![Str::from(group)], ..Default::default() };
+        let answer = self.call(request).await?;
+        let described = answer.groups.into_iter().next().ok_or(ClientError::Incomplete { key })?;
+        refuse(key, described.error_code, described.error_message.as_ref())?;
+        if !matches!(described.protocol_type.as_ref(), CONSUMER_PROTOCOL | "") {
+            return Err(ClientError::NotConsumers {
+                group: described.group_id.to_string(),
+                protocol_type: described.protocol_type.to_string(),
+            });
+        }
+        Ok(GroupDescription {
+            id: described.group_id.to_string(),
+            state: described.group_state.to_string(),
+            assignor: described.protocol_data.to_string(),
+            members: described.members.into_iter().map(classic_member).collect::<Result<_>>()?,
+            epochs: None,
+        })
+    }
+
+    /// Every offset that a group has committed.
+    pub async fn all_committed_offsets(&self, group: &str) -> Result<BTreeMap<TopicPartition, CommittedOffset>> {
+        let key = ApiKey::OffsetFetch;
+        let version = self.version_up_to(key, OFFSETS_BY_NAME)?;
+        let in_a_list = OffsetFetchRequestGroup { group_id: Str::from(group), ..Default::default() };
+        let request = OffsetFetchRequest { group_id: Str::from(group), groups: vec![in_a_list], ..Default::default() };
+        let answer = self.call_at(request, version).await?;
+        let mut committed = BTreeMap::new();
+        let mut add = |topic: &Str, partition, error, offset: Offset, epoch: LeaderEpoch| {
+            refuse(key, error, None)?;
+            if offset >= 0 {
+                let leader_epoch = (epoch >= 0).then_some(epoch);
+                let partition = TopicPartition::new(&**topic, partition);
+                committed.insert(partition, CommittedOffset { offset, leader_epoch });
+            }
+            Ok(())
+        };
+        if version < FETCH_MANY_GROUPS {
+            refuse(key, answer.error_code, None)?;
+            for topic in &answer.topics {
+                for it in &topic.partitions {
+                    add(
+                        &topic.name,
+                        it.partition_index,
+                        it.error_code,
+                        it.committed_offset,
+                        it.committed_leader_epoch,
+                    )?;
+                }
+            }
+        } else {
+            let told = answer.groups.first().ok_or(ClientError::Incomplete { key })?;
+            refuse(key, told.error_code, None)?;
+            for topic in &told.topics {
+                for it in &topic.partitions {
+                    add(
+                        &topic.name,
+                        it.partition_index,
+                        it.error_code,
+                        it.committed_offset,
+                        it.committed_leader_epoch,
+                    )?;
+                }
+            }
+        }
+        Ok(committed)
+    }
+
+    /// Commits offsets from outside of a group, which must have no members.
+    pub async fn alter_committed_offsets(&self, group: &str, offsets: &BTreeMap<TopicPartition, Offset>) -> Result<()> {
+        let key = ApiKey::OffsetCommit;
+        let version = self.version_up_to(key, OFFSETS_BY_NAME)?;
+        let mut topics: Vec<OffsetCommitRequestTopic> = Vec::new();
+        for (partition, offset) in offsets {
+            if topics.last().is_none_or(|topic| *topic.name != *partition.topic) {
+                topics.push(OffsetCommitRequestTopic { name: Str::from(&*partition.topic), ..Default::default() });
+            }
+            if let Some(topic) = topics.last_mut() {
+                topic.partitions.push(OffsetCommitRequestPartition {
+                    partition_index: partition.partition,
+                    committed_offset: *offset,
+                    committed_metadata: Some(Str::default()),
+                    ..Default::default()
+                });
+            }
+        }
+        let request = OffsetCommitRequest { group_id: Str::from(group), topics, ..Default::default() };
+        let answer = self.call_at(request, version).await?;
+        let mut partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
+        partitions.try_for_each(|partition| refuse(key, partition.error_code, None))
+    }
+
+    /// Deletes a group, which must have no members, with its offsets.
+    pub async fn delete_group(&self, group: &str) -> Result<()> {
+        let key = ApiKey::DeleteGroups;
+        let answer = self.call(DeleteGroupsRequest { groups_names: vec![Str::from(group)] }).await?;
+        let result = answer.results.first().ok_or(ClientError::Incomplete { key })?;
+        refuse(key, result.error_code, result.error_message.as_ref())
+    }
+
+    /// Deletes what a group has committed for these partitions. An error for the whole, or one result for each partition.
+    pub async fn delete_committed_offsets(
+        &self,
+        group: &str,
+        partitions: &[TopicPartition],
+    ) -> Result<Vec<(TopicPartition, Result<()>)>> {
+        let key = ApiKey::OffsetDelete;
+        let mut topics: BTreeMap<Str, Vec<OffsetDeleteRequestPartition>> = BTreeMap::new();
+        for TopicPartition { topic, partition } in partitions {
+            let partition = OffsetDeleteRequestPartition { partition_index: *partition };
+            topics.entry(Str::from(&**topic)).or_default().push(partition);
+        }
+        let topics = topics.into_iter().map(|(name, partitions)| OffsetDeleteRequestTopic { name, partitions });
+        let answer = self.call(OffsetDeleteRequest { group_id: Str::from(group), topics: topics.collect() }).await?;
+        refuse(key, answer.error_code, None)?;
+        let told: BTreeMap<(&str, PartitionIndex), i16> = answer
+            .topics
+            .iter()
+            .flat_map(|topic| {
+                topic.partitions.iter().map(|it| ((topic.name.as_ref(), it.partition_index), it.error_code))
+            })
+            .collect();
+        let result = |asked: &TopicPartition| {
+            let code = told.get(&(asked.topic.as_ref(), asked.partition));
+            let result = code.ok_or(ClientError::Incomplete { key }).and_then(|code| refuse(key, *code, None));
+            (asked.clone(), result)
+        };
+        Ok(partitions.iter().map(result).collect())
+    }
+}
+
+/// Whether the answer is that the group is classic, if it is anything.
+fn is_not_modern(error: &ClientError) -> bool {
+    matches!(error.code(), Some(ErrorCode::GroupIdNotFound | ErrorCode::UnsupportedVersion))
+}
+
+fn modern_member(member: modern::Member) -> MemberDescription {
+    MemberDescription {
+        id: member.member_id.to_string(),
+        instance_id: member.instance_id.map(|id| id.to_string()),
+        client_id: member.client_id.to_string(),
+        host: member.client_host.to_string(),
+        assignment: modern_partitions(&member.assignment),
+        epoch: Some(member.member_epoch),
+        target_assignment: modern_partitions(&member.target_assignment),
+        upgraded: match member.member_type {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        },
+    }
+}
+
+fn modern_partitions(assignment: &modern::Assignment) -> Vec<TopicPartition> {
+    in_order(assignment.topic_partitions.iter().map(|topic| (&topic.topic_name, &topic.partitions)))
+}
+
+fn classic_member(member: classic::DescribedGroupMember) -> Result<MemberDescription> {
+    Ok(MemberDescription {
+        id: member.member_id.to_string(),
+        instance_id: member.group_instance_id.map(|id| id.to_string()),
+        client_id: member.client_id.to_string(),
+        host: member.client_host.to_string(),
+        assignment: classic_partitions(&member.member_assignment)?,
+        epoch: None,
+        target_assignment: Vec::new(),
+        upgraded: None,
+    })
+}
+
+/// The partitions in what a leader handed in for a member; nothing is handed in while a group rebalances.
+fn classic_partitions(assignment: &Bytes) -> Result<Vec<TopicPartition>> {
+    if assignment.is_empty() {
+        return Ok(Vec::new());
+    }
+    let read = || {
+        let mut reader = Reader::new(assignment.clone());
+        // Newer versions only append.
+        let version = read_prefix(&mut reader)?.min(*ConsumerProtocolAssignment::VERSIONS.end());
+        ConsumerProtocolAssignment::read(&mut reader, version)
+    };
+    let assignment = read().map_err(|error| ClientError::Assignment { error })?;
+    Ok(in_order(assignment.assigned_partitions.iter().map(|topic| (&topic.topic, &topic.partitions))))
+}
+
+fn in_order<'a>(topics: impl Iterator<Item = (&'a Str, &'a Vec<PartitionIndex>)>) -> Vec<TopicPartition> {
+    let one = |(topic, partitions): (&'a Str, &'a Vec<PartitionIndex>)| {
+        partitions.iter().map(|partition| TopicPartition::new(&**topic, *partition))
+    };
+    let mut all: Vec<_> = topics.flat_map(one).collect();
+    all.sort();
+    all
+}
