@@ -6,7 +6,9 @@
 //! files that it doesn't know; it would not start on a folder of ours.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
@@ -45,8 +47,38 @@ pub enum LogDirError {
     OtherNode { path: PathBuf, expected: i32, found: i32 },
     #[error("{} belongs to cluster {found}, this is cluster {expected}", path.display())]
     OtherCluster { path: PathBuf, expected: String, found: String },
+    /// The operating system refused for want of rights; `folder` is the innermost one there is on the way to the file.
+    #[error(
+        "{error}; {} belongs to uid {owner} (mode {mode:o}), and this process is of uid {user}: give it to that user, \
+         or run as uid {owner}",
+        folder.display()
+    )]
+    NotAllowed { error: LogError, folder: PathBuf, owner: u32, mode: u32, user: u32 },
     #[error(transparent)]
-    Storage(#[from] LogError),
+    Storage(LogError),
+}
+
+impl From<LogError> for LogDirError {
+    /// Says of a refusal for want of rights whose they are, if that can be found out.
+    fn from(error: LogError) -> LogDirError {
+        let refused = match &error {
+            LogError::Io { path, source, .. } if source.kind() == ErrorKind::PermissionDenied => Some(path),
+            _ => None,
+        };
+        let found = refused.and_then(|path| {
+            path.ancestors().skip(1).find_map(|folder| Some((folder.to_path_buf(), fs::metadata(folder).ok()?)))
+        });
+        match found {
+            Some((folder, metadata)) => LogDirError::NotAllowed {
+                error,
+                folder,
+                owner: metadata.uid(),
+                mode: metadata.mode() & 0o7777,
+                user: rustix::process::geteuid().as_raw(),
+            },
+            None => LogDirError::Storage(error),
+        }
+    }
 }
 
 /// What a folder in a log directory stands for.

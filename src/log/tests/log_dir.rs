@@ -1,4 +1,6 @@
 use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
 use crate::types::TopicPartition;
@@ -44,6 +46,23 @@ fn a_second_broker_is_refused() {
     assert!(matches!(&refused, Err(LogDirError::InUse { .. })), "{refused:?}");
     drop(held);
     LogDir::open(folder.path(), &identity()).expect("opens again");
+}
+
+#[test]
+fn whose_folder_it_is_stands_beside_a_refusal() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o750)).expect("the folder is ours");
+    let file = folder.path().join("missing/.lock");
+    let said = |kind: ErrorKind| LogDirError::from(LogError::io("opening", &file, kind.into())).to_string();
+    let user = rustix::process::geteuid().as_raw();
+    let expect = format!(
+        "opening {}: permission denied; {} belongs to uid {user} (mode 750), and this process is of uid {user}: \
+         give it to that user, or run as uid {user}",
+        file.display(),
+        folder.path().display()
+    );
+    assert_eq!(said(ErrorKind::PermissionDenied), expect);
+    assert!(!said(ErrorKind::NotFound).contains("uid"));
 }
 
 #[test]
