@@ -32,10 +32,14 @@ is_mounted() {
 data_dir() {
     local dir
     for dir in /var/lib/kafka/data /bitnami/kafka/data /bitnami/kafka /tmp/kraft-combined-logs /tmp/kafka-logs \
-        /opt/kafka/data /var/lib/ottla; do
+        /opt/kafka/data /var/lib/ottla /bitnami; do
         if is_mounted "$dir"; then
-            [[ $dir != /bitnami/kafka ]] || dir+=/data
-            echo "$dir"
+            # A volume at /bitnami is covered at /bitnami/kafka by the one that nobody named.
+            case $dir in
+            /bitnami/kafka) echo /bitnami/kafka/data ;;
+            /bitnami) echo /bitnami/ottla ;;
+            *) echo "$dir" ;;
+            esac
             return
         fi
     done
