@@ -40,46 +40,46 @@ impl Java {
         }
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("a target directory").join("java");
         let java = Java { target };
-        java.fetch();
-        java.compile();
+        java.fetch("libs", &source("pom.xml"));
+        java.compile("classes", &PROGRAMS.map(source), &java.libs("today"));
         Some(java)
     }
 
-    /// Brings the artifacts, unless they are there by this pom.xml.
-    fn fetch(&self) {
-        let pom = source("pom.xml");
-        self.once("libs", std::slice::from_ref(&pom), |libs| {
-            say("fetching Apache Kafka's clients and tools with Maven");
+    /// Brings the artifacts of a pom.xml like ours into a folder, unless they are there by this very file. The folder.
+    pub fn fetch(&self, name: &str, pom: &Path) -> PathBuf {
+        self.once(name, &[pom.to_owned()], |libs| {
+            say(&format!("fetching what {} names with Maven", pom.display()));
             let mut mvn = Command::new("mvn");
-            mvn.arg("-q").arg("-B").arg("-f").arg(&pom).arg("process-resources");
+            mvn.arg("-q").arg("-B").arg("-f").arg(pom).arg("process-resources");
             run(mvn.arg(format!("-Dlibs={}", libs.display())));
-        });
+        })
     }
 
-    fn compile(&self) {
-        let programs: Vec<_> = PROGRAMS.into_iter().map(source).collect();
-        self.once("classes", &programs, |classes| {
+    /// Compiles programs into a folder, for any Java that will do here. The folder.
+    pub fn compile(&self, name: &str, programs: &[PathBuf], class_path: &str) -> PathBuf {
+        self.once(name, programs, |classes| {
             let mut javac = Command::new("javac");
-            run(javac.arg("-d").arg(classes).arg("-cp").arg(self.libs("today")).args(&programs));
-        });
+            run(javac.args(["--release", "17", "-d"]).arg(classes).arg("-cp").arg(class_path).args(programs));
+        })
     }
 
-    /// Makes a folder anew, unless it was made of these files as they are.
-    fn once(&self, name: &str, inputs: &[PathBuf], make: impl FnOnce(&Path)) {
+    /// Makes a folder anew, unless it was made of these files as they are. Its path.
+    fn once(&self, name: &str, inputs: &[PathBuf], make: impl FnOnce(&Path)) -> PathBuf {
         let (folder, made_of) = (self.target.join(name), self.target.join(format!("{name}.made-of")));
         let text: String = inputs.iter().map(|input| fs::read_to_string(input).expect("a source file")).collect();
         if fs::read_to_string(&made_of).is_ok_and(|before| before == text) {
-            return;
+            return folder;
         }
         let _ = fs::remove_file(&made_of);
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).expect("a folder in the target directory");
         make(&folder);
         fs::write(&made_of, text).expect("a file in the target directory");
+        folder
     }
 
-    /// A class path of all artifacts in this folder.
-    fn libs(&self, name: &str) -> String {
+    /// A class path of all artifacts in this folder: `today`, or a version.
+    pub fn libs(&self, name: &str) -> String {
         format!("{}/*", self.target.join("libs").join(name).display())
     }
 
@@ -109,7 +109,8 @@ impl Java {
     }
 }
 
-fn jvm(class_path: &str) -> Command {
+/// A small virtual machine with this class path; the program is still to be named.
+pub fn jvm(class_path: &str) -> Command {
     let mut java = Command::new("java");
     java.args(JVM).arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn").arg("-cp").arg(class_path);
     java
@@ -126,11 +127,11 @@ fn is_installed(program: &str) -> bool {
 
 /// Not with `eprintln!`: this shall be seen in tests that pass, too.
 fn say(line: &str) {
-    let _ = writeln!(stderr(), "java_clients: {line}");
+    let _ = writeln!(stderr(), "java: {line}");
 }
 
 /// Runs a program to its end, which must come in time and be success. What it wrote to stdout.
-fn run(command: &mut Command) -> String {
+pub fn run(command: &mut Command) -> String {
     let dir = tempfile::TempDir::with_prefix("ottla-java-").expect("a temporary directory");
     let (out, err) = (dir.path().join("out"), dir.path().join("err"));
     let file = |path: &Path| File::create(path).expect("a file for output");

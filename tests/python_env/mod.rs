@@ -9,6 +9,8 @@
 //! new one. A lock file keeps two processes from installing at once, and a file written last tells a whole
 //! environment from one whose making was interrupted.
 
+#![allow(dead_code, reason = "each test program uses a part of this")]
+
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -30,6 +32,14 @@ pub static PINNED_OLD: Environment = Environment {
 pub static TODAY: Environment = Environment {
     name: "today",
     requirements: include_str!("../python/requirements-today.txt"),
+    versions: (11, None),
+    made: OnceLock::new(),
+};
+
+/// Testcontainers for Python and a client to use its container with.
+pub static TESTCONTAINERS: Environment = Environment {
+    name: "testcontainers",
+    requirements: include_str!("../docker/python/requirements.txt"),
     versions: (11, None),
     made: OnceLock::new(),
 };

@@ -1,0 +1,104 @@
+//! Compose files made for the images that this one replaces, with only the image changed.
+
+use ottla::client::Client;
+
+use crate::compose::Project;
+use crate::engine::{IMAGE, is_here};
+use crate::lifecycle::write_to;
+
+/// A broker by such a file.
+struct Family {
+    file: &'static str,
+    service: &'static str,
+    /// Where clients of the host come in, and what they are told.
+    outside: (&'static str, &'static str),
+    /// Where containers come in.
+    inside: &'static str,
+    node_id: i32,
+    cluster_id: Option<&'static str>,
+    data: &'static str,
+}
+
+#[tokio::test]
+async fn apache_kafka() {
+    check(&Family {
+        file: "examples/apache-kafka.yaml",
+        service: "broker",
+        outside: ("9092", "localhost:9092"),
+        inside: "broker:19092",
+        node_id: 1,
+        cluster_id: Some("4L6g3nShT-eMCtK--X86sw"),
+        data: "/tmp/kraft-combined-logs",
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn apache_kafka_native() {
+    check(&Family {
+        file: "examples/apache-kafka-native.yaml",
+        service: "broker",
+        outside: ("9092", "localhost:9092"),
+        inside: "broker:9092",
+        node_id: 1,
+        cluster_id: None,
+        data: "/var/lib/kafka/data",
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn confluent() {
+    check(&Family {
+        file: "examples/confluent.yaml",
+        service: "kafka-kraft",
+        outside: ("9092", "localhost:9092"),
+        inside: "kafka-kraft:29092",
+        node_id: 1,
+        cluster_id: Some("MkU3OEVBNTcwNTJENDM2Qk"),
+        data: "/var/lib/kafka/data",
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn bitnami() {
+    check(&Family {
+        file: "examples/bitnami.yaml",
+        service: "kafka",
+        outside: ("9094", "localhost:9094"),
+        inside: "kafka:9092",
+        node_id: 0,
+        cluster_id: None,
+        data: "/bitnami/ottla",
+    })
+    .await;
+}
+
+async fn check(family: &Family) {
+    if !is_here() {
+        return;
+    }
+    let (service, (port, told_outside)) = (family.service, family.outside);
+    let ports = format!("ports: !override [\"127.0.0.1::{port}\"]");
+    let replaced = format!("services:\n  {service}:\n    image: {IMAGE}\n    {ports}\n");
+    let project = Project::up(family.file, &replaced);
+    project.wait_until_ready(service);
+
+    let address = project.published(service, port);
+    write_to(&address, "orders", "x").await;
+    let client = Client::connect(&address).await.unwrap();
+    let view = client.metadata(Some(&[])).await.unwrap();
+    let told = &view.brokers[0];
+    assert_eq!((told.node_id, format!("{}:{}", told.host, told.port)), (family.node_id, told_outside.to_owned()));
+    if let Some(cluster_id) = family.cluster_id {
+        assert_eq!(view.cluster_id.as_deref(), Some(cluster_id));
+    }
+    assert!(project.exec(service, &["ls", family.data]).contains("orders-0"));
+
+    // From a container of its own on the project's network.
+    let listed = project.run_beside(&["kafka-topics", "--bootstrap-server", family.inside, "--list"]);
+    assert_eq!(listed, "orders");
+    let notices = project.logs(service).lines().filter(|line| line.contains("WARN")).count();
+    assert!(notices <= 3, "{}", project.logs(service));
+}

@@ -1,0 +1,22 @@
+//! The container image, built from docker/Dockerfile and run on a real Docker engine.
+//!
+//! Where no engine answers (with BuildKit and Compose 2), all of this is left out and says so once; with
+//! `OTTLA_REQUIRE_DOCKER=1` it fails. `OTTLA_DOCKER_BINARY=DIR` puts the static program `DIR/ottla` into the image
+//! instead of building it there, for quick rounds at a desk. The image stays on the engine as `ottla-test`, so that the
+//! next run builds what changed; containers, volumes and networks go with the test that made them.
+
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../java/mod.rs"]
+mod java;
+#[path = "../python_env/mod.rs"]
+mod python_env;
+
+mod compose;
+mod contract;
+mod engine;
+mod families;
+mod lifecycle;
+mod memory;
+mod mission;
+mod testcontainers;
