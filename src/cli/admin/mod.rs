@@ -5,8 +5,10 @@
 
 pub mod configs;
 pub mod groups;
+pub mod log_dirs;
 pub mod quotas;
 pub mod reassignments;
+pub mod records;
 pub mod topics;
 
 use super::tools::exceptions::Exception;

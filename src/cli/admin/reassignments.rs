@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::{CHANGE_TIMEOUT_MS, Result, accepted};
+use crate::cli::tools::exceptions::Exception;
 use crate::client::Client;
 use crate::codec::Str;
+use crate::protocol::messages::alter_partition_reassignments::{
+    AlterPartitionReassignmentsRequest, ReassignablePartition, ReassignableTopic,
+};
 use crate::protocol::messages::list_partition_reassignments::{
     ListPartitionReassignmentsRequest, ListPartitionReassignmentsTopics,
 };
@@ -39,6 +43,37 @@ pub async fn list(
         })
     });
     Ok(found.collect())
+}
+
+/// Gives partitions to these brokers, or, without any, cancels what is under way. Tells which partitions were refused,
+/// and why.
+pub async fn alter(
+    client: &Client,
+    changes: &[(TopicPartition, Option<Vec<i32>>)],
+    allow_replication_factor_change: bool,
+) -> Result<BTreeMap<TopicPartition, Exception>> {
+    let mut topics: BTreeMap<&str, Vec<ReassignablePartition>> = BTreeMap::new();
+    for (partition, replicas) in changes {
+        let asked = ReassignablePartition { partition_index: partition.partition, replicas: replicas.clone() };
+        topics.entry(&partition.topic).or_default().push(asked);
+    }
+    let topics = topics.into_iter();
+    let request = AlterPartitionReassignmentsRequest {
+        timeout_ms: CHANGE_TIMEOUT_MS,
+        allow_replication_factor_change,
+        topics: topics.map(|(name, partitions)| ReassignableTopic { name: Str::from(name), partitions }).collect(),
+    };
+    let answer = client.call(request).await?;
+    accepted(answer.error_code, answer.error_message.as_deref())?;
+    let mut refused = BTreeMap::new();
+    for topic in answer.responses {
+        for partition in topic.partitions {
+            if let Err(error) = accepted(partition.error_code, partition.error_message.as_deref()) {
+                refused.insert(TopicPartition::new(&*topic.name, partition.partition_index), error);
+            }
+        }
+    }
+    Ok(refused)
 }
 
 fn by_topic(partitions: &[TopicPartition]) -> Vec<ListPartitionReassignmentsTopics> {

@@ -13,11 +13,15 @@
 pub mod connect;
 pub mod exceptions;
 pub mod java_order;
+pub mod json_input;
 pub mod kafka_configs;
 mod kafka_console_producer;
 pub mod kafka_consumer_groups;
+mod kafka_delete_records;
 mod kafka_get_offsets;
 mod kafka_groups;
+mod kafka_log_dirs;
+mod kafka_reassign_partitions;
 pub mod kafka_topics;
 pub mod log_line;
 pub mod options;
@@ -36,8 +40,11 @@ const TOOLS: &[Tool] = &[
     kafka_configs::TOOL,
     kafka_console_producer::TOOL,
     kafka_consumer_groups::TOOL,
+    kafka_delete_records::TOOL,
     kafka_get_offsets::TOOL,
     kafka_groups::TOOL,
+    kafka_log_dirs::TOOL,
+    kafka_reassign_partitions::TOOL,
     kafka_topics::TOOL,
 ];
 

@@ -93,6 +93,12 @@ pub fn one_number<T: std::str::FromStr>(option: &str, values: &[String]) -> Resu
     one_value(option, values)?.map(read).transpose()
 }
 
+/// What is said of the first of these options that is not given.
+pub fn required(options: &[(&str, &Vec<String>)]) -> Option<String> {
+    let (missing, _) = options.iter().find(|(_, values)| values.is_empty())?;
+    Some(format!("Missing required argument \"[{missing}]\""))
+}
+
 /// The tool's options, and how they are to be read.
 fn prepare(command: Command, manner: Manner) -> Command {
     let command = command.no_binary_name(true).infer_long_args(true).mut_args(as_kafka_reads);

@@ -16,7 +16,7 @@ use crate::cli::tools::java_order::{sort_as_hash_map, string_hash};
 use crate::cli::tools::options::{one_number, one_value};
 use crate::cli::tools::output::Output;
 use crate::client::Client;
-use crate::types::{TopicId, TopicPartition};
+use crate::types::{TopicId, TopicName, TopicPartition, Uuid};
 
 type Reassignments = BTreeMap<TopicPartition, Reassignment>;
 
@@ -103,7 +103,7 @@ impl Options {
 /// Which of these topics' partitions are on their way; none where the broker can't tell.
 async fn reassignments_of(client: &Client, described: &[TopicDescription]) -> Result<Reassignments, Exception> {
     let of_topic = |topic: &TopicDescription| {
-        let name: crate::types::TopicName = topic.name.as_str().into();
+        let name: TopicName = topic.name.as_str().into();
         let partitions: Vec<_> = topic.partitions.iter().map(|partition| partition.index).collect();
         partitions.into_iter().map(move |index| TopicPartition::new(name.clone(), index))
     };
@@ -205,7 +205,7 @@ fn topic_id(text: &str) -> Result<TopicId, Exception> {
         })
     })?;
     let count = bytes.len();
-    bytes.try_into().map(crate::types::Uuid).map_err(|_| {
+    bytes.try_into().map(Uuid).map_err(|_| {
         Exception::illegal_argument(format!(
             "Input string `{text}` decoded as {count} bytes, which is not equal to the expected 16 bytes of a \
              base64-encoded UUID"

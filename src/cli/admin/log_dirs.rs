@@ -1,0 +1,84 @@
+//! The broker's log directories, and what is in them.
+
+use std::collections::BTreeMap;
+
+use super::{Result, accepted};
+use crate::cli::tools::exceptions::Exception;
+use crate::client::Client;
+use crate::codec::Str;
+use crate::protocol::messages::alter_replica_log_dirs::{
+    AlterReplicaLogDir, AlterReplicaLogDirTopic, AlterReplicaLogDirsRequest,
+};
+use crate::protocol::messages::describe_log_dirs::{DescribeLogDirsRequest, DescribeLogDirsTopic};
+use crate::types::{TopicName, TopicPartition};
+
+/// A log directory.
+#[derive(Clone, Debug)]
+pub struct LogDir {
+    pub path: String,
+    /// Why it can't be used, if so.
+    pub error: Option<Exception>,
+    pub replicas: Vec<LogDirReplica>,
+}
+
+/// A partition's log in a directory.
+#[derive(Clone, Debug)]
+pub struct LogDirReplica {
+    pub partition: TopicPartition,
+    /// Bytes.
+    pub size: i64,
+    /// How far its end is behind the high watermark; for a log that is on its way here, behind the one it replaces.
+    pub offset_lag: i64,
+    /// Whether it is on its way here from another directory.
+    pub is_future: bool,
+}
+
+/// All log directories, in the broker's order.
+pub async fn describe(client: &Client) -> Result<Vec<LogDir>> {
+    let answer = client.call(DescribeLogDirsRequest { topics: None }).await?;
+    accepted(answer.error_code, None)?;
+    let dirs = answer.results.into_iter().map(|dir| {
+        let of_topic = |topic: DescribeLogDirsTopic| {
+            let name: TopicName = topic.name.to_string().into();
+            topic.partitions.into_iter().map(move |partition| LogDirReplica {
+                partition: TopicPartition::new(name.clone(), partition.partition_index),
+                size: partition.partition_size,
+                offset_lag: partition.offset_lag,
+                is_future: partition.is_future_key,
+            })
+        };
+        LogDir {
+            path: dir.log_dir.to_string(),
+            error: accepted(dir.error_code, None).err(),
+            replicas: dir.topics.into_iter().flat_map(of_topic).collect(),
+        }
+    });
+    Ok(dirs.collect())
+}
+
+/// Asks for partitions' logs to be moved to directories, given by their paths. Tells what was begun, and why the rest
+/// was not.
+pub async fn move_replicas(
+    client: &Client,
+    moves: &[(TopicPartition, String)],
+) -> Result<BTreeMap<TopicPartition, Result<()>>> {
+    let mut dirs: BTreeMap<&str, BTreeMap<&str, Vec<i32>>> = BTreeMap::new();
+    for (partition, path) in moves {
+        let topics = dirs.entry(path).or_default();
+        topics.entry(&partition.topic).or_default().push(partition.partition);
+    }
+    let topic = |(name, partitions): (&str, Vec<i32>)| AlterReplicaLogDirTopic { name: Str::from(name), partitions };
+    let dirs = dirs.into_iter().map(|(path, topics)| AlterReplicaLogDir {
+        path: Str::from(path),
+        topics: topics.into_iter().map(topic).collect(),
+    });
+    let answer = client.call(AlterReplicaLogDirsRequest { dirs: dirs.collect() }).await?;
+    let mut results = BTreeMap::new();
+    for topic in answer.results {
+        for partition in topic.partitions {
+            let place = TopicPartition::new(&*topic.topic_name, partition.partition_index);
+            results.insert(place, accepted(partition.error_code, None));
+        }
+    }
+    Ok(results)
+}

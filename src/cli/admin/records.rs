@@ -1,0 +1,35 @@
+//! Records deleted from a partition's start on.
+
+use std::collections::BTreeMap;
+
+use super::{CHANGE_TIMEOUT_MS, Result, accepted, incomplete};
+use crate::client::Client;
+use crate::codec::Str;
+use crate::protocol::ApiKey;
+use crate::protocol::messages::delete_records::{DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic};
+use crate::types::{Offset, TopicPartition};
+
+/// Deletes the records before an offset (-1 is the high watermark) of each partition. Tells, for each, the first
+/// offset that is left, or why nothing was deleted.
+pub async fn delete(
+    client: &Client,
+    before: &BTreeMap<TopicPartition, Offset>,
+) -> Result<BTreeMap<TopicPartition, Result<Offset>>> {
+    let mut topics: BTreeMap<&str, Vec<DeleteRecordsPartition>> = BTreeMap::new();
+    for (partition, offset) in before {
+        let asked = DeleteRecordsPartition { partition_index: partition.partition, offset: *offset };
+        topics.entry(&partition.topic).or_default().push(asked);
+    }
+    let topics = topics.into_iter();
+    let topics = topics.map(|(name, partitions)| DeleteRecordsTopic { name: Str::from(name), partitions }).collect();
+    let answer = client.call(DeleteRecordsRequest { topics, timeout_ms: CHANGE_TIMEOUT_MS }).await?;
+    let mut results: BTreeMap<_, _> =
+        before.keys().map(|partition| (partition.clone(), Err(incomplete(ApiKey::DeleteRecords)))).collect();
+    for topic in answer.topics {
+        for partition in topic.partitions {
+            let result = accepted(partition.error_code, None).map(|()| partition.low_watermark);
+            results.insert(TopicPartition::new(&*topic.name, partition.partition_index), result);
+        }
+    }
+    Ok(results)
+}
