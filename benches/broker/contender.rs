@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// Apache Kafka recovers 1,000 partitions in well over half a minute.
@@ -37,6 +38,8 @@ pub struct Running {
     pub answered: Duration,
     /// What it said itself.
     pub ready_ms: Option<f64>,
+    /// Where its admin port is.
+    pub admin_url: Option<String>,
 }
 
 /// A directory for a broker's data, removed when dropped.
@@ -137,17 +140,30 @@ impl Contender {
         }
     }
 
+    /// A directory and a port, ready for a first start.
+    pub fn prepared(&self) -> (TempDir, u16) {
+        let (dir, port) = (scratch(), free_port());
+        self.prepare(dir.path(), port);
+        (dir, port)
+    }
+
     /// Starts it on `dir` and waits until it answers.
     pub fn start(&self, dir: &Path, port: u16) -> Running {
+        self.start_with(dir, port, &[])
+    }
+
+    /// The same with these flags.
+    pub fn start_with(&self, dir: &Path, port: u16, flags: &[&str]) -> Running {
         let log = File::create(dir.join("log.txt")).expect("a log file");
         let mut command = self.command(dir, port);
+        command.args(flags);
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("a descriptor")).stderr(log);
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("KAFKA_")) {
             command.env_remove(name);
         }
         let started = Instant::now();
         let child = command.spawn().unwrap_or_else(|error| panic!("{} cannot be started: {error}", self.name()));
-        let mut running = Running { child, port, answered: Duration::ZERO, ready_ms: None };
+        let mut running = Running { child, port, answered: Duration::ZERO, ready_ms: None, admin_url: None };
         while let Err(error) = answers(port) {
             let ended = running.child.try_wait().expect("the process can be waited for");
             let log = || fs::read_to_string(dir.join("log.txt")).unwrap_or_default();
@@ -157,15 +173,16 @@ impl Contender {
         }
         running.answered = started.elapsed();
         if let Contender::Ottla { .. } = self {
-            running.ready_ms = Some(ready_ms(&dir.join("ready.json")));
+            let ready = ready(&dir.join("ready.json"));
+            running.ready_ms = ready["ready_ms"].as_f64();
+            running.admin_url = ready["admin_url"].as_str().map(str::to_owned);
         }
         running
     }
 
     /// Starts it with nothing in its directory.
     pub fn start_fresh(&self) -> (TempDir, Running) {
-        let (dir, port) = (scratch(), free_port());
-        self.prepare(dir.path(), port);
+        let (dir, port) = self.prepared();
         let running = self.start(dir.path(), port);
         (dir, running)
     }
@@ -188,6 +205,15 @@ impl Running {
     /// kill -9; returns when the process is gone.
     pub fn kill(mut self) {
         self.end();
+    }
+
+    /// SIGTERM; returns when the process is gone.
+    pub fn stop(mut self) {
+        let pid = self.child.id().try_into().ok().and_then(Pid::from_raw).expect("a pid");
+        kill_process(pid, Signal::TERM).expect("the signal can be sent");
+        let status = self.child.wait().expect("the process can be waited for");
+        // A Java machine says by its code that a signal ended it.
+        assert!(status.success() || status.code() == Some(143), "stopped with {status}");
     }
 
     fn end(&mut self) {
@@ -244,13 +270,12 @@ fn answers(port: u16) -> io::Result<()> {
     }
 }
 
-/// The ready file's figure; the file appears a moment before or after the first answer.
-fn ready_ms(path: &Path) -> f64 {
+/// What the ready file says; it appears a moment before or after the first answer.
+fn ready(path: &Path) -> serde_json::Value {
     let deadline = Instant::now() + PATIENCE;
     loop {
         if let Ok(text) = fs::read_to_string(path) {
-            let ready: serde_json::Value = serde_json::from_str(&text).expect("a whole ready file");
-            return ready["ready_ms"].as_f64().expect("ready_ms");
+            return serde_json::from_str(&text).expect("a whole ready file");
         }
         assert!(Instant::now() < deadline, "no ready file at {}", path.display());
         std::thread::sleep(Duration::from_millis(1));

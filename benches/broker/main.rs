@@ -2,6 +2,7 @@
 //!
 //! - A fresh start and doing nothing; the same with 1,000 partitions, after kill -9 ([`start`]).
 //! - What Python clients wait for: the first record after a start, the first message after a subscribe ([`clients`]).
+//! - Starting, using and stopping again and again, and resetting, as test suites do ([`fixture`]).
 //! - Throughput and CPU per GB for prepared batches ([`throughput`], [`load`]), beside those of a bare program that does
 //!   the same socket and memory work and nothing else ([`floor`]).
 //!
@@ -12,6 +13,7 @@
 mod admin;
 mod clients;
 mod contender;
+mod fixture;
 mod floor;
 mod load;
 #[path = "../../tests/python_env/mod.rs"]
@@ -59,6 +61,10 @@ struct Options {
     #[arg(long, value_name = "N", default_value_t = 11)]
     starts: usize,
 
+    /// Times to start, use and stop, and times to reset
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    cycles: usize,
+
     /// Restarts with 1,000 partitions after kill -9, and first records of Python clients
     #[arg(long, value_name = "N", default_value_t = 5)]
     restarts: usize,
@@ -85,6 +91,7 @@ enum Section {
     Start,
     Partitions,
     Clients,
+    Fixture,
     Throughput,
 }
 
@@ -122,6 +129,9 @@ fn run(options: &Options) -> Result<(), String> {
     }
     if wanted(Section::Clients) {
         print(&clients::measure(&contenders, options.restarts));
+    }
+    if wanted(Section::Fixture) {
+        fixture::measure(&contenders, options.cycles).iter().for_each(print);
     }
     if wanted(Section::Throughput) {
         throughput::measure(&contenders, options.rounds, options.burst * 1_000_000).iter().for_each(print);

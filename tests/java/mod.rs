@@ -6,6 +6,7 @@
 
 #![allow(dead_code, reason = "each test program uses a part of this")]
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{Write, stderr};
 use std::path::{Path, PathBuf};
@@ -100,6 +101,18 @@ impl Java {
     /// Runs one of Apache Kafka's own programs; it must succeed.
     pub fn run_tool(&self, class: &str, args: &[&str]) -> String {
         run(jvm(&self.libs("today")).arg(class).args(args))
+    }
+
+    /// Compiles the programs in `folder` with JUnit and runs their tests, which must succeed; `path` is where they
+    /// find commands.
+    pub fn run_junit(&self, folder: &Path, path: &OsStr) -> String {
+        let files = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+        let sources: Vec<_> = files.filter(|file| file.extension().is_some_and(|end| end == "java")).collect();
+        let class_path = format!("{}:{}:{}", folder.display(), self.libs("today"), self.libs("junit"));
+        run(Command::new("javac").arg("-d").arg(folder).arg("-cp").arg(&class_path).args(sources));
+        let console = "org.junit.platform.console.ConsoleLauncher";
+        let mut junit = jvm(&class_path);
+        run(junit.arg(console).arg("execute").arg("--scan-class-path").arg(folder).env("PATH", path))
     }
 
     /// Runs `tests/java/old/OldClient.java` with that version of Kafka's clients; it must succeed.

@@ -21,20 +21,11 @@ use std::sync::OnceLock;
 use rustix::fs::{FlockOperation, flock};
 
 /// The clients that courses and older services pin: kafka-python 2.0.2, confluent-kafka 2.3.0.
-pub static PINNED_OLD: Environment = Environment {
-    name: "pinned-old",
-    requirements: include_str!("../python/requirements-pinned-old.txt"),
-    versions: (8, Some(11)),
-    made: OnceLock::new(),
-};
+pub static PINNED_OLD: Environment =
+    Environment::new("pinned-old", include_str!("../python/requirements-pinned-old.txt"), (8, Some(11)));
 
 /// The newest clients, aiokafka and Faust among them.
-pub static TODAY: Environment = Environment {
-    name: "today",
-    requirements: include_str!("../python/requirements-today.txt"),
-    versions: (11, None),
-    made: OnceLock::new(),
-};
+pub static TODAY: Environment = Environment::new("today", include_str!("../python/requirements-today.txt"), (11, None));
 
 /// Testcontainers for Python and a client to use its container with.
 pub static TESTCONTAINERS: Environment = Environment {
@@ -63,6 +54,11 @@ pub enum Unavailable {
 }
 
 impl Environment {
+    /// Packages with their versions, and the minor versions of Python 3 that they are built for.
+    pub const fn new(name: &'static str, requirements: &'static str, versions: (u32, Option<u32>)) -> Environment {
+        Environment { name, requirements, versions, made: OnceLock::new() }
+    }
+
     /// The environment's interpreter. The first call makes the environment if need be, which takes a while and prints
     /// what it does; other threads and processes wait for it.
     pub fn python(&self) -> Result<PathBuf, Unavailable> {
