@@ -35,6 +35,27 @@ fn a_bad_value_is_refused() {
 }
 
 #[test]
+fn a_mistake_in_a_flag_is_refused() {
+    check_refused(&["--prot", "0"], "unknown flag --prot; did you mean --port?");
+    check_refused(&["--port", "many"], "--port cannot be \"many\": invalid digit found in string");
+    check_refused(&["serv"], "unknown command serv; did you mean serve?");
+    check_refused(
+        &["--ephemeral", "--create-topic", "a:x"],
+        "Invalid value a:x for configuration ottla.create.topics: \
+        A topic must be of the form NAME[:PARTITIONS[:REPLICATION-FACTOR[:CLEANUP-POLICY]]] (command line)",
+    );
+}
+
+#[test]
+fn a_bad_value_in_the_environment_names_its_variable() {
+    let environment = [("KAFKA_CFG_NUM_PARTITIONS".to_owned(), "many".to_owned())];
+    let output = common::run_command(common::command(&environment).args(["--ephemeral", "--port", "0"]));
+    let expect = "ottla: Invalid value many for configuration num.partitions: Not a number of type INT \
+                  (environment variable KAFKA_CFG_NUM_PARTITIONS); allowed: 1 or more\n";
+    assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap().as_str()), (Some(2), expect));
+}
+
+#[test]
 fn a_missing_file_is_refused() {
     let expect = "cannot read /nowhere/at-all.properties: No such file or directory (os error 2)";
     check_refused(&["--config", "/nowhere/at-all.properties"], expect);

@@ -139,8 +139,8 @@ with listeners of controllers, which are not opened: the controller is inside. T
 
 **Changes** says how a setting may change: at *start*, or while running for this *broker*, or for this broker and as a
 default for *all* (`kafka-configs --alter`). Settings of topics, groups and client metrics always may. It is as in Kafka,
-but that `listeners` and `listener.security.protocol.map` change at start only; a change of what is in *italics* is
-remembered, and the log says that it has no effect.
+but that `listeners` and `listener.security.protocol.map` change at start only, and `advertised.listeners` while running
+too, as before Kafka 4. A change of what is in *italics* is remembered, and the log says that it has no effect.
 
 **What is in force**, and where each value came from: `ottla config` with the flags of the broker in question shows what
 differs from the defaults, `--all` everything, `ottla config NAME` all there is to know of one setting, `--json` the same

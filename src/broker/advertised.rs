@@ -26,16 +26,9 @@ pub struct Endpoint {
 /// What each listener's clients are told, and what was said of it in the log.
 #[derive(Debug)]
 pub struct Advertising {
-    listeners: HashMap<String, AtListener>,
+    /// For each listener a bit for each [`Peer`] of whom the log has told.
+    logged: HashMap<String, AtomicU8>,
     gateways: Vec<IpAddr>,
-    rewrites_loopback: bool,
-}
-
-#[derive(Debug)]
-struct AtListener {
-    configured: Advertised,
-    /// A bit for each [`Peer`] of whom the log has told.
-    logged: AtomicU8,
 }
 
 /// Where a client is, as far as its address tells.
@@ -57,23 +50,20 @@ enum Reason {
 }
 
 impl Advertising {
-    /// What the settings say, on this machine.
+    /// For these listeners, on this machine.
     pub fn new(config: &BrokerConfig) -> Advertising {
-        let at_listener = |configured: &Advertised| AtListener { configured: configured.clone(), logged: 0.into() };
-        let listeners = config.listeners.iter();
-        Advertising {
-            listeners: listeners.map(|listener| (listener.name.clone(), at_listener(&listener.advertised))).collect(),
-            gateways: gateways(),
-            rewrites_loopback: config.network.advertised_localhost_rewrite,
-        }
+        let logged = config.listeners.iter().map(|listener| (listener.name.clone(), 0.into())).collect();
+        Advertising { logged, gateways: gateways() }
     }
 
-    /// Where to tell a client to find us that came from `peer` to `local` by the listener of that name.
-    pub fn endpoint_for(&self, listener: &str, peer: IpAddr, local: SocketAddr) -> Endpoint {
+    /// Where to tell a client to find us that came from `peer` to `local` by the listener of that name, with the
+    /// settings in force.
+    pub fn endpoint_for(&self, config: &BrokerConfig, listener: &str, peer: IpAddr, local: SocketAddr) -> Endpoint {
         let peer = self.whereabouts(peer);
-        let Some(at) = self.listeners.get(listener) else { return reached(peer, local) };
-        let (endpoint, reason) = choose(&at.configured, peer, local, self.rewrites_loopback);
-        if at.logged.fetch_or(peer as u8, Ordering::Relaxed) & peer as u8 == 0 {
+        let Some(at) = config.listeners.iter().find(|at| at.name == listener) else { return reached(peer, local) };
+        let (endpoint, reason) = choose(&at.advertised, peer, local, config.network.advertised_localhost_rewrite);
+        let logged = self.logged.get(listener).map(|logged| logged.fetch_or(peer as u8, Ordering::Relaxed));
+        if logged.is_some_and(|logged| logged & peer as u8 == 0) {
             tracing::info!("clients {peer} are told {endpoint} (listener {listener}): {reason}");
         }
         endpoint
@@ -183,23 +173,23 @@ fn gateway_v6(route_table: &str) -> Option<Ipv6Addr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Sources, load};
 
-    fn advertising(host: Option<&str>, port: Option<u16>, rewrites_loopback: bool) -> Advertising {
-        let configured = Advertised { host: host.map(str::to_owned), port };
-        Advertising {
-            listeners: HashMap::from([("PLAINTEXT".to_owned(), AtListener { configured, logged: 0.into() })]),
-            gateways: vec![Ipv4Addr::new(172, 17, 0, 1).into()],
-            rewrites_loopback,
-        }
+    fn advertising(config: &BrokerConfig) -> Advertising {
+        Advertising { gateways: vec![Ipv4Addr::new(172, 17, 0, 1).into()], ..Advertising::new(config) }
     }
 
-    fn told(advertising: &Advertising, peer: &str, local: &str) -> String {
-        advertising.endpoint_for("PLAINTEXT", peer.parse().unwrap(), local.parse().unwrap()).to_string()
+    fn told(settings: &[(&str, &str)], peer: &str, local: &str) -> String {
+        let command_line = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let config = load(&Sources { command_line, ..Sources::default() }).unwrap().config;
+        let (peer, local) = (peer.parse().unwrap(), local.parse().unwrap());
+        advertising(&config).endpoint_for(&config, "PLAINTEXT", peer, local).to_string()
     }
 
     fn check(host: Option<&str>, peer: &str, local: &str, expect: &str) {
-        let advertising = advertising(host, host.map(|_| 19092), true);
-        assert_eq!(told(&advertising, peer, local), expect, "{host:?} from {peer}");
+        let advertised = host.map(|host| format!("PLAINTEXT://{host}:19092"));
+        let settings: Vec<_> = advertised.iter().map(|value| ("advertised.listeners", value.as_str())).collect();
+        assert_eq!(told(&settings, peer, local), expect, "{host:?} from {peer}");
     }
 
     #[test]
@@ -221,31 +211,35 @@ mod tests {
 
     #[test]
     fn a_loopback_address_is_for_those_who_can_use_it() {
-        for host in ["localhost", "LOCALHOST.", "127.0.0.1", "::1", "::ffff:127.0.0.1"] {
+        for host in ["localhost", "LOCALHOST.", "127.0.0.1", "127.1.2.3", "[::1]", "[::ffff:127.0.0.1]"] {
             check(Some(host), "172.17.0.3", "172.17.0.2:9092", "172.17.0.2:9092");
         }
         check(Some("localhost"), "172.17.0.1", "172.17.0.2:9092", "localhost:19092");
         check(Some("localhost.example"), "172.17.0.3", "172.17.0.2:9092", "localhost.example:19092");
-        let literally = advertising(Some("localhost"), Some(29092), false);
+        let literally =
+            [("advertised.listeners", "PLAINTEXT://localhost:29092"), ("ottla.advertised.localhost.rewrite", "false")];
         assert_eq!(told(&literally, "172.17.0.3", "172.17.0.2:9092"), "localhost:29092");
     }
 
     #[test]
     fn a_port_alone_may_be_configured() {
-        let mapped = advertising(None, Some(19092), true);
+        let mapped = [("advertised.listeners", "PLAINTEXT://:19092")];
         assert_eq!(told(&mapped, "127.0.0.1", "127.0.0.1:9092"), "localhost:19092");
         assert_eq!(told(&mapped, "172.17.0.3", "172.17.0.2:9092"), "172.17.0.2:19092");
     }
 
     #[test]
     fn the_log_tells_of_each_kind_of_peer_once() {
-        let advertising = advertising(None, None, true);
-        let logged = || advertising.listeners["PLAINTEXT"].logged.load(Ordering::Relaxed);
-        told(&advertising, "127.0.0.1", "127.0.0.1:9092");
-        assert_eq!(logged(), Peer::Here as u8);
-        told(&advertising, "172.17.0.3", "172.17.0.2:9092");
-        told(&advertising, "172.17.0.4", "172.17.0.2:9092");
-        assert_eq!(logged(), Peer::Here as u8 | Peer::Elsewhere as u8);
+        let config = BrokerConfig::default();
+        let advertising = advertising(&config);
+        let logged_after = |peer: &str| {
+            let local = "172.17.0.2:9092".parse().unwrap();
+            advertising.endpoint_for(&config, "PLAINTEXT", peer.parse().unwrap(), local);
+            advertising.logged["PLAINTEXT"].load(Ordering::Relaxed)
+        };
+        assert_eq!(logged_after("127.0.0.1"), Peer::Here as u8);
+        assert_eq!(logged_after("172.17.0.3"), Peer::Here as u8 | Peer::Elsewhere as u8);
+        assert_eq!(logged_after("172.17.0.4"), Peer::Here as u8 | Peer::Elsewhere as u8);
     }
 
     #[test]

@@ -118,7 +118,7 @@ impl Broker {
 
     /// Where to tell a client to find us that came from `peer` to `local` by the listener of that name.
     pub fn endpoint_for(&self, listener: &str, peer: IpAddr, local: SocketAddr) -> Endpoint {
-        self.advertising.endpoint_for(listener, peer, local)
+        self.advertising.endpoint_for(&self.cluster().config, listener, peer, local)
     }
 
     /// Finds out what a fetch wants read.

@@ -8,7 +8,7 @@ use super::admin::{self, AdminConfig};
 use super::listener::{self, Listener, ListenerSettings, Listeners};
 use super::setting;
 use super::start_topics::StartTopic;
-use super::values::{SettingValue, Source, Values, typed_settings};
+use super::values::{Origin, SettingValue, Source, Values, typed_settings};
 
 /// All that a broker is told.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +17,8 @@ pub struct BrokerConfig {
     pub values: Arc<Values>,
     /// At least one; those of controllers are left out.
     pub listeners: Vec<Listener>,
+    /// The same as they were before `advertised.listeners` was changed while running.
+    listeners_at_start: Vec<Listener>,
     /// `None`: no admin port.
     pub admin: Option<AdminConfig>,
     pub data_dir: PathBuf,
@@ -160,6 +162,11 @@ impl BrokerConfig {
         if let Some(more) = values.given("log.dirs").filter(|dirs| setting::list(dirs).count() > 1) {
             notices.push(format!("log.dirs: of {more} the first is used"));
         }
+        let topics = TopicsConfig::read(|name| values.text(name));
+        if topics.default_replication_factor > 1 && topics.replication_factor_policy == ReplicationFactorPolicy::Clamp {
+            let asked = topics.default_replication_factor;
+            notices.push(format!("default.replication.factor={asked}: there is one broker, topics get one replica"));
+        }
         if values.given("authorizer.class.name").is_some_and(|class| !class.is_empty()) {
             notices
                 .push("authorizer.class.name: there is no authorizer yet; every client may do everything".to_owned());
@@ -172,7 +179,14 @@ impl BrokerConfig {
     /// Names that are not known, or values that are not allowed, count as not set.
     pub fn with_dynamic(&self, default: &BTreeMap<String, String>, broker: &BTreeMap<String, String>) -> BrokerConfig {
         let values = self.values.with_dynamic(default, broker);
-        BrokerConfig::assemble(values, self.listeners.clone())
+        let mut listeners = self.listeners_at_start.clone();
+        if let Some((advertised, Origin::DynamicBroker)) = values.layers("advertised.listeners").next() {
+            listener::advertise_anew(&mut listeners, advertised);
+        }
+        BrokerConfig {
+            listeners_at_start: self.listeners_at_start.clone(),
+            ..BrokerConfig::assemble(values, listeners)
+        }
     }
 
     fn assemble(values: Values, listeners: Vec<Listener>) -> BrokerConfig {
@@ -181,6 +195,7 @@ impl BrokerConfig {
         let overrides = values.given("max.connections.per.ip.overrides").unwrap_or_default().to_owned();
         let text = |name| values.text(name);
         BrokerConfig {
+            listeners_at_start: listeners.clone(),
             listeners,
             // Checked when it came in.
             admin: admin::resolve(&values).ok().flatten(),

@@ -298,9 +298,31 @@ fn bind_address(endpoint: &Endpoint) -> BindAddress {
     BindAddress { host, port: endpoint.port }
 }
 
+/// Has listeners advertise what `advertised` says of them; the others keep what they have.
+pub(super) fn advertise_anew(listeners: &mut [Listener], advertised: &str) {
+    for endpoint in setting::list(advertised).filter_map(parse_endpoint) {
+        if let Some(listener) = listeners.iter_mut().find(|listener| listener.name == endpoint.name) {
+            listener.advertised = endpoint.advertised();
+        }
+    }
+}
+
+/// Whether an entry of `listeners` or `advertised.listeners` is `NAME://host:port`.
+pub(super) fn is_endpoint(entry: &str) -> bool {
+    parse_endpoint(entry).is_some()
+}
+
+impl Endpoint {
+    /// What clients are told; nobody can connect to every address, or to port 0.
+    fn advertised(&self) -> Advertised {
+        Advertised {
+            host: (!is_any(&self.host)).then(|| self.host.clone()),
+            port: (self.port != 0).then_some(self.port),
+        }
+    }
+}
+
 fn advertise(bound: &Endpoint, advertised: &[Endpoint], notices: &mut Vec<String>) -> Advertised {
-    let reachable = |host: &str| (!is_any(host)).then(|| host.to_owned());
-    let fixed = |port: u16| (port != 0).then_some(port);
     match advertised.iter().find(|endpoint| endpoint.name == bound.name) {
         Some(endpoint) => {
             if is_any(&endpoint.host) {
@@ -309,9 +331,9 @@ fn advertise(bound: &Endpoint, advertised: &[Endpoint], notices: &mut Vec<String
                      each client is told the address at which it reached this broker"
                 ));
             }
-            Advertised { host: reachable(&endpoint.host), port: fixed(endpoint.port) }
+            endpoint.advertised()
         }
-        None => Advertised { host: reachable(&bound.host), port: None },
+        None => Advertised { port: None, ..bound.advertised() },
     }
 }
 

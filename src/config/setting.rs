@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::duration;
+use super::listener;
 use super::start_topics::{self, StartTopic};
 
 /// One row of the table of settings.
@@ -84,6 +85,8 @@ pub enum Rule {
     ThrottledReplicas,
     /// `latest`, `earliest`, or `by_duration:` and an ISO 8601 duration that is not negative.
     OffsetReset,
+    /// Each entry of a list is `NAME://host:port`.
+    Endpoints,
     /// Each entry of a list is an address and a number of connections: see [`address_count`].
     AddressCounts,
     /// Each entry of a list is a topic to create: see [`StartTopic`].
@@ -182,6 +185,10 @@ impl Rule {
                 Err((format!("[{}]", list(value).collect::<Vec<_>>().join(", ")), reason))
             }
             Rule::StartTopics => check_start_topics(value),
+            Rule::Endpoints => match list(value).find(|entry| !listener::is_endpoint(entry)) {
+                Some(entry) => Err((entry.to_owned(), format!("Expected the form {ENDPOINT_FORM}"))),
+                None => Ok(()),
+            },
             _ => Ok(()),
         }
     }
@@ -236,11 +243,14 @@ impl fmt::Display for Rule {
             Rule::EachOf(allowed) => write!(f, "any of {}", allowed.join(", ")),
             Rule::ThrottledReplicas => f.write_str("* or partition:broker,..."),
             Rule::OffsetReset => f.write_str("latest, earliest, by_duration:<ISO 8601>"),
+            Rule::Endpoints => f.write_str("NAME://host:port,..."),
             Rule::AddressCounts => f.write_str("address:count,..."),
             Rule::StartTopics => f.write_str(start_topics::FORM),
         }
     }
 }
+
+const ENDPOINT_FORM: &str = "NAME://host:port, such as PLAINTEXT://localhost:9092";
 
 /// Kafka's reading of a boolean: `true` or `false` in any case.
 pub fn parse_bool(text: &str) -> Option<bool> {

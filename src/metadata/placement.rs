@@ -1,6 +1,8 @@
 //! Which broker has which partition. On one machine there is one answer; what is left are the
 //! questions that clients of larger clusters ask.
 
+use std::collections::HashSet;
+
 use super::MetadataMachine;
 use super::errors::MetadataError;
 use super::image::BrokerId;
@@ -57,32 +59,34 @@ impl MetadataMachine {
     }
 
     /// Places a partition as the client says. `factor` is what the topic's other partitions have.
+    ///
+    /// Where replication factors are clamped, a list that has this broker in it may have others that are not there.
     pub(super) fn assign(
         &self,
         index: PartitionIndex,
-        replicas: &[BrokerId],
+        asked: &[BrokerId],
         factor: Option<usize>,
     ) -> Result<Placement, MetadataError> {
         let refuse = |why: String| Err(MetadataError::InvalidReplicaAssignment(why));
-        if replicas.is_empty() {
+        if asked.is_empty() {
             return refuse(format!("The manual assignment of partition {index} has no replicas."));
         }
-        if let Some(unknown) = replicas.iter().find(|id| !self.image.brokers().contains_key(id)) {
+        let mut seen = HashSet::new();
+        if let Some(twice) = asked.iter().find(|id| !seen.insert(**id)) {
+            return refuse(format!("The manual assignment of partition {index} has broker {twice} more than once."));
+        }
+        let (replicas, absent): (Vec<BrokerId>, Vec<BrokerId>) =
+            asked.iter().partition(|id| self.image.brokers().contains_key(id));
+        let clamps = self.config.replication == ReplicationFactorPolicy::Clamp && !replicas.is_empty();
+        if let Some(unknown) = absent.first().filter(|_| !clamps) {
             return refuse(format!(
                 "The manual assignment of partition {index} has broker {unknown}, but no such broker is registered."
             ));
         }
-        // Every id is one of a registered broker's, so there are few and this is short.
-        if let Some(twice) = replicas.iter().enumerate().find(|(at, id)| replicas[..*at].contains(id)) {
-            return refuse(format!(
-                "The manual assignment of partition {index} has broker {} more than once.",
-                twice.1
-            ));
-        }
-        if factor.is_some_and(|factor| factor != replicas.len()) {
+        if factor.is_some_and(|factor| factor != asked.len() && factor != replicas.len()) {
             return refuse(format!(
                 "The manual assignment of partition {index} has {} replica(s), which is not what other partitions have.",
-                replicas.len()
+                asked.len()
             ));
         }
         let isr: Vec<BrokerId> = replicas.iter().copied().filter(|&id| self.is_active(id)).collect();
@@ -91,7 +95,7 @@ impl MetadataMachine {
                 "All brokers in the manual assignment of partition {index} are fenced or shutting down."
             ));
         }
-        Ok(Placement { replicas: replicas.to_vec(), isr })
+        Ok(Placement { replicas, isr })
     }
 
     /// The record of a new partition.

@@ -101,7 +101,7 @@ impl MetadataMachine {
     /// Chooses the replicas of each partition of a new topic.
     fn place_topic(&self, topic: &NewTopic) -> Result<PlacedTopic, MetadataError> {
         if !topic.assignments.is_empty() {
-            return Ok(PlacedTopic { partitions: self.place_by_hand(topic)?, clamped_from: None });
+            return self.place_by_hand(topic);
         }
         let asked = match topic.replication_factor {
             -1 => self.config.default_replication_factor,
@@ -120,20 +120,23 @@ impl MetadataMachine {
         Ok(PlacedTopic { partitions: (0..count).map(|index| (index, placement.clone())).collect(), clamped_from })
     }
 
-    fn place_by_hand(&self, topic: &NewTopic) -> Result<Vec<(i32, Placement)>, MetadataError> {
+    fn place_by_hand(&self, topic: &NewTopic) -> Result<PlacedTopic, MetadataError> {
         if topic.replication_factor != -1 || topic.partitions != -1 {
             let message = "With a manual assignment, replication factor and number of partitions must both be -1.";
             return Err(MetadataError::InvalidRequest(message.to_owned()));
         }
         let mut placements: Vec<(i32, Placement)> = Vec::with_capacity(topic.assignments.len());
         let mut indexes = HashSet::new();
-        let mut factor = None;
+        let (mut factor, mut clamped_from) = (None, None);
         for (index, replicas) in &topic.assignments {
             if !indexes.insert(*index) {
                 let message = format!("There is more than one manual assignment for partition {index}.");
                 return Err(MetadataError::InvalidReplicaAssignment(message));
             }
-            placements.push((*index, self.assign(*index, replicas, factor)?));
+            let placement = self.assign(*index, replicas, factor)?;
+            let asked = i16::try_from(replicas.len()).unwrap_or(i16::MAX);
+            clamped_from = clamped_from.max((asked > placement.replication_factor()).then_some(asked));
+            placements.push((*index, placement));
             factor = Some(replicas.len());
         }
         placements.sort_unstable_by_key(|&(index, _)| index);
@@ -141,7 +144,7 @@ impl MetadataMachine {
             let message = "Partitions must be numbered from 0 without a gap.";
             return Err(MetadataError::InvalidReplicaAssignment(message.to_owned()));
         }
-        Ok(placements)
+        Ok(PlacedTopic { partitions: placements, clamped_from })
     }
 
     pub(super) fn create_partitions(&self, request: CreatePartitions) -> Decision {

@@ -181,3 +181,18 @@ async fn what_changes_nothing_is_said() {
     assert_eq!(world.set(BROKER, "", "num.io.threads", "9").await, "NONE");
     world.broker.wait_for_log("set what has no effect here: num.io.threads");
 }
+
+#[tokio::test]
+async fn advertised_listeners() {
+    let world = World::start().await;
+    let told = async || {
+        let view = world.client.metadata(Some(&[])).await.unwrap();
+        format!("{}:{}", view.brokers[0].host, view.brokers[0].port)
+    };
+    let before = told().await;
+    assert_eq!(world.set(BROKER, "1", "advertised.listeners", "PLAINTEXT://mapped.test:32768").await, "NONE");
+    assert_eq!(told().await, "mapped.test:32768");
+    assert_eq!(world.set(BROKER, "1", "advertised.listeners", "mapped.test:32768").await, "INVALID_REQUEST");
+    assert_eq!(world.set(BROKER, "1", "advertised.listeners", "OTHER://mapped.test:1").await, "NONE");
+    assert_eq!(told().await, before);
+}

@@ -123,3 +123,24 @@ fn dynamic_values_win_by_layer() {
     assert_eq!(limit(&base.with_dynamic(&map("2"), &map("3"))), 3);
     assert_eq!(limit(&base.with_dynamic(&map("2"), &map("x"))), 2);
 }
+
+#[test]
+fn replicas_that_nobody_gets_are_mentioned() {
+    let notices = |pairs: &[(&str, &str)]| resolve(pairs).unwrap().notices;
+    let three = ("default.replication.factor", "3");
+    assert_eq!(notices(&[three]), ["default.replication.factor=3: there is one broker, topics get one replica"]);
+    assert_eq!(notices(&[three, ("ottla.replication.factor.policy", "strict")]), Vec::<String>::new());
+}
+
+#[test]
+fn advertised_addresses_may_change_while_it_runs() {
+    let listeners = "A://:1,B://:2";
+    let map = "A:PLAINTEXT,B:PLAINTEXT";
+    let config = config(&[("listeners", listeners), ("listener.security.protocol.map", map)]);
+    let set = BTreeMap::from([("advertised.listeners".to_owned(), "B://elsewhere:7,C://nowhere:8".to_owned())]);
+    let changed = config.with_dynamic(&BTreeMap::new(), &set);
+    assert_eq!(changed.listeners[0], config.listeners[0]);
+    let advertised = &changed.listeners[1].advertised;
+    assert_eq!((advertised.host.as_deref(), advertised.port), (Some("elsewhere"), Some(7)));
+    assert_eq!(changed.with_dynamic(&BTreeMap::new(), &BTreeMap::new()).listeners[1], config.listeners[1]);
+}

@@ -4,8 +4,8 @@ use super::settings;
 
 settings! {
     pub(super) const NETWORK:
-    "listeners",                                        List,   "PLAINTEXT://:9092",   Any,           ReadOnly,    InEffect, "Where clients connect: NAME://host:port, separated by commas. An empty host, 0.0.0.0 or [::] means every address; port 0 picks a free one. Unset, the ports of advertised.listeners, at every address.";
-    "advertised.listeners",                             List,   null,                  Any,           ReadOnly,    InEffect, "What clients are told to connect to, per listener. Unset, 0.0.0.0 or an empty host: the address at which the asking client reached us.";
+    "listeners",                                        List,   "PLAINTEXT://:9092",   Endpoints,     ReadOnly,    InEffect, "Where clients connect: NAME://host:port, separated by commas. An empty host, 0.0.0.0 or [::] means every address; port 0 picks a free one. Unset, the ports of advertised.listeners, at every address.";
+    "advertised.listeners",                             List,   null,                  Endpoints,     PerBroker,   InEffect, "What clients are told to connect to, per listener. Unset, 0.0.0.0 or an empty host: the address at which the asking client reached us.";
     "listener.security.protocol.map",                   String, "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT", Any,           ReadOnly,    InEffect, "Which protocol each listener name speaks. PLAINTEXT is the one served so far.";
     "early.start.listeners",                            List,   null,                  Any,           ReadOnly,    Accepted, "Listeners that open before start has finished. Here each opens once the broker can answer.";
     "inter.broker.listener.name",                       String, null,                  Any,           ReadOnly,    Accepted, "The listener that brokers would use between themselves; there are no others.";

@@ -136,6 +136,21 @@ fn replicas_can_be_assigned_by_hand() {
 }
 
 #[test]
+fn replicas_assigned_to_brokers_that_are_not_there_are_clamped_like_their_number() {
+    let assigned = |world: &mut World| {
+        let topic = NewTopic { assignments: vec![(0, vec![8, NODE, 9]), (1, vec![NODE, 8, 9])], ..world.topic("t") };
+        world.create(topic)
+    };
+    let mut world = World::started();
+    let created = assigned(&mut world).unwrap();
+    assert_eq!((created.replication_factor, created.clamped_from), (1, Some(3)));
+    assert_eq!(world.grow("t", 3, Some(vec![vec![NODE, 8, 9]])), Ok(()));
+    assert_eq!(kind(world.grow("t", 4, Some(vec![vec![8, 9]]))), "InvalidReplicaAssignment");
+    let mut strict = World::with(MetadataConfig { replication: ReplicationFactorPolicy::Strict, ..config() }).start();
+    assert_eq!(kind(assigned(&mut strict)), "InvalidReplicaAssignment");
+}
+
+#[test]
 fn assignments_are_checked() {
     let mut world = World::started();
     let mut refusal = |assignments: &[(i32, &[i32])]| {
@@ -150,6 +165,7 @@ fn assignments_are_checked() {
         &[(0, &[1]), (0, &[1])],
         &[(1, &[1])],
         &[(0, &[1]), (2, &[1])],
+        &[(0, &[1, 2]), (1, &[1])],
         &[(-1, &[1])],
     ] {
         assert_eq!(refusal(wrong), "InvalidReplicaAssignment", "{wrong:?}");
