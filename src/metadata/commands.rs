@@ -270,6 +270,15 @@ pub enum UpgradeType {
 }
 
 impl UpgradeType {
+    /// Its number on the wire.
+    pub fn code(self) -> i8 {
+        match self {
+            UpgradeType::Upgrade => 1,
+            UpgradeType::SafeDowngrade => 2,
+            UpgradeType::UnsafeDowngrade => 3,
+        }
+    }
+
     /// The way with that number on the wire.
     pub fn from_code(code: i8) -> Option<UpgradeType> {
         match code {

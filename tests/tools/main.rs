@@ -7,5 +7,6 @@ mod common;
 #[path = "../java/mod.rs"]
 mod java;
 
+mod cluster;
 mod get_offsets;
 mod side_by_side;

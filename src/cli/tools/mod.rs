@@ -14,19 +14,26 @@ pub mod connect;
 pub mod exceptions;
 pub mod java_order;
 pub mod json_input;
+mod kafka_broker_api_versions;
+mod kafka_cluster;
 pub mod kafka_configs;
 mod kafka_console_producer;
 pub mod kafka_consumer_groups;
 mod kafka_delete_records;
+mod kafka_features;
 mod kafka_get_offsets;
 mod kafka_groups;
+mod kafka_leader_election;
 mod kafka_log_dirs;
+mod kafka_metadata_quorum;
 mod kafka_reassign_partitions;
 pub mod kafka_topics;
 pub mod log_line;
 pub mod options;
 pub mod output;
 mod producing;
+pub mod releases;
+pub mod servers;
 pub mod topic_filter;
 
 use std::ffi::{OsStr, OsString};
@@ -37,13 +44,18 @@ use options::Manner;
 
 /// Every tool, in the order of its name.
 const TOOLS: &[Tool] = &[
+    kafka_broker_api_versions::TOOL,
+    kafka_cluster::TOOL,
     kafka_configs::TOOL,
     kafka_console_producer::TOOL,
     kafka_consumer_groups::TOOL,
     kafka_delete_records::TOOL,
+    kafka_features::TOOL,
     kafka_get_offsets::TOOL,
     kafka_groups::TOOL,
+    kafka_leader_election::TOOL,
     kafka_log_dirs::TOOL,
+    kafka_metadata_quorum::TOOL,
     kafka_reassign_partitions::TOOL,
     kafka_topics::TOOL,
 ];

@@ -49,6 +49,24 @@ impl Drop for Output {
     }
 }
 
+/// A table on stdout: cells as wide as their column's widest, each followed by a tab.
+///
+/// Source: `org.apache.kafka.tools.ToolsUtils.prettyPrintTable`.
+pub fn print_table<const N: usize>(headers: [&str; N], rows: &[[String; N]]) {
+    let mut widths = headers.map(|header| header.chars().count());
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let line = |cells: &[String; N]| -> String {
+        cells.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}\t")).collect()
+    };
+    let mut output = Output::stdout();
+    output.line(line(&headers.map(str::to_owned)));
+    rows.iter().for_each(|row| output.line(line(row)));
+}
+
 fn end_if_closed(result: io::Result<()>) {
     match result {
         Ok(()) => {}

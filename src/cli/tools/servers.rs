@@ -1,0 +1,54 @@
+//! Where the tools for a cluster as a whole find it: by a broker, or by a controller as Kafka has them.
+
+use std::path::Path;
+
+use super::connect::{Properties, connect};
+use super::exceptions::Exception;
+use crate::client::Client;
+use crate::protocol::messages::describe_cluster::{DescribeClusterRequest, DescribeClusterResponse};
+
+/// DescribeCluster's kinds of endpoint.
+pub const BROKERS: i8 = 1;
+pub const CONTROLLERS: i8 = 2;
+
+/// `--bootstrap-server` or `--bootstrap-controller`.
+#[derive(Clone, Debug, clap::Args)]
+#[group(id = "servers", multiple = false)]
+pub struct Servers {
+    /// The brokers to connect to.
+    #[arg(long)]
+    pub bootstrap_server: Option<String>,
+    /// The controllers to connect to, in a cluster that has them apart from its brokers.
+    #[arg(long)]
+    pub bootstrap_controller: Option<String>,
+}
+
+impl Servers {
+    /// Connects there, if anything was given. The error is for stderr.
+    pub async fn connect(&self, command_config: Option<&Path>) -> Result<Client, String> {
+        let properties = Properties::read_optional(command_config)?;
+        match (&self.bootstrap_server, &self.bootstrap_controller) {
+            (Some(brokers), _) => Ok(connect(brokers, &properties).await?),
+            (None, Some(controllers)) => {
+                let client = connect(controllers, &properties).await?;
+                describe_cluster(&client, CONTROLLERS, false).await.map_err(|error| error.to_string())?;
+                Ok(client)
+            }
+            (None, None) => Err("You must specify either --bootstrap-controller or --bootstrap-server.".to_owned()),
+        }
+    }
+}
+
+/// Who is in the cluster, as brokers or as controllers.
+pub async fn describe_cluster(
+    client: &Client,
+    endpoint_type: i8,
+    include_fenced_brokers: bool,
+) -> Result<DescribeClusterResponse, Exception> {
+    let request = DescribeClusterRequest { endpoint_type, include_fenced_brokers, ..Default::default() };
+    let answer = client.call(request).await?;
+    match answer.error_code {
+        0 => Ok(answer),
+        code => Err(Exception::refused(code, answer.error_message.as_deref())),
+    }
+}
