@@ -20,20 +20,24 @@ pub mod kafka_configs;
 mod kafka_console_producer;
 pub mod kafka_consumer_groups;
 mod kafka_delete_records;
+mod kafka_e2e_latency;
 mod kafka_features;
 mod kafka_get_offsets;
 mod kafka_groups;
 mod kafka_leader_election;
 mod kafka_log_dirs;
 mod kafka_metadata_quorum;
+mod kafka_producer_perf_test;
 mod kafka_reassign_partitions;
 pub mod kafka_topics;
+mod kafka_verifiable_producer;
 pub mod log_line;
 pub mod options;
 pub mod output;
 mod producing;
 pub mod releases;
 pub mod servers;
+mod throttle;
 pub mod topic_filter;
 
 use std::ffi::{OsStr, OsString};
@@ -50,14 +54,16 @@ const TOOLS: &[Tool] = &[
     kafka_console_producer::TOOL,
     kafka_consumer_groups::TOOL,
     kafka_delete_records::TOOL,
+    kafka_e2e_latency::TOOL,
     kafka_features::TOOL,
     kafka_get_offsets::TOOL,
     kafka_groups::TOOL,
     kafka_leader_election::TOOL,
     kafka_log_dirs::TOOL,
-    kafka_metadata_quorum::TOOL,
+@@TOOLS kafka_metadata_quorum kafka_producer_perf_test
     kafka_reassign_partitions::TOOL,
     kafka_topics::TOOL,
+    kafka_verifiable_producer::TOOL,
 ];
 
 /// One of Kafka's tools.

@@ -5,11 +5,12 @@
 //! code 1 for help too. Some use argparse4j: subcommands, a line of usage, help on stdout with exit code 0. Both are
 //! clap here, told to behave so.
 
+use std::any::TypeId;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::builder::StyledStr;
-use clap::error::{ContextKind, ErrorKind};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Command};
 
 use super::exceptions::Exception;
@@ -51,6 +52,10 @@ pub fn parse<O: clap::Parser>(command: Command, manner: Manner, arguments: Vec<O
     let arguments = match manner {
         Manner::JoptSimple if arguments.is_empty() => return Err(wrong(&command, manner, &about(&command))),
         Manner::JoptSimple => long_options(&command, arguments),
+        Manner::Argparse if arguments.is_empty() && !command.has_subcommands() => {
+            let out = command.clone().render_help().to_string();
+            return Err(Usage { out, err: String::new(), code: 0 });
+        }
         Manner::Argparse => arguments,
     };
     let matches = match command.clone().try_get_matches_from(arguments) {
@@ -122,11 +127,15 @@ fn prepare(command: Command, manner: Manner) -> Command {
 fn as_kafka_reads(argument: Arg) -> Arg {
     let id = argument.get_id().clone();
     match argument.get_action() {
-        _ if may_lack_value(&argument) => argument,
+        _ if may_lack_value(&argument) || takes_many(&argument) => argument,
         ArgAction::Set | ArgAction::Append => argument.allow_hyphen_values(true),
         ArgAction::SetTrue => argument.overrides_with(id),
         _ => argument,
     }
+}
+
+fn takes_many(argument: &Arg) -> bool {
+    argument.get_num_args().is_some_and(|range| range.max_values() > 1)
 }
 
 fn may_lack_value(argument: &Arg) -> bool {
@@ -164,6 +173,18 @@ fn explain(command: &Command, manner: Manner, error: &clap::Error) -> Usage {
         (ErrorKind::UnknownArgument, Manner::JoptSimple) => format!("{name} is not a recognized option"),
         (ErrorKind::UnknownArgument, Manner::Argparse) => format!("unrecognized arguments: '{option}'"),
         (ErrorKind::MissingRequiredArgument, Manner::JoptSimple) => format!("Missing required argument \"[{name}]\""),
+        (ErrorKind::MissingRequiredArgument, Manner::Argparse) => missing_arguments(error),
+        (ErrorKind::ArgumentConflict, Manner::Argparse) => {
+            // What clap calls the prior one comes later on the command line.
+            let later = error.get(ContextKind::PriorArg).map(ToString::to_string).unwrap_or_default();
+            let later = later.split([' ', '=']).next().unwrap_or_default().to_owned();
+            format!("argument {later}: not allowed with argument --{name}")
+        }
+        (ErrorKind::ValueValidation, Manner::Argparse) => {
+            let value = error.get(ContextKind::InvalidValue).map(ToString::to_string).unwrap_or_default();
+            let kind = java_type(command, &name);
+            format!("argument --{name}: could not convert '{value}' to {kind} (For input string: \"{value}\")")
+        }
         (ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand, _) => {
             "too few arguments".to_owned()
         }
@@ -194,7 +215,35 @@ fn explain(command: &Command, manner: Manner, error: &clap::Error) -> Usage {
     }
 }
 
-fn is_empty(value: &clap::error::ContextValue) -> bool {
+/// What Java calls the type of an option's value.
+fn java_type(command: &Command, name: &str) -> &'static str {
+    let argument = command.get_arguments().find(|argument| argument.get_long() == Some(name));
+    match argument.map(|argument| argument.get_value_parser().type_id()) {
+        Some(id) if id == TypeId::of::<i32>() => "Integer",
+        Some(id) if id == TypeId::of::<i64>() => "Long",
+        Some(id) if id == TypeId::of::<f64>() => "Double",
+        _ => "String",
+    }
+}
+
+/// Which argument is missing, one that has no alternative before others. Clap shows a group as `<--one <VALUE>|--other>`.
+fn missing_arguments(error: &clap::Error) -> String {
+    let Some(ContextValue::Strings(missing)) = error.get(ContextKind::InvalidArg) else {
+        return "too few arguments".to_owned();
+    };
+    let options = |shown: &str| {
+        let words = shown.split(['<', '>', '|', ' ']).filter(|word| word.starts_with("--"));
+        words.collect::<Vec<_>>().join(" ")
+    };
+    match (missing.iter().find(|shown| !shown.contains('|')), missing.first()) {
+        (Some(single), _) => format!("argument {} is required", options(single)),
+        (None, group) => {
+            format!("one of the arguments {} is required", group.map_or_else(String::new, |group| options(group)))
+        }
+    }
+}
+
+fn is_empty(value: &ContextValue) -> bool {
     value.to_string().is_empty()
 }
 

@@ -1,0 +1,307 @@
+//! kafka-producer-perf-test: how fast records can be written.
+//!
+//! Source of behaviour: `org.apache.kafka.tools.ProducerPerformance`. Transactions aren't there yet.
+
+mod payload;
+mod stats;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use parking_lot::Mutex;
+
+use super::connect::{Properties, block_on};
+use super::log_line::log;
+use super::options::Manner;
+use super::output::Output;
+use super::producing::{asked_to_end, java_send_error, start};
+use super::throttle::Throttle;
+use super::{RunTool, Tool};
+use crate::broker::clock::wall_clock_ms;
+use crate::client::producer::{Delivered, NewRecord, Observer, Producer, SendError};
+use payload::Payload;
+use stats::Stats;
+
+pub const TOOL: Tool = Tool::new::<Options>("kafka-producer-perf-test", Manner::Argparse);
+
+/// Measures how fast a producer is.
+#[derive(Debug, Parser)]
+#[command(arg_required_else_help = true)]
+pub struct Options {
+    /// The servers to connect to, in place of bootstrap.servers among the properties.
+    #[arg(long)]
+    bootstrap_server: Option<String>,
+    /// The topic to write to.
+    #[arg(long, required = true)]
+    topic: String,
+    /// How many records to write.
+    #[arg(long, required = true, allow_hyphen_values = true)]
+    num_records: i64,
+    /// What stands between two values in the file of --payload-file.
+    #[arg(long, default_value = "\\n")]
+    payload_delimiter: String,
+    /// About how many records a second, at most; -1 for as many as there can be.
+    #[arg(long, required = true, allow_hyphen_values = true)]
+    throughput: f64,
+    /// (DEPRECATED) Use --command-property instead.
+    #[arg(long, num_args = 1.., value_name = "PROP-NAME=PROP-VALUE")]
+    producer_props: Vec<String>,
+    /// Properties of the producer, such as linger.ms=10 batch.size=32768; they count for more than those of a file.
+    #[arg(long, num_args = 1.., value_name = "PROP-NAME=PROP-VALUE")]
+    command_property: Vec<String>,
+    /// (DEPRECATED) Use --command-config instead.
+    #[arg(long = "producer.config", value_name = "CONFIG-FILE")]
+    producer_config: Option<PathBuf>,
+    /// A file with properties of the producer.
+    #[arg(long, value_name = "CONFIG-FILE")]
+    command_config: Option<PathBuf>,
+    /// Print counters at the end.
+    #[arg(long)]
+    print_metrics: bool,
+    /// Transactions are not supported yet.
+    #[arg(long)]
+    transactional_id: Option<String>,
+    /// Transactions are not supported yet.
+    #[arg(long, value_name = "TRANSACTION-DURATION", allow_hyphen_values = true)]
+    transaction_duration_ms: Option<i64>,
+    /// The first so many records are left out of a line of statistics of their own.
+    #[arg(long, default_value_t = 0, allow_hyphen_values = true)]
+    warmup_records: i64,
+    /// Milliseconds between two lines of progress.
+    #[arg(long, default_value_t = 5000, value_name = "INTERVAL-MS", allow_hyphen_values = true)]
+    reporting_interval: i64,
+    #[command(flatten)]
+    payload: PayloadOptions,
+}
+
+/// Exactly one of these.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct PayloadOptions {
+    /// Bytes of a record, random letters.
+    #[arg(long, allow_hyphen_values = true)]
+    record_size: Option<i32>,
+    /// A file of values, one of which is sent each time.
+    #[arg(long)]
+    payload_file: Option<PathBuf>,
+    /// Numbers are sent: 0, 1, 2 and so on.
+    #[arg(long)]
+    payload_monotonic: bool,
+}
+
+impl RunTool for Options {
+    fn run(self, tool: &Tool) -> ExitCode {
+        if let Err(message) = self.check() {
+            return tool.wrong(&message);
+        }
+        let ready = self.payload().and_then(|payload| Ok((payload, self.properties()?)));
+        let (payload, properties) = match ready {
+            Ok(ready) => ready,
+            Err(why) => {
+                eprintln!("Exception in thread \"main\" java.lang.IllegalArgumentException: {why}");
+                return ExitCode::FAILURE;
+            }
+        };
+        let transactions = self.transactional_id.is_some() || self.transaction_duration_ms.is_some();
+        if transactions || properties.contains_key("transactional.id") {
+            eprintln!("{}: transactions are not supported yet", tool.name);
+            return ExitCode::FAILURE;
+        }
+        block_on(async {
+            match self.measure(payload, &properties).await {
+                Ok(code) => code,
+                Err(why) => {
+                    eprintln!("Exception in thread \"main\" {why}");
+                    ExitCode::FAILURE
+                }
+            }
+        })
+    }
+}
+
+impl Options {
+    fn check(&self) -> Result<(), String> {
+        let (command, old) = (!self.command_property.is_empty(), !self.producer_props.is_empty());
+        let (config, old_config) = (self.command_config.is_some(), self.producer_config.is_some());
+        let checks = [
+            (self.num_records > 0, "--num-records should be greater than zero."),
+            (
+                (0..self.num_records).contains(&self.warmup_records),
+                "The value for --warmup-records must be strictly fewer than the number of records in the test, \
+                 --num-records.",
+            ),
+            (self.payload.record_size.is_none_or(|size| size > 0), "--record-size should be greater than zero."),
+            (
+                self.bootstrap_server.is_some() || command || old || config || old_config,
+                "At least one of --bootstrap-server, --command-property, --producer-props, --producer.config or \
+                 --command-config must be specified.",
+            ),
+            (!(command && old), "--command-property and --producer-props cannot be specified together."),
+            (!(config && old_config), "--command-config and --producer.config cannot be specified together."),
+            (
+                self.transaction_duration_ms.is_none_or(|duration| duration > 0),
+                "--transaction-duration-ms should be greater than zero.",
+            ),
+            (self.reporting_interval > 0, "--reporting-interval should be greater than zero."),
+        ];
+        match checks.into_iter().find(|(is_right, _)| !is_right) {
+            Some((_, message)) => Err(message.to_owned()),
+            None => Ok(()),
+        }
+    }
+
+    fn payload(&self) -> Result<Payload, String> {
+        if let Some(size) = self.payload.record_size {
+            return Ok(Payload::random(usize::try_from(size).unwrap_or(0)));
+        }
+        let Some(path) = &self.payload.payload_file else { return Ok(Payload::Monotonic(String::new())) };
+        println!("Reading payloads from: {}", std::path::absolute(path).unwrap_or_else(|_| path.clone()).display());
+        let delimiter = if self.payload_delimiter == "\\n" { "\n" } else { &self.payload_delimiter };
+        let payload = Payload::file(path, delimiter)?;
+        println!("Number of records read: {}", payload.count().unwrap_or(0));
+        Ok(payload)
+    }
+
+    fn properties(&self) -> Result<BTreeMap<String, String>, String> {
+        let future = "has been deprecated and will be removed in a future version.";
+        if !self.producer_props.is_empty() {
+            println!("Option --producer-props {future} Use --command-property instead.");
+        }
+        if self.producer_config.is_some() {
+            println!("Option --producer.config {future} Use --command-config instead.");
+        }
+        let file: Option<&Path> = self.command_config.as_deref().or(self.producer_config.as_deref());
+        let mut properties = Properties::read_optional(file)?.into_entries();
+        for pair in self.producer_props.iter().chain(&self.command_property) {
+            let (name, value) = pair.split_once('=').ok_or_else(|| format!("Invalid property: {pair}"))?;
+            properties.insert(name.to_owned(), value.to_owned());
+        }
+        if let Some(servers) = &self.bootstrap_server {
+            properties.insert("bootstrap.servers".to_owned(), servers.clone());
+        }
+        properties.entry("client.id".to_owned()).or_insert_with(|| "perf-producer-client".to_owned());
+        Ok(properties)
+    }
+
+    async fn measure(&self, payload: Payload, properties: &BTreeMap<String, String>) -> Result<ExitCode, String> {
+        let mut output = Output::stdout();
+        if self.warmup_records > 0 {
+            output.line(format_args!(
+                "Warmup first {} records. Steady state results will print after the complete test summary.",
+                self.warmup_records
+            ));
+            output.flush();
+        }
+        let records = self.num_records.unsigned_abs();
+        let stats = Stats::new(records, self.reporting_interval, false, wall_clock_ms());
+        let seen = Arc::new(Mutex::new(Seen { stats, steady: None, failed: 0, batches: 0 }));
+        let producer = start(properties, Reporter(seen.clone()))?;
+        let sending = async {
+            self.send(&producer, payload, &seen).await;
+            producer.flush().await;
+        };
+        tokio::select! {
+            () = sending => {}
+            code = asked_to_end() => return Ok(ExitCode::from(code)),
+        }
+        let mut seen = seen.lock();
+        let now = wall_clock_ms();
+        output.bytes(seen.stats.total(now).as_bytes());
+        if let Some(steady) = &mut seen.steady {
+            output.bytes(steady.total(now).as_bytes());
+        }
+        if self.print_metrics {
+            let client = properties.get("client.id").map_or("", String::as_str);
+            output.bytes(seen.metrics(records, client).as_bytes());
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    async fn send(&self, producer: &Producer<Sent>, mut payload: Payload, seen: &Mutex<Seen>) {
+        let mut throttle = Throttle::new(self.throughput, wall_clock_ms());
+        let warmup = self.warmup_records.unsigned_abs();
+        for number in 0..self.num_records.unsigned_abs() {
+            let value = payload.next(number);
+            let now = wall_clock_ms();
+            let is_steady = warmup > 0 && number >= warmup;
+            if is_steady && number == warmup {
+                let rest = self.num_records.unsigned_abs() - warmup;
+                let mut seen = seen.lock();
+                seen.steady = Some(Stats::new(rest, self.reporting_interval, true, now));
+                seen.stats.quieten();
+            }
+            let sent = Sent { at: now, bytes: value.len() as u32, is_steady };
+            let record =
+                NewRecord { topic: &self.topic, value: Some(value), timestamp: Some(now), ..NewRecord::default() };
+            producer.send(&record, sent).await;
+            throttle.rest(number, now).take().await;
+        }
+    }
+}
+
+/// What is kept of a record on its way.
+struct Sent {
+    at: i64,
+    bytes: u32,
+    is_steady: bool,
+}
+
+/// What became of the records so far.
+struct Seen {
+    stats: Stats,
+    steady: Option<Stats>,
+    failed: u64,
+    batches: u64,
+}
+
+impl Seen {
+    /// Counters, as Kafka's tools print metrics.
+    fn metrics(&self, records: u64, client: &str) -> String {
+        let counters =
+            [("batch-total", self.batches), ("record-error-total", self.failed), ("record-send-total", records)];
+        let name = |metric: &str| format!("producer-metrics:{metric}:{{client-id={client}}}");
+        let width = counters.iter().map(|(metric, _)| name(metric).len()).max().unwrap_or(0);
+        let mut text = format!("\n{:<width$}   Value\n", "Metric Name");
+        for (metric, value) in counters {
+            text.push_str(&format!("{:<width$} : {value}.000\n", name(metric)));
+        }
+        text
+    }
+}
+
+struct Reporter(Arc<Mutex<Seen>>);
+
+impl Observer<Sent> for Reporter {
+    fn delivered(&mut self, _batch: &Delivered, tokens: Vec<Sent>) {
+        let now = wall_clock_ms();
+        let mut seen = self.0.lock();
+        seen.batches += 1;
+        for sent in tokens {
+            let latency = u32::try_from(now - sent.at).unwrap_or(0);
+            let mut lines = seen.stats.record(latency, sent.bytes, now);
+            if sent.is_steady
+                && let Some(steady) = &mut seen.steady
+            {
+                let more = steady.record(latency, sent.bytes, now);
+                lines = lines.into_iter().chain(more).reduce(|lines, more| lines + &more);
+            }
+            if let Some(lines) = lines {
+                Output::stdout().bytes(lines.as_bytes());
+            }
+        }
+    }
+
+    fn failed(&mut self, _topic: &str, error: &SendError, tokens: Vec<Sent>) {
+        self.0.lock().failed += tokens.len() as u64;
+        for _ in tokens {
+            eprintln!("{}", java_send_error(error));
+        }
+    }
+
+    fn warn(&mut self, message: &str) {
+        log("WARN", "org.apache.kafka.clients.NetworkClient", message);
+    }
+}
