@@ -4,6 +4,7 @@ pub mod admin;
 mod config;
 mod healthcheck;
 mod mistakes;
+mod produce;
 mod ready_file;
 mod serve;
 mod shutdown;
@@ -39,6 +40,8 @@ enum Command {
     Serve(ServeArgs),
     /// Show the settings in force, and where each value came from.
     Config(config::ConfigArgs),
+    /// Write records to a topic.
+    Produce(produce::ProduceArgs),
     /// Exit with 0 if the broker of these settings answers, else with 1.
     Healthcheck(healthcheck::HealthcheckArgs),
     /// Print a script that teaches a shell to complete this program's commands and flags.
@@ -122,6 +125,7 @@ impl Cli {
         let done = match self.command {
             Some(Command::Serve(args)) => serve::run(&args, clock),
             Some(Command::Config(args)) => config::run(&args),
+            Some(Command::Produce(args)) => produce::run(args),
             Some(Command::Healthcheck(args)) => healthcheck::run(&args),
             Some(Command::Completions { shell }) => {
                 let mut command = Cli::command().subcommands(tools::commands());

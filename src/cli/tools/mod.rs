@@ -17,7 +17,7 @@ pub mod json_input;
 mod kafka_broker_api_versions;
 mod kafka_cluster;
 pub mod kafka_configs;
-mod kafka_console_producer;
+pub mod kafka_console_producer;
 pub mod kafka_consumer_groups;
 mod kafka_delete_records;
 mod kafka_e2e_latency;
@@ -34,6 +34,7 @@ mod kafka_verifiable_producer;
 pub mod log_line;
 pub mod options;
 pub mod output;
+pub mod producing;
 mod producing;
 pub mod releases;
 pub mod servers;
@@ -60,7 +61,8 @@ const TOOLS: &[Tool] = &[
     kafka_groups::TOOL,
     kafka_leader_election::TOOL,
     kafka_log_dirs::TOOL,
-@@TOOLS kafka_metadata_quorum kafka_producer_perf_test
+    kafka_metadata_quorum::TOOL,
+    kafka_producer_perf_test::TOOL,
     kafka_reassign_partitions::TOOL,
     kafka_topics::TOOL,
     kafka_verifiable_producer::TOOL,

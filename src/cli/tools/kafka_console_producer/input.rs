@@ -1,6 +1,6 @@
-//! Standard input, line by line, without holding up the sending.
+//! Input, line by line, without holding up the sending.
 
-use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Read, Write as _};
+use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Read, Stdin, Write as _};
 
 use tokio::sync::mpsc;
 
@@ -9,21 +9,25 @@ const AHEAD: usize = 16;
 /// How much is read at a time.
 const BUFFER: usize = 64 << 10;
 
-/// What each line of standard input becomes, in groups of those that can be had at once; ends at the end of the input
-/// or with the first error. Lines are counted from 1.
-///
-/// On a terminal there is Kafka's prompt, `>`, before each line.
+/// What each line becomes, in groups of those that can be had at once; ends at the end of the input or with the first
+/// error. Lines are counted from 1. With `prompt` there is Kafka's, `>`, on standard output before each line.
 pub fn lines<T: Send + 'static>(
+    input: impl Read + Send + 'static,
+    prompt: bool,
     read: impl FnMut(&str, u64) -> Result<T, String> + Send + 'static,
 ) -> mpsc::Receiver<Vec<Result<T, String>>> {
     let (sender, receiver) = mpsc::channel(AHEAD);
     // Not one of the runtime's threads: those have to end before the process can.
     std::thread::spawn(move || {
-        let prompt = io::stdin().is_terminal() && io::stdout().is_terminal();
-        let input = BufReader::with_capacity(BUFFER, io::stdin());
+        let input = BufReader::with_capacity(BUFFER, input);
         read_lines(input, prompt, read, |group| sender.blocking_send(group).is_ok());
     });
     receiver
+}
+
+/// Standard input, and whether a person types it, who gets a prompt.
+pub fn stdin() -> (Stdin, bool) {
+    (io::stdin(), io::stdin().is_terminal() && io::stdout().is_terminal())
 }
 
 fn read_lines<T>(
@@ -44,7 +48,7 @@ fn read_lines<T>(
             Ok(0) => break,
             Ok(_) => {}
             Err(error) => {
-                group.push(Err(format!("cannot read standard input: {error}")));
+                group.push(Err(format!("cannot read the input: {error}")));
                 break;
             }
         }

@@ -192,7 +192,8 @@ impl Options {
         let reader = LineReader::new(&properties).map_err(kafka_exception)?;
         let producer = start(&self.producer_properties()?, Log)?;
         let sending = async {
-            let mut lines = input::lines(move |line, number| reader.record(line, number));
+            let (stdin, prompt) = input::stdin();
+            let mut lines = input::lines(stdin, prompt, move |line, number| reader.record(line, number));
             while let Some(group) = lines.recv().await {
                 for record in group {
                     self.send(&producer, &topic, record.map_err(kafka_exception)?).await?;

@@ -1,0 +1,362 @@
+//! `ottla produce`: records from the command line, a file or standard input, over the producer of Kafka's tools.
+
+mod json;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, IsTerminal as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use parking_lot::Mutex;
+use serde::Serialize;
+
+use super::name_and_value;
+use super::tools::connect::{Bootstrap, Properties, block_on};
+use super::tools::exceptions::exception_name;
+use super::tools::kafka_console_producer::input;
+use super::tools::output::Output;
+use super::tools::producing::{asked_to_end, start};
+use crate::broker::clock::Clock;
+use crate::client::producer::{Delivered, NewRecord, Observer, Producer, RecordHeader, SendError};
+
+/// Between two looks at how far it is.
+const PROGRESS: Duration = Duration::from_secs(1);
+
+/// What `ottla produce` is told.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct ProduceArgs {
+    /// The topic to write to; made if it isn't there, where the broker does that
+    topic: String,
+
+    /// Values, a record each; without any, each line of standard input is one
+    values: Vec<String>,
+
+    #[command(flatten)]
+    bootstrap: Bootstrap,
+
+    /// Each line of FILE is a value
+    #[arg(long, short, value_name = "FILE", conflicts_with = "values")]
+    file: Option<PathBuf>,
+
+    /// The key of every record
+    #[arg(long, short)]
+    key: Option<String>,
+
+    /// What stands between key and value in each value or line
+    #[arg(long, short = 's', value_name = "TEXT", conflicts_with = "key")]
+    key_separator: Option<String>,
+
+    /// A header of every record; may be given many times
+    #[arg(long = "header", short = 'H', value_name = "NAME=VALUE", value_parser = name_and_value)]
+    headers: Vec<(String, String)>,
+
+    /// The partition, in place of the one that the key decides
+    #[arg(long, short)]
+    partition: Option<i32>,
+
+    /// The records' timestamp in milliseconds since 1970, in place of the time it is
+    #[arg(long, value_name = "MS", allow_hyphen_values = true)]
+    timestamp: Option<i64>,
+
+    /// Keys and values that are this are null: a null value deletes its key from a compacted topic
+    #[arg(long, value_name = "TEXT")]
+    null: Option<String>,
+
+    /// Each value or line is a JSON object: key, value, headers, partition, timestamp; a line of JSON says where each was
+    /// stored
+    #[arg(long, conflicts_with_all = ["key_separator", "null"])]
+    json: bool,
+
+    /// How batches are compressed
+    #[arg(long, short, value_enum)]
+    compression: Option<Compression>,
+
+    /// Any setting of Kafka's producers by its name, such as acks=1; may be given many times
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    settings: Vec<(String, String)>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Compression {
+    None,
+    Gzip,
+    Snappy,
+    Lz4,
+    Zstd,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  ottla produce orders one two three                  three records
+  ottla produce orders -k 42 -H source=test hello     with a key and a header
+  ottla produce orders -s : < lines.txt               lines as key:value
+  echo '{\"key\":\"a\",\"value\":{\"n\":1}}' | ottla produce orders --json
+
+Exit code 0: everything was stored. 1: not everything; stderr says why.";
+
+/// A record to write.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Item {
+    key: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
+    headers: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    partition: Option<i32>,
+    timestamp: Option<i64>,
+}
+
+/// Writes the records. The error is one plain line.
+pub fn run(args: ProduceArgs) -> Result<ExitCode, String> {
+    let properties = args.properties()?;
+    let progress = Arc::new(Mutex::new(Progress::default()));
+    let reporter = Reporter { json: args.json, progress: progress.clone() };
+    Ok(block_on(async {
+        let outcome = match start(&properties, reporter) {
+            Ok(producer) => args.produce(producer, &progress).await,
+            // Kafka's words, without the names of Java's classes.
+            Err(why) => Err(why.rsplit_once("Exception: ").map_or(why.as_str(), |(_, why)| why).to_owned()),
+        };
+        let failed = progress.lock().failed;
+        match outcome {
+            Ok(code) if failed == 0 => code,
+            Ok(_) => ExitCode::FAILURE,
+            Err(why) => {
+                eprintln!("ottla: {why}");
+                ExitCode::FAILURE
+            }
+        }
+    }))
+}
+
+impl ProduceArgs {
+    fn properties(&self) -> Result<BTreeMap<String, String>, String> {
+        let mut properties = Properties::read_optional(self.bootstrap.command_config.as_deref())?.into_entries();
+        properties.extend(self.settings.iter().cloned());
+        properties.insert("bootstrap.servers".to_owned(), self.bootstrap.bootstrap_server.clone());
+        properties.entry("client.id".to_owned()).or_insert_with(|| "ottla-produce".to_owned());
+        if let Some(codec) = self.compression.as_ref().and_then(Compression::to_possible_value) {
+            properties.insert("compression.type".to_owned(), codec.get_name().to_owned());
+        }
+        Ok(properties)
+    }
+
+    async fn produce(&self, producer: Producer<u64>, progress: &Mutex<Progress>) -> Result<ExitCode, String> {
+        let outcome = tokio::select! {
+            outcome = self.send_all(&producer) => outcome.map(|()| ExitCode::SUCCESS),
+            code = asked_to_end() => Ok(ExitCode::from(code)),
+            never = show_progress(progress) => never,
+        };
+        tokio::select! {
+            () = producer.flush() => {}
+            code = asked_to_end() => return Ok(ExitCode::from(code)),
+            never = show_progress(progress) => never,
+        }
+        progress.lock().end(&self.topic, self.json);
+        outcome
+    }
+
+    async fn send_all(&self, producer: &Producer<u64>) -> Result<(), String> {
+        let rules = Rules {
+            json: self.json,
+            key: self.key.clone(),
+            key_separator: self.key_separator.clone(),
+            null: self.null.clone(),
+        };
+        if !self.values.is_empty() {
+            for (number, value) in (1..).zip(&self.values) {
+                self.send(producer, rules.item(value, number)?, number).await;
+            }
+            return Ok(());
+        }
+        let rules = rules.clone();
+        let read = move |line: &str, number| rules.item(line, number).map(|item| (item, number));
+        let mut lines = match &self.file {
+            Some(path) => {
+                let file = File::open(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+                input::lines(file, false, read)
+            }
+            None => {
+                let (stdin, prompt) = input::stdin();
+                input::lines(stdin, prompt, read)
+            }
+        };
+        while let Some(group) = lines.recv().await {
+            for item in group {
+                let (item, number) = item?;
+                self.send(producer, item, number).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn send(&self, producer: &Producer<u64>, item: Item, number: u64) {
+        let own = item.headers.iter().map(|(key, value)| (key.as_slice(), value.as_deref()));
+        let common = self.headers.iter().map(|(key, value)| (key.as_bytes(), Some(value.as_bytes())));
+        let headers: Vec<RecordHeader<'_>> = own.chain(common).collect();
+        let record = NewRecord {
+            topic: &self.topic,
+            partition: item.partition.or(self.partition),
+            timestamp: item.timestamp.or(self.timestamp),
+            key: item.key.as_deref(),
+            value: item.value.as_deref(),
+            headers: &headers,
+        };
+        producer.send(&record, number).await;
+    }
+}
+
+/// How a value or a line becomes a record.
+#[derive(Clone, Debug, Default)]
+struct Rules {
+    json: bool,
+    key: Option<String>,
+    key_separator: Option<String>,
+    null: Option<String>,
+}
+
+impl Rules {
+    /// `number` counts values or lines from 1. The error is one plain line.
+    fn item(&self, text: &str, number: u64) -> Result<Item, String> {
+        if self.json {
+            let mut item = json::item(text).map_err(|why| format!("record {number} is not one in JSON: {why}"))?;
+            item.key = item.key.or_else(|| self.bytes(self.key.as_deref()));
+            return Ok(item);
+        }
+        let (key, value) = match &self.key_separator {
+            None => (self.key.as_deref(), text),
+            Some(separator) => match text.split_once(separator.as_str()) {
+                Some((key, value)) => (Some(key), value),
+                None => return Err(format!("record {number} has no key: there is no {separator:?} in {text:?}")),
+            },
+        };
+        Ok(Item { key: self.bytes(key), value: self.bytes(Some(value)), ..Item::default() })
+    }
+
+    fn bytes(&self, text: Option<&str>) -> Option<Vec<u8>> {
+        text.filter(|text| self.null.as_deref() != Some(text)).map(|text| text.as_bytes().to_vec())
+    }
+}
+
+/// How far it is.
+#[derive(Debug, Default)]
+struct Progress {
+    stored: u64,
+    failed: u64,
+    /// A line of progress stands on the terminal.
+    shown: bool,
+}
+
+impl Progress {
+    fn show(&mut self, since: Duration) {
+        self.shown = true;
+        let rate = self.stored as f64 / since.as_secs_f64().max(0.001);
+        eprint!("\r\x1b[K{} records stored, {rate:.0} a second", self.stored);
+    }
+
+    fn end(&mut self, topic: &str, json: bool) {
+        if std::mem::take(&mut self.shown) {
+            eprint!("\r\x1b[K");
+        }
+        if !json {
+            let plural = if self.stored == 1 { "" } else { "s" };
+            Output::stdout().line(format_args!("{} record{plural} stored in {topic}", self.stored));
+        }
+    }
+}
+
+/// Says how far it is, on a terminal, as long as it is polled.
+async fn show_progress<T>(progress: &Mutex<Progress>) -> T {
+    // A prompt for the next line is no long work.
+    if !io::stderr().is_terminal() || io::stdin().is_terminal() {
+        return std::future::pending().await;
+    }
+    let clock = Clock::start();
+    loop {
+        tokio::time::sleep(PROGRESS).await;
+        progress.lock().show(clock.monotonic());
+    }
+}
+
+/// Counts, and says in JSON where each record is.
+struct Reporter {
+    json: bool,
+    progress: Arc<Mutex<Progress>>,
+}
+
+/// A line about a record; `record` counts them from 1 in the order in which they were given.
+#[derive(Serialize)]
+struct Stored<'a> {
+    record: u64,
+    topic: &'a str,
+    partition: i32,
+    /// Left out where nobody said (acks=0).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offset: Option<i64>,
+}
+
+#[derive(Serialize)]
+struct Failed<'a> {
+    record: u64,
+    topic: &'a str,
+    error: String,
+    message: String,
+}
+
+impl Observer<u64> for Reporter {
+    fn delivered(&mut self, batch: &Delivered, tokens: Vec<u64>) {
+        self.progress.lock().stored += tokens.len() as u64;
+        if !self.json {
+            return;
+        }
+        let mut output = Output::stdout();
+        for (index, record) in (0..).zip(tokens) {
+            let offset = (batch.base_offset >= 0).then_some(batch.base_offset + index);
+            let line = Stored { record, topic: &batch.topic, partition: batch.partition, offset };
+            output.line(serde_json::to_string(&line).unwrap_or_default());
+        }
+    }
+
+    fn failed(&mut self, topic: &str, error: &SendError, tokens: Vec<u64>) {
+        self.progress.lock().failed += tokens.len() as u64;
+        for record in tokens {
+            eprintln!("ottla: record {record} was not stored: {error}");
+            if self.json {
+                let line = Failed { record, topic, error: exception_name(error.code()), message: error.to_string() };
+                Output::stdout().line(serde_json::to_string(&line).unwrap_or_default());
+            }
+        }
+    }
+
+    fn warn(&mut self, message: &str) {
+        eprintln!("ottla: {message}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_into_records() {
+        let check = |rules: Rules, text, expect: Result<(Option<&str>, Option<&str>), &str>| {
+            let item = rules.item(text, 3);
+            let found = item.as_ref().map(|item| (item.key.as_deref(), item.value.as_deref()));
+            let expect = expect.map(|(key, value)| (key.map(str::as_bytes), value.map(str::as_bytes)));
+            assert_eq!(found.map_err(String::as_str), expect, "{text}");
+        };
+        let text = |text: &str| Some(text.to_owned());
+        check(Rules::default(), "a:b", Ok((None, Some("a:b"))));
+        check(Rules { key: text("k"), ..Rules::default() }, "v", Ok((Some("k"), Some("v"))));
+        let keyed = Rules { key_separator: text(":"), null: text("-"), ..Rules::default() };
+        check(keyed.clone(), "a:b:c", Ok((Some("a"), Some("b:c"))));
+        check(keyed.clone(), "a:-", Ok((Some("a"), None)));
+        check(keyed, "ab", Err("record 3 has no key: there is no \":\" in \"ab\""));
+        let json = Rules { json: true, key: text("k"), ..Rules::default() };
+        check(json.clone(), r#"{"value":"v"}"#, Ok((Some("k"), Some("v"))));
+        check(json, r#"{"key":"own"}"#, Ok((Some("own"), None)));
+    }
+}
