@@ -35,7 +35,6 @@ pub mod log_line;
 pub mod options;
 pub mod output;
 pub mod producing;
-mod producing;
 pub mod releases;
 pub mod servers;
 mod throttle;
