@@ -2,6 +2,7 @@
 
 pub mod admin;
 mod config;
+mod consume;
 mod healthcheck;
 mod mistakes;
 mod produce;
@@ -44,6 +45,8 @@ enum Command {
     Produce(produce::ProduceArgs),
     /// Exit with 0 if the broker of these settings answers, else with 1.
     Healthcheck(healthcheck::HealthcheckArgs),
+    /// Print the records of a topic as they come.
+    Consume(consume::ConsumeArgs),
     /// Print a script that teaches a shell to complete this program's commands and flags.
     #[command(after_help = "For bash: source <(ottla completions bash)")]
     Completions { shell: Shell },
@@ -127,6 +130,7 @@ impl Cli {
             Some(Command::Config(args)) => config::run(&args),
             Some(Command::Produce(args)) => produce::run(args),
             Some(Command::Healthcheck(args)) => healthcheck::run(&args),
+            Some(Command::Consume(args)) => Ok(consume::run(&args)),
             Some(Command::Completions { shell }) => {
                 let mut command = Cli::command().subcommands(tools::commands());
                 clap_complete::generate(shell, &mut command, "ottla", &mut io::stdout());

@@ -21,8 +21,8 @@ use crate::types::{ErrorCode, Offset, PartitionIndex};
 
 /// The newest versions that ask for one group or coordinator, in fields of their own, by topic name.
 const FIND_ONE_COORDINATOR: i16 = 3;
-const COMMIT_BY_NAME: i16 = 9;
-const FETCH_ONE_GROUP: i16 = 7;
+pub(super) const COMMIT_BY_NAME: i16 = 9;
+pub(super) const FETCH_ONE_GROUP: i16 = 7;
 
 /// What a member wants to be part of.
 #[derive(Clone, Debug)]
@@ -205,7 +205,7 @@ impl Client {
     }
 }
 
-fn join_request(subscription: &Subscription, member_id: &str) -> JoinGroupRequest {
+pub(super) fn join_request(subscription: &Subscription, member_id: &str) -> JoinGroupRequest {
     let protocol = |(name, metadata): &(String, Bytes)| JoinGroupRequestProtocol {
         name: Str::from(name.as_str()),
         metadata: metadata.clone(),

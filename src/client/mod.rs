@@ -3,13 +3,15 @@
 //! [`Client::connect`] asks the broker which versions it serves; [`Client::call`] sends any request and
 //! awaits its answer, in the newest version both sides know; [`Client::submit`] sends now and awaits
 //! later. On these stand short forms of what tools and tests do all the time: topics (`admin`), batches
-//! (`records`), groups as members (`group`) and as administrators see them (`group_admin`). One client is one connection; clones share it.
+//! (`records`), groups as members (`group`) and as administrators see them (`group_admin`); and a whole
+//! consumer ([`consumer`]). One client is one connection; clones share it.
 //!
-//! Absent: retries, routing by leader, batching, reconnecting. There is one broker, and whoever calls
-//! knows better what to do about a lost connection.
+//! Absent from a client: retries, routing by leader, batching, reconnecting. There is one broker, and
+//! whoever calls knows better what to do about a lost connection.
 
 mod admin;
 mod connection;
+pub mod consumer;
 mod error;
 mod group;
 mod group_admin;
@@ -59,6 +61,7 @@ impl Default for ClientOptions {
 /// A connection to a broker.
 #[derive(Clone)]
 pub struct Client {
+    address: Arc<str>,
     connection: Arc<Connection>,
     options: Arc<ClientOptions>,
     correlation_ids: Arc<AtomicI32>,
@@ -86,6 +89,7 @@ impl Client {
         let socket = timeout(options.timeout, TcpStream::connect(address)).await;
         let socket = socket.unwrap_or_else(|late| Err(late.into())).map_err(failed)?;
         let mut client = Client {
+            address: Arc::from(address),
             connection: Arc::new(Connection::new(socket, options.max_answer).map_err(failed)?),
             options: Arc::new(options),
             correlation_ids: Arc::default(),
@@ -95,6 +99,20 @@ impl Client {
         let served = answer.api_keys.iter().map(|api| (api.api_key, (api.min_version, api.max_version)));
         client.served = Arc::new(served.collect());
         Ok(client)
+    }
+
+    /// Another connection to the same broker.
+    pub async fn again(&self) -> Result<Client> {
+        self.again_with(self.options().clone()).await
+    }
+
+    /// Another connection to the same broker, with other options.
+    pub async fn again_with(&self, options: ClientOptions) -> Result<Client> {
+        Client::connect_with(&self.address, options).await
+    }
+
+    pub fn options(&self) -> &ClientOptions {
+        &self.options
     }
 
     /// Asks for the versions served, and once more in an older version if the broker says that it does

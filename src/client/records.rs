@@ -16,6 +16,8 @@ use crate::types::{LeaderEpoch, Offset, PartitionIndex, TimestampMs};
 /// The last versions of Produce and Fetch that name topics by name.
 const PRODUCE_BY_NAME: i16 = 12;
 const FETCH_BY_NAME: i16 = 12;
+/// The isolation level that sees everything.
+const READ_UNCOMMITTED: i8 = 0;
 /// How long the broker may take to store a batch.
 const PRODUCE_TIMEOUT_MS: i32 = 30_000;
 
@@ -121,6 +123,15 @@ impl Client {
         &self,
         asked: &[(&str, PartitionIndex, TimestampMs)],
     ) -> Result<Vec<Result<ListedOffset>>> {
+        self.list_offsets_at(asked, READ_UNCOMMITTED).await
+    }
+
+    /// As [`Client::list_offsets`], of an isolation level: to 1, read committed, open transactions are beyond the end.
+    pub async fn list_offsets_at(
+        &self,
+        asked: &[(&str, PartitionIndex, TimestampMs)],
+        isolation_level: i8,
+    ) -> Result<Vec<Result<ListedOffset>>> {
         let key = ApiKey::ListOffsets;
         let mut topics: BTreeMap<&str, Vec<ListOffsetsPartition>> = BTreeMap::new();
         for (topic, partition, timestamp) in asked {
@@ -130,7 +141,8 @@ impl Client {
         }
         let topics =
             topics.into_iter().map(|(name, partitions)| ListOffsetsTopic { name: Str::from(name), partitions });
-        let request = ListOffsetsRequest { replica_id: -1, topics: topics.collect(), ..Default::default() };
+        let request =
+            ListOffsetsRequest { replica_id: -1, isolation_level, topics: topics.collect(), ..Default::default() };
         let answer = self.call(request).await?;
         let mut found = HashMap::new();
         for topic in &answer.topics {

@@ -8,5 +8,6 @@ mod common;
 mod java;
 
 mod cluster;
+mod console_consumer;
 mod get_offsets;
 mod side_by_side;

@@ -44,6 +44,16 @@ impl Properties {
         self.0.get(name).map(|value| value.trim())
     }
 
+    /// As [`Properties::get`], with the spaces around it: a separator may be one.
+    pub fn untrimmed(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// All of them by name, values as they were written.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Sets one, in place of what the file said.
     pub fn set(&mut self, name: &str, value: &str) {
         self.0.insert(name.to_owned(), value.to_owned());

@@ -13,8 +13,13 @@ pub fn log(level: &str, class: &str, text: impl std::fmt::Display) {
     eprintln!("[{}] {level} {text} ({class})", date_and_time(wall_clock_ms()));
 }
 
+/// As [`log_error`], with the exception that it was.
+pub fn log_exception(class: &str, text: &str, exception: impl std::fmt::Display) {
+    eprintln!("[{}] ERROR {text} ({class})\n{exception}", date_and_time(wall_clock_ms()));
+}
+
 /// A time as log lines have it, in UTC: `2026-01-31 12:00:00,000`.
-fn date_and_time(time: TimestampMs) -> String {
+pub fn date_and_time(time: TimestampMs) -> String {
     let (days, within) = (time.div_euclid(86_400_000), time.rem_euclid(86_400_000));
     let (year, month, day) = date(days);
     let (hour, minute) = (within / 3_600_000, within / 60_000 % 60);
@@ -23,7 +28,7 @@ fn date_and_time(time: TimestampMs) -> String {
 }
 
 /// Year, month and day of a number of days since 1970-01-01, in the Gregorian calendar.
-fn date(days: i64) -> (i64, i64, i64) {
+pub fn date(days: i64) -> (i64, i64, i64) {
     // Counted from the first of March of the year 0, so that the leap day is a year's last.
     let days = days + 719_468;
     let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));

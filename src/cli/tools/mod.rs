@@ -11,14 +11,18 @@
 //! Tools talk to the broker they are pointed at, and to no other: one connection, whatever address it advertises.
 
 pub mod connect;
+pub mod consuming;
+mod date_format;
 pub mod exceptions;
 pub mod java_order;
 pub mod json_input;
 mod kafka_broker_api_versions;
 mod kafka_cluster;
 pub mod kafka_configs;
+mod kafka_console_consumer;
 pub mod kafka_console_producer;
 pub mod kafka_consumer_groups;
+mod kafka_consumer_perf_test;
 mod kafka_delete_records;
 mod kafka_e2e_latency;
 mod kafka_features;
@@ -30,6 +34,7 @@ mod kafka_metadata_quorum;
 mod kafka_producer_perf_test;
 mod kafka_reassign_partitions;
 pub mod kafka_topics;
+mod kafka_verifiable_consumer;
 mod kafka_verifiable_producer;
 pub mod log_line;
 pub mod options;
@@ -51,8 +56,10 @@ const TOOLS: &[Tool] = &[
     kafka_broker_api_versions::TOOL,
     kafka_cluster::TOOL,
     kafka_configs::TOOL,
+    kafka_console_consumer::TOOL,
     kafka_console_producer::TOOL,
     kafka_consumer_groups::TOOL,
+    kafka_consumer_perf_test::TOOL,
     kafka_delete_records::TOOL,
     kafka_e2e_latency::TOOL,
     kafka_features::TOOL,
@@ -64,6 +71,7 @@ const TOOLS: &[Tool] = &[
     kafka_producer_perf_test::TOOL,
     kafka_reassign_partitions::TOOL,
     kafka_topics::TOOL,
+    kafka_verifiable_consumer::TOOL,
     kafka_verifiable_producer::TOOL,
 ];
 

@@ -1,0 +1,300 @@
+//! `ottla consume`: records of a topic, for people and for scripts.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal as _, stderr, stdout};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use clap::Args;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::tools::connect::{Bootstrap, Properties, connect};
+use super::tools::consuming::{Stop, block_on_beside, config, warn};
+use super::tools::log_line::date_and_time;
+use super::tools::output::Output;
+use crate::client::Client;
+use crate::client::consumer::{ConsumedRecord, Consumer, Event, PartitionRecords, Start, Topics};
+use crate::record::{Header, Record};
+use crate::types::{Offset, TopicPartition};
+
+/// ListOffsets' timestamp for a log's end.
+const LATEST: i64 = -1;
+/// How often it is looked whether the end is reached.
+const LOOK: Duration = Duration::from_millis(50);
+/// How often progress is shown.
+const PROGRESS: Duration = Duration::from_millis(500);
+
+/// What to read, and how to print it.
+#[derive(Debug, Clone, Args)]
+pub struct ConsumeArgs {
+    /// The topic to read
+    topic: String,
+
+    #[command(flatten)]
+    bootstrap: Bootstrap,
+
+    /// Start at the first record there is, in place of those to come
+    #[arg(long)]
+    from_beginning: bool,
+
+    /// Read as a member of GROUP, from where it has got to, and commit what was printed
+    #[arg(long, value_name = "GROUP")]
+    group: Option<String>,
+
+    /// End after N records
+    #[arg(long, short = 'n', value_name = "N")]
+    count: Option<u64>,
+
+    /// End where the topic ended at the start of this command, in place of waiting for more
+    #[arg(long, conflicts_with = "group")]
+    until_end: bool,
+
+    /// Print each record as one line of JSON; bytes that aren't UTF-8 are {"base64": "..."}
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints until there is nothing more to do, or a signal comes.
+pub fn run(args: &ConsumeArgs) -> ExitCode {
+    block_on_beside(async {
+        match args.consume().await {
+            Ok(code) => code,
+            Err(why) => {
+                eprintln!("ottla: {why}");
+                ExitCode::FAILURE
+            }
+        }
+    })
+}
+
+impl ConsumeArgs {
+    async fn consume(&self) -> Result<ExitCode, String> {
+        let mut stop = Stop::listen().map_err(|error| error.message)?;
+        let properties = self.properties()?;
+        let config = config(&properties).map_err(|error| error.message)?;
+        let client = tokio::select! {
+            client = connect(&self.bootstrap.bootstrap_server, &properties) => client?,
+            code = stop.next() => return Ok(ExitCode::from(code)),
+        };
+        let ends = if self.until_end { Some(ends(&client, &self.topic).await?) } else { None };
+        let mut consumer = Consumer::new(client, config).await.map_err(|error| error.to_string())?;
+        consumer.subscribe(Topics::named(&self.topic));
+        let mut printer = Printer::new(self);
+        let ended = tokio::select! {
+            ended = self.print_all(&mut consumer, &mut printer, ends) => ended.map(|()| ExitCode::SUCCESS),
+            code = stop.next() => Ok(ExitCode::from(code)),
+        };
+        printer.finish();
+        consumer.close().await;
+        ended
+    }
+
+    fn properties(&self) -> Result<Properties, String> {
+        let mut properties = Properties::read_optional(self.bootstrap.command_config.as_deref())?;
+        if let Some(group) = &self.group {
+            properties.set("group.id", group);
+        }
+        properties.set("auto.offset.reset", if self.from_beginning { "earliest" } else { "latest" });
+        properties.set("allow.auto.create.topics", "false");
+        Ok(properties)
+    }
+
+    async fn print_all(
+        &self,
+        consumer: &mut Consumer,
+        printer: &mut Printer,
+        ends: Option<BTreeMap<TopicPartition, Offset>>,
+    ) -> Result<(), String> {
+        let mut said_missing = false;
+        while self.count.is_none_or(|count| printer.count < count) {
+            if ends.as_ref().is_some_and(|ends| reached(consumer, ends)) {
+                return Ok(());
+            }
+            let patience = if ends.is_some() { LOOK } else { PROGRESS };
+            match consumer.poll(patience).await.map_err(|error| error.to_string())? {
+                Some(Event::Records(records)) => self.print(consumer, printer, &records),
+                Some(Event::Warning(text)) => warn(&text),
+                Some(Event::Assigned(_) | Event::Revoked(_)) => {}
+                None if !consumer.has_topics() && !said_missing => {
+                    said_missing = true;
+                    warn(&format!("there is no topic {}; waiting for it", self.topic));
+                }
+                None => {}
+            }
+            printer.progress();
+        }
+        Ok(())
+    }
+
+    /// Prints as many as are wanted. What isn't printed counts as not read.
+    fn print(&self, consumer: &mut Consumer, printer: &mut Printer, records: &[PartitionRecords]) {
+        for PartitionRecords { partition, records } in records {
+            for consumed in records {
+                if self.count.is_some_and(|count| printer.count >= count) {
+                    consumer.seek(partition, Start::At(consumed.record.offset));
+                    break;
+                }
+                printer.print(partition, consumed);
+            }
+        }
+        printer.output.flush();
+    }
+}
+
+/// Where each partition of a topic ends.
+async fn ends(client: &Client, topic: &str) -> Result<BTreeMap<TopicPartition, Offset>, String> {
+    let cluster = client.metadata(Some(&[topic])).await.map_err(|error| error.to_string())?;
+    let found = cluster.topics.first().filter(|found| found.error_code == 0);
+    let partitions = found.map(|found| found.partitions.clone()).ok_or_else(|| format!("there is no topic {topic}"))?;
+    let asked: Vec<_> = partitions.iter().map(|partition| (topic, *partition, LATEST)).collect();
+    let listed = client.list_offsets(&asked).await.map_err(|error| error.to_string())?;
+    let mut ends = BTreeMap::new();
+    for (partition, listed) in partitions.into_iter().zip(listed) {
+        let listed = listed.map_err(|error| error.to_string())?;
+        ends.insert(TopicPartition::new(topic, partition), listed.offset);
+    }
+    Ok(ends)
+}
+
+fn reached(consumer: &Consumer, ends: &BTreeMap<TopicPartition, Offset>) -> bool {
+    ends.iter().all(|(partition, end)| consumer.position(partition).is_some_and(|position| position >= *end))
+}
+
+struct Printer {
+    output: Output,
+    json: bool,
+    count: u64,
+    bytes: u64,
+    /// When progress was shown; never, where nobody would see it.
+    shown: Option<Instant>,
+}
+
+impl Printer {
+    fn new(args: &ConsumeArgs) -> Printer {
+        // Who redirects the records still sees that they come.
+        let shown = (!stdout().is_terminal() && stderr().is_terminal()).then(Instant::now);
+        Printer { output: Output::stdout(), json: args.json, count: 0, bytes: 0, shown }
+    }
+
+    fn print(&mut self, partition: &TopicPartition, consumed: &ConsumedRecord) {
+        let record = &consumed.record;
+        self.count += 1;
+        self.bytes += record.value.as_ref().map_or(0, bytes::Bytes::len) as u64;
+        if self.json {
+            self.output.line(json(partition, record));
+        } else {
+            self.output.line(line(partition, record));
+        }
+    }
+
+    fn progress(&mut self) {
+        if self.shown.is_some_and(|shown| shown.elapsed() >= PROGRESS) {
+            self.shown = Some(Instant::now());
+            eprint!("\r{} records, {:.1} MB", self.count, self.bytes as f64 / 1e6);
+        }
+    }
+
+    fn finish(&mut self) {
+        self.output.flush();
+        if self.shown.is_some() {
+            eprintln!("\r{} records, {:.1} MB", self.count, self.bytes as f64 / 1e6);
+        }
+    }
+}
+
+/// Time, place, key and value of a record, for people.
+fn line(partition: &TopicPartition, record: &Record) -> String {
+    let text = |bytes: &Option<bytes::Bytes>| match bytes {
+        Some(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        None => "-".to_owned(),
+    };
+    let time = date_and_time(record.timestamp).replace(',', ".");
+    format!("{time}  {}:{}  {}  {}", partition.partition, record.offset, text(&record.key), text(&record.value))
+}
+
+#[derive(Serialize)]
+struct JsonRecord<'a> {
+    topic: &'a str,
+    partition: i32,
+    offset: Offset,
+    timestamp: i64,
+    headers: Vec<JsonHeader<'a>>,
+    key: Option<JsonBytes<'a>>,
+    value: Option<JsonBytes<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonHeader<'a> {
+    key: JsonBytes<'a>,
+    value: Option<JsonBytes<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum JsonBytes<'a> {
+    Text(&'a str),
+    Other { base64: String },
+}
+
+impl<'a> From<&'a bytes::Bytes> for JsonBytes<'a> {
+    fn from(bytes: &'a bytes::Bytes) -> JsonBytes<'a> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => JsonBytes::Text(text),
+            Err(_) => JsonBytes::Other { base64: BASE64.encode(bytes) },
+        }
+    }
+}
+
+fn json(partition: &TopicPartition, record: &Record) -> String {
+    let written = JsonRecord {
+        topic: &partition.topic,
+        partition: partition.partition,
+        offset: record.offset,
+        timestamp: record.timestamp,
+        headers: record.headers.iter().map(json_header).collect(),
+        key: record.key.as_ref().map(JsonBytes::from),
+        value: record.value.as_ref().map(JsonBytes::from),
+    };
+    // There are no maps in it and no numbers that JSON lacks, so it can always be written.
+    serde_json::to_string(&written).unwrap_or_default()
+}
+
+fn json_header(header: &Header) -> JsonHeader<'_> {
+    JsonHeader { key: JsonBytes::from(&header.key), value: header.value.as_ref().map(JsonBytes::from) }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn record(key: Option<&'static [u8]>, value: &'static [u8]) -> Record {
+        let headers = vec![Header { key: Bytes::from("h"), value: None }];
+        let (key, value) = (key.map(Bytes::from_static), Some(Bytes::from_static(value)));
+        Record { offset: 7, timestamp: 1_000, key, value, headers }
+    }
+
+    #[test]
+    fn lines() {
+        let partition = TopicPartition::new("t", 2);
+        let check = |record: Record, expect: &str, as_json: &str| {
+            assert_eq!(line(&partition, &record), expect);
+            assert_eq!(json(&partition, &record), as_json);
+        };
+        let start = r#"{"topic":"t","partition":2,"offset":7,"timestamp":1000,"headers":[{"key":"h","value":null}],"#;
+        check(
+            record(None, b"a\"b"),
+            "1970-01-01 00:00:01.000  2:7  -  a\"b",
+            &format!(r#"{start}"key":null,"value":"a\"b"}}"#),
+        );
+        check(
+            record(Some(b"k"), b"\xff"),
+            "1970-01-01 00:00:01.000  2:7  k  \u{fffd}",
+            &format!(r#"{start}"key":"k","value":{{"base64":"/w=="}}}}"#),
+        );
+    }
+}

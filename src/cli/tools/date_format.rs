@@ -1,0 +1,145 @@
+//! Times by a pattern, as Java's `SimpleDateFormat` writes them; in UTC.
+
+use super::log_line::date;
+use crate::types::TimestampMs;
+
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+const WEEKDAYS: [&str; 7] = ["Thursday", "Friday", "Saturday", "Sunday", "Monday", "Tuesday", "Wednesday"];
+
+/// A pattern that was checked.
+#[derive(Clone, Debug)]
+pub struct DateFormat(Vec<Part>);
+
+#[derive(Clone, Debug)]
+enum Part {
+    Text(String),
+    /// A letter, and how often it stands there.
+    Field(char, usize),
+}
+
+impl DateFormat {
+    /// The error is Java's message.
+    pub fn new(pattern: &str) -> Result<DateFormat, String> {
+        let mut parts = Vec::new();
+        let mut letters = pattern.chars().peekable();
+        while let Some(letter) = letters.next() {
+            if letter == '\'' {
+                parts.push(Part::Text(quoted(&mut letters)?));
+            } else if letter.is_ascii_alphabetic() {
+                if !"GyYMLdDEuaHkKhmsSzZX".contains(letter) {
+                    return Err(format!("Illegal pattern character '{letter}'"));
+                }
+                let mut count = 1;
+                while letters.next_if_eq(&letter).is_some() {
+                    count += 1;
+                }
+                parts.push(Part::Field(letter, count));
+            } else {
+                parts.push(Part::Text(letter.to_string()));
+            }
+        }
+        Ok(DateFormat(parts))
+    }
+
+    /// A time, in milliseconds since 1970.
+    pub fn format(&self, time: TimestampMs) -> String {
+        let one = |part: &Part| match part {
+            Part::Text(text) => text.clone(),
+            Part::Field(letter, count) => field(*letter, *count, time),
+        };
+        self.0.iter().map(one).collect()
+    }
+}
+
+/// What stands between quotes; two of them in a row are one.
+fn quoted(letters: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<String, String> {
+    let mut text = String::new();
+    if letters.next_if_eq(&'\'').is_some() {
+        return Ok("'".to_owned());
+    }
+    loop {
+        match letters.next() {
+            Some('\'') if letters.next_if_eq(&'\'').is_some() => text.push('\''),
+            Some('\'') => return Ok(text),
+            Some(letter) => text.push(letter),
+            None => return Err("Unterminated quote".to_owned()),
+        }
+    }
+}
+
+fn field(letter: char, count: usize, time: TimestampMs) -> String {
+    let (days, within) = (time.div_euclid(86_400_000), time.rem_euclid(86_400_000));
+    let (year, month, day) = date(days);
+    let hour = within / 3_600_000;
+    let number = |value: i64| format!("{value:0count$}");
+    match letter {
+        'y' | 'Y' if count == 2 => format!("{:02}", year.rem_euclid(100)),
+        'y' | 'Y' => number(year),
+        'M' | 'L' if count >= 3 => name(&MONTHS, month - 1, count),
+        'M' | 'L' => number(month),
+        'd' => number(day),
+        'D' => number(days - days_before(year) + 1),
+        'E' => name(&WEEKDAYS, days.rem_euclid(7), count),
+        'u' => number((days + 3).rem_euclid(7) + 1),
+        'a' => if hour < 12 { "AM" } else { "PM" }.to_owned(),
+        'H' => number(hour),
+        'k' => number(if hour == 0 { 24 } else { hour }),
+        'K' => number(hour % 12),
+        'h' => number(if hour % 12 == 0 { 12 } else { hour % 12 }),
+        'm' => number(within / 60_000 % 60),
+        's' => number(within / 1_000 % 60),
+        'S' => number(within % 1_000),
+        'G' => "AD".to_owned(),
+        'Z' => "+0000".to_owned(),
+        'X' => "Z".to_owned(),
+        _ if count >= 4 => "Coordinated Universal Time".to_owned(),
+        _ => "UTC".to_owned(),
+    }
+}
+
+/// The name, or its first three letters.
+fn name(names: &[&str], index: i64, count: usize) -> String {
+    let name = usize::try_from(index).ok().and_then(|index| names.get(index)).copied().unwrap_or_default();
+    if count >= 4 { name.to_owned() } else { name.chars().take(3).collect() }
+}
+
+/// Days from 1970 to the first of January of a year.
+fn days_before(year: i64) -> i64 {
+    let years = year - 1;
+    years * 365 + years / 4 - years / 100 + years / 400 - 719_162
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns() {
+        let check = |pattern, expect: &str| {
+            let formatted = DateFormat::new(pattern).map(|format| format.format(1_769_864_645_007));
+            assert_eq!(formatted.unwrap_or_else(|why| why), expect, "{pattern}");
+        };
+        check("yyyy-MM-dd HH:mm:ss:SSS", "2026-01-31 13:04:05:007");
+        check("yy/M/d h:mm a", "26/1/31 1:04 PM");
+        check("EEE, d MMM yyyy", "Sat, 31 Jan 2026");
+        check("EEEE MMMM D u", "Saturday January 31 6");
+        check("K k H", "1 13 13");
+        check("'at' HH 'o''clock' ''", "at 13 o'clock '");
+        check("HHZ X z", "13+0000 Z UTC");
+        check("q", "Illegal pattern character 'q'");
+        check("'", "Unterminated quote");
+    }
+}
