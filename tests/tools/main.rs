@@ -10,4 +10,6 @@ mod java;
 mod cluster;
 mod console_consumer;
 mod get_offsets;
+mod groups;
 mod side_by_side;
+mod transactions;

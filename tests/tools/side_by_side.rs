@@ -80,13 +80,15 @@ pub fn check(line: &str, input: &str, normalise: fn(&str) -> String) -> Ran {
 
 /// What our tool did, and Apache Kafka's where there is Java.
 fn both(line: &str, input: &str, normalise: fn(&str) -> String) -> (Ran, Option<Ran>) {
-    let ours = tidy(ours(&split(&line.replace("{}", "mine")), input), "mine", normalise);
+    let is_named = line.contains("{}");
+    let ours = tidy(ours(&split(&line.replace("{}", "mine")), input), is_named.then_some("mine"), normalise);
     let theirs = apache_kafkas(&split(&line.replace("{}", "java")), input);
-    (ours, theirs.map(|ran| tidy(ran, "java", normalise)))
+    (ours, theirs.map(|ran| tidy(ran, is_named.then_some("java"), normalise)))
 }
 
-fn tidy(ran: Ran, name: &str, normalise: fn(&str) -> String) -> Ran {
-    let tidy = |text: &str| normalise(&text.replace(name, "{}"));
+/// `name` is what stood for `{}` in the line.
+fn tidy(ran: Ran, name: Option<&str>, normalise: fn(&str) -> String) -> Ran {
+    let tidy = |text: &str| normalise(&name.map_or_else(|| text.to_owned(), |name| text.replace(name, "{}")));
     Ran { code: ran.code, out: tidy(&ran.out), err: tidy(&without_traces(&ran.err)) }
 }
 

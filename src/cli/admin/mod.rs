@@ -10,16 +10,22 @@ pub mod quotas;
 pub mod reassignments;
 pub mod records;
 pub mod topics;
+pub mod transactions;
+
+use std::time::{Duration, Instant};
 
 use super::tools::exceptions::Exception;
 use crate::client::{Client, ClientError};
 use crate::protocol::ApiKey;
 use crate::protocol::messages::list_groups::ListGroupsRequest;
+use crate::types::ErrorCode;
 
 pub type Result<T, E = Exception> = std::result::Result<T, E>;
 
 /// How long the broker may take over a change.
 const CHANGE_TIMEOUT_MS: i32 = 30_000;
+/// Between two questions to a coordinator that isn't ready.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// The ids of the brokers that are up, in their order.
 pub async fn broker_ids(client: &Client) -> Result<Vec<i32>> {
@@ -34,6 +40,31 @@ pub async fn group_ids(client: &Client) -> Result<Vec<String>> {
     let answer = client.call(ListGroupsRequest::default()).await?;
     accepted(answer.error_code, None)?;
     Ok(answer.groups.into_iter().map(|group| group.group_id.to_string()).collect())
+}
+
+/// Asks until the coordinator that answers is ready, for so long. A broker may make its topic for offsets or
+/// transactions only when somebody asks who coordinates, so between two questions that is asked.
+async fn settled<T>(
+    patience: Duration,
+    ask: impl AsyncFn() -> Result<T, ClientError>,
+    find: impl AsyncFn() -> Result<(), ClientError>,
+) -> Result<T, ClientError> {
+    let started = Instant::now();
+    loop {
+        match ask().await {
+            Err(error) if is_passing(&error) && started.elapsed() < patience => {}
+            answer => return answer,
+        }
+        match find().await {
+            Err(error) if !is_passing(&error) => return Err(error),
+            _ => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}
+
+fn is_passing(error: &ClientError) -> bool {
+    let passing = [ErrorCode::CoordinatorLoadInProgress, ErrorCode::CoordinatorNotAvailable, ErrorCode::NotCoordinator];
+    error.code().is_some_and(|code| passing.contains(&code))
 }
 
 /// An error code as a result.

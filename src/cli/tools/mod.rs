@@ -17,6 +17,7 @@ pub mod exceptions;
 pub mod java_order;
 pub mod json_input;
 mod kafka_broker_api_versions;
+mod kafka_client_metrics;
 mod kafka_cluster;
 pub mod kafka_configs;
 mod kafka_console_consumer;
@@ -34,6 +35,7 @@ mod kafka_metadata_quorum;
 mod kafka_producer_perf_test;
 mod kafka_reassign_partitions;
 pub mod kafka_topics;
+mod kafka_transactions;
 mod kafka_verifiable_consumer;
 mod kafka_verifiable_producer;
 pub mod log_line;
@@ -54,6 +56,7 @@ use options::Manner;
 /// Every tool, in the order of its name.
 const TOOLS: &[Tool] = &[
     kafka_broker_api_versions::TOOL,
+    kafka_client_metrics::TOOL,
     kafka_cluster::TOOL,
     kafka_configs::TOOL,
     kafka_console_consumer::TOOL,
@@ -71,6 +74,7 @@ const TOOLS: &[Tool] = &[
     kafka_producer_perf_test::TOOL,
     kafka_reassign_partitions::TOOL,
     kafka_topics::TOOL,
+    kafka_transactions::TOOL,
     kafka_verifiable_consumer::TOOL,
     kafka_verifiable_producer::TOOL,
 ];

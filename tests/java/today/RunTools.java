@@ -4,6 +4,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.InputStreamReader;
+import java.io.OutputStream;
 import java.io.PrintStream;
 import java.lang.reflect.InvocationTargetException;
 import java.nio.charset.StandardCharsets;
@@ -30,17 +31,24 @@ public final class RunTools {
     public static void main(String[] ignored) throws IOException {
         PrintStream answers = System.out;
         BufferedReader runs = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.US_ASCII));
-        Exit.setExitProcedure((code, message) -> {
-            throw new Exited(code);
-        });
-        Exit.setHaltProcedure((code, message) -> {
-            throw new Exited(code);
-        });
+        Exit.setExitProcedure((code, message) -> exit(code));
+        Exit.setHaltProcedure((code, message) -> exit(code));
         Exit.setShutdownHookAdder((name, hook) -> {});
         for (String line = runs.readLine(); line != null; line = runs.readLine()) {
             answers.println(run(line.split(" ", -1)));
             answers.flush();
         }
+    }
+
+    /** What the first exit said. Some tools catch what ends them here, and go on: nobody hears them any more. */
+    private static Exited exited;
+
+    private static void exit(int code) {
+        Exited now = new Exited(code);
+        exited = exited == null ? now : exited;
+        System.setOut(new PrintStream(OutputStream.nullOutputStream()));
+        System.setErr(new PrintStream(OutputStream.nullOutputStream()));
+        throw now;
     }
 
     private static String run(String[] words) {
@@ -69,15 +77,15 @@ public final class RunTools {
         for (int index = 0; index < arguments.length; index++) {
             arguments[index] = text(words[index + 2]);
         }
+        exited = null;
         try {
             Class.forName(type).getMethod("main", String[].class).invoke(null, (Object) arguments);
-            return 0;
+            return exited == null ? 0 : exited.code;
         } catch (InvocationTargetException thrown) {
-            Throwable cause = thrown.getCause();
-            if (cause instanceof Exited exited) {
+            if (exited != null) {
                 return exited.code;
             }
-            cause.printStackTrace();
+            thrown.getCause().printStackTrace();
             return 1;
         } catch (ReflectiveOperationException absent) {
             throw new IllegalArgumentException(type, absent);

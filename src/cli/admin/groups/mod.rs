@@ -9,7 +9,7 @@ mod moment;
 mod reset;
 mod reset_plan;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub use deletion::OffsetsDeleted;
 pub use description::{GroupOffsets, PartitionRow, assignment_text};
@@ -17,11 +17,9 @@ pub use moment::{date_and_time, duration};
 pub use reset::{Note, Scope, Target, TopicSelection};
 pub use reset_plan::{ResetPlan, to_csv};
 
+use super::settled;
 use crate::client::{BrokerAddress, Client, ClientError, GroupDescription, ListedGroup};
-use crate::types::ErrorCode;
 
-/// Between two questions to a coordinator that isn't ready.
-const PAUSE: Duration = Duration::from_millis(100);
 /// Protocols of the groups that are groups of consumers; a group that nobody has ever joined has none.
 const CONSUMER_PROTOCOLS: [&str; 2] = ["", "consumer"];
 /// Types of such groups.
@@ -79,31 +77,16 @@ impl Groups {
         self.settled(Some(group), async || self.client.find_coordinator(group).await).await
     }
 
-    /// Asks until the coordinator is ready. A broker may make its topic for offsets only when somebody asks who
-    /// coordinates a group, so between two questions that is asked.
+    /// Asks until the coordinator is ready, of the group if it is about one.
     async fn settled<T>(
         &self,
         group: Option<&str>,
         ask: impl AsyncFn() -> Result<T, ClientError>,
     ) -> Result<T, ClientError> {
-        let started = Instant::now();
-        loop {
-            match ask().await {
-                Err(error) if is_passing(&error) && started.elapsed() < self.patience => {}
-                answer => return answer,
-            }
-            if let Some(group) = group {
-                match self.client.find_coordinator(group).await {
-                    Err(error) if !is_passing(&error) => return Err(error),
-                    _ => {}
-                }
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
+        let find = async || match group {
+            Some(group) => self.client.find_coordinator(group).await.map(|_| ()),
+            None => Ok(()),
+        };
+        settled(self.patience, ask, find).await
     }
-}
-
-fn is_passing(error: &ClientError) -> bool {
-    let passing = [ErrorCode::CoordinatorLoadInProgress, ErrorCode::CoordinatorNotAvailable, ErrorCode::NotCoordinator];
-    error.code().is_some_and(|code| passing.contains(&code))
 }

@@ -16,7 +16,7 @@ const SECONDS_A_DAY: i128 = 24 * 60 * 60;
 /// Source: `org.apache.kafka.common.utils.Utils.getDateTime`.
 pub fn date_and_time(text: &str) -> Option<TimestampMs> {
     let form =
-        r"^(\d{4})-(\d{1,2})-(\d{1,2})T(\d{1,2}):(\d{1,2}):(\d{1,2})(?:\.(\d{1,3}))?(?:Z|([+-])(\d{2}):(\d{2}))?$";
+        r"^(\d{4})-(\d{1,2})-(\d{1,2})T(\d{1,2}):(\d{1,2}):(\d{1,2})(?:\.(\d{1,3}))?(?:Z|([+-])(\d{2})(?::(\d{2}))?)?$";
     let parts = Regex::new(form).ok()?.captures(text)?;
     let part = |index| parts.get(index).map_or(Some(0), |part| part.as_str().parse::<i32>().ok());
     let small = |index| part(index).and_then(|value| i8::try_from(value).ok());
@@ -66,6 +66,7 @@ mod tests {
         check("1970-01-01T00:00:00.250Z", Some(250));
         check("1970-01-01T00:00:00.5", Some(5));
         check("1970-01-01T01:00:00.000+01:00", Some(0));
+        check("1970-01-01T01:00:00.000+01", Some(0));
         check("1969-12-31T23:30:00-00:30", Some(0));
         check("2023-11-14T22:13:20.000", Some(1_700_000_000_000));
         check("2024-02-29T00:00:00", Some(1_709_164_800_000));

@@ -186,8 +186,10 @@ impl Options {
         let scope = self.scope()?;
         let target = self.target()?;
         let groups = self.groups().await?;
+        let mut chosen: Vec<_> = self.chosen(&groups).await?.into_iter().collect();
+        sort_by_name(&mut chosen, |group| group);
         let mut resets = Vec::new();
-        for group in self.chosen(&groups).await? {
+        for group in chosen {
             let state = match groups.describe(&group).await {
                 Ok(description) => description.state,
                 Err(error) if error.code() == Some(ErrorCode::GroupIdNotFound) => "Dead".to_owned(),
@@ -204,7 +206,6 @@ impl Options {
             };
             resets.push((group, offsets));
         }
-        sort_by_name(&mut resets, |(group, _)| group);
         if self.export {
             output.line(to_csv(&resets, self.group.len() != 1));
         } else {
@@ -227,6 +228,8 @@ impl Options {
             groups.commit(group, &reset.offsets).await?;
         }
         let mut offsets: Vec<_> = reset.offsets.into_iter().collect();
+        // The map there is filled topic by topic, in the order of another map.
+        sort_by_name(&mut offsets, |(partition, _)| &partition.topic);
         sort_as_hash_map(&mut offsets, 16, |(TopicPartition { topic, partition }, _)| {
             topic_partition_hash(topic, *partition)
         });

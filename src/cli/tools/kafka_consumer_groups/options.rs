@@ -143,11 +143,14 @@ impl TargetArgs {
     }
 }
 
+/// A text that is no date and time, which Kafka's tool has taken for one in UTC if it names no other zone.
 fn no_date(text: &str) -> GroupsError {
-    let why = if text.contains('T') {
-        format!("Unparseable date: \"{text}\"")
-    } else {
-        "Error parsing timestamp. It does not contain a 'T' according to ISO8601 format".to_owned()
+    let why = match text.split_once('T') {
+        None => "Error parsing timestamp. It does not contain a 'T' according to ISO8601 format".to_owned(),
+        Some((_, time)) => {
+            let zone = if time.contains(['+', '-', 'Z']) { "" } else { "Z" };
+            format!("Unparseable date: \"{text}{zone}\"")
+        }
     };
     GroupsError::Refused(format!("java.text.ParseException: {why}"))
 }

@@ -1,0 +1,187 @@
+//! Transactions, and the producers that have written to a partition.
+
+use std::time::Duration;
+
+use super::{Result, accepted, incomplete, settled};
+use crate::client::{Client, ClientError};
+use crate::codec::Str;
+use crate::protocol::ApiKey;
+use crate::protocol::messages::describe_producers::{self, DescribeProducersRequest, TopicRequest};
+use crate::protocol::messages::describe_transactions::DescribeTransactionsRequest;
+use crate::protocol::messages::find_coordinator::FindCoordinatorRequest;
+use crate::protocol::messages::init_producer_id::InitProducerIdRequest;
+use crate::protocol::messages::list_transactions::{ListTransactionsRequest, TransactionState};
+use crate::protocol::messages::write_txn_markers::{WritableTxnMarker, WritableTxnMarkerTopic, WriteTxnMarkersRequest};
+use crate::types::{ErrorCode, Offset, ProducerId, ProducerIdEpoch, TimestampMs, TopicPartition};
+
+/// What FindCoordinator calls the coordinators of transactions.
+const TRANSACTION: i8 = 1;
+/// The newest version of FindCoordinator that asks for one.
+const FIND_ONE_COORDINATOR: i16 = 3;
+/// How long to wait for a coordinator to be ready.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// A producer that is made only to fence others off has no use for a long transaction.
+const FENCING_TIMEOUT_MS: i32 = 30_000;
+
+/// Which transactions to list.
+#[derive(Clone, Debug, Default)]
+pub struct TransactionFilter {
+    /// Any producers', if empty.
+    pub producer_ids: Vec<ProducerId>,
+    /// Those that run for longer, in milliseconds.
+    pub longer_than_ms: Option<i64>,
+    /// A regular expression for the transactional id.
+    pub id_pattern: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransactionListing {
+    pub transactional_id: String,
+    pub producer_id: ProducerId,
+    /// Such as `Ongoing`.
+    pub state: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransactionDescription {
+    pub coordinator_id: i32,
+    pub producer: ProducerIdEpoch,
+    pub state: String,
+    pub timeout_ms: i32,
+    pub start: Option<TimestampMs>,
+    pub partitions: Vec<TopicPartition>,
+}
+
+/// A producer as a partition knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProducerState {
+    pub producer_id: ProducerId,
+    pub epoch: i32,
+    pub last_sequence: i32,
+    pub last_timestamp: TimestampMs,
+    /// -1 if no coordinator has ever written a marker.
+    pub coordinator_epoch: i32,
+    /// Where its open transaction begins, if it has one.
+    pub open_from: Option<Offset>,
+}
+
+/// The transactions that a filter lets through, in the broker's order.
+pub async fn list(client: &Client, filter: &TransactionFilter) -> Result<Vec<TransactionListing>> {
+    let request = ListTransactionsRequest {
+        producer_id_filters: filter.producer_ids.clone(),
+        duration_filter: filter.longer_than_ms.unwrap_or(-1),
+        transactional_id_pattern: filter.id_pattern.as_deref().map(Str::from),
+        ..Default::default()
+    };
+    let answer = client.call(request).await?;
+    accepted(answer.error_code, None)?;
+    let listing = |state: TransactionState| TransactionListing {
+        transactional_id: state.transactional_id.to_string(),
+        producer_id: state.producer_id,
+        state: state.transaction_state.to_string(),
+    };
+    Ok(answer.transaction_states.into_iter().map(listing).collect())
+}
+
+/// What its coordinator knows of a transactional id; `None` if it doesn't know the id.
+pub async fn describe(client: &Client, transactional_id: &str) -> Result<Option<TransactionDescription>> {
+    let key = ApiKey::DescribeTransactions;
+    let ask = async || {
+        let request = DescribeTransactionsRequest { transactional_ids: vec![Str::from(transactional_id)] };
+        let answer = client.call(request).await?;
+        let state = answer.transaction_states.into_iter().next().ok_or(ClientError::Incomplete { key })?;
+        match state.error_code {
+            0 => Ok(state),
+            code => Err(ClientError::Refused { key, code, message: None }),
+        }
+    };
+    let find = async || coordinator(client, transactional_id).await.map(|_| ());
+    let state = match settled(PATIENCE, ask, find).await {
+        Err(error) if error.code() == Some(ErrorCode::TransactionalIdNotFound) => return Ok(None),
+        state => state?,
+    };
+    let partitions = state
+        .topics
+        .iter()
+        .flat_map(|topic| topic.partitions.iter().map(|partition| TopicPartition::new(&*topic.topic, *partition)));
+    Ok(Some(TransactionDescription {
+        coordinator_id: coordinator(client, transactional_id).await?,
+        producer: ProducerIdEpoch { producer_id: state.producer_id, epoch: state.producer_epoch },
+        state: state.transaction_state.to_string(),
+        timeout_ms: state.transaction_timeout_ms,
+        start: (state.transaction_start_time_ms >= 0).then_some(state.transaction_start_time_ms),
+        partitions: partitions.collect(),
+    }))
+}
+
+async fn coordinator(client: &Client, transactional_id: &str) -> Result<i32, ClientError> {
+    let key = ApiKey::FindCoordinator;
+    let version = client.version_up_to(key, FIND_ONE_COORDINATOR)?;
+    let request =
+        FindCoordinatorRequest { key: Str::from(transactional_id), key_type: TRANSACTION, ..Default::default() };
+    let answer = client.call_at(request, version).await?;
+    match answer.error_code {
+        0 => Ok(answer.node_id),
+        code => Err(ClientError::Refused { key, code, message: None }),
+    }
+}
+
+/// The producers that a partition remembers, in the broker's order.
+pub async fn describe_producers(client: &Client, partition: &TopicPartition) -> Result<Vec<ProducerState>> {
+    let key = ApiKey::DescribeProducers;
+    let topic = TopicRequest { name: Str::from(&*partition.topic), partition_indexes: vec![partition.partition] };
+    let answer = client.call(DescribeProducersRequest { topics: vec![topic] }).await?;
+    let told = answer.topics.into_iter().flat_map(|topic| topic.partitions).next();
+    let told = told.ok_or_else(|| incomplete(key))?;
+    accepted(told.error_code, told.error_message.as_deref())?;
+    let state = |state: describe_producers::ProducerState| ProducerState {
+        producer_id: state.producer_id,
+        epoch: state.producer_epoch,
+        last_sequence: state.last_sequence,
+        last_timestamp: state.last_timestamp,
+        coordinator_epoch: state.coordinator_epoch,
+        open_from: (state.current_txn_start_offset >= 0).then_some(state.current_txn_start_offset),
+    };
+    Ok(told.active_producers.into_iter().map(state).collect())
+}
+
+/// Writes the marker that ends a producer's transaction in a partition, whatever its coordinator knows.
+pub async fn abort(
+    client: &Client,
+    partition: &TopicPartition,
+    producer: ProducerIdEpoch,
+    coordinator_epoch: i32,
+) -> Result<()> {
+    let topic =
+        WritableTxnMarkerTopic { name: Str::from(&*partition.topic), partition_indexes: vec![partition.partition] };
+    let marker = WritableTxnMarker {
+        producer_id: producer.producer_id,
+        producer_epoch: producer.epoch,
+        transaction_result: false,
+        topics: vec![topic],
+        coordinator_epoch,
+        ..Default::default()
+    };
+    let answer = client.call(WriteTxnMarkersRequest { markers: vec![marker] }).await?;
+    let mut partitions = answer.markers.iter().flat_map(|marker| &marker.topics).flat_map(|topic| &topic.partitions);
+    let written = partitions.next().ok_or_else(|| incomplete(ApiKey::WriteTxnMarkers))?;
+    accepted(written.error_code, None)
+}
+
+/// Ends the transaction of a transactional id by fencing its producer off.
+pub async fn force_terminate(client: &Client, transactional_id: &str) -> Result<()> {
+    let key = ApiKey::InitProducerId;
+    let ask = async || {
+        let request = InitProducerIdRequest {
+            transactional_id: Some(Str::from(transactional_id)),
+            transaction_timeout_ms: FENCING_TIMEOUT_MS,
+            ..Default::default()
+        };
+        match client.call(request).await?.error_code {
+            0 => Ok(()),
+            code => Err(ClientError::Refused { key, code, message: None }),
+        }
+    };
+    let find = async || coordinator(client, transactional_id).await.map(|_| ());
+    Ok(settled(PATIENCE, ask, find).await?)
+}

@@ -1,0 +1,405 @@
+//! kafka-transactions: lists and describes transactions, finds those that hang, and ends them.
+//!
+//! Source of behaviour: `org.apache.kafka.tools.TransactionsCommand`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::connect::{Properties, block_on, connect};
+use super::exceptions::Exception;
+use super::options::Manner;
+use super::output::print_table;
+use super::{RunTool, Tool};
+use crate::broker::clock::wall_clock_ms;
+use crate::cli::admin::topics;
+use crate::cli::admin::transactions::{self, ProducerState, TransactionFilter};
+use crate::client::Client;
+use crate::types::{Offset, PartitionIndex, ProducerId, ProducerIdEpoch, TopicPartition};
+
+pub const TOOL: Tool = Tool::new::<Options>("kafka-transactions", Manner::Argparse);
+
+const MINUTE_MS: i64 = 60_000;
+/// Partitions of topics to ask for at a time.
+const PARTITIONS_AT_A_TIME: i32 = 2000;
+
+/// This tool is used to analyze the transactional state of producers in the cluster. It can be used to detect and
+/// recover from hanging transactions.
+#[derive(Debug, Parser)]
+pub struct Options {
+    /// The servers to connect to.
+    #[arg(long, required = true, value_name = "host:port")]
+    bootstrap_server: String,
+    /// Properties for the client.
+    #[arg(long, value_name = "FILE")]
+    command_config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// list transactions
+    List {
+        /// Only transactions that run for longer, in milliseconds.
+        #[arg(long)]
+        duration_filter: Option<i64>,
+        /// Only transactional ids that match this regular expression.
+        #[arg(long)]
+        transactional_id_pattern: Option<String>,
+    },
+    /// describe the state of an active transactional-id
+    Describe {
+        /// transactional id
+        #[arg(long, required = true)]
+        transactional_id: String,
+    },
+    /// describe the states of active producers for a topic partition
+    DescribeProducers {
+        /// The broker whose replica to ask.
+        #[arg(long)]
+        broker_id: Option<i32>,
+        #[command(flatten)]
+        partition: Partition,
+    },
+    /// abort a hanging transaction (requires administrative privileges)
+    Abort(Abort),
+    /// find hanging transactions
+    FindHanging(FindHanging),
+    /// Force abort an ongoing transaction on transactionalId (requires administrative privileges)
+    #[command(name = "forceTerminateTransaction")]
+    ForceTerminateTransaction {
+        /// transactional id
+        #[arg(long = "transactionalId", required = true)]
+        transactional_id: String,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Partition {
+    /// topic name
+    #[arg(long, required = true)]
+    topic: String,
+    /// partition number
+    #[arg(long, required = true)]
+    partition: PartitionIndex,
+}
+
+#[derive(Debug, Args)]
+struct Abort {
+    #[command(flatten)]
+    partition: Partition,
+    /// Where the transaction to abort begins; enough for brokers from 3.0 on.
+    #[arg(long)]
+    start_offset: Option<Offset>,
+    /// For older brokers.
+    #[arg(long)]
+    producer_id: Option<ProducerId>,
+    /// For older brokers.
+    #[arg(long)]
+    producer_epoch: Option<i16>,
+    /// For older brokers.
+    #[arg(long)]
+    coordinator_epoch: Option<i32>,
+}
+
+#[derive(Debug, Args)]
+struct FindHanging {
+    /// Only partitions of this broker.
+    #[arg(long)]
+    broker_id: Option<i32>,
+    /// Minutes that a transaction may take.
+    #[arg(long, default_value = "15")]
+    max_transaction_timeout: i32,
+    /// Only partitions of this topic; needed with --partition.
+    #[arg(long)]
+    topic: Option<String>,
+    /// Only this partition.
+    #[arg(long)]
+    partition: Option<PartitionIndex>,
+}
+
+impl RunTool for Options {
+    fn run(self, _tool: &Tool) -> ExitCode {
+        block_on(async move {
+            match self.act().await {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(why) => {
+                    eprintln!("{why}");
+                    ExitCode::FAILURE
+                }
+            }
+        })
+    }
+}
+
+impl Options {
+    async fn act(&self) -> Result<(), String> {
+        let properties = Properties::read_optional(self.command_config.as_deref());
+        let properties = properties.map_err(|why| format!("Failed to load admin client properties: {why}"))?;
+        let client = connect(&self.bootstrap_server, &properties).await?;
+        match &self.command {
+            Command::List { duration_filter, transactional_id_pattern } => {
+                let filter = TransactionFilter {
+                    longer_than_ms: *duration_filter,
+                    id_pattern: transactional_id_pattern.clone(),
+                    ..Default::default()
+                };
+                list(&client, &filter).await
+            }
+            Command::Describe { transactional_id } => describe(&client, transactional_id).await,
+            Command::DescribeProducers { broker_id, partition } => {
+                describe_producers(&client, &partition.whole(), *broker_id).await
+            }
+            Command::Abort(abort) => abort.act(&client).await,
+            Command::FindHanging(search) => search.act(&client).await,
+            Command::ForceTerminateTransaction { transactional_id } => {
+                let failed = format!("Failed to force terminate transactionalId `{transactional_id}`");
+                transactions::force_terminate(&client, transactional_id).await.map_err(because(&failed))
+            }
+        }
+    }
+}
+
+impl Partition {
+    fn whole(&self) -> TopicPartition {
+        TopicPartition::new(self.topic.as_str(), self.partition)
+    }
+}
+
+/// What failed, before the reason.
+fn because(what: &str) -> impl Fn(Exception) -> String {
+    move |error| format!("{what}: {}. Enable debug logging for additional detail.", error.message)
+}
+
+async fn list(client: &Client, filter: &TransactionFilter) -> Result<(), String> {
+    let failed = because("Failed to list transactions");
+    let listed = transactions::list(client, filter).await.map_err(&failed)?;
+    // There is one broker, which coordinates all.
+    let cluster = client.metadata(Some(&[])).await.map_err(|error| failed(error.into()))?;
+    let coordinator = cluster.brokers.first().map_or(-1, |broker| broker.node_id).to_string();
+    let row = |listing: transactions::TransactionListing| {
+        [listing.transactional_id, coordinator.clone(), listing.producer_id.to_string(), listing.state]
+    };
+    let rows: Vec<_> = listed.into_iter().map(row).collect();
+    print_table(["TransactionalId", "Coordinator", "ProducerId", "TransactionState"], &rows);
+    Ok(())
+}
+
+async fn describe(client: &Client, id: &str) -> Result<(), String> {
+    let failed = format!("Failed to describe transaction state of transactional-id `{id}`");
+    let described = transactions::describe(client, id).await.map_err(because(&failed))?;
+    let described = described.ok_or_else(|| {
+        let unknown =
+            format!("DescribeTransactions request for transactionalId `{id}` failed because the ID could not be found");
+        because(&failed)(Exception::new("TransactionalIdNotFoundException", unknown))
+    })?;
+    let or_none = |value: Option<i64>| value.map_or_else(|| "None".to_owned(), |value| value.to_string());
+    let partitions: Vec<_> = described.partitions.iter().map(TopicPartition::to_string).collect();
+    let row = [
+        described.coordinator_id.to_string(),
+        id.to_owned(),
+        described.producer.producer_id.to_string(),
+        described.producer.epoch.to_string(),
+        described.state,
+        described.timeout_ms.to_string(),
+        or_none(described.start),
+        or_none(described.start.map(|start| wall_clock_ms() - start)),
+        partitions.join(","),
+    ];
+    let header = [
+        "CoordinatorId",
+        "TransactionalId",
+        "ProducerId",
+        "ProducerEpoch",
+        "TransactionState",
+        "TransactionTimeoutMs",
+        "CurrentTransactionStartTimeMs",
+        "TransactionDurationMs",
+        "TopicPartitions",
+    ];
+    print_table(header, &[row]);
+    Ok(())
+}
+
+async fn describe_producers(client: &Client, partition: &TopicPartition, broker_id: Option<i32>) -> Result<(), String> {
+    let replica = broker_id.map_or_else(|| "leader".to_owned(), |id| format!("broker {id}"));
+    let failed = format!("Failed to describe producers for partition {partition} on {replica}");
+    let producers = transactions::describe_producers(client, partition).await.map_err(because(&failed))?;
+    let row = |producer: &ProducerState| {
+        [
+            producer.producer_id.to_string(),
+            producer.epoch.to_string(),
+            producer.coordinator_epoch.max(-1).to_string(),
+            producer.last_sequence.to_string(),
+            producer.last_timestamp.to_string(),
+            producer.open_from.map_or_else(|| "None".to_owned(), |offset| offset.to_string()),
+        ]
+    };
+    let rows: Vec<_> = producers.iter().map(row).collect();
+    let header = [
+        "ProducerId",
+        "ProducerEpoch",
+        "LatestCoordinatorEpoch",
+        "LastSequence",
+        "LastTimestamp",
+        "CurrentTransactionStartOffset",
+    ];
+    print_table(header, &rows);
+    Ok(())
+}
+
+impl Abort {
+    async fn act(&self, client: &Client) -> Result<(), String> {
+        let partition = self.partition.whole();
+        let (producer, coordinator_epoch) = match (self.start_offset, self.producer_id) {
+            (Some(start), _) => open_from(client, &partition, start).await?,
+            (None, Some(producer_id)) => {
+                let epoch = self.producer_epoch.ok_or("Missing required argument --producer-epoch")?;
+                let coordinator = self.coordinator_epoch.ok_or("Missing required argument --coordinator-epoch")?;
+                (ProducerIdEpoch { producer_id, epoch }, coordinator)
+            }
+            (None, None) => {
+                return Err(
+                    "The transaction to abort must be identified either with --start-offset (for brokers on 3.0 \
+                            or above) or with --producer-id, --producer-epoch, and --coordinator-epoch (for older \
+                            brokers)"
+                        .to_owned(),
+                );
+            }
+        };
+        // A coordinator that never wrote a marker has no epoch yet: 0 is as good as any that it may have.
+        let coordinator_epoch = coordinator_epoch.max(0);
+        let failed = format!(
+            "Failed to abort transaction AbortTransactionSpec(topicPartition={partition}, producerId={}, \
+             producerEpoch={}, coordinatorEpoch={coordinator_epoch})",
+            producer.producer_id, producer.epoch
+        );
+        transactions::abort(client, &partition, producer, coordinator_epoch).await.map_err(because(&failed))
+    }
+}
+
+/// The producer whose open transaction begins at an offset, and its coordinator's epoch.
+async fn open_from(
+    client: &Client,
+    partition: &TopicPartition,
+    start: Offset,
+) -> Result<(ProducerIdEpoch, i32), String> {
+    let failed = format!("Failed to validate producer state for partition {partition}");
+    let producers = transactions::describe_producers(client, partition).await.map_err(because(&failed))?;
+    let found = producers.into_iter().find(|producer| producer.open_from == Some(start));
+    let found = found.and_then(|producer| {
+        let epoch = i16::try_from(producer.epoch).ok()?;
+        Some((ProducerIdEpoch { producer_id: producer.producer_id, epoch }, producer.coordinator_epoch))
+    });
+    found.ok_or_else(|| {
+        format!("Could not find any open transactions starting at offset {start} on partition {partition}")
+    })
+}
+
+impl FindHanging {
+    async fn act(&self, client: &Client) -> Result<(), String> {
+        if self.topic.is_none() && self.broker_id.is_none() {
+            let why =
+                "The `find-hanging` command requires either --topic or --broker-id to limit the scope of the search";
+            return Err(why.to_owned());
+        }
+        if self.partition.is_some() && self.topic.is_none() {
+            return Err("The --partition argument requires --topic to be provided".to_owned());
+        }
+        let partitions = self.partitions(client).await?;
+        let now = wall_clock_ms();
+        let open = self.open_for_too_long(client, &partitions, now).await?;
+        let hanging = hanging(client, open).await?;
+        let row = |(partition, producer): &(TopicPartition, ProducerState)| {
+            [
+                partition.topic.to_string(),
+                partition.partition.to_string(),
+                producer.producer_id.to_string(),
+                producer.epoch.to_string(),
+                producer.coordinator_epoch.max(-1).to_string(),
+                producer.open_from.unwrap_or(-1).to_string(),
+                producer.last_timestamp.to_string(),
+                ((now - producer.last_timestamp) / MINUTE_MS).to_string(),
+            ]
+        };
+        let header = [
+            "Topic",
+            "Partition",
+            "ProducerId",
+            "ProducerEpoch",
+            "CoordinatorEpoch",
+            "StartOffset",
+            "LastTimestamp",
+            "Duration(min)",
+        ];
+        print_table(header, &hanging.iter().map(row).collect::<Vec<_>>());
+        Ok(())
+    }
+
+    /// Where to look.
+    async fn partitions(&self, client: &Client) -> Result<Vec<TopicPartition>, String> {
+        let names = match (&self.topic, self.partition) {
+            (Some(topic), Some(partition)) => return Ok(vec![TopicPartition::new(topic.as_str(), partition)]),
+            (Some(topic), None) => vec![topic.clone()],
+            (None, _) => {
+                let listed = topics::list(client).await.map_err(because("Failed to list topics"))?;
+                listed.into_iter().map(|topic| topic.name).collect()
+            }
+        };
+        let failed = format!("Failed to describe {} topics", names.len());
+        let described = topics::describe(client, &names, PARTITIONS_AT_A_TIME).await.map_err(because(&failed))?;
+        let mut partitions = Vec::new();
+        for topic in described {
+            let here = |replicas: &[i32]| self.broker_id.is_none_or(|broker| replicas.contains(&broker));
+            let found = topic.partitions.iter().filter(|partition| here(&partition.replicas));
+            partitions.extend(found.map(|partition| TopicPartition::new(topic.name.as_str(), partition.index)));
+        }
+        Ok(partitions)
+    }
+
+    /// Transactions that are open for longer than any may be.
+    async fn open_for_too_long(
+        &self,
+        client: &Client,
+        partitions: &[TopicPartition],
+        now: i64,
+    ) -> Result<Vec<(TopicPartition, ProducerState)>, String> {
+        let broker = self.broker_id.map_or_else(|| "Optional.empty".to_owned(), |id| format!("Optional[{id}]"));
+        let failed = format!("Failed to describe producers for {} partitions on broker {broker}", partitions.len());
+        let most = i64::from(self.max_transaction_timeout) * MINUTE_MS;
+        let mut open = Vec::new();
+        for partition in partitions {
+            let producers = transactions::describe_producers(client, partition).await.map_err(because(&failed))?;
+            let late = producers.into_iter().filter(|it| it.open_from.is_some() && now - it.last_timestamp > most);
+            open.extend(late.map(|producer| (partition.clone(), producer)));
+        }
+        Ok(open)
+    }
+}
+
+/// Those whose coordinator doesn't know that their partition takes part in a transaction, and so will never end it.
+async fn hanging(
+    client: &Client,
+    open: Vec<(TopicPartition, ProducerState)>,
+) -> Result<Vec<(TopicPartition, ProducerState)>, String> {
+    let producer_ids: BTreeSet<ProducerId> = open.iter().map(|(_, producer)| producer.producer_id).collect();
+    if producer_ids.is_empty() {
+        return Ok(open);
+    }
+    let failed = format!("Failed to list transactions for {} producers", producer_ids.len());
+    let filter = TransactionFilter { producer_ids: producer_ids.into_iter().collect(), ..Default::default() };
+    let listed = transactions::list(client, &filter).await.map_err(because(&failed))?;
+    let failed = format!("Failed to describe {} transactions", listed.len());
+    let mut known: BTreeMap<ProducerId, Vec<TopicPartition>> = BTreeMap::new();
+    for listing in listed {
+        let described = transactions::describe(client, &listing.transactional_id).await.map_err(because(&failed))?;
+        known.insert(listing.producer_id, described.map_or_else(Vec::new, |described| described.partitions));
+    }
+    let is_known = |partition: &TopicPartition, producer: &ProducerState| {
+        known.get(&producer.producer_id).is_some_and(|partitions| partitions.contains(partition))
+    };
+    Ok(open.into_iter().filter(|(partition, producer)| !is_known(partition, producer)).collect())
+}
