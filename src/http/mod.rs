@@ -108,3 +108,35 @@ impl Shared {
         self.serving.read().clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
+
+    use super::*;
+    use crate::config::BindAddress;
+
+    /// The status of the answer to a request.
+    async fn status(host: &str, request: &str) -> String {
+        let mut socket = TcpStream::connect(host).await.unwrap();
+        let request = format!("{request} HTTP/1.1\r\nHost: {host}\r\nX-Ottla-Admin: 1\r\n\r\n");
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await.unwrap();
+        answer.split(' ').nth(1).unwrap().to_owned()
+    }
+
+    #[tokio::test]
+    async fn before_there_is_a_broker_it_is_alive_and_not_ready() {
+        let bind = BindAddress { host: BindHost::Named("127.0.0.1".to_owned()), port: 0 };
+        let port = AdminPort::bind(&AdminConfig { bind, allowed_hosts: Vec::new() }).unwrap();
+        let host = port.url().strip_prefix("http://").unwrap().to_owned();
+        let admin = port.open().unwrap();
+        assert_eq!(status(&host, "GET /health").await, "200");
+        assert_eq!(status(&host, "GET /ready").await, "503");
+        assert_eq!(status(&host, "POST /reset").await, "503");
+        drop(admin);
+        assert!(TcpStream::connect(&host).await.is_err());
+    }
+}

@@ -24,6 +24,8 @@ enum Op {
     Leave(usize),
     /// Its process starts anew.
     Restart(usize),
+    /// Its connection breaks, with whatever it waits for; it goes on by another.
+    Reconnect(usize),
     Commit(usize),
     CommitInTxn(u8),
     EndTxn(u8, bool),
@@ -39,6 +41,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => client.clone().prop_map(Op::Heartbeat),
         1 => client.clone().prop_map(Op::Leave),
         1 => client.clone().prop_map(Op::Restart),
+        1 => client.clone().prop_map(Op::Reconnect),
         4 => client.prop_map(Op::Commit),
         1 => (0..2u8).prop_map(Op::CommitInTxn),
         1 => (0..2u8, any::<bool>()).prop_map(|(p, commit)| Op::EndTxn(p, commit)),
@@ -64,6 +67,9 @@ enum Doing {
 struct Run {
     world: World,
     doing: HashMap<&'static str, Doing>,
+    /// Which connection each client uses, and the last that was opened.
+    connections: HashMap<&'static str, u64>,
+    last_connection: u64,
     /// Requests that have no answer, as far as their clients live to see it.
     open: HashMap<ReplyTo, &'static str>,
     /// By generation: which of the leaders' assignments was handed out in it.
@@ -77,9 +83,10 @@ struct Run {
 }
 
 impl Run {
-    fn new(delay: Duration) -> Run {
+    fn new(delay: Duration, disconnected: Option<Duration>) -> Run {
         let config = GroupConfig {
             initial_rebalance_delay: delay,
+            disconnected_member_timeout: disconnected,
             max_size: 4,
             // Expiry has its own tests, and would begin generations anew.
             offsets_retention_check_interval: Duration::MAX,
@@ -94,6 +101,8 @@ impl Run {
         Run {
             world,
             doing: CLIENTS.into_iter().map(|name| (name, Doing::Nothing)).collect(),
+            connections: CLIENTS.into_iter().zip(1..).collect(),
+            last_connection: CLIENTS.len() as u64,
             open: HashMap::new(),
             handed_out: BTreeMap::new(),
             assignments: 0,
@@ -117,7 +126,11 @@ impl Run {
                 let _ = self.world.leaves(CLIENTS[client]);
                 self.forget(CLIENTS[client]);
             }
-            Op::Restart(client) => self.forget(CLIENTS[client]),
+            Op::Restart(client) => {
+                self.reconnect(CLIENTS[client]);
+                self.forget(CLIENTS[client]);
+            }
+            Op::Reconnect(client) => self.reconnect(CLIENTS[client]),
             Op::Commit(client) => self.commit(CLIENTS[client]),
             Op::CommitInTxn(producer) => self.commit_in_txn(producer),
             Op::EndTxn(producer, commit) => self.end_txn(producer, commit),
@@ -135,6 +148,20 @@ impl Run {
         self.check();
     }
 
+    fn reconnect(&mut self, name: &'static str) {
+        self.last_connection += 1;
+        let before = self.connections.insert(name, self.last_connection);
+        self.world.ask(GroupCommand::ConnectionClosed(before.unwrap()));
+        if matches!(self.doing[name], Doing::Joining | Doing::Syncing) {
+            self.doing.insert(name, Doing::Nothing);
+        }
+    }
+
+    /// What is asked from now on comes from this client.
+    fn speak_as(&mut self, name: &str) {
+        self.world.connection = self.connections.get(name).copied();
+    }
+
     fn step(&mut self, name: &'static str) {
         match self.doing[name] {
             Doing::Nothing => self.join(name),
@@ -146,6 +173,7 @@ impl Run {
     }
 
     fn join(&mut self, name: &'static str) {
+        self.speak_as(name);
         let to = self.world.joins_as(name);
         self.open.insert(to, name);
         self.doing.insert(name, Doing::Joining);
@@ -176,6 +204,7 @@ impl Run {
         self.assignments += 1;
         let parts = CLIENTS.map(|client| format!("{}/{client}", self.assignments));
         let everyone: Vec<_> = CLIENTS.into_iter().zip(parts.iter().map(String::as_str)).collect();
+        self.speak_as(name);
         self.world.syncs(name, if leads { &everyone } else { &[] });
         let to = self.world.asked(name);
         self.open.insert(to, name);
@@ -201,6 +230,7 @@ impl Run {
     }
 
     fn heartbeat(&mut self, name: &'static str) {
+        self.speak_as(name);
         if let Err(error) = self.world.heartbeats(name) {
             self.take_refusal(name, error);
         }
@@ -223,6 +253,7 @@ impl Run {
 
     fn commit(&mut self, name: &str) {
         self.next_offset += 1;
+        self.speak_as(name);
         if self.world.commits(name, self.next_offset).is_ok() {
             self.committed = Some((self.next_offset, self.world.log_len()));
         }
@@ -291,9 +322,10 @@ proptest! {
     #[test]
     fn groups_hold_whatever_happens(
         delay in prop_oneof![Just(0), Just(3_000u64)],
+        disconnected in prop_oneof![Just(None), Just(Some(0u64)), Just(Some(1_000u64))],
         ops in prop::collection::vec(op(), 1..120),
     ) {
-        let mut run = Run::new(Duration::from_millis(delay));
+        let mut run = Run::new(Duration::from_millis(delay), disconnected.map(Duration::from_millis));
         for op in ops {
             run.run(op);
         }
