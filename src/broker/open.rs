@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use thiserror::Error;
 
@@ -18,8 +19,9 @@ use super::{Broker, Clock, ProducerIds, housekeeping, random};
 use crate::config::BrokerConfig;
 use crate::coordinator::group::GroupConfig;
 use crate::log::{Identity, Log, LogConfig, LogDir, LogDirError, LogError, Origin};
+use crate::metadata::records::MetadataRecord;
 use crate::metadata::{
-    self, Command, MetadataConfig, MetadataError, RegisterBroker, Reply, SupportedFeature, features,
+    self, Command, MetadataConfig, MetadataError, RegisterBroker, Reply, SnapshotError, SupportedFeature, features,
 };
 use crate::record::control::ControlType;
 use crate::record::{BatchBuilder, Codec, Verified};
@@ -47,6 +49,8 @@ pub enum OpenError {
     Refused(#[from] MetadataError),
     #[error("the metadata log cannot begin: {0}")]
     Epoch(String),
+    #[error("bootstrap.checkpoint cannot be read: {0}")]
+    Bootstrap(#[from] SnapshotError),
 }
 
 impl Broker {
@@ -73,7 +77,11 @@ impl Broker {
             !config.storage.ephemeral,
             on_published,
         )?);
-        register(&metadata, &config, &log_dir, endpoints).await?;
+        let new_cluster = match publisher.current().image.metadata_version() {
+            None => formatted_with(&log_dir)?,
+            Some(_) => Vec::new(),
+        };
+        register(&metadata, &config, &log_dir, endpoints, new_cluster).await?;
         let sessions = FetchSessions::new(config.fetch.max_incremental_fetch_session_cache_slots, SESSION_EVICTION);
         let broker = Arc::new(Broker {
             clock,
@@ -135,11 +143,20 @@ fn leader_change(node_id: i32, now: TimestampMs) -> Result<Verified, OpenError> 
     batch.build().map_err(|error| OpenError::Epoch(error.to_string()))
 }
 
+/// What kafka-storage wrote for a new metadata log to begin with; nothing if the directory was not formatted.
+fn formatted_with(log_dir: &LogDir) -> Result<Vec<MetadataRecord>, OpenError> {
+    match log_dir.bootstrap()? {
+        Some(file) => Ok(metadata::read_snapshot(&Bytes::from(file))?),
+        None => Ok(Vec::new()),
+    }
+}
+
 async fn register(
     metadata: &Arc<Metadata>,
     config: &BrokerConfig,
     log_dir: &LogDir,
     endpoints: Vec<metadata::Endpoint>,
+    new_cluster: Vec<MetadataRecord>,
 ) -> Result<(), OpenError> {
     let register = RegisterBroker {
         incarnation_id: random::uuid(),
@@ -147,6 +164,7 @@ async fn register(
         features: readable_features(),
         rack: config.rack.clone(),
         directory_id: log_dir.meta().directory_id,
+        new_cluster,
     };
     match metadata.submit(Command::RegisterBroker(register)).await? {
         Reply::BrokerRegistered(Ok(_)) => Ok(()),

@@ -15,12 +15,12 @@ use rustix::fs::FlockOperation;
 
 use super::error::IoContext;
 use super::file::Disk;
-use super::meta_properties::MetaProperties;
+use super::meta_properties::{META_PROPERTIES, MetaProperties};
 use super::{LogError, OpenAt, SyncTicket, Synced, Validated, checkpoint, names, positions, sync};
 use crate::types::{Offset, TimestampMs, TopicId, TopicPartition, Uuid};
 
 const LOCK: &str = ".lock";
-const META_PROPERTIES: &str = "meta.properties";
+const BOOTSTRAP: &str = "bootstrap.checkpoint";
 const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
 const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
 const LOG_STARTS: &str = "log-start-offset-checkpoint";
@@ -135,6 +135,23 @@ impl LogDir {
         dir._lock = Some(lock);
         dir.why_not_mapped = why_not_mapped.map(|error| error.to_string());
         Ok(dir)
+    }
+
+    /// Makes a directory for a broker that is yet to come: takes `.lock`, writes `bootstrap.checkpoint`, and last
+    /// `meta.properties`. One that has `meta.properties` keeps it, if it is that node's and cluster's.
+    pub fn prepare(path: &Path, identity: &Identity, bootstrap: &[u8]) -> Result<MetaProperties, LogDirError> {
+        std::fs::create_dir_all(path).doing("creating", path)?;
+        let _lock = lock(path)?;
+        let (disk, _) = Disk::probe(path);
+        let file = path.join(BOOTSTRAP);
+        disk.write_aside(&file, bootstrap, true).doing("writing", &file)?;
+        open_meta(&disk, path, identity)
+    }
+
+    /// What `bootstrap.checkpoint` says, if the directory was formatted.
+    pub fn bootstrap(&self) -> Result<Option<Vec<u8>>, LogError> {
+        let file = self.path.join(BOOTSTRAP);
+        self.disk.read(&file).doing("reading", &file)
     }
 
     /// As [`LogDir::open`], on a disk of the caller's choice and without a lock.

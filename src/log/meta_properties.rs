@@ -1,6 +1,13 @@
 //! `meta.properties`: which cluster and node a log directory belongs to.
 
+use std::io::ErrorKind;
+use std::path::Path;
+
+use crate::log::LogError;
 use crate::types::Uuid;
+
+/// The file's name.
+pub(super) const META_PROPERTIES: &str = "meta.properties";
 
 /// The content of `meta.properties`, version 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +37,19 @@ impl Parsed {
 }
 
 impl MetaProperties {
+    /// Those of a data directory, if it has any; it isn't opened and not changed. A directory id that is missing is zero.
+    pub fn read(dir: &Path) -> Result<Option<MetaProperties>, LogError> {
+        let path = dir.join(META_PROPERTIES);
+        match std::fs::read(&path) {
+            Ok(text) => match MetaProperties::parse(&text) {
+                Ok(parsed) => Ok(Some(parsed.or_directory_id(Uuid::ZERO))),
+                Err(why) => Err(LogError::corrupt(&path, why)),
+            },
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(LogError::io("reading", &path, error)),
+        }
+    }
+
     /// The file's content: a Java properties file.
     pub(super) fn format(&self) -> String {
         let (cluster, directory, node) = (&self.cluster_id, self.directory_id, self.node_id);

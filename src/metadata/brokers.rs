@@ -2,11 +2,11 @@
 
 use super::commands::{RegisterBroker, Reply};
 use super::errors::MetadataError;
-use super::features::NEW_CLUSTER;
+use super::features::{METADATA_VERSION, NEW_CLUSTER};
 use super::image::{BrokerId, BrokerImage, NO_LEADER, PartitionImage};
 use super::records::{
-    BrokerEndpoint, BrokerFeature, FeatureLevelRecord, MetadataRecord, PartitionChangeRecord, RegisterBrokerRecord,
-    UnregisterBrokerRecord, WriteVersions,
+    BrokerEndpoint, BrokerFeature, FeatureLevelRecord, MetadataRecord, PartitionChangeRecord, RecordBody,
+    RegisterBrokerRecord, UnregisterBrokerRecord, WriteVersions,
 };
 use super::{BrokerEpoch, Decision, MetadataMachine};
 use crate::types::{PartitionIndex, TopicId};
@@ -19,8 +19,15 @@ impl MetadataMachine {
     pub(super) fn register_broker(&self, mut request: RegisterBroker) -> Decision {
         request.features.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         let mut records = Vec::new();
+        let mut version = self.versions();
         if self.image.metadata_version().is_none() {
-            records.extend(NEW_CLUSTER.into_iter().map(|(name, level)| feature_record(name, level)));
+            let begun = std::mem::take(&mut request.new_cluster);
+            if let Some(level) = begun.iter().find_map(metadata_version) {
+                version = WriteVersions::at(level);
+                records.extend(begun);
+            } else {
+                records.extend(NEW_CLUSTER.into_iter().map(|(name, level)| feature_record(name, level)));
+            }
         }
         let known = self.image.brokers().get(&self.config.node_id);
         let epoch = match known.filter(|known| is_unchanged(known, &request)) {
@@ -28,8 +35,7 @@ impl MetadataMachine {
             None => {
                 // Kafka's controller takes the offset of the record for the epoch, too.
                 let epoch = self.next_offset.max(known.map_or(0, |known| known.epoch.saturating_add(1)));
-                let version = self.versions().register_broker;
-                records.push(MetadataRecord::new(version, self.registration(request, epoch)));
+                records.push(MetadataRecord::new(version.register_broker, self.registration(request, epoch)));
                 epoch
             }
         };
@@ -121,8 +127,17 @@ impl MetadataMachine {
     }
 }
 
-pub(super) fn feature_record(name: &str, level: i16) -> MetadataRecord {
+/// A feature at a level; 0 takes it away.
+pub fn feature_record(name: &str, level: i16) -> MetadataRecord {
     MetadataRecord::new(0, FeatureLevelRecord { name: name.into(), feature_level: level })
+}
+
+/// The level of `metadata.version` that a record sets, if it does.
+fn metadata_version(record: &MetadataRecord) -> Option<i16> {
+    match &record.body {
+        RecordBody::FeatureLevel(feature) if &*feature.name == METADATA_VERSION => Some(feature.feature_level),
+        _ => None,
+    }
 }
 
 fn is_unchanged(known: &BrokerImage, request: &RegisterBroker) -> bool {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::errors::MetadataError;
 use super::image::{BrokerId, ConfigResource, Settings};
+use super::records::MetadataRecord;
 use crate::types::{ProducerId, TopicId, TopicName, Uuid};
 
 /// A request to the metadata machine. Each has its own variant of [`Reply`].
@@ -57,7 +58,7 @@ pub type BrokerEpoch = i64;
 /// What this broker tells of itself when it starts (KRaft `RegisterBrokerRecord`).
 ///
 /// The first registration in an empty log also writes the feature levels of a new cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RegisterBroker {
     /// Random, one for each start of the process.
     pub incarnation_id: Uuid,
@@ -67,6 +68,8 @@ pub struct RegisterBroker {
     pub rack: Option<String>,
     /// `directory.id` of the log directory, from its `meta.properties`.
     pub directory_id: Uuid,
+    /// What an empty log shall begin with, if the directory was formatted (`bootstrap.checkpoint`).
+    pub new_cluster: Vec<MetadataRecord>,
 }
 
 /// Where a listener can be reached.

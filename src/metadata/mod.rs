@@ -29,6 +29,7 @@ mod tests;
 use std::sync::Arc;
 
 pub use batches::{MAX_BATCH_BYTES, batches};
+pub use brokers::feature_record;
 pub use commands::*;
 pub use errors::MetadataError;
 pub use image::*;
@@ -36,7 +37,7 @@ pub use internal_topics::{CONSUMER_OFFSETS, TRANSACTION_STATE};
 use machine::Decision;
 pub use machine::MetadataMachine;
 pub use producer_ids::PRODUCER_ID_BLOCK_SIZE;
-pub use snapshot::{SnapshotError, SnapshotId, read_snapshot, snapshot_records, write_snapshot};
+pub use snapshot::{SnapshotError, SnapshotId, read_snapshot, snapshot_records, write_bootstrap, write_snapshot};
 pub use topics::MAX_PARTITIONS_PER_REQUEST;
 
 use crate::config::{BrokerConfig, ReplicationFactorPolicy};

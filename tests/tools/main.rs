@@ -12,4 +12,5 @@ mod console_consumer;
 mod get_offsets;
 mod groups;
 mod side_by_side;
+mod storage;
 mod transactions;

@@ -190,7 +190,8 @@ fn add(updates: &mut Updates, feature: &str, level: i16) -> Result<(), String> {
     }
 }
 
-fn name_and_level(text: &str) -> Result<(&str, i16), String> {
+/// `feature=level`. The error is for stderr.
+pub fn name_and_level(text: &str) -> Result<(&str, i16), String> {
     let wrong = |why: String| format!("Can't parse feature=level string {text}: {why}");
     let (name, level) = text.split_once('=').ok_or_else(|| wrong("equals sign not found.".to_owned()))?;
     let (name, level) = (name.trim(), level.trim());

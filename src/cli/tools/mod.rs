@@ -34,6 +34,7 @@ mod kafka_log_dirs;
 mod kafka_metadata_quorum;
 mod kafka_producer_perf_test;
 mod kafka_reassign_partitions;
+mod kafka_storage;
 pub mod kafka_topics;
 mod kafka_transactions;
 mod kafka_verifiable_consumer;
@@ -73,6 +74,7 @@ const TOOLS: &[Tool] = &[
     kafka_metadata_quorum::TOOL,
     kafka_producer_perf_test::TOOL,
     kafka_reassign_partitions::TOOL,
+    kafka_storage::TOOL,
     kafka_topics::TOOL,
     kafka_transactions::TOOL,
     kafka_verifiable_consumer::TOOL,

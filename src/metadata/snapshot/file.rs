@@ -64,6 +64,15 @@ pub fn write_snapshot(
     Ok(file.chunks)
 }
 
+/// The content of `bootstrap.checkpoint`: the records that a new metadata log is to begin with.
+pub fn write_bootstrap(records: Vec<MetadataRecord>, now: TimestampMs) -> Result<Vec<Bytes>, SnapshotError> {
+    let mut file = File { chunks: Vec::new(), next_offset: 0, epoch: 0, now };
+    file.control(ControlType::SnapshotHeader, control::snapshot_header(0)?)?;
+    file.records(records)?;
+    file.control(ControlType::SnapshotFooter, control::snapshot_footer()?)?;
+    Ok(file.chunks)
+}
+
 /// The records in a snapshot's file; to be replayed before the log from its end offset on.
 ///
 /// # Errors

@@ -9,7 +9,7 @@ use super::image::{BrokerImage, ConfigKind, ConfigResource, Image, KeptKey, Part
 use super::records::*;
 use crate::types::PartitionIndex;
 
-pub use file::{SnapshotError, SnapshotId, read_snapshot, write_snapshot};
+pub use file::{SnapshotError, SnapshotId, read_snapshot, write_bootstrap, write_snapshot};
 
 /// The records from which [`Image`] comes out again: features first, then brokers and controllers,
 /// topics, settings, quotas, producer ids, ACLs, users and tokens.

@@ -15,6 +15,23 @@ fn a_new_log_begins_with_the_metadata_version() {
 }
 
 #[test]
+fn a_formatted_directory_says_what_its_log_begins_with() {
+    let formatted = vec![feature_record("metadata.version", 25), feature_record("group.version", 1)];
+    let start = |mut world: World, new_cluster: &[MetadataRecord]| {
+        world.run(Command::RegisterBroker(RegisterBroker { new_cluster: new_cluster.to_vec(), ..registration() }));
+        world
+    };
+    let world = start(World::empty(), &formatted);
+    let features: Vec<_> = world.image().features().iter().map(|(name, level)| format!("{name}={level}")).collect();
+    assert_eq!(features, ["group.version=1", "metadata.version=25"]);
+    let registration = MetadataRecord::decode(&world.log[2]).unwrap();
+    assert_eq!(registration.version, WriteVersions::at(25).register_broker);
+    // Only a new log, and only if it says by which records.
+    assert_eq!(start(world, &[feature_record("metadata.version", 26)]).image().metadata_version(), Some(25));
+    assert_eq!(start(World::empty(), &formatted[1..]).image().metadata_version(), Some(30));
+}
+
+#[test]
 fn a_restart_with_nothing_new_writes_nothing() {
     let mut world = World::started().restarted();
     let (records, reply) =

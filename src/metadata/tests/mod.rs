@@ -167,6 +167,7 @@ pub(super) fn registration() -> RegisterBroker {
         features: vec![SupportedFeature { name: features::METADATA_VERSION.to_owned(), min: 7, max: 30 }],
         rack: None,
         directory_id: DIRECTORY,
+        new_cluster: Vec::new(),
     }
 }
 

@@ -1,0 +1,265 @@
+//! kafka-storage: makes a data directory ready for a broker, and tells what is in it. Works on files alone.
+//!
+//! Source of behaviour: `org.apache.kafka.tools.StorageTool` and `org.apache.kafka.metadata.storage.Formatter`.
+//!
+//! Departures: of several `log.dirs` the first alone is used, here as by the broker. `--add-scram` is refused: there are
+//! no users to log in. The quorum is this one broker, however its voters are given.
+
+mod levels;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use super::kafka_features::{print_mapping, print_needs};
+use super::options::Manner;
+use super::output::Output;
+use super::{RunTool, Tool};
+use crate::broker::{clock, random};
+use crate::config::{self, BrokerConfig, Sources};
+use crate::log::{Identity, LogDir, MetaProperties};
+use crate::metadata::write_bootstrap;
+use crate::types::Uuid;
+use levels::Levels;
+
+pub const TOOL: Tool = Tool::new::<Options>("kafka-storage", Manner::Argparse);
+
+/// The Kafka storage tool.
+#[derive(Debug, Parser)]
+pub struct Options {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Get information about the Kafka log directories on this node.
+    Info {
+        /// The Kafka configuration file to use.
+        #[arg(long, short)]
+        config: PathBuf,
+    },
+    /// Format the Kafka log directories on this node.
+    Format(Format),
+    /// Look up the levels of all features in a release, or in the newest one.
+    VersionMapping {
+        /// The release, such as 4.3 or 4.3-IV0.
+        #[arg(long, short)]
+        release_version: Option<String>,
+    },
+    /// Look up what levels of features depend on.
+    FeatureDependencies {
+        /// A feature and its level, in feature=level form; may be given many times.
+        #[arg(long, short, required = true)]
+        feature: Vec<String>,
+    },
+    /// Print a random UUID.
+    RandomUuid,
+}
+
+#[derive(Debug, clap::Args)]
+struct Format {
+    /// The Kafka configuration file to use.
+    #[arg(long, short)]
+    config: PathBuf,
+    /// The cluster ID to use.
+    #[arg(long, short = 't')]
+    cluster_id: String,
+    /// A user to add. Not supported.
+    #[arg(long, short = 'S')]
+    add_scram: Vec<String>,
+    /// Skip over already formatted directories rather than failing.
+    #[arg(long, short = 'g')]
+    ignore_formatted: bool,
+    /// The release version to use for the initial feature settings.
+    #[arg(long, short)]
+    release_version: Option<String>,
+    /// The level of one feature, in feature=level form; may be given many times.
+    #[arg(long, short)]
+    feature: Vec<String>,
+    #[command(flatten)]
+    controllers: Controllers,
+}
+
+/// How Kafka's controllers find each other without `controller.quorum.voters`.
+#[derive(Debug, clap::Args)]
+#[group(id = "controllers", multiple = false)]
+struct Controllers {
+    /// The controller is a dynamic quorum of its own.
+    #[arg(long, short = 's')]
+    standalone: bool,
+    /// The controllers are not known yet.
+    #[arg(long, short = 'N')]
+    no_initial_controllers: bool,
+    /// The controllers of the dynamic quorum, as id@hostname:port:directory, separated by commas.
+    #[arg(long, short = 'I')]
+    initial_controllers: Option<String>,
+}
+
+impl RunTool for Options {
+    fn run(self, _tool: &Tool) -> ExitCode {
+        let done = match &self.command {
+            Command::Info { config } => load(config).and_then(|config| info(&config)),
+            Command::Format(format) => format.run().map(|()| ExitCode::SUCCESS),
+            Command::VersionMapping { release_version } => {
+                print_mapping(release_version.as_deref()).map(|()| ExitCode::SUCCESS)
+            }
+            Command::FeatureDependencies { feature } => {
+                feature.iter().try_for_each(|feature| print_needs(feature)).map(|()| ExitCode::SUCCESS)
+            }
+            Command::RandomUuid => {
+                Output::stdout().line(random::uuid());
+                Ok(ExitCode::SUCCESS)
+            }
+        };
+        done.unwrap_or_else(|why| {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        })
+    }
+}
+
+/// The settings of a file, the environment left out.
+fn load(path: &Path) -> Result<BrokerConfig, String> {
+    let sources = Sources { file: Some(path.to_owned()), ..Sources::default() };
+    config::load(&sources).map(|resolved| resolved.config).map_err(|error| error.to_string())
+}
+
+/// Whether this is `id@hostname:port:directory`.
+fn is_voter(text: &str) -> bool {
+    let parsed = || {
+        let (id, rest) = text.split_once('@')?;
+        let (address, directory) = rest.rsplit_once(':')?;
+        let (host, port) = address.rsplit_once(':')?;
+        Some((id.parse::<u32>().ok()?, port.parse::<u16>().ok()?, Uuid::parse(directory)?, !host.is_empty()))
+    };
+    parsed().is_some_and(|(.., has_host)| has_host)
+}
+
+fn absolute(path: &Path) -> String {
+    std::path::absolute(path).as_deref().unwrap_or(path).display().to_string()
+}
+
+fn info(config: &BrokerConfig) -> Result<ExitCode, String> {
+    let dir = absolute(&config.data_dir);
+    let mut output = Output::stdout();
+    let problem = match (config.data_dir.is_dir(), MetaProperties::read(&config.data_dir)) {
+        (false, _) => Some(format!("{dir} does not exist")),
+        (true, found) => {
+            output.line(format_args!("Found log directory:\n  {dir}\n"));
+            match found {
+                Ok(Some(meta)) => {
+                    let MetaProperties { cluster_id, directory_id, node_id } = meta;
+                    output.line(format_args!(
+                        "Found metadata: {{cluster.id={cluster_id}, directory.id={directory_id}, node.id={node_id}, \
+                         version=1}}\n"
+                    ));
+                    let node = config.node_id;
+                    (node_id != node)
+                        .then(|| format!("{dir} belongs to node {node_id}, and the configuration to {node}."))
+                }
+                Ok(None) => Some(format!("{dir} is not formatted.")),
+                Err(error) => Some(error.to_string()),
+            }
+        }
+    };
+    Ok(match problem {
+        None => ExitCode::SUCCESS,
+        Some(problem) => {
+            output.line(format_args!("Found problem:\n  {problem}\n"));
+            ExitCode::FAILURE
+        }
+    })
+}
+
+impl Format {
+    fn run(&self) -> Result<(), String> {
+        let config = load(&self.config)?;
+        self.check_quorum(&config)?;
+        if !self.add_scram.is_empty() {
+            return Err("--add-scram is not supported: this broker has no users to log in.".to_owned());
+        }
+        let levels = Levels::choose(self.release_version.as_deref(), &self.feature)?;
+        if self.is_dynamic() && levels.kraft == Some(0) {
+            return Err(
+                "Cannot set kraft.version to 0 if controller.quorum.voters is empty and one of the flags --standalone, \
+                 --initial-controllers, or --no-initial-controllers is used. For dynamic controllers support, try \
+                 removing the --feature flag for kraft.version."
+                    .to_owned(),
+            );
+        }
+        let dir = absolute(&config.data_dir);
+        if let Some(found) = MetaProperties::read(&config.data_dir).map_err(|error| error.to_string())? {
+            return self.skip(&dir, &found.cluster_id);
+        }
+        let mut output = Output::stdout();
+        output.line(format_args!("Bootstrap metadata: {levels}"));
+        let kind = match self.controllers.standalone || self.controllers.initial_controllers.is_some() {
+            true => "dynamic metadata voter",
+            false => "metadata",
+        };
+        let version = levels.release_name();
+        output.line(format_args!("Formatting {kind} directory {dir} with metadata.version {version}."));
+        output.flush();
+        self.write(&config, &levels)
+    }
+
+    /// Kafka's rules for who the controllers are.
+    fn check_quorum(&self, config: &BrokerConfig) -> Result<(), String> {
+        let given = |name: &str| config.values.given(name).is_some_and(|value| !value.trim().is_empty());
+        let initial = self.controllers.initial_controllers.iter().flat_map(|all| all.split(','));
+        if let Some(wrong) = initial.into_iter().find(|one| !is_voter(one.trim())) {
+            return Err(format!("Failed to parse dynamic voter string {wrong}: it is not id@hostname:port:directory."));
+        }
+        let dynamic = self.controllers.standalone || self.controllers.initial_controllers.is_some();
+        if given("controller.quorum.voters") && dynamic {
+            return Err(
+                "You cannot specify controller.quorum.voters and format the node with --initial-controllers or \
+                 --standalone. If you want to use dynamic quorum, please remove controller.quorum.voters and specify \
+                 controller.quorum.bootstrap.servers instead."
+                    .to_owned(),
+            );
+        }
+        let is_controller = config.values.given("process.roles").is_some_and(|roles| roles.contains("controller"));
+        if is_controller && !given("controller.quorum.voters") && !self.is_dynamic() {
+            return Err("Because controller.quorum.voters is not set on this controller, you must specify one of the \
+                 following: --standalone, --initial-controllers, or --no-initial-controllers."
+                .to_owned());
+        }
+        Ok(())
+    }
+
+    fn is_dynamic(&self) -> bool {
+        let Controllers { standalone, no_initial_controllers, initial_controllers } = &self.controllers;
+        *standalone || *no_initial_controllers || initial_controllers.is_some()
+    }
+
+    /// What becomes of a directory that is formatted already.
+    fn skip(&self, dir: &str, found: &str) -> Result<(), String> {
+        if !self.ignore_formatted {
+            return Err(format!(
+                "Log directory {dir} is already formatted. Use --ignore-formatted to ignore this directory and format \
+                 the others."
+            ));
+        }
+        if found != self.cluster_id {
+            let expected = &self.cluster_id;
+            return Err(format!("Invalid cluster.id in: {dir}/meta.properties. Expected {expected}, but read {found}"));
+        }
+        Output::stdout().line("All of the log directories are already formatted.");
+        Ok(())
+    }
+
+    fn write(&self, config: &BrokerConfig, levels: &Levels) -> Result<(), String> {
+        let identity = Identity {
+            node_id: config.node_id,
+            cluster_id: Some(self.cluster_id.clone()),
+            new_cluster_id: self.cluster_id.clone(),
+            new_directory_id: random::uuid(),
+        };
+        let bootstrap = write_bootstrap(levels.records(), clock::wall_clock_ms()).map_err(|error| error.to_string())?;
+        let prepared = LogDir::prepare(&config.data_dir, &identity, &bootstrap.concat());
+        prepared.map(drop).map_err(|error| error.to_string())
+    }
+}
