@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use super::{CANNOT_START, Cli};
+use super::{CANNOT_START, Cli, tools};
+use crate::config::table;
 
 /// The command line, or the exit code once help was printed or the mistake told.
 pub fn parse(line: Vec<OsString>) -> Result<Cli, ExitCode> {
@@ -26,8 +27,9 @@ pub fn parse(line: Vec<OsString>) -> Result<Cli, ExitCode> {
 /// One line: what is wrong, and what was meant or where to look.
 fn explain(error: &clap::Error) -> String {
     let what = |kind| error.get(kind).map(plain);
-    let hint = [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand].into_iter().find_map(what);
-    let hint = match hint {
+    let word = what(ContextKind::InvalidSubcommand);
+    let suggested = [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand].into_iter().find_map(what);
+    let hint = match suggested.or_else(|| nearest_tool(word.as_deref()?)) {
         Some(meant) => format!("; did you mean {meant}?"),
         None => "; see ottla --help".to_owned(),
     };
@@ -47,10 +49,7 @@ fn explain(error: &clap::Error) -> String {
             let allowed = what(ContextKind::ValidValue).map_or_else(String::new, |all| format!("; allowed: {all}"));
             format!("{flag} cannot be \"{value}\"{allowed}")
         }
-        (ErrorKind::InvalidSubcommand, ..) => {
-            let word = what(ContextKind::InvalidSubcommand).unwrap_or_default();
-            format!("unknown command {word}{hint}")
-        }
+        (ErrorKind::InvalidSubcommand, ..) => format!("unknown command {}{hint}", word.unwrap_or_default()),
         _ => {
             let text = error.render().to_string();
             let first = text.lines().next().unwrap_or_default();
@@ -58,6 +57,12 @@ fn explain(error: &clap::Error) -> String {
             format!("{}{hint}", first.trim_end_matches('.'))
         }
     }
+}
+
+/// Kafka's tools are found before the command line is read, so a slip in their names is no business of clap's.
+fn nearest_tool(word: &str) -> Option<String> {
+    let names = tools::commands().map(|command| command.get_name().to_owned());
+    table::nearest_of(names, word.strip_suffix(".sh").unwrap_or(word))
 }
 
 /// What clap knows, without quotes and colours.
@@ -91,6 +96,7 @@ mod tests {
             "--set cannot be \"num.partitions\": give it as NAME=VALUE, such as num.partitions=3",
         );
         check("serv", "unknown command serv; did you mean serve?");
+        check("kafka-get-ofsets.sh", "unknown command kafka-get-ofsets.sh; did you mean kafka-get-offsets?");
         check("xyzzy", "unknown command xyzzy; see ottla --help");
         let both = "the argument --ephemeral cannot be used with --data-dir <DIR>; see ottla --help";
         check("--ephemeral --data-dir x", both);

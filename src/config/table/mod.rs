@@ -83,9 +83,14 @@ pub fn is_for_a_plugin(name: &str) -> bool {
 /// The known name of `scope` that is most like `name`, if any is alike enough to be meant.
 pub fn nearest(scope: Scope, name: &str) -> Option<&'static str> {
     let wanted = name.to_ascii_lowercase().replace(['_', '-'], ".");
+    nearest_of(all(scope).map(|setting| setting.name), &wanted)
+}
+
+/// The one of `names` that is most like `wanted`, if any is alike enough to be meant.
+pub fn nearest_of<N: AsRef<str> + Ord>(names: impl Iterator<Item = N>, wanted: &str) -> Option<N> {
     let tolerated = (wanted.len() / 5).clamp(1, 3);
-    all(scope)
-        .map(|setting| (distance(&wanted, setting.name), setting.name))
+    names
+        .map(|name| (distance(wanted, name.as_ref()), name))
         .filter(|(distance, _)| *distance <= tolerated)
         .min()
         .map(|(_, name)| name)
