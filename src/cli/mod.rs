@@ -3,12 +3,15 @@
 pub mod admin;
 mod config;
 mod consume;
+mod groups;
 mod healthcheck;
 mod mistakes;
 mod produce;
 mod ready_file;
+mod say;
 mod serve;
 mod shutdown;
+mod table;
 pub mod tools;
 
 use std::ffi::OsString;
@@ -47,6 +50,8 @@ enum Command {
     Healthcheck(healthcheck::HealthcheckArgs),
     /// Print the records of a topic as they come.
     Consume(consume::ConsumeArgs),
+    /// List, describe and delete groups of consumers; move and delete their offsets.
+    Groups(groups::GroupsArgs),
     /// Print a script that teaches a shell to complete this program's commands and flags.
     #[command(after_help = "For bash: source <(ottla completions bash)")]
     Completions { shell: Shell },
@@ -131,6 +136,7 @@ impl Cli {
             Some(Command::Produce(args)) => produce::run(args),
             Some(Command::Healthcheck(args)) => healthcheck::run(&args),
             Some(Command::Consume(args)) => Ok(consume::run(&args)),
+            Some(Command::Groups(args)) => Ok(groups::run(args)),
             Some(Command::Completions { shell }) => {
                 let mut command = Cli::command().subcommands(tools::commands());
                 clap_complete::generate(shell, &mut command, "ottla", &mut io::stdout());

@@ -12,7 +12,7 @@ use ottla::protocol::messages::consumer_protocol::{
 use ottla::record::{BatchBuilder, Codec};
 
 use super::common::Broker;
-use super::side_by_side::{SideBySide, check};
+use super::side_by_side::{Ran, SideBySide, check, ours};
 
 const LONG_TOPIC: &str = "a-topic-with-quite-a-long-name";
 
@@ -223,4 +223,54 @@ async fn flags_that_make_no_sense() {
         check(&format!("kafka-consumer-groups --validate-regex '{pattern}'"), "", str::to_owned);
     }
     check("kafka-consumer-groups --list", "", str::to_owned);
+}
+
+/// `ottla groups` with these words, which has to succeed.
+fn own(side: &SideBySide, line: &str) -> String {
+    let Ran { code, out, err } = own_command(side, line);
+    assert_eq!((code, err.as_str()), (0, ""), "{line}: {out}");
+    out
+}
+
+fn own_command(side: &SideBySide, line: &str) -> Ran {
+    let words = ["groups", "-b", side.broker.bootstrap_servers()].into_iter().chain(line.split_whitespace());
+    ours(&words.map(str::to_owned).collect::<Vec<_>>(), "")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn our_own_command() {
+    let (side, client) = start().await;
+    join(&client, "active", "orders", &[0, 1, 2], Some("first")).await;
+    assert_eq!(own(&side, ""), "GROUP   TYPE     STATE\nactive  classic  Stable\nidle    classic  Empty\n");
+    let described = own(&side, "describe idle active");
+    for part in [
+        "idle: Empty",
+        "orders                                  0          3   10    7",
+        "active: Stable, assignor range",
+    ] {
+        assert!(described.contains(part), "{part} in {described}");
+    }
+    let described: serde_json::Value = serde_json::from_str(&own(&side, "describe active --json")).unwrap();
+    assert_eq!(described[0]["members"][0]["instance_id"], "first");
+    assert_eq!(described[0]["partitions"][2]["end_offset"], 10);
+
+    own(&side, "reset-offsets idle --shift-by -1 --topic orders:0 --dry-run");
+    let moved: serde_json::Value =
+        serde_json::from_str(&own(&side, "reset-offsets idle --shift-by -1 --topic orders:0 --json")).unwrap();
+    assert_eq!(moved["offsets"][0]["offset"], 2, "a dry run moves nothing");
+    assert_eq!(client.committed_offsets("idle", "orders", &[0]).await.unwrap()[0].offset, 2);
+    own(&side, "delete-offsets idle --topic orders");
+    assert_eq!(client.committed_offsets("idle", "orders", &[0]).await.unwrap()[0].offset, -1);
+    assert_eq!(own(&side, "delete idle"), "deleted idle\n");
+
+    for (line, why) in [
+        ("delete active", "active: The group is not empty."),
+        ("describe nobody", "Group nobody not found."),
+        ("reset-offsets active --to-latest", "the group active is Stable: offsets move only while nobody is in it"),
+        ("reset-offsets x --to-latest --to-current", "--to-latest and --to-current don't go together"),
+        ("reset-offsets x --by-duration 1h", "'1h' is not a duration such as P1DT12H or PT30M"),
+    ] {
+        let ran = own_command(&side, line);
+        assert_eq!((ran.code, ran.err), (1, format!("ottla: {why}\n")), "{line}");
+    }
 }

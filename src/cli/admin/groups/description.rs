@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Groups, GroupsError};
-use crate::client::{ClientError, CommittedOffset, ListedOffset};
+use crate::client::{ClientError, CommittedOffset, GroupDescription, ListedOffset};
 use crate::types::{ErrorCode, Offset, TimestampMs, TopicPartition};
 
 /// What ListOffsets calls the end of a partition.
@@ -14,7 +14,7 @@ pub(super) const EARLIEST: TimestampMs = -2;
 /// A group and its partitions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupOffsets {
-    pub state: String,
+    pub group: GroupDescription,
     /// Those that are assigned, by member, the one with most first; then those that only have an offset.
     pub rows: Vec<PartitionRow>,
 }
@@ -50,12 +50,13 @@ impl Groups {
     pub async fn offsets(&self, group: &str) -> Result<GroupOffsets, GroupsError> {
         let description = self.describe(group).await?;
         let committed = self.committed(group).await?;
-        let mut members = description.members;
+        let mut members: Vec<_> = description.members.iter().collect();
         members.sort_by_key(|member| std::cmp::Reverse(member.assignment.len()));
         let mut of_members = Vec::new();
         for member in members {
-            let owner = Owner { member_id: member.id, host: member.host, client_id: member.client_id };
-            of_members.extend(member.assignment.into_iter().map(|partition| (partition, Some(owner.clone()))));
+            let owner =
+                Owner { member_id: member.id.clone(), host: member.host.clone(), client_id: member.client_id.clone() };
+            of_members.extend(member.assignment.iter().map(|partition| (partition.clone(), Some(owner.clone()))));
         }
         let assigned: BTreeSet<&TopicPartition> = of_members.iter().map(|(partition, _)| partition).collect();
         let unassigned = committed.keys().filter(|partition| !assigned.contains(partition));
@@ -66,7 +67,8 @@ impl Groups {
             let committed = committed.get(&partition).cloned();
             PartitionRow { partition, committed, end, owner }
         };
-        Ok(GroupOffsets { state: description.state, rows: listed.into_iter().zip(ends).map(row).collect() })
+        let rows = listed.into_iter().zip(ends).map(row).collect();
+        Ok(GroupOffsets { group: description, rows })
     }
 
     /// The ends of partitions; `None` where no leader is known now.

@@ -13,7 +13,8 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use self::options::{Mistake, Options};
+use self::options::Mistake;
+pub use self::options::{BadMoment, Options, TargetArgs};
 use super::connect::{Properties, block_on, connect};
 use super::exceptions::{java_error, usual_message};
 use super::java_order::{sort_as_hash_map, sort_by_name, topic_partition_hash};
@@ -134,7 +135,7 @@ impl Options {
         for (group, described) in chosen.iter().zip(described) {
             match described {
                 Described::Offsets(offsets) => {
-                    if announce(group, &offsets.state, output)? && !offsets.rows.is_empty() {
+                    if announce(group, &offsets.group.state, output)? && !offsets.rows.is_empty() {
                         output.text(&layout::offsets(group, &offsets, self.verbose));
                     }
                 }

@@ -3,10 +3,10 @@
 //! Source of behaviour: `org.apache.kafka.tools.consumer.group.ConsumerGroupCommandOptions`.
 
 use std::path::PathBuf;
-use std::time::SystemTime;
 
 use clap::{Args, Parser};
 
+use crate::broker::clock::wall_clock_ms;
 use crate::cli::admin::groups::{GroupsError, ResetPlan, Scope, Target, TopicSelection, date_and_time, duration};
 
 /// This tool helps to list all consumer groups, describe a consumer group, delete consumer group info, or reset consumer
@@ -107,7 +107,7 @@ pub struct TargetArgs {
     #[arg(long, value_name = "Long: offset")]
     pub to_offset: Option<i64>,
     /// By a number of records: ahead, or back if it is negative.
-    #[arg(long, value_name = "Long: number-of-offsets")]
+    #[arg(long, value_name = "Long: number-of-offsets", allow_hyphen_values = true)]
     pub shift_by: Option<i64>,
     /// To the first record at or after a time: 'YYYY-MM-DDThh:mm:ss.sss', in UTC unless an offset as '+01:00' follows.
     #[arg(long, value_name = "String: datetime")]
@@ -117,9 +117,18 @@ pub struct TargetArgs {
     pub by_duration: Option<String>,
 }
 
+/// What is no point in time, or no duration.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadMoment {
+    #[error("'{0}' is not a date and time such as 2026-01-31T12:00:00.000")]
+    Date(String),
+    #[error("'{0}' is not a duration such as P1DT12H or PT30M")]
+    Duration(String),
+}
+
 impl TargetArgs {
     /// Where to, if it is said.
-    pub fn target(&self) -> Result<Option<Target>, GroupsError> {
+    pub fn target(&self) -> Result<Option<Target>, BadMoment> {
         Ok(Some(if self.to_earliest {
             Target::Earliest
         } else if self.to_latest {
@@ -131,28 +140,46 @@ impl TargetArgs {
         } else if let Some(steps) = self.shift_by {
             Target::ShiftBy(steps)
         } else if let Some(text) = &self.to_datetime {
-            Target::Time(date_and_time(text).ok_or_else(|| no_date(text))?)
+            Target::Time(date_and_time(text).ok_or_else(|| BadMoment::Date(text.clone()))?)
         } else if let Some(text) = &self.by_duration {
-            let wrong = || GroupsError::Refused("Text cannot be parsed to a Duration".to_owned());
-            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-            let now = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
-            Target::Time(now.saturating_sub(duration(text).ok_or_else(wrong)?))
+            let back = duration(text).ok_or_else(|| BadMoment::Duration(text.clone()))?;
+            Target::Time(wall_clock_ms().saturating_sub(back))
         } else {
             return Ok(None);
         }))
     }
+
+    /// The flags that say where to.
+    pub fn chosen(&self) -> impl Iterator<Item = &'static str> {
+        let flags = [
+            ("to-offset", self.to_offset.is_some()),
+            ("to-datetime", self.to_datetime.is_some()),
+            ("by-duration", self.by_duration.is_some()),
+            ("to-earliest", self.to_earliest),
+            ("to-latest", self.to_latest),
+            ("to-current", self.to_current),
+            ("shift-by", self.shift_by.is_some()),
+        ];
+        flags.into_iter().filter_map(|(name, is_chosen)| is_chosen.then_some(name))
+    }
 }
 
-/// A text that is no date and time, which Kafka's tool has taken for one in UTC if it names no other zone.
-fn no_date(text: &str) -> GroupsError {
-    let why = match text.split_once('T') {
-        None => "Error parsing timestamp. It does not contain a 'T' according to ISO8601 format".to_owned(),
-        Some((_, time)) => {
-            let zone = if time.contains(['+', '-', 'Z']) { "" } else { "Z" };
-            format!("Unparseable date: \"{text}{zone}\"")
-        }
-    };
-    GroupsError::Refused(format!("java.text.ParseException: {why}"))
+/// As Java says what it can't read. Kafka's tool takes a time for one in UTC if it names no other zone.
+fn unreadable(moment: &BadMoment) -> GroupsError {
+    GroupsError::Refused(match moment {
+        BadMoment::Duration(_) => "Text cannot be parsed to a Duration".to_owned(),
+        BadMoment::Date(text) => match text.split_once('T') {
+            None => {
+                "java.text.ParseException: Error parsing timestamp. It does not contain a 'T' according to ISO8601 \
+                     format"
+                    .to_owned()
+            }
+            Some((_, time)) => {
+                let zone = if time.contains(['+', '-', 'Z']) { "" } else { "Z" };
+                format!("java.text.ParseException: Unparseable date: \"{text}{zone}\"")
+            }
+        },
+    })
 }
 
 impl Options {
@@ -242,19 +269,9 @@ impl Options {
         if self.group.is_empty() && !self.all_groups {
             return Err(usage("Option [reset-offsets] takes one of these options: [group], [all-groups]"));
         }
-        let targets = [
-            ("to-offset", self.target.to_offset.is_some()),
-            ("to-datetime", self.target.to_datetime.is_some()),
-            ("by-duration", self.target.by_duration.is_some()),
-            ("to-earliest", self.target.to_earliest),
-            ("to-latest", self.target.to_latest),
-            ("to-current", self.target.to_current),
-            ("shift-by", self.target.shift_by.is_some()),
-            ("from-file", self.from_file.is_some()),
-        ];
-        let mut chosen = targets.iter().filter(|(_, chosen)| *chosen);
+        let mut chosen = self.target.chosen().chain(self.from_file.is_some().then_some("from-file"));
         match (chosen.next(), chosen.next()) {
-            (Some((name, _)), Some(other)) => exclude(name, true, &[*other]),
+            (Some(name), Some(other)) => exclude(name, true, &[(other, true)]),
             _ => Ok(()),
         }
     }
@@ -270,7 +287,7 @@ impl Options {
         let names = "[[to-offset], [shift-by], [to-datetime], [by-duration], [to-earliest], [to-latest], [to-current], \
                      [from-file]]";
         let missing = format!("Option '[reset-offsets]' requires one of the following scenarios: {names}");
-        self.target.target()?.ok_or(GroupsError::Usage(missing))
+        self.target.target().map_err(|moment| unreadable(&moment))?.ok_or(GroupsError::Usage(missing))
     }
 
     /// Which partitions --reset-offsets is about.
