@@ -9,8 +9,10 @@ mod java;
 
 mod cluster;
 mod console_consumer;
+mod consuming;
 mod get_offsets;
 mod groups;
+mod groups_with_java;
 mod side_by_side;
 mod storage;
 mod transactions;

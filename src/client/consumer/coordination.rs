@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
@@ -47,6 +48,8 @@ pub struct Coordination {
     /// Shared with the join on its way: a member that was taken in can leave, even if it never heard the rest.
     pub membership: Arc<Mutex<Membership>>,
     heart: Option<JoinHandle<HeartbeatEnd>>,
+    /// A heartbeat was told that a rebalance is on.
+    rebalance: Arc<Notify>,
     last_poll: Arc<Mutex<Instant>>,
 }
 
@@ -60,7 +63,17 @@ impl Coordination {
         let client = client.again_with(options(client, &config, request_timeout)).await?;
         let membership = Arc::new(Mutex::new(Membership::new(&config.assignors)));
         let last_poll = Arc::new(Mutex::new(Instant::now()));
-        Ok(Coordination { client, config, request_timeout, found: false, membership, heart: None, last_poll })
+        let rebalance = Arc::default();
+        Ok(Coordination {
+            client,
+            config,
+            request_timeout,
+            found: false,
+            membership,
+            heart: None,
+            rebalance,
+            last_poll,
+        })
     }
 
     /// The reader is alive.
@@ -115,6 +128,8 @@ impl Coordination {
             interval: self.config.heartbeat_interval,
             session_timeout: self.config.session_timeout,
             max_poll_interval: self.config.max_poll_interval,
+            membership: self.membership.clone(),
+            rebalance: self.rebalance.clone(),
             last_poll: self.last_poll.clone(),
         };
         self.heart = Some(tokio::spawn(beat.run()));
@@ -126,12 +141,16 @@ impl Coordination {
         }
     }
 
-    /// Waits until heartbeats end, for ever if there are none. May be dropped at any time.
-    pub async fn heart_stopped(&mut self) -> HeartbeatEnd {
+    /// Waits until heartbeats bring news, for ever if there are none: nothing, if there is a rebalance to take part in, or
+    /// why they ended. May be dropped at any time.
+    pub async fn heart_news(&mut self) -> Option<HeartbeatEnd> {
         let Some(heart) = &mut self.heart else { return std::future::pending().await };
-        let end = heart.await;
+        let end = tokio::select! {
+            end = heart => end,
+            () = self.rebalance.notified() => return None,
+        };
         self.heart = None;
-        end.unwrap_or_else(|error| ClientError::Disconnected(error.to_string()))
+        Some(end.unwrap_or_else(|error| ClientError::Disconnected(error.to_string())))
     }
 
     /// Whether they ended and nobody heard of it yet.
@@ -299,6 +318,8 @@ struct Beat {
     interval: Duration,
     session_timeout: Duration,
     max_poll_interval: Duration,
+    membership: Arc<Mutex<Membership>>,
+    rebalance: Arc<Notify>,
     last_poll: Arc<Mutex<Instant>>,
 }
 
@@ -314,8 +335,14 @@ impl Beat {
             }
             let late = ClientError::Timeout { key: ApiKey::Heartbeat, after: self.session_timeout };
             let beat = timeout(self.session_timeout, self.client.heartbeat(&self.member)).await;
-            if let Err(end) = beat.unwrap_or(Err(late)) {
-                return end;
+            match beat.unwrap_or(Err(late)) {
+                Ok(()) => {}
+                // It goes on until whoever polls takes part, or has not polled for too long.
+                Err(told) if told.code() == Some(ErrorCode::RebalanceInProgress) => {
+                    self.membership.lock().rejoin();
+                    self.rebalance.notify_one();
+                }
+                Err(end) => return end,
             }
         }
     }

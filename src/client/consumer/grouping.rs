@@ -56,6 +56,7 @@ impl Consumer {
             self.commit_before_rebalance().await?;
         }
         let Some(coordination) = &mut self.coordination else { return Ok(()) };
+        coordination.stop_heart();
         let given_up = coordination.membership.lock().give_up_before_joining(&topics);
         self.joining = Some(coordination.join(&topics)?);
         if !given_up.is_empty() {
@@ -78,8 +79,8 @@ impl Consumer {
     pub(super) async fn mind_heart(&mut self) -> Result<(), ConsumerError> {
         let Some(coordination) = &mut self.coordination else { return Ok(()) };
         if coordination.has_stopped_heart() {
-            let end = coordination.heart_stopped().await;
-            return self.heart_ended(end);
+            let news = coordination.heart_news().await;
+            return news.map_or(Ok(()), |end| self.heart_ended(end));
         }
         if coordination.lacks_heart() && self.joining.is_none() {
             coordination.ready().await?;

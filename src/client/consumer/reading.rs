@@ -93,7 +93,7 @@ impl Consumer {
         let wake = self.next_due();
         let heart = async {
             match &mut self.coordination {
-                Some(coordination) => coordination.heart_stopped().await,
+                Some(coordination) => coordination.heart_news().await,
                 None => std::future::pending().await,
             }
         };
@@ -105,7 +105,7 @@ impl Consumer {
         };
         tokio::select! {
             biased;
-            end = heart => self.heart_ended(end),
+            news = heart => news.map_or(Ok(()), |end| self.heart_ended(end)),
             answer = answer => {
                 let Some(in_flight) = self.in_flight.take() else { return Ok(()) };
                 let arrived = in_flight.arrived(&self.config, answer?)?;
