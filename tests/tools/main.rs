@@ -8,11 +8,15 @@ mod common;
 mod java;
 
 mod cluster;
+mod configs;
 mod console_consumer;
 mod consuming;
 mod get_offsets;
 mod groups;
 mod groups_with_java;
+mod normalise;
+mod partitions;
 mod side_by_side;
 mod storage;
+mod topics;
 mod transactions;
