@@ -49,6 +49,7 @@ fn explain(error: &clap::Error) -> String {
             let allowed = what(ContextKind::ValidValue).map_or_else(String::new, |all| format!("; allowed: {all}"));
             format!("{flag} cannot be \"{value}\"{allowed}")
         }
+        (ErrorKind::MissingRequiredArgument, Some(flag), _) => format!("{flag} is missing{hint}"),
         (ErrorKind::InvalidSubcommand, ..) => format!("unknown command {}{hint}", word.unwrap_or_default()),
         _ => {
             let text = error.render().to_string();

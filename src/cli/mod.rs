@@ -2,6 +2,7 @@
 
 pub mod admin;
 mod config;
+mod configs;
 mod consume;
 mod groups;
 mod healthcheck;
@@ -13,6 +14,7 @@ mod serve;
 mod shutdown;
 mod table;
 pub mod tools;
+mod topics;
 
 use std::ffi::OsString;
 use std::io;
@@ -44,8 +46,12 @@ enum Command {
     Serve(ServeArgs),
     /// Show the settings in force, and where each value came from.
     Config(config::ConfigArgs),
+    /// List, describe, create, alter and delete topics.
+    /// Show and change settings of topics, brokers, groups and client metrics.
     /// Write records to a topic.
+    Configs(configs::ConfigsArgs),
     Produce(produce::ProduceArgs),
+    Topics(topics::TopicsArgs),
     /// Exit with 0 if the broker of these settings answers, else with 1.
     Healthcheck(healthcheck::HealthcheckArgs),
     /// Print the records of a topic as they come.
@@ -133,7 +139,9 @@ impl Cli {
         let done = match self.command {
             Some(Command::Serve(args)) => serve::run(&args, clock),
             Some(Command::Config(args)) => config::run(&args),
+            Some(Command::Configs(args)) => Ok(configs::run(args)),
             Some(Command::Produce(args)) => produce::run(args),
+            Some(Command::Topics(args)) => Ok(topics::run(args)),
             Some(Command::Healthcheck(args)) => healthcheck::run(&args),
             Some(Command::Consume(args)) => Ok(consume::run(&args)),
             Some(Command::Groups(args)) => Ok(groups::run(args)),

@@ -83,19 +83,25 @@ pub struct Bootstrap {
         value_name = "HOST:PORT",
         env = "KAFKA_BOOTSTRAP_SERVERS",
         hide_env_values = true,
-        default_value = "localhost:9092"
+        default_value = "localhost:9092",
+        global = true
     )]
     pub bootstrap_server: String,
 
     /// Properties for the client, such as request.timeout.ms
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     pub command_config: Option<PathBuf>,
 }
 
 impl Bootstrap {
-    /// Connects there. The error is one plain line.
+    /// Connects there. The error is one plain line. Who waits for our own commands is told soon that there is no broker.
     pub async fn connect(&self) -> Result<Client, String> {
-        Ok(connect(&self.bootstrap_server, &Properties::read_optional(self.command_config.as_deref())?).await?)
+        const API_TIMEOUT: &str = "default.api.timeout.ms";
+        let mut properties = Properties::read_optional(self.command_config.as_deref())?;
+        if properties.get(API_TIMEOUT).is_none() {
+            properties.set(API_TIMEOUT, "5000");
+        }
+        Ok(connect(&self.bootstrap_server, &properties).await?)
     }
 }
 

@@ -53,6 +53,13 @@ impl Exception {
     }
 }
 
+impl From<Exception> for String {
+    /// The message alone.
+    fn from(error: Exception) -> String {
+        error.message
+    }
+}
+
 impl From<ClientError> for Exception {
     fn from(error: ClientError) -> Exception {
         Exception::from(&error)

@@ -1,0 +1,355 @@
+//! `ottla topics`: topics listed, described, created, altered and deleted, for people and, with --json, for scripts.
+
+use std::collections::{BTreeMap, HashMap};
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::admin::configs::{self, Change, ConfigSource, ResourceType};
+use super::admin::log_dirs;
+use super::admin::topics::{self, MorePartitions, NewTopic, PartitionDescription, TopicDescription};
+use super::say::{Said, say_json, tell};
+use super::table::table;
+use super::tools::connect::{Bootstrap, block_on};
+use super::tools::kafka_topics::{PARTITIONS_AT_A_TIME, topic_settings};
+use super::tools::output::Output;
+use crate::client::Client;
+use crate::types::{Offset, TopicPartition};
+
+const EXAMPLES: &str = "\
+Examples:
+  ottla topics
+  ottla topics create orders --partitions 6 --config retention.ms=60000
+  ottla topics describe orders --json
+  ottla topics alter orders --partitions 12
+  ottla topics delete orders payments
+
+kafka-topics is here too, with Apache Kafka's own flags: ottla kafka-topics --help";
+
+/// What `ottla topics` is told.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct TopicsArgs {
+    #[command(flatten)]
+    bootstrap: Bootstrap,
+
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// List topics (what `ottla topics` does without a command)
+    List {
+        /// Kafka's own topics too
+        #[arg(long)]
+        internal: bool,
+    },
+    /// Tell partitions, offsets and settings of topics
+    Describe {
+        #[arg(required = true, value_name = "TOPIC")]
+        topics: Vec<String>,
+    },
+    /// Create a topic
+    Create {
+        #[arg(value_name = "TOPIC")]
+        topic: String,
+
+        /// How many partitions [default: the broker's num.partitions]
+        #[arg(long, short, value_name = "N")]
+        partitions: Option<i32>,
+
+        /// A setting of the topic that differs from the broker's; may be given many times
+        #[arg(long, short, value_name = "NAME=VALUE")]
+        config: Vec<String>,
+
+        /// Succeed if there is such a topic already
+        #[arg(long)]
+        if_not_exists: bool,
+    },
+    /// Give topics more partitions, or other settings
+    Alter {
+        #[arg(required = true, value_name = "TOPIC")]
+        topics: Vec<String>,
+
+        /// How many partitions to have; they can only become more
+        #[arg(long, short, value_name = "N")]
+        partitions: Option<i32>,
+
+        /// A setting to change; may be given many times
+        #[arg(long, short, value_name = "NAME=VALUE")]
+        config: Vec<String>,
+
+        /// A setting to put back to the broker's; may be given many times
+        #[arg(long, value_name = "NAME")]
+        unset: Vec<String>,
+    },
+    /// Delete topics
+    Delete {
+        #[arg(required = true, value_name = "TOPIC")]
+        topics: Vec<String>,
+
+        /// Succeed if there is no such topic
+        #[arg(long)]
+        if_exists: bool,
+    },
+}
+
+/// Does what it is told.
+pub fn run(args: TopicsArgs) -> ExitCode {
+    block_on(async move { tell(act(args).await) })
+}
+
+async fn act(args: TopicsArgs) -> Said {
+    let client = args.bootstrap.connect().await?;
+    match args.action.unwrap_or(Action::List { internal: false }) {
+        Action::List { internal } => list(&client, internal, args.json).await,
+        Action::Describe { topics } => describe(&client, &topics, args.json).await,
+        Action::Create { topic, partitions, config, if_not_exists } => {
+            let configs = topic_settings(&config)?;
+            let asked = NewTopic { name: topic, partitions, configs, ..NewTopic::default() };
+            let created = match topics::create(&client, &asked).await {
+                Err(error) if if_not_exists && error.simple_name() == "TopicExistsException" => Vec::new(),
+                result => result.map(|()| vec![asked.name])?,
+            };
+            report(args.json, "created", &created)
+        }
+        Action::Alter { topics, partitions, config, unset } => {
+            alter(&client, &topics, partitions, &config, unset).await?;
+            report(args.json, "altered", &topics)
+        }
+        Action::Delete { topics, if_exists } => {
+            let known = topics::list(&client).await?;
+            let is_known = |name: &String| known.iter().any(|topic| topic.name == *name);
+            let deleted: Vec<_> = topics.iter().filter(|name| !if_exists || is_known(name)).cloned().collect();
+            if let Some(missing) = deleted.iter().find(|name| !is_known(name)) {
+                return Err(format!("there is no topic {missing}"));
+            }
+            topics::delete(&client, &deleted).await?;
+            report(args.json, "deleted", &deleted)
+        }
+    }
+}
+
+/// Tells what was done, with which topics.
+fn report(json: bool, done: &str, topics: &[String]) -> Said {
+    if json {
+        return say_json(&BTreeMap::from([(done, topics)]));
+    }
+    let mut output = Output::stdout();
+    topics.iter().for_each(|topic| output.line(format_args!("{done} {topic}")));
+    Ok(())
+}
+
+async fn alter(
+    client: &Client,
+    names: &[String],
+    partitions: Option<i32>,
+    config: &[String],
+    unset: Vec<String>,
+) -> Result<(), String> {
+    let set = topic_settings(config)?.into_iter().map(|(name, value)| Change::Set(name, value));
+    let changes: Vec<_> = unset.into_iter().map(Change::Delete).chain(set).collect();
+    if partitions.is_none() && changes.is_empty() {
+        return Err("what is to change? Give --partitions, --config or --unset".to_owned());
+    }
+    if let Some(total) = partitions {
+        let more = |name: &String| MorePartitions { topic: name.clone(), total, assignment: None };
+        topics::create_partitions(client, &names.iter().map(more).collect::<Vec<_>>()).await?;
+    }
+    if !changes.is_empty() {
+        for name in names {
+            configs::alter(client, (ResourceType::Topic, name), &changes).await?;
+        }
+    }
+    Ok(())
+}
+
+/// A topic in a list.
+#[derive(Serialize)]
+struct Listed {
+    name: String,
+    id: String,
+    internal: bool,
+    partitions: usize,
+    /// Between first and last offset, which is more than there are where compaction or transactions left gaps.
+    records: i64,
+    bytes: i64,
+}
+
+async fn list(client: &Client, internal: bool, json: bool) -> Said {
+    let listed = topics::list(client).await?;
+    let listed: Vec<_> = listed.into_iter().filter(|topic| internal || !topic.is_internal).collect();
+    let partitions = listed.iter().flat_map(|topic| {
+        let count = i32::try_from(topic.partitions).unwrap_or(i32::MAX);
+        (0..count).map(|index| TopicPartition::new(topic.name.as_str(), index))
+    });
+    let partitions: Vec<_> = partitions.collect();
+    let offsets = Offsets::ask(client, &partitions).await?;
+    let bytes = bytes(client).await?;
+    let sum = |name: &str, of: &dyn Fn(&TopicPartition) -> i64| {
+        partitions.iter().filter(|partition| *partition.topic == *name).map(of).sum()
+    };
+    let listed = listed.into_iter().map(|topic| Listed {
+        records: sum(&topic.name, &|partition| offsets.records(partition).unwrap_or(0)),
+        bytes: sum(&topic.name, &|partition| bytes.get(partition).copied().unwrap_or(0)),
+        id: topic.id.to_string(),
+        internal: topic.is_internal,
+        partitions: topic.partitions,
+        name: topic.name,
+    });
+    let listed: Vec<_> = listed.collect();
+    if json {
+        return say_json(&listed);
+    }
+    let row = |topic: &Listed| {
+        let [partitions, records, bytes] =
+            [topic.partitions.to_string(), topic.records.to_string(), topic.bytes.to_string()];
+        vec![topic.name.clone(), partitions, records, bytes]
+    };
+    let rows: Vec<_> = listed.iter().map(row).collect();
+    let mut output = Output::stdout();
+    match rows.is_empty() {
+        true => output.line("No topics. Create one with: ottla topics create NAME"),
+        false => table(&["TOPIC", "PARTITIONS", "RECORDS", "BYTES"], &rows).iter().for_each(|line| output.line(line)),
+    }
+    Ok(())
+}
+
+/// A topic, described.
+#[derive(Serialize)]
+struct Described {
+    name: String,
+    id: String,
+    /// Those of its own.
+    settings: BTreeMap<String, Option<String>>,
+    partitions: Vec<DescribedPartition>,
+}
+
+#[derive(Serialize)]
+struct DescribedPartition {
+    partition: i32,
+    leader: Option<i32>,
+    replicas: Vec<i32>,
+    isr: Vec<i32>,
+    start_offset: Option<Offset>,
+    end_offset: Option<Offset>,
+    bytes: Option<i64>,
+}
+
+async fn describe(client: &Client, names: &[String], json: bool) -> Said {
+    let known = topics::list(client).await?;
+    if let Some(missing) = names.iter().find(|name| !known.iter().any(|topic| topic.name == **name)) {
+        return Err(format!("there is no topic {missing}"));
+    }
+    let described = topics::describe(client, names, PARTITIONS_AT_A_TIME).await?;
+    let resources: Vec<_> = described.iter().map(|topic| (ResourceType::Topic, topic.name.as_str())).collect();
+    let settings = configs::describe(client, &resources, false).await?;
+    let place = |topic: &TopicDescription, partition: &PartitionDescription| {
+        TopicPartition::new(topic.name.as_str(), partition.index)
+    };
+    let partitions: Vec<_> =
+        described.iter().flat_map(|topic| topic.partitions.iter().map(|partition| place(topic, partition))).collect();
+    let offsets = Offsets::ask(client, &partitions).await?;
+    let bytes = bytes(client).await?;
+    let described = described.iter().zip(settings).map(|(topic, settings)| {
+        let own = settings.into_iter().filter(|entry| entry.source == ConfigSource::DynamicTopic);
+        let partition = |partition: &PartitionDescription| {
+            let place = place(topic, partition);
+            DescribedPartition {
+                partition: partition.index,
+                leader: partition.leader,
+                replicas: partition.replicas.clone(),
+                isr: partition.isr.clone(),
+                start_offset: offsets.start.get(&place).copied(),
+                end_offset: offsets.end.get(&place).copied(),
+                bytes: bytes.get(&place).copied(),
+            }
+        };
+        Described {
+            name: topic.name.clone(),
+            id: topic.id.to_string(),
+            settings: own.map(|entry| (entry.name, entry.value)).collect(),
+            partitions: topic.partitions.iter().map(partition).collect(),
+        }
+    });
+    let described: Vec<_> = described.collect();
+    if json {
+        return say_json(&described);
+    }
+    let mut output = Output::stdout();
+    for (number, topic) in described.iter().enumerate() {
+        if number > 0 {
+            output.line("");
+        }
+        print(&mut output, topic);
+    }
+    Ok(())
+}
+
+fn print(output: &mut Output, topic: &Described) {
+    output.line(format_args!("{} (id {})", topic.name, topic.id));
+    for (name, value) in &topic.settings {
+        output.line(format_args!("  {name}={}", value.as_deref().unwrap_or_default()));
+    }
+    let number = |number: Option<i64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
+    let row = |partition: &DescribedPartition| {
+        let records = partition.end_offset.zip(partition.start_offset).map(|(end, start)| end - start);
+        vec![
+            partition.partition.to_string(),
+            number(partition.leader.map(i64::from)),
+            number(partition.start_offset),
+            number(partition.end_offset),
+            number(records),
+            number(partition.bytes),
+        ]
+    };
+    let rows: Vec<_> = topic.partitions.iter().map(row).collect();
+    let heads = ["PARTITION", "LEADER", "START", "END", "RECORDS", "BYTES"];
+    table(&heads, &rows).iter().for_each(|line| output.line(line));
+}
+
+/// Where partitions begin and end, as far as the broker tells.
+struct Offsets {
+    start: HashMap<TopicPartition, Offset>,
+    end: HashMap<TopicPartition, Offset>,
+}
+
+impl Offsets {
+    async fn ask(client: &Client, partitions: &[TopicPartition]) -> Result<Offsets, String> {
+        const EARLIEST: i64 = -2;
+        const LATEST: i64 = -1;
+        Ok(Offsets {
+            start: Offsets::at(client, partitions, EARLIEST).await?,
+            end: Offsets::at(client, partitions, LATEST).await?,
+        })
+    }
+
+    async fn at(
+        client: &Client,
+        partitions: &[TopicPartition],
+        timestamp: i64,
+    ) -> Result<HashMap<TopicPartition, Offset>, String> {
+        let asked: Vec<_> =
+            partitions.iter().map(|partition| (&*partition.topic, partition.partition, timestamp)).collect();
+        let found = client.list_offsets(&asked).await.map_err(|error| error.to_string())?;
+        let found = partitions.iter().zip(found);
+        Ok(found.filter_map(|(partition, listed)| Some((partition.clone(), listed.ok()?.offset))).collect())
+    }
+
+    fn records(&self, partition: &TopicPartition) -> Option<i64> {
+        Some(self.end.get(partition)? - self.start.get(partition)?)
+    }
+}
+
+/// The bytes of partitions' logs.
+async fn bytes(client: &Client) -> Result<HashMap<TopicPartition, i64>, String> {
+    let dirs = log_dirs::describe(client).await?;
+    let replicas = dirs.into_iter().flat_map(|dir| dir.replicas).filter(|replica| !replica.is_future);
+    Ok(replicas.map(|replica| (replica.partition, replica.size)).collect())
+}
