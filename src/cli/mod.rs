@@ -60,7 +60,9 @@ enum Command {
     Groups(groups::GroupsArgs),
     /// Print a script that teaches a shell to complete this program's commands and flags.
     #[command(after_help = "For bash: source <(ottla completions bash)")]
-    Completions { shell: Shell },
+    Completions {
+        shell: Shell,
+    },
 }
 
 /// What a broker is told on the command line.

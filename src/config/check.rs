@@ -10,13 +10,20 @@ use super::topic::TopicConfig;
 /// Why a value may not be set. Displays as Apache Kafka words it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    #[error("Unknown {} config name: {name}", scope.name())]
+    #[error("{}: {name}", unknown(*scope))]
     Unknown { scope: Scope, name: String },
     #[error(transparent)]
     Invalid(#[from] InvalidValue),
     /// Values, each allowed, that do not go together.
     #[error("{0}")]
     Conflict(String),
+}
+
+fn unknown(scope: Scope) -> String {
+    match scope {
+        Scope::ClientMetrics => "Unknown client metrics configuration".to_owned(),
+        other => format!("Unknown {} config name", other.name()),
+    }
 }
 
 /// Checks one value. A name that older Kafkas had passes with any value and does nothing.

@@ -69,14 +69,13 @@ pub fn describe_group(broker: &BrokerConfig, overrides: &BTreeMap<String, String
 }
 
 /// The settings of a client-metrics subscription, or of all brokers together: those set, and the defaults of the
-/// others. A default is told only where it decides.
+/// others, which are no synonyms.
 pub fn describe_simple(scope: Scope, overrides: &BTreeMap<String, String>) -> Vec<Described> {
     shown(scope, |name| overrides.contains_key(name))
         .map(|setting| {
             let own = overrides.get(setting.name).map(|value| synonym(setting, value, Origin::Resource));
-            let default = || setting.default.map(|value| synonym(setting, value, Origin::Default));
             let value = overrides.get(setting.name).map(String::as_str).or(setting.default);
-            described(setting, value.map(str::to_owned), own.or_else(default).into_iter().collect())
+            described(setting, value.map(str::to_owned), own.into_iter().collect())
         })
         .collect()
 }

@@ -135,7 +135,7 @@ impl Setting {
             Kind::Long => self.check_integer(value, i64::MIN, i64::MAX).map_err(shown),
             Kind::Double => {
                 let number = value.parse::<f64>().map_err(|_| shown(not_a_number(self.kind)))?;
-                self.rule.check_ratio(number).map_err(shown)
+                self.rule.check_ratio(number).map_err(|reason| (format!("{number:?}"), reason))
             }
             Kind::List => self.rule.check_list(self.name, value),
             Kind::String | Kind::Class | Kind::Password => self.rule.check_text(self.name, value).map_err(shown),

@@ -82,7 +82,9 @@ impl MetadataMachine {
             ConfigKind::Broker if name.is_empty() => Ok(()),
             ConfigKind::Broker => match name.parse::<i32>() {
                 Ok(id) if id == self.config.node_id => Ok(()),
-                Ok(_) => Err(invalid(format!("Broker {name} is not here, but broker {}.", self.config.node_id))),
+                Ok(_) => {
+                    Err(invalid(format!("Unexpected broker id, expected {}, but received {name}", self.config.node_id)))
+                }
                 Err(_) => Err(invalid(format!("A broker's id must be a number, but it is: {name}"))),
             },
             ConfigKind::Group | ConfigKind::ClientMetrics => Ok(()),

@@ -14,10 +14,10 @@ pub enum MetadataError {
     #[error("Topic '{0}' already exists.")]
     TopicAlreadyExists(TopicName),
     /// `UNKNOWN_TOPIC_OR_PARTITION`
-    #[error("This server has no such topic or partition.")]
+    #[error("This server does not host this topic-partition.")]
     UnknownTopicOrPartition,
     /// `UNKNOWN_TOPIC_ID`
-    #[error("This server has no topic with that id.")]
+    #[error("This server does not host this topic ID.")]
     UnknownTopicId,
     /// `INVALID_PARTITIONS`
     #[error("{0}")]
@@ -35,7 +35,7 @@ pub enum MetadataError {
     #[error("{0}")]
     InvalidRequest(String),
     /// `TOPIC_DELETION_DISABLED`
-    #[error("Topic deletion is disabled (delete.topic.enable).")]
+    #[error("Topic deletion is disabled.")]
     TopicDeletionDisabled,
     /// `POLICY_VIOLATION`
     #[error("{0}")]

@@ -11,7 +11,7 @@ pub fn check(name: &str) -> Result<(), String> {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     let problem = match name {
         "" => "the empty string is not allowed".to_owned(),
-        "." | ".." => "'.' or '..' is not allowed".to_owned(),
+        "." | ".." => format!("'{name}' is not allowed"),
         _ if name.len() > MAX_LENGTH => {
             format!("the length of '{name}' is longer than the max allowed length {MAX_LENGTH}")
         }

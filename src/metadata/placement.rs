@@ -32,7 +32,7 @@ pub(super) fn check_factor(factor: i16) -> Result<(), MetadataError> {
     match factor {
         1.. => Ok(()),
         _ => {
-            let message = "Replication factor must be at least 1, or -1 for the broker's default.";
+            let message = "Replication factor must be larger than 0, or -1 to use the default value.";
             Err(MetadataError::InvalidReplicationFactor(message.to_owned()))
         }
     }
@@ -48,11 +48,12 @@ impl MetadataMachine {
             )))
         };
         if !self.is_active(node) {
-            return cannot("all brokers are fenced or shutting down.");
+            return cannot("All brokers are currently fenced or in controlled shutdown.");
         }
         if factor > 1 && self.config.replication == ReplicationFactorPolicy::Strict {
             return cannot(&format!(
-                "a replication factor of {factor} can't be reached because only 1 broker is registered."
+                "The target replication factor of {factor} cannot be reached because only 1 broker(s) are registered or \
+                 some brokers have all their log directories cordoned."
             ));
         }
         Ok((Placement { replicas: vec![node], isr: vec![node] }, (factor > 1).then_some(factor)))
@@ -69,30 +70,32 @@ impl MetadataMachine {
     ) -> Result<Placement, MetadataError> {
         let refuse = |why: String| Err(MetadataError::InvalidReplicaAssignment(why));
         if asked.is_empty() {
-            return refuse(format!("The manual assignment of partition {index} has no replicas."));
+            return refuse("The manual partition assignment includes an empty replica list.".to_owned());
         }
         let mut seen = HashSet::new();
         if let Some(twice) = asked.iter().find(|id| !seen.insert(**id)) {
-            return refuse(format!("The manual assignment of partition {index} has broker {twice} more than once."));
+            return refuse(format!("The manual partition assignment includes the broker {twice} more than once."));
         }
         let (replicas, absent): (Vec<BrokerId>, Vec<BrokerId>) =
             asked.iter().partition(|id| self.image.brokers().contains_key(id));
         let clamps = self.config.replication == ReplicationFactorPolicy::Clamp && !replicas.is_empty();
         if let Some(unknown) = absent.first().filter(|_| !clamps) {
             return refuse(format!(
-                "The manual assignment of partition {index} has broker {unknown}, but no such broker is registered."
+                "The manual partition assignment includes broker {unknown}, but no such broker is registered."
             ));
         }
-        if factor.is_some_and(|factor| factor != asked.len() && factor != replicas.len()) {
+        if let Some(factor) = factor.filter(|factor| *factor != asked.len() && *factor != replicas.len()) {
             return refuse(format!(
-                "The manual assignment of partition {index} has {} replica(s), which is not what other partitions have.",
+                "The manual partition assignment includes a partition with {} replica(s), but this is not consistent \
+                 with previous partitions, which have {factor} replica(s).",
                 asked.len()
             ));
         }
         let isr: Vec<BrokerId> = replicas.iter().copied().filter(|&id| self.is_active(id)).collect();
         if isr.is_empty() {
             return refuse(format!(
-                "All brokers in the manual assignment of partition {index} are fenced or shutting down."
+                "All brokers specified in the manual partition assignment for partition {index} are fenced or in \
+                 controlled shutdown."
             ));
         }
         Ok(Placement { replicas, isr })

@@ -113,7 +113,7 @@ impl MetadataMachine {
             count => count,
         };
         if count <= 0 {
-            let message = "Number of partitions must be at least 1, or -1 for the broker's default.";
+            let message = "Number of partitions was set to an invalid non-positive value.";
             return Err(MetadataError::InvalidPartitions(message.to_owned()));
         }
         let (placement, clamped_from) = self.place(asked)?;
@@ -130,7 +130,7 @@ impl MetadataMachine {
         let (mut factor, mut clamped_from) = (None, None);
         for (index, replicas) in &topic.assignments {
             if !indexes.insert(*index) {
-                let message = format!("There is more than one manual assignment for partition {index}.");
+                let message = format!("Found multiple manual partition assignments for partition {index}");
                 return Err(MetadataError::InvalidReplicaAssignment(message));
             }
             let placement = self.assign(*index, replicas, factor)?;
@@ -185,7 +185,7 @@ impl MetadataMachine {
             let message = match topic.count == present {
                 true => format!("Topic already has {present} partition(s)."),
                 false => format!(
-                    "The topic {} has {present} partition(s); {} would not be an increase.",
+                    "The topic {} currently has {present} partition(s); {} would not be an increase.",
                     topic.name, topic.count
                 ),
             };
@@ -199,7 +199,7 @@ impl MetadataMachine {
         let additional = topic.count.abs_diff(present) as usize;
         if assignments.len() != additional {
             let message = format!(
-                "{additional} partition(s) are to be added, but {} assignment(s) were given.",
+                "Attempted to add {additional} additional partition(s), but only {} assignment(s) were specified.",
                 assignments.len()
             );
             return Err(MetadataError::InvalidReplicaAssignment(message));
@@ -302,8 +302,7 @@ fn exceeds_limit(partitions: impl Iterator<Item = i32>) -> bool {
 }
 
 fn excessive() -> MetadataError {
-    let message = format!("More than {MAX_PARTITIONS_PER_REQUEST} partitions in one request are too many.");
-    MetadataError::PolicyViolation(message)
+    MetadataError::PolicyViolation("Excessively large number of partitions per request.".to_owned())
 }
 
 fn invalid(message: &str) -> MetadataError {
