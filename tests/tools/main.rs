@@ -7,6 +7,7 @@ mod common;
 #[path = "../java/mod.rs"]
 mod java;
 
+mod acls;
 mod cluster;
 mod configs;
 mod console_consumer;

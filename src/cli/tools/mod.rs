@@ -16,6 +16,7 @@ mod date_format;
 pub mod exceptions;
 pub mod java_order;
 pub mod json_input;
+mod kafka_acls;
 mod kafka_broker_api_versions;
 mod kafka_client_metrics;
 mod kafka_cluster;
@@ -56,6 +57,7 @@ use options::Manner;
 
 /// Every tool, in the order of its name.
 const TOOLS: &[Tool] = &[
+    kafka_acls::TOOL,
     kafka_broker_api_versions::TOOL,
     kafka_client_metrics::TOOL,
     kafka_cluster::TOOL,

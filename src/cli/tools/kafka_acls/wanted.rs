@@ -1,0 +1,221 @@
+//! From a command line to the ACLs it is about.
+
+use std::collections::BTreeMap;
+
+use super::binding::{Entry, Operation, Pattern, PatternType, Permission, ResourceType};
+use super::{Failure, Options};
+use crate::cli::tools::exceptions::Exception;
+
+/// ACLs by resource; none stand for all of a resource's.
+type ByPattern = BTreeMap<Pattern, Vec<Entry>>;
+
+/// What is to be done.
+pub enum Wanted {
+    /// Of these resources; of all, if there are none.
+    List(Vec<Pattern>),
+    Add(ByPattern),
+    Remove(ByPattern),
+}
+
+/// The name under which the cluster is a resource.
+const CLUSTER: &str = "kafka-cluster";
+/// Every host.
+const ANYWHERE: &str = "*";
+
+impl Wanted {
+    /// What these options ask for.
+    pub fn new(options: &Options) -> Result<Wanted, Failure> {
+        let kind = PatternType::named(&options.resource_pattern_type).ok_or_else(|| {
+            let message =
+                format!("Cannot parse argument '{}' of option resource-pattern-type", options.resource_pattern_type);
+            Exception::new("joptsimple.OptionArgumentConversionException", message)
+        })?;
+        if options.list {
+            options.principal.iter().try_for_each(|principal| check_principal(principal))?;
+            return Ok(Wanted::List(patterns(options, kind)));
+        }
+        if options.add && !matches!(kind, PatternType::Literal | PatternType::Prefixed) {
+            let why = format!("A '--resource-pattern-type' value of '{kind}' is not valid when adding acls.");
+            return Err(Failure::Usage(why));
+        }
+        let patterns = patterns(options, kind);
+        if patterns.is_empty() {
+            let why = "You must provide at least one resource: --topic <topic> or --cluster or --group <group> or \
+                       --delegation-token <Delegation Token ID>";
+            return Err(Failure::Usage(why.to_owned()));
+        }
+        let all = by_pattern(options, patterns)?;
+        match options.add {
+            true if all.values().any(Vec::is_empty) => {
+                let why = "You must specify one of: --allow-principal, --deny-principal when trying to add ACLs.";
+                Err(Failure::Usage(why.to_owned()))
+            }
+            true => Ok(Wanted::Add(all)),
+            false => Ok(Wanted::Remove(all)),
+        }
+    }
+}
+
+/// The resources that are named.
+fn patterns(options: &Options, kind: PatternType) -> Vec<Pattern> {
+    let named = [
+        (ResourceType::Topic, &options.topic),
+        (ResourceType::Group, &options.group),
+        (ResourceType::TransactionalId, &options.transactional_id),
+        (ResourceType::DelegationToken, &options.delegation_token),
+        (ResourceType::User, &options.user_principal),
+    ];
+    let pattern = |resource, name: &String| Pattern { resource, name: name.trim().to_owned(), kind };
+    let named = named.into_iter().flat_map(|(resource, names)| names.iter().map(move |name| pattern(resource, name)));
+    let cluster = (kind == PatternType::Literal && (options.cluster || options.idempotent)).then(cluster);
+    cluster.into_iter().chain(named).collect()
+}
+
+fn cluster() -> Pattern {
+    Pattern { resource: ResourceType::Cluster, name: CLUSTER.to_owned(), kind: PatternType::Literal }
+}
+
+fn by_pattern(options: &Options, patterns: Vec<Pattern>) -> Result<ByPattern, Failure> {
+    use Operation::{Create, Describe, IdempotentWrite, Read, Write};
+    let mut all = ByPattern::new();
+    let mut give = |pattern: &Pattern, operations: &[Operation]| -> Result<(), Failure> {
+        let entries = entries(options, operations)?;
+        let known = all.entry(pattern.clone()).or_default();
+        entries.into_iter().for_each(|entry| {
+            if !known.contains(&entry) {
+                known.push(entry)
+            }
+        });
+        Ok(())
+    };
+    if !options.producer && !options.consumer {
+        let operations = operations(options, &patterns)?;
+        patterns.iter().try_for_each(|pattern| give(pattern, &operations))?;
+        return Ok(all);
+    }
+    for pattern in &patterns {
+        match pattern.resource {
+            ResourceType::Topic if options.producer => give(pattern, &[Write, Describe, Create])?,
+            ResourceType::TransactionalId if options.producer => give(pattern, &[Write, Describe])?,
+            _ => {}
+        }
+        match pattern.resource {
+            ResourceType::Topic if options.consumer => give(pattern, &[Read, Describe])?,
+            ResourceType::Group if options.consumer => give(pattern, &[Read])?,
+            _ => {}
+        }
+    }
+    if options.producer && options.idempotent {
+        give(&cluster(), &[IdempotentWrite])?;
+    }
+    Ok(all)
+}
+
+/// The operations named, each of which all resources have.
+fn operations(options: &Options, patterns: &[Pattern]) -> Result<Vec<Operation>, Failure> {
+    if options.operation.is_empty() {
+        return Ok(vec![Operation::All]);
+    }
+    let named: Vec<_> = options.operation.iter().map(|name| Operation::named(name)).collect();
+    for resource in patterns.iter().map(|pattern| pattern.resource) {
+        let known = resource.operations();
+        if named.iter().any(|operation| operation.is_none_or(|operation| !known.contains(&operation))) {
+            let known: Vec<_> = known.iter().map(ToString::to_string).collect();
+            let why = format!("ResourceType {resource} only supports operations [{}]", known.join(", "));
+            return Err(Failure::Usage(why));
+        }
+    }
+    Ok(named.into_iter().flatten().collect())
+}
+
+/// Who may or may not do this.
+fn entries(options: &Options, operations: &[Operation]) -> Result<Vec<Entry>, Failure> {
+    let anywhere = [ANYWHERE.to_owned()];
+    let mut entries = Vec::new();
+    for (permission, principals, hosts) in [
+        (Permission::Allow, &options.allow_principal, &options.allow_host),
+        (Permission::Deny, &options.deny_principal, &options.deny_host),
+    ] {
+        let hosts = if hosts.is_empty() { &anywhere[..] } else { hosts };
+        for principal in principals {
+            check_principal(principal)?;
+            for operation in operations {
+                entries.extend(hosts.iter().map(|host| Entry {
+                    principal: principal.trim().to_owned(),
+                    host: host.trim().to_owned(),
+                    operation: *operation,
+                    permission,
+                }));
+            }
+        }
+    }
+    Ok(entries)
+}
+
+/// Refuses what is not `type:name`.
+fn check_principal(text: &str) -> Result<(), Exception> {
+    match text.trim().split_once(':') {
+        Some((kind, name)) if !kind.is_empty() && !name.is_empty() => Ok(()),
+        _ => {
+            let message = format!("expected a string in format principalType:principalName but got {}", text.trim());
+            Err(Exception::illegal_argument(message))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    fn check(line: &str, expect: &[&str]) {
+        let words = std::iter::once("kafka-acls").chain(line.split(' '));
+        let told = match Wanted::new(&Options::try_parse_from(words).unwrap()) {
+            Ok(Wanted::List(patterns)) => patterns.iter().map(ToString::to_string).collect(),
+            Ok(Wanted::Add(all) | Wanted::Remove(all)) => {
+                let shown = |(pattern, entries): (Pattern, Vec<Entry>)| {
+                    let entries: Vec<_> =
+                        entries.iter().map(|it| format!("{} {}", it.permission, it.operation)).collect();
+                    format!("{} {}: {}", pattern.resource, pattern.name, entries.join(", "))
+                };
+                all.into_iter().map(shown).collect()
+            }
+            Err(Failure::Usage(why)) => vec![why],
+            Err(Failure::Thrown(error)) => vec![error.message],
+        };
+        assert_eq!(told, expect, "{line}");
+    }
+
+    #[test]
+    fn command_lines() {
+        check("--list", &[]);
+        check("--list --group g", &["ResourcePattern(resourceType=GROUP, name=g, patternType=LITERAL)"]);
+        check("--add --topic t --allow-principal User:a", &["TOPIC t: ALLOW ALL"]);
+        check(
+            "--add --topic t --allow-principal User:a --deny-principal User:b --operation read",
+            &["TOPIC t: ALLOW READ, DENY READ"],
+        );
+        check(
+            "--add --producer --idempotent --topic t --transactional-id x --allow-principal User:a",
+            &[
+                "TOPIC t: ALLOW WRITE, ALLOW DESCRIBE, ALLOW CREATE",
+                "CLUSTER kafka-cluster: ALLOW IDEMPOTENT_WRITE",
+                "TRANSACTIONAL_ID x: ALLOW WRITE, ALLOW DESCRIBE",
+            ],
+        );
+        check(
+            "--add --producer --consumer --topic t --group g --allow-principal User:a",
+            &["TOPIC t: ALLOW WRITE, ALLOW DESCRIBE, ALLOW CREATE, ALLOW READ", "GROUP g: ALLOW READ"],
+        );
+        check("--remove --topic t", &["TOPIC t: "]);
+        let nobody = "You must specify one of: --allow-principal, --deny-principal when trying to add ACLs.";
+        check("--add --topic t", &[nobody]);
+        let any = "A '--resource-pattern-type' value of 'ANY' is not valid when adding acls.";
+        check("--add --topic t --resource-pattern-type any", &[any]);
+        let principal = "expected a string in format principalType:principalName but got foo";
+        check("--add --topic t --allow-principal foo", &[principal]);
+        let token = "ResourceType DELEGATION_TOKEN only supports operations [ALL, DESCRIBE]";
+        check("--add --delegation-token t --allow-principal User:a --operation Read", &[token]);
+    }
+}
