@@ -39,10 +39,13 @@ async fn nothing_has_to_be_set() {
     assert_eq!((told.host.as_str(), told.port), ("localhost", 9092));
     from_here.create_topic("orders", 1, &[]).await.unwrap();
 
+    let address = broker.inspect("{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}");
     let inside = |command: &[&str]| {
         let own = ["run", "--rm", "--label=ottla-test", &network.option(), IMAGE];
         docker(&[&own, command].concat())
     };
+    let versions = inside(&["kafka-broker-api-versions", "--bootstrap-server", "kafka:9092"]);
+    assert!(text(&versions.stdout).starts_with(&format!("{address}:9092 (id: 1 ")), "{versions:?}");
     let offsets = inside(&["kafka-get-offsets", "--bootstrap-server", "kafka:9092", "--topic", "orders"]);
     assert_eq!(text(&offsets.stdout), "orders:0:0\n", "{offsets:?}");
 }
@@ -93,6 +96,7 @@ fn what_scripts_call_is_there() {
     check("nc -z localhost 9093 || echo closed", "closed");
     check("nc -z nobody 9092 || echo closed", "closed");
     check("exec 3<>/dev/tcp/localhost/9092 && echo open", "open");
+    check("kafka-broker-api-versions --bootstrap-server localhost:9092 | head -c 14", "localhost:9092");
     check("/opt/kafka/bin/kafka-topics.sh --bootstrap-server localhost:9092 --list", "");
     check("/opt/bitnami/kafka/bin/kafka-topics.sh --bootstrap-server localhost:9092 --list", "");
     check("cd /tmp && echo x > new && sed -i s/x/y/ new && grep -c y new", "1");

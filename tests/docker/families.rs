@@ -12,8 +12,8 @@ struct Family {
     service: &'static str,
     /// Where clients of the host come in, and what they are told.
     outside: (&'static str, &'static str),
-    /// Where containers come in.
-    inside: &'static str,
+    /// Where containers come in, and what they are told; `own` stands for the broker's own address.
+    inside: (&'static str, &'static str),
     node_id: i32,
     cluster_id: Option<&'static str>,
     data: &'static str,
@@ -25,7 +25,7 @@ async fn apache_kafka() {
         file: "examples/apache-kafka.yaml",
         service: "broker",
         outside: ("9092", "localhost:9092"),
-        inside: "broker:19092",
+        inside: ("broker:19092", "broker:19092"),
         node_id: 1,
         cluster_id: Some("4L6g3nShT-eMCtK--X86sw"),
         data: "/tmp/kraft-combined-logs",
@@ -39,7 +39,7 @@ async fn apache_kafka_native() {
         file: "examples/apache-kafka-native.yaml",
         service: "broker",
         outside: ("9092", "localhost:9092"),
-        inside: "broker:9092",
+        inside: ("broker:9092", "own:9092"),
         node_id: 1,
         cluster_id: None,
         data: "/var/lib/kafka/data",
@@ -53,7 +53,7 @@ async fn confluent() {
         file: "examples/confluent.yaml",
         service: "kafka-kraft",
         outside: ("9092", "localhost:9092"),
-        inside: "kafka-kraft:29092",
+        inside: ("kafka-kraft:29092", "kafka-kraft:29092"),
         node_id: 1,
         cluster_id: Some("MkU3OEVBNTcwNTJENDM2Qk"),
         data: "/var/lib/kafka/data",
@@ -67,7 +67,7 @@ async fn bitnami() {
         file: "examples/bitnami.yaml",
         service: "kafka",
         outside: ("9094", "localhost:9094"),
-        inside: "kafka:9092",
+        inside: ("kafka:9092", "kafka:9092"),
         node_id: 0,
         cluster_id: None,
         data: "/bitnami/ottla",
@@ -96,9 +96,12 @@ async fn check(family: &Family) {
     }
     assert!(project.exec(service, &["ls", family.data]).contains("orders-0"));
 
+    let (address, told_inside) = family.inside;
+    let own = project.exec(service, &["hostname", "-i"]);
     // From a container of its own on the project's network.
-    let listed = project.run_beside(&["kafka-topics", "--bootstrap-server", family.inside, "--list"]);
-    assert_eq!(listed, "orders");
+    let versions = project.run_beside(&["kafka-broker-api-versions", "--bootstrap-server", address]);
+    let expect = format!("{} (id: {} ", told_inside.replace("own", own.trim_end()), family.node_id);
+    assert!(versions.starts_with(&expect), "{expect} in {versions}");
     let notices = project.logs(service).lines().filter(|line| line.contains("WARN")).count();
     assert!(notices <= 3, "{}", project.logs(service));
 }

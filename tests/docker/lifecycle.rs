@@ -173,7 +173,7 @@ async fn a_service_of_github_actions() {
     if !is_here() {
         return;
     }
-    let health = "--health-cmd=/opt/kafka/bin/kafka-topics.sh --bootstrap-server localhost:9092 --list";
+    let health = "--health-cmd=/opt/kafka/bin/kafka-broker-api-versions.sh --bootstrap-server localhost:9092";
     let broker = Container::run(
         &[
             health,
@@ -198,4 +198,15 @@ async fn a_service_of_github_actions() {
         text(&broker.exec(&["kafka-topics", "--bootstrap-server", "localhost:9092", "--list"]).stdout),
         "in-ci\n"
     );
+}
+
+/// A container whose only writable place is the volume.
+#[tokio::test]
+async fn a_read_only_root() {
+    if !is_here() {
+        return;
+    }
+    let broker = Container::ready(&["--read-only"]);
+    broker.wait_until_healthy();
+    write(&broker, "mine", "x").await;
 }

@@ -14,9 +14,9 @@ mod python_env;
 
 mod compose;
 mod contract;
+mod courses;
 mod engine;
 mod families;
 mod lifecycle;
 mod memory;
-mod mission;
 mod testcontainers;

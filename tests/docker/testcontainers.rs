@@ -28,7 +28,7 @@ fn python() {
     command.arg(source("python/containers.py")).arg(IMAGE).envs(ENVIRONMENT);
     command.env("TESTCONTAINERS_CONNECTION_MODE", "docker_host");
     let said = succeeds(run_for(&mut command, PATIENCE));
-    assert_eq!(said.lines().count(), 1, "{said}");
+    assert_eq!(said.lines().count(), 2, "{said}");
     say(&said.replace('\n', "; "));
 }
 
@@ -43,7 +43,7 @@ fn java_containers() {
     let mut command = java::jvm(&class_path);
     command.arg(source("java/Containers.java")).arg(IMAGE).envs(ENVIRONMENT);
     let said = succeeds(run_for(&mut command, PATIENCE));
-    assert_eq!(said.lines().count(), 4, "{said}");
+    assert_eq!(said.lines().count(), 5, "{said}");
     say(&said.replace('\n', "; "));
 }
 

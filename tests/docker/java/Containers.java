@@ -44,6 +44,8 @@ public final class Containers {
     private static void legacy(DockerImageName confluent) throws Exception {
         var zooKeeper = new org.testcontainers.containers.KafkaContainer(confluent);
         check("the legacy container with ZooKeeper", zooKeeper, zooKeeper::getBootstrapServers);
+        var kraft = new org.testcontainers.containers.KafkaContainer(confluent).withKraft();
+        check("the legacy container with KRaft", kraft, kraft::getBootstrapServers);
     }
 
     /** Starts it, sends a record and reads it back in a group. */

@@ -33,3 +33,4 @@ def check(what: str, container: KafkaContainer) -> None:
 
 image = sys.argv[1]
 check("with ZooKeeper", KafkaContainer(image))
+check("with KRaft", KafkaContainer(image).with_kraft())

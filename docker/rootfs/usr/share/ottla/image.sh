@@ -51,7 +51,9 @@ data_dir() {
 #
 # Where data is kept is left to them: log.dir is what counts when nobody gives log.dirs.
 start_broker() {
-    local file arguments=(--ready-file "$ready_file")
+    local file arguments=()
+    # Where nothing may be written there, the health check goes by the settings.
+    [[ ! -w /tmp ]] || arguments+=(--ready-file "$ready_file")
     file=$(mounted_config)
     [[ -z $file ]] || arguments+=(--config "$file")
     if [[ -z ${KAFKA_LOG_DIR:-}${KAFKA_CFG_LOG_DIR:-} ]] && ! grep -Eqs '^[[:space:]]*log\.dir[[:space:]]*[=:]' "$file"; then

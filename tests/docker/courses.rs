@@ -109,6 +109,8 @@ fn check_commands(project: &Project) {
     assert_eq!(described.lines().count(), 13, "{described}");
     topics(&["--delete", "--topic", "orders"]);
     assert!(!topics(&["--list"]).contains("orders"));
+    let groups = project.exec("kafka", &["kafka-consumer-groups", "--bootstrap-server", "localhost:9092", "--list"]);
+    assert_eq!(groups, "");
 }
 
 /// Debian with a Java; made once an engine.
