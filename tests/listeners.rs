@@ -7,6 +7,8 @@ use ottla::client::Client;
 
 /// The ports of all listeners, from the line that says the broker is ready.
 fn ports(broker: &Broker) -> Vec<u16> {
+    // The ready file comes first.
+    broker.wait_for_log(" ready in ");
     let log = broker.log();
     let line = log.lines().find(|line| line.contains(" listens on ")).expect("a line that says it is ready");
     let addresses = line.split(" listens on ").nth(1).and_then(|rest| rest.split(", data in ").next()).unwrap();
