@@ -124,7 +124,7 @@ fn failed(why: &str) -> ExitCode {
 impl Options {
     async fn act(&self) -> Result<(), String> {
         let client = self.servers.connect(self.command_config.as_deref()).await?;
-        let down = |is_unsafe: bool| match is_unsafe {
+        let down = |loses_metadata: bool| match loses_metadata {
             true => UpgradeType::UnsafeDowngrade,
             false => UpgradeType::SafeDowngrade,
         };
