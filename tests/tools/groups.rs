@@ -42,19 +42,22 @@ async fn start() -> (SideBySide, Client) {
 
 /// Joins `group` as its only member, which reads these partitions of the topic. The session outlasts the test.
 async fn join(client: &Client, group: &str, topic: &'static str, partitions: &[i32], instance: Option<&str>) -> Joined {
+    let joined = client.join_group(&subscription(group, "consumer", topic, instance), "").await.unwrap();
+    client.sync_group(&joined, &[(joined.member.id.clone(), assignment(topic, partitions))]).await.unwrap();
+    joined
+}
+
+fn subscription(group: &str, protocol_type: &str, topic: &'static str, instance: Option<&str>) -> Subscription {
     let topics = vec![topic.into()];
     let subscription = ConsumerProtocolSubscription { topics, ..Default::default() };
-    let subscription = Subscription {
+    Subscription {
         group: group.to_owned(),
-        protocol_type: "consumer".to_owned(),
+        protocol_type: protocol_type.to_owned(),
         protocols: vec![("range".to_owned(), write_prefixed(0, &subscription, 0).unwrap())],
         session_timeout: Duration::from_secs(600),
         rebalance_timeout: Duration::from_secs(600),
         instance_id: instance.map(str::to_owned),
-    };
-    let joined = client.join_group(&subscription, "").await.unwrap();
-    client.sync_group(&joined, &[(joined.member.id.clone(), assignment(topic, partitions))]).await.unwrap();
-    joined
+    }
 }
 
 fn assignment(topic: &'static str, partitions: &[i32]) -> Bytes {
@@ -69,8 +72,11 @@ async fn groups_are_listed_and_described() {
     join(&client, "active", "orders", &[0, 1, 2], None).await;
     join(&client, "static-with-quite-a-long-name", LONG_TOPIC, &[0], Some("an-instance-of-it")).await;
     client.commit_offsets("no-lag", None, "orders", &[(2, 10)]).await.unwrap();
+    // One waits for its leader to hand in who reads what, and one is not of consumers.
+    client.join_group(&subscription("unsettled", "consumer", "orders", None), "").await.unwrap();
+    client.join_group(&subscription("workers", "connect", "orders", None), "").await.unwrap();
     let listed = side.check_errors_too("kafka-consumer-groups --list");
-    assert_eq!(listed.out.lines().count(), 4, "{listed:?}");
+    assert_eq!(listed.out.lines().count(), 5, "{listed:?}");
     for line in [
         "--list --state",
         "--list --type",
@@ -92,6 +98,10 @@ async fn groups_are_listed_and_described() {
         "--describe --group static-with-quite-a-long-name --members --verbose",
         "--describe --group static-with-quite-a-long-name --state",
         "--describe --group idle --group no-lag --group active",
+        "--describe --group unsettled",
+        "--describe --group unsettled --members --verbose",
+        "--describe --group unsettled --state",
+        "--describe --group workers",
         "--describe --all-groups",
         "--describe --all-groups --members",
         "--describe --all-groups --state",
@@ -107,6 +117,7 @@ async fn groups_are_listed_and_described() {
         "--list --group-type classic",
         "--list --group-type classic --protocol consumer",
         "--list --protocol nothing",
+        "--list --protocol connect",
         "--list --group-type bogus",
         "--list --share --streams",
         "--consumer",
