@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use self::options::Mistake;
 pub use self::options::{BadMoment, Options, TargetArgs};
-use super::connect::{Properties, block_on, connect};
-use super::exceptions::{java_error, usual_message};
+use super::connect::{ConnectError, Properties, block_on, connect};
+use super::exceptions::{Exception, java_error, usual_message};
 use super::java_order::{sort_as_hash_map, sort_by_name, topic_partition_hash};
 use super::options::Manner;
 use super::output::Output;
@@ -89,10 +89,7 @@ impl Options {
         properties.set("default.api.timeout.ms", &timeout);
         properties.set("request.timeout.ms", &timeout);
         let client = connect(self.bootstrap_server.as_deref().unwrap_or_default(), &properties).await;
-        Ok(Groups::new(
-            client.map_err(|error| GroupsError::Refused(error.into()))?,
-            Duration::from_millis(self.timeout),
-        ))
+        Ok(Groups::new(client.map_err(unconnected)?, Duration::from_millis(self.timeout)))
     }
 
     /// The groups that are named, or all.
@@ -252,6 +249,14 @@ impl Options {
         output.text(&layout::deleted_offsets(&statuses(deleted)));
         Ok(())
     }
+}
+
+/// Why there is no connection: a broker that doesn't answer is an exception of Kafka's.
+fn unconnected(error: ConnectError) -> GroupsError {
+    GroupsError::Refused(match error {
+        ConnectError::Misconfigured(why) => why,
+        unreachable @ ConnectError::Unreachable(_) => Exception::from(unreachable).to_string(),
+    })
 }
 
 /// What is asked of a group.
