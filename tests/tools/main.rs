@@ -17,6 +17,7 @@ mod groups;
 mod groups_with_java;
 mod normalise;
 mod partitions;
+mod producing;
 mod side_by_side;
 mod storage;
 mod topics;

@@ -13,7 +13,8 @@ use bytes::Bytes;
 use super::batch::{Batch, NewRecord};
 use super::error::SendError;
 use super::options::ProducerOptions;
-use super::partitioner::{Sticky, partition_of_key};
+use super::partition::{Partition, Topic};
+use super::partitioner::partition_of_key;
 use crate::codec::Str;
 use crate::record::BatchBuilder;
 use crate::types::{ErrorCode, PartitionIndex, ProducerIdEpoch, TimestampMs};
@@ -64,27 +65,6 @@ pub struct GivenUp<T> {
     pub error: SendError,
 }
 
-struct Topic<T> {
-    name: Str,
-    partitions: Vec<Partition<T>>,
-    sticky: Sticky,
-    /// When its partitions were last asked for.
-    known_since: Duration,
-}
-
-struct Partition<T> {
-    /// Takes records; begun last.
-    open: Option<Batch<T>>,
-    /// Closed, in the order in which they are to be sent.
-    queue: VecDeque<Batch<T>>,
-    in_flight: usize,
-    /// What had to be sent again waits until nothing of the partition is in flight, and until this time.
-    retry_at: Option<Duration>,
-    next_sequence: i32,
-    /// Whether it is among the accumulator's active partitions.
-    is_active: bool,
-}
-
 pub struct Accumulator<T> {
     options: ProducerOptions,
     topics: Vec<Topic<T>>,
@@ -129,8 +109,7 @@ impl<T> Accumulator<T> {
                 let name = Str::from(topic);
                 self.by_name.insert(name.clone(), self.topics.len());
                 self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                let sticky = Sticky::new(self.seed);
-                self.topics.push(Topic { name, partitions: Vec::new(), sticky, known_since: now });
+                self.topics.push(Topic::new(name, self.seed, now));
                 self.topics.len() - 1
             }
         };
@@ -343,9 +322,21 @@ impl<T> Accumulator<T> {
         };
         // Those behind a batch that has to be sent again are out of order: they follow it.
         let follows = error.code() == ErrorCode::OutOfOrderSequenceNumber && partition.retry_at.is_some();
-        if (error.is_retriable() && batch.attempts <= retries || follows) && in_time {
-            partition.put_back(batch);
-            partition.retry_at = Some(now + backoff);
+        let again = (error.is_retriable() && batch.attempts <= retries || follows) && in_time;
+        // What is too large as a whole may do in halves.
+        let halves = error.code() == ErrorCode::MessageTooLarge && batch.tokens.len() > 1 && in_time;
+        if again || halves {
+            let batch = if halves { batch.split(self.options.codec, self.options.level) } else { Ok((batch, None)) };
+            let (batch, other) = match batch {
+                Ok(halves) => halves,
+                Err(batch) => return Some(Err(self.give_up(spot, batch, error))),
+            };
+            let partition = self.topics.get_mut(spot.topic)?.partitions.get_mut(spot.partition)?;
+            self.pending += usize::from(other.is_some());
+            for batch in [Some(batch), other].into_iter().flatten() {
+                partition.put_back(batch);
+            }
+            partition.retry_at = Some(if halves { now } else { now + backoff });
             if !partition.is_active {
                 partition.is_active = true;
                 self.active.push_back(spot);
@@ -411,84 +402,5 @@ impl<T> Accumulator<T> {
     fn release(&mut self, batch: &Batch<T>) {
         self.reserved = self.reserved.saturating_sub(batch.reserved);
         self.pending = self.pending.saturating_sub(1);
-    }
-}
-
-impl<T> Topic<T> {
-    /// The partition whose turn it is. Turns change when a batch is full, or was sent and enough was written.
-    fn sticky_partition(&mut self, batch_size: usize) -> PartitionIndex {
-        let partition = self.sticky.partition(self.partitions.len());
-        let open = self.partitions.get(partition as usize).and_then(|partition| partition.open.as_ref());
-        if open.is_some() || !self.sticky.has_had(batch_size) {
-            return partition;
-        }
-        self.sticky.turn();
-        self.sticky.partition(self.partitions.len())
-    }
-}
-
-impl<T> Default for Partition<T> {
-    fn default() -> Partition<T> {
-        Partition {
-            open: None,
-            queue: VecDeque::new(),
-            in_flight: 0,
-            retry_at: None,
-            next_sequence: 0,
-            is_active: false,
-        }
-    }
-}
-
-impl<T> Partition<T> {
-    fn has_room_for(&self, size: usize, limit: usize) -> bool {
-        // The bound counts a batch's own header, which is there already.
-        self.open.as_ref().is_some_and(|open| open.size() + size - crate::record::BATCH_OVERHEAD <= limit)
-    }
-
-    fn is_idle(&self) -> bool {
-        self.open.is_none() && self.queue.is_empty()
-    }
-
-    /// Whether its first batch may go now.
-    fn is_due(&mut self, now: Duration, options: &ProducerOptions, hurry: bool) -> bool {
-        if self.retry_at.is_some() {
-            if self.in_flight > 0 {
-                return false;
-            }
-            if self.retry_at.is_some_and(|at| at > now) {
-                return false;
-            }
-            self.retry_at = None;
-        }
-        self.due_at(options, hurry).is_some_and(|at| at <= now)
-    }
-
-    fn due_at(&self, options: &ProducerOptions, hurry: bool) -> Option<Duration> {
-        match (self.retry_at, &self.open) {
-            (Some(_), _) if self.in_flight > 0 => None,
-            (Some(at), _) => Some(at),
-            (None, _) if !self.queue.is_empty() => Some(Duration::ZERO),
-            (None, Some(_)) if hurry => Some(Duration::ZERO),
-            (None, Some(open)) => Some(open.created.saturating_add(options.linger)),
-            (None, None) => None,
-        }
-    }
-
-    /// The batch's number: what it was sent with before, or the next one.
-    fn number(&mut self, batch: &Batch<T>, producer: ProducerIdEpoch) -> (ProducerIdEpoch, i32) {
-        if let Some(sequence) = batch.sequence.filter(|(by, _)| *by == producer) {
-            return sequence;
-        }
-        let base = self.next_sequence;
-        // Sequence numbers wrap to 0 after i32::MAX.
-        self.next_sequence = ((i64::from(base) + batch.tokens.len() as i64) & i64::from(i32::MAX)) as i32;
-        (producer, base)
-    }
-
-    /// Back among those that wait: behind what was sent before it and came back before it, and before the rest.
-    fn put_back(&mut self, batch: Batch<T>) {
-        let at = self.queue.iter().position(|other| other.attempts == 0).unwrap_or(self.queue.len());
-        self.queue.insert(at, batch);
     }
 }

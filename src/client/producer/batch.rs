@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::error::SendError;
 use crate::codec::varint::varint_len;
-use crate::record::{BATCH_OVERHEAD, BatchBuilder, RecordError, Verified};
+use crate::record::{self, BATCH_OVERHEAD, BatchBuilder, Codec, Record, RecordError, Verified};
 use crate::types::{PartitionIndex, ProducerIdEpoch, TimestampMs};
 
 /// The most that a record takes besides its key, value and headers
@@ -102,4 +102,34 @@ impl<T> Batch<T> {
         self.sequence = sequence;
         Ok(bytes)
     }
+
+    /// Two batches of half its records each, numbered as it was; itself if that can't be done.
+    pub fn split(self, codec: Codec, level: Option<i32>) -> Result<(Batch<T>, Option<Batch<T>>), Batch<T>> {
+        let State::Built(built) = &self.state else { return Err(self) };
+        let read = record::Batch::parse(built.bytes()).and_then(|batch| batch.records().collect::<Result<Vec<_>, _>>());
+        let Ok(records) = read else { return Err(self) };
+        let middle = records.len() / 2;
+        let (first, second) = records.split_at(middle);
+        let build = |records: &[Record]| {
+            let mut builder = BatchBuilder::new(codec).level(level);
+            for record in records {
+                let headers: Vec<RecordHeader<'_>> =
+                    record.headers.iter().map(|header| (&*header.key, header.value.as_deref())).collect();
+                builder.append(record.timestamp, record.key.as_deref(), record.value.as_deref(), &headers);
+            }
+            State::Filling(builder)
+        };
+        let (first, second) = (build(first), build(second));
+        let Batch { mut tokens, created, reserved, sequence, .. } = self;
+        let later_tokens = tokens.split_off(middle);
+        let later = sequence.map(|(producer, base)| (producer, sequence_after(base, middle)));
+        let half =
+            |state, tokens, reserved, sequence| Batch { state, tokens, created, attempts: 1, reserved, sequence };
+        Ok((half(first, tokens, reserved, sequence), Some(half(second, later_tokens, 0, later))))
+    }
+}
+
+/// The sequence number that comes so many records later: they wrap to 0 after `i32::MAX`.
+pub fn sequence_after(base: i32, records: usize) -> i32 {
+    ((i64::from(base) + records as i64) & i64::from(i32::MAX)) as i32
 }

@@ -14,6 +14,7 @@ mod batch;
 mod error;
 mod link;
 pub mod options;
+mod partition;
 mod partitioner;
 mod sender;
 #[cfg(test)]

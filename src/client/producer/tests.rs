@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::accumulator::{Accumulator, Appended, GivenUp, Outgoing, Place};
 use super::{NewRecord, ProducerOptions, SendError};
-use crate::record::{Batch, BatchHeader};
+use crate::record::{Batch, BatchHeader, Codec};
 use crate::types::{ErrorCode, ProducerIdEpoch};
 
 const PRODUCER: ProducerIdEpoch = ProducerIdEpoch { producer_id: 7, epoch: 0 };
@@ -207,8 +207,8 @@ fn a_number_that_is_missing_begins_a_new_count() {
         world.one()
     };
     let (first, second) = (batch(&mut world), batch(&mut world));
-    let given_up = world.answer(first, Err(ErrorCode::MessageTooLarge)).unwrap().err().unwrap();
-    assert_eq!((given_up.tokens, given_up.error.code()), (vec![0], ErrorCode::MessageTooLarge));
+    let given_up = world.answer(first, Err(ErrorCode::InvalidRecord)).unwrap().err().unwrap();
+    assert_eq!((given_up.tokens, given_up.error.code()), (vec![0], ErrorCode::InvalidRecord));
     assert!(world.accumulator.needs_producer());
     assert!(world.answer(second, Err(ErrorCode::NotEnoughReplicas)).is_none());
     world.later(1000);
@@ -250,4 +250,26 @@ fn topics_are_asked_for_again() {
     world.accumulator.learn("t", 3, world.now);
     assert!(world.accumulator.stale(world.now).is_empty());
     world.add(Some(2), 10);
+}
+
+#[test]
+fn what_is_too_large_is_halved() {
+    for codec in [Codec::None, Codec::Zstd] {
+        let mut world = World::new(1, |options| options.codec = codec);
+        for _ in 0..3 {
+            world.add(None, 10);
+        }
+        let whole = world.one();
+        world.add(None, 10);
+        assert!(world.answer(whole, Err(ErrorCode::MessageTooLarge)).is_none());
+        let parts = [world.one(), world.one(), world.one()];
+        let sequences = parts.each_ref().map(|sent| (header(sent).base_sequence, header(sent).record_count));
+        assert_eq!(sequences, [(0, 1), (1, 2), (3, 1)]);
+        let [first, second, third] = parts;
+        let given_up = world.answer(first, Err(ErrorCode::MessageTooLarge)).unwrap().err().unwrap();
+        assert_eq!(given_up.tokens, [0], "one record can't be halved");
+        assert_eq!(world.answer(second, Ok(())).unwrap().ok(), Some(vec![1, 2]));
+        assert_eq!(world.answer(third, Ok(())).unwrap().ok(), Some(vec![3]));
+        assert!(world.accumulator.is_empty());
+    }
 }
