@@ -18,6 +18,7 @@ use super::name_and_value;
 use super::tools::connect::{Bootstrap, Properties, block_on};
 use super::tools::exceptions::exception_name;
 use super::tools::kafka_console_producer::input;
+use super::tools::kafka_console_producer::line_reader::OwnedHeader;
 use super::tools::output::Output;
 use super::tools::producing::{asked_to_end, start};
 use crate::broker::clock::Clock;
@@ -104,7 +105,7 @@ Exit code 0: everything was stored. 1: not everything; stderr says why.";
 struct Item {
     key: Option<Vec<u8>>,
     value: Option<Vec<u8>>,
-    headers: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    headers: Vec<OwnedHeader>,
     partition: Option<i32>,
     timestamp: Option<i64>,
 }
