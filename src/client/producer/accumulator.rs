@@ -307,7 +307,7 @@ impl<T> Accumulator<T> {
         outcome: Result<(), SendError>,
         now: Duration,
     ) -> Option<Result<Vec<T>, GivenUp<T>>> {
-        let Outgoing { spot, batch, .. } = sent;
+        let Outgoing { spot, mut batch, .. } = sent;
         let retries = self.options.retries;
         let in_time = now.saturating_sub(batch.created) < self.options.delivery_timeout;
         let backoff = self.options.retry_backoff;
@@ -326,13 +326,12 @@ impl<T> Accumulator<T> {
         // What is too large as a whole may do in halves.
         let halves = error.code() == ErrorCode::MessageTooLarge && batch.tokens.len() > 1 && in_time;
         if again || halves {
-            let batch = if halves { batch.split(self.options.codec, self.options.level) } else { Ok((batch, None)) };
-            let (batch, other) = match batch {
-                Ok(halves) => halves,
-                Err(batch) => return Some(Err(self.give_up(spot, batch, error))),
-            };
-            let partition = self.topics.get_mut(spot.topic)?.partitions.get_mut(spot.partition)?;
+            let other = if halves { batch.split(self.options.codec, self.options.level) } else { None };
+            if halves && other.is_none() {
+                return Some(Err(self.give_up(spot, batch, error)));
+            }
             self.pending += usize::from(other.is_some());
+            let partition = self.partition(spot)?;
             for batch in [Some(batch), other].into_iter().flatten() {
                 partition.put_back(batch);
             }

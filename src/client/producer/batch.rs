@@ -103,11 +103,11 @@ impl<T> Batch<T> {
         Ok(bytes)
     }
 
-    /// Two batches of half its records each, numbered as it was; itself if that can't be done.
-    pub fn split(self, codec: Codec, level: Option<i32>) -> Result<(Batch<T>, Option<Batch<T>>), Batch<T>> {
-        let State::Built(built) = &self.state else { return Err(self) };
-        let read = record::Batch::parse(built.bytes()).and_then(|batch| batch.records().collect::<Result<Vec<_>, _>>());
-        let Ok(records) = read else { return Err(self) };
+    /// Keeps the first half of its records, and gives a batch of the others, numbered as they were; nothing, and stays as
+    /// it is, if that can't be done.
+    pub fn split(&mut self, codec: Codec, level: Option<i32>) -> Option<Batch<T>> {
+        let State::Built(built) = &self.state else { return None };
+        let records = record::Batch::parse(built.bytes()).ok()?.records().collect::<Result<Vec<_>, _>>().ok()?;
         let middle = records.len() / 2;
         let (first, second) = records.split_at(middle);
         let build = |records: &[Record]| {
@@ -120,12 +120,16 @@ impl<T> Batch<T> {
             State::Filling(builder)
         };
         let (first, second) = (build(first), build(second));
-        let Batch { mut tokens, created, reserved, sequence, .. } = self;
-        let later_tokens = tokens.split_off(middle);
-        let later = sequence.map(|(producer, base)| (producer, sequence_after(base, middle)));
-        let half =
-            |state, tokens, reserved, sequence| Batch { state, tokens, created, attempts: 1, reserved, sequence };
-        Ok((half(first, tokens, reserved, sequence), Some(half(second, later_tokens, 0, later))))
+        self.state = first;
+        Some(Batch {
+            state: second,
+            tokens: self.tokens.split_off(middle),
+            created: self.created,
+            attempts: self.attempts,
+            // The memory stays with the first half until that is done.
+            reserved: 0,
+            sequence: self.sequence.map(|(producer, base)| (producer, sequence_after(base, middle))),
+        })
     }
 }
 
