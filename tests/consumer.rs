@@ -120,6 +120,8 @@ async fn who_does_not_poll_loses_its_partitions_and_gets_them_again() {
     let mut idle = consumer(&broker, &settings).await;
     idle.subscribe(Topics::named("t"));
     until(&mut idle, |events| assigned(events).len() == 2).await;
+    // One long poll is no idleness.
+    assert!(idle.poll(Duration::from_secs(1)).await.unwrap().is_none());
     let mut other = consumer(&broker, &[("group.id", "g"), ("heartbeat.interval.ms", "50")]).await;
     other.subscribe(Topics::named("t"));
     until(&mut other, |events| assigned(events).len() == 2).await;

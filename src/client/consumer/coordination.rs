@@ -50,7 +50,19 @@ pub struct Coordination {
     heart: Option<JoinHandle<HeartbeatEnd>>,
     /// A heartbeat was told that a rebalance is on.
     rebalance: Arc<Notify>,
-    last_poll: Arc<Mutex<Instant>>,
+    last_poll: LastPoll,
+}
+
+/// When the reader was last in a poll; `None` while it is.
+type LastPoll = Arc<Mutex<Option<Instant>>>;
+
+/// The reader is in a poll, as long as this lives: a poll that is dropped has ended.
+pub struct Polling(LastPoll);
+
+impl Drop for Polling {
+    fn drop(&mut self) {
+        *self.0.lock() = Some(Instant::now());
+    }
 }
 
 impl Coordination {
@@ -62,7 +74,7 @@ impl Coordination {
     ) -> ClientResult<Coordination> {
         let client = client.again_with(options(client, &config, request_timeout)).await?;
         let membership = Arc::new(Mutex::new(Membership::new(&config.assignors)));
-        let last_poll = Arc::new(Mutex::new(Instant::now()));
+        let last_poll = Arc::new(Mutex::new(Some(Instant::now())));
         let rebalance = Arc::default();
         Ok(Coordination {
             client,
@@ -76,9 +88,10 @@ impl Coordination {
         })
     }
 
-    /// The reader is alive.
-    pub fn polled(&self) {
-        *self.last_poll.lock() = Instant::now();
+    /// The reader starts to poll.
+    pub fn polling(&self) -> Polling {
+        *self.last_poll.lock() = None;
+        Polling(self.last_poll.clone())
     }
 
     /// Connects anew if need be, and sees to it that the coordinator is ready for the group.
@@ -320,7 +333,7 @@ struct Beat {
     max_poll_interval: Duration,
     membership: Arc<Mutex<Membership>>,
     rebalance: Arc<Notify>,
-    last_poll: Arc<Mutex<Instant>>,
+    last_poll: LastPoll,
 }
 
 impl Beat {
@@ -329,7 +342,7 @@ impl Beat {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let idle = self.last_poll.lock().elapsed();
+            let idle = self.last_poll.lock().map_or(Duration::ZERO, |last| last.elapsed());
             if idle > self.max_poll_interval {
                 return self.leave_idle().await;
             }

@@ -148,9 +148,7 @@ impl Consumer {
     ///
     /// After an error that is about a partition the consumer stands where it stood; whoever polls again gets the same.
     pub async fn poll(&mut self, patience: Duration) -> Result<Option<Event>, ConsumerError> {
-        if let Some(coordination) = &self.coordination {
-            coordination.polled();
-        }
+        let _polling = self.coordination.as_ref().map(Coordination::polling);
         let deadline = Instant::now() + patience.min(NEVER);
         loop {
             if let Some(event) = self.events.pop_front() {
