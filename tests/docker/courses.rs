@@ -21,8 +21,9 @@ const JAVA_IMAGE: &str = "ottla-test-java";
 async fn with_zookeeper_and_kafka_ui() {
     if let Some(project) = start("examples/zookeeper-and-ui.yaml") {
         check_from_the_host(&project).await;
-        check_commands(&project);
+        // Before topics go, which it may be about to ask for.
         project.wait_for_success("kafka-ui");
+        check_commands(&project);
     }
 }
 
@@ -33,8 +34,8 @@ async fn with_topics_created_by_use() {
         let client = Client::connect(&project.published("kafka", "9092")).await.unwrap();
         let view = client.metadata_with(Some(&["by-use"]), true).await.unwrap();
         assert_eq!((view.topics[0].error_code, view.topics[0].partitions.len()), (0, 1));
-        check_commands(&project);
         project.wait_for_success("kafka-ui");
+        check_commands(&project);
     }
 }
 
