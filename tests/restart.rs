@@ -2,13 +2,19 @@
 
 mod common;
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use common::Broker;
 use ottla::client::Client;
+use ottla::log::{AppendAs, Identity, Log, LogDir, Origin};
+use ottla::metadata::records::{MetadataRecord, PartitionChangeRecord};
+use ottla::protocol::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
+use ottla::protocol::messages::metadata::MetadataRequest;
 use ottla::record::{BatchBuilder, Codec, batches};
-use ottla::types::{Offset, TopicId};
+use ottla::types::{Offset, TopicId, TopicPartition};
 
 const TOPIC: &str = "orders";
 const GROUP: &str = "billing";
@@ -50,6 +56,31 @@ async fn records_topics_and_offsets_survive() {
     }
 }
 
+/// As Apache Kafka leaves its partitions when it is stopped: the next start elects a leader, in a later epoch.
+#[tokio::test]
+async fn partitions_without_a_leader_get_one_in_a_later_epoch() {
+    let mut broker = Broker::start();
+    let client = connect(&broker).await;
+    let id = client.create_topic(TOPIC, 1, &[]).await.unwrap();
+    client.produce(TOPIC, 0, batch(Codec::None, "order 0")).await.unwrap();
+    broker.stop();
+    take_leader_away(broker.data_dir(), id);
+    broker.restart();
+
+    let client = connect(&broker).await;
+    let answer = client.call(MetadataRequest { topics: None, ..Default::default() }).await.unwrap();
+    let topic = answer.topics.iter().find(|topic| topic.topic_id == id).unwrap();
+    let epoch = topic.partitions[0].leader_epoch;
+    assert!(epoch >= 2, "{epoch}");
+    // A client says which epoch metadata told it.
+    let partition = FetchPartition { current_leader_epoch: epoch, partition_max_bytes: 1 << 20, ..Default::default() };
+    let topic = FetchTopic { topic: TOPIC.into(), partitions: vec![partition], ..Default::default() };
+    let answer = client.call_at(FetchRequest { topics: vec![topic], ..Default::default() }, 12).await.unwrap();
+    assert_eq!(answer.responses[0].partitions[0].error_code, 0);
+    assert_eq!(client.produce(TOPIC, 0, batch(Codec::None, "order 1")).await.unwrap().base_offset, 1);
+    assert_eq!(values(&client, TOPIC).await, ["order 0", "order 1"]);
+}
+
 #[tokio::test]
 async fn a_recreated_topic_begins_anew() {
     for (how, end_life) in ENDS {
@@ -86,6 +117,20 @@ async fn a_deleted_topic_stays_deleted() {
         let client = connect(&broker).await;
         assert_eq!(topic_id(&client, TOPIC).await, None, "after {how}");
     }
+}
+
+/// Writes into the metadata log of a stopped broker that the topic's first partition has no leader.
+fn take_leader_away(data_dir: &Path, topic_id: TopicId) {
+    let unused = Identity { node_id: 1, cluster_id: None, new_cluster_id: String::new(), new_directory_id: topic_id };
+    let log_dir = LogDir::open(data_dir, &unused).unwrap();
+    let id = TopicPartition::new("__cluster_metadata", 0);
+    let at = log_dir.open_at(&id, Some(TopicId::METADATA), 0);
+    let mut log = Log::open(log_dir.disk(), &log_dir.partition_path(&id), Arc::default(), at).unwrap();
+    let change = PartitionChangeRecord { partition_id: 0, topic_id, leader: -1, ..Default::default() };
+    let mut batch = BatchBuilder::new(Codec::None);
+    batch.append(0, None, Some(&MetadataRecord::new(0, change).encode().unwrap()), &[]);
+    let how = AppendAs { leader_epoch: log.latest_epoch().unwrap(), origin: Origin::Coordinator, now: 0 };
+    log.append(&batch.build().unwrap(), how).unwrap();
 }
 
 async fn connect(broker: &Broker) -> Client {

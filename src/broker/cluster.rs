@@ -124,7 +124,10 @@ impl Publisher {
         }
         let partition =
             |(index, partition): (PartitionIndex, &PartitionImage)| match old.and_then(|old| old.partition(index)) {
-                Some(in_service) => Arc::clone(in_service),
+                Some(in_service) => {
+                    in_service.raise_leader_epoch(partition.leader_epoch);
+                    Arc::clone(in_service)
+                }
                 None => self.partition(topic, index, partition, &log_config, config.flush_messages),
             };
         let partitions = topic.partitions().map(partition).collect();

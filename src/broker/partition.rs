@@ -5,7 +5,7 @@
 //! fails, the partition answers with a storage error and the rest of the broker lives.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
 
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 use thiserror::Error;
@@ -65,7 +65,8 @@ impl From<LogError> for PartitionError {
 pub struct Partition {
     id: TopicPartition,
     topic_id: TopicId,
-    leader_epoch: LeaderEpoch,
+    /// Grows while in service where an election made this broker the leader.
+    leader_epoch: AtomicI32,
     log: Mutex<Slot>,
     waiters: Arc<Waiters>,
     /// `flush.messages`: an append that leaves so many records unsynced waits for a sync.
@@ -145,7 +146,7 @@ impl Partition {
         Partition {
             id,
             topic_id,
-            leader_epoch,
+            leader_epoch: AtomicI32::new(leader_epoch),
             log: Mutex::new(slot),
             waiters: Arc::default(),
             flush_messages: AtomicI64::new(flush_messages),
@@ -163,12 +164,17 @@ impl Partition {
     }
 
     pub fn leader_epoch(&self) -> LeaderEpoch {
-        self.leader_epoch
+        self.leader_epoch.load(Ordering::Acquire)
+    }
+
+    /// What is appended from now on is of this epoch, if it is later than the one until now.
+    pub fn raise_leader_epoch(&self, epoch: LeaderEpoch) {
+        self.leader_epoch.fetch_max(epoch, Ordering::AcqRel);
     }
 
     /// Appends one batch and wakes those who wait for it.
     pub fn append(&self, batch: &Verified, origin: Origin, now: TimestampMs) -> Result<Appended, PartitionError> {
-        let how = AppendAs { leader_epoch: self.leader_epoch, origin, now };
+        let how = AppendAs { leader_epoch: self.leader_epoch(), origin, now };
         let appended = self.log()?.append(batch, how)?;
         if !appended.duplicate {
             self.waiters.wake_all();
@@ -222,7 +228,7 @@ impl Partition {
         let found = self.log()?.offset_for_timestamp(query)?;
         Ok(found.map(|found| match (query, found.leader_epoch) {
             (TimestampQuery::Earliest | TimestampQuery::Latest, ..0) => {
-                TimestampOffset { leader_epoch: self.leader_epoch, ..found }
+                TimestampOffset { leader_epoch: self.leader_epoch(), ..found }
             }
             _ => found,
         }))
@@ -248,7 +254,7 @@ impl Partition {
     /// Where the records of an epoch end: of the current one, at the log's end, even before its first record.
     pub fn end_offset_for_epoch(&self, epoch: LeaderEpoch) -> Result<Option<(LeaderEpoch, Offset)>, PartitionError> {
         let log = self.log()?;
-        match epoch == self.leader_epoch {
+        match epoch == self.leader_epoch() {
             true => Ok(Some((epoch, log.end_offset()))),
             false => Ok(log.end_offset_for_epoch(epoch)),
         }

@@ -1,6 +1,7 @@
 //! Reads the command line; what is wrong with one is said in a plain line, as a wrong setting is.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -22,6 +23,13 @@ pub fn parse(line: Vec<OsString>) -> Result<Cli, ExitCode> {
             ExitCode::from(CANNOT_START)
         }
     })
+}
+
+/// Tells that there is no such tool, where the program is called by a name that only Kafka's tools have.
+pub fn name_of_no_tool(name: &OsStr) -> Option<ExitCode> {
+    let name = Path::new(name).file_name()?.to_str().filter(|name| name.starts_with("kafka-"))?;
+    eprintln!("ottla: there is no {name} here; see ottla --help");
+    Some(ExitCode::from(CANNOT_START))
 }
 
 /// One line: what is wrong, and what was meant or where to look.

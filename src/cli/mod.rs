@@ -47,22 +47,20 @@ enum Command {
     /// Show the settings in force, and where each value came from.
     Config(config::ConfigArgs),
     /// List, describe, create, alter and delete topics.
-    /// Show and change settings of topics, brokers, groups and client metrics.
-    /// Write records to a topic.
-    Configs(configs::ConfigsArgs),
-    Produce(produce::ProduceArgs),
     Topics(topics::TopicsArgs),
-    /// Exit with 0 if the broker of these settings answers, else with 1.
-    Healthcheck(healthcheck::HealthcheckArgs),
-    /// Print the records of a topic as they come.
-    Consume(consume::ConsumeArgs),
+    /// Show and change settings of topics, brokers, groups and client metrics.
+    Configs(configs::ConfigsArgs),
     /// List, describe and delete groups of consumers; move and delete their offsets.
     Groups(groups::GroupsArgs),
+    /// Write records to a topic.
+    Produce(produce::ProduceArgs),
+    /// Print the records of a topic as they come.
+    Consume(consume::ConsumeArgs),
+    /// Exit with 0 if the broker of these settings answers, else with 1.
+    Healthcheck(healthcheck::HealthcheckArgs),
     /// Print a script that teaches a shell to complete this program's commands and flags.
     #[command(after_help = "For bash: source <(ottla completions bash)")]
-    Completions {
-        shell: Shell,
-    },
+    Completions { shell: Shell },
 }
 
 /// What a broker is told on the command line.
@@ -110,6 +108,10 @@ Examples:
   ottla                                             a broker on port 9092
   ottla --ephemeral --port 0 --ready-file r.json    a throw-away broker for a test
   ottla --config server.properties --set num.partitions=12
+  ottla kafka-topics --bootstrap-server localhost:9092 --list
+
+Apache Kafka's command-line tools are all kafka-… commands of this program, and so is a link to it that bears a tool's
+name, with or without .sh; docs/tools.md lists them.
 
 It stops cleanly on SIGINT (Ctrl-C) and SIGTERM, and at once on a second one.
 Exit code 0: stopped as asked. 1: stopped before everything was put away. 2: could not start; one line on stderr
@@ -124,8 +126,13 @@ const CANNOT_START: u8 = 2;
 /// Kafka's tools have their own way with flags, so they are looked for before our own flags are read.
 pub fn main(clock: Clock, line: Vec<OsString>) -> ExitCode {
     let mut words = line.iter();
-    if let Some(tool) = words.next().and_then(|name| Tool::find(name)) {
-        return tool.run(words.cloned().collect());
+    if let Some(name) = words.next() {
+        if let Some(tool) = Tool::find(name) {
+            return tool.run(words.cloned().collect());
+        }
+        if let Some(code) = mistakes::name_of_no_tool(name) {
+            return code;
+        }
     }
     if let Some(tool) = words.next().and_then(|name| Tool::find(name)) {
         return tool.run(words.cloned().collect());
@@ -141,12 +148,12 @@ impl Cli {
         let done = match self.command {
             Some(Command::Serve(args)) => serve::run(&args, clock),
             Some(Command::Config(args)) => config::run(&args),
-            Some(Command::Configs(args)) => Ok(configs::run(args)),
-            Some(Command::Produce(args)) => produce::run(args),
             Some(Command::Topics(args)) => Ok(topics::run(args)),
-            Some(Command::Healthcheck(args)) => healthcheck::run(&args),
-            Some(Command::Consume(args)) => Ok(consume::run(&args)),
+            Some(Command::Configs(args)) => Ok(configs::run(args)),
             Some(Command::Groups(args)) => Ok(groups::run(args)),
+            Some(Command::Produce(args)) => produce::run(args),
+            Some(Command::Consume(args)) => Ok(consume::run(&args)),
+            Some(Command::Healthcheck(args)) => healthcheck::run(&args),
             Some(Command::Completions { shell }) => {
                 let mut command = Cli::command().subcommands(tools::commands());
                 clap_complete::generate(shell, &mut command, "ottla", &mut io::stdout());

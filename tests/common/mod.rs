@@ -268,9 +268,12 @@ pub fn run_command(command: &mut Command) -> Output {
     let dir = TempDir::with_prefix("ottla-test-").expect("a temporary directory");
     let (out, err) = (dir.path().join("out"), dir.path().join("err"));
     let file = |path: &Path| File::create(path).expect("a file for output");
-    let mut process = command.stdout(file(&out)).stderr(file(&err)).spawn().expect("the binary starts");
-    let status = wait_for_exit(&mut process).unwrap_or_else(|| panic!("{command:?} did not exit in {PATIENCE:?}"));
     let read = |path: &Path| fs::read(path).expect("output");
+    let mut process = command.stdout(file(&out)).stderr(file(&err)).spawn().expect("the binary starts");
+    let status = wait_for_exit(&mut process).unwrap_or_else(|| {
+        let wrote = |path: &Path| String::from_utf8_lossy(&read(path)).into_owned();
+        panic!("{command:?} did not exit in {PATIENCE:?}\nstdout: {}\nstderr: {}", wrote(&out), wrote(&err))
+    });
     Output { status, stdout: read(&out), stderr: read(&err) }
 }
 

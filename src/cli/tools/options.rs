@@ -1,9 +1,9 @@
 //! Command lines read as Kafka's tools read them.
 //!
-//! Kafka's tools use two parsers. Most use JOpt Simple: long options that may be shortened as long as they are
-//! unambiguous, a value after a space or `=`, anything as a value, whatever is wrong on stderr before the help, exit
-//! code 1 for help too. Some use argparse4j: subcommands, a line of usage, help on stdout with exit code 0. Both are
-//! clap here, told to behave so.
+//! Kafka's tools use two parsers. Most use JOpt Simple: long options in full, a value after a space or `=`, anything as
+//! a value, whatever is wrong on stderr before the help, exit code 1 for help too. Some use argparse4j: options that may
+//! be shortened as long as they are unambiguous, subcommands, a line of usage, help on stdout with exit code 0. Both
+//! are clap here, told to behave so.
 
 use std::any::TypeId;
 use std::ffi::OsString;
@@ -106,7 +106,8 @@ pub fn required(options: &[(&str, &Vec<String>)]) -> Option<String> {
 
 /// The tool's options, and how they are to be read.
 fn prepare(command: Command, manner: Manner) -> Command {
-    let command = command.no_binary_name(true).infer_long_args(true).mut_args(as_kafka_reads);
+    let shortened = manner == Manner::Argparse;
+    let command = command.no_binary_name(true).infer_long_args(shortened).mut_args(as_kafka_reads);
     match manner {
         Manner::JoptSimple => command
             .disable_help_flag(true)
@@ -359,7 +360,6 @@ mod tests {
         };
         check("--bootstrap-server a:1 --topic x", Some("x"), false);
         check("--bootstrap-server=a:1 --topic=x --list --list", Some("x"), true);
-        check("--bootstrap a:1 --top x", Some("x"), false);
         check("-bootstrap-server a:1 -topic=x -list", Some("x"), true);
         check("--bootstrap-server a:1 --topic -x", Some("-x"), false);
     }
@@ -374,6 +374,7 @@ mod tests {
         check("", "Tries things out", true);
         check("--help", "Tries things out", true);
         check("--bogus", "bogus is not a recognized option", false);
+        check("--bootstrap a:1", "bootstrap is not a recognized option", false);
         check("--bootstrap-server a:1 --topic", "Option topic requires an argument", false);
         check("--list", "Missing required argument \"[bootstrap-server]\"", true);
         check(

@@ -46,19 +46,22 @@ data_dir() {
     echo /var/lib/kafka/data
 }
 
-# Starts the broker in place of this shell, with the settings of the environment and of a mounted file. Arguments are
-# passed on.
+# Has data kept where data_dir says, unless the environment or the file $1 names a place.
 #
-# Where data is kept is left to them: log.dir is what counts when nobody gives log.dirs.
-start_broker() {
-    local file arguments=()
-    # Where nothing may be written there, the health check goes by the settings.
-    [[ ! -w /tmp ]] || arguments+=(--ready-file "$ready_file")
-    file=$(mounted_config)
-    [[ -z $file ]] || arguments+=(--config "$file")
-    if [[ -z ${KAFKA_LOG_DIR:-}${KAFKA_CFG_LOG_DIR:-} ]] && ! grep -Eqs '^[[:space:]]*log\.dir[[:space:]]*[=:]' "$file"; then
+# By log.dir, which counts when nobody gives log.dirs.
+choose_data_dir() {
+    if [[ -z ${KAFKA_LOG_DIR:-}${KAFKA_CFG_LOG_DIR:-} ]] && ! grep -Eqs '^[[:space:]]*log\.dir[[:space:]]*[=:]' "$1"; then
         KAFKA_LOG_DIR=$(data_dir)
         export KAFKA_LOG_DIR
     fi
+}
+
+# Starts the broker in place of this shell, with the settings of the environment and of a mounted file. Arguments are
+# passed on.
+start_broker() {
+    local file arguments=(--ready-file "$ready_file")
+    file=$(mounted_config)
+    [[ -z $file ]] || arguments+=(--config "$file")
+    choose_data_dir "$file"
     exec ottla serve "${arguments[@]}" "$@"
 }
