@@ -104,6 +104,9 @@ fn find(config: &BrokerConfig, name: &str) -> Result<Shown, String> {
     if table::is_removed(Scope::Broker, name) || table::is_for_a_plugin(name) {
         return Err(format!("{name} is accepted in a file, and has no effect"));
     }
+    if Scope::ALL.into_iter().any(|scope| table::find(scope, name).is_some()) {
+        return Err(format!("{name} is internal to Kafka: accepted, and shown where it is given"));
+    }
     let nearest = Scope::ALL.into_iter().find_map(|scope| table::nearest(scope, name));
     let hint = nearest.map_or_else(String::new, |nearest| format!("; did you mean {nearest}?"));
     Err(format!("there is no setting {name}{hint}"))

@@ -17,7 +17,6 @@ pub mod tools;
 mod topics;
 
 use std::ffi::OsString;
-use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -26,6 +25,7 @@ use clap_complete::Shell;
 
 use crate::broker::clock::Clock;
 use tools::Tool;
+use tools::output::Output;
 
 /// A Kafka broker for one machine.
 ///
@@ -156,7 +156,9 @@ impl Cli {
             Some(Command::Healthcheck(args)) => healthcheck::run(&args),
             Some(Command::Completions { shell }) => {
                 let mut command = Cli::command().subcommands(tools::commands());
-                clap_complete::generate(shell, &mut command, "ottla", &mut io::stdout());
+                let mut script = Vec::new();
+                clap_complete::generate(shell, &mut command, "ottla", &mut script);
+                Output::stdout().bytes(&script);
                 Ok(ExitCode::SUCCESS)
             }
             None => serve::run(&self.serve, clock),

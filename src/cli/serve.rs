@@ -88,7 +88,7 @@ async fn until_stopped(service: Service, signals: &mut StopSignals) -> End {
     tracing::info!("{signal}: stopping; another one stops at once");
     tokio::select! {
         end = stop(service) => end,
-        _ = signals.next() => End::AtOnce,
+        () = signals.next_in_earnest() => End::AtOnce,
     }
 }
 

@@ -1,8 +1,12 @@
 //! The signals that stop the broker.
 
 use std::io;
+use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// A signal so soon after another means the same.
+const ECHO: Duration = Duration::from_millis(100);
 
 /// SIGINT, SIGTERM and SIGHUP (a terminal that closes). From the moment this exists, none ends the process by itself.
 #[derive(Debug)]
@@ -20,6 +24,14 @@ impl StopSignals {
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,
         })
+    }
+
+    /// Waits for one that is not the echo of one before: `timeout` and terminals signal a process, and then its group.
+    pub async fn next_in_earnest(&mut self) {
+        let before = Instant::now();
+        while before.elapsed() < ECHO {
+            self.next().await;
+        }
     }
 
     /// Waits for the next one; its name.

@@ -1,7 +1,7 @@
 //! InitProducerId (key 22), versions 0 to 5, for producers without a transactional id.
 //!
-//! A transactional id has no coordinator here yet: COORDINATOR_NOT_AVAILABLE. An idempotent producer
-//! that names an id and epoch it had (version 3 and above) is given a new id, as in Kafka; one without
+//! There are no transactions yet: a transactional id is answered with UNSUPPORTED_VERSION, which no client tries
+//! again, and named in the log. An idempotent producer that names an id and epoch it had (version 3 and above) is given a new id, as in Kafka; one without
 //! the other is INVALID_REQUEST.
 
 use std::sync::Arc;
@@ -13,11 +13,15 @@ use crate::types::{ErrorCode, NO_PRODUCER_EPOCH, NO_PRODUCER_ID};
 
 pub(super) fn init(context: &Context, request: InitProducerIdRequest) -> Answer {
     if let Some(transactional_id) = &request.transactional_id {
-        let error = match transactional_id.is_empty() {
-            true => ErrorCode::InvalidRequest,
-            false => ErrorCode::CoordinatorNotAvailable,
-        };
-        return refused(error).into();
+        if transactional_id.is_empty() {
+            return refused(ErrorCode::InvalidRequest).into();
+        }
+        tracing::warn!(
+            "client '{}' at {} wants transactions ({transactional_id}), which are not supported yet",
+            context.client_id(),
+            context.connection.peer
+        );
+        return refused(ErrorCode::UnsupportedVersion).into();
     }
     if (request.producer_id == NO_PRODUCER_ID) != (request.producer_epoch == NO_PRODUCER_EPOCH) {
         return refused(ErrorCode::InvalidRequest).into();

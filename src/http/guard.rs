@@ -24,6 +24,9 @@ pub(super) fn refusal(method: &Method, headers: &HeaderMap, known_hosts: &[Strin
     if !headers.contains_key(HEADER) {
         return Some("a request for a change needs the header X-Ottla-Admin: 1".to_owned());
     }
+    if headers.get_all(HOST).iter().count() > 1 {
+        return Some("a request has one Host".to_owned());
+    }
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     if !is_known(host_name(host), known_hosts) {
         return Some(format!("the host \"{host}\" is not known; ottla.admin.allowed.hosts makes it so"));

@@ -234,6 +234,9 @@ async fn every_producer_gets_an_id_of_its_own() {
     let world = World::start().await;
     let mut ids = Vec::new();
     for version in 0..=5 {
+        let transactional = InitProducerIdRequest { transactional_id: Some(text("t")), ..Default::default() };
+        let answer = world.client.call_at(transactional, version).await.unwrap();
+        assert_eq!(code(answer.error_code), "UNSUPPORTED_VERSION");
         let answer = world.client.call_at(InitProducerIdRequest::default(), version).await.unwrap();
         assert_eq!((code(answer.error_code), answer.producer_epoch), ("NONE", 0), "version {version}");
         ids.push(answer.producer_id);

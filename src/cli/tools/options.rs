@@ -14,6 +14,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Command};
 
 use super::exceptions::Exception;
+use super::output::Output;
 
 /// Columns of a terminal, as Kafka's tools assume.
 const WIDTH: usize = 80;
@@ -40,7 +41,7 @@ pub struct Usage {
 impl Usage {
     /// Says it.
     pub fn show(&self) -> ExitCode {
-        print!("{}", self.out);
+        Output::stdout().text(&self.out);
         eprint!("{}", self.err);
         ExitCode::from(self.code)
     }

@@ -33,8 +33,9 @@ impl Throttle {
 
     /// The rest that is due when `so_far` records were sent before the one sent at `now`.
     pub fn rest(&mut self, so_far: u64, now: TimestampMs) -> Rest {
-        let elapsed = (now - self.started) as f64 / 1000.0;
-        if self.target < 0.0 || elapsed <= 0.0 || so_far as f64 / elapsed <= self.target {
+        // The first millisecond is no time in which anything goes.
+        let elapsed = (now - self.started).max(1) as f64 / 1000.0;
+        if self.target < 0.0 || so_far as f64 / elapsed <= self.target {
             return Rest::None;
         }
         if self.target == 0.0 {
@@ -70,6 +71,7 @@ mod tests {
         assert_eq!(throttle.rest(2000, 1000), Rest::None, "a millisecond");
         assert_eq!(throttle.rest(2000, 1000), Rest::For(Duration::from_millis(2)));
         assert_eq!(throttle.rest(2000, 1000), Rest::None);
+        assert_eq!(Throttle::new(5.0, 0).rest(1, 0), Rest::For(Duration::from_millis(200)), "at once");
         assert_eq!(Throttle::new(-1.0, 0).rest(1_000_000, 1), Rest::None);
         assert_eq!(Throttle::new(0.0, 0).rest(1, 1), Rest::Forever);
     }
