@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use common::{Broker, run};
 use ottla::client::Client;
+use ottla::protocol::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
 use rustix::process::Signal;
 
 /// Runs with `args`, which must fail at start: exit code 2, within a second, one plain line on stderr.
@@ -122,13 +123,25 @@ fn signals_stop_it_cleanly() {
     }
 }
 
+/// A client whose fetch the broker has, and keeps for 20 s.
+async fn waiting_client(bootstrap_servers: String) -> (Client, impl Sized) {
+    let client = Client::connect(&bootstrap_servers).await.unwrap();
+    client.create_topic("quiet", 1, &[]).await.unwrap();
+    let fetch = client.submit_fetch("quiet", 0, 0, 1, Duration::from_secs(20)).await.unwrap();
+    // What comes after it on its connection is done, though not answered yet.
+    let topic = CreatableTopic { name: "after".into(), num_partitions: 1, replication_factor: 1, ..Default::default() };
+    let create = CreateTopicsRequest { topics: vec![topic], timeout_ms: 1000, ..Default::default() };
+    let create = client.submit(create).await.unwrap();
+    let other = Client::connect(&bootstrap_servers).await.unwrap();
+    while other.metadata(Some(&["after"])).await.unwrap().topics[0].error_code != 0 {}
+    (client, (fetch, create))
+}
+
 /// A fetch that waits is owed an answer, which a stop gives some time; a second signal gives it none.
 #[tokio::test]
 async fn a_waiting_client_delays_a_stop_only_a_little() {
     let mut broker = Broker::start();
-    let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
-    client.create_topic("quiet", 1, &[]).await.unwrap();
-    let _waiting = client.submit_fetch("quiet", 0, 0, 1, Duration::from_secs(20)).await.unwrap();
+    let _waiting = waiting_client(broker.bootstrap_servers().to_owned()).await;
     let started = Instant::now();
     broker.signal(Signal::TERM);
     // As coreutils' timeout does: to the process, and to its group.
@@ -140,9 +153,7 @@ async fn a_waiting_client_delays_a_stop_only_a_little() {
 #[tokio::test]
 async fn a_second_signal_stops_it_at_once() {
     let mut broker = Broker::start();
-    let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
-    client.create_topic("quiet", 1, &[]).await.unwrap();
-    let _waiting = client.submit_fetch("quiet", 0, 0, 1, Duration::from_secs(20)).await.unwrap();
+    let _waiting = waiting_client(broker.bootstrap_servers().to_owned()).await;
     broker.signal(Signal::INT);
     broker.wait_for_log("SIGINT: stopping");
     // One that comes right after the first is taken for its echo.
