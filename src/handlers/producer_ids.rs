@@ -1,7 +1,7 @@
 //! InitProducerId (key 22), versions 0 to 5, for producers without a transactional id.
 //!
-//! There are no transactions yet: a transactional id is answered with UNSUPPORTED_VERSION, which no client tries
-//! again, and named in the log. An idempotent producer that names an id and epoch it had (version 3 and above) is given a new id, as in Kafka; one without
+//! There are no transactions yet: nobody may use a transactional id (TRANSACTIONAL_ID_AUTHORIZATION_FAILED, an error
+//! that no client tries again), and the log says why. An idempotent producer that names an id and epoch it had (version 3 and above) is given a new id, as in Kafka; one without
 //! the other is INVALID_REQUEST.
 
 use std::sync::Arc;
@@ -21,7 +21,7 @@ pub(super) fn init(context: &Context, request: InitProducerIdRequest) -> Answer 
             context.client_id(),
             context.connection.peer
         );
-        return refused(ErrorCode::UnsupportedVersion).into();
+        return refused(ErrorCode::TransactionalIdAuthorizationFailed).into();
     }
     if (request.producer_id == NO_PRODUCER_ID) != (request.producer_epoch == NO_PRODUCER_EPOCH) {
         return refused(ErrorCode::InvalidRequest).into();
