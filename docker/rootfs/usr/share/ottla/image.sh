@@ -59,7 +59,9 @@ choose_data_dir() {
 # Starts the broker in place of this shell, with the settings of the environment and of a mounted file. Arguments are
 # passed on.
 start_broker() {
-    local file arguments=(--ready-file "$ready_file")
+    local file arguments=()
+    # Where nothing may be written there, the health check goes by the settings.
+    [[ ! -w /tmp ]] || arguments+=(--ready-file "$ready_file")
     file=$(mounted_config)
     [[ -z $file ]] || arguments+=(--config "$file")
     choose_data_dir "$file"
