@@ -11,7 +11,7 @@ const FORMATTERS: &str = "org.apache.kafka.tools.consumer";
 
 /// A broker with a topic of five records, of all kinds, in each of the compressions.
 async fn broker() -> SideBySide {
-    let broker = Broker::with().set("ottla.ephemeral", "true").start();
+    let broker = Broker::with().set("ottla.ephemeral", "true").set("log.retention.ms", "-1").start();
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
     client.create_topic("t", 1, &[]).await.unwrap();
     client.create_topic("stamped", 1, &[("message.timestamp.type", "LogAppendTime")]).await.unwrap();

@@ -9,7 +9,7 @@ use super::common::{self, Broker};
 use super::side_by_side::{Ran, SideBySide};
 
 async fn broker() -> (SideBySide, Client) {
-    let broker = Broker::with().set("ottla.ephemeral", "true").start();
+    let broker = Broker::with().set("ottla.ephemeral", "true").set("log.retention.ms", "-1").start();
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
     client.create_topic("t", 1, &[]).await.unwrap();
     let mut batch = BatchBuilder::new(Codec::None);

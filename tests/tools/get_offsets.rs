@@ -7,7 +7,7 @@ use ottla::record::{BatchBuilder, Codec};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn offsets() {
-    let broker = Broker::with().set("ottla.ephemeral", "true").start();
+    let broker = Broker::with().set("ottla.ephemeral", "true").set("log.retention.ms", "-1").start();
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
     client.create_topic("a", 12, &[]).await.unwrap();
     client.create_topic("b", 1, &[]).await.unwrap();

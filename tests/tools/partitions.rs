@@ -18,7 +18,7 @@ struct Fixture {
 
 impl Fixture {
     async fn new() -> Fixture {
-        let broker = Broker::with().set("ottla.ephemeral", "true").start();
+        let broker = Broker::with().set("ottla.ephemeral", "true").set("log.retention.ms", "-1").start();
         let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
         for (topic, partitions) in [("a", 1), ("b", 3)] {
             client.create_topic(topic, partitions, &[]).await.unwrap();
