@@ -4,13 +4,21 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::common::{self, Broker};
 use super::java::java;
+
+/// How long a tool of Kafka's may take; then its virtual machine is ended, and the case fails.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What a tool did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,7 +147,7 @@ pub fn apache_kafkas(words: &[String], input: &str) -> Option<Ran> {
 
 /// One virtual machine for all runs of this test program. It ends when its stdin does: with this process.
 struct Machine {
-    _process: Child,
+    process: Child,
     runs: ChildStdin,
     answers: BufReader<ChildStdout>,
 }
@@ -148,7 +156,7 @@ impl Machine {
     fn of(mut process: Child) -> Machine {
         let runs = process.stdin.take().expect("a pipe");
         let answers = BufReader::new(process.stdout.take().expect("a pipe"));
-        Machine { _process: process, runs, answers }
+        Machine { process, runs, answers }
     }
 
     fn run(&mut self, class: &str, input: &str, arguments: &[String]) -> Ran {
@@ -156,7 +164,16 @@ impl Machine {
         let line: Vec<_> = words.map(|word| BASE64.encode(word)).collect();
         writeln!(self.runs, "{}", line.join(" ")).expect("Java reads");
         let mut answer = String::new();
+        let (answered, unanswered) = mpsc::channel::<()>();
+        let process = Pid::from_child(&self.process);
+        let watchdog = thread::spawn(move || {
+            if unanswered.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                kill_process(process, Signal::KILL).expect("Java can be ended");
+            }
+        });
         self.answers.read_line(&mut answer).expect("Java answers");
+        drop(answered);
+        watchdog.join().expect("a watchdog");
         let parts: Vec<_> = answer.trim_end_matches('\n').split(' ').collect();
         let [code, out, err] = parts[..] else { panic!("Java answers {answer:?} to {class} {arguments:?}") };
         let text = |part: &str| String::from_utf8_lossy(&BASE64.decode(part).expect("Base64")).into_owned();
