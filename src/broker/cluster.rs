@@ -193,6 +193,12 @@ pub fn log_config(topic: &TopicConfig, broker: &BrokerConfig) -> LogConfig {
         retention_bytes: topic.retention_bytes,
         cleanup_delete: topic.cleanup_policy.delete,
         cleanup_compact: topic.cleanup_policy.compact,
+        delete_retention_ms: topic.delete_retention_ms,
+        min_compaction_lag_ms: topic.min_compaction_lag_ms,
+        max_compaction_lag_ms: topic.max_compaction_lag_ms,
+        min_cleanable_dirty_ratio: topic.min_cleanable_dirty_ratio,
+        max_message_bytes: topic.max_message_bytes,
+        preallocate: topic.preallocate,
         producer_id_expiration_ms: broker.storage.producer_id_expiration_ms,
     }
 }

@@ -262,6 +262,7 @@ impl Broker {
             recovery_point: log.recovery_point(),
             log_start: log.start_offset(),
             high_watermark: log.end_offset(),
+            first_dirty: log.first_dirty_offset(),
             validated: log.validated(),
         });
         of_open.unwrap_or_else(|| {
@@ -271,6 +272,7 @@ impl Broker {
                 recovery_point: known.recovery_point,
                 log_start: known.log_start.unwrap_or(0),
                 high_watermark: known.recovery_point,
+                first_dirty: known.first_dirty,
                 validated: known.validated,
             }
         })

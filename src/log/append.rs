@@ -195,7 +195,7 @@ impl Log {
             first if first >= 0 => header.max_timestamp.saturating_sub(first),
             _ => now.saturating_sub(self.active_since),
         };
-        if waited > self.config.segment_ms.saturating_sub(self.roll_jitter(base)) {
+        if waited > self.config.max_segment_ms().saturating_sub(self.roll_jitter(base)) {
             return Ok(true);
         }
         let capacity = |entry: usize| self.config.segment_index_bytes as usize / entry;

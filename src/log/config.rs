@@ -3,7 +3,7 @@
 /// Settings of one partition's log, under Kafka's names; sizes in bytes, times in milliseconds.
 ///
 /// Shared by all partitions of a topic, so that a thousand idle ones stay small.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LogConfig {
     /// `segment.bytes`: a segment is rolled before it would exceed this.
     pub segment_bytes: u32,
@@ -23,8 +23,31 @@ pub struct LogConfig {
     pub cleanup_delete: bool,
     /// Whether `cleanup.policy` has `compact`: offsets may then have gaps.
     pub cleanup_compact: bool,
+    /// `delete.retention.ms`: how long compaction keeps tombstones and transaction markers, from when it first met them.
+    pub delete_retention_ms: i64,
+    /// `min.compaction.lag.ms`: a segment with a younger record is not compacted yet.
+    pub min_compaction_lag_ms: i64,
+    /// `max.compaction.lag.ms`: a segment whose first record is older is compacted whatever the dirty ratio.
+    pub max_compaction_lag_ms: i64,
+    /// `min.cleanable.dirty.ratio`: compaction waits until more than this part of the log is dirty; 0 to 1.
+    pub min_cleanable_dirty_ratio: f64,
+    /// `max.message.bytes`: the largest batch that clients may send today; larger ones may be in the log.
+    pub max_message_bytes: usize,
+    /// `preallocate`: whether a new segment's file gets its full size at once.
+    pub preallocate: bool,
     /// `producer.id.expiration.ms`: how long an idle producer is remembered.
     pub producer_id_expiration_ms: i64,
+}
+
+impl LogConfig {
+    /// How long records may span before a segment is rolled: Kafka's `maxSegmentMs`. What has to be compacted in
+    /// time has to leave the active segment in time.
+    pub fn max_segment_ms(&self) -> i64 {
+        if self.cleanup_compact && self.max_compaction_lag_ms > 0 {
+            return self.segment_ms.min(self.max_compaction_lag_ms);
+        }
+        self.segment_ms
+    }
 }
 
 impl Default for LogConfig {
@@ -41,6 +64,12 @@ impl Default for LogConfig {
             retention_bytes: -1,
             cleanup_delete: true,
             cleanup_compact: false,
+            delete_retention_ms: DAY_MS,
+            min_compaction_lag_ms: 0,
+            max_compaction_lag_ms: i64::MAX,
+            min_cleanable_dirty_ratio: 0.5,
+            max_message_bytes: 1_048_588,
+            preallocate: false,
             producer_id_expiration_ms: DAY_MS,
         }
     }

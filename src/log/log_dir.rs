@@ -24,6 +24,7 @@ const BOOTSTRAP: &str = "bootstrap.checkpoint";
 const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
 const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
 const LOG_STARTS: &str = "log-start-offset-checkpoint";
+const FIRST_DIRTY: &str = "cleaner-offset-checkpoint";
 const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
 const POSITIONS: &str = "ottla-positions";
 
@@ -106,6 +107,8 @@ pub struct Checkpoint {
     pub recovery_point: Offset,
     pub log_start: Offset,
     pub high_watermark: Offset,
+    /// Up to where it was compacted, durably; `None` if it never was.
+    pub first_dirty: Option<Offset>,
     pub validated: Option<Validated>,
 }
 
@@ -121,6 +124,7 @@ pub struct LogDir {
     why_not_mapped: Option<String>,
     recovery_points: HashMap<TopicPartition, Offset>,
     log_starts: HashMap<TopicPartition, Offset>,
+    first_dirty: HashMap<TopicPartition, Offset>,
     validated: HashMap<TopicPartition, Validated>,
 }
 
@@ -167,6 +171,8 @@ impl LogDir {
         // A lost recovery point only costs time; a lost log start would bring deleted records back.
         let recovery_points = read_checkpoint(&disk, &path.join(RECOVERY_POINTS)).unwrap_or_default();
         let log_starts = read_checkpoint(&disk, &path.join(LOG_STARTS))?;
+        // Without it everything is compacted once more.
+        let first_dirty = read_checkpoint(&disk, &path.join(FIRST_DIRTY)).unwrap_or_default();
         let positions_path = path.join(POSITIONS);
         let positions_text = disk.read(&positions_path).doing("reading", &positions_path)?.unwrap_or_default();
         Ok(LogDir {
@@ -178,6 +184,7 @@ impl LogDir {
             why_not_mapped: None,
             recovery_points,
             log_starts,
+            first_dirty,
             validated: positions::parse(&positions_text, positions::boot_id().as_deref()),
         })
     }
@@ -249,15 +256,19 @@ impl LogDir {
             recovery_point: self.recovery_points.get(partition).copied().unwrap_or(0),
             validated: self.validated.get(partition).copied(),
             log_start: self.log_starts.get(partition).copied(),
+            first_dirty: self.first_dirty.get(partition).copied(),
             topic_id,
         }
     }
 
-    /// Writes Kafka's three checkpoints (written aside, synced, renamed) and our positions file.
+    /// Writes Kafka's four checkpoints (written aside, synced, renamed) and our positions file.
     pub fn write_checkpoints(&self, partitions: &[Checkpoint]) -> Result<(), LogError> {
-        self.write_checkpoint(RECOVERY_POINTS, partitions, |partition| partition.recovery_point)?;
-        self.write_checkpoint(LOG_STARTS, partitions, |partition| partition.log_start)?;
-        self.write_checkpoint(HIGH_WATERMARKS, partitions, |partition| partition.high_watermark)?;
+        self.write_checkpoint(RECOVERY_POINTS, partitions, |partition| Some(partition.recovery_point))?;
+        self.write_checkpoint(LOG_STARTS, partitions, |partition| Some(partition.log_start))?;
+        self.write_checkpoint(HIGH_WATERMARKS, partitions, |partition| Some(partition.high_watermark))?;
+        if !self.first_dirty.is_empty() || partitions.iter().any(|partition| partition.first_dirty.is_some()) {
+            self.write_checkpoint(FIRST_DIRTY, partitions, |partition| partition.first_dirty)?;
+        }
         self.write_positions(partitions)?;
         self.sync()
     }
@@ -266,13 +277,15 @@ impl LogDir {
         &self,
         name: &str,
         partitions: &[Checkpoint],
-        offset: impl Fn(&Checkpoint) -> Offset,
+        offset: impl Fn(&Checkpoint) -> Option<Offset>,
     ) -> Result<(), LogError> {
-        let entries = partitions
-            .iter()
-            .map(|entry| format!("{} {} {}", entry.partition.topic, entry.partition.partition, offset(entry)));
+        let line = |entry: &Checkpoint| {
+            let TopicPartition { topic, partition } = &entry.partition;
+            Some(format!("{topic} {partition} {}", offset(entry)?))
+        };
+        let entries: Vec<String> = partitions.iter().filter_map(line).collect();
         let path = self.path.join(name);
-        self.disk.write_aside(&path, checkpoint::format(entries).as_bytes(), true).doing("writing", &path)
+        self.disk.write_aside(&path, checkpoint::format(entries.into_iter()).as_bytes(), true).doing("writing", &path)
     }
 
     /// Writes only our positions file: cheap (no sync), for often.

@@ -37,6 +37,8 @@ impl Log {
             log.epochs.clear();
             log.write_epochs()?;
             (log.start, log.end, log.durable) = (new_start, new_start, new_start);
+            (log.first_dirty, log.first_dirty_synced) = (None, None);
+            log.truncations += 1;
             log.begin_segment(now)?;
             Ok(deleted)
         })
@@ -185,8 +187,15 @@ impl Log {
             return Err(LogError::Latched(Arc::new(failure.clone())));
         }
         let disk = self.place.disk.clone();
-        let mut ticket =
-            SyncTicket { disk, end_offset, covered: Vec::new(), open: Vec::new(), closed: Vec::new(), folder: None };
+        let mut ticket = SyncTicket {
+            disk,
+            end_offset,
+            covered: Vec::new(),
+            open: Vec::new(),
+            closed: Vec::new(),
+            folder: None,
+            first_dirty: None,
+        };
         if !self.segments.iter().any(Segment::exists) {
             // The folder of a log that never had records is made again from metadata: nothing to keep.
             return Ok(ticket);
@@ -207,6 +216,7 @@ impl Log {
         ticket.closed.dedup();
         if std::mem::take(&mut self.folder_changed) {
             ticket.folder = Some(self.place.folder.clone());
+            ticket.first_dirty = self.first_dirty;
         }
         Ok(ticket)
     }
@@ -216,6 +226,7 @@ impl Log {
         match outcome {
             Ok(synced) => {
                 self.durable = self.durable.max(synced.end_offset);
+                self.first_dirty_synced = synced.first_dirty.or(self.first_dirty_synced).min(self.first_dirty);
                 for extent in synced.covered {
                     if let Ok(index) = self.segments.binary_search_by_key(&extent.base, Segment::base) {
                         self.segments[index].mark_synced(extent);

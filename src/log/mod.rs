@@ -23,6 +23,7 @@
 
 mod append;
 mod checkpoint;
+mod compact;
 mod config;
 mod error;
 mod file;
@@ -51,6 +52,9 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
+pub use compact::{
+    Cleanable, CleanedGroup, CompactError, Compaction, CompactionBuffers, CompactionStats, Pace, Replaced,
+};
 pub use config::LogConfig;
 pub use error::{AppendError, LogError, ReadError};
 pub use file::{Disk, Simulation};

@@ -90,6 +90,8 @@ impl Opening {
         }
         let size = recovered.segments.iter().map(Segment::size).sum();
         let durable = if self.at.clean_shutdown { end } else { self.at.recovery_point.clamp(start, end) };
+        let first_dirty = self.at.first_dirty.filter(|first_dirty| *first_dirty <= end);
+        self.report.compacted_beyond_end = self.at.first_dirty.filter(|first_dirty| *first_dirty > end);
         let report = self.report.is_worth_saying() || self.report.scanned_bytes > 0;
         let mut log = Log {
             place: self.place,
@@ -106,6 +108,9 @@ impl Opening {
             first_timestamp: None,
             active_since: self.at.now,
             state: State::Open,
+            first_dirty,
+            first_dirty_synced: first_dirty,
+            truncations: 0,
             unsynced: self.unsynced,
             folder_changed: self.folder_changed,
             report: report.then(|| Box::new(self.report)),

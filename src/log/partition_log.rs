@@ -38,6 +38,12 @@ pub struct Log {
     /// When the active segment began, for batches without timestamps.
     pub(super) active_since: TimestampMs,
     pub(super) state: State,
+    /// Everything below was compacted; `None`: nothing was.
+    pub(super) first_dirty: Option<Offset>,
+    /// As `first_dirty`, once the files that compaction has put in place are sure to outlast a power loss.
+    pub(super) first_dirty_synced: Option<Offset>,
+    /// How often the log was emptied: what was read of it before is of another log.
+    pub(super) truncations: u64,
     /// Small files that were written and not synced.
     pub(super) unsynced: Vec<PathBuf>,
     /// Whether names in the folder have changed since it was synced.
@@ -119,6 +125,11 @@ impl Log {
     /// Every record below survives a power loss.
     pub fn durable_offset(&self) -> Offset {
         self.durable
+    }
+
+    /// For the checkpoint: up to where the log was compacted, durably; `None` if it never was.
+    pub fn first_dirty_offset(&self) -> Option<Offset> {
+        self.first_dirty_synced
     }
 
     /// For the checkpoint: where a check after a power loss begins. Below it records and indexes were synced.

@@ -24,6 +24,8 @@ pub struct SyncTicket {
     pub(super) closed: Vec<PathBuf>,
     /// The partition's folder, if names in it have changed.
     pub(super) folder: Option<PathBuf>,
+    /// Up to where the log was compacted, with names that `folder` makes durable.
+    pub(super) first_dirty: Option<Offset>,
 }
 
 /// The outcome of a [`SyncTicket`] that went well.
@@ -31,6 +33,7 @@ pub struct SyncTicket {
 pub struct Synced {
     pub(super) end_offset: Offset,
     pub(super) covered: Vec<Extent>,
+    pub(super) first_dirty: Option<Offset>,
 }
 
 impl SyncTicket {
@@ -62,7 +65,7 @@ impl SyncTicket {
 
     /// The outcome, once all that the ticket names is on disk.
     fn done(self) -> Synced {
-        Synced { end_offset: self.end_offset, covered: self.covered }
+        Synced { end_offset: self.end_offset, covered: self.covered, first_dirty: self.first_dirty }
     }
 }
 

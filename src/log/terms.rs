@@ -17,6 +17,8 @@ pub struct OpenAt {
     pub validated: Option<Validated>,
     /// The first offset that readers may see (`log-start-offset-checkpoint`).
     pub log_start: Option<Offset>,
+    /// Everything below was compacted (`cleaner-offset-checkpoint`); `None` if it never was.
+    pub first_dirty: Option<Offset>,
     /// The topic the folder must belong to; `partition.metadata` is written or compared when given.
     pub topic_id: Option<TopicId>,
 }
@@ -24,7 +26,15 @@ pub struct OpenAt {
 impl OpenAt {
     /// A partition nothing is known of, closed cleanly or new.
     pub fn fresh(now: TimestampMs) -> OpenAt {
-        OpenAt { now, clean_shutdown: true, recovery_point: 0, validated: None, log_start: None, topic_id: None }
+        OpenAt {
+            now,
+            clean_shutdown: true,
+            recovery_point: 0,
+            validated: None,
+            log_start: None,
+            first_dirty: None,
+            topic_id: None,
+        }
     }
 }
 
@@ -146,11 +156,16 @@ pub struct OpenReport {
     pub set_aside: Vec<std::path::PathBuf>,
     /// Segments whose indexes were written anew.
     pub rebuilt_indexes: usize,
+    /// Up to where the log was said to be compacted, which is behind its end: it will be compacted from its start.
+    pub compacted_beyond_end: Option<Offset>,
 }
 
 impl OpenReport {
-    /// Whether data was lost or indexes were missing.
+    /// Whether data was lost, or indexes or checkpoints were wrong.
     pub fn is_worth_saying(&self) -> bool {
-        self.truncated_bytes > 0 || !self.set_aside.is_empty() || self.rebuilt_indexes > 0
+        self.truncated_bytes > 0
+            || !self.set_aside.is_empty()
+            || self.rebuilt_indexes > 0
+            || self.compacted_beyond_end.is_some()
     }
 }

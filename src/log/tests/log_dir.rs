@@ -20,6 +20,7 @@ fn checkpoint(topic: &str, partition: i32) -> Checkpoint {
         recovery_point: 5,
         log_start: 3,
         high_watermark: 9,
+        first_dirty: (partition == 0).then_some(4),
         validated: Some(Validated { segment: 0, position: 700, next_offset: 10 }),
     }
 }
@@ -96,12 +97,15 @@ fn checkpoints_come_back() {
     let dir = LogDir::open(folder.path(), &identity()).expect("opens");
     dir.write_checkpoints(&[checkpoint("a", 0), checkpoint("b-c", 12)]).expect("writes");
     drop(dir);
-    let text = fs::read_to_string(folder.path().join("recovery-point-offset-checkpoint")).expect("reads");
-    assert_eq!(text, "0\n2\na 0 5\nb-c 12 5\n");
+    let text = |name: &str| fs::read_to_string(folder.path().join(name)).expect("reads");
+    assert_eq!(text("recovery-point-offset-checkpoint"), "0\n2\na 0 5\nb-c 12 5\n");
+    assert_eq!(text("cleaner-offset-checkpoint"), "0\n1\na 0 4\n");
     let dir = LogDir::open(folder.path(), &identity()).expect("opens");
     let at = dir.open_at(&TopicPartition::new("b-c", 12), None, NOW);
     assert_eq!((at.recovery_point, at.log_start, at.clean_shutdown), (5, Some(3), false));
     assert_eq!(at.validated, checkpoint("b-c", 12).validated);
+    assert_eq!(at.first_dirty, None);
+    assert_eq!(dir.open_at(&TopicPartition::new("a", 0), None, NOW).first_dirty, Some(4));
     let unknown = dir.open_at(&TopicPartition::new("d", 0), None, NOW);
     assert_eq!((unknown.recovery_point, unknown.log_start, unknown.validated), (0, None, None));
 }

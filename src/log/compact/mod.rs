@@ -1,0 +1,184 @@
+//! Log compaction: of all records with the same key the newest stays (Kafka's `LogCleaner`).
+//!
+//! # How a log is compacted
+//! 1. [`Log::cleanable`], under the partition's lock, says whether it pays: how much of the log is dirty.
+//! 2. [`Log::begin_compaction`], under the lock, takes down what there is to do: a [`Compaction`], which owns all it needs.
+//! 3. [`Compaction::next_group`], without the lock and on a blocking thread, first reads the dirty records' keys into
+//!    a map of bounded memory, then group by group writes segments anew, as `.cleaned` files, synced.
+//! 4. [`Log::replace`], under the lock, puts each group in the place of what it was made from: renames, nothing else.
+//! 5. [`Log::finish_compaction`], under the lock, after the last group: what was mapped is clean now.
+//!
+//! Whoever stops in between has lost nothing: the groups in place are right, the log counts as dirty as before.
+//!
+//! ```text
+//! let Some(mut compaction) = log.lock().begin_compaction(now)? else { return Ok(()) };
+//! while let Some(group) = compaction.next_group(&mut buffers, &mut pace)? {
+//!     match log.lock().replace(group)? {
+//!         Replaced::InPlace(files) => later.push(files),                // unlinked after file.delete.delay.ms
+//!         Replaced::LogChanged(files) => return files.unlink(),         // begin again another time
+//!     }
+//! }
+//! log.lock().finish_compaction(&compaction)?;                           // then sync a ticket, as after appends
+//! ```
+
+use std::ops::ControlFlow;
+
+use super::{DeletedFiles, Log, LogError};
+use crate::types::{Offset, TimestampMs};
+
+/// Told how many bytes were read or written since it was last called. It may wait, to throttle;
+/// [`ControlFlow::Break`] ends the work with [`CompactError::Abandoned`].
+pub type Pace<'a> = &'a mut dyn FnMut(u64) -> ControlFlow<()>;
+
+/// What there is to compact in a log.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cleanable {
+    /// Everything below was compacted before.
+    pub first_dirty: Offset,
+    /// Nothing from here on may be compacted now: where a segment begins.
+    pub first_uncleanable: Offset,
+    /// Bytes of the segments below `first_dirty`.
+    pub clean_bytes: u64,
+    /// Bytes of the segments from `first_dirty` up to `first_uncleanable`.
+    pub dirty_bytes: u64,
+    /// `min.cleanable.dirty.ratio` of the topic.
+    pub min_dirty_ratio: f64,
+    /// How long ago `max.compaction.lag.ms` wanted the oldest dirty record compacted, in ms; 0: it doesn't yet.
+    pub overdue_ms: i64,
+    /// The checkpoint's offset, if it lay before the log start and so was raised to it.
+    pub raised_from: Option<Offset>,
+}
+
+impl Cleanable {
+    /// Which part of what could be compacted is dirty: 0 to 1. The dirtiest log is compacted first.
+    pub fn dirty_ratio(&self) -> f64 {
+        self.dirty_bytes as f64 / (self.clean_bytes + self.dirty_bytes) as f64
+    }
+
+    /// Whether it is to be compacted now.
+    pub fn is_due(&self) -> bool {
+        self.overdue_ms > 0 && self.dirty_bytes > 0 || self.dirty_ratio() > self.min_dirty_ratio
+    }
+}
+
+/// Memory that compactions use one after another: the map of keys, and buffers for reading and writing.
+#[derive(Debug)]
+pub struct CompactionBuffers {
+    /// Bytes the map may have (`log.cleaner.dedupe.buffer.size`, divided by the number of threads).
+    pub map_bytes: usize,
+    /// How full it may get (`log.cleaner.io.buffer.load.factor`), 0 to 1.
+    pub load_factor: f64,
+    /// Bytes read and written at a time (`log.cleaner.io.buffer.size`, divided by the number of threads).
+    pub io_bytes: usize,
+    /// Keys are hashed with it, so that nobody can choose keys that collide.
+    pub seed: u64,
+}
+
+impl CompactionBuffers {
+    /// Takes memory when it is needed; not more for the map than the log at hand can fill.
+    pub fn new(map_bytes: usize, load_factor: f64, io_bytes: usize, seed: u64) -> CompactionBuffers {
+        CompactionBuffers { map_bytes, load_factor, io_bytes, seed }
+    }
+}
+
+/// A compaction under way; see the module's documentation.
+#[derive(Debug)]
+pub struct Compaction {
+    stats: CompactionStats,
+}
+
+impl Compaction {
+    /// Writes the next group of segments anew; `None` after the last. The log's lock is not needed.
+    pub fn next_group(
+        &mut self,
+        _buffers: &mut CompactionBuffers,
+        _pace: Pace<'_>,
+    ) -> Result<Option<CleanedGroup>, CompactError> {
+        Ok(None)
+    }
+
+    /// What was done so far.
+    pub fn stats(&self) -> &CompactionStats {
+        &self.stats
+    }
+}
+
+/// What a compaction read and wrote, for the log line and the metrics of the cleaner.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct CompactionStats {
+    /// The dirty range that was compacted: from the first dirty offset to the first that is left dirty.
+    pub from: Offset,
+    pub to: Offset,
+    /// Read to map the keys.
+    pub map_bytes_read: u64,
+    pub map_records_read: u64,
+    /// Read to write segments anew.
+    pub bytes_read: u64,
+    pub records_read: u64,
+    pub bytes_written: u64,
+    pub records_written: u64,
+    /// Records without a key, which a compacted topic should not have: they were dropped.
+    pub records_without_key: u64,
+    /// How full the map was, 0 to 1.
+    pub map_utilization: f64,
+}
+
+/// Segments written anew as one, not yet in their place.
+#[derive(Debug)]
+pub struct CleanedGroup {}
+
+/// What became of a [`CleanedGroup`].
+#[derive(Debug)]
+#[must_use = "the files stay on disk until they are unlinked"]
+pub enum Replaced {
+    /// It is part of the log; the files are the old segments'.
+    InPlace(DeletedFiles),
+    /// The log was emptied, or old segments deleted, since the compaction began, which has to end here. Nothing was
+    /// changed; the files are those that were written for nothing.
+    LogChanged(DeletedFiles),
+}
+
+/// Why a compaction didn't go on. No record was lost, and the files it had begun are gone, or go when the log opens.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum CompactError {
+    /// [`Pace`] wanted it to end, or segments it was to read were deleted meanwhile.
+    #[error("compaction was abandoned")]
+    Abandoned,
+    /// What a segment holds can't be compacted: it is corrupt, or larger than memory allows. Trying again would
+    /// end the same way, so the partition is to be left alone until its log is opened again.
+    #[error("{} cannot be compacted: {why}", path.display())]
+    Uncleanable { path: std::path::PathBuf, why: String },
+    /// The disk failed. Nothing the log has was touched: it goes on taking appends.
+    #[error(transparent)]
+    Storage(#[from] LogError),
+}
+
+impl Log {
+    /// What there is to compact, [`Cleanable::is_due`] or not; `None` if the topic isn't compacted or its log is
+    /// empty. Cheap, unless `min.compaction.lag.ms` or `max.compaction.lag.ms` are set: then the first look at each
+    /// segment reads a little of it.
+    ///
+    /// Never beyond the last stable offset, the active segment, what was synced, or a segment with a record younger
+    /// than `min.compaction.lag.ms`. A checkpoint that lies before the log start counts as that.
+    pub fn cleanable(&mut self, _now: TimestampMs) -> Result<Option<Cleanable>, LogError> {
+        Ok(None)
+    }
+
+    /// Begins to compact all that is cleanable; `None` if nothing is. Of several compactions begun on one log, one
+    /// gets its groups into place.
+    pub fn begin_compaction(&mut self, _now: TimestampMs) -> Result<Option<Compaction>, LogError> {
+        Ok(None)
+    }
+
+    /// Puts a group in the place of the segments it was made from. An error closes the log to writes until it is
+    /// opened again, which finishes what was begun.
+    pub fn replace(&mut self, _group: CleanedGroup) -> Result<Replaced, LogError> {
+        Ok(Replaced::InPlace(DeletedFiles::none(&self.place.disk)))
+    }
+
+    /// Notes that all groups are in place. [`Log::first_dirty_offset`] moves once a [`SyncTicket`](super::SyncTicket) that is
+    /// taken afterwards is synced.
+    pub fn finish_compaction(&mut self, _done: &Compaction) -> Result<(), LogError> {
+        Ok(())
+    }
+}
