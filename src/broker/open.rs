@@ -111,6 +111,9 @@ fn open_log_dir(config: &BrokerConfig) -> Result<LogDir, LogDirError> {
         new_directory_id: random::uuid(),
     };
     let log_dir = LogDir::open(&config.data_dir, &identity)?;
+    if let Some(why) = log_dir.why_not_mapped() {
+        tracing::warn!("files in {} cannot be mapped and are read with copies: {why}", config.data_dir.display());
+    }
     let found = &log_dir.meta().cluster_id;
     if let Some(given) = config.storage.cluster_id.as_ref().filter(|given| *given != found) {
         tracing::warn!(

@@ -40,7 +40,15 @@ impl Disk {
 
     /// The best backing that the file system under `folder` allows, found by trying; why not the best, if so.
     pub fn probe(folder: &Path) -> (Disk, Option<io::Error>) {
-        match try_mapping(folder) {
+        Disk::probe_with(folder, Mapping::new)
+    }
+
+    /// As [`Disk::probe`], with another way to map a file.
+    pub(super) fn probe_with(
+        folder: &Path,
+        map: impl FnOnce(&File, usize) -> io::Result<Mapping>,
+    ) -> (Disk, Option<io::Error>) {
+        match try_mapping(folder, map) {
             Ok(()) => (Disk::mapped(), None),
             Err(why) => (Disk::plain(), Some(why)),
         }
@@ -62,7 +70,7 @@ impl Disk {
     /// Names of the folders in a folder, in no order.
     pub(crate) fn list_folders(&self, folder: &Path) -> io::Result<Vec<String>> {
         match &self.backing {
-            Backing::Simulated(disk) => Ok(disk.list_folders(folder)),
+            Backing::Simulated(disk) => disk.list_folders(folder),
             _ => {
                 let mut names = Vec::new();
                 for entry in fs::read_dir(folder)? {
@@ -98,24 +106,27 @@ impl Disk {
 
     /// When a file was last written, in milliseconds since the epoch; 0 if unknown.
     pub(crate) fn modified(&self, path: &Path) -> i64 {
-        let Backing::Simulated(_) = &self.backing else {
-            let modified = fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
-            let since_epoch = modified.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
-            return since_epoch.map_or(0, |duration| duration.as_millis() as i64);
-        };
-        0
+        match &self.backing {
+            Backing::Simulated(disk) => disk.modified(path).unwrap_or(0),
+            _ => {
+                let modified = fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+                let since_epoch = modified.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+                since_epoch.map_or(0, |duration| duration.as_millis() as i64)
+            }
+        }
     }
 
     /// A whole small file; `None` if there is none.
     pub(crate) fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
-        found(match &self.backing {
-            Backing::Simulated(disk) => disk.open(path, false).map(|file| {
-                let mut bytes = vec![0; file.len() as usize];
-                file.read_at(0, &mut bytes);
-                bytes
-            }),
-            _ => fs::read(path),
-        })
+        match &self.backing {
+            Backing::Simulated(_) => {
+                let Some(file) = self.open_to_read(path)? else { return Ok(None) };
+                let mut bytes = vec![0; file.len()? as usize];
+                file.read_exact_at(0, &mut bytes)?;
+                Ok(Some(bytes))
+            }
+            _ => found(fs::read(path)),
+        }
     }
 
     /// Writes a whole small file so that it has either its old content or its new one: aside, then renamed.
@@ -126,10 +137,10 @@ impl Disk {
         aside.push(".tmp");
         let aside = PathBuf::from(aside);
         match &self.backing {
-            Backing::Simulated(disk) => {
-                let file = disk.open(&aside, true)?;
+            Backing::Simulated(_) => {
+                let file = self.open_to_write(&aside)?;
                 file.set_len(0)?;
-                file.write_at(0, bytes)?;
+                file.write_all_at(0, bytes)?;
                 if sync {
                     file.sync()?;
                 }
@@ -230,7 +241,7 @@ impl RawFile {
             let at = position + filled as u64;
             let read = match self {
                 RawFile::System(file) => file.read_at(&mut into[filled..], at),
-                RawFile::Simulated(file) => Ok(file.read_at(at, &mut into[filled..])),
+                RawFile::Simulated(file) => file.read_at(at, &mut into[filled..]),
             };
             match read {
                 Ok(0) => break,
@@ -250,29 +261,32 @@ impl RawFile {
     }
 
     pub(crate) fn write_all_at(&self, position: u64, bytes: &[u8]) -> io::Result<()> {
-        match self {
-            RawFile::System(file) => file.write_all_at(bytes, position),
-            RawFile::Simulated(file) => file.write_at(position, bytes),
-        }
+        self.write_parts_at(position, bytes, &[])
     }
 
     /// Writes two parts as one: in one system call, if the system takes all of it at once.
     pub(crate) fn write_parts_at(&self, position: u64, head: &[u8], body: &[u8]) -> io::Result<()> {
-        let written = match self {
-            RawFile::System(file) => {
-                rustix::io::pwritev(file, &[IoSlice::new(head), IoSlice::new(body)], position)? as u64
+        let mut written = 0;
+        while written < head.len() + body.len() {
+            let head_left = head.get(written..).unwrap_or_default();
+            let body_left = body.get(written.saturating_sub(head.len())..).unwrap_or_default();
+            match self.write_some_at(position + written as u64, head_left, body_left) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(some) => written += some,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
-            RawFile::Simulated(_) => 0,
-        };
-        let rest = |part: &[u8], from: u64| part.len().min(usize::try_from(from).unwrap_or(usize::MAX));
-        let (in_head, in_body) = (rest(head, written), rest(body, written.saturating_sub(head.len() as u64)));
-        if in_head < head.len() {
-            self.write_all_at(position + in_head as u64, &head[in_head..])?;
-        }
-        if in_body < body.len() {
-            self.write_all_at(position + (head.len() + in_body) as u64, &body[in_body..])?;
         }
         Ok(())
+    }
+
+    fn write_some_at(&self, position: u64, head: &[u8], body: &[u8]) -> io::Result<usize> {
+        match self {
+            RawFile::System(file) => {
+                Ok(rustix::io::pwritev(file, &[IoSlice::new(head), IoSlice::new(body)], position)?)
+            }
+            RawFile::Simulated(file) => file.write_at(position, head, body),
+        }
     }
 
     pub(crate) fn set_len(&self, len: u64) -> io::Result<()> {
@@ -318,12 +332,12 @@ fn found<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
 
 /// Does once, in a scratch file, what a mapped data file does: what is written has to be seen in a mapping that
 /// was made before.
-fn try_mapping(folder: &Path) -> io::Result<()> {
+fn try_mapping(folder: &Path, map: impl FnOnce(&File, usize) -> io::Result<Mapping>) -> io::Result<()> {
     let path = folder.join(".mapping-probe");
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
     let outcome = (|| {
         file.write_all_at(b"written", 0)?;
-        let mapping = Mapping::new(&file, 1 << 20)?;
+        let mapping = map(&file, 1 << 20)?;
         let before = mapping.slice(0, 7, 7).is_some_and(|bytes| bytes == b"written"[..]);
         file.write_all_at(&[7; 10_000], 7)?;
         let after = mapping.slice(0, 10_007, 10_007);

@@ -16,4 +16,4 @@ mod tests;
 pub(crate) use data_file::DataFile;
 pub use disk::Disk;
 pub(crate) use disk::RawFile;
-pub use simulated::Simulation;
+pub use simulated::{Act, Fault, Simulation};

@@ -1,13 +1,16 @@
 //! A disk in memory for tests: what was not synced may be lost, and any operation can be made to fail.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io;
+mod contents;
+mod names;
+
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-const PAGE: usize = 4096;
+use contents::Contents;
+use names::Names;
 
 /// A disk in memory that remembers what was synced.
 ///
@@ -18,53 +21,55 @@ pub struct Simulation {
     state: Arc<Mutex<State>>,
 }
 
-#[derive(Debug, Default)]
+/// What is about to be done to a simulated disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Listing a folder, asking for a file's length, opening it.
+    Look,
+    Read,
+    Write,
+    /// Creating, renaming, removing; changing a file's length.
+    Change,
+    Sync,
+}
+
+/// What goes wrong with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// An I/O error. Half of a write may have been done.
+    Error,
+    /// Less is read or written than was asked for: no error, and nothing that a caller may be surprised at.
+    Short,
+    /// No space is left on the device. Half of a write may have been done.
+    Full,
+    /// A sync fails, and what it was to write counts as written from then on, as on ext4: it can be read until
+    /// the power goes, and the next sync, which knows nothing of it, succeeds.
+    Forgets,
+    /// A sync fails, and what it was to write is gone: the file reads as it is on disk.
+    Reverts,
+}
+
+/// Says of each act whether something goes wrong with it.
+type Mishaps = Box<dyn FnMut(Act) -> Option<Fault> + Send>;
+
+#[derive(Default)]
 struct State {
     files: Vec<Contents>,
-    names: BTreeMap<PathBuf, usize>,
-    durable_names: BTreeMap<PathBuf, usize>,
-    /// Changes of names since their folder was synced, in order.
-    unsynced_names: Vec<NameChange>,
-    folders: BTreeSet<PathBuf>,
+    names: Names,
     syncs: u64,
     changes: u64,
     /// The disk is gone as of this many syncs.
     crash_at_sync: Option<u64>,
     /// Everything that changes the disk fails as of this many changes.
     fail_at_change: Option<u64>,
+    mishaps: Option<Mishaps>,
+    /// What files that are written get as their time.
+    now_ms: i64,
 }
 
-#[derive(Clone, Debug, Default)]
-struct Contents {
-    now: Vec<u8>,
-    durable: Vec<u8>,
-    dirty_pages: BTreeSet<usize>,
-}
-
-#[derive(Clone, Debug)]
-enum NameChange {
-    Set(PathBuf, usize),
-    /// Old name, new name: journals keep both changes or none.
-    Rename(PathBuf, PathBuf, usize),
-    Remove(PathBuf),
-}
-
-impl NameChange {
-    fn path(&self) -> &Path {
-        match self {
-            NameChange::Set(path, _) | NameChange::Rename(_, path, _) | NameChange::Remove(path) => path,
-        }
-    }
-
-    fn apply(&self, names: &mut BTreeMap<PathBuf, usize>) {
-        match self {
-            NameChange::Set(path, file) => names.insert(path.clone(), *file),
-            NameChange::Rename(from, to, file) => {
-                names.remove(from);
-                names.insert(to.clone(), *file)
-            }
-            NameChange::Remove(path) => names.remove(path),
-        };
+impl std::fmt::Debug for State {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{} files, {} syncs, {} changes", self.files.len(), self.syncs, self.changes)
     }
 }
 
@@ -90,192 +95,178 @@ impl Simulation {
         state.fail_at_change = n.map(|n| state.changes + n);
     }
 
+    /// From now on `mishaps` says of each act what goes wrong with it.
+    pub fn set_mishaps(&self, mishaps: impl FnMut(Act) -> Option<Fault> + Send + 'static) {
+        self.state.lock().mishaps = Some(Box::new(mishaps));
+    }
+
+    /// From now on nothing goes wrong that wasn't asked for otherwise.
+    pub fn heal(&self) {
+        self.state.lock().mishaps = None;
+    }
+
+    /// Files that are written from now on have been written at this time, in milliseconds since the epoch.
+    pub fn set_time(&self, now_ms: i64) {
+        self.state.lock().now_ms = now_ms;
+    }
+
     /// The disk after a power loss: synced pages and names, and a random part of the others.
     ///
     /// `random` yields numbers; names survive in the order in which they changed, as journals keep them.
     pub fn power_loss(&self, random: &mut dyn FnMut() -> u64) -> Simulation {
         let state = self.state.lock();
-        let files: Vec<Contents> = state.files.iter().map(|file| file.after_power_loss(random)).collect();
-        let mut names = state.durable_names.clone();
-        let kept = random() as usize % (state.unsynced_names.len() + 1);
-        for change in &state.unsynced_names[..kept] {
-            change.apply(&mut names);
+        let names = state.names.after_power_loss(random);
+        let survives = |(at, file): (usize, &Contents)| match names.refers_to(at) {
+            true => file.after_power_loss(random),
+            false => Contents::default(),
+        };
+        let files = state.files.iter().enumerate().map(survives).collect();
+        let survivor = State { files, names, now_ms: state.now_ms, ..State::default() };
+        Simulation { state: Arc::new(Mutex::new(survivor)) }
+    }
+
+    /// Puts a file there, durably, with the folders above it: what others have left on the disk.
+    pub fn put(&self, path: &Path, bytes: &[u8]) {
+        let mut state = self.state.lock();
+        if let Some(folder) = path.parent() {
+            state.names.create_folder(folder);
         }
-        let state =
-            State { files, durable_names: names.clone(), names, folders: state.folders.clone(), ..State::default() };
-        Simulation { state: Arc::new(Mutex::new(state)) }
+        let file = state.files.len();
+        let mut contents = Contents::default();
+        contents.tamper(|content| content.extend_from_slice(bytes));
+        state.files.push(contents);
+        state.names.put(path, file);
     }
 
     /// Replaces a file's bytes behind everybody's back; for corruption tests.
     pub fn tamper(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
         let mut state = self.state.lock();
-        if let Some(&file) = state.names.get(path) {
-            change(&mut state.files[file].now);
-            state.files[file].durable = state.files[file].now.clone();
+        if let Some(file) = state.names.get(path) {
+            state.files[file].tamper(change);
         }
     }
 
     /// Every file there is.
     pub fn all_files(&self) -> Vec<PathBuf> {
-        self.state.lock().names.keys().cloned().collect()
+        self.state.lock().names.all()
     }
 
     pub(super) fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
-        let state = self.state.lock();
-        if !state.folders.contains(folder) {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        let children = state.names.keys().chain(&state.folders).filter(|path| path.parent() == Some(folder));
-        Ok(children.filter_map(|path| path.file_name()?.to_str().map(str::to_owned)).collect())
+        let mut state = self.state.lock();
+        state.look()?;
+        state.names.list(folder).ok_or_else(|| ErrorKind::NotFound.into())
     }
 
-    pub(super) fn list_folders(&self, folder: &Path) -> Vec<String> {
-        let state = self.state.lock();
-        let children = state.folders.iter().filter(|path| path.parent() == Some(folder));
-        children.filter_map(|path| path.file_name()?.to_str().map(str::to_owned)).collect()
+    pub(super) fn list_folders(&self, folder: &Path) -> io::Result<Vec<String>> {
+        let mut state = self.state.lock();
+        state.look()?;
+        Ok(state.names.list_folders(folder))
     }
 
     /// Folders are durable at once: the broker derives them from metadata anyway.
     pub(super) fn create_folder(&self, folder: &Path) -> io::Result<()> {
         let mut state = self.state.lock();
-        state.change()?;
-        for ancestor in folder.ancestors() {
-            state.folders.insert(ancestor.to_path_buf());
-        }
+        state.change(Act::Change)?;
+        state.names.create_folder(folder);
         Ok(())
     }
 
     pub(super) fn open(&self, path: &Path, create: bool) -> io::Result<SimulatedFile> {
         let mut state = self.state.lock();
-        let known = state.names.get(path).copied();
-        let file = match known {
+        state.look()?;
+        let file = match state.names.get(path) {
             Some(file) => file,
             None if create => {
-                state.change()?;
-                state.files.push(Contents::default());
-                let file = state.files.len() - 1;
-                state.change_name(NameChange::Set(path.to_path_buf(), file));
+                if !path.parent().is_some_and(|folder| state.names.is_folder(folder)) {
+                    return Err(ErrorKind::NotFound.into());
+                }
+                state.change(Act::Change)?;
+                let file = state.files.len();
+                let contents = Contents::created(state.now_ms);
+                state.files.push(contents);
+                state.names.create(path, file);
                 file
             }
-            None => return Err(io::ErrorKind::NotFound.into()),
+            None => return Err(ErrorKind::NotFound.into()),
         };
         Ok(SimulatedFile { disk: self.clone(), file })
     }
 
+    /// When a file was last written; `None` if there is no such file.
+    pub(super) fn modified(&self, path: &Path) -> Option<i64> {
+        let state = self.state.lock();
+        Some(state.files[state.names.get(path)?].modified_ms)
+    }
+
     pub(super) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.state.lock();
-        state.change()?;
-        if state.folders.contains(from) {
-            state.rename_folder(from, to);
-            return Ok(());
-        }
-        let file = state.names.get(from).copied().ok_or(io::ErrorKind::NotFound)?;
-        state.change_name(NameChange::Rename(from.to_path_buf(), to.to_path_buf(), file));
-        Ok(())
+        state.change(Act::Change)?;
+        if state.names.rename(from, to) { Ok(()) } else { Err(ErrorKind::NotFound.into()) }
     }
 
     pub(super) fn remove(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state.lock();
-        state.change()?;
-        if !state.names.contains_key(path) {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        state.change_name(NameChange::Remove(path.to_path_buf()));
-        Ok(())
+        state.change(Act::Change)?;
+        if state.names.remove(path) { Ok(()) } else { Err(ErrorKind::NotFound.into()) }
     }
 
     pub(super) fn remove_folder(&self, folder: &Path) -> io::Result<()> {
         let mut state = self.state.lock();
-        state.change()?;
-        let inside: Vec<PathBuf> = state.names.keys().filter(|path| path.starts_with(folder)).cloned().collect();
-        for path in inside {
-            state.change_name(NameChange::Remove(path));
-        }
-        state.folders.retain(|path| !path.starts_with(folder));
-        Ok(())
+        state.change(Act::Change)?;
+        if state.names.remove_folder(folder) { Ok(()) } else { Err(ErrorKind::NotFound.into()) }
     }
 
     pub(super) fn sync_folder(&self, folder: &Path) -> io::Result<()> {
         let mut state = self.state.lock();
-        state.sync()?;
-        let (synced, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut state.unsynced_names)
-            .into_iter()
-            .partition(|change| change.path().parent() == Some(folder));
-        for change in synced {
-            change.apply(&mut state.durable_names);
+        match state.sync()? {
+            None => state.names.sync(folder),
+            // A journal that couldn't be written is tried again: names stay as uncertain as they were.
+            Some(_) => return Err(fault()),
         }
-        state.unsynced_names = rest;
         Ok(())
     }
 }
 
 impl State {
-    fn change(&mut self) -> io::Result<()> {
+    fn mishap(&mut self, act: Act) -> Option<Fault> {
+        self.mishaps.as_mut().and_then(|mishaps| mishaps(act))
+    }
+
+    fn look(&mut self) -> io::Result<()> {
+        self.mishap(Act::Look).map_or(Ok(()), |_| Err(fault()))
+    }
+
+    /// Counts a change; an error if it can't be made. `Short` is for those who know what it means.
+    fn change(&mut self, act: Act) -> io::Result<Option<Fault>> {
         if self.crash_at_sync.is_some_and(|n| self.syncs >= n) {
             return Err(io::Error::other("the simulated machine has stopped"));
         }
         if self.fail_at_change.is_some_and(|n| self.changes >= n) {
-            return Err(io::Error::other("a simulated fault"));
+            return Err(fault());
         }
         self.changes += 1;
-        Ok(())
+        match self.mishap(act) {
+            Some(Fault::Full) => Err(ErrorKind::StorageFull.into()),
+            Some(Fault::Short) if act == Act::Write => Ok(Some(Fault::Short)),
+            Some(forgetful) if act == Act::Sync => Ok(Some(forgetful)),
+            Some(Fault::Short) | None => Ok(None),
+            Some(_) => Err(fault()),
+        }
     }
 
-    fn sync(&mut self) -> io::Result<()> {
+    /// Counts a sync; how it fails, if the disk lives on.
+    fn sync(&mut self) -> io::Result<Option<Fault>> {
         if self.crash_at_sync == Some(self.syncs + 1) {
             self.syncs += 1;
         }
-        self.change()?;
+        let outcome = self.change(Act::Sync)?;
         self.syncs += 1;
-        Ok(())
-    }
-
-    fn change_name(&mut self, change: NameChange) {
-        change.apply(&mut self.names);
-        self.unsynced_names.push(change);
-    }
-
-    fn rename_folder(&mut self, from: &Path, to: &Path) {
-        let moved = |path: &Path| path.strip_prefix(from).map(|rest| to.join(rest)).ok();
-        let inside: Vec<(PathBuf, usize)> = self
-            .names
-            .iter()
-            .filter(|(path, _)| path.starts_with(from))
-            .map(|(path, file)| (path.clone(), *file))
-            .collect();
-        for (path, file) in inside {
-            if let Some(new) = moved(&path) {
-                self.change_name(NameChange::Set(new, file));
-                self.change_name(NameChange::Remove(path));
-            }
-        }
-        self.folders = self.folders.iter().map(|path| moved(path).unwrap_or_else(|| path.clone())).collect();
+        Ok(outcome)
     }
 }
 
-impl Contents {
-    fn after_power_loss(&self, random: &mut dyn FnMut() -> u64) -> Contents {
-        let mut kept = self.durable.clone();
-        if !self.dirty_pages.is_empty() || self.now.len() != self.durable.len() {
-            if random().is_multiple_of(2) {
-                kept.resize(self.now.len(), 0);
-            }
-            for &page in &self.dirty_pages {
-                if random().is_multiple_of(2) {
-                    self.copy_page(page, &mut kept);
-                }
-            }
-        }
-        Contents { now: kept.clone(), durable: kept, dirty_pages: BTreeSet::new() }
-    }
-
-    fn copy_page(&self, page: usize, to: &mut [u8]) {
-        let start = page * PAGE;
-        let end = (start + PAGE).min(self.now.len()).min(to.len());
-        if start < end {
-            to[start..end].copy_from_slice(&self.now[start..end]);
-        }
-    }
+fn fault() -> io::Error {
+    io::Error::other("a simulated fault")
 }
 
 /// An open file of a [`Simulation`].
@@ -287,47 +278,54 @@ pub(crate) struct SimulatedFile {
 
 impl SimulatedFile {
     pub(super) fn len(&self) -> u64 {
-        self.disk.state.lock().files[self.file].now.len() as u64
+        self.disk.state.lock().files[self.file].len()
     }
 
-    pub(super) fn read_at(&self, position: u64, into: &mut [u8]) -> usize {
-        let state = self.disk.state.lock();
-        let bytes = &state.files[self.file].now;
-        let start = (position as usize).min(bytes.len());
-        let len = into.len().min(bytes.len() - start);
-        into[..len].copy_from_slice(&bytes[start..start + len]);
-        len
-    }
-
-    pub(super) fn write_at(&self, position: u64, bytes: &[u8]) -> io::Result<()> {
+    /// Reads at most as much as `into` holds, as pread(2) does.
+    pub(super) fn read_at(&self, position: u64, into: &mut [u8]) -> io::Result<usize> {
         let mut state = self.disk.state.lock();
-        let outcome = state.change();
+        let most = match state.mishap(Act::Read) {
+            Some(Fault::Short) => into.len().div_ceil(2),
+            Some(_) => return Err(fault()),
+            None => into.len(),
+        };
+        Ok(state.files[self.file].read(position, &mut into[..most]))
+    }
+
+    /// Writes at most the two parts, one behind the other, as pwritev(2) does.
+    pub(super) fn write_at(&self, position: u64, head: &[u8], body: &[u8]) -> io::Result<usize> {
+        let mut state = self.disk.state.lock();
+        let bytes = [head, body].concat();
+        let outcome = state.change(Act::Write);
         // A write that fails may have been half done.
-        let bytes = if outcome.is_ok() { bytes } else { &bytes[..bytes.len() / 2] };
-        let file = &mut state.files[self.file];
-        let (start, end) = (position as usize, position as usize + bytes.len());
-        if file.now.len() < end {
-            file.now.resize(end, 0);
+        let most = if matches!(outcome, Ok(None)) { bytes.len() } else { bytes.len() / 2 };
+        let now_ms = state.now_ms;
+        state.files[self.file].write(position, &bytes[..most], now_ms);
+        match outcome {
+            Ok(Some(Fault::Short)) if most == 0 => Err(ErrorKind::Interrupted.into()),
+            Ok(_) => Ok(most),
+            Err(error) => Err(error),
         }
-        file.now[start..end].copy_from_slice(bytes);
-        file.dirty_pages.extend(start / PAGE..end.div_ceil(PAGE));
-        outcome
     }
 
     pub(super) fn set_len(&self, len: u64) -> io::Result<()> {
         let mut state = self.disk.state.lock();
-        state.change()?;
-        let file = &mut state.files[self.file];
-        file.now.resize(len as usize, 0);
+        state.change(Act::Change)?;
+        let now_ms = state.now_ms;
+        state.files[self.file].set_len(len, now_ms);
         Ok(())
     }
 
     pub(super) fn sync(&self) -> io::Result<()> {
         let mut state = self.disk.state.lock();
-        state.sync()?;
+        let outcome = state.sync()?;
         let file = &mut state.files[self.file];
-        file.durable = file.now.clone();
-        file.dirty_pages.clear();
-        Ok(())
+        match outcome {
+            None => file.sync(),
+            Some(Fault::Forgets) => file.forget(),
+            Some(Fault::Reverts) => file.revert(),
+            Some(_) => {}
+        }
+        if outcome.is_some() { Err(fault()) } else { Ok(()) }
     }
 }

@@ -1,0 +1,197 @@
+//! Any bytes as a partition's folder: opened or refused, never a panic. What is opened serves only whole batches in
+//! order, takes appends, loses segments to retention, is closed, and opens again with the same end.
+//!
+//! The input is a byte of choices and then files: each a byte that says which, two that say how long, and the
+//! content. Records either stand as they are or are made into batches with right lengths and checksums, which would
+//! otherwise keep nearly all inputs out of the code behind them.
+
+#![no_main]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use libfuzzer_sys::fuzz_target;
+use ottla::log::{
+    AppendAs, AppendError, Disk, Log, LogConfig, LogError, OpenAt, Origin, Simulation, TimestampQuery, Validated,
+};
+use ottla::record::{BATCH_OVERHEAD, BatchBuilder, Codec, Verified, batches};
+use ottla::types::ProducerIdEpoch;
+
+const NOW: i64 = 1_700_000_000_000;
+const FOLDER: &str = "/data/t-0";
+const CRC_AT: usize = 17;
+const CRC_START: usize = 21;
+const APPEND: AppendAs = AppendAs { leader_epoch: i32::MAX, origin: Origin::Client, now: NOW };
+
+fuzz_target!(|input: &[u8]| {
+    let Some((&choice, mut rest)) = input.split_first() else { return };
+    let disk = Simulation::default();
+    while let [file, high, low, content @ ..] = rest {
+        let len = usize::from(u16::from_be_bytes([*high, *low])).min(content.len());
+        put(&disk, *file, &content[..len]);
+        rest = &content[len..];
+    }
+    let clean = choice & 1 == 1;
+    let at = open_at(choice, clean);
+    let Some(log) = open(&disk, choice, at) else { return };
+    let end = use_it(log, at);
+    // What recovery, use and a clean close leave is a sound log, however it is opened.
+    let found = open(&disk, choice, OpenAt { validated: None, clean_shutdown: true, ..at });
+    let found = found.expect("what was closed opens again");
+    assert!(end.is_none_or(|end| end == found.end_offset()), "{end:?}, then {}", found.end_offset());
+    if !clean && at.recovery_point == 0 && at.validated.is_none() {
+        let end = found.end_offset();
+        drop(found);
+        let scanned = open(&disk, choice, OpenAt { clean_shutdown: false, ..at }).expect("opens");
+        assert_eq!(scanned.end_offset(), end, "a scan finds what was closed");
+    }
+});
+
+fn open(disk: &Simulation, choice: u8, at: OpenAt) -> Option<Log> {
+    let config = LogConfig {
+        segment_bytes: 2000,
+        index_interval_bytes: 100,
+        retention_ms: -1,
+        cleanup_compact: choice & 2 != 0,
+        ..LogConfig::default()
+    };
+    match Log::open(&Disk::simulated(disk), Path::new(FOLDER), Arc::new(config), at) {
+        Ok(log) => Some(log),
+        Err(LogError::Corrupt { why, .. }) => {
+            assert!(!why.is_empty());
+            None
+        }
+        Err(other) => panic!("nothing was wrong with the disk: {other}"),
+    }
+}
+
+fn open_at(choice: u8, clean: bool) -> OpenAt {
+    let validated = Validated { segment: 0, position: 140, next_offset: 2 };
+    OpenAt {
+        clean_shutdown: clean,
+        recovery_point: if choice & 4 == 0 { 0 } else { 3 },
+        validated: (choice & 8 != 0).then_some(validated),
+        log_start: (choice & 16 != 0).then_some(i64::from(choice >> 5)),
+        ..OpenAt::fresh(NOW)
+    }
+}
+
+/// Everything there is to do with a log; its end, unless an append found the files contradictory.
+fn use_it(mut log: Log, at: OpenAt) -> Option<i64> {
+    let trusted = at.clean_shutdown || at.recovery_point > 0 || at.validated.is_some();
+    read_all(&log, trusted);
+    for query in [TimestampQuery::Earliest, TimestampQuery::Latest, TimestampQuery::Max, TimestampQuery::At(NOW)] {
+        let _ = log.offset_for_timestamp(query);
+    }
+    let _ = log.segment_marks();
+    let _ = log.aborted_transactions(log.start_offset(), log.end_offset());
+    for epoch in [-1, 0, 1, i32::MAX] {
+        let _ = log.end_offset_for_epoch(epoch);
+    }
+    let mut end = log.end_offset();
+    assert!(log.start_offset() <= log.last_stable_offset() && log.last_stable_offset() <= end);
+    for batch in [batch(None), batch(Some(0)), batch(Some(1)), batch(None)] {
+        match log.append(&batch, APPEND) {
+            Ok(appended) if appended.duplicate => {}
+            Ok(appended) => {
+                assert_eq!(appended.base_offset, end);
+                end = log.end_offset();
+            }
+            // Indexes and records that were believed may contradict each other.
+            Err(AppendError::Storage(_)) => return None,
+            Err(_) => {}
+        }
+    }
+    let middle = log.start_offset() + (end - log.start_offset()) / 2;
+    log.delete_records(middle).ok()?;
+    log.housekeep(NOW).ok()?.unlink().expect("removes");
+    read_all(&log, trusted);
+    let synced = log.close().ok()?.sync();
+    log.mark_synced(synced);
+    Some(log.end_offset())
+}
+
+fn batch(sequence: Option<i32>) -> Verified {
+    let mut builder = BatchBuilder::new(Codec::None);
+    if let Some(sequence) = sequence {
+        builder = builder.producer(ProducerIdEpoch { producer_id: 1, epoch: 0 }, sequence);
+    }
+    builder.append(NOW, Some(b"key"), Some(b"value"), &[]);
+    builder.build().expect("builds")
+}
+
+/// Reads as a consumer does. Files that were read again have only whole batches, in order; others may end in damage.
+fn read_all(log: &Log, trusted: bool) {
+    let mut next = log.start_offset();
+    while next < log.end_offset() {
+        let slice = match log.read(next, 500, true, i64::MAX) {
+            Ok(slice) => slice,
+            Err(error) => {
+                assert!(trusted, "{error}");
+                return;
+            }
+        };
+        for batch in batches(&slice.bytes) {
+            let batch = batch.expect("whole batches");
+            assert!(trusted || batch.check_crc().is_ok(), "a bad batch at {next}");
+            let _ = batch.records().count();
+        }
+        if slice.next_offset <= next {
+            assert!(trusted || slice.bytes.is_empty(), "stuck at {next}");
+            return;
+        }
+        next = slice.next_offset;
+    }
+}
+
+fn put(disk: &Simulation, which: u8, content: &[u8]) {
+    const KINDS: [&str; 16] = [
+        "log", "log", "log", "log", "index", "timeindex", "txnindex", "snapshot", "log.swap", "index.swap",
+        "log.cleaned", "log.deleted", "timeindex.swap", "txnindex.cleaned", "snapshot.deleted", "",
+    ];
+    const BASES: [i64; 8] = [0, 2, 5, 40, 1 << 31, (1 << 31) + 2, i64::MAX - 1, i64::MAX];
+    const SMALL: [&str; 4] = ["leader-epoch-checkpoint", "partition.metadata", "leader-epoch-checkpoint.tmp", "x"];
+    let kind = KINDS[usize::from(which & 15)];
+    let base = BASES[usize::from(which >> 4 & 7)];
+    let name = if kind.is_empty() { SMALL[usize::from(which >> 4 & 3)].to_owned() } else { format!("{base:020}.{kind}") };
+    let content = if kind.starts_with("log") && which >> 7 == 1 { as_batches(content, base) } else { content.to_vec() };
+    disk.put(&Path::new(FOLDER).join(name), &content);
+}
+
+/// Batches out of any bytes: of each, one says how far its offset is from the one before, one how long its records
+/// are, and what follows is the rest of its header and its records.
+fn as_batches(mut bytes: &[u8], base: i64) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut offset = base;
+    while let [skip, len, content @ ..] = bytes {
+        let header = BATCH_OVERHEAD - CRC_START;
+        if content.len() < header {
+            out.extend_from_slice(bytes);
+            break;
+        }
+        let covered = content.len().min(header + usize::from(*len));
+        offset = offset.wrapping_add(i64::from(skip >> 4));
+        out.extend_from_slice(&sealed(offset, &content[..covered]));
+        let delta = i32::from_be_bytes([content[2], content[3], content[4], content[5]]);
+        offset = offset.wrapping_add(i64::from(delta)).wrapping_add(1);
+        bytes = &content[covered..];
+        if skip & 15 == 15 {
+            // A torn one.
+            out.truncate(out.len() - out.len().min(usize::from(*len) / 2));
+        }
+    }
+    out
+}
+
+/// A batch at `offset` whose bytes from the attributes on are `covered`.
+fn sealed(offset: i64, covered: &[u8]) -> Vec<u8> {
+    let mut batch = Vec::with_capacity(CRC_START + covered.len());
+    batch.extend_from_slice(&offset.to_be_bytes());
+    batch.extend_from_slice(&((CRC_START + covered.len() - 12) as i32).to_be_bytes());
+    batch.extend_from_slice(&0_i32.to_be_bytes());
+    batch.push(2);
+    debug_assert_eq!(batch.len(), CRC_AT);
+    batch.extend_from_slice(&crc32c::crc32c(covered).to_be_bytes());
+    batch.extend_from_slice(covered);
+    batch
+}
