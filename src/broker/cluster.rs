@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::partition::{OpenLog, Partition};
 use super::topics::{Cluster, Topic};
@@ -26,6 +26,8 @@ pub struct Publisher {
     current: RwLock<Arc<Cluster>>,
     /// The settings of `current`.
     settings: watch::Sender<Arc<BrokerConfig>>,
+    /// Woken by every partition that fails.
+    trouble: Arc<Notify>,
 }
 
 /// What publishing an image did to the partitions in service.
@@ -38,10 +40,17 @@ pub struct Published {
 }
 
 impl Publisher {
-    pub fn new(config: Arc<BrokerConfig>, log_dir: Arc<LogDir>) -> Publisher {
+    pub fn new(config: Arc<BrokerConfig>, log_dir: Arc<LogDir>, trouble: Arc<Notify>) -> Publisher {
         let nothing = Cluster::new(Image::default(), Arc::clone(&config), Vec::new());
         let settings = watch::Sender::new(Arc::clone(&config));
-        Publisher { config, log_dir, published_to: Mutex::new(-1), current: RwLock::new(Arc::new(nothing)), settings }
+        Publisher {
+            config,
+            log_dir,
+            published_to: Mutex::new(-1),
+            current: RwLock::new(Arc::new(nothing)),
+            settings,
+            trouble,
+        }
     }
 
     /// The view in force.
@@ -159,7 +168,7 @@ impl Publisher {
                 opened => opened,
             }
         });
-        Arc::new(Partition::new(id, topic.id, image.leader_epoch, flush_messages, open))
+        Arc::new(Partition::new(id, topic.id, image.leader_epoch, flush_messages, open, Arc::clone(&self.trouble)))
     }
 }
 

@@ -202,6 +202,22 @@ impl Groups {
         }
     }
 
+    /// Loads the machine of a partition whose log was opened again: what it was about to write when the log failed may
+    /// be there or not. Members' sessions run from now on.
+    pub fn reload(&self, partition: &Arc<Partition>) {
+        let shard = self.shard(partition.id().partition);
+        *shard.driver.lock() = None;
+        // Whether that works is for the partition to say.
+        if let Ok(deadline) = self.with_driver(partition, |driver| Ok(driver.poll_timeout())) {
+            self.wake_timer_by(deadline);
+        }
+    }
+
+    /// Whether the group's coordinator has a log to write to.
+    pub fn is_available(&self, group_id: &str) -> bool {
+        self.partition_of(group_id).is_some_and(|partition| !partition.is_failed())
+    }
+
     fn with_driver<T>(
         &self,
         partition: &Arc<Partition>,
@@ -210,6 +226,11 @@ impl Groups {
         let shard = self.shard(partition.id().partition);
         let mut slot = shard.driver.lock();
         if self.stopped.load(Ordering::Relaxed) {
+            return Err(GroupsUnavailable::CoordinatorNotAvailable);
+        }
+        if partition.is_failed() {
+            // Loaded again when its log is open again.
+            *slot = None;
             return Err(GroupsUnavailable::CoordinatorNotAvailable);
         }
         if let Some(driver) = &*slot

@@ -16,8 +16,8 @@ use super::groups::Groups;
 use super::partition::Partition;
 use super::topics::Topic;
 use super::{Broker, random};
-use crate::log::{Checkpoint, DeletedFiles, LogError, PartitionState, SyncTicket};
-use crate::types::{Offset, TopicPartition};
+use crate::log::{Checkpoint, DeletedFiles, LogError, PartitionState, Validated};
+use crate::types::TopicPartition;
 
 /// How often our own file of validated positions is brought up to date: how much a start after
 /// kill -9 may have to read again.
@@ -216,7 +216,7 @@ impl Broker {
     }
 
     /// Notes how far the logs are whole, so that a start after kill -9 reads only their tails.
-    fn note_positions(&self) {
+    pub(super) fn note_positions(&self) {
         let checkpoints = self.checkpoints();
         if self.positions_changed(&checkpoints)
             && let Err(error) = self.log_dir.write_positions(&checkpoints)
@@ -238,13 +238,13 @@ impl Broker {
         }
     }
 
-    /// Whether a log has grown, or one came or went, since this was last asked.
+    /// Whether a log has grown or failed, or one came or went, since this was last asked.
     fn positions_changed(&self, checkpoints: &[Checkpoint]) -> bool {
-        let ends: HashMap<TopicPartition, Offset> =
-            checkpoints.iter().map(|checkpoint| (checkpoint.partition.clone(), checkpoint.high_watermark)).collect();
+        let reached: HashMap<TopicPartition, Option<Validated>> =
+            checkpoints.iter().map(|checkpoint| (checkpoint.partition.clone(), checkpoint.validated)).collect();
         let mut noted = self.noted_positions.lock();
-        let changed = *noted != ends;
-        *noted = ends;
+        let changed = *noted != reached;
+        *noted = reached;
         changed
     }
 
@@ -292,7 +292,8 @@ impl Broker {
         let mut closed = Vec::new();
         let mut tickets = Vec::new();
         for partition in partitions {
-            match close_partition(partition, was_clean) {
+            // One that was never opened is as the last broker left it; if that one crashed, it is recovered now.
+            match partition.close(!was_clean) {
                 None => {}
                 Some(Ok(ticket)) => {
                     closed.push(partition);
@@ -329,13 +330,4 @@ fn unlink_later(files: DeletedFiles, topic: &Topic) {
         tokio::time::sleep(delay).await;
         let _ = tokio::task::spawn_blocking(move || unlink(files)).await;
     });
-}
-
-/// What is left to sync of a log, now closed. One that was never opened is as the last broker left
-/// it; if that one crashed, it is recovered now.
-fn close_partition(partition: &Partition, was_clean: bool) -> Option<Result<SyncTicket, LogError>> {
-    if !was_clean && partition.log().is_err() {
-        return None;
-    }
-    partition.if_open(|log| log.close())
 }

@@ -43,10 +43,14 @@ impl RecordForm<MetadataRecord> for MetadataForm {
     }
 }
 
+type MetadataDriver = Driver<MetadataMachine, MetadataForm>;
+
 /// The metadata machine, its log and what is published of it.
 pub struct Metadata {
     clock: Clock,
-    driver: Mutex<Driver<MetadataMachine, MetadataForm>>,
+    config: MetadataConfig,
+    /// None where the log failed: the machine may be ahead of it, or behind.
+    driver: Mutex<Option<MetadataDriver>>,
     partition: Arc<Partition>,
     publisher: Arc<Publisher>,
     /// False with `--ephemeral`: nothing outlives the process anyway.
@@ -74,13 +78,45 @@ impl Metadata {
         durable: bool,
         on_published: Box<dyn Fn(Published) + Send + Sync>,
     ) -> Result<Metadata, DriveError> {
-        let driver = Driver::load(MetadataMachine::new(config), Arc::clone(&partition), clock.now())?;
+        let driver = Mutex::new(None);
+        let metadata = Metadata { clock, config, driver, partition, publisher, durable, on_published };
+        metadata.load_and_publish()?;
+        Ok(metadata)
+    }
+
+    /// Brings the machine to where its log is, which nobody writes to meanwhile.
+    fn load_and_publish(&self) -> Result<(), DriveError> {
+        let machine = MetadataMachine::new(self.config.clone());
+        let driver: MetadataDriver = Driver::load(machine, Arc::clone(&self.partition), self.clock.now())?;
         if let Some((offset, fault)) = driver.machine().fault() {
             return Err(DriveError::Unreadable { offset: *offset, reason: fault.to_string() });
         }
-        let end = partition.offsets()?.end;
-        on_published(publisher.publish(driver.machine().image().clone(), end));
-        Ok(Metadata { clock, driver: Mutex::new(driver), partition, publisher, durable, on_published })
+        let end = self.partition.offsets()?.end;
+        (self.on_published)(self.publisher.publish(driver.machine().image().clone(), end));
+        *self.driver.lock() = Some(driver);
+        Ok(())
+    }
+
+    /// Opens the metadata log again after a failure, and goes on from what it holds: of what was decided last, it may
+    /// have all, or nothing. Whether that is done. Blocks for as long as the disk takes.
+    pub fn recover(&self) -> bool {
+        *self.driver.lock() = None;
+        if !self.partition.recover(self.clock.now().wall) {
+            return false;
+        }
+        let synced = if self.durable { self.partition.sync_now() } else { Ok(()) };
+        match synced.map_err(DriveError::from).and_then(|()| self.load_and_publish()) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::error!(%error, "the metadata log cannot be read again");
+                false
+            }
+        }
+    }
+
+    /// Whether nothing can be decided until [`Metadata::recover`] is done.
+    pub fn is_failed(&self) -> bool {
+        self.partition.is_failed() || self.driver.lock().is_none()
     }
 
     /// The metadata log's partition.
@@ -117,14 +153,19 @@ impl Metadata {
     }
 
     fn decide(&self, command: Command) -> Result<Decided, MetadataUnavailable> {
-        let mut driver = self.driver.lock();
-        let (mut receiver, committed) = driver.run(self.clock.now(), command).map_err(|error| {
-            tracing::error!(%error, "a change of metadata was not written");
-            match error {
-                DriveError::Partition(error) => MetadataUnavailable::Log(error),
-                _ => MetadataUnavailable::NotWritten,
+        let mut slot = self.driver.lock();
+        let Some(driver) = &mut *slot else { return Err(MetadataUnavailable::NotWritten) };
+        let (mut receiver, committed) = match driver.run(self.clock.now(), command) {
+            Ok(running) => running,
+            Err(error) => {
+                tracing::error!(%error, "a change of metadata was not written");
+                let DriveError::Partition(error) = error else { return Err(MetadataUnavailable::NotWritten) };
+                if self.partition.is_failed() {
+                    *slot = None;
+                }
+                return Err(MetadataUnavailable::Log(error));
             }
-        })?;
+        };
         committed.release();
         // This machine answers every command at once.
         let reply = receiver.try_recv().map_err(|_| MetadataUnavailable::NotWritten)?;

@@ -2,7 +2,7 @@
 //!
 //! Code map: [`metadata`] and [`groups`] are machines in service, both run by [`driver`];
 //! [`cluster`] publishes what exists; [`partition`] is a log in service; [`fetch`] reads and waits;
-//! [`housekeeping`] is what happens without being asked; [`reset`] starts over; [`clock`] is the only reader of
+//! [`housekeeping`] is what happens without being asked; [`reopening`] mends partitions whose log failed; [`reset`] starts over; [`clock`] is the only reader of
 //! clocks.
 
 pub mod advertised;
@@ -19,6 +19,7 @@ mod open;
 pub mod partition;
 pub mod producer_ids;
 pub mod random;
+mod reopening;
 pub mod reset;
 mod start_topics;
 pub mod topics;
@@ -32,7 +33,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::config::BrokerConfig;
-use crate::log::{Appended, Checkpoint, LogDir};
+use crate::log::{Appended, Checkpoint, LogDir, Validated};
 use crate::metadata::{CONSUMER_OFFSETS, Command, CreateTopics, MetadataError, NewTopic, Reply};
 use crate::types::{Now, Offset, TopicName, TopicPartition, Uuid};
 use advertised::{Advertising, Endpoint};
@@ -61,8 +62,8 @@ pub struct Broker {
     advertising: Advertising,
     refused_produces: Arc<LogValve>,
     housekeeping: housekeeping::Signals,
-    /// Where each log ended when its positions were last noted.
-    noted_positions: Mutex<HashMap<TopicPartition, Offset>>,
+    /// How far each log was whole when its positions were last noted.
+    noted_positions: Mutex<HashMap<TopicPartition, Option<Validated>>>,
     /// What Kafka's checkpoints say.
     last_checkpoints: Mutex<Vec<Checkpoint>>,
 }

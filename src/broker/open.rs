@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use thiserror::Error;
+use tokio::sync::Notify;
 
 use super::advertised::Advertising;
 use super::cluster::Publisher;
@@ -15,7 +16,7 @@ use super::groups::Groups;
 use super::log_valve::LogValve;
 use super::metadata::{Metadata, MetadataUnavailable};
 use super::partition::{Partition, PartitionError};
-use super::{Broker, Clock, ProducerIds, housekeeping, random};
+use super::{Broker, Clock, ProducerIds, housekeeping, random, reopening};
 use crate::config::BrokerConfig;
 use crate::coordinator::group::GroupConfig;
 use crate::log::{Identity, Log, LogConfig, LogDir, LogDirError, LogError, Origin};
@@ -63,7 +64,8 @@ impl Broker {
     ) -> Result<Arc<Broker>, OpenError> {
         let config = Arc::new(config);
         let log_dir = Arc::new(open_log_dir(&config)?);
-        let publisher = Arc::new(Publisher::new(Arc::clone(&config), Arc::clone(&log_dir)));
+        let trouble = Arc::new(Notify::new());
+        let publisher = Arc::new(Publisher::new(Arc::clone(&config), Arc::clone(&log_dir), Arc::clone(&trouble)));
         let codec = Codec::from_id(config.groups.offsets_topic_compression_codec).unwrap_or_default();
         let groups = Groups::new(clock, GroupConfig::from(&config.groups), codec, Arc::clone(&publisher));
         let groups = Arc::new(groups);
@@ -72,7 +74,7 @@ impl Broker {
         let metadata = Arc::new(Metadata::load(
             clock,
             metadata_config(&config),
-            open_metadata_log(&config, &log_dir, clock)?,
+            open_metadata_log(&config, &log_dir, clock, Arc::clone(&trouble))?,
             Arc::clone(&publisher),
             !config.storage.ephemeral,
             on_published,
@@ -99,6 +101,7 @@ impl Broker {
             config,
         });
         housekeeping::start(&broker, work);
+        reopening::start(&broker, trouble);
         Ok(broker)
     }
 }
@@ -125,14 +128,19 @@ fn open_log_dir(config: &BrokerConfig) -> Result<LogDir, LogDirError> {
 }
 
 /// Opens the metadata log and begins an epoch in it, as a KRaft leader does when it is elected.
-fn open_metadata_log(config: &BrokerConfig, log_dir: &Arc<LogDir>, clock: Clock) -> Result<Arc<Partition>, OpenError> {
+fn open_metadata_log(
+    config: &BrokerConfig,
+    log_dir: &Arc<LogDir>,
+    clock: Clock,
+    trouble: Arc<Notify>,
+) -> Result<Arc<Partition>, OpenError> {
     let id = TopicPartition::new(METADATA_TOPIC, 0);
     let now = clock.now().wall;
     let log_config = LogConfig { cleanup_delete: false, retention_ms: -1, ..LogConfig::default() };
     let at = log_dir.open_at(&id, Some(TopicId::METADATA), now);
     let log = Log::open(log_dir.disk(), &log_dir.partition_path(&id), Arc::new(log_config), at)?;
     let epoch = log.latest_epoch().map_or(1, |epoch| epoch + 1);
-    let partition = Arc::new(Partition::opened(id, TopicId::METADATA, epoch, log));
+    let partition = Arc::new(Partition::opened(id, TopicId::METADATA, epoch, log, trouble));
     partition.append(&leader_change(config.node_id, now)?, Origin::Coordinator, now)?;
     Ok(partition)
 }

@@ -1,31 +1,37 @@
 //! One partition: its log behind a lock, those who wait for it to grow, and group commit.
 //!
 //! Invariants: the lock is held for memory work, never over an fsync and never across an await. A
-//! log is opened at its first use, so that a start costs nothing per partition; where opening
-//! fails, the partition answers with a storage error and the rest of the broker lives.
+//! log is opened at its first use, so that a start costs nothing per partition. Where opening, a write
+//! or a sync fails, the partition answers with a storage error and the rest of the broker lives; it says
+//! so once, and housekeeping opens the log again when the disk lets it.
+
+mod failing;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
 
-use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
+pub use failing::LogGuard;
+use parking_lot::{Mutex, MutexGuard};
 use thiserror::Error;
 use tokio::sync::Notify;
 
 use super::waiters::{Registration, Waiters};
 use crate::log::{
     AbortedTxn, AppendAs, AppendError, Appended, DeletedFiles, Log, LogConfig, LogError, Origin, ProducerDescription,
-    ReadError, Slice, TimestampOffset, TimestampQuery,
+    ReadError, Slice, SyncTicket, TimestampOffset, TimestampQuery,
 };
 use crate::record::Verified;
 use crate::types::{LeaderEpoch, Offset, TimestampMs, TopicId, TopicPartition, Uuid};
 
-/// Opens a partition's log; called at its first use, and again at the next where it failed.
+/// Opens a partition's log; called at its first use, and by [`Partition::recover`] where that failed.
 pub type OpenLog = Box<dyn Fn() -> Result<Log, LogError> + Send>;
 
 /// Why a partition couldn't do what was asked.
 #[derive(Clone, Debug, Error)]
 pub enum PartitionError {
-    /// The disk failed this partition; it stays so until it is opened again.
+    /// The disk failed this partition; it stays so until its log is opened again.
     #[error("{0}")]
     Storage(LogError),
     /// Its topic was deleted, perhaps while the request waited.
@@ -73,14 +79,29 @@ pub struct Partition {
     flush_messages: AtomicI64,
     /// Everything below is on disk; raised by group commit.
     synced_to: AtomicI64,
-    /// One sync at a time: all appends that arrive during one share the next.
+    /// One sync at a time: all appends that arrive during one share the next, and of two syncs at once the kernel
+    /// might tell only one that it failed.
     sync_turn: tokio::sync::Mutex<()>,
+    /// Held while the log is opened again; who takes the partition out of service waits for that.
+    reopening: Mutex<()>,
+    /// What was said last of its failure; `None`: nothing is wrong.
+    told: Mutex<Option<String>>,
+    /// Woken by every partition that fails.
+    trouble: Arc<Notify>,
 }
 
 enum Slot {
     Closed(Closed),
     Open(Box<Log>),
+    Reopening(Reopening),
     Deleted,
+}
+
+/// A log that failed and is being opened again, outside of the lock.
+struct Reopening {
+    failure: LogError,
+    /// What the settings have become since.
+    config: Option<Arc<LogConfig>>,
 }
 
 /// A log that isn't open.
@@ -88,7 +109,7 @@ struct Closed {
     open: OpenLog,
     /// What the settings have become since.
     config: Option<Arc<LogConfig>>,
-    /// Why it couldn't be opened when that was last tried: a full disk may have room again.
+    /// Why it couldn't be opened when that was last tried.
     failure: Option<LogError>,
 }
 
@@ -126,14 +147,21 @@ impl Partition {
         leader_epoch: LeaderEpoch,
         flush_messages: i64,
         open: OpenLog,
+        trouble: Arc<Notify>,
     ) -> Partition {
         let closed = Slot::Closed(Closed { open, config: None, failure: None });
-        Partition::in_slot(id, topic_id, leader_epoch, flush_messages, closed)
+        Partition::in_slot(id, topic_id, leader_epoch, flush_messages, closed, trouble)
     }
 
     /// A partition whose log is open already.
-    pub fn opened(id: TopicPartition, topic_id: TopicId, leader_epoch: LeaderEpoch, log: Log) -> Partition {
-        Partition::in_slot(id, topic_id, leader_epoch, i64::MAX, Slot::Open(Box::new(log)))
+    pub fn opened(
+        id: TopicPartition,
+        topic_id: TopicId,
+        leader_epoch: LeaderEpoch,
+        log: Log,
+        trouble: Arc<Notify>,
+    ) -> Partition {
+        Partition::in_slot(id, topic_id, leader_epoch, i64::MAX, Slot::Open(Box::new(log)), trouble)
     }
 
     fn in_slot(
@@ -142,6 +170,7 @@ impl Partition {
         leader_epoch: LeaderEpoch,
         flush_messages: i64,
         slot: Slot,
+        trouble: Arc<Notify>,
     ) -> Partition {
         Partition {
             id,
@@ -152,6 +181,9 @@ impl Partition {
             flush_messages: AtomicI64::new(flush_messages),
             synced_to: AtomicI64::new(0),
             sync_turn: tokio::sync::Mutex::new(()),
+            reopening: Mutex::new(()),
+            told: Mutex::new(None),
+            trouble,
         }
     }
 
@@ -296,25 +328,31 @@ impl Partition {
         }
         // Cut loose from the caller: a client that leaves must not lose the outcome of a sync.
         let partition = Arc::clone(self);
-        match tokio::task::spawn_blocking(move || partition.sync_now()).await {
+        match tokio::task::spawn_blocking(move || partition.sync_in_turn()).await {
             Ok(outcome) => outcome,
             Err(_) => Err(PartitionError::Deleted),
         }
     }
 
-    /// Syncs all that is appended, on this thread.
+    /// Syncs all that is appended, on this thread, which may block.
     pub fn sync_now(&self) -> Result<(), PartitionError> {
-        let ticket = self.log()?.flush_target()?;
-        self.finish_sync(ticket)
+        let _turn = self.sync_turn.blocking_lock();
+        self.sync_in_turn()
     }
 
-    /// Syncs what was sealed, as Kafka does after a roll, on this thread.
+    /// Syncs what was sealed, as Kafka does after a roll, on this thread, which may block.
     pub fn sync_sealed(&self) -> Result<(), PartitionError> {
+        let _turn = self.sync_turn.blocking_lock();
         let ticket = self.log()?.flush_sealed()?;
         self.finish_sync(ticket)
     }
 
-    fn finish_sync(&self, ticket: crate::log::SyncTicket) -> Result<(), PartitionError> {
+    fn sync_in_turn(&self) -> Result<(), PartitionError> {
+        let ticket = self.log()?.flush_target()?;
+        self.finish_sync(ticket)
+    }
+
+    fn finish_sync(&self, ticket: SyncTicket) -> Result<(), PartitionError> {
         let end = ticket.end_offset();
         let outcome = ticket.sync();
         let failure = outcome.as_ref().err().cloned();
@@ -337,6 +375,7 @@ impl Partition {
         match &mut *self.log.lock() {
             Slot::Closed(closed) => closed.config = Some(config),
             Slot::Open(log) => log.set_config(config),
+            Slot::Reopening(reopening) => reopening.config = Some(config),
             Slot::Deleted => {}
         }
     }
@@ -344,12 +383,14 @@ impl Partition {
     /// Takes the partition out of service and its folder out of the way. Waiting fetches wake and
     /// find it gone.
     pub fn delete(&self, unique: Uuid) -> Option<Result<DeletedFiles, LogError>> {
+        let _not_while_reopening = self.reopening.lock();
         let mut slot = self.log.lock();
         if let Slot::Closed(..) = &*slot {
             // Its files, if it has any, are deleted by the log itself.
-            open_slot(&mut slot, &self.id);
+            self.open_slot(&mut slot);
         }
         let slot = std::mem::replace(&mut *slot, Slot::Deleted);
+        *self.told.lock() = None;
         self.waiters.wake_all();
         match slot {
             Slot::Open(mut log) => Some(log.delete(unique)),
@@ -360,27 +401,40 @@ impl Partition {
     /// Runs `work` on the log if it is open; opening it for this would be no use.
     pub fn if_open<T>(&self, work: impl FnOnce(&mut Log) -> T) -> Option<T> {
         match &mut *self.log.lock() {
-            Slot::Open(log) => Some(work(log)),
+            Slot::Open(log) => {
+                let outcome = work(log);
+                self.notice_failure(log);
+                Some(outcome)
+            }
             _ => None,
         }
     }
 
+    /// Closes the log, if it is open, or if it has to be recovered first (after a `crash`); what is left to sync.
+    pub fn close(&self, crashed: bool) -> Option<Result<SyncTicket, LogError>> {
+        let _not_while_reopening = self.reopening.lock();
+        if (crashed || self.is_failed())
+            && let Err(PartitionError::Storage(error)) = self.log().map(drop)
+        {
+            return Some(Err(error));
+        }
+        self.if_open(Log::close)
+    }
+
     /// The log, opened if need be.
-    pub fn log(&self) -> Result<MappedMutexGuard<'_, Log>, PartitionError> {
+    pub fn log(&self) -> Result<LogGuard<'_>, PartitionError> {
         let mut slot = self.log.lock();
-        if let Slot::Closed(..) = &*slot {
-            open_slot(&mut slot, &self.id);
-            if let Slot::Open(log) = &*slot {
-                self.synced_to.store(log.durable_offset(), Ordering::Release);
-            }
+        if let Slot::Closed(Closed { failure: None, .. }) = &*slot {
+            self.open_slot(&mut slot);
         }
         match MutexGuard::try_map(slot, |slot| match slot {
             Slot::Open(log) => Some(&mut **log),
             _ => None,
         }) {
-            Ok(log) => Ok(log),
+            Ok(log) => Ok(LogGuard { partition: self, log }),
             Err(slot) => match &*slot {
-                Slot::Closed(Closed { failure: Some(error), .. }) => Err(PartitionError::Storage(error.clone())),
+                Slot::Closed(Closed { failure: Some(error), .. })
+                | Slot::Reopening(Reopening { failure: error, .. }) => Err(PartitionError::Storage(error.clone())),
                 _ => Err(PartitionError::Deleted),
             },
         }
@@ -390,29 +444,5 @@ impl Partition {
 impl std::fmt::Debug for Partition {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Partition({})", self.id)
-    }
-}
-
-/// Opens a closed slot, telling the operator what recovery had to mend, or why it couldn't; a
-/// failure that only repeats itself is told once.
-fn open_slot(slot: &mut Slot, id: &TopicPartition) {
-    let Slot::Closed(closed) = slot else { return };
-    match (closed.open)() {
-        Ok(mut log) => {
-            if let Some(config) = closed.config.take() {
-                log.set_config(config);
-            }
-            if let Some(report) = log.take_open_report().filter(|report| report.is_worth_saying()) {
-                tracing::warn!(partition = %id, ?report, "the log was recovered");
-            }
-            *slot = Slot::Open(Box::new(log));
-        }
-        Err(error) => {
-            let told = closed.failure.as_ref().is_some_and(|before| before.to_string() == error.to_string());
-            if !told {
-                tracing::error!(partition = %id, %error, "the log cannot be opened: its partition is offline");
-            }
-            closed.failure = Some(error);
-        }
     }
 }

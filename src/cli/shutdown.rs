@@ -19,6 +19,8 @@ pub struct StopSignals {
 impl StopSignals {
     /// Needs a tokio runtime.
     pub fn listen() -> io::Result<StopSignals> {
+        // Caught so that a file which reaches the process's limit is an error of that write alone.
+        let _ = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
         Ok(StopSignals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,

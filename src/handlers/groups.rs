@@ -35,8 +35,10 @@ pub(super) fn find_coordinator(context: &Context, request: FindCoordinatorReques
     let endpoint = context.endpoint();
     let node_id = context.broker.node_id();
     let broker = Arc::clone(&context.broker);
+    let asked = Arc::clone(&broker);
     let respond = move |available: bool| {
         let found = keys.into_iter().map(|key| {
+            let available = available && asked.groups().is_available(&key);
             let error = coordinator_error(key_type, available);
             match error {
                 ErrorCode::None => Coordinator {

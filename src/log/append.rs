@@ -3,6 +3,7 @@
 use super::error::IoContext;
 use super::leader_epochs;
 use super::offset_index::OffsetEntry;
+use super::partition_log::State;
 use super::producers::{Marker, WrittenBatch};
 use super::segment::Segment;
 use super::time_index::TimeEntry;
@@ -33,7 +34,11 @@ impl Log {
         if let Some(earlier) = self.check_producer(&header, marker.as_ref(), how.origin)? {
             return Ok(self.duplicate(batch, earlier));
         }
-        let rolled = self.writing(|log| log.store(batch, &header, marker.as_ref(), how.now))?;
+        let stored = self.writing(|log| log.store(batch, &header, marker.as_ref(), how.now));
+        if let State::Failed(failure) = &mut self.state {
+            failure.wanted = size as u64;
+        }
+        let rolled = stored?;
         Ok(Appended {
             base_offset: header.base_offset,
             last_offset: header.last_offset(),

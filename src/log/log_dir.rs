@@ -258,6 +258,7 @@ impl LogDir {
             log_start: self.log_starts.get(partition).copied(),
             first_dirty: self.first_dirty.get(partition).copied(),
             topic_id,
+            at_least: 0,
         }
     }
 

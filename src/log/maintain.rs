@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::error::IoContext;
-use super::partition_log::State;
+use super::partition_log::{Failure, State};
 use super::segment::Segment;
 use super::{DeletedFiles, Log, LogError, ReadError, SyncTicket, Synced, names};
 use crate::types::{Offset, TimestampMs, Uuid};
@@ -145,7 +145,7 @@ impl Log {
     }
 
     /// Creates the active segment's file ahead of its first append: its name says where the log ends.
-    fn create_active(&mut self) -> Result<(), LogError> {
+    pub(super) fn create_active(&mut self) -> Result<(), LogError> {
         let limit = u64::from(self.config.segment_bytes);
         if let Some(active) = self.segments.last_mut() {
             active.files_to_append(&self.place, limit)?;
@@ -221,9 +221,11 @@ impl Log {
         Ok(ticket)
     }
 
-    /// Moves the recovery point, or closes the log to writes when the sync failed.
+    /// Moves the recovery point, or closes the log to writes when the sync failed. One that went well says nothing
+    /// any more once another has failed: the two may have had the same pages to write.
     pub fn mark_synced(&mut self, outcome: Result<Synced, LogError>) {
         match outcome {
+            Ok(_) if self.failure().is_some() => {}
             Ok(synced) => {
                 self.durable = self.durable.max(synced.end_offset);
                 self.first_dirty_synced = synced.first_dirty.or(self.first_dirty_synced).min(self.first_dirty);
@@ -233,7 +235,7 @@ impl Log {
                     }
                 }
             }
-            Err(error) => self.state = State::Failed(Arc::new(error)),
+            Err(error) => self.state = State::Failed(Failure::of_sync(error)),
         }
     }
 

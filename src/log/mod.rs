@@ -18,7 +18,7 @@
 //!   [`SyncTicket`] covered survives a power loss. Syncs happen outside of the partition's lock.
 //! - Bytes that were read stay valid and unchanged for as long as they are held.
 //! - Indexes are disposable: they are written anew on doubt, and a wrong one costs time, not a wrong answer.
-//! - After a write or a sync has failed, a log takes no appends until it is opened again.
+//! - After a write or a sync has failed, a log takes no appends until it is opened again ([`Log::reopen`]).
 //! - Recovery never throws whole batches away: what is cut although it has some is set aside in a plain file.
 
 mod append;
@@ -42,6 +42,7 @@ mod positions;
 mod producers;
 mod read;
 mod recovery;
+mod reopen;
 mod segment;
 mod sync;
 mod terms;

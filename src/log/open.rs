@@ -159,6 +159,7 @@ impl Opening {
         let mut found = std::mem::take(&mut self.listing.segments);
         if found.is_empty() {
             let base = self.at.log_start.unwrap_or(0).max(0);
+            self.check_reaches(base)?;
             return Ok(Recovered { segments: vec![Segment::new(base)], end: base, derive_from: base });
         }
         self.rebuild_missing_indexes(&found)?;
@@ -253,11 +254,25 @@ impl Opening {
         let scanned = on_disk.scan(validated, u64::from(self.config.index_interval_bytes))?;
         self.report.scanned_bytes += scanned.checked;
         self.folder_changed = true;
+        if scanned.ending != Ending::Clean {
+            self.check_reaches(scanned.next_offset)?;
+        }
         if scanned.ending == Ending::Zeros {
             on_disk.cut_zeros(scanned.end)?;
             found.size = scanned.end;
         }
         Ok(scanned)
+    }
+
+    /// Refuses to end the log at `end` where more of it is known to have been there.
+    fn check_reaches(&self, end: Offset) -> Result<(), LogError> {
+        match end < self.at.at_least {
+            false => Ok(()),
+            true => {
+                let why = format!("its records from offset {end} up to {} are gone", self.at.at_least);
+                Err(LogError::corrupt(&self.place.folder, why))
+            }
+        }
     }
 
     /// Whether a segment that begins at `next` continues the log, or is what was left of a gap.
@@ -270,6 +285,7 @@ impl Opening {
 
     /// Ends the log at what was scanned of `found[index]`; the rest is cut, and set aside if it had batches.
     fn cut(&mut self, found: &mut Vec<Found>, index: usize, scanned: &Scanned) -> Result<(), LogError> {
+        self.check_reaches(scanned.next_offset)?;
         for segment in found.drain(index + 1..).collect::<Vec<_>>() {
             self.set_segment_aside(segment)?;
         }

@@ -57,8 +57,28 @@ pub(super) enum State {
     Open,
     /// Closed or deleted by its owner.
     Closed,
-    /// A write or a sync failed: what the files hold is uncertain until they are read again.
-    Failed(Arc<LogError>),
+    /// A write or a sync failed: what the files hold is uncertain until they are read again ([`Log::reopen`]).
+    Failed(Failure),
+}
+
+/// What closed a log to writes.
+#[derive(Clone, Debug)]
+pub(super) struct Failure {
+    pub(super) error: Arc<LogError>,
+    /// It was a sync: the kernel may have forgotten that what was appended since the last one isn't on disk.
+    pub(super) of_sync: bool,
+    /// How many bytes were to be appended when it happened.
+    pub(super) wanted: u64,
+}
+
+impl Failure {
+    fn of_write(error: &LogError) -> Failure {
+        Failure { error: Arc::new(error.clone()), of_sync: false, wanted: 0 }
+    }
+
+    pub(super) fn of_sync(error: LogError) -> Failure {
+        Failure { error: Arc::new(error), of_sync: true, wanted: 0 }
+    }
 }
 
 impl Log {
@@ -148,14 +168,19 @@ impl Log {
     /// How far the files are whole, for `LogDir::write_positions`; `None` for a log without files, and for one
     /// that failed.
     pub fn validated(&self) -> Option<Validated> {
-        let active = self.segments.last().filter(|active| active.exists() && self.failure().is_none())?;
+        if self.failure().is_some() { None } else { self.reach() }
+    }
+
+    /// Where what was appended ends, in the files.
+    pub(super) fn reach(&self) -> Option<Validated> {
+        let active = self.segments.last().filter(|active| active.exists())?;
         Some(Validated { segment: active.base(), position: active.size(), next_offset: self.end })
     }
 
     /// Why the log is closed to writes, if it failed.
     pub fn failure(&self) -> Option<&LogError> {
         match &self.state {
-            State::Failed(error) => Some(error),
+            State::Failed(failure) => Some(&failure.error),
             State::Open | State::Closed => None,
         }
     }
@@ -165,14 +190,22 @@ impl Log {
         match &self.state {
             State::Open => Ok(()),
             State::Closed => Err(LogError::Closed),
-            State::Failed(error) => Err(LogError::Latched(Arc::clone(error))),
+            State::Failed(failure) => Err(LogError::Latched(Arc::clone(&failure.error))),
+        }
+    }
+
+    /// Refuses reading where what is read may not be what was written.
+    pub(super) fn check_readable(&self) -> Result<(), LogError> {
+        match &self.state {
+            State::Failed(failure) if failure.of_sync => Err(LogError::Latched(Arc::clone(&failure.error))),
+            _ => Ok(()),
         }
     }
 
     /// Does something that writes; if it fails, the log is closed to writes.
     pub(super) fn writing<T>(&mut self, write: impl FnOnce(&mut Log) -> Result<T, LogError>) -> Result<T, LogError> {
         self.check_open()?;
-        write(self).inspect_err(|error| self.state = State::Failed(Arc::new(error.clone())))
+        write(self).inspect_err(|error| self.state = State::Failed(Failure::of_write(error)))
     }
 
     /// The place in `segments` of the one that holds `offset` (or the gap after it).

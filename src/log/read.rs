@@ -19,6 +19,7 @@ impl Log {
     /// `max_bytes`, none of which begins at `up_to` or later. With `at_least_one`, a first batch larger than
     /// `max_bytes` is returned whole.
     pub fn read(&self, from: Offset, max_bytes: usize, at_least_one: bool, up_to: Offset) -> Result<Slice, ReadError> {
+        self.check_readable()?;
         if from < self.start || from > self.end {
             return Err(ReadError::OutOfRange { asked: from, start: self.start, end: self.end });
         }

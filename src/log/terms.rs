@@ -21,6 +21,8 @@ pub struct OpenAt {
     pub first_dirty: Option<Offset>,
     /// The topic the folder must belong to; `partition.metadata` is written or compared when given.
     pub topic_id: Option<TopicId>,
+    /// The log must reach this far: otherwise opening it is refused, and nothing is cut.
+    pub at_least: Offset,
 }
 
 impl OpenAt {
@@ -34,6 +36,7 @@ impl OpenAt {
             log_start: None,
             first_dirty: None,
             topic_id: None,
+            at_least: 0,
         }
     }
 }

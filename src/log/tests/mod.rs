@@ -9,6 +9,7 @@ mod producers;
 mod random;
 mod read;
 mod recovery;
+mod reopen;
 mod retention;
 mod transactions;
 
