@@ -37,6 +37,7 @@ impl Topic {
         VerifyRules {
             accepts,
             max_message_bytes: config.max_message_bytes,
+            max_decompressed_message_bytes: config.max_decompressed_message_bytes,
             timestamp_type: match config.message_timestamp_type {
                 config::TimestampType::CreateTime => TimestampType::CreateTime,
                 config::TimestampType::LogAppendTime => TimestampType::LogAppendTime,

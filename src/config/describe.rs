@@ -87,11 +87,12 @@ fn shown(scope: Scope, given: impl Fn(&str) -> bool) -> impl Iterator<Item = &'s
 
 fn described(setting: &'static Setting, value: Option<String>, synonyms: Vec<DescribedSynonym>) -> Described {
     let origin = synonyms.first().map_or(Origin::Default, |synonym| synonym.origin);
-    Described { setting, value: value.filter(|_| !setting.is_sensitive()), origin, synonyms }
+    let value = value.filter(|_| !setting.is_sensitive()).map(|value| setting.canonical(&value));
+    Described { setting, value, origin, synonyms }
 }
 
 fn synonym(setting: &'static Setting, value: &str, origin: Origin) -> DescribedSynonym {
-    let value = (!setting.is_sensitive()).then(|| value.to_owned());
+    let value = (!setting.is_sensitive()).then(|| setting.canonical(value));
     DescribedSynonym { name: setting.name, value, origin }
 }
 
@@ -144,6 +145,8 @@ mod tests {
         check(&all, "flush.ms=9223372036854775807 {}");
         check(&all, "remote.storage.enable=false {}");
         assert_eq!(all.len(), 37, "all but the internal one");
+        let all = describe_topic(&broker(&[]), &map(&[("preallocate", " TRUE")]));
+        check(&all, "preallocate=true {Resource:preallocate=true, Default:log.preallocate=false}");
     }
 
     #[test]

@@ -95,12 +95,31 @@ pub enum Rule {
 
 /// A value that its setting does not allow. Displays as Apache Kafka words it, which tools and tests look for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("Invalid value {value} for configuration {name}: {reason}")]
-pub struct InvalidValue {
-    pub name: String,
-    /// As given; `[hidden]` for a password.
-    pub value: String,
-    pub reason: String,
+pub enum InvalidValue {
+    #[error("Invalid value {value} for configuration {name}: {reason}")]
+    Value {
+        name: String,
+        /// As given; `[hidden]` for a password.
+        value: String,
+        reason: String,
+    },
+    /// A list with nothing between two commas.
+    #[error("Configuration '{name}' values must not be empty.")]
+    EmptyEntry { name: String },
+}
+
+impl InvalidValue {
+    /// Of which setting.
+    pub fn name(&self) -> &str {
+        match self {
+            InvalidValue::Value { name, .. } | InvalidValue::EmptyEntry { name } => name,
+        }
+    }
+
+    /// Whether a number was wanted and is none.
+    pub fn is_no_number(&self) -> bool {
+        matches!(self, InvalidValue::Value { reason, .. } if reason.starts_with(NOT_A_NUMBER))
+    }
 }
 
 impl Setting {
@@ -116,16 +135,34 @@ impl Setting {
 
     /// Checks one value as Kafka's ConfigDef does: the type first, then the rule.
     pub fn check(&self, value: &str) -> Result<(), InvalidValue> {
-        self.problem(value.trim()).map_err(|(value, reason)| InvalidValue {
-            name: self.name.to_owned(),
+        let value = value.trim();
+        let name = || self.name.to_owned();
+        if matches!(self.rule, Rule::EachOf(_)) && has_empty_entry(value) {
+            return Err(InvalidValue::EmptyEntry { name: name() });
+        }
+        self.problem(value).map_err(|(value, reason)| InvalidValue::Value {
+            name: name(),
             value: if self.is_sensitive() { "[hidden]".to_owned() } else { value },
             reason,
         })
     }
 
+    /// A value that passes [`Setting::check`] as Kafka shows it: as its type reads it and writes it again.
+    pub fn canonical(&self, value: &str) -> String {
+        let value = value.trim();
+        let read = match self.kind {
+            Kind::Boolean => parse_bool(value).map(|value| value.to_string()),
+            Kind::Short | Kind::Int | Kind::Long => value.parse::<i64>().ok().map(|value| value.to_string()),
+            Kind::Double => value.parse::<f64>().ok().map(show_double),
+            Kind::List if matches!(self.rule, Rule::EachOf(_)) => Some(distinct(value).join(",")),
+            Kind::List | Kind::String | Kind::Class | Kind::Password => None,
+        };
+        read.unwrap_or_else(|| value.to_owned())
+    }
+
     /// What is wrong with `value`: the part to show, and why.
     fn problem(&self, value: &str) -> Result<(), (String, String)> {
-        let shown = |reason: String| (value.to_owned(), reason);
+        let shown = |reason: String| (self.canonical(value), reason);
         match self.kind {
             Kind::Boolean => {
                 parse_bool(value).map(drop).ok_or_else(|| shown("Expected value to be either true or false".to_owned()))
@@ -135,7 +172,7 @@ impl Setting {
             Kind::Long => self.check_integer(value, i64::MIN, i64::MAX).map_err(shown),
             Kind::Double => {
                 let number = value.parse::<f64>().map_err(|_| shown(not_a_number(self.kind)))?;
-                self.rule.check_ratio(number).map_err(|reason| (format!("{number:?}"), reason))
+                self.rule.check_ratio(number).map_err(|reason| (show_double(number), reason))
             }
             Kind::List => self.rule.check_list(self.name, value),
             Kind::String | Kind::Class | Kind::Password => self.rule.check_text(self.name, value).map_err(shown),
@@ -182,7 +219,7 @@ impl Rule {
                 let format = "[partitionId]:[brokerId],[partitionId]:[brokerId],...";
                 let reason =
                     format!("{name} must be the literal '*' or a list of replicas in the following format: {format}");
-                Err((format!("[{}]", list(value).collect::<Vec<_>>().join(", ")), reason))
+                Err((format!("[{}]", value.split(',').map(str::trim).collect::<Vec<_>>().join(", ")), reason))
             }
             Rule::StartTopics => check_start_topics(value),
             Rule::Endpoints => match list(value).find(|entry| !listener::is_endpoint(entry)) {
@@ -266,8 +303,41 @@ pub fn list(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|entry| !entry.is_empty())
 }
 
+/// The entries of a list, each once.
+fn distinct(value: &str) -> Vec<&str> {
+    let mut entries = Vec::new();
+    for entry in list(value) {
+        if !entries.contains(&entry) {
+            entries.push(entry);
+        }
+    }
+    entries
+}
+
+fn has_empty_entry(value: &str) -> bool {
+    !value.is_empty() && value.split(',').any(|entry| entry.trim().is_empty())
+}
+
+/// A number as Java writes a double: `0.5`, `1.0E-5`.
+fn show_double(number: f64) -> String {
+    match number.abs() {
+        size if size.is_nan() => "NaN".to_owned(),
+        f64::INFINITY => if number > 0.0 { "Infinity" } else { "-Infinity" }.to_owned(),
+        0.0 | 1e-3..1e7 => format!("{number:?}"),
+        _ => {
+            let text = format!("{number:E}");
+            match text.split_once('E') {
+                Some((digits, exponent)) if !digits.contains('.') => format!("{digits}.0E{exponent}"),
+                _ => text,
+            }
+        }
+    }
+}
+
+const NOT_A_NUMBER: &str = "Not a number of type";
+
 fn not_a_number(kind: Kind) -> String {
-    format!("Not a number of type {kind}")
+    format!("{NOT_A_NUMBER} {kind}")
 }
 
 fn one_of(allowed: &[&str]) -> String {
@@ -310,116 +380,4 @@ fn is_offset_reset(value: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::table;
-    use super::super::table::Scope;
-
-    /// Checks `value` for the setting `name` and compares with Kafka's words, or `ok`.
-    fn check(scope: Scope, name: &str, value: &str, expect: &str) {
-        let setting = table::find(scope, name).expect(name);
-        let said = setting.check(value).map_or_else(|e| e.to_string(), |()| "ok".to_owned());
-        let said = said.strip_prefix("Invalid value ").unwrap_or(&said);
-        assert_eq!(said, expect, "{name}={value}");
-    }
-
-    fn topic(name: &str, value: &str, expect: &str) {
-        check(Scope::Topic, name, value, expect);
-    }
-
-    #[test]
-    fn numbers() {
-        topic("retention.ms", "-1", "ok");
-        topic("retention.ms", " 7 ", "ok");
-        topic("retention.ms", "abc", "abc for configuration retention.ms: Not a number of type LONG");
-        topic("retention.ms", "-2", "-2 for configuration retention.ms: Value must be at least -1");
-        topic("segment.bytes", "100", "100 for configuration segment.bytes: Value must be at least 1048576");
-        topic("segment.bytes", "2147483648", "2147483648 for configuration segment.bytes: Not a number of type INT");
-        topic(
-            "compression.lz4.level",
-            "18",
-            "18 for configuration compression.lz4.level: Value must be no more than 17",
-        );
-        topic("compression.gzip.level", "-1", "ok");
-        let gzip = "0 for configuration compression.gzip.level: Value must be between 1 and 9 or equal to -1";
-        topic("compression.gzip.level", "0", gzip);
-    }
-
-    #[test]
-    fn ratios() {
-        topic("min.cleanable.dirty.ratio", "0.5", "ok");
-        let above = "1.5 for configuration min.cleanable.dirty.ratio: Value must be no more than 1";
-        topic("min.cleanable.dirty.ratio", "1.5", above);
-        topic(
-            "min.cleanable.dirty.ratio",
-            "x",
-            "x for configuration min.cleanable.dirty.ratio: Not a number of type DOUBLE",
-        );
-    }
-
-    #[test]
-    fn words() {
-        topic("preallocate", "TRUE", "ok");
-        topic("preallocate", "yes", "yes for configuration preallocate: Expected value to be either true or false");
-        topic("message.timestamp.type", "LogAppendTime", "ok");
-        let types = "foo for configuration compression.type: \
-                     String must be one of: uncompressed, zstd, lz4, snappy, gzip, producer";
-        topic("compression.type", "foo", types);
-        check(Scope::Broker, "group.consumer.migration.policy", "upgrade", "ok");
-    }
-
-    #[test]
-    fn lists() {
-        topic("cleanup.policy", "compact,delete", "ok");
-        topic("cleanup.policy", " compact , delete ", "ok");
-        topic("cleanup.policy", "", "ok");
-        topic(
-            "cleanup.policy",
-            "compact,delet",
-            "delet for configuration cleanup.policy: String must be one of: compact, delete",
-        );
-        topic("leader.replication.throttled.replicas", "*", "ok");
-        topic("leader.replication.throttled.replicas", "0:1,1:1", "ok");
-        let replicas = "[x] for configuration leader.replication.throttled.replicas: \
-                        leader.replication.throttled.replicas must be the literal '*' or a list of replicas in the \
-                        following format: [partitionId]:[brokerId],[partitionId]:[brokerId],...";
-        topic("leader.replication.throttled.replicas", "x", replicas);
-    }
-
-    #[test]
-    fn connections_of_addresses() {
-        let check = |value, expect| check(Scope::Broker, "max.connections.per.ip.overrides", value, expect);
-        check("", "ok");
-        check("10.0.0.1:5, host:0,[::1]:7,", "ok");
-        let form =
-            "host for configuration max.connections.per.ip.overrides: Each entry must be of the form address:count";
-        check("host", form);
-    }
-
-    #[test]
-    fn topics_at_start() {
-        let check = |value, expect| check(Scope::Broker, "ottla.create.topics", value, expect);
-        check("orders:3:1:compact, users,", "ok");
-        let form = "users:x for configuration ottla.create.topics: A topic must be of the form \
-                    NAME[:PARTITIONS[:REPLICATION-FACTOR[:CLEANUP-POLICY]]]";
-        check("orders:3,users:x", form);
-        check("a,b,a:2", "a:2 for configuration ottla.create.topics: The topic a stands twice");
-    }
-
-    #[test]
-    fn offset_reset() {
-        for value in ["latest", "earliest", "by_duration:PT1H", "by_duration:P1DT2H3M4.5S"] {
-            check(Scope::Group, "share.auto.offset.reset", value, "ok");
-        }
-        for value in ["none", "by_duration:", "by_duration:1h", "by_duration:-PT1H", "by_duration:PT"] {
-            let setting = table::find(Scope::Group, "share.auto.offset.reset").unwrap();
-            assert!(setting.check(value).is_err(), "{value}");
-        }
-    }
-
-    #[test]
-    fn a_password_is_never_repeated() {
-        let setting =
-            super::Setting { rule: super::Rule::NonEmpty, ..*table::find(Scope::Broker, "ssl.key.password").unwrap() };
-        assert_eq!(setting.check(" ").unwrap_err().value, "[hidden]");
-    }
-}
+mod tests;

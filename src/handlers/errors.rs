@@ -32,8 +32,8 @@ impl ToErrorCode for RecordError {
     fn error_code(&self) -> ErrorCode {
         match self {
             RecordError::Corrupt(_) | RecordError::Truncated { .. } => ErrorCode::CorruptMessage,
-            RecordError::Invalid(_) => ErrorCode::InvalidRecord,
-            RecordError::InvalidTimestamp(_) => ErrorCode::InvalidTimestamp,
+            RecordError::Records(faults) if faults.any_time() => ErrorCode::InvalidTimestamp,
+            RecordError::NotOneBatch(_) | RecordError::Invalid(_) | RecordError::Records(_) => ErrorCode::InvalidRecord,
             RecordError::TooLarge { .. } | RecordError::ExpandsTooFar { .. } => ErrorCode::MessageTooLarge,
             RecordError::UnsupportedCompression(_) => ErrorCode::UnsupportedCompressionType,
             RecordError::UnsupportedForFormat(_) => ErrorCode::UnsupportedForMessageFormat,

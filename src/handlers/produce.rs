@@ -7,12 +7,14 @@
 //! a sync.
 //!
 //! Departures: acks 1 and all are the same on one node. What was refused always comes with a message,
-//! which Kafka gives for some errors only. Records that cannot be decompressed or decoded are
-//! INVALID_RECORD, an unknown codec UNSUPPORTED_COMPRESSION_TYPE, and null records INVALID_RECORD,
-//! where Kafka fails with UNKNOWN_SERVER_ERROR or doesn't answer. There are no transactions yet: every
-//! transactional id is one that the coordinator doesn't know. A duplicate is answered like the batch it
-//! repeats; Kafka tells the producer's own timestamp as the broker's there. Records that make no batch
-//! are answered with the log's start, which Kafka leaves out.
+//! which Kafka gives for some errors only; at most [`RecordFaults::MAX_LISTED`] records at fault are
+//! listed. Records that cannot be decompressed or decoded are INVALID_RECORD, an unknown codec
+//! UNSUPPORTED_COMPRESSION_TYPE, and null records INVALID_RECORD, where Kafka fails with
+//! UNKNOWN_SERVER_ERROR or doesn't answer; `tests/data/produce-departures.tsv` has them all. There are
+//! no transactions yet: every transactional id is one that the coordinator doesn't know. A duplicate is
+//! answered like the batch it repeats; Kafka tells the producer's own timestamp as the broker's there.
+//!
+//! [`RecordFaults::MAX_LISTED`]: crate::record::RecordFaults::MAX_LISTED
 
 use std::sync::Arc;
 
@@ -22,12 +24,12 @@ use super::errors::ToErrorCode;
 use super::{Answer, Context};
 use crate::broker::partition::{Partition, PartitionError};
 use crate::codec::Str;
-use crate::log::{Appended, Origin};
+use crate::log::{AppendError, Appended, Origin};
 use crate::protocol::messages::produce::{
     BatchIndexAndErrorMessage, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceResponse,
 };
 use crate::record::{Accepts, BatchHeader, RecordError, Unverified, VerifyRules};
-use crate::types::{ErrorCode, NO_TIMESTAMP, Offset};
+use crate::types::{ErrorCode, NO_TIMESTAMP, Offset, TopicPartition};
 
 /// The one client id that may write to internal topics, as in Kafka.
 const ADMIN_CLIENT_ID: &str = "__admin_client";
@@ -217,7 +219,8 @@ impl Refusal {
     /// Where the log was asked, the answer tells its start, as a success does.
     fn log_start_offset(&self, partition: &Partition) -> Offset {
         match self {
-            Refusal::Records(RecordError::Invalid(_) | RecordError::InvalidTimestamp(_))
+            Refusal::Partition(PartitionError::Append(AppendError::LargerThanSegment { .. })) => -1,
+            Refusal::Records(RecordError::Invalid(_) | RecordError::Records(_))
             | Refusal::Partition(PartitionError::Append(_)) => partition.offsets().map_or(-1, |offsets| offsets.start),
             _ => -1,
         }
@@ -225,22 +228,19 @@ impl Refusal {
 
     fn response(self, index: i32, partition: &Partition) -> PartitionProduceResponse {
         let log_start_offset = self.log_start_offset(partition);
-        PartitionProduceResponse { log_start_offset, ..self.words(index) }
+        PartitionProduceResponse { log_start_offset, ..self.words(index, partition.id()) }
     }
 
-    fn words(self, index: i32) -> PartitionProduceResponse {
+    fn words(self, index: i32, partition: &TopicPartition) -> PartitionProduceResponse {
         let code = self.code();
         match self {
-            Refusal::Records(RecordError::Invalid(rejection) | RecordError::InvalidTimestamp(rejection)) => {
-                let record_errors = rejection
-                    .records
-                    .into_iter()
-                    .map(|fault| BatchIndexAndErrorMessage {
-                        batch_index: fault.batch_index,
-                        batch_index_error_message: Some(fault.message.into()),
-                    })
-                    .collect();
-                PartitionProduceResponse { record_errors, ..failed(index, code, rejection.message) }
+            Refusal::Records(RecordError::Records(faults)) => {
+                let record_errors = faults.listed().iter().map(|record| BatchIndexAndErrorMessage {
+                    batch_index: record.batch_index,
+                    batch_index_error_message: Some(record.message(partition).into()),
+                });
+                let record_errors = record_errors.collect();
+                PartitionProduceResponse { record_errors, ..failed(index, code, faults.message(partition)) }
             }
             Refusal::Records(error) => failed(index, code, error.to_string()),
             Refusal::Partition(error) => failed(index, code, error.to_string()),

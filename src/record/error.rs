@@ -2,19 +2,25 @@
 
 use thiserror::Error;
 
+use super::faults::RecordFaults;
+
 /// Why a batch was refused. Each variant says which Kafka error a client gets for it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RecordError {
     /// The bytes are not what was sent: wrong checksum, length or magic. `CORRUPT_MESSAGE`.
-    #[error("corrupt batch: {0}")]
+    #[error("{0}")]
     Corrupt(String),
-    /// The bytes arrived whole but break a rule of the format or of the topic. `INVALID_RECORD`.
+    /// There is no whole batch, or more than one, or one of an older format where only format 2 may be.
+    /// `INVALID_RECORD`, before the partition is looked at.
     #[error("{0}")]
-    Invalid(Rejection),
-    /// A timestamp lies outside of the topic's limits, or the client claims a time that only the
-    /// broker may set. `INVALID_TIMESTAMP`.
+    NotOneBatch(&'static str),
+    /// The bytes arrived whole but break a rule of the format. `INVALID_RECORD`.
     #[error("{0}")]
-    InvalidTimestamp(Rejection),
+    Invalid(String),
+    /// Single records break a rule of the topic. `INVALID_RECORD`, or `INVALID_TIMESTAMP` where one is
+    /// about time.
+    #[error("{0}")]
+    Records(RecordFaults),
     /// The batch, as it would be stored, is larger than the topic allows. `MESSAGE_TOO_LARGE`.
     #[error("the record batch is {size} bytes, which exceeds the maximum configured value of {limit}")]
     TooLarge { size: usize, limit: usize },
@@ -35,43 +41,19 @@ pub enum RecordError {
     Truncated { needed: usize, available: usize },
 }
 
-/// A refusal in words, with the records at fault where single ones are (KIP-467).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejection {
-    /// For the response's `error_message`.
-    pub message: String,
-    /// The records that were at fault; the first [`Rejection::MAX_FAULTS`] of them.
-    pub records: Vec<RecordFault>,
-}
-
-/// One record at fault, as the Produce response lists it from version 8.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RecordFault {
-    /// The record's place in the batch, from 0.
-    pub batch_index: i32,
-    /// What is wrong with it.
-    pub message: String,
-}
-
-impl Rejection {
-    /// How many records at fault are listed, so that a small request can't ask for a huge response.
-    pub const MAX_FAULTS: usize = 512;
-}
-
-impl std::fmt::Display for Rejection {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
 impl RecordError {
     /// A refusal of the batch as a whole.
     pub fn invalid(message: impl Into<String>) -> RecordError {
-        RecordError::Invalid(Rejection { message: message.into(), records: Vec::new() })
+        RecordError::Invalid(message.into())
     }
 
     /// Bytes that aren't what was sent.
     pub fn corrupt(message: impl Into<String>) -> RecordError {
         RecordError::Corrupt(message.into())
+    }
+
+    /// A magic that no format has.
+    pub(super) fn unknown_magic(magic: i8) -> RecordError {
+        RecordError::Corrupt(format!("Invalid magic found in record: {magic}"))
     }
 }

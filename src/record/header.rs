@@ -84,7 +84,7 @@ impl BatchHeader {
             record_count: fields.get_i32(),
         };
         if header.magic != MAGIC_V2 {
-            return Err(RecordError::corrupt(format!("invalid magic {}", header.magic)));
+            return Err(RecordError::unknown_magic(header.magic));
         }
         if header.batch_length < (BATCH_OVERHEAD - LOG_OVERHEAD) as i32 {
             return Err(RecordError::corrupt(format!("batch length {} is less than its header", header.batch_length)));
@@ -235,7 +235,8 @@ pub fn check_crc(header: &BatchHeader, batch: &[u8]) -> Result<(), RecordError> 
         .ok_or(RecordError::Truncated { needed: header.size(), available: batch.len() })?;
     let computed = crc32c::crc32c(covered);
     if computed != header.crc {
-        let message = format!("stored crc is {:#010x}, computed crc is {computed:#010x}", header.crc);
+        let message =
+            format!("the batch is corrupt: stored crc is {:#010x}, computed crc is {computed:#010x}", header.crc);
         return Err(RecordError::Corrupt(message));
     }
     Ok(())

@@ -33,6 +33,12 @@ pub fn take_body<'a>(bytes: &mut &'a [u8]) -> Result<Option<&'a [u8]>, RecordErr
     Ok(Some(body))
 }
 
+/// How many bytes the record at the front of `bytes` says that its body has; `None` where they end
+/// before they say it, or say nothing sensible.
+pub fn body_len(mut bytes: &[u8]) -> Option<usize> {
+    usize::try_from(take_varint(&mut bytes)?).ok()
+}
+
 impl<'a> RawRecord<'a> {
     /// Reads a record's body, all of it. `Invalid` when a field doesn't fit in it, or bytes are left over.
     #[inline]

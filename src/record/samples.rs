@@ -14,6 +14,7 @@ pub fn rules() -> VerifyRules {
     VerifyRules {
         accepts: Accepts::V2,
         max_message_bytes: 1_048_588,
+        max_decompressed_message_bytes: i32::MAX as usize,
         timestamp_type: TimestampType::CreateTime,
         now: NOW,
         before_max_ms: i64::MAX,

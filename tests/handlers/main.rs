@@ -12,6 +12,7 @@ mod groups;
 mod metadata;
 mod offsets;
 mod produce;
+mod produce_rules;
 mod quorum;
 mod reassignments;
 mod recreation;

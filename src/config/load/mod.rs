@@ -200,9 +200,9 @@ fn hint(nearest: Option<&str>) -> String {
 }
 
 fn allowed(invalid: &InvalidValue) -> String {
-    match table::find(Scope::Broker, &invalid.name).map(|setting| setting.rule.to_string()) {
+    match table::find(Scope::Broker, invalid.name()).map(|setting| setting.rule.to_string()) {
         // What these say is in the reason already.
-        Some(rule) if !rule.is_empty() && invalid.reason.starts_with("Not a number") => format!("; allowed: {rule}"),
+        Some(rule) if !rule.is_empty() && invalid.is_no_number() => format!("; allowed: {rule}"),
         _ => String::new(),
     }
 }

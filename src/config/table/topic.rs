@@ -7,7 +7,7 @@ settings! {
     "cleanup.policy",                          List,    "delete",              EachOf(CLEANUP_POLICIES), ClusterWide, InEffect, "What becomes of old records: delete drops whole segments by age and size; compact is accepted, and keeps all until compaction is there.";
     "compression.type",                        String,  "producer",            OneOf(COMPRESSION_TYPES), ClusterWide, InEffect, "How batches are stored; producer keeps them as they came.";
     "compression.gzip.level",                  Int,     "-1",                  BetweenOr(1, 9, -1), ClusterWide, InEffect, "The gzip level where the broker compresses; -1 is the library's default.";
-    "compression.lz4.level",                   Int,     "9",                   Between(1, 17),  ClusterWide, InEffect, "The lz4 level where the broker compresses.";
+    "compression.lz4.level",                   Int,     "9",                   Between(1, 17),  ClusterWide, InEffect, "The lz4 level where the broker compresses; 9 is the fast compressor, all others search longer.";
     "compression.zstd.level",                  Int,     "3",                   Between(-131072, 22), ClusterWide, InEffect, "The zstd level where the broker compresses.";
     "delete.retention.ms",                     Long,    "86400000",            AtLeast(0),      ClusterWide, Accepted, "How long compaction keeps a tombstone, so that late readers see the deletion.";
     "errors.deadletterqueue.group.enable",     Boolean, "false",               Any,             ClusterWide, Accepted, "Share groups: whether this topic may take records that a group gave up.";
@@ -21,7 +21,7 @@ settings! {
     "local.retention.bytes",                   Long,    "-2",                  AtLeast(-2),     ClusterWide, Accepted, "Tiered storage: what of a partition stays on local disk; -2 follows retention.bytes.";
     "local.retention.ms",                      Long,    "-2",                  AtLeast(-2),     ClusterWide, Accepted, "Tiered storage: how long records stay on local disk; -2 follows retention.ms.";
     "max.compaction.lag.ms",                   Long,    "9223372036854775807", AtLeast(1),      ClusterWide, Accepted, "Records older than this are compacted even in a log hardly worth it.";
-    "max.decompressed.message.bytes",          Int,     "2147483639",          Between(1, 2147483639), ClusterWide, Accepted, "The largest a record may be once decompressed; here a batch has a bound of its own.";
+    "max.decompressed.message.bytes",          Int,     "2147483639",          Between(1, 2147483639), ClusterWide, InEffect, "The largest that a record of a compressed batch may be once decompressed, checked when it is produced. A batch as a whole may expand to 32 MiB, to max.message.bytes, or to 100 times its size.";
     "max.message.bytes",                       Int,     "1048588",             AtLeast(0),      ClusterWide, InEffect, "The largest batch of records, as compressed by its producer.";
     "message.timestamp.after.max.ms",          Long,    "3600000",             AtLeast(0),      ClusterWide, InEffect, "How far in the future a producer's timestamp may lie.";
     "message.timestamp.before.max.ms",         Long,    "9223372036854775807", AtLeast(0),      ClusterWide, InEffect, "How far in the past a producer's timestamp may lie.";

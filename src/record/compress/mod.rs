@@ -2,7 +2,7 @@
 //!
 //! A batch's records are compressed as one stream. Nothing in such a stream is believed: output is
 //! taken in pieces of [`CHUNK`] bytes, memory grows with what was really produced, and a stream that
-//! goes on beyond [`expansion_limit`] is refused.
+//! goes on beyond a limit is refused: [`MAX_EXPANSION`], and far less where a producer sends it.
 
 mod lz4;
 mod snappy;
@@ -58,31 +58,22 @@ impl Codec {
     }
 }
 
-/// Any batch may expand to this, however small: a megabyte of one byte repeated is an honest test record.
-pub const ALWAYS_ALLOWED: usize = 32 << 20;
-/// Beyond [`ALWAYS_ALLOWED`], how many times its size a batch may expand to. Text logs reach 10 to 30.
-pub const MAX_RATIO: usize = 100;
-/// What no batch may expand to.
-pub const NEVER_ALLOWED: usize = 1 << 30;
-
-/// How many bytes a stream of `compressed` bytes may expand to.
-pub fn expansion_limit(compressed: usize) -> usize {
-    compressed.saturating_mul(MAX_RATIO).clamp(ALWAYS_ALLOWED, NEVER_ALLOWED)
-}
+/// What no batch may expand to, whoever wrote it.
+pub const MAX_EXPANSION: usize = 1 << 30;
 
 /// How much output is asked for at a time.
 pub(super) const CHUNK: usize = 32 << 10;
 
 /// Compresses `plain` as Kafka's clients do, snappy framed as the Java client frames it.
 ///
-/// `level` is the codec's own (`compression.gzip.level`, `compression.zstd.level`); without one it
-/// is Kafka's default. Snappy has none, and lz4's is ignored: one fast level is all there is.
+/// `level` is the codec's own (`compression.gzip.level`, `compression.lz4.level`,
+/// `compression.zstd.level`); without one it is Kafka's default. Snappy has none.
 pub fn compress(codec: Codec, level: Option<i32>, plain: &[u8]) -> Result<Vec<u8>, RecordError> {
     let compressed = match codec {
         Codec::None => Ok(plain.to_vec()),
         Codec::Gzip => gzip(level, plain),
         Codec::Snappy => snappy::compress(plain),
-        Codec::Lz4 => lz4::compress(plain),
+        Codec::Lz4 => lz4::compress(level, plain),
         Codec::Zstd => zstd::bulk::compress(plain, level.unwrap_or(zstd::DEFAULT_COMPRESSION_LEVEL)),
     };
     compressed.map_err(|error| RecordError::invalid(format!("{} compression failed: {error}", codec.name())))
@@ -96,9 +87,14 @@ fn gzip(level: Option<i32>, plain: &[u8]) -> io::Result<Vec<u8>> {
     encoder.finish()
 }
 
-/// Expands a whole stream. `Invalid` when it is broken, `ExpandsTooFar` beyond [`expansion_limit`].
+/// Expands a whole stream. `Invalid` when it is broken, `ExpandsTooFar` beyond [`MAX_EXPANSION`].
 pub fn decompress(codec: Codec, compressed: &[u8]) -> Result<Vec<u8>, RecordError> {
-    let mut expansion = Expansion::new(codec, compressed)?;
+    decompress_within(codec, compressed, MAX_EXPANSION)
+}
+
+/// As [`decompress`], up to `limit` bytes.
+pub(super) fn decompress_within(codec: Codec, compressed: &[u8], limit: usize) -> Result<Vec<u8>, RecordError> {
+    let mut expansion = Expansion::new(codec, compressed, limit)?;
     let mut plain = Vec::new();
     while expansion.read_more(&mut plain)? > 0 {}
     Ok(plain)
@@ -110,27 +106,29 @@ pub(super) struct Expansion<'a> {
     decoder: Decoder<'a>,
     compressed: usize,
     produced: usize,
+    limit: usize,
 }
 
 enum Decoder<'a> {
     None(&'a [u8]),
     Gzip(Box<flate2::bufread::MultiGzDecoder<&'a [u8]>>),
     Snappy(snappy::Blocks<'a>),
-    Lz4(Box<lz4::Frames<'a>>),
+    Lz4(Box<lz4::Frame<'a>>),
     Zstd(zstd::stream::read::Decoder<'static, &'a [u8]>),
 }
 
 impl<'a> Expansion<'a> {
-    pub fn new(codec: Codec, compressed: &'a [u8]) -> Result<Expansion<'a>, RecordError> {
+    /// Of a stream that may have `limit` bytes once expanded.
+    pub fn new(codec: Codec, compressed: &'a [u8], limit: usize) -> Result<Expansion<'a>, RecordError> {
         let decoder = match codec {
             Codec::None => Ok(Decoder::None(compressed)),
             Codec::Gzip => Ok(Decoder::Gzip(Box::new(flate2::bufread::MultiGzDecoder::new(compressed)))),
             Codec::Snappy => snappy::Blocks::new(compressed).map(Decoder::Snappy),
-            Codec::Lz4 => lz4::frames(compressed).map(|frames| Decoder::Lz4(Box::new(frames))),
+            Codec::Lz4 => lz4::frame(compressed).map(|frame| Decoder::Lz4(Box::new(frame))),
             Codec::Zstd => zstd::stream::read::Decoder::with_buffer(compressed).map(Decoder::Zstd),
         };
         let decoder = decoder.map_err(|error| broken_stream(codec, &error))?;
-        Ok(Expansion { codec, decoder, compressed: compressed.len(), produced: 0 })
+        Ok(Expansion { codec, decoder, compressed: compressed.len(), produced: 0, limit })
     }
 
     /// Appends the next piece, at most [`CHUNK`] bytes, to `plain` and says how many they were; 0 at the end.
@@ -148,9 +146,8 @@ impl<'a> Expansion<'a> {
         }
         plain.truncate(start + filled);
         self.produced += filled;
-        let limit = expansion_limit(self.compressed);
-        if self.produced > limit {
-            return Err(RecordError::ExpandsTooFar { compressed: self.compressed, limit });
+        if self.produced > self.limit {
+            return Err(RecordError::ExpandsTooFar { compressed: self.compressed, limit: self.limit });
         }
         Ok(filled)
     }

@@ -52,7 +52,7 @@ pub fn take_message<'a>(bytes: &mut &'a [u8]) -> Result<Option<Message<'a>>, Rec
 fn check_crc(stored: u32, body: &[u8]) -> Result<(), RecordError> {
     let computed = crc32(body);
     if stored != computed {
-        let message = format!("stored message crc is {stored:#010x}, computed crc is {computed:#010x}");
+        let message = format!("the message is corrupt: stored crc is {stored:#010x}, computed crc is {computed:#010x}");
         return Err(RecordError::Corrupt(message));
     }
     Ok(())
@@ -69,7 +69,7 @@ impl<'a> Message<'a> {
         let cut_short = || RecordError::invalid("invalid message: a field is cut short");
         let magic = body.try_get_i8().map_err(|_| cut_short())?;
         if !(0..=1).contains(&magic) {
-            return Err(RecordError::corrupt(format!("invalid message magic {magic}")));
+            return Err(RecordError::unknown_magic(magic));
         }
         let attributes = body.try_get_u8().map_err(|_| cut_short())?;
         let timestamp = if magic == 0 { NO_TIMESTAMP } else { body.try_get_i64().map_err(|_| cut_short())? };
@@ -142,8 +142,9 @@ fn put_nullable(out: &mut Vec<u8>, field: Option<&[u8]>) {
     }
 }
 
-/// The messages inside of `wrapper`, uncompressed. `Invalid` when it has no value or a broken one.
-pub fn expand_wrapper(wrapper: &Message<'_>, codec: Codec) -> Result<Vec<u8>, RecordError> {
+/// The messages inside of `wrapper`, uncompressed. `Invalid` when it has no value or a broken one,
+/// `ExpandsTooFar` when they are more than `limit` bytes.
+pub fn expand_wrapper(wrapper: &Message<'_>, codec: Codec, limit: usize) -> Result<Vec<u8>, RecordError> {
     if codec == Codec::Zstd {
         return Err(RecordError::invalid("message formats 0 and 1 don't have zstd compression"));
     }
@@ -152,5 +153,5 @@ pub fn expand_wrapper(wrapper: &Message<'_>, codec: Codec) -> Result<Vec<u8>, Re
         (Codec::Lz4, 0) => compress::with_right_lz4_checksum(value),
         _ => Cow::Borrowed(value),
     };
-    compress::decompress(codec, &value)
+    compress::decompress_within(codec, &value, limit)
 }

@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use super::builder::BatchBuilder;
-use super::compress::{Codec, decompress};
+use super::compress::{Codec, MAX_EXPANSION, decompress_within};
 use super::error::RecordError;
 use super::header::{BATCH_OVERHEAD, BatchHeader, LOG_OVERHEAD, MAGIC_OFFSET, MAGIC_V2, TimestampType, check_crc};
 use super::parse::{RawRecord, take_body};
@@ -30,6 +30,8 @@ pub struct VerifyRules {
     pub accepts: Accepts,
     /// `max.message.bytes`: the size of a batch, header included, as sent and as stored.
     pub max_message_bytes: usize,
+    /// `max.decompressed.message.bytes`: the size of one record of a compressed batch.
+    pub max_decompressed_message_bytes: usize,
     /// `message.timestamp.type`.
     pub timestamp_type: TimestampType,
     /// The broker's time: what timestamps are compared with, and what `LogAppendTime` writes.
@@ -53,6 +55,22 @@ pub enum Accepts {
     V2WithoutZstd,
     /// From version 7: one v2 batch.
     V2,
+}
+
+/// What a batch of any size may expand to: a megabyte of one byte repeated is an honest test record.
+const ALWAYS_ALLOWED: usize = 32 << 20;
+/// Beyond that, how many times its size a batch may expand to. Text logs reach 10 to 30.
+const MAX_RATIO: usize = 100;
+
+impl VerifyRules {
+    /// How many bytes a batch with `compressed` bytes of records may expand to.
+    ///
+    /// What the topic takes uncompressed it takes compressed too, and beyond that what an honest batch
+    /// may need; Kafka knows no such limit.
+    fn expansion_limit(&self, compressed: usize) -> usize {
+        let by_ratio = compressed.saturating_mul(MAX_RATIO);
+        by_ratio.max(self.max_message_bytes).clamp(ALWAYS_ALLOWED, MAX_EXPANSION)
+    }
 }
 
 impl Accepts {
@@ -182,10 +200,10 @@ impl Unverified {
 /// The header of the one whole batch that `bytes` must hold.
 fn sole_batch(bytes: &Bytes, accepts: Accepts) -> Result<BatchHeader, RecordError> {
     let Some(size) = next_size(bytes)? else {
-        return Err(RecordError::invalid("a produce request must have at least one record batch per partition"));
+        return Err(RecordError::NotOneBatch("a produce request must have at least one record batch per partition"));
     };
     if magic(bytes).is_some_and(|magic| magic < MAGIC_V2 as u8) {
-        return Err(RecordError::invalid("produce requests from version 3 carry record batches of magic 2 only"));
+        return Err(RecordError::NotOneBatch("produce requests from version 3 carry record batches of magic 2 only"));
     }
     let header = BatchHeader::parse(bytes)?;
     if accepts == Accepts::V2WithoutZstd && header.codec() == Ok(Codec::Zstd) {
@@ -193,7 +211,7 @@ fn sole_batch(bytes: &Bytes, accepts: Accepts) -> Result<BatchHeader, RecordErro
         return Err(RecordError::UnsupportedCompression(message.to_owned()));
     }
     if next_size(bytes.get(size..).unwrap_or_default())?.is_some() {
-        return Err(RecordError::invalid("a produce request must have exactly one record batch per partition"));
+        return Err(RecordError::NotOneBatch("a produce request must have exactly one record batch per partition"));
     }
     Ok(header)
 }
@@ -209,11 +227,12 @@ fn next_size(bytes: &[u8]) -> Result<Option<usize>, RecordError> {
     let Some(length) = bytes.get(8..).and_then(|rest| rest.first_chunk::<4>()) else { return Ok(None) };
     let length = i32::from_be_bytes(*length);
     if length < SHORTEST {
-        return Err(RecordError::corrupt(format!("a record batch can't be {length} bytes long")));
+        let message = format!("Record size {length} is less than the minimum record overhead ({SHORTEST})");
+        return Err(RecordError::Corrupt(message));
     }
     let Some(magic) = magic(bytes) else { return Ok(None) };
     if magic > MAGIC_V2 as u8 {
-        return Err(RecordError::corrupt(format!("invalid magic {}", magic as i8)));
+        return Err(RecordError::unknown_magic(magic as i8));
     }
     let size = LOG_OVERHEAD + length as usize;
     Ok((size <= bytes.len()).then_some(size))
@@ -301,7 +320,7 @@ fn rebuild(
     let payload = batch.get(BATCH_OVERHEAD..).unwrap_or_default();
     let plain = match sent.codec()? {
         Codec::None => Cow::Borrowed(payload),
-        codec => Cow::Owned(decompress(codec, payload)?),
+        codec => Cow::Owned(decompress_within(codec, payload, rules.expansion_limit(payload.len()))?),
     };
     let producer = ProducerIdEpoch { producer_id: sent.producer_id, epoch: sent.producer_epoch };
     let mut builder = BatchBuilder::new(codec).level(level).producer(producer, sent.base_sequence);

@@ -2,10 +2,10 @@
 
 use super::{RecordError, VerifyRules};
 use crate::record::compress::{Codec, Expansion};
-use crate::record::error::{RecordFault, Rejection};
+use crate::record::faults::{Fault, RecordFaults};
 use crate::record::header::{BatchHeader, TimestampType};
-use crate::record::parse::{RawRecord, take_body};
-use crate::types::{NO_TIMESTAMP, TimestampMs};
+use crate::record::parse::{RawRecord, body_len, take_body};
+use crate::types::{NO_TIMESTAMP, Offset, TimestampMs};
 
 /// What a pass over the records found out.
 pub struct Checked {
@@ -25,13 +25,17 @@ pub fn check_records(header: &BatchHeader, payload: &[u8], rules: &VerifyRules) 
     pass.finish(left)
 }
 
-/// Checks records while they are expanded, so that only one that hasn't arrived whole is held.
-/// Returns how many bytes are left.
+/// Checks records while they are expanded, so that only one that hasn't arrived whole is held, and
+/// none that says that it is too large. Returns how many bytes are left.
 fn expand(pass: &mut Pass<'_>, codec: Codec, payload: &[u8]) -> Result<usize, RecordError> {
-    let mut expansion = Expansion::new(codec, payload)?;
+    let mut expansion = Expansion::new(codec, payload, pass.rules.expansion_limit(payload.len()))?;
     let mut plain = Vec::new();
     while expansion.read_more(&mut plain)? > 0 {
-        let left = pass.take_whole_records(&plain)?.len();
+        let rest = pass.take_whole_records(&plain)?;
+        if let Some(announced) = body_len(rest) {
+            pass.rules.check_record_size(announced)?;
+        }
+        let left = rest.len();
         plain.drain(..plain.len() - left);
     }
     Ok(plain.len())
@@ -43,19 +47,23 @@ struct Pass<'a> {
     next_index: i32,
     max_timestamp: TimestampMs,
     contiguous: bool,
-    faults: Faults,
+    compressed: bool,
+    faults: Option<RecordFaults>,
 }
 
 impl<'a> Pass<'a> {
     fn new(header: &'a BatchHeader, rules: &'a VerifyRules) -> Pass<'a> {
-        let faults = Faults::default();
-        Pass { header, rules, next_index: 0, max_timestamp: NO_TIMESTAMP, contiguous: true, faults }
+        let compressed = header.codec() != Ok(Codec::None);
+        Pass { header, rules, next_index: 0, max_timestamp: NO_TIMESTAMP, contiguous: true, compressed, faults: None }
     }
 
     /// Checks the records that are whole in `bytes`, and returns what is left.
     fn take_whole_records<'b>(&mut self, mut bytes: &'b [u8]) -> Result<&'b [u8], RecordError> {
         while self.next_index < self.header.record_count {
             let Some(body) = take_body(&mut bytes)? else { return Ok(bytes) };
+            if self.compressed {
+                self.rules.check_record_size(body.len())?;
+            }
             let record = RawRecord::parse(body)?;
             self.check(&record);
             self.next_index += 1;
@@ -66,8 +74,9 @@ impl<'a> Pass<'a> {
     fn check(&mut self, record: &RawRecord<'_>) {
         self.contiguous &= record.offset_delta == self.next_index;
         let timestamp = self.header.record_timestamp(record.timestamp_delta);
-        if let Some(fault) = self.rules.fault(record.key.is_some(), self.header.timestamp_type(), timestamp) {
-            self.faults.add(self.next_index, fault);
+        let offset = Offset::from(record.offset_delta);
+        if let Some(fault) = self.rules.fault(record.key.is_some(), self.header.timestamp_type(), offset, timestamp) {
+            RecordFaults::add(&mut self.faults, self.next_index, fault);
         }
         self.max_timestamp = self.max_timestamp.max(timestamp);
     }
@@ -80,73 +89,43 @@ impl<'a> Pass<'a> {
                 self.header.record_count, self.next_index
             )));
         }
-        self.faults.into_result()?;
-        Ok(Checked { max_timestamp: self.max_timestamp, contiguous: self.contiguous })
+        match self.faults {
+            Some(faults) => Err(RecordError::Records(faults)),
+            None => Ok(Checked { max_timestamp: self.max_timestamp, contiguous: self.contiguous }),
+        }
     }
-}
-
-/// What one record did wrong.
-pub struct Fault {
-    timestamp: bool,
-    message: String,
 }
 
 impl VerifyRules {
     /// What a record does wrong by the topic's rules, sent in a batch with timestamps of type `sent`.
     #[inline]
-    pub fn fault(&self, has_key: bool, sent: TimestampType, timestamp: TimestampMs) -> Option<Fault> {
+    pub fn fault(&self, has_key: bool, sent: TimestampType, offset: Offset, timestamp: TimestampMs) -> Option<Fault> {
         if self.compacted && !has_key {
-            let message = "Compacted topic cannot accept message without key".to_owned();
-            return Some(Fault { timestamp: false, message });
+            return Some(Fault::NoKey);
         }
         if self.timestamp_type == TimestampType::CreateTime && timestamp != NO_TIMESTAMP {
             let earliest = self.now.saturating_sub(self.before_max_ms);
             let latest = self.now.saturating_add(self.after_max_ms);
-            return (!(earliest..=latest).contains(&timestamp)).then(|| Fault {
-                timestamp: true,
-                message: format!("Timestamp {timestamp} is out of range, it should be within [{earliest}, {latest}]"),
-            });
+            let out_of_range = Fault::OutOfRange { offset, timestamp, earliest, latest };
+            return (!(earliest..=latest).contains(&timestamp)).then_some(out_of_range);
         }
-        (sent == TimestampType::LogAppendTime).then(|| Fault {
-            timestamp: true,
-            message: "Producer should not set timestamp type to LogAppendTime".to_owned(),
-        })
+        (sent == TimestampType::LogAppendTime).then_some(Fault::ClaimsAppendTime { offset })
+    }
+
+    /// Checks the size of one record that came compressed.
+    #[inline]
+    pub fn check_record_size(&self, size: usize) -> Result<(), RecordError> {
+        let limit = self.max_decompressed_message_bytes;
+        match size > limit {
+            true => Err(too_large_record(size, limit)),
+            false => Ok(()),
+        }
     }
 }
 
-/// The records at fault so far.
-#[derive(Default)]
-pub struct Faults {
-    total: usize,
-    any_timestamp: bool,
-    listed: Vec<RecordFault>,
-}
-
-impl Faults {
-    #[cold]
-    pub fn add(&mut self, batch_index: i32, fault: Fault) {
-        self.total += 1;
-        self.any_timestamp |= fault.timestamp;
-        if self.listed.len() < Rejection::MAX_FAULTS {
-            self.listed.push(RecordFault { batch_index, message: fault.message });
-        }
-    }
-
-    /// The batch's error when any record was at fault; `INVALID_TIMESTAMP` outweighs, as in Kafka.
-    pub fn into_result(self) -> Result<(), RecordError> {
-        if self.total == 0 {
-            return Ok(());
-        }
-        if self.any_timestamp {
-            let message = "One or more records have been rejected due to invalid timestamp".to_owned();
-            return Err(RecordError::InvalidTimestamp(Rejection { message, records: self.listed }));
-        }
-        let first: Vec<_> = self.listed.iter().take(3).map(|fault| fault.message.as_str()).collect();
-        let message = format!(
-            "One or more records have been rejected due to {} record errors in total, such as: {}",
-            self.total,
-            first.join("; ")
-        );
-        Err(RecordError::Invalid(Rejection { message, records: self.listed }))
-    }
+#[cold]
+fn too_large_record(size: usize, limit: usize) -> RecordError {
+    RecordError::Invalid(format!(
+        "a record has {size} bytes once decompressed, which exceeds the maximum configured value of {limit}"
+    ))
 }

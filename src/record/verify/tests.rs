@@ -3,10 +3,10 @@
 use bytes::Bytes;
 
 use super::*;
-use crate::record::compress::compress;
+use crate::record::compress::{CHUNK, compress};
 use crate::record::parse::put_record;
 use crate::record::samples::{NOW, old_rules, records, rules, sample, sent, verify};
-use crate::record::{RecordFault, Rejection};
+use crate::record::{Fault, RecordFault};
 
 /// The batch with its header changed and its CRC made right again.
 fn with_header(batch: &Bytes, change: impl FnOnce(&mut BatchHeader)) -> Bytes {
@@ -18,7 +18,15 @@ fn with_header(batch: &Bytes, change: impl FnOnce(&mut BatchHeader)) -> Bytes {
 #[track_caller]
 fn check_invalid(bytes: &Bytes, rules: &VerifyRules, why: &str) {
     match verify(bytes, rules) {
-        Err(RecordError::Invalid(rejection)) => assert!(rejection.message.contains(why), "{rejection}"),
+        Err(RecordError::Invalid(message)) => assert!(message.contains(why), "{message}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+fn check_not_one(bytes: &Bytes, why: &str) {
+    match verify(bytes, &rules()) {
+        Err(RecordError::NotOneBatch(message)) => assert!(message.contains(why), "{message}"),
         other => panic!("{other:?}"),
     }
 }
@@ -61,9 +69,9 @@ fn a_placed_batch_has_its_offset_and_epoch_and_still_its_crc() {
 #[test]
 fn framing() {
     let good = sent(sample(Codec::None));
-    check_invalid(&Bytes::new(), &rules(), "at least one");
-    check_invalid(&good.slice(..good.len() - 1), &rules(), "at least one");
-    check_invalid(&[&good[..], &good[..]].concat().into(), &rules(), "exactly one");
+    check_not_one(&Bytes::new(), "at least one");
+    check_not_one(&good.slice(..good.len() - 1), "at least one");
+    check_not_one(&[&good[..], &good[..]].concat().into(), "exactly one");
     let trailing = verify(&[&good[..], &good[..40]].concat().into(), &rules()).expect("a cut second batch is ignored");
     assert_eq!(trailing.bytes(), &good);
 }
@@ -81,9 +89,9 @@ fn corruption() {
     check_corrupt(&bytes, "magic");
     bytes[16] = 2;
     bytes[8..12].copy_from_slice(&13i32.to_be_bytes());
-    check_corrupt(&bytes, "13 bytes");
+    check_corrupt(&bytes, "Record size 13");
     bytes[8..12].copy_from_slice(&(-1i32).to_be_bytes());
-    check_corrupt(&bytes, "-1 bytes");
+    check_corrupt(&bytes, "Record size -1");
     bytes[8..12].copy_from_slice(&48i32.to_be_bytes());
     check_corrupt(&bytes, "less than its header");
 }
@@ -150,18 +158,18 @@ fn what_a_produce_version_may_carry() {
 #[test]
 fn compacted_topics_need_keys() {
     let rules = VerifyRules { compacted: true, ..rules() };
-    let Err(RecordError::Invalid(rejection)) = verify(&sent(sample(Codec::None)), &rules) else {
+    let Err(RecordError::Records(faults)) = verify(&sent(sample(Codec::None)), &rules) else {
         panic!("accepted a record without a key");
     };
-    assert!(rejection.message.contains("1 record errors"), "{rejection}");
-    assert_eq!(rejection.records.iter().map(|fault| fault.batch_index).collect::<Vec<_>>(), [1]);
+    assert!(!faults.any_time());
+    assert_eq!(faults.listed(), [RecordFault { batch_index: 1, fault: Fault::NoKey }]);
 }
 
 fn faults_within(before_max_ms: i64, after_max_ms: i64) -> Vec<RecordFault> {
     let rules = VerifyRules { before_max_ms, after_max_ms, ..rules() };
     match verify(&sent(sample(Codec::Snappy)), &rules) {
         Ok(_) => Vec::new(),
-        Err(RecordError::InvalidTimestamp(rejection)) => rejection.records,
+        Err(RecordError::Records(faults)) if faults.any_time() => faults.listed().to_vec(),
         Err(other) => panic!("{other}"),
     }
 }
@@ -173,7 +181,8 @@ fn timestamps_within_limits() {
     assert_eq!(indexes(8, 7), [2]);
     assert_eq!(indexes(9, 6), [1]);
     assert_eq!(indexes(0, 0), [0, 1, 2]);
-    assert!(faults_within(9, 6)[0].message.contains(&(NOW + 7).to_string()));
+    let too_early = Fault::OutOfRange { offset: 1, timestamp: NOW + 7, earliest: NOW - 9, latest: NOW + 6 };
+    assert_eq!(faults_within(9, 6)[0].fault, too_early);
 }
 
 #[test]
@@ -184,16 +193,66 @@ fn a_record_without_a_timestamp_has_no_limits() {
     assert_eq!(verify(&sent(builder), &rules).map(|verified| verified.max_timestamp()), Ok(-1));
 }
 
+/// A batch of one record of `len` equal bytes.
+fn large(codec: Codec, len: usize) -> Bytes {
+    let mut builder = BatchBuilder::new(codec);
+    builder.append(NOW, None, Some(&vec![0; len]), &[]);
+    sent(builder)
+}
+
 #[test]
-fn few_of_very_many_faults_are_listed() {
-    let mut builder = BatchBuilder::new(Codec::None);
-    (0..2000).for_each(|_| builder.append(NOW, None, None, &[]));
-    let Err(RecordError::Invalid(rejection)) = verify(&sent(builder), &VerifyRules { compacted: true, ..rules() })
-    else {
-        panic!("accepted records without keys");
+fn a_bomb_is_refused_once_it_is_too_large() {
+    let bomb = large(Codec::Zstd, ALWAYS_ALLOWED);
+    let refused = RecordError::ExpandsTooFar { compressed: bomb.len() - BATCH_OVERHEAD, limit: ALWAYS_ALLOWED };
+    assert_eq!(verify(&bomb, &rules()), Err(refused));
+    assert!(verify(&large(Codec::Zstd, ALWAYS_ALLOWED - 100), &rules()).is_ok());
+    // What the topic takes uncompressed it takes compressed.
+    let rules = VerifyRules { max_message_bytes: ALWAYS_ALLOWED + 100, ..rules() };
+    assert!(verify(&bomb, &rules).is_ok());
+    let stored = verify(&bomb, &VerifyRules { target: Some((Codec::Snappy, None)), ..rules }).expect("verifies");
+    assert_eq!(records(stored.bytes())[0].value.as_ref().map(Bytes::len), Some(ALWAYS_ALLOWED));
+}
+
+#[test]
+fn limits_of_expansion() {
+    let check = |max_message_bytes, compressed, expect| {
+        assert_eq!(VerifyRules { max_message_bytes, ..rules() }.expansion_limit(compressed), expect);
     };
-    assert!(rejection.message.contains("2000 record errors"), "{rejection}");
-    assert_eq!(rejection.records.len(), Rejection::MAX_FAULTS);
+    check(1 << 20, 0, ALWAYS_ALLOWED);
+    check(1 << 20, 1 << 20, 100 << 20);
+    check(200 << 20, 1 << 20, 200 << 20);
+    check(1 << 20, usize::MAX, MAX_EXPANSION);
+    check(usize::MAX, 0, MAX_EXPANSION);
+}
+
+#[test]
+fn a_record_has_a_limit_once_decompressed() {
+    // Beside its 5000 bytes: attributes, two deltas, key, value's length of two bytes, headers.
+    const BODY: usize = 5000 + 1 + 1 + 1 + 1 + 2 + 1;
+    for codec in Codec::ALL {
+        let verify_within = |max_decompressed_message_bytes| {
+            verify(&large(codec, 5000), &VerifyRules { max_decompressed_message_bytes, ..rules() })
+        };
+        assert!(verify_within(BODY).is_ok());
+        match codec {
+            // It is as large as it came.
+            Codec::None => assert!(verify_within(1).is_ok()),
+            _ => assert!(matches!(verify_within(BODY - 1), Err(RecordError::Invalid(_))), "{}", codec.name()),
+        }
+    }
+}
+
+#[test]
+fn a_record_that_says_it_is_too_large_is_not_waited_for() {
+    // It says that it is longer than all there is: what is wrong is seen in its length.
+    let mut payload = large(Codec::None, CHUNK * 4)[BATCH_OVERHEAD..].to_vec();
+    payload.truncate(CHUNK * 2);
+    let mut header = BatchHeader { record_count: 1, base_timestamp: NOW, ..Default::default() };
+    header.set_codec(Codec::Gzip);
+    let bytes: Bytes =
+        header.assemble(&compress(Codec::Gzip, None, &payload).expect("compresses")).expect("assembles").1.into();
+    check_invalid(&bytes, &VerifyRules { max_decompressed_message_bytes: 1000, ..rules() }, "once decompressed");
+    check_invalid(&bytes, &rules(), "ends after 0");
 }
 
 #[test]
@@ -205,7 +264,8 @@ fn log_append_time_is_the_brokers() {
         assert_eq!(records(verified.bytes()).iter().map(|r| r.timestamp).collect::<Vec<_>>(), [NOW; 3]);
     }
     let claimed = verify(&sent(sample(Codec::None).log_append_time(NOW)), &rules);
-    assert!(matches!(claimed, Err(RecordError::InvalidTimestamp(_))), "{claimed:?}");
+    let Err(RecordError::Records(faults)) = claimed else { panic!("{claimed:?}") };
+    assert_eq!(faults.listed()[2], RecordFault { batch_index: 2, fault: Fault::ClaimsAppendTime { offset: 2 } });
 }
 
 #[test]
@@ -314,5 +374,5 @@ fn old_messages_only_from_old_producers() {
     let old = old.expect("converts");
     let verified = verify(&old, &old_rules()).expect("verifies");
     assert_eq!(verified.record_count(), 3);
-    check_invalid(&old, &rules(), "magic 2 only");
+    check_not_one(&old, "magic 2 only");
 }

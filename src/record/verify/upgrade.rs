@@ -1,10 +1,10 @@
 //! Message sets of formats 0 and 1 into one v2 batch (Kafka's `LogValidator`, as of 3.9, the last
 //! that took them).
 
-use super::records::Faults;
 use super::{RecordError, Verified, VerifyRules, check_size, next_size};
 use crate::record::BatchBuilder;
 use crate::record::compress::Codec;
+use crate::record::faults::RecordFaults;
 use crate::record::header::TimestampType;
 use crate::record::legacy::{Message, expand_wrapper, take_message};
 
@@ -50,7 +50,7 @@ struct Upgrade<'a> {
     rules: &'a VerifyRules,
     builder: BatchBuilder,
     index: i32,
-    faults: Faults,
+    faults: Option<RecordFaults>,
 }
 
 impl<'a> Upgrade<'a> {
@@ -60,13 +60,16 @@ impl<'a> Upgrade<'a> {
         if rules.timestamp_type == TimestampType::LogAppendTime {
             builder = builder.log_append_time(rules.now);
         }
-        Upgrade { rules, builder, index: 0, faults: Faults::default() }
+        Upgrade { rules, builder, index: 0, faults: None }
     }
 
     fn take_wrapped(&mut self, wrapper: &Message<'_>, codec: Codec) -> Result<(), RecordError> {
-        let plain = expand_wrapper(wrapper, codec)?;
+        let plain = expand_wrapper(wrapper, codec, self.rules.expansion_limit(wrapper.value.map_or(0, <[u8]>::len)))?;
         let mut rest = plain.as_slice();
+        let mut left = rest.len();
         while let Some(mut message) = take_message(&mut rest)? {
+            self.rules.check_record_size(left - rest.len())?;
+            left = rest.len();
             if message.magic != wrapper.magic {
                 return Err(RecordError::invalid(format!(
                     "a message of magic {} stands in a wrapper of magic {}",
@@ -88,16 +91,18 @@ impl<'a> Upgrade<'a> {
     }
 
     fn take(&mut self, message: &Message<'_>, sent: TimestampType) {
-        let fault = self.rules.fault(message.key.is_some(), sent, message.timestamp);
+        let fault = self.rules.fault(message.key.is_some(), sent, message.offset, message.timestamp);
         match fault {
-            Some(fault) => self.faults.add(self.index, fault),
+            Some(fault) => RecordFaults::add(&mut self.faults, self.index, fault),
             None => self.builder.append(message.timestamp, message.key, message.value, &[]),
         }
         self.index += 1;
     }
 
     fn finish(self) -> Result<Verified, RecordError> {
-        self.faults.into_result()?;
+        if let Some(faults) = self.faults {
+            return Err(RecordError::Records(faults));
+        }
         let verified = self.builder.build()?;
         check_size(verified.bytes().len(), self.rules)?;
         Ok(verified)

@@ -35,6 +35,7 @@ fn rules(choice: u8) -> VerifyRules {
     VerifyRules {
         accepts: Accepts::AnyFormat,
         max_message_bytes: 1 << 20,
+        max_decompressed_message_bytes: 1 << 20,
         timestamp_type: if choice & 1 == 0 { TimestampType::CreateTime } else { TimestampType::LogAppendTime },
         now: NOW,
         before_max_ms: i64::MAX,
@@ -99,7 +100,7 @@ fn check_verified(verified: &Verified, rules: &VerifyRules) {
     match Unverified::new(verified.bytes().clone()).verify(rules) {
         Ok(again) => assert_eq!(records(again.bytes()), read),
         // It has the broker's time, which a producer may not claim.
-        Err(RecordError::InvalidTimestamp(_)) if rules.timestamp_type == TimestampType::LogAppendTime => {}
+        Err(RecordError::Records(faults)) if faults.any_time() && rules.timestamp_type == TimestampType::LogAppendTime => {}
         Err(other) => panic!("{other}"),
     }
     check_old_formats(verified, &read);
