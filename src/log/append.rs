@@ -34,7 +34,12 @@ impl Log {
         if let Some(earlier) = self.check_producer(&header, marker.as_ref(), how.origin)? {
             return Ok(self.duplicate(batch, earlier));
         }
-        let stored = self.writing(|log| log.store(batch, &header, marker.as_ref(), how.now));
+        let stored = self.store(batch, &header, marker.as_ref(), how.now).inspect_err(|error| {
+            // For want of descriptors a batch is refused before anything of it was written.
+            if !error.is_want_of_descriptors() || self.end != header.base_offset {
+                self.latch(error);
+            }
+        });
         if let State::Failed(failure) = &mut self.state {
             failure.wanted = size as u64;
         }
@@ -129,9 +134,11 @@ impl Log {
             files.times.advance(newest);
             files.offsets.push(OffsetEntry { offset: header.last_offset(), position });
             if files.offsets.wants_flush() {
-                // The time index first: entries of it beyond the offset index are recognised at recovery.
-                files.times.flush(&place.disk).doing("writing", files.times.path())?;
-                files.offsets.flush(&place.disk).doing("writing", files.offsets.path())?;
+                match files.flush_indexes(place) {
+                    // They stay in memory, and the next entry tries again.
+                    Err(error) if error.is_want_of_descriptors() => {}
+                    flushed => flushed?,
+                }
             }
         }
         let size = files.data.len();
@@ -169,8 +176,15 @@ impl Log {
     }
 
     fn note_epoch(&mut self, epoch: LeaderEpoch, start: Offset) -> Result<(), LogError> {
-        if self.epochs.assign(epoch, start) {
-            self.write_epochs()?;
+        if self.epochs.latest() == Some(epoch) {
+            return Ok(());
+        }
+        let before = self.epochs.clone();
+        if self.epochs.assign(epoch, start)
+            && let Err(error) = self.write_epochs()
+        {
+            self.epochs = before;
+            return Err(error);
         }
         Ok(())
     }
@@ -234,11 +248,12 @@ impl Log {
 
     /// Seals the active segment and begins one at the log end, whose file comes with the first append.
     pub(super) fn roll(&mut self, now: TimestampMs) -> Result<(), LogError> {
+        self.folder_changed = true;
+        // Either may fail and be done again; only then anything counts as rolled.
+        self.take_snapshot()?;
         if let Some(active) = self.segments.last_mut() {
             active.seal(&self.place)?;
         }
-        self.folder_changed = true;
-        self.take_snapshot()?;
         self.segments.push(Segment::new(self.end));
         self.first_timestamp = None;
         self.active_since = now;

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::file::ran_out;
 use crate::types::{LeaderEpoch, Offset, ProducerId};
 
 /// A failure of the storage itself: Kafka's KAFKA_STORAGE_ERROR.
@@ -29,6 +30,11 @@ pub enum LogError {
 impl LogError {
     pub(crate) fn io(what: &'static str, path: &Path, source: io::Error) -> LogError {
         LogError::Io { what, path: path.to_path_buf(), source: Arc::new(source) }
+    }
+
+    /// Whether there was no descriptor for opening a file: that is over when others are closed.
+    pub(crate) fn is_want_of_descriptors(&self) -> bool {
+        matches!(self, LogError::Io { source, .. } if ran_out(source))
     }
 
     pub(crate) fn corrupt(path: &Path, why: impl Into<String>) -> LogError {

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use super::file::{Disk, RawFile};
+use super::file::{Disk, PooledFile, RawFile};
 use crate::types::Offset;
 
 /// How many entries are kept in memory before they are written: one system call for many appends. What a
@@ -35,7 +35,8 @@ pub(crate) struct IndexFile<E> {
     /// Whether the file may be longer than what is written: it is cut with the next flush, after the writing, for
     /// a file that is cut to nothing and written again is forced to disk by ext4 when it is closed.
     oversized: bool,
-    reader: OnceLock<RawFile>,
+    /// Opened by the first search that needs the file.
+    reader: OnceLock<PooledFile>,
 }
 
 impl<E: Entry> IndexFile<E> {
@@ -123,7 +124,7 @@ impl<E: Entry> IndexFile<E> {
         self.last = match self.unwritten.last() {
             Some(entry) => Some(*entry),
             None if self.written == 0 => None,
-            None => read_entries(self.reader(disk)?, self.base, self.written - 1, 1)?.pop(),
+            None => self.reader(disk).with(|raw| read_entries(raw, self.base, self.written - 1, 1))?.pop(),
         };
         Ok(())
     }
@@ -147,7 +148,10 @@ impl<E: Entry> IndexFile<E> {
         if self.written == 0 {
             return Ok(None);
         }
-        let raw = self.reader(disk)?;
+        self.reader(disk).with(|raw| self.search(raw, holds))
+    }
+
+    fn search(&self, raw: &RawFile, holds: impl Fn(&E) -> bool) -> io::Result<Option<(usize, E)>> {
         // `holds` for every entry below `low`, for none from `high` on.
         let (mut low, mut high) = (0, self.written);
         let mut floor = None;
@@ -166,12 +170,15 @@ impl<E: Entry> IndexFile<E> {
         Ok(if held > 0 { Some((low + held - 1, block[held - 1])) } else { floor })
     }
 
-    fn reader(&self, disk: &Disk) -> io::Result<&RawFile> {
-        if let Some(raw) = self.reader.get() {
-            return Ok(raw);
+    /// Gives back the descriptor, if there is one, until the next search.
+    pub(crate) fn release(&self) {
+        if let Some(reader) = self.reader.get() {
+            reader.close();
         }
-        let raw = disk.open_to_read(&self.path)?.ok_or(io::ErrorKind::NotFound)?;
-        Ok(self.reader.get_or_init(|| raw))
+    }
+
+    fn reader(&self, disk: &Disk) -> &PooledFile {
+        self.reader.get_or_init(|| PooledFile::to_read(disk, &self.path))
     }
 }
 

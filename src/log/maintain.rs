@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::error::IoContext;
 use super::partition_log::{Failure, State};
 use super::segment::Segment;
-use super::{DeletedFiles, Log, LogError, ReadError, SyncTicket, Synced, names};
+use super::{DeletedFiles, Log, LogError, ReadError, SyncTicket, Synced, leader_epochs, names, partition_metadata};
 use crate::types::{Offset, TimestampMs, Uuid};
 
 /// Once this much was appended since the newest snapshot of producers, housekeeping takes one: what has to be
@@ -203,8 +203,8 @@ impl Log {
         for segment in self.segments[..segments].iter().filter(|segment| segment.exists() && !segment.is_synced()) {
             ticket.covered.push(segment.extent());
             let [log, indexes @ ..] = segment.paths(&self.place.folder);
-            match segment.opened().and_then(|files| files.data.sync_handle()) {
-                Some(file) => ticket.open.push((file, log)),
+            match segment.opened().map(|files| files.data.sync_handle()) {
+                Some(file) => ticket.open.push(file),
                 None => ticket.closed.push(log),
             }
             if !segment.is_active() {
@@ -235,8 +235,19 @@ impl Log {
                     }
                 }
             }
+            // Nothing was lost, and nothing is known to be synced.
+            Err(error) if error.is_want_of_descriptors() => self.doubt_small_files(),
             Err(error) => self.state = State::Failed(Failure::of_sync(error)),
         }
+    }
+
+    /// The next sync takes along whatever small files there are.
+    pub(super) fn doubt_small_files(&mut self) {
+        let snapshots = self.snapshots.iter().map(|offset| self.place.file(*offset, names::SNAPSHOT));
+        self.unsynced.extend(snapshots);
+        let others = [leader_epochs::FILE_NAME, partition_metadata::FILE_NAME];
+        self.unsynced.extend(others.map(|name| self.place.folder.join(name)));
+        self.folder_changed = true;
     }
 
     /// Closes cleanly: trims files, writes indexes and the producer snapshot. The directory may be marked clean

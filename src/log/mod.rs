@@ -58,7 +58,7 @@ pub use compact::{
 };
 pub use config::LogConfig;
 pub use error::{AppendError, LogError, ReadError};
-pub use file::{Act, Disk, Fault, Simulation};
+pub use file::{Act, Disk, Fault, OpenLimits, Simulation};
 pub use log_dir::{Checkpoint, FoundPartition, Identity, LogDir, LogDirError, PartitionState};
 pub use meta_properties::MetaProperties;
 pub use partition_log::Log;

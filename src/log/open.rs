@@ -35,7 +35,6 @@ impl Log {
             names_must_last: false,
         };
         opening.check_topic()?;
-        opening.doubt_small_files();
         opening.open()
     }
 }
@@ -115,22 +114,14 @@ impl Opening {
             folder_changed: self.folder_changed,
             report: report.then(|| Box::new(self.report)),
         };
+        if !self.at.clean_shutdown {
+            // After a kill nobody knows which of these were synced.
+            log.doubt_small_files();
+        }
         if log.epochs != epochs_on_file {
             log.write_epochs()?;
         }
         Ok(log)
-    }
-
-    /// After a kill nobody knows which of these were synced: the next sync takes them along.
-    fn doubt_small_files(&mut self) {
-        if self.at.clean_shutdown {
-            return;
-        }
-        let snapshots = self.listing.snapshots.iter().map(|offset| self.place.file(*offset, names::SNAPSHOT));
-        self.unsynced.extend(snapshots);
-        let others = [leader_epochs::FILE_NAME, partition_metadata::FILE_NAME];
-        self.unsynced.extend(others.map(|name| self.place.folder.join(name)));
-        self.folder_changed = true;
     }
 
     /// Compares `partition.metadata` with the topic expected, or writes it.

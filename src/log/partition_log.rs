@@ -205,7 +205,12 @@ impl Log {
     /// Does something that writes; if it fails, the log is closed to writes.
     pub(super) fn writing<T>(&mut self, write: impl FnOnce(&mut Log) -> Result<T, LogError>) -> Result<T, LogError> {
         self.check_open()?;
-        write(self).inspect_err(|error| self.state = State::Failed(Failure::of_write(error)))
+        write(self).inspect_err(|error| self.latch(error))
+    }
+
+    /// Closes the log to writes: what its files hold is uncertain.
+    pub(super) fn latch(&mut self, error: &LogError) {
+        self.state = State::Failed(Failure::of_write(error));
     }
 
     /// The place in `segments` of the one that holds `offset` (or the gap after it).

@@ -165,6 +165,7 @@ impl Segment {
 
     /// The open files, for appending; created if the segment has none.
     pub(crate) fn files_to_append(&mut self, place: &Place, limit: u64) -> Result<&mut Files, LogError> {
+        self.touched.store(true, Ordering::Relaxed);
         let writable = self.files.get().is_some_and(|files| files.data.is_writable());
         if !writable {
             let files = Files::open(place, self.base, self.size, Some(limit))?;
@@ -192,18 +193,24 @@ impl Segment {
         }
         self.files(place)?;
         let newest = self.newest(place)?;
-        self.active = false;
         self.synced = OnDisk::Unknown;
-        let Some(files) = self.files.get_mut() else { return Ok(()) };
-        files.times.advance(newest);
-        files.times.flush(&place.disk).doing("writing", files.times.path())?;
-        files.offsets.flush(&place.disk).doing("writing", files.offsets.path())
+        if let Some(files) = self.files.get_mut() {
+            files.times.advance(newest);
+            files.flush_indexes(place)?;
+        }
+        self.active = false;
+        Ok(())
     }
 
-    /// Closes files that nobody has used since the last call.
+    /// Closes files that nobody has used since the last call; of the active segment, what it knows of them is kept.
     pub(crate) fn cool(&mut self) {
-        if !self.active && !self.touched.swap(false, Ordering::Relaxed) && self.is_synced() {
+        if self.touched.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        if !self.active && self.is_synced() {
             self.files = OnceLock::new();
+        } else if let Some(files) = self.files.get() {
+            files.release();
         }
     }
 
@@ -314,6 +321,20 @@ impl Files {
         let times = TimeIndex::open(&place.disk, path.clone(), base).doing("opening", &path)?;
         let times = times.unwrap_or_else(|| TimeIndex::empty(path, base));
         Ok(Files { data, offsets, times })
+    }
+
+    /// Writes what the indexes have only in memory. The time index first: entries of it beyond the offset index are
+    /// recognised at recovery.
+    pub(crate) fn flush_indexes(&mut self, place: &Place) -> Result<(), LogError> {
+        self.times.flush(&place.disk).doing("writing", self.times.path())?;
+        self.offsets.flush(&place.disk).doing("writing", self.offsets.path())
+    }
+
+    /// Gives back descriptors and mappings until the next use.
+    fn release(&self) {
+        self.data.release();
+        self.offsets.release();
+        self.times.release();
     }
 
     /// A walk from `position`, where no offset below `next_offset` is expected.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::LogError;
 use super::error::IoContext;
-use super::file::{Disk, RawFile};
+use super::file::{Disk, PooledFile};
 use super::segment::Extent;
 use crate::types::Offset;
 
@@ -18,8 +18,8 @@ pub struct SyncTicket {
     pub(super) end_offset: Offset,
     /// The segments that are whole on disk afterwards, if they stay as they are now.
     pub(super) covered: Vec<Extent>,
-    /// Files that are open, with the path for messages.
-    pub(super) open: Vec<(RawFile, PathBuf)>,
+    /// Files that were open when the ticket was taken.
+    pub(super) open: Vec<PooledFile>,
     /// Files that are opened for the sync; one that is gone was deleted meanwhile and needs none.
     pub(super) closed: Vec<PathBuf>,
     /// The partition's folder, if names in it have changed.
@@ -49,8 +49,8 @@ impl SyncTicket {
 
     /// Syncs files and the partition's folder. Blocks for as long as the disk takes.
     pub fn sync(self) -> Result<Synced, LogError> {
-        for (file, path) in &self.open {
-            file.sync().doing("syncing", path)?;
+        for file in &self.open {
+            file.sync().doing("syncing", file.path())?;
         }
         for path in &self.closed {
             if let Some(file) = self.disk.open_to_read(path).doing("opening", path)? {

@@ -105,13 +105,16 @@ impl<'a> Walk<'a> {
         let covered = self.window_at + self.window.len() as u64;
         if position < self.window_at || position + BATCH_OVERHEAD as u64 > covered {
             let rest = self.end - position;
-            let len = match self.source {
-                // A view of all the rest costs nothing.
-                Source::Data(data) if data.is_mapped() => rest,
-                _ if self.last_size > CHUNK / 2 => BATCH_OVERHEAD as u64,
-                _ => rest.min(CHUNK as u64),
+            // A view of all the rest costs nothing.
+            let view = match self.source {
+                Source::Data(data) => data.view(position, rest as usize),
+                Source::Raw(_) => None,
             };
-            self.window = self.bytes(position, len as usize)?;
+            let len = if self.last_size > CHUNK / 2 { BATCH_OVERHEAD as u64 } else { rest.min(CHUNK as u64) };
+            self.window = match view {
+                Some(view) => view,
+                None => self.bytes(position, len as usize)?,
+            };
             self.window_at = position;
         }
         let at = (position - self.window_at) as usize;

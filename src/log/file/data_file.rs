@@ -2,11 +2,12 @@
 
 use std::io::{self, ErrorKind};
 use std::path::Path;
-use std::sync::OnceLock;
 
 use bytes::Bytes;
 
 use super::mapping::Mapping;
+use super::pool::Kept;
+use super::pooled_file::PooledFile;
 use super::{Disk, RawFile};
 
 /// A mapping reaches at least this far, and this many times further than the file: address space is free, while a
@@ -14,18 +15,18 @@ use super::{Disk, RawFile};
 const SMALLEST_MAPPING: u64 = 64 << 10;
 const MAPPING_AHEAD: u64 = 8;
 
-/// A segment's `.log` file.
+/// A segment's `.log` file. Descriptor and mapping are opened when they are needed, and closed when others need the
+/// room.
 #[derive(Debug)]
 pub(crate) struct DataFile {
+    disk: Disk,
     /// Bytes of whole batches: what is published. The file may be longer after a write that failed.
     len: u64,
     /// No mapping is made beyond this, unless the file is longer.
     limit: u64,
-    /// Absent once a sealed file is mapped and synced: it costs a descriptor.
-    raw: Option<RawFile>,
+    raw: PooledFile,
     /// Made by the first read.
-    mapping: OnceLock<Mapping>,
-    mapped: bool,
+    mapping: Kept<Mapping>,
     writable: bool,
 }
 
@@ -41,6 +42,7 @@ impl DataFile {
         if found > len {
             raw.set_len(len)?;
         }
+        let raw = PooledFile::open(disk, path, raw, true);
         Ok(DataFile::new(disk, raw, len, limit, true))
     }
 
@@ -50,15 +52,17 @@ impl DataFile {
         if raw.len()? < len {
             return Err(ErrorKind::UnexpectedEof.into());
         }
-        let mut file = DataFile::new(disk, raw, len, len, false);
+        let raw = PooledFile::open(disk, path, raw, false);
+        let file = DataFile::new(disk, raw, len, len, false);
         if file.is_mapped() {
             file.release_descriptor();
         }
         Ok(file)
     }
 
-    fn new(disk: &Disk, raw: RawFile, len: u64, limit: u64, writable: bool) -> DataFile {
-        DataFile { len, limit, raw: Some(raw), mapping: OnceLock::new(), mapped: disk.is_mapped(), writable }
+    fn new(disk: &Disk, raw: PooledFile, len: u64, limit: u64, writable: bool) -> DataFile {
+        let mapping = Kept::nothing(disk.mappings());
+        DataFile { disk: disk.clone(), len, limit, raw, mapping, writable }
     }
 
     /// Bytes of whole batches.
@@ -71,19 +75,10 @@ impl DataFile {
         self.writable
     }
 
-    /// Whether reading costs no copy.
-    pub(crate) fn is_mapped(&self) -> bool {
-        self.view().is_some()
-    }
-
     /// Appends two parts as one, and publishes them. After an error the file may hold more than is published.
     pub(crate) fn append(&mut self, head: &[u8], body: &[u8]) -> io::Result<()> {
-        self.raw()?.write_parts_at(self.len, head, body)?;
+        self.raw.with(|raw| raw.write_parts_at(self.len, head, body))?;
         self.len += (head.len() + body.len()) as u64;
-        if self.mapping.get().is_some_and(|mapping| (mapping.len() as u64) < self.len) {
-            // Those who hold slices of it keep it alive; the next reader makes a larger one.
-            self.mapping = OnceLock::new();
-        }
         Ok(())
     }
 
@@ -92,46 +87,64 @@ impl DataFile {
         if position.checked_add(len as u64).is_none_or(|end| end > self.len) {
             return Err(ErrorKind::UnexpectedEof.into());
         }
-        if let Some(mapping) = self.view() {
-            let slice = mapping.slice(index(position)?, len, index(self.len)?);
-            return slice.ok_or_else(|| ErrorKind::UnexpectedEof.into());
+        if let Some(view) = self.view(position, len) {
+            return Ok(view);
         }
         let mut bytes = vec![0; len];
-        self.raw()?.read_exact_at(position, &mut bytes)?;
+        self.raw.with(|raw| raw.read_exact_at(position, &mut bytes))?;
         Ok(bytes.into())
     }
 
-    /// What to sync; `None` when the file was only read.
-    pub(crate) fn sync_handle(&self) -> Option<RawFile> {
+    /// As [`DataFile::read`], where that costs no copy; `None` where it does: without a mapping, or if none can be
+    /// made (there are too many, say).
+    pub(crate) fn view(&self, position: u64, len: usize) -> Option<Bytes> {
+        let (position, published) = (index(position)?, index(self.len)?);
+        self.with_mapping(|mapping| mapping.slice(position, len, published)).flatten()
+    }
+
+    /// What to sync.
+    pub(crate) fn sync_handle(&self) -> PooledFile {
         self.raw.clone()
     }
 
     /// Gives the descriptor back, if reading works without it. For files that are sealed and synced.
-    pub(crate) fn release_descriptor(&mut self) {
-        if self.mapping.get().is_some() {
-            self.raw = None;
+    pub(crate) fn release_descriptor(&self) {
+        if self.mapping.if_open(|_| ()).is_some() {
+            self.raw.close();
         }
     }
 
-    /// The mapping, made if there is none. Where none can be made (too many, say), reads go through the file.
-    fn view(&self) -> Option<&Mapping> {
-        if let Some(mapping) = self.mapping.get() {
-            return Some(mapping);
-        }
-        if !self.mapped || self.len == 0 {
+    /// Gives back all that the next use can open again.
+    pub(crate) fn release(&self) {
+        self.mapping.close();
+        self.raw.close();
+    }
+
+    fn is_mapped(&self) -> bool {
+        self.with_mapping(|_| ()).is_some()
+    }
+
+    fn with_mapping<R>(&self, then: impl FnOnce(&Mapping) -> R) -> Option<R> {
+        if !self.disk.is_mapped() || self.len == 0 {
             return None;
         }
-        let ahead = self.len.max(SMALLEST_MAPPING).saturating_mul(MAPPING_AHEAD);
-        let len = index(ahead.min(self.limit.max(self.len))).ok()?;
-        let mapping = Mapping::new(self.raw.as_ref()?.system()?, len).ok()?;
-        Some(self.mapping.get_or_init(|| mapping))
+        // Those who hold slices of one that is too short keep it alive.
+        let reaches = |mapping: &Mapping| mapping.len() as u64 >= self.len;
+        self.mapping.with(reaches, || self.map(), then).ok()
     }
 
-    fn raw(&self) -> io::Result<&RawFile> {
-        self.raw.as_ref().ok_or_else(|| ErrorKind::NotFound.into())
+    fn map(&self) -> io::Result<Mapping> {
+        let ahead = self.len.max(SMALLEST_MAPPING).saturating_mul(MAPPING_AHEAD);
+        let len = index(ahead.min(self.limit.max(self.len))).ok_or(ErrorKind::InvalidInput)?;
+        let map = |raw: &RawFile| match raw.system() {
+            Some(file) => Mapping::among(self.disk.mapped_now(), file, len),
+            None => Err(ErrorKind::Unsupported.into()),
+        };
+        // For a mapping alone a descriptor isn't kept.
+        self.raw.if_open(map).unwrap_or_else(|| map(&self.raw.reopened()?))
     }
 }
 
-fn index(bytes: u64) -> io::Result<usize> {
-    usize::try_from(bytes).map_err(|_| ErrorKind::InvalidInput.into())
+fn index(bytes: u64) -> Option<usize> {
+    usize::try_from(bytes).ok()
 }

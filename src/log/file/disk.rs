@@ -6,13 +6,27 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::mapping::Mapping;
+use super::limits::OpenLimits;
+use super::mapping::{Mapped, Mapping};
+use super::pool::Pool;
 use super::simulated::{SimulatedFile, Simulation};
+
+/// How many descriptors are taken from files in use when the system has no more.
+const GIVEN_UP_AT_ONCE: usize = 16;
 
 /// How files are read and written, chosen once per log directory; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Disk {
     backing: Backing,
+    pools: Arc<Pools>,
+}
+
+/// What the files of all logs share.
+#[derive(Debug)]
+struct Pools {
+    descriptors: Arc<Pool>,
+    mappings: Arc<Pool>,
+    mapped: Mapped,
 }
 
 #[derive(Clone, Debug)]
@@ -25,20 +39,21 @@ enum Backing {
 impl Disk {
     /// Records are written with system calls and read through mappings, without copying them.
     pub fn mapped() -> Disk {
-        Disk { backing: Backing::Mapped }
+        Disk::on(Backing::Mapped)
     }
 
     /// Records are written and read with system calls.
     pub fn plain() -> Disk {
-        Disk { backing: Backing::Plain }
+        Disk::on(Backing::Plain)
     }
 
     /// Everything stays in memory.
     pub fn simulated(disk: &Simulation) -> Disk {
-        Disk { backing: Backing::Simulated(disk.clone()) }
+        Disk::on(Backing::Simulated(disk.clone()))
     }
 
-    /// The best backing that the file system under `folder` allows, found by trying; why not the best, if so.
+    /// The best backing that the file system under `folder` allows, found by trying; why not the best, if so. It keeps
+    /// as much open as this process may.
     pub fn probe(folder: &Path) -> (Disk, Option<io::Error>) {
         Disk::probe_with(folder, Mapping::new)
     }
@@ -48,10 +63,20 @@ impl Disk {
         folder: &Path,
         map: impl FnOnce(&File, usize) -> io::Result<Mapping>,
     ) -> (Disk, Option<io::Error>) {
+        let limits = OpenLimits::of_process();
         match try_mapping(folder, map) {
-            Ok(()) => (Disk::mapped(), None),
-            Err(why) => (Disk::plain(), Some(why)),
+            Ok(()) => (Disk::mapped().with_limits(limits), None),
+            Err(why) => (Disk::plain().with_limits(limits), Some(why)),
         }
+    }
+
+    fn on(backing: Backing) -> Disk {
+        Disk { backing, pools: Arc::new(Pools::of(OpenLimits::default())) }
+    }
+
+    /// The same files, of which so many are kept open.
+    pub fn with_limits(self, limits: OpenLimits) -> Disk {
+        Disk { pools: Arc::new(Pools::of(limits)), ..self }
     }
 
     /// Whether data files are mapped.
@@ -59,11 +84,36 @@ impl Disk {
         matches!(self.backing, Backing::Mapped)
     }
 
+    /// Descriptors that are kept open, and mappings that there are.
+    pub fn open_now(&self) -> OpenLimits {
+        OpenLimits { descriptors: self.pools.descriptors.open(), mappings: self.pools.mapped.count() }
+    }
+
+    pub(super) fn descriptors(&self) -> &Arc<Pool> {
+        &self.pools.descriptors
+    }
+
+    pub(super) fn mappings(&self) -> &Arc<Pool> {
+        &self.pools.mappings
+    }
+
+    pub(super) fn mapped_now(&self) -> &Mapped {
+        &self.pools.mapped
+    }
+
+    /// Opens something; if the system has no descriptors left, with some that were kept.
+    fn opening<T>(&self, open: impl Fn() -> io::Result<T>) -> io::Result<T> {
+        match open() {
+            Err(error) if ran_out(&error) && self.pools.descriptors.give_up(GIVEN_UP_AT_ONCE) => open(),
+            outcome => outcome,
+        }
+    }
+
     /// Names in a folder, in no order; `None` if there is no such folder.
     pub(crate) fn list(&self, folder: &Path) -> io::Result<Option<Vec<String>>> {
         found(match &self.backing {
             Backing::Simulated(disk) => disk.list(folder),
-            _ => list_names(folder),
+            _ => self.opening(|| list_names(folder)),
         })
     }
 
@@ -73,7 +123,7 @@ impl Disk {
             Backing::Simulated(disk) => disk.list_folders(folder),
             _ => {
                 let mut names = Vec::new();
-                for entry in fs::read_dir(folder)? {
+                for entry in self.opening(|| fs::read_dir(folder))? {
                     let entry = entry?;
                     if entry.file_type()?.is_dir() {
                         names.extend(entry.file_name().into_string());
@@ -125,7 +175,7 @@ impl Disk {
                 file.read_exact_at(0, &mut bytes)?;
                 Ok(Some(bytes))
             }
-            _ => found(fs::read(path)),
+            _ => found(self.opening(|| fs::read(path))),
         }
     }
 
@@ -146,7 +196,7 @@ impl Disk {
                 }
             }
             _ => {
-                let mut file = File::create(&aside)?;
+                let mut file = self.opening(|| File::create(&aside))?;
                 file.write_all(bytes)?;
                 if sync {
                     file.sync_data()?;
@@ -185,7 +235,7 @@ impl Disk {
     pub(crate) fn sync_folder(&self, folder: &Path) -> io::Result<()> {
         match &self.backing {
             Backing::Simulated(disk) => disk.sync_folder(folder),
-            _ => File::open(folder)?.sync_all(),
+            _ => self.opening(|| File::open(folder))?.sync_all(),
         }
     }
 
@@ -196,14 +246,14 @@ impl Disk {
 
     /// Syncs all of the file system that `folder` is on (syncfs(2)).
     pub(crate) fn sync_filesystem(&self, folder: &Path) -> io::Result<()> {
-        Ok(rustix::fs::syncfs(File::open(folder)?)?)
+        Ok(rustix::fs::syncfs(self.opening(|| File::open(folder))?)?)
     }
 
     /// Opens a file for reading; `None` if there is none.
     pub(crate) fn open_to_read(&self, path: &Path) -> io::Result<Option<RawFile>> {
         found(match &self.backing {
             Backing::Simulated(disk) => disk.open(path, false).map(RawFile::Simulated),
-            _ => File::open(path).map(|file| RawFile::System(Arc::new(file))),
+            _ => self.opening(|| File::open(path)).map(|file| RawFile::System(Arc::new(file))),
         })
     }
 
@@ -211,12 +261,37 @@ impl Disk {
     pub(crate) fn open_to_write(&self, path: &Path) -> io::Result<RawFile> {
         match &self.backing {
             Backing::Simulated(disk) => disk.open(path, true).map(RawFile::Simulated),
-            _ => {
-                let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-                Ok(RawFile::System(Arc::new(file)))
-            }
+            _ => self.open_system(OpenOptions::new().read(true).write(true).create(true).truncate(false), path),
         }
     }
+
+    /// Opens a file for reading and writing that was there before.
+    pub(super) fn open_existing_to_write(&self, path: &Path) -> io::Result<RawFile> {
+        match &self.backing {
+            Backing::Simulated(disk) => disk.open(path, false).map(RawFile::Simulated),
+            _ => self.open_system(OpenOptions::new().read(true).write(true), path),
+        }
+    }
+
+    fn open_system(&self, options: &OpenOptions, path: &Path) -> io::Result<RawFile> {
+        Ok(RawFile::System(Arc::new(self.opening(|| options.open(path))?)))
+    }
+}
+
+impl Pools {
+    fn of(limits: OpenLimits) -> Pools {
+        Pools {
+            descriptors: Arc::new(Pool::new(limits.descriptors)),
+            mappings: Arc::new(Pool::new(limits.mappings)),
+            mapped: Mapped::at_most(limits.mappings.saturating_mul(3)),
+        }
+    }
+}
+
+/// Whether the process or the system has no descriptors left: no fault of the disk, and over when others are closed.
+pub(crate) fn ran_out(error: &io::Error) -> bool {
+    let code = error.raw_os_error().map(rustix::io::Errno::from_raw_os_error);
+    matches!(code, Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE))
 }
 
 /// An open file that is read and written at positions; clones share it.

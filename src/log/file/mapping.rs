@@ -11,26 +11,66 @@
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use memmap2::{MmapOptions, MmapRaw};
 
+/// Counts mappings, those included that only a slice keeps: the system allows a process so many, and what it
+/// refuses then may be memory.
+#[derive(Clone, Debug)]
+pub(super) struct Mapped {
+    count: Arc<AtomicUsize>,
+    most: usize,
+}
+
+impl Mapped {
+    pub(super) fn at_most(most: usize) -> Mapped {
+        Mapped { count: Arc::default(), most }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+}
+
 /// A file mapped from its beginning, possibly further than it reaches.
 #[derive(Debug)]
 pub(super) struct Mapping {
-    map: Arc<MmapRaw>,
+    map: Arc<Counted>,
+}
+
+#[derive(Debug)]
+struct Counted {
+    map: MmapRaw,
+    count: Arc<AtomicUsize>,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Mapping {
     /// Maps `len` bytes; `len` may exceed the file, as long as nothing beyond its end is read.
     pub(super) fn new(file: &File, len: usize) -> io::Result<Mapping> {
+        Mapping::among(&Mapped::at_most(1), file, len)
+    }
+
+    /// As [`Mapping::new`], as one of many; an error if there are too many already.
+    pub(super) fn among(mapped: &Mapped, file: &File, len: usize) -> io::Result<Mapping> {
+        if mapped.count() >= mapped.most {
+            return Err(io::ErrorKind::QuotaExceeded.into());
+        }
         let map = MmapOptions::new().len(len).map_raw_read_only(file)?;
-        Ok(Mapping { map: Arc::new(map) })
+        mapped.count.fetch_add(1, Ordering::Relaxed);
+        Ok(Mapping { map: Arc::new(Counted { map, count: Arc::clone(&mapped.count) }) })
     }
 
     /// How many bytes are mapped.
     pub(super) fn len(&self) -> usize {
-        self.map.len()
+        self.map.map.len()
     }
 
     /// A view of bytes that stays valid however long it is held; `None` beyond what is published or mapped.
@@ -42,7 +82,7 @@ impl Mapping {
 
 /// Published bytes of a mapping, kept mapped.
 struct Range {
-    map: Arc<MmapRaw>,
+    map: Arc<Counted>,
     position: usize,
     end: usize,
 }
@@ -51,6 +91,6 @@ impl AsRef<[u8]> for Range {
     fn as_ref(&self) -> &[u8] {
         // SAFETY: `position <= end <= map.len()` held when the range was made and the mapping lives as long as
         // `self`. The bytes are published, so they are in the file and nobody writes them again.
-        unsafe { std::slice::from_raw_parts(self.map.as_ptr().add(self.position), self.end - self.position) }
+        unsafe { std::slice::from_raw_parts(self.map.map.as_ptr().add(self.position), self.end - self.position) }
     }
 }

@@ -4,16 +4,22 @@
 //! - [`Disk`]: folders, names and small files.
 //! - [`RawFile`]: reads and writes at a position; indexes and recovery use it.
 //! - [`DataFile`]: a segment's records, appended at the end and read without copying.
+//! - `pool`: how many of all these are open at once ([`OpenLimits`]); [`PooledFile`] is a file that shares them.
 //! - `mapping`: the only `unsafe` of the crate.
 
 mod data_file;
 mod disk;
+mod limits;
 mod mapping;
+mod pool;
+mod pooled_file;
 mod simulated;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use data_file::DataFile;
 pub use disk::Disk;
-pub(crate) use disk::RawFile;
+pub(crate) use disk::{RawFile, ran_out};
+pub use limits::OpenLimits;
+pub(crate) use pooled_file::PooledFile;
 pub use simulated::{Act, Fault, Simulation};
