@@ -50,7 +50,7 @@ impl Log {
         self.producers.expire(now, self.config.producer_id_expiration_ms);
         self.segments.iter_mut().for_each(Segment::cool);
         let count = self.breached_segments(now)?;
-        self.writing(|log| {
+        self.retrying(|log| {
             let deleted = log.delete_first(count, now)?;
             if log.since_snapshot >= SNAPSHOT_EVERY {
                 log.take_snapshot()?;
@@ -130,7 +130,11 @@ impl Log {
         self.start = start;
         self.durable = self.durable.max(start);
         if self.epochs.truncate_start(start) {
-            self.write_epochs()?;
+            match self.write_epochs() {
+                // What the file says of older offsets is dropped when it is read.
+                Err(error) if error.is_want_of_descriptors() => {}
+                written => written?,
+            }
         }
         Ok(())
     }

@@ -208,6 +208,17 @@ impl Log {
         write(self).inspect_err(|error| self.latch(error))
     }
 
+    /// As [`Log::writing`], for what can be done again after a file couldn't be opened: want of a descriptor is then an
+    /// error, and no more.
+    pub(super) fn retrying<T>(&mut self, write: impl FnOnce(&mut Log) -> Result<T, LogError>) -> Result<T, LogError> {
+        self.check_open()?;
+        write(self).inspect_err(|error| {
+            if !error.is_want_of_descriptors() {
+                self.latch(error);
+            }
+        })
+    }
+
     /// Closes the log to writes: what its files hold is uncertain.
     pub(super) fn latch(&mut self, error: &LogError) {
         self.state = State::Failed(Failure::of_write(error));

@@ -120,7 +120,7 @@ impl DataFile {
         self.raw.close();
     }
 
-    fn is_mapped(&self) -> bool {
+    pub(super) fn is_mapped(&self) -> bool {
         self.with_mapping(|_| ()).is_some()
     }
 

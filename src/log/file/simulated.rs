@@ -47,6 +47,8 @@ pub enum Fault {
     Forgets,
     /// A sync fails, and what it was to write is gone: the file reads as it is on disk.
     Reverts,
+    /// The process has no descriptors left to look with.
+    NoDescriptors,
 }
 
 /// Says of each act whether something goes wrong with it.
@@ -233,7 +235,11 @@ impl State {
     }
 
     fn look(&mut self) -> io::Result<()> {
-        self.mishap(Act::Look).map_or(Ok(()), |_| Err(fault()))
+        match self.mishap(Act::Look) {
+            None => Ok(()),
+            Some(Fault::NoDescriptors) => Err(rustix::io::Errno::MFILE.into()),
+            Some(_) => Err(fault()),
+        }
     }
 
     /// Counts a change; an error if it can't be made. `Short` is for those who know what it means.

@@ -7,12 +7,16 @@ use super::mapping::Mapping;
 
 use super::*;
 
+/// Everything is closed again as soon as something else is used.
+const ONE_OF_EACH: OpenLimits = OpenLimits { descriptors: 1, mappings: 1 };
+
 fn on_every_backing(story: impl Fn(&Disk, &Path)) {
-    for disk in [Disk::mapped(), Disk::plain()] {
+    for disk in [Disk::mapped(), Disk::plain(), Disk::mapped().with_limits(ONE_OF_EACH)] {
         let folder = tempfile::tempdir().expect("a temporary folder");
         story(&disk, &folder.path().join("inside"));
     }
     story(&Disk::simulated(&Simulation::default()), &PathBuf::from("/inside"));
+    story(&Disk::simulated(&Simulation::default()).with_limits(ONE_OF_EACH), &PathBuf::from("/inside"));
 }
 
 fn tail(disk: &Disk, path: &Path, len: u64, limit: u64) -> DataFile {
@@ -168,14 +172,14 @@ fn a_sealed_file_is_read_with_and_without_its_descriptor() {
         let path = folder.join("data");
         let mut file = tail(disk, &path, 0, 1 << 20);
         file.append(b"01234", b"56789").expect("appends");
-        file.sync_handle().expect("is open").sync().expect("syncs");
+        file.sync_handle().sync().expect("syncs");
         file.release_descriptor();
         assert_eq!(file.read(2, 3).expect("reads"), b"234"[..]);
         drop(file);
         let sealed = DataFile::open_sealed(disk, &path, 7).expect("opens");
         assert!(!sealed.is_writable());
         assert_eq!(sealed.is_mapped(), disk.is_mapped());
-        assert_eq!(sealed.sync_handle().is_none(), disk.is_mapped(), "a mapping needs no descriptor");
+        assert_eq!(disk.open_now().descriptors == 0, disk.is_mapped(), "a mapping needs no descriptor");
         assert_eq!(sealed.read(0, 7).expect("reads"), b"0123456"[..]);
         assert!(sealed.read(5, 3).is_err(), "what isn't whole batches isn't shown");
         assert_eq!(disk.len(&path).expect("looks"), Some(10), "and isn't cut");
@@ -369,4 +373,47 @@ fn every_act_can_fail() {
     assert_eq!(fails(Act::Write, Fault::Full), ErrorKind::StorageFull);
     assert_eq!(fails(Act::Change, Fault::Full), ErrorKind::StorageFull);
     assert_eq!(disk.read(path).expect("reads"), Some(b"wriore".to_vec()), "half of what failed was written");
+}
+
+#[test]
+fn many_files_share_a_few_descriptors_and_mappings() {
+    let limits = OpenLimits { descriptors: 3, mappings: 2 };
+    for disk in [Disk::mapped(), Disk::plain(), Disk::simulated(&Simulation::default())] {
+        let temporary = tempfile::tempdir().expect("a temporary folder");
+        let (disk, folder) = (disk.with_limits(limits), temporary.path());
+        disk.create_folder(folder).expect("creates");
+        let mut files: Vec<DataFile> =
+            (0..10).map(|index| tail(&disk, &folder.join(format!("{index}")), 0, 1 << 20)).collect();
+        for round in 0..20_u8 {
+            for (index, file) in files.iter_mut().enumerate() {
+                file.append(&[index as u8], &[round; 9]).expect("appends");
+            }
+            for (index, file) in files.iter().enumerate() {
+                let read = file.read(u64::from(round) * 10, 10).expect("reads");
+                assert_eq!((read[0], &read[1..]), (index as u8, [round; 9].as_slice()));
+            }
+            let open = disk.open_now();
+            assert!(open.descriptors <= 3 && open.mappings <= 2, "{open:?}");
+        }
+        files.iter().for_each(DataFile::release);
+        assert_eq!(disk.open_now(), OpenLimits { descriptors: 0, mappings: 0 });
+        assert_eq!(files[7].read(0, 3).expect("reads"), [7, 0, 0][..]);
+    }
+}
+
+#[test]
+fn with_too_many_mappings_in_use_bytes_are_copied() {
+    let disk = Disk::mapped().with_limits(OpenLimits { descriptors: 2, mappings: 1 });
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let read = |index: u8| {
+        let mut file = tail(&disk, &folder.path().join(format!("{index}")), 0, 1 << 20);
+        file.append(&[index], &[index]).expect("appends");
+        file.read(0, 2).expect("reads")
+    };
+    // Whoever holds bytes holds the mapping they are in.
+    let held: Vec<_> = (0..10).map(read).collect();
+    assert_eq!(disk.open_now().mappings, 3, "three times as many as are kept");
+    assert!(held.iter().zip(0..).all(|(bytes, index)| *bytes == [index, index][..]));
+    drop(held);
+    assert_eq!(disk.open_now().mappings, 0);
 }

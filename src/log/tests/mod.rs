@@ -3,6 +3,7 @@
 mod append;
 mod corruption;
 mod crash;
+mod descriptors;
 mod log_dir;
 mod model;
 mod producers;
@@ -82,6 +83,8 @@ pub(super) fn on_every_backing(story: impl Fn(Shelf)) {
     };
     story(real(Disk::mapped()));
     story(real(Disk::plain()));
+    // Every file is closed again as soon as another is used.
+    story(real(Disk::mapped().with_limits(OpenLimits { descriptors: 1, mappings: 1 })));
     story(Shelf::simulated(&Simulation::default()));
 }
 
