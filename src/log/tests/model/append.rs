@@ -1,0 +1,111 @@
+//! What is written: by nobody, by producers that count, in transactions; and what is refused.
+
+use super::plain::{Batch, PRODUCERS, Record};
+use super::*;
+
+impl Run {
+    pub(super) fn new_batch(&mut self) -> Batch {
+        let count = 1 + self.random.below(4);
+        let records = (0..count).map(|_| self.new_record()).collect();
+        let codecs = [Codec::None, Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd];
+        let codec = codecs[self.random.below(6) as usize];
+        Batch::plain(self.plain.end(), records, codec)
+    }
+
+    fn new_record(&mut self) -> Record {
+        let timestamp = self.now - self.random.below(200) as i64;
+        let len = if self.random.below(20) == 0 { 1500 } else { self.random.below(60) };
+        let key = (self.random.below(15) > 0).then(|| format!("k{}", self.random.below(12)));
+        let is_tombstone = key.is_some() && self.random.below(6) == 0;
+        let value = (!is_tombstone).then(|| format!("{}-{}", self.random.next(), "x".repeat(len as usize)));
+        Record { timestamp, key, value, present: true }
+    }
+
+    pub(super) fn how(&mut self, origin: Origin) -> AppendAs {
+        let bumps = i32::from(self.random.below(60) == 0);
+        AppendAs { leader_epoch: self.plain.latest_epoch() + bumps, origin, now: self.now }
+    }
+
+    /// Appends a batch that the log must take.
+    pub(super) fn append(&mut self, batch: Batch) {
+        let origin = if batch.marker.is_some() { Origin::Coordinator } else { Origin::Client };
+        let how = self.how(origin);
+        let appended = self.log.append(&batch.build(), how).expect("appends");
+        assert_eq!((appended.base_offset, appended.duplicate), (batch.base, false));
+        assert_eq!(appended.last_offset + 1, batch.next_offset());
+        self.plain.note_epoch(how.leader_epoch, batch.base);
+        self.plain.push(batch);
+        assert_eq!(self.log.end_offset(), self.plain.end());
+    }
+
+    pub(super) fn append_plain(&mut self) {
+        let batch = self.new_batch();
+        self.append(batch);
+    }
+
+    /// The batch that a producer would send next.
+    pub(super) fn next_of_producer(&mut self, producer_id: ProducerId) -> Batch {
+        let batch = self.new_batch();
+        let (epoch, window) = self.plain.window(producer_id);
+        let sequence = window.last().map_or(0, |batch| batch.next_sequence());
+        let transactional = self.plain.open_transaction(producer_id).is_some() || self.random.below(3) == 0;
+        Batch { producer_id, epoch: epoch.max(0), sequence, transactional, ..batch }
+    }
+
+    pub(super) fn append_idempotent(&mut self) {
+        let producer_id = self.random.below(PRODUCERS as u64) as i64;
+        let batch = self.next_of_producer(producer_id);
+        let (epoch, window) = self.plain.window(producer_id);
+        let (sequence, is_first) = (batch.sequence, window.is_empty());
+        let recent: Vec<Batch> = window.into_iter().rev().take(5).cloned().collect();
+        match self.random.below(10) {
+            0..2 if !is_first => {
+                let which = self.random.below(recent.len() as u64) as usize;
+                self.repeat(&recent[which]);
+            }
+            2 if epoch >= 0 => self.refused(Batch { sequence: sequence + 1, ..batch }),
+            3 if epoch > 0 => self.refused(Batch { epoch: epoch - 1, ..batch }),
+            4 if epoch >= 0 => self.append(Batch { epoch: epoch + 1, sequence: 0, ..batch }),
+            _ => self.append(batch),
+        }
+    }
+
+    /// Sends a batch again. It is recognised while it is in the log, and never taken for a new one.
+    fn repeat(&mut self, batch: &Batch) {
+        let sent = Batch { codec: Codec::None, ..batch.clone() };
+        let end = self.log.end_offset();
+        match self.log.append(&sent.build(), CLIENT) {
+            Ok(appended) => {
+                assert_eq!((appended.base_offset, appended.duplicate), (batch.base, true), "{batch:?}");
+                assert_eq!(appended.last_offset + 1, batch.next_offset());
+            }
+            Err(AppendError::OutOfOrderSequence { .. }) => assert!(!batch.present, "{batch:?}"),
+            // Leader epochs may have moved on since; nothing is told apart by them.
+            Err(AppendError::FencedLeaderEpoch { .. }) => assert!(self.plain.latest_epoch() > 0),
+            Err(other) => panic!("{other}: {batch:?}"),
+        }
+        assert_eq!(self.log.end_offset(), end);
+    }
+
+    fn refused(&mut self, batch: Batch) {
+        let how = self.how(Origin::Client);
+        let refused = self.log.append(&batch.build(), how);
+        let expected =
+            matches!(refused, Err(AppendError::OutOfOrderSequence { .. } | AppendError::InvalidProducerEpoch { .. }));
+        assert!(expected, "{batch:?} -> {refused:?}");
+        assert_eq!(self.log.end_offset(), self.plain.end());
+    }
+
+    pub(super) fn end_transaction(&mut self) {
+        let producer_id = self.random.below(PRODUCERS as u64) as i64;
+        let (epoch, _) = self.plain.window(producer_id);
+        if epoch < 0 {
+            return;
+        }
+        let control = if self.random.below(2) == 0 { ControlType::Abort } else { ControlType::Commit };
+        // A coordinator that fences a producer writes its marker in the next epoch.
+        let epoch = epoch + i16::from(self.random.below(5) == 0);
+        let batch = Batch { producer_id, epoch, marker: Some(control), ..Batch::plain(self.plain.end(), vec![], Codec::None) };
+        self.append(batch);
+    }
+}

@@ -1,0 +1,254 @@
+//! A disk that fails in the middle of something: reads, writes, syncs and renames; full for a while; or forgetting what
+//! a failed sync was to write. Whatever is told afterwards must still be true.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::asking::is_stored;
+use super::plain::{Batch, PRODUCERS};
+use super::*;
+
+/// What has gone wrong so far.
+#[derive(Debug, Default)]
+struct Mishaps {
+    any: AtomicBool,
+    /// A sync failed, and what it was to write can't be read any more.
+    reverted: AtomicBool,
+}
+
+/// How often what goes wrong, of a thousand acts each.
+fn mishaps(seed: u64, noted: &Arc<Mishaps>) -> impl FnMut(Act) -> Option<Fault> + Send + 'static {
+    let (mut random, noted) = (Random(seed), Arc::clone(noted));
+    let often = [20, 100, 300][random.below(3) as usize];
+    let (reads_fail, writes_fail, syncs_fail) = (random.below(2) == 0, random.below(2) == 0, random.below(2) == 0);
+    let mut full_for = 0;
+    move |act| {
+        if matches!(act, Act::Write | Act::Change) && full_for > 0 {
+            full_for -= 1;
+            return Some(Fault::Full);
+        }
+        if random.below(1000) >= often {
+            return (random.below(8) == 0).then_some(Fault::Short).filter(|_| matches!(act, Act::Read | Act::Write));
+        }
+        let fault = match act {
+            Act::Look | Act::Read if reads_fail => Fault::Error,
+            Act::Write | Act::Change if writes_fail && random.below(3) == 0 => {
+                full_for = random.below(6);
+                Fault::Full
+            }
+            Act::Write | Act::Change if writes_fail => Fault::Error,
+            Act::Sync if syncs_fail => [Fault::Error, Fault::Forgets, Fault::Reverts][random.below(3) as usize],
+            _ => return None,
+        };
+        noted.any.store(true, Ordering::Relaxed);
+        noted.reverted.fetch_or(fault == Fault::Reverts, Ordering::Relaxed);
+        Some(fault)
+    }
+}
+
+/// What may have happened although nobody was told.
+#[derive(Default)]
+struct Unsure {
+    batch: Option<Batch>,
+    /// Retention was at work with this limit.
+    retention: Option<i64>,
+    /// The log was to be emptied up to here.
+    truncation: Option<Offset>,
+}
+
+impl Run {
+    /// Does some things on a failing disk, then goes on with what is left of the log.
+    pub(super) fn trouble(&mut self) {
+        let Some(disk) = self.simulation.clone() else { return };
+        let noted = Arc::new(Mishaps::default());
+        disk.set_mishaps(mishaps(self.random.next(), &noted));
+        let mut unsure = Unsure::default();
+        for _ in 0..6 {
+            if let Err(error) = self.try_something(&mut unsure) {
+                assert!(noted.any.load(Ordering::Relaxed), "nothing has failed, but: {error}");
+                break;
+            }
+        }
+        if self.log.failure().is_some() && self.random.below(3) > 0 {
+            self.reopen_failed(&disk, &noted, &mut unsure);
+        } else {
+            self.restart_failed(&disk, &noted, &mut unsure);
+        }
+        disk.heal();
+        self.check_everything();
+    }
+
+    /// One operation; it does what it should, or fails for the disk's sake.
+    fn try_something(&mut self, unsure: &mut Unsure) -> Result<(), LogError> {
+        match self.random.below(12) {
+            0..4 => self.try_append(unsure),
+            4..6 => self.try_sync(),
+            6 => self.try_retain(unsure),
+            7..9 => self.try_read(),
+            9..11 => self.try_compact(),
+            _ => self.try_truncate(unsure),
+        }
+    }
+
+    fn try_append(&mut self, unsure: &mut Unsure) -> Result<(), LogError> {
+        let producer_id = self.random.below(PRODUCERS as u64) as i64;
+        let batch = if self.random.below(2) == 0 { self.new_batch() } else { self.next_of_producer(producer_id) };
+        let how = self.how(Origin::Client);
+        match self.log.append(&batch.build(), how) {
+            Ok(appended) => {
+                assert_eq!((appended.base_offset, appended.duplicate), (batch.base, false));
+                self.plain.note_epoch(how.leader_epoch, batch.base);
+                self.plain.push(batch);
+                Ok(())
+            }
+            Err(AppendError::Storage(error)) => {
+                unsure.batch = Some(batch);
+                Err(error)
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    fn try_sync(&mut self) -> Result<(), LogError> {
+        let outcome = self.log.flush_target()?.sync();
+        let failed = outcome.as_ref().err().cloned();
+        self.log.mark_synced(outcome);
+        match failed {
+            Some(error) => Err(error),
+            None => {
+                self.note_checkpoints();
+                Ok(())
+            }
+        }
+    }
+
+    fn try_retain(&mut self, unsure: &mut Unsure) -> Result<(), LogError> {
+        let cutoff = self.random.below(4000) as i64;
+        let config = LogConfig { retention_ms: cutoff, ..self.shelf.config.clone() };
+        self.log.set_config(Arc::new(config));
+        let outcome = self.log.housekeep(self.now);
+        self.log.set_config(Arc::new(self.shelf.config.clone()));
+        unsure.retention = Some(cutoff);
+        let deleted = outcome?;
+        self.note_retention(cutoff);
+        deleted.unlink()?;
+        self.try_sync()
+    }
+
+    fn try_read(&mut self) -> Result<(), LogError> {
+        let (from, stable) = (self.plain.start, self.log.last_stable_offset());
+        let slice = match self.log.read(from, 5000, true, stable) {
+            Ok(slice) => slice,
+            Err(ReadError::Storage(error)) => return Err(error),
+            Err(other) => panic!("{other}"),
+        };
+        for batch in batches(&slice.bytes) {
+            let batch = batch.expect("a batch");
+            batch.check_crc().expect("a right CRC");
+            let base = batch.header().base_offset;
+            assert!(self.plain.batches.binary_search_by_key(&base, |batch| batch.base).is_ok(), "{base}");
+        }
+        self.log.aborted_transactions(from, slice.next_offset)?;
+        self.log.offset_for_timestamp(TimestampQuery::At(self.now - 500))?;
+        self.log.offset_for_timestamp(TimestampQuery::Max).map(drop)
+    }
+
+    fn try_compact(&mut self) -> Result<(), LogError> {
+        let storage = |error| match error {
+            CompactError::Storage(error) => error,
+            other => panic!("{other}"),
+        };
+        self.compacting = None;
+        self.try_sync()?;
+        let Some(cleanable) = self.log.cleanable(self.now)? else { return Ok(()) };
+        let Some(mut work) = self.log.begin_compaction(self.now)? else { return Ok(()) };
+        let below = cleanable.first_uncleanable;
+        self.rules.passes.push(super::compaction::Pass { at: self.now, below, done: None });
+        let mut pace = |_| std::ops::ControlFlow::Continue(());
+        while let Some(group) = work.next_group(&mut self.buffers, &mut pace).map_err(storage)? {
+            let (Replaced::InPlace(files) | Replaced::LogChanged(files)) = self.log.replace(group)?;
+            files.unlink()?;
+        }
+        self.log.finish_compaction(&work)?;
+        self.try_sync()
+    }
+
+    fn try_truncate(&mut self, unsure: &mut Unsure) -> Result<(), LogError> {
+        let new_start = self.plain.end() + self.random.below(50) as i64;
+        unsure.truncation = Some(new_start);
+        let deleted = self.log.truncate_fully(new_start, self.now)?;
+        self.note_truncated(new_start);
+        deleted.unlink()?;
+        self.try_sync()
+    }
+
+    /// The broker opens a log again that has failed, at once or when the disk is well.
+    fn reopen_failed(&mut self, disk: &Simulation, noted: &Mishaps, unsure: &mut Unsure) {
+        if self.random.below(2) == 0 {
+            disk.heal();
+        }
+        self.stopped();
+        let again = self.log.reopen(self.now).or_else(|_| {
+            disk.heal();
+            self.log.reopen(self.now)
+        });
+        disk.heal();
+        let lost = noted.reverted.load(Ordering::Relaxed);
+        match again {
+            Ok(log) => self.log = log,
+            // Records are gone: going on without them is for a restart to say.
+            Err(error) => {
+                let explained = lost || unsure.truncation.is_some();
+                assert!(explained && matches!(error, LogError::Corrupt { .. } | LogError::Io { .. }), "{error}");
+                return self.restart_failed(disk, noted, unsure);
+            }
+        }
+        self.reconcile(unsure, lost);
+        self.note_checkpoints();
+    }
+
+    /// The process ends, and another one opens the log.
+    fn restart_failed(&mut self, disk: &Simulation, noted: &Mishaps, unsure: &mut Unsure) {
+        let lost = noted.reverted.load(Ordering::Relaxed);
+        self.stopped();
+        let mut opened = self.shelf.try_reopen_killed(self.validated.filter(|_| !lost));
+        if opened.is_err() {
+            // However often it is tried on a failing disk, it changes nothing for the worse.
+            opened = self.shelf.try_reopen_killed(None);
+            disk.heal();
+            if opened.is_err() || noted.reverted.load(Ordering::Relaxed) {
+                opened = self.shelf.try_reopen_killed(None);
+            }
+        }
+        disk.heal();
+        self.log = opened.expect("the disk is well again");
+        self.reconcile(unsure, noted.reverted.load(Ordering::Relaxed));
+    }
+
+    /// Finds out what became of what nobody was told of.
+    fn reconcile(&mut self, unsure: &mut Unsure, lost: bool) {
+        if lost {
+            self.validated = None;
+        }
+        let (start, end) = (self.log.start_offset(), self.log.end_offset());
+        if let Some(new_start) = unsure.truncation.take().filter(|new_start| start == *new_start && end == *new_start) {
+            return self.note_truncated(new_start);
+        }
+        if let Some(cutoff) = unsure.retention.take()
+            && start > self.plain.start
+        {
+            self.note_retention(cutoff);
+        }
+        if let Some(batch) = unsure.batch.take()
+            && end > self.plain.end()
+            && is_stored(&self.log, &batch)
+        {
+            // It was stored before something else failed.
+            self.plain.note_epoch(self.log.latest_epoch().unwrap_or(0), batch.base);
+            self.plain.push(batch);
+        }
+        if lost {
+            return self.note_loss();
+        }
+        self.check_state();
+    }
+}
