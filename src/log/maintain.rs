@@ -28,18 +28,18 @@ impl Log {
     /// Drops everything; the next record gets `new_start`.
     pub fn truncate_fully(&mut self, new_start: Offset, now: TimestampMs) -> Result<DeletedFiles, LogError> {
         self.writing(|log| {
-            let count = log.segments.len();
-            let mut deleted = log.mark_deleted(count)?;
+            let mut deleted = log.mark_deleted(log.segments.len())?;
+            (log.start, log.end, log.durable) = (new_start, new_start, new_start);
+            (log.first_dirty, log.first_dirty_synced) = (None, None);
+            log.truncations += 1;
+            log.begin_segment(now);
             for offset in std::mem::take(&mut log.snapshots) {
                 deleted.files.extend(log.mark_file_deleted(&log.place.file(offset, names::SNAPSHOT))?);
             }
             log.producers = Default::default();
             log.epochs.clear();
             log.write_epochs()?;
-            (log.start, log.end, log.durable) = (new_start, new_start, new_start);
-            (log.first_dirty, log.first_dirty_synced) = (None, None);
-            log.truncations += 1;
-            log.begin_segment(now)?;
+            log.create_active()?;
             Ok(deleted)
         })
     }
@@ -103,15 +103,15 @@ impl Log {
         Ok(deleted)
     }
 
-    /// Renames the files of the first `count` segments and forgets them.
+    /// Renames the files of the first `count` segments and forgets them: all, or none if that fails.
     fn mark_deleted(&mut self, count: usize) -> Result<DeletedFiles, LogError> {
         let mut deleted = DeletedFiles::none(&self.place.disk);
-        for segment in self.segments.drain(..count).collect::<Vec<_>>() {
+        for path in self.segments[..count].iter().flat_map(|segment| segment.paths(&self.place.folder)) {
+            deleted.files.extend(self.mark_file_deleted(&path)?);
+        }
+        for segment in self.segments.drain(..count) {
             self.size -= segment.size();
             self.snapshots.retain(|offset| *offset != segment.base());
-            for path in segment.paths(&self.place.folder) {
-                deleted.files.extend(self.mark_file_deleted(&path)?);
-            }
         }
         self.folder_changed = true;
         Ok(deleted)
@@ -140,12 +140,11 @@ impl Log {
     }
 
     /// Begins an empty segment at the log end, in a log that has none.
-    fn begin_segment(&mut self, now: TimestampMs) -> Result<(), LogError> {
+    fn begin_segment(&mut self, now: TimestampMs) {
         self.segments.push(Segment::new(self.end));
         self.first_timestamp = None;
         self.active_since = now;
         self.since_snapshot = 0;
-        self.create_active()
     }
 
     /// Creates the active segment's file ahead of its first append: its name says where the log ends.

@@ -69,7 +69,7 @@ impl OnDisk<'_> {
     /// `None` when the files contradict each other.
     pub(crate) fn believed_end(&self) -> Result<Option<Offset>, LogError> {
         if self.size == 0 {
-            return Ok(Some(self.base));
+            return Ok((!self.has_entries()?).then_some(self.base));
         }
         let path = self.place.file(self.base, names::OFFSET_INDEX);
         let index = OffsetIndex::open(&self.place.disk, path.clone(), self.base).doing("opening", &path)?;
@@ -83,6 +83,17 @@ impl OnDisk<'_> {
                 Step::Broken { .. } => return Ok(None),
             }
         }
+    }
+
+    /// Whether one of the indexes isn't empty.
+    fn has_entries(&self) -> Result<bool, LogError> {
+        for kind in [names::OFFSET_INDEX, names::TIME_INDEX] {
+            let path = self.place.file(self.base, kind);
+            if self.place.disk.len(&path).doing("looking at", &path)?.is_some_and(|len| len > 0) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Reads the segment's batches and checks them, from `validated` on if that place is really one between two

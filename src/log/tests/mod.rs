@@ -38,6 +38,15 @@ impl Shelf {
         Shelf::on(Disk::simulated(disk), PathBuf::from("/data/t-0"), None)
     }
 
+    /// In a folder of its own beside what was compiled: where the tests are, a disk is.
+    pub(super) fn real(disk: Disk) -> Shelf {
+        let program = std::env::current_exe().expect("a program");
+        let beside = program.parent().expect("a folder");
+        let temporary = tempfile::tempdir_in(beside).expect("a temporary folder");
+        let folder = temporary.path().join("t-0");
+        Shelf::on(disk, folder, Some(temporary))
+    }
+
     fn on(disk: Disk, folder: PathBuf, temporary: Option<tempfile::TempDir>) -> Shelf {
         let config = LogConfig { index_interval_bytes: 100, ..LogConfig::default() };
         Shelf { disk, folder, config, at: OpenAt::fresh(NOW), _temporary: temporary }
@@ -76,15 +85,10 @@ impl Shelf {
 
 /// Tells a story on every backing.
 pub(super) fn on_every_backing(story: impl Fn(Shelf)) {
-    let real = |disk: Disk| {
-        let temporary = tempfile::tempdir().expect("a temporary folder");
-        let folder = temporary.path().join("t-0");
-        Shelf::on(disk, folder, Some(temporary))
-    };
-    story(real(Disk::mapped()));
-    story(real(Disk::plain()));
+    story(Shelf::real(Disk::mapped()));
+    story(Shelf::real(Disk::plain()));
     // Every file is closed again as soon as another is used.
-    story(real(Disk::mapped().with_limits(OpenLimits { descriptors: 1, mappings: 1 })));
+    story(Shelf::real(Disk::mapped().with_limits(OpenLimits { descriptors: 1, mappings: 1 })));
     story(Shelf::simulated(&Simulation::default()));
 }
 

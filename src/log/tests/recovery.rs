@@ -254,3 +254,17 @@ fn leader_epochs_are_found_again() {
         assert_eq!(ends(&shelf.reopen_killed(None)), expected);
     });
 }
+
+#[test]
+fn indexes_of_a_segment_without_records_are_not_believed() {
+    on_every_backing(|shelf| {
+        let mut log = shelf.open();
+        log.truncate_fully(0, NOW).expect("makes the first file").unlink().expect("unlinks");
+        shelf.close(log);
+        write(&shelf, "00000000000000000000.index", 0, &[0, 0, 0, 9, 0, 0, 9, 9]);
+        let mut log = shelf.open();
+        log.append(&batch(&["x"]), CLIENT).expect("appends");
+        assert_eq!(log.segments[0].opened().expect("open files").offsets.count(), 0);
+        assert_eq!(records_from(&log, 0).len(), 1);
+    });
+}

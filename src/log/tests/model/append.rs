@@ -30,7 +30,8 @@ impl Run {
     pub(super) fn append(&mut self, batch: Batch) {
         let origin = if batch.marker.is_some() { Origin::Coordinator } else { Origin::Client };
         let how = self.how(origin);
-        let appended = self.log.append(&batch.build(), how).expect("appends");
+        let appended = self.log.append(&batch.build(), how);
+        let appended = appended.unwrap_or_else(|error| panic!("{error}: {batch:?} at {:?}", self.plain.epochs));
         assert_eq!((appended.base_offset, appended.duplicate), (batch.base, false));
         assert_eq!(appended.last_offset + 1, batch.next_offset());
         self.plain.note_epoch(how.leader_epoch, batch.base);
@@ -105,7 +106,8 @@ impl Run {
         let control = if self.random.below(2) == 0 { ControlType::Abort } else { ControlType::Commit };
         // A coordinator that fences a producer writes its marker in the next epoch.
         let epoch = epoch + i16::from(self.random.below(5) == 0);
-        let batch = Batch { producer_id, epoch, marker: Some(control), ..Batch::plain(self.plain.end(), vec![], Codec::None) };
+        let batch =
+            Batch { producer_id, epoch, marker: Some(control), ..Batch::plain(self.plain.end(), vec![], Codec::None) };
         self.append(batch);
     }
 }

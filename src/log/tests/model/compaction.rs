@@ -69,7 +69,8 @@ impl Rules {
         let (untouched, from) = (self.untouched_from(), of.start.max(first));
         let (superseded, aborted) = (of.superseded(untouched), of.aborted());
         for (batch, was) in of.batches.iter().zip(&before.batches).filter(|(batch, _)| batch.next_offset() > from) {
-            let told = || format!("{batch:?} of a log from {from}, untouched from {untouched}, after {:?}", self.passes);
+            let told =
+                || format!("{batch:?} of a log from {from}, untouched from {untouched}, after {:?}", self.passes);
             if batch.base >= untouched {
                 assert!(batch.present && batch.records.iter().all(|record| record.present), "touched: {}", told());
             }
@@ -77,7 +78,8 @@ impl Rules {
                 assert!(batch.present, "a marker is gone: {}", told());
             }
             let is_aborted = batch.transactional && aborted.iter().any(|txn| txn.has(batch));
-            for ((offset, record), was) in batch.numbered().zip(&was.records).filter(|((_, record), _)| !record.present) {
+            for ((offset, record), was) in batch.numbered().zip(&was.records).filter(|((_, record), _)| !record.present)
+            {
                 let expired = record.value.is_none() && self.may_have_expired(offset);
                 let rightly = record.key.is_none() || superseded.contains(&offset) || is_aborted || expired;
                 assert!(rightly || offset < from, "{offset} is gone ({was:?}): {}", told());
@@ -155,7 +157,8 @@ fn adopt(of: &mut Plain, stored: &Stored) {
         }
         let appended = usize::try_from(record.offset - batch.base).ok().and_then(|at| batch.records.get_mut(at));
         let appended = appended.unwrap_or_else(|| panic!("{record:?} was never appended"));
-        let text = |bytes: &Option<bytes::Bytes>| bytes.as_ref().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        let text =
+            |bytes: &Option<bytes::Bytes>| bytes.as_ref().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
         assert_eq!((&text(&record.key), &text(&record.value)), (&appended.key, &appended.value), "{}", record.offset);
         assert_eq!(record.timestamp, appended.timestamp, "{}", record.offset);
         assert_eq!(record.headers.len(), 1, "{record:?}");

@@ -74,7 +74,7 @@ impl Run {
         self.rules.passes.clear();
         (self.synced, self.validated) = (0, None);
         (self.shelf.at.recovery_point, self.shelf.at.log_start) = (0, Some(new_start));
-        (self.shelf.at.first_dirty) = None;
+        self.shelf.at.first_dirty = None;
         self.note_log_changed();
     }
 
@@ -108,8 +108,14 @@ impl Run {
         let lag = self.shelf.config.min_compaction_lag_ms;
         let young = self.plain.times().find(|(offset, time)| lag > 0 && *offset < below && *time > self.now - lag);
         assert_eq!(young, None, "too young to be compacted below {below}");
-        self.rules.passes.push(Pass { at: self.now, below, done: None });
+        self.note_pass(below);
         self.compacting = Some(Compacting { work, group: None, log_changed: false });
+    }
+
+    /// From now on what lies below may be compacted.
+    pub(super) fn note_pass(&mut self, below: Offset) {
+        self.rules.passes.push(Pass { at: self.now, below, done: None });
+        self.knows_epochs = false;
     }
 
     /// Writes a group, or puts it in its place; `Break` at the end.

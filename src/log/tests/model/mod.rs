@@ -36,6 +36,8 @@ struct Run {
     /// A compaction that other operations come between.
     compacting: Option<Compacting>,
     buffers: CompactionBuffers,
+    /// Whether all is known of where epochs begin: not once the batch that one began with may have been compacted away.
+    knows_epochs: bool,
     /// Everything below survives a power loss.
     synced: Offset,
     /// What a positions file would say, if one was written in this boot.
@@ -105,9 +107,20 @@ impl Run {
         let map_bytes = if random.below(3) == 0 { 24 * (4 + random.below(30) as usize) } else { 1 << 20 };
         let buffers = CompactionBuffers::new(map_bytes, 0.9, 1 + random.below(5000) as usize, random.next());
         let log = shelf.open();
-        let plain = Plain::default();
-        let (compacting, validated) = (None, None);
-        Run { random, simulation, shelf, log, plain, rules, compacting, buffers, synced: 0, validated, now: NOW }
+        Run {
+            random,
+            simulation,
+            shelf,
+            log,
+            plain: Plain::default(),
+            rules,
+            compacting: None,
+            buffers,
+            knows_epochs: true,
+            synced: 0,
+            validated: None,
+            now: NOW,
+        }
     }
 
     fn step(&mut self) {

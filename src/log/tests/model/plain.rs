@@ -123,7 +123,7 @@ impl Plain {
         self.floor = 0;
         assert_eq!(self.end().max(self.start), end, "the log ends with a whole batch");
         self.floor = end;
-        self.epochs.retain(|epoch| epoch.1 < end);
+        self.epochs.retain(|epoch| epoch.1 < end || epoch.1 <= self.start);
     }
 
     /// Nothing is left, and the next record gets `start`.
@@ -212,7 +212,10 @@ impl Plain {
 
     /// The largest epoch not above `asked` and where it ends: OffsetForLeaderEpoch.
     pub(super) fn end_of_epoch(&self, asked: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
-        let known: Vec<(LeaderEpoch, Offset)> = self.known_epochs();
+        if asked < 0 {
+            return None;
+        }
+        let known = self.known_epochs();
         if known.last().is_some_and(|last| last.0 == asked) {
             return Some((asked, self.end()));
         }

@@ -13,6 +13,8 @@ struct Mishaps {
     any: AtomicBool,
     /// A sync failed, and what it was to write can't be read any more.
     reverted: AtomicBool,
+    /// A sync failed, and what it was to write can be read only until the power goes.
+    forgot: AtomicBool,
 }
 
 /// How often what goes wrong, of a thousand acts each.
@@ -41,6 +43,7 @@ fn mishaps(seed: u64, noted: &Arc<Mishaps>) -> impl FnMut(Act) -> Option<Fault> 
         };
         noted.any.store(true, Ordering::Relaxed);
         noted.reverted.fetch_or(fault == Fault::Reverts, Ordering::Relaxed);
+        noted.forgot.fetch_or(fault == Fault::Forgets, Ordering::Relaxed);
         Some(fault)
     }
 }
@@ -51,8 +54,8 @@ struct Unsure {
     batch: Option<Batch>,
     /// Retention was at work with this limit.
     retention: Option<i64>,
-    /// The log was to be emptied up to here.
-    truncation: Option<Offset>,
+    /// The log was to be emptied.
+    truncation: bool,
 }
 
 impl Run {
@@ -162,7 +165,7 @@ impl Run {
         let Some(cleanable) = self.log.cleanable(self.now)? else { return Ok(()) };
         let Some(mut work) = self.log.begin_compaction(self.now)? else { return Ok(()) };
         let below = cleanable.first_uncleanable;
-        self.rules.passes.push(super::compaction::Pass { at: self.now, below, done: None });
+        self.note_pass(below);
         let mut pace = |_| std::ops::ControlFlow::Continue(());
         while let Some(group) = work.next_group(&mut self.buffers, &mut pace).map_err(storage)? {
             let (Replaced::InPlace(files) | Replaced::LogChanged(files)) = self.log.replace(group)?;
@@ -174,7 +177,7 @@ impl Run {
 
     fn try_truncate(&mut self, unsure: &mut Unsure) -> Result<(), LogError> {
         let new_start = self.plain.end() + self.random.below(50) as i64;
-        unsure.truncation = Some(new_start);
+        unsure.truncation = true;
         let deleted = self.log.truncate_fully(new_start, self.now)?;
         self.note_truncated(new_start);
         deleted.unlink()?;
@@ -197,7 +200,7 @@ impl Run {
             Ok(log) => self.log = log,
             // Records are gone: going on without them is for a restart to say.
             Err(error) => {
-                let explained = lost || unsure.truncation.is_some();
+                let explained = lost || unsure.truncation;
                 assert!(explained && matches!(error, LogError::Corrupt { .. } | LogError::Io { .. }), "{error}");
                 return self.restart_failed(disk, noted, unsure);
             }
@@ -208,20 +211,23 @@ impl Run {
 
     /// The process ends, and another one opens the log.
     fn restart_failed(&mut self, disk: &Simulation, noted: &Mishaps, unsure: &mut Unsure) {
-        let lost = noted.reverted.load(Ordering::Relaxed);
+        let lost = || noted.reverted.load(Ordering::Relaxed);
         self.stopped();
-        let mut opened = self.shelf.try_reopen_killed(self.validated.filter(|_| !lost));
-        if opened.is_err() {
-            // However often it is tried on a failing disk, it changes nothing for the worse.
-            opened = self.shelf.try_reopen_killed(None);
-            disk.heal();
-            if opened.is_err() || noted.reverted.load(Ordering::Relaxed) {
+        let mut opened = self.shelf.try_reopen_killed(self.validated.filter(|_| !lost()));
+        for _ in 0..2 {
+            if opened.is_err() {
+                // However often it is tried on a failing disk, it changes nothing for the worse.
                 opened = self.shelf.try_reopen_killed(None);
+                disk.heal();
             }
         }
         disk.heal();
         self.log = opened.expect("the disk is well again");
-        self.reconcile(unsure, noted.reverted.load(Ordering::Relaxed));
+        self.reconcile(unsure, lost());
+        if noted.forgot.load(Ordering::Relaxed) {
+            // Only who saw the sync fail can know what has to be written again; nobody else can, short of a reboot.
+            self.lose_power();
+        }
     }
 
     /// Finds out what became of what nobody was told of.
@@ -229,17 +235,17 @@ impl Run {
         if lost {
             self.validated = None;
         }
-        let (start, end) = (self.log.start_offset(), self.log.end_offset());
-        if let Some(new_start) = unsure.truncation.take().filter(|new_start| start == *new_start && end == *new_start) {
-            return self.note_truncated(new_start);
+        if std::mem::take(&mut unsure.truncation) {
+            // Half of it may have been done: whoever wanted the log empty wants it still.
+            return self.truncate();
         }
         if let Some(cutoff) = unsure.retention.take()
-            && start > self.plain.start
+            && self.log.start_offset() > self.plain.start
         {
             self.note_retention(cutoff);
         }
         if let Some(batch) = unsure.batch.take()
-            && end > self.plain.end()
+            && self.log.end_offset() > self.plain.end()
             && is_stored(&self.log, &batch)
         {
             // It was stored before something else failed.
