@@ -338,7 +338,11 @@ impl Opening {
             return Ok((LeaderEpochs::default(), !has_records));
         }
         let text = self.place.disk.read(&path).doing("reading", &path)?.unwrap_or_default();
-        Ok(LeaderEpochs::parse(&text).map_or((LeaderEpochs::default(), !has_records), |epochs| (epochs, true)))
+        // A file without a byte is what a power loss may leave of one that was written aside and renamed.
+        match LeaderEpochs::parse(&text) {
+            Ok(epochs) if !text.is_empty() => Ok((epochs, true)),
+            _ => Ok((LeaderEpochs::default(), !has_records)),
+        }
     }
 
     /// The producers by the newest snapshot that can be used, and the offset it was taken at.

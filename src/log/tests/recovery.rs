@@ -250,6 +250,9 @@ fn leader_epochs_are_found_again() {
         assert_eq!(ends(&shelf.reopen_killed(None)), expected);
         write(&shelf, "leader-epoch-checkpoint", 0, b"damage");
         assert_eq!(ends(&shelf.open()), expected);
+        shelf.close(shelf.open());
+        shelf.disk.write_aside(&file(&shelf, "leader-epoch-checkpoint"), b"", false).expect("writes");
+        assert_eq!(ends(&shelf.open()), expected, "a power loss left nothing of it");
         shelf.disk.remove(&file(&shelf, "leader-epoch-checkpoint")).expect("removes");
         assert_eq!(ends(&shelf.reopen_killed(None)), expected);
     });
