@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use super::partition::{OpenLog, Partition};
 use super::topics::{Cluster, Topic};
@@ -27,7 +27,7 @@ pub struct Publisher {
     /// The settings of `current`.
     settings: watch::Sender<Arc<BrokerConfig>>,
     /// Woken by every partition that fails.
-    trouble: Arc<Notify>,
+    trouble: watch::Sender<()>,
 }
 
 /// What publishing an image did to the partitions in service.
@@ -40,7 +40,7 @@ pub struct Published {
 }
 
 impl Publisher {
-    pub fn new(config: Arc<BrokerConfig>, log_dir: Arc<LogDir>, trouble: Arc<Notify>) -> Publisher {
+    pub fn new(config: Arc<BrokerConfig>, log_dir: Arc<LogDir>, trouble: watch::Sender<()>) -> Publisher {
         let nothing = Cluster::new(Image::default(), Arc::clone(&config), Vec::new());
         let settings = watch::Sender::new(Arc::clone(&config));
         Publisher {
@@ -168,7 +168,7 @@ impl Publisher {
                 opened => opened,
             }
         });
-        Arc::new(Partition::new(id, topic.id, image.leader_epoch, flush_messages, open, Arc::clone(&self.trouble)))
+        Arc::new(Partition::new(id, topic.id, image.leader_epoch, flush_messages, open, self.trouble.clone()))
     }
 }
 

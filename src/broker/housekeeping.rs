@@ -1,21 +1,20 @@
-//! What happens without being asked: retention, flushing, checkpoints, timers; and the clean stop.
+//! What happens without being asked: retention, checkpoints, timers; and the clean stop.
 //!
 //! Nothing here runs while there is nothing to do: a tick looks at counters in memory, and files
 //! are written only when something changed.
 
 use std::collections::HashMap;
-use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-use tokio::time::Sleep;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
 
 use super::cluster::Published;
 use super::groups::Groups;
 use super::partition::Partition;
 use super::topics::Topic;
-use super::{Broker, random};
+use super::{Broker, flushing, random};
 use crate::log::{Checkpoint, DeletedFiles, LogError, PartitionState, Validated};
 use crate::types::TopicPartition;
 
@@ -30,20 +29,21 @@ enum Work {
     /// A segment was sealed: sync it, so that the recovery point can move.
     SyncSealed(Arc<Partition>),
     Unlink(Vec<DeletedFiles>),
-    /// Settings or topics changed.
-    Republished,
 }
 
-/// Tells the worker of work.
+/// Tells the worker of work, and whom it concerns of changed settings and topics.
 #[derive(Clone)]
-pub struct Signals(mpsc::Sender<Work>);
+pub struct Signals {
+    work: mpsc::Sender<Work>,
+    republished: watch::Sender<()>,
+}
 
 /// The worker's end.
 pub struct Worklist(mpsc::Receiver<Work>);
 
 pub fn signals() -> (Signals, Worklist) {
     let (sender, receiver) = mpsc::channel(QUEUE);
-    (Signals(sender), Worklist(receiver))
+    (Signals { work: sender, republished: watch::Sender::new(()) }, Worklist(receiver))
 }
 
 impl Signals {
@@ -53,7 +53,7 @@ impl Signals {
     }
 
     fn tell(&self, work: Work) {
-        if let Err(error) = self.0.try_send(work) {
+        if let Err(error) = self.work.try_send(work) {
             // Files that nobody unlinks now are found and removed at the next start.
             tracing::debug!(%error, "housekeeping is behind");
         }
@@ -69,7 +69,7 @@ pub fn after_publishing(groups: Arc<Groups>, signals: Signals) -> Box<dyn Fn(Pub
         if !published.files.is_empty() {
             signals.tell(Work::Unlink(published.files));
         }
-        signals.tell(Work::Republished);
+        signals.republished.send_replace(());
     })
 }
 
@@ -83,17 +83,20 @@ pub fn start(broker: &Arc<Broker>, worklist: Worklist) {
         let _ = tokio::task::spawn_blocking(move || loading.load_all()).await;
         groups.run_timers().await;
     });
-    tokio::spawn(work(Arc::downgrade(broker), worklist));
+    tokio::spawn(work(worklist));
+    flushing::start(broker, broker.housekeeping.republished.subscribe());
     let storage = &broker.config.storage;
     let check = Duration::from_millis(storage.log_retention_check_interval_ms);
     let first_check = Duration::from_millis(storage.log_initial_task_delay_ms);
     every(broker, first_check, check, Broker::retain);
     every(broker, POSITIONS_EVERY, POSITIONS_EVERY, Broker::note_positions);
     let checkpoint = Duration::from_millis(storage.log_flush_offset_checkpoint_interval_ms);
-    every(broker, checkpoint, checkpoint, Broker::write_checkpoints);
+    every(broker, first_check, checkpoint, Broker::write_checkpoints);
+    let starts = Duration::from_millis(storage.log_flush_start_offset_checkpoint_interval_ms);
+    every(broker, first_check, starts, Broker::write_log_starts);
 }
 
-/// Runs `job` on a blocking thread again and again, as long as there is a broker.
+/// Runs `job` on a blocking thread again and again, as long as there is a broker; once, if there is no interval.
 fn every(broker: &Arc<Broker>, first: Duration, interval: Duration, job: fn(&Broker)) {
     let broker: Weak<Broker> = Arc::downgrade(broker);
     tokio::spawn(async move {
@@ -101,43 +104,24 @@ fn every(broker: &Arc<Broker>, first: Duration, interval: Duration, job: fn(&Bro
         loop {
             let Some(broker) = broker.upgrade() else { return };
             let _ = tokio::task::spawn_blocking(move || job(&broker)).await;
+            if interval.is_zero() {
+                return;
+            }
             tokio::time::sleep(interval).await;
         }
     });
 }
 
-async fn work(broker: Weak<Broker>, mut worklist: Worklist) {
-    let mut flush: Option<(Duration, Pin<Box<Sleep>>)> = None;
-    loop {
-        let interval = broker.upgrade().and_then(|broker| broker.shortest_flush_interval());
-        // Running on while the interval stays the same: other work must not put it off.
-        if flush.as_ref().map(|(interval, _)| *interval) != interval {
-            flush = interval.map(|interval| (interval, Box::pin(tokio::time::sleep(interval))));
-        }
-        let next = match &mut flush {
-            None => Some(worklist.0.recv().await),
-            Some((_, due)) => tokio::select! {
-                () = due.as_mut() => None,
-                next = worklist.0.recv() => Some(next),
-            },
-        };
-        let Some(next) = next else {
-            flush = None;
-            let Some(broker) = broker.upgrade() else { return };
-            let _ = tokio::task::spawn_blocking(move || broker.flush_due()).await;
-            continue;
-        };
-        match next {
-            None => return,
-            Some(Work::Republished) => {}
-            Some(Work::SyncSealed(partition)) => {
-                // A failure has latched the partition, which says so itself.
-                let _ = tokio::task::spawn_blocking(move || partition.sync_sealed()).await;
+async fn work(mut worklist: Worklist) {
+    while let Some(work) = worklist.0.recv().await {
+        // A failed sync has latched the partition, which says so itself.
+        let _ = tokio::task::spawn_blocking(move || match work {
+            Work::SyncSealed(partition) => {
+                let _ = partition.sync_sealed();
             }
-            Some(Work::Unlink(files)) => {
-                let _ = tokio::task::spawn_blocking(move || files.into_iter().for_each(unlink)).await;
-            }
-        }
+            Work::Unlink(files) => files.into_iter().for_each(unlink),
+        })
+        .await;
     }
 }
 
@@ -183,35 +167,22 @@ impl Broker {
 
     /// Drops what the topics' settings say is too old or too much.
     fn retain(&self) {
-        let now = self.clock.now().wall;
         for topic in self.cluster().topics() {
-            for partition in &topic.partitions {
-                let kept = partition.log().map(|mut log| log.housekeep(now));
-                if let Ok(Ok(files)) = kept
-                    && !files.is_empty()
-                {
-                    unlink_later(files, topic);
-                }
+            // A partition that is being compacted has its turn when that is done.
+            for partition in topic.partitions.iter().filter(|partition| !self.cleaner.is_at(partition)) {
+                self.retain_partition(topic, partition);
             }
         }
     }
 
-    /// `flush.ms` of the topic that has the shortest.
-    fn shortest_flush_interval(&self) -> Option<Duration> {
-        let shortest = self.cluster().topics().map(|topic| topic.config.flush_ms).min()?;
-        (shortest != i64::MAX).then(|| Duration::from_millis(shortest.max(1).unsigned_abs()))
-    }
-
-    /// Syncs the topics that have a `flush.ms`.
-    fn flush_due(&self) {
-        for topic in self.cluster().topics().filter(|topic| topic.config.flush_ms != i64::MAX) {
-            for partition in &topic.partitions {
-                let unsynced = partition.if_open(|log| log.end_offset() > log.durable_offset());
-                if unsynced == Some(true) {
-                    // A failure has latched the partition, which says so itself.
-                    let _ = partition.sync_now();
-                }
-            }
+    /// A failure has latched the partition, which says so itself.
+    pub(super) fn retain_partition(&self, topic: &Topic, partition: &Partition) {
+        let kept = partition.log().map(|mut log| log.housekeep(self.clock.now().wall));
+        if let Ok(Ok(files)) = kept
+            && !files.is_empty()
+        {
+            let delay = Duration::from_millis(topic.config.file_delete_delay_ms.max(0).unsigned_abs());
+            unlink_later(files, delay, &Handle::current());
         }
     }
 
@@ -226,15 +197,33 @@ impl Broker {
     }
 
     /// Kafka's own checkpoints.
-    fn write_checkpoints(&self) {
+    pub(super) fn write_checkpoints(&self) {
+        let mut last = self.last_checkpoints.lock();
         let checkpoints = self.checkpoints();
-        let unchanged = *self.last_checkpoints.lock() == checkpoints;
-        if unchanged {
+        if *last == checkpoints {
             return;
         }
-        self.last_checkpoints.lock().clone_from(&checkpoints);
-        if let Err(error) = self.log_dir.write_checkpoints(&checkpoints) {
-            tracing::warn!(%error, "checkpoints are not written: a start after a crash will take longer");
+        match self.log_dir.write_checkpoints(&checkpoints) {
+            Ok(()) => *last = checkpoints,
+            Err(error) => tracing::warn!(%error, "checkpoints are not written: a start after a crash will take longer"),
+        }
+    }
+
+    /// The one of them that says from where on records are there for readers, if it has changed.
+    fn write_log_starts(&self) {
+        let mut last = self.last_checkpoints.lock();
+        let checkpoints = self.checkpoints();
+        let starts = |of: &[Checkpoint]| of.iter().map(|of| (of.partition.clone(), of.log_start)).collect::<Vec<_>>();
+        if starts(&last) == starts(&checkpoints) {
+            return;
+        }
+        match self.log_dir.write_log_starts(&checkpoints) {
+            // The others are as they were, so that they are still to be written.
+            Ok(()) => last.iter_mut().for_each(|noted| {
+                let now = checkpoints.iter().find(|now| now.partition == noted.partition);
+                noted.log_start = now.map_or(noted.log_start, |now| now.log_start);
+            }),
+            Err(error) => tracing::warn!(%error, "log start offsets are not noted: deleted records may come back"),
         }
     }
 
@@ -282,6 +271,7 @@ impl Broker {
     /// `--ephemeral` there is no next start.
     pub fn close(&self) -> Result<(), LogError> {
         self.groups.stop();
+        self.cleaner.stop();
         if self.config.storage.ephemeral {
             return Ok(());
         }
@@ -323,10 +313,9 @@ fn not_closed(partition: &Partition, error: LogError, first_failure: &mut Option
     first_failure.get_or_insert(error);
 }
 
-/// Retention leaves files to those who still read them for a while.
-fn unlink_later(files: DeletedFiles, topic: &Topic) {
-    let delay = Duration::from_millis(topic.config.file_delete_delay_ms.max(0).unsigned_abs());
-    tokio::runtime::Handle::current().spawn(async move {
+/// Leaves files that are out of use to those who still read them for a while.
+pub(super) fn unlink_later(files: DeletedFiles, delay: Duration, runtime: &Handle) {
+    runtime.spawn(async move {
         tokio::time::sleep(delay).await;
         let _ = tokio::task::spawn_blocking(move || unlink(files)).await;
     });

@@ -2,15 +2,17 @@
 //!
 //! Code map: [`metadata`] and [`groups`] are machines in service, both run by [`driver`];
 //! [`cluster`] publishes what exists; [`partition`] is a log in service; [`fetch`] reads and waits;
-//! [`housekeeping`] is what happens without being asked; [`reopening`] mends partitions whose log failed; [`reset`] starts over; [`clock`] is the only reader of
+//! [`housekeeping`] is what happens without being asked, with [`flushing`] and the [`cleaner`]; [`reopening`] mends partitions whose log failed; [`reset`] starts over; [`clock`] is the only reader of
 //! clocks.
 
 pub mod advertised;
+mod cleaner;
 pub mod clock;
 pub mod cluster;
 pub mod driver;
 pub mod fetch;
 pub mod fetch_sessions;
+mod flushing;
 pub mod groups;
 mod housekeeping;
 mod log_valve;
@@ -37,6 +39,7 @@ use crate::log::{Appended, Checkpoint, LogDir, Validated};
 use crate::metadata::{CONSUMER_OFFSETS, Command, CreateTopics, MetadataError, NewTopic, Reply};
 use crate::types::{Now, Offset, TopicName, TopicPartition, Uuid};
 use advertised::{Advertising, Endpoint};
+use cleaner::Cleaner;
 use clock::Clock;
 use cluster::Publisher;
 use fetch_sessions::{Answered, FetchContext, FetchKey, FetchSessions, SessionError, SessionRequest};
@@ -62,6 +65,7 @@ pub struct Broker {
     advertising: Advertising,
     refused_produces: Arc<LogValve>,
     housekeeping: housekeeping::Signals,
+    cleaner: Arc<Cleaner>,
     /// How far each log was whole when its positions were last noted.
     noted_positions: Mutex<HashMap<TopicPartition, Option<Validated>>>,
     /// What Kafka's checkpoints say.

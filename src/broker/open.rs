@@ -6,9 +6,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use thiserror::Error;
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use super::advertised::Advertising;
+use super::cleaner::{self, Cleaner};
 use super::cluster::Publisher;
 use super::driver::DriveError;
 use super::fetch_sessions::FetchSessions;
@@ -64,8 +65,8 @@ impl Broker {
     ) -> Result<Arc<Broker>, OpenError> {
         let config = Arc::new(config);
         let log_dir = Arc::new(open_log_dir(&config)?);
-        let trouble = Arc::new(Notify::new());
-        let publisher = Arc::new(Publisher::new(Arc::clone(&config), Arc::clone(&log_dir), Arc::clone(&trouble)));
+        let (trouble, in_trouble) = watch::channel(());
+        let publisher = Arc::new(Publisher::new(Arc::clone(&config), Arc::clone(&log_dir), trouble.clone()));
         let codec = Codec::from_id(config.groups.offsets_topic_compression_codec).unwrap_or_default();
         let groups = Groups::new(clock, GroupConfig::from(&config.groups), codec, Arc::clone(&publisher));
         let groups = Arc::new(groups);
@@ -74,7 +75,7 @@ impl Broker {
         let metadata = Arc::new(Metadata::load(
             clock,
             metadata_config(&config),
-            open_metadata_log(&config, &log_dir, clock, Arc::clone(&trouble))?,
+            open_metadata_log(&config, &log_dir, clock, trouble)?,
             Arc::clone(&publisher),
             !config.storage.ephemeral,
             on_published,
@@ -96,12 +97,14 @@ impl Broker {
             advertising: Advertising::new(&config),
             refused_produces: LogValve::new("refused produces"),
             housekeeping: signals,
+            cleaner: Arc::new(Cleaner::default()),
             noted_positions: Mutex::default(),
             last_checkpoints: Mutex::default(),
             config,
         });
         housekeeping::start(&broker, work);
-        reopening::start(&broker, trouble);
+        reopening::start(&broker, in_trouble);
+        cleaner::start(&broker);
         Ok(broker)
     }
 }
@@ -132,7 +135,7 @@ fn open_metadata_log(
     config: &BrokerConfig,
     log_dir: &Arc<LogDir>,
     clock: Clock,
-    trouble: Arc<Notify>,
+    trouble: watch::Sender<()>,
 ) -> Result<Arc<Partition>, OpenError> {
     let id = TopicPartition::new(METADATA_TOPIC, 0);
     let now = clock.now().wall;

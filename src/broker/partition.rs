@@ -10,12 +10,12 @@ mod failing;
 mod tests;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU64, Ordering};
 
 pub use failing::LogGuard;
 use parking_lot::{Mutex, MutexGuard};
 use thiserror::Error;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::waiters::{Registration, Waiters};
 use crate::log::{
@@ -82,12 +82,15 @@ pub struct Partition {
     /// One sync at a time: all appends that arrive during one share the next, and of two syncs at once the kernel
     /// might tell only one that it failed.
     sync_turn: tokio::sync::Mutex<()>,
+    deleted: AtomicBool,
+    /// How often the log was opened again.
+    times_opened: AtomicU64,
     /// Held while the log is opened again; who takes the partition out of service waits for that.
     reopening: Mutex<()>,
     /// What was said last of its failure; `None`: nothing is wrong.
     told: Mutex<Option<String>>,
     /// Woken by every partition that fails.
-    trouble: Arc<Notify>,
+    trouble: watch::Sender<()>,
 }
 
 enum Slot {
@@ -147,7 +150,7 @@ impl Partition {
         leader_epoch: LeaderEpoch,
         flush_messages: i64,
         open: OpenLog,
-        trouble: Arc<Notify>,
+        trouble: watch::Sender<()>,
     ) -> Partition {
         let closed = Slot::Closed(Closed { open, config: None, failure: None });
         Partition::in_slot(id, topic_id, leader_epoch, flush_messages, closed, trouble)
@@ -159,7 +162,7 @@ impl Partition {
         topic_id: TopicId,
         leader_epoch: LeaderEpoch,
         log: Log,
-        trouble: Arc<Notify>,
+        trouble: watch::Sender<()>,
     ) -> Partition {
         Partition::in_slot(id, topic_id, leader_epoch, i64::MAX, Slot::Open(Box::new(log)), trouble)
     }
@@ -170,7 +173,7 @@ impl Partition {
         leader_epoch: LeaderEpoch,
         flush_messages: i64,
         slot: Slot,
-        trouble: Arc<Notify>,
+        trouble: watch::Sender<()>,
     ) -> Partition {
         Partition {
             id,
@@ -181,6 +184,8 @@ impl Partition {
             flush_messages: AtomicI64::new(flush_messages),
             synced_to: AtomicI64::new(0),
             sync_turn: tokio::sync::Mutex::new(()),
+            deleted: AtomicBool::new(false),
+            times_opened: AtomicU64::new(0),
             reopening: Mutex::new(()),
             told: Mutex::new(None),
             trouble,
@@ -202,6 +207,11 @@ impl Partition {
     /// What is appended from now on is of this epoch, if it is later than the one until now.
     pub fn raise_leader_epoch(&self, epoch: LeaderEpoch) {
         self.leader_epoch.fetch_max(epoch, Ordering::AcqRel);
+    }
+
+    /// Whether it was taken out of service for good.
+    pub fn is_deleted(&self) -> bool {
+        self.deleted.load(Ordering::Relaxed)
     }
 
     /// Appends one batch and wakes those who wait for it.
@@ -390,6 +400,7 @@ impl Partition {
             self.open_slot(&mut slot);
         }
         let slot = std::mem::replace(&mut *slot, Slot::Deleted);
+        self.deleted.store(true, Ordering::Relaxed);
         *self.told.lock() = None;
         self.waiters.wake_all();
         match slot {

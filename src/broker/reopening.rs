@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use super::Broker;
 use super::clock::Clock;
@@ -21,19 +21,22 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(120);
 
 /// Starts the task that looks after partitions that fail, each of which wakes `trouble`.
-pub fn start(broker: &Arc<Broker>, trouble: Arc<Notify>) {
+pub fn start(broker: &Arc<Broker>, trouble: watch::Receiver<()>) {
     tokio::spawn(look_after(Arc::downgrade(broker), broker.clock, trouble));
 }
 
-async fn look_after(broker: Weak<Broker>, clock: Clock, trouble: Arc<Notify>) {
+async fn look_after(broker: Weak<Broker>, clock: Clock, mut trouble: watch::Receiver<()>) {
     let mut retries = Retries::default();
     loop {
-        match retries.next() {
-            None => trouble.notified().await,
-            Some(at) => {
-                let sleep = tokio::time::sleep_until(clock.instant_at(at));
-                tokio::select! { () = sleep => {}, () = trouble.notified() => {} }
+        let due = async {
+            match retries.next() {
+                Some(at) => tokio::time::sleep_until(clock.instant_at(at)).await,
+                None => std::future::pending().await,
             }
+        };
+        tokio::select! {
+            () = due => {}
+            told = trouble.changed() => if told.is_err() { return },
         }
         let Some(broker) = broker.upgrade() else { return };
         let round = tokio::task::spawn_blocking(move || {

@@ -29,6 +29,7 @@ pub struct BrokerConfig {
     pub fetch: FetchConfig,
     pub topics: TopicsConfig,
     pub storage: StorageConfig,
+    pub cleaner: CleanerConfig,
     pub groups: GroupsConfig,
     /// `max.connections.per.ip.overrides`: host names or addresses, and how many connections each may hold.
     pub max_connections_per_ip_overrides: Vec<(String, usize)>,
@@ -93,7 +94,21 @@ typed_settings! {
         log_retention_check_interval_ms: u64 = "log.retention.check.interval.ms";
         log_initial_task_delay_ms: u64 = "log.initial.task.delay.ms";
         log_flush_offset_checkpoint_interval_ms: u64 = "log.flush.offset.checkpoint.interval.ms";
+        log_flush_start_offset_checkpoint_interval_ms: u64 = "log.flush.start.offset.checkpoint.interval.ms";
         producer_id_expiration_ms: i64 = "producer.id.expiration.ms";
+    }
+}
+
+typed_settings! {
+    /// Compaction in the background; what may differ by topic is in [`super::TopicConfig`].
+    pub struct CleanerConfig {
+        enable: bool = "log.cleaner.enable";
+        threads: usize = "log.cleaner.threads";
+        backoff_ms: u64 = "log.cleaner.backoff.ms";
+        dedupe_buffer_size: i64 = "log.cleaner.dedupe.buffer.size";
+        io_buffer_size: usize = "log.cleaner.io.buffer.size";
+        io_buffer_load_factor: f64 = "log.cleaner.io.buffer.load.factor";
+        io_max_bytes_per_second: f64 = "log.cleaner.io.max.bytes.per.second";
     }
 }
 
@@ -159,6 +174,7 @@ impl BrokerConfig {
         ))?;
         admin::resolve(&values)?;
         check_group_sessions(&values)?;
+        check_cleaner(&values)?;
         if let Some(more) = values.given("log.dirs").filter(|dirs| setting::list(dirs).count() > 1) {
             notices.push(format!("log.dirs: of {more} the first is used"));
         }
@@ -207,6 +223,7 @@ impl BrokerConfig {
             fetch: FetchConfig::read(text),
             topics: TopicsConfig::read(text),
             storage: StorageConfig::read(text),
+            cleaner: CleanerConfig::read(text),
             groups: GroupsConfig::read(text),
             max_connections_per_ip_overrides: setting::list(&overrides).filter_map(setting::address_count).collect(),
             values: Arc::new(values),
@@ -262,6 +279,16 @@ fn check_group_sessions(values: &Values) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+/// What Kafka demands of the memory for compaction.
+fn check_cleaner(values: &Values) -> Result<(), String> {
+    let cleaner = CleanerConfig::read(|name| values.text(name));
+    let share = cleaner.dedupe_buffer_size / i64::try_from(cleaner.threads.max(1)).unwrap_or(i64::MAX);
+    match share > 1 << 20 {
+        true => Ok(()),
+        false => Err("log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread.".to_owned()),
+    }
 }
 
 #[cfg(test)]

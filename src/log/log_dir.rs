@@ -289,6 +289,12 @@ impl LogDir {
         self.disk.write_aside(&path, checkpoint::format(entries.into_iter()).as_bytes(), true).doing("writing", &path)
     }
 
+    /// Writes only Kafka's checkpoint of log starts.
+    pub fn write_log_starts(&self, partitions: &[Checkpoint]) -> Result<(), LogError> {
+        self.write_checkpoint(LOG_STARTS, partitions, |partition| Some(partition.log_start))?;
+        self.sync()
+    }
+
     /// Writes only our positions file: cheap (no sync), for often.
     pub fn write_positions(&self, partitions: &[Checkpoint]) -> Result<(), LogError> {
         let Some(boot_id) = positions::boot_id() else { return Ok(()) };

@@ -44,6 +44,12 @@ impl Partition {
         self.told.lock().is_some()
     }
 
+    /// How often its log was opened again: what was begun on the one before is of no use on this one. Changes only
+    /// under the partition's lock.
+    pub fn times_opened(&self) -> u64 {
+        self.times_opened.load(Ordering::Relaxed)
+    }
+
     /// Opens a log again that has failed; whether the partition is in order now. Blocks for as long as the disk
     /// takes, while the partition goes on to answer with a storage error.
     pub fn recover(&self, now: TimestampMs) -> bool {
@@ -59,6 +65,7 @@ impl Partition {
             Ok(mut log) => {
                 self.tell_report(&mut log);
                 self.synced_to.fetch_max(log.durable_offset(), Ordering::AcqRel);
+                self.times_opened.fetch_add(1, Ordering::Relaxed);
                 (Box::new(log), None)
             }
             Err(error) => (failed, Some(error)),
@@ -135,7 +142,7 @@ impl Partition {
         drop(told);
         if first {
             self.waiters.wake_all();
-            self.trouble.notify_one();
+            self.trouble.send_replace(());
         }
     }
 

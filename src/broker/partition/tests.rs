@@ -5,23 +5,31 @@ use std::pin::pin;
 use std::task::{Context, Waker};
 
 use super::*;
-use crate::log::{Disk, OpenAt, Simulation};
+use crate::log::{Act, Disk, Fault, OpenAt, Simulation};
 use crate::record::{BatchBuilder, Codec};
 
 const NOW: TimestampMs = 1_700_000_000_000;
 
 /// A partition on `disk`, and what it wakes when it fails.
-fn partition(disk: &Simulation) -> (Arc<Partition>, Arc<Notify>) {
-    let (disk, trouble) = (Disk::simulated(disk), Arc::new(Notify::new()));
+fn partition(disk: &Simulation) -> (Arc<Partition>, watch::Receiver<()>) {
+    let (disk, trouble) = (Disk::simulated(disk), watch::Sender::new(()));
+    let told = trouble.subscribe();
     let open: OpenLog = Box::new(move || Log::open(&disk, Path::new("/data/t-0"), Arc::default(), OpenAt::fresh(NOW)));
     let id = TopicPartition::new("t", 0);
-    (Arc::new(Partition::new(id, TopicId::METADATA, 0, i64::MAX, open, Arc::clone(&trouble))), trouble)
+    (Arc::new(Partition::new(id, TopicId::METADATA, 0, i64::MAX, open, trouble)), told)
 }
 
 fn append(partition: &Partition, value: &str) -> Result<Appended, PartitionError> {
     let mut batch = BatchBuilder::new(Codec::None);
     batch.append(NOW, None, Some(value.as_bytes()), &[]);
     partition.append(&batch.build().unwrap(), Origin::Client, NOW)
+}
+
+/// Whether somebody was told since this was last asked.
+fn was_told(trouble: &mut watch::Receiver<()>) -> bool {
+    let told = trouble.has_changed().unwrap();
+    trouble.mark_unchanged();
+    told
 }
 
 /// Whether `notify` was woken since this was last asked.
@@ -32,15 +40,15 @@ fn was_woken(notify: &Notify) -> bool {
 #[test]
 fn a_full_disk_latches_until_it_has_room() {
     let disk = Simulation::default();
-    let (partition, trouble) = partition(&disk);
+    let (partition, mut trouble) = partition(&disk);
     append(&partition, "a").unwrap();
     let fetch = Arc::new(Notify::new());
     let _waiting = partition.watch(&fetch);
     disk.fail_after_changes(Some(0));
     assert!(matches!(append(&partition, "b"), Err(PartitionError::Storage(_))));
-    assert!(partition.is_failed() && was_woken(&trouble) && was_woken(&fetch));
+    assert!(partition.is_failed() && was_told(&mut trouble) && was_woken(&fetch));
     assert!(matches!(append(&partition, "c"), Err(PartitionError::Storage(LogError::Latched(_)))));
-    assert!(!was_woken(&trouble), "told once");
+    assert!(!was_told(&mut trouble), "told once");
     assert!(!partition.recover(NOW), "the disk fails still");
     let read = partition.read(0, 1000, true, Isolation::ReadUncommitted).unwrap();
     assert_eq!(read.high_watermark, 1, "what was written can be read");
@@ -53,10 +61,10 @@ fn a_full_disk_latches_until_it_has_room() {
 #[test]
 fn a_partition_that_could_not_be_opened_is_not_tried_by_everyone() {
     let disk = Simulation::default();
-    let (partition, trouble) = partition(&disk);
+    let (partition, mut trouble) = partition(&disk);
     disk.fail_after_changes(Some(0));
     append(&partition, "a").unwrap_err();
-    assert!(partition.is_failed() && was_woken(&trouble));
+    assert!(partition.is_failed() && was_told(&mut trouble));
     disk.fail_after_changes(None);
     append(&partition, "a").unwrap_err();
     assert!(partition.recover(NOW));
@@ -81,4 +89,60 @@ fn settings_change_and_topics_go_while_a_log_has_failed() {
     assert!(matches!(partition.delete(Uuid([7; 16])), Some(Ok(_))));
     assert!(!partition.is_failed());
     assert!(matches!(append(&partition, "c"), Err(PartitionError::Deleted)));
+}
+
+#[tokio::test]
+async fn appends_in_flight_share_a_sync() {
+    let disk = Simulation::default();
+    let (partition, _) = partition(&disk);
+    append(&partition, "first").unwrap();
+    partition.sync_to(1).await.unwrap();
+    let before = disk.syncs();
+    let ends: Vec<Offset> = (0..64).map(|_| append(&partition, "x").unwrap().last_offset + 1).collect();
+    let waiting: Vec<_> = ends
+        .into_iter()
+        .map(|end| {
+            let partition = Arc::clone(&partition);
+            tokio::spawn(async move { partition.sync_to(end).await })
+        })
+        .collect();
+    for acknowledged in waiting {
+        acknowledged.await.unwrap().unwrap();
+    }
+    assert_eq!(disk.syncs() - before, 1, "one file, synced once for all of them");
+    assert_eq!(partition.if_open(|log| log.durable_offset()), Some(65));
+}
+
+#[tokio::test]
+async fn a_failed_sync_refuses_all_that_wait_and_what_they_wrote_is_synced_later() {
+    let disk = Simulation::default();
+    let (partition, _) = partition(&disk);
+    append(&partition, "a").unwrap();
+    disk.set_mishaps(|act| (act == Act::Sync).then_some(Fault::Forgets));
+    assert!(partition.sync_to(1).await.is_err());
+    assert!(partition.sync_to(1).await.is_err());
+    let read = partition.read(0, 1000, true, Isolation::ReadUncommitted);
+    assert!(matches!(read, Err(PartitionError::Storage(_))), "nobody knows what would be read");
+    disk.heal();
+    assert!(partition.recover(NOW));
+    let before = disk.syncs();
+    partition.sync_to(1).await.unwrap();
+    assert_eq!(disk.syncs(), before, "it is on disk already");
+    let survivor = disk.power_loss(&mut || 0);
+    let (partition, _) = self::partition(&survivor);
+    assert_eq!(partition.offsets().unwrap().end, 1);
+}
+
+#[test]
+fn who_wants_a_sync_before_the_answer_is_told_so_while_running() {
+    let disk = Simulation::default();
+    let (partition, _) = partition(&disk);
+    let end = append(&partition, "a").unwrap().last_offset + 1;
+    let cases = [(i64::MAX, false), (2, false), (1, true)];
+    for (flush_messages, expect) in cases {
+        partition.set_config(Arc::default(), flush_messages);
+        assert_eq!(partition.must_sync_before_ack(end), expect, "{flush_messages}");
+    }
+    partition.sync_now().unwrap();
+    assert!(!partition.must_sync_before_ack(end));
 }

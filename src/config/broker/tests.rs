@@ -45,6 +45,7 @@ fn what_is_said_to_take_effect_is_read() {
         FetchConfig::NAMES,
         TopicsConfig::NAMES,
         StorageConfig::NAMES,
+        CleanerConfig::NAMES,
         GroupsConfig::NAMES,
     ];
     let in_effect = |scope| table::all(scope).filter(|setting| setting.standing == Standing::InEffect);
@@ -64,6 +65,7 @@ fn defaults_are_of_their_fields_types() {
         FetchConfig::misfits(text),
         TopicsConfig::misfits(text),
         StorageConfig::misfits(text),
+        CleanerConfig::misfits(text),
         GroupsConfig::misfits(text),
     ];
     assert_eq!(misfits.concat(), Vec::<&str>::new());

@@ -4,12 +4,12 @@ use super::{CLEANUP_POLICIES, COMPRESSION_TYPES, TIMESTAMP_TYPES, settings};
 
 settings! {
     pub(super) const TOPIC:
-    "cleanup.policy",                          List,    "delete",              EachOf(CLEANUP_POLICIES), ClusterWide, InEffect, "What becomes of old records: delete drops whole segments by age and size; compact is accepted, and keeps all until compaction is there.";
+    "cleanup.policy",                          List,    "delete",              EachOf(CLEANUP_POLICIES), ClusterWide, InEffect, "What becomes of old records: delete drops whole segments by age and size; compact keeps the newest record of each key.";
     "compression.type",                        String,  "producer",            OneOf(COMPRESSION_TYPES), ClusterWide, InEffect, "How batches are stored; producer keeps them as they came.";
     "compression.gzip.level",                  Int,     "-1",                  BetweenOr(1, 9, -1), ClusterWide, InEffect, "The gzip level where the broker compresses; -1 is the library's default.";
     "compression.lz4.level",                   Int,     "9",                   Between(1, 17),  ClusterWide, InEffect, "The lz4 level where the broker compresses; 9 is the fast compressor, all others search longer.";
     "compression.zstd.level",                  Int,     "3",                   Between(-131072, 22), ClusterWide, InEffect, "The zstd level where the broker compresses.";
-    "delete.retention.ms",                     Long,    "86400000",            AtLeast(0),      ClusterWide, Accepted, "How long compaction keeps a tombstone, so that late readers see the deletion.";
+    "delete.retention.ms",                     Long,    "86400000",            AtLeast(0),      ClusterWide, InEffect, "How long compaction keeps a tombstone, so that late readers see the deletion.";
     "errors.deadletterqueue.group.enable",     Boolean, "false",               Any,             ClusterWide, Accepted, "Share groups: whether this topic may take records that a group gave up.";
     "file.delete.delay.ms",                    Long,    "60000",               AtLeast(0),      ClusterWide, InEffect, "How long a removed file stays on disk under a .deleted name, for readers still at it.";
     "flush.messages",                          Long,    "9223372036854775807", AtLeast(1),      ClusterWide, InEffect, "An fsync is due after this many records; acknowledgements wait for it.";
@@ -20,14 +20,14 @@ settings! {
     internal "internal.segment.bytes",         Int,     null,                  Any,             ClusterWide, InEffect, "The size at which a segment is closed, without a floor; for tests.";
     "local.retention.bytes",                   Long,    "-2",                  AtLeast(-2),     ClusterWide, Accepted, "Tiered storage: what of a partition stays on local disk; -2 follows retention.bytes.";
     "local.retention.ms",                      Long,    "-2",                  AtLeast(-2),     ClusterWide, Accepted, "Tiered storage: how long records stay on local disk; -2 follows retention.ms.";
-    "max.compaction.lag.ms",                   Long,    "9223372036854775807", AtLeast(1),      ClusterWide, Accepted, "Records older than this are compacted even in a log hardly worth it.";
+    "max.compaction.lag.ms",                   Long,    "9223372036854775807", AtLeast(1),      ClusterWide, InEffect, "Records older than this are compacted even in a log hardly worth it.";
     "max.decompressed.message.bytes",          Int,     "2147483639",          Between(1, 2147483639), ClusterWide, InEffect, "The largest that a record of a compressed batch may be once decompressed, checked when it is produced. A batch as a whole may expand to 32 MiB, to max.message.bytes, or to 100 times its size.";
     "max.message.bytes",                       Int,     "1048588",             AtLeast(0),      ClusterWide, InEffect, "The largest batch of records, as compressed by its producer.";
     "message.timestamp.after.max.ms",          Long,    "3600000",             AtLeast(0),      ClusterWide, InEffect, "How far in the future a producer's timestamp may lie.";
     "message.timestamp.before.max.ms",         Long,    "9223372036854775807", AtLeast(0),      ClusterWide, InEffect, "How far in the past a producer's timestamp may lie.";
     "message.timestamp.type",                  String,  "CreateTime",          OneOf(TIMESTAMP_TYPES), ClusterWide, InEffect, "Whose clock stamps records: CreateTime is the producer's, LogAppendTime the broker's.";
-    "min.cleanable.dirty.ratio",               Double,  "0.5",                 Ratio(0.0, 1.0), ClusterWide, Accepted, "The uncompacted share of a log that makes compaction worth it.";
-    "min.compaction.lag.ms",                   Long,    "0",                   AtLeast(0),      ClusterWide, Accepted, "Records younger than this are never compacted.";
+    "min.cleanable.dirty.ratio",               Double,  "0.5",                 Ratio(0.0, 1.0), ClusterWide, InEffect, "The uncompacted share of a log that makes compaction worth it.";
+    "min.compaction.lag.ms",                   Long,    "0",                   AtLeast(0),      ClusterWide, InEffect, "Records younger than this are never compacted.";
     "min.insync.replicas",                     Int,     "1",                   AtLeast(1),      ClusterWide, Accepted, "Replicas that must have a write under acks=all, but, as in Kafka, never more than the topic has: the one here always has it.";
     "preallocate",                             Boolean, "false",               Any,             ClusterWide, Accepted, "Reserve a whole segment on disk when it is begun; here a file grows as it is written.";
     "remote.copy.lag.bytes",                   Long,    "-1",                  AtLeast(-1),     ClusterWide, Accepted, "Tiered storage: bytes that stay uncopied behind the active segment.";
