@@ -192,7 +192,7 @@ fn dump(java: &Java, args: &[&str], files: &[PathBuf]) -> String {
     for name in names {
         assert!(said.contains(&format!("Dumping {name}")), "{name} is dumped:\n{said}");
     }
-    let complaints = ["isvalid: false", "ismatch", "invalid bytes", "Non-consecutive", "not found in the log"];
+    let complaints = ["isvalid: false", "ismatch", "invalid bytes", "Non-consecutive", "not found in :"];
     let complaints = complaints.into_iter().chain(["out of order", "failed", "Exception", "corrupt", "do not match"]);
     let complaint = said.lines().find(|line| complaints.clone().any(|complaint| line.contains(complaint)));
     assert_eq!(complaint, None, "{said}");

@@ -4,6 +4,7 @@ pub mod admin;
 mod config;
 mod configs;
 mod consume;
+mod dump_log;
 mod groups;
 mod healthcheck;
 mod mistakes;
@@ -56,6 +57,8 @@ enum Command {
     Produce(produce::ProduceArgs),
     /// Print the records of a topic as they come.
     Consume(consume::ConsumeArgs),
+    /// Print what is in the files of a data directory; needs no broker.
+    DumpLog(dump_log::DumpLogArgs),
     /// Exit with 0 if the broker of these settings answers, else with 1.
     Healthcheck(healthcheck::HealthcheckArgs),
     /// Print a script that teaches a shell to complete this program's commands and flags.
@@ -153,6 +156,7 @@ impl Cli {
             Some(Command::Groups(args)) => Ok(groups::run(args)),
             Some(Command::Produce(args)) => produce::run(args),
             Some(Command::Consume(args)) => Ok(consume::run(&args)),
+            Some(Command::DumpLog(args)) => Ok(dump_log::run(&args)),
             Some(Command::Healthcheck(args)) => healthcheck::run(&args),
             Some(Command::Completions { shell }) => {
                 let mut command = Cli::command().subcommands(tools::commands());

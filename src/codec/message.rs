@@ -42,6 +42,29 @@ pub trait Message: Field {
     }
 }
 
+/// A message's schema as data, for whoever walks messages without making structs of them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Schema {
+    /// Kafka's name, such as `OffsetCommitValue`.
+    pub name: &'static str,
+    pub shape: &'static Shape,
+    /// The versions that can be read.
+    pub versions: RangeInclusive<i16>,
+    flexible_from: Option<i16>,
+}
+
+impl Schema {
+    /// The schema of `M`.
+    pub const fn of<M: Message>() -> Schema {
+        Schema { name: M::NAME, shape: M::SHAPE, versions: M::VERSIONS, flexible_from: M::FLEXIBLE_FROM }
+    }
+
+    /// Whether `version` has compact lengths and tagged fields.
+    pub fn is_flexible(&self, version: i16) -> bool {
+        self.flexible_from.is_some_and(|first| version >= first)
+    }
+}
+
 /// Says which of the structs beside it are messages:
 ///
 /// ```text

@@ -29,8 +29,8 @@ pub use field::{Field, Nullable};
 pub use framed::{
     RecordFrame, read_prefix, read_prefixed, read_record, read_record_frame, write_prefixed, write_record,
 };
-pub use message::Message;
 pub(crate) use message::messages;
+pub use message::{Message, Schema};
 pub use reader::Reader;
 pub(crate) use schema::structs;
 pub use schema::{FieldRow, Shape, Versions};

@@ -31,7 +31,7 @@ pub use compress::Codec;
 pub use error::RecordError;
 pub use faults::{Fault, RecordFault, RecordFaults};
 pub use header::{BATCH_OVERHEAD, BatchHeader, LOG_OVERHEAD, MAGIC_V2, TimestampType, check_crc, headers};
-pub use legacy::{OldFormat, down_convert};
+pub use legacy::{Message as OldMessage, OldFormat, down_convert, expand_wrapper};
 pub use verify::{Accepts, Unverified, Verified, VerifyRules};
 
 #[cfg(test)]

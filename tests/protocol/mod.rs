@@ -5,8 +5,10 @@
 //! What is random comes off a tape of bytes. Where the tape ends all choices are the smallest, so a
 //! failing tape shrinks to a small message.
 
+#![allow(dead_code, reason = "not every test program needs all of it")]
+
 use bytes::Bytes;
-use ottla::codec::{FieldRow, Shape};
+use ottla::codec::{FieldRow, Schema, Shape};
 use ottla::protocol::ApiKey;
 use proptest::prelude::*;
 
@@ -35,6 +37,14 @@ impl Kind {
         generator.value(shape, true, &mut out);
         out.into()
     }
+}
+
+/// A record's key or value of this schema.
+pub fn generate_record(schema: &Schema, version: i16, tape: &[u8]) -> Vec<u8> {
+    let mut generator = Generator { tape: tape.iter(), version, flexible: schema.is_flexible(version) };
+    let mut out = Vec::new();
+    generator.value(schema.shape, true, &mut out);
+    out
 }
 
 /// What [`Kind::generate`] draws from.
@@ -137,8 +147,12 @@ impl Generator<'_> {
 
     /// The bytes of a value that nobody set.
     fn default_value(&self, shape: &Shape, default: &str) -> Vec<u8> {
-        let number = default_number(default);
         let mut out = Vec::new();
+        if default.starts_with("Some(") {
+            self.length(Some(0), 4, &mut out);
+            return out;
+        }
+        let number = default_number(default);
         match shape {
             Shape::Nullable(Shape::Struct { .. }) => out.push(0xff),
             Shape::Nullable(inner) => self.length(None, if **inner == Shape::Str { 2 } else { 4 }, &mut out),

@@ -6,12 +6,15 @@
 mod common;
 #[path = "../java/mod.rs"]
 mod java;
+#[path = "../protocol/mod.rs"]
+mod protocol;
 
 mod acls;
 mod cluster;
 mod configs;
 mod console_consumer;
 mod consuming;
+mod dump_log;
 mod get_offsets;
 mod groups;
 mod groups_with_java;

@@ -96,7 +96,7 @@ pub fn refused(code: ErrorCode, message: Option<&str>) -> String {
 }
 
 /// `ListConfigResources` as Java's constants are called: `LIST_CONFIG_RESOURCES`.
-fn constant_name(name: &str) -> String {
+pub fn constant_name(name: &str) -> String {
     let mut constant = String::new();
     for letter in name.chars() {
         if letter.is_ascii_uppercase() && !constant.is_empty() {

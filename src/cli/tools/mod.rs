@@ -12,9 +12,11 @@
 
 pub mod connect;
 pub mod consuming;
+pub mod coordinator_json;
 mod date_format;
 pub mod exceptions;
 pub mod java_order;
+pub mod java_text;
 pub mod json_input;
 mod kafka_acls;
 mod kafka_broker_api_versions;
@@ -26,6 +28,7 @@ pub mod kafka_console_producer;
 pub mod kafka_consumer_groups;
 mod kafka_consumer_perf_test;
 mod kafka_delete_records;
+pub mod kafka_dump_log;
 mod kafka_e2e_latency;
 mod kafka_features;
 mod kafka_get_offsets;
@@ -45,6 +48,7 @@ pub mod options;
 pub mod output;
 pub mod producing;
 pub mod releases;
+pub mod schema_json;
 pub mod servers;
 mod throttle;
 pub mod topic_filter;
@@ -67,6 +71,7 @@ const TOOLS: &[Tool] = &[
     kafka_consumer_groups::TOOL,
     kafka_consumer_perf_test::TOOL,
     kafka_delete_records::TOOL,
+    kafka_dump_log::TOOL,
     kafka_e2e_latency::TOOL,
     kafka_features::TOOL,
     kafka_get_offsets::TOOL,

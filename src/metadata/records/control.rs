@@ -1,12 +1,12 @@
 //! The values of control records, which stand beside the metadata records in KRaft's files.
 //!
 //! Their keys are those of [`record`](crate::record)'s control types: LeaderChange, SnapshotHeader,
-//! SnapshotFooter. Each is the only record of a batch of its own.
+//! SnapshotFooter and, of dynamic quorums, KRaftVersion and KRaftVoters. Each is the only record of a batch of its own.
 
 use bytes::Bytes;
 
-use crate::codec::{EncodeError, Message, Writer, messages, structs};
-use crate::types::TimestampMs;
+use crate::codec::{EncodeError, Message, Str, Writer, messages, structs};
+use crate::types::{TimestampMs, Uuid};
 
 structs! {
     /// The first record of an epoch: who leads it.
@@ -32,12 +32,47 @@ structs! {
     struct SnapshotFooterRecord {
         version: i16 = 0..;
     }
+
+    /// At which level the quorum's own records are (KIP-853).
+    struct KRaftVersionRecord {
+        version: i16 = 0..;
+        k_raft_version: i16 = 0..;
+    }
+
+    /// The members of a dynamic quorum (KIP-853).
+    struct VotersRecord {
+        version: i16 = 0..;
+        voters: Vec<DynamicVoter> = 0..;
+    }
+
+    /// `Voter` in the schema of [`VotersRecord`].
+    struct DynamicVoter {
+        voter_id: i32 = 0..;
+        voter_directory_id: Uuid = 0..;
+        endpoints: Vec<VoterEndpoint> = 0..;
+        k_raft_version_feature: KRaftVersionFeature = 0..;
+    }
+
+    /// See [`VotersRecord`].
+    struct VoterEndpoint {
+        name: Str = 0..;
+        host: Str = 0..;
+        port: u16 = 0..;
+    }
+
+    /// See [`VotersRecord`].
+    struct KRaftVersionFeature {
+        min_supported_version: i16 = 0..;
+        max_supported_version: i16 = 0..;
+    }
 }
 
 messages! {
     LeaderChangeMessage, versions 0..=0, flexible 0;
     SnapshotHeaderRecord, versions 0..=0, flexible 0;
     SnapshotFooterRecord, versions 0..=0, flexible 0;
+    KRaftVersionRecord, versions 0..=0, flexible 0;
+    VotersRecord, versions 0..=0, flexible 0;
 }
 
 /// `LeaderChange` of a quorum of one.

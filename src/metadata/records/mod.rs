@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 pub use schemas::*;
 
-use crate::codec::{self, DecodeError, EncodeError, Reader, RecordFrame};
+use crate::codec::{self, DecodeError, EncodeError, Reader, RecordFrame, Schema};
 
 /// One record of the metadata log, at the version it has there.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,6 +79,14 @@ macro_rules! records {
                     $(RecordBody::$variant(message) => {
                         codec::write_record(RecordFrame { kind: $kind, version }, message)
                     })*
+                }
+            }
+
+            /// The schema of the records with this number; none if there are no such records.
+            pub fn schema(kind: i16) -> Option<Schema> {
+                match kind {
+                    $($kind => Some(Schema::of::<$message>()),)*
+                    _ => None,
                 }
             }
 

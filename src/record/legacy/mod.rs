@@ -7,4 +7,5 @@ mod down;
 mod message;
 
 pub use down::{OldFormat, down_convert};
-pub(super) use message::{Message, expand_wrapper, take_message};
+pub(super) use message::take_message;
+pub use message::{Message, expand_wrapper};

@@ -6,6 +6,7 @@ use super::{Failure, Options};
 use crate::cli::admin::quotas::{self, EntityPart, NameFilter, Quotas};
 use crate::cli::tools::exceptions::Exception;
 use crate::cli::tools::java_order::{sort_as_hash_map, string_hash};
+use crate::cli::tools::java_text;
 use crate::cli::tools::output::Output;
 use crate::client::{Client, ClientError};
 use crate::protocol::ApiKey;
@@ -185,34 +186,6 @@ fn quota_line(quotas: &Quotas) -> String {
         [("user", "user-principal"), ("client-id", "client-id"), ("ip", "ip")].into_iter().filter_map(part).collect();
     let mut values = quotas.values.clone();
     sort_as_hash_map(&mut values, 16, |(name, _)| string_hash(name));
-    let values: Vec<_> = values.iter().map(|(name, value)| format!("{name}={}", java_double(*value))).collect();
+    let values: Vec<_> = values.iter().map(|(name, value)| format!("{name}={}", java_text::double(*value))).collect();
     format!("Quota configs for {} are {}", parts.join(", "), values.join(", "))
-}
-
-/// A number as `Double.toString` has it.
-fn java_double(value: f64) -> String {
-    if value == 0.0 || (1e-3..1e7).contains(&value.abs()) {
-        return format!("{value:?}");
-    }
-    let text = format!("{value:E}");
-    match text.split_once('E') {
-        Some((digits, exponent)) if !digits.contains('.') => format!("{digits}.0E{exponent}"),
-        _ => text,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers() {
-        let check = |value, expect: &str| assert_eq!(java_double(value), expect);
-        check(200.0, "200.0");
-        check(0.5, "0.5");
-        check(0.0, "0.0");
-        check(1e7, "1.0E7");
-        check(12_345_678.0, "1.2345678E7");
-        check(0.0001, "1.0E-4");
-    }
 }

@@ -5,7 +5,7 @@
 use super::super::connect::Properties;
 use super::super::exceptions::Exception;
 use super::super::log_line::log_exception;
-use super::coordinator_json::Kind;
+use super::coordinator_records::Kind;
 use super::deserializers::Deserializer;
 use crate::client::consumer::ConsumedRecord;
 use crate::record::TimestampType;

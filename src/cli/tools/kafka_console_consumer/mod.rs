@@ -2,11 +2,10 @@
 //!
 //! Source of behaviour: `org.apache.kafka.tools.consumer.ConsoleConsumer`.
 
-mod coordinator_json;
+mod coordinator_records;
 mod deserializers;
 mod formatter;
 mod options;
-mod text;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! The schemas of coordinator records, after Kafka's OffsetCommitKey.json, OffsetCommitValue.json,
+//! Records of classic groups and of committed offsets, after Kafka's OffsetCommitKey.json, OffsetCommitValue.json,
 //! GroupMetadataKey.json and GroupMetadataValue.json.
 
 use bytes::Bytes;
@@ -7,6 +7,13 @@ use crate::codec::{Str, messages, structs};
 use crate::types::Uuid;
 
 structs! {
+    /// What Kafka 0.8 wrote under type 0; the key is as today's.
+    struct LegacyOffsetCommitValue {
+        offset: i64 = 0..;
+        metadata: Str = 0..;
+        commit_timestamp: i64 = 0..;
+    }
+
     struct OffsetCommitKey {
         group: Str = 0..;
         topic: Str = 0..;
@@ -49,6 +56,7 @@ structs! {
 }
 
 messages! {
+    LegacyOffsetCommitValue, versions 0..=0;
     OffsetCommitKey, versions 0..=0;
     OffsetCommitValue, versions 0..=4, flexible 4;
     GroupMetadataKey, versions 0..=0;
