@@ -281,8 +281,11 @@ fn command_lines() {
     check(&format!("--files {}", folder.write("x.log", b"").display()));
 }
 
+/// A record's key and value.
+type KeyAndValue = (Option<Vec<u8>>, Option<Vec<u8>>);
+
 /// Records made by their schemas, each told as Kafka's own classes tell it.
-fn records_of(values: &[(Option<Vec<u8>>, Option<Vec<u8>>)], decoder: &str) -> Ran {
+fn records_of(values: &[KeyAndValue], decoder: &str) -> Ran {
     let folder = Folder::new();
     let mut log = Vec::new();
     for ((key, value), offset) in values.iter().zip(0..) {
@@ -299,7 +302,7 @@ fn tapes(count: usize) -> Vec<Vec<u8>> {
     (0..count).map(|_| tape().new_tree(&mut runner).unwrap().current()).collect()
 }
 
-fn coordinator_records(kinds: &[RecordKind]) -> Vec<(Option<Vec<u8>>, Option<Vec<u8>>)> {
+fn coordinator_records(kinds: &[RecordKind]) -> Vec<KeyAndValue> {
     let mut records = Vec::new();
     for kind in kinds {
         for version in kind.value.versions.clone() {
@@ -400,8 +403,9 @@ fn what_a_broker_wrote() {
     let mut broker = Broker::with().set("num.partitions", "2").set("offsets.topic.num.partitions", "1").start();
     let side = side_by_side::SideBySide::new(broker);
     for index in 0..3 {
-        let line = format!("kafka-console-producer --topic t --reader-property parse.key=true");
-        let line = format!("{line} --bootstrap-server {}", side.broker.bootstrap_servers());
+        let server = side.broker.bootstrap_servers();
+        let line = "kafka-console-producer --topic t --reader-property parse.key=true --bootstrap-server";
+        let line = format!("{line} {server}");
         let words: Vec<_> = line.split_whitespace().map(str::to_owned).collect();
         assert_eq!(side_by_side::ours(&words, &format!("a\t{index}\nb\t{index}\n")).code, 0);
     }

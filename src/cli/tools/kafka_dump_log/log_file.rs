@@ -15,6 +15,7 @@ use crate::codec::{Reader, Schema};
 use crate::metadata::records::control::{
     KRaftVersionRecord, LeaderChangeMessage, SnapshotFooterRecord, SnapshotHeaderRecord, VotersRecord,
 };
+use crate::record::compress::MAX_EXPANSION;
 use crate::record::control::{ControlType, EndTxnMarker};
 use crate::record::{Batch, BatchHeader, Codec, MAGIC_V2, OldMessage, Record, TimestampType, expand_wrapper};
 use crate::types::{NO_SEQUENCE, NO_TIMESTAMP, Offset, TimestampMs};
@@ -203,7 +204,7 @@ impl LogDump<'_> {
     }
 
     fn wrapped(&mut self, wrapper: &OldMessage<'_>, codec: Codec) -> Result<(), Exception> {
-        let inner = Bytes::from(expand_wrapper(wrapper, codec).map_err(|error| corrupt(&error))?);
+        let inner = Bytes::from(expand_wrapper(wrapper, codec, MAX_EXPANSION).map_err(|error| corrupt(&error))?);
         let mut messages = Vec::new();
         let mut rest = inner.clone();
         while let Some(length) = rest.get(8..12).and_then(|length| length.try_into().ok()).map(u32::from_be_bytes) {
@@ -221,7 +222,7 @@ impl LogDump<'_> {
             let (mut message, is_valid) = OldMessage::parse_unchecked(bytes).map_err(|error| corrupt(&error))?;
             if wrapper.magic > 0 {
                 // Inside of a wrapper of format 1 they count from its first message.
-                message.offset = wrapper.offset - last + message.offset;
+                message.offset = message.offset.wrapping_add(wrapper.offset.wrapping_sub(last));
             }
             if wrapper.timestamp_type() == TimestampType::LogAppendTime {
                 message.timestamp = wrapper.timestamp;
