@@ -3,8 +3,6 @@
 mod common;
 mod java;
 
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -15,9 +13,9 @@ use ottla::protocol::messages::produce::{PartitionProduceData, ProduceRequest, T
 use ottla::record::{BatchBuilder, Codec, OldFormat, down_convert};
 use ottla::types::ProducerIdEpoch;
 
-use java::{Java, java};
+use java::dump_log::{dump, dumped_records, files};
+use java::java;
 
-const DUMP_LOG: &str = "org.apache.kafka.tools.DumpLogSegments";
 const CODECS: [Codec; 5] = [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd];
 /// From message format 0 (0.9) and 1 (0.10) to the last whose consumers poll as those did.
 const OLD_CLIENTS: [&str; 5] = ["0.9.0.1", "0.10.2.2", "0.11.0.3", "1.1.1", "2.8.2"];
@@ -68,10 +66,11 @@ async fn dump_log_reads_everything_a_broker_wrote() {
     for (topic, batches) in [(IDEMPOTENT, BATCHES_A_LIFE), (STAMPED, CODECS.len() as i32)] {
         let logs = files(data, topic, &["log"]);
         assert!(topic != IDEMPOTENT || logs.len() > 3, "several segments: {logs:?}");
-        assert_eq!(dumped_records(java, &["--deep-iteration"], &logs), LIVES * batches * RECORDS_A_BATCH, "{topic}");
+        let said = dump(java, &["--deep-iteration"], &logs);
+        assert_eq!(dumped_records(&said), LIVES * batches * RECORDS_A_BATCH, "{topic}");
     }
-    let old = dumped_records(java, &["--deep-iteration"], &files(data, OLD_FORMATS, &["log"]));
-    assert_eq!(old, LIVES * 2 * 4 * RECORDS_A_BATCH);
+    let old = dump(java, &["--deep-iteration"], &files(data, OLD_FORMATS, &["log"]));
+    assert_eq!(dumped_records(&old), LIVES * 2 * 4 * RECORDS_A_BATCH);
 
     let indexes = files(data, "", &["index", "timeindex"]);
     dump(java, &["--index-sanity-check"], &indexes);
@@ -183,46 +182,4 @@ fn records(mut batch: BatchBuilder, size: usize) -> Bytes {
         );
     }
     batch.build().unwrap().bytes().clone()
-}
-
-/// What dump-log says about these files; it must find nothing wrong with them.
-fn dump(java: &Java, args: &[&str], files: &[PathBuf]) -> String {
-    let names: Vec<_> = files.iter().map(|path| path.to_str().unwrap()).collect();
-    let said = java.run_tool(DUMP_LOG, &[args, &["--files", &names.join(",")]].concat());
-    for name in names {
-        assert!(said.contains(&format!("Dumping {name}")), "{name} is dumped:\n{said}");
-    }
-    let complaints = ["isvalid: false", "ismatch", "invalid bytes", "Non-consecutive", "not found in :"];
-    let complaints = complaints.into_iter().chain(["out of order", "failed", "Exception", "corrupt", "do not match"]);
-    let complaint = said.lines().find(|line| complaints.clone().any(|complaint| line.contains(complaint)));
-    assert_eq!(complaint, None, "{said}");
-    said
-}
-
-/// How many records dump-log finds in these logs, all of them valid and each batch as many as it says.
-fn dumped_records(java: &Java, args: &[&str], logs: &[PathBuf]) -> i32 {
-    let said = dump(java, args, logs);
-    let batches: Vec<_> = said.lines().filter(|line| line.starts_with("baseOffset: ")).collect();
-    let count = |line: &&str| line.split_once("count: ").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
-    let announced: i32 = batches.iter().map(|line| count(line).unwrap_or(0)).sum();
-    assert!(batches.iter().all(|line| line.contains("isvalid: true")), "{said}");
-    let found = said.lines().filter(|line| line.starts_with("| offset: ")).count();
-    assert_eq!(found, announced as usize);
-    announced
-}
-
-/// The files in folders that begin with `folder` whose names end like this, in order.
-fn files(data: &Path, folder: &str, endings: &[&str]) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let list = |path: &Path| fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
-    for path in list(data).into_iter().filter(|path| path.is_dir()) {
-        if path.file_name().unwrap().to_str().unwrap().starts_with(folder) {
-            let ends =
-                |path: &PathBuf| path.extension().is_some_and(|ending| endings.iter().any(|each| ending == *each));
-            found.extend(list(&path).into_iter().filter(ends));
-        }
-    }
-    assert!(!found.is_empty(), "{folder}* in {} has files that end in {endings:?}", data.display());
-    found.sort();
-    found
 }

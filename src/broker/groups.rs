@@ -52,9 +52,13 @@ impl RecordForm<GroupRecord> for GroupForm {
         let key = key.ok_or("it has no key")?;
         match GroupRecord::decode(&key, value.as_ref()) {
             Ok(record) => Ok(Some(record)),
-            // Another broker wrote it, of groups that speak a protocol we don't serve; or it is no
-            // record of a coordinator at all. One such record must not cost all groups beside it.
-            Err(error @ (RecordError::UnknownType(_) | RecordError::Malformed(_))) => {
+            // Another broker wrote it, of groups that speak a protocol we don't serve: there may be many.
+            Err(error @ RecordError::UnknownType(_)) => {
+                tracing::debug!(%error, "a record of the group coordinator is passed over");
+                Ok(None)
+            }
+            // No record of a coordinator at all. One such record must not cost all groups beside it.
+            Err(error @ RecordError::Malformed(_)) => {
                 tracing::warn!(%error, "a record of the group coordinator is passed over");
                 Ok(None)
             }

@@ -265,11 +265,12 @@ impl Partition {
         Ok(Offsets { start: log.start_offset(), last_stable: log.last_stable_offset(), end: log.end_offset() })
     }
 
-    /// Answers ListOffsets. The ends of a log without records are of the current epoch.
+    /// Answers ListOffsets. What comes next is of the current epoch, and so is where the log ends.
     pub fn offset_for_timestamp(&self, query: TimestampQuery) -> Result<Option<TimestampOffset>, PartitionError> {
-        let found = self.log()?.offset_for_timestamp(query)?;
-        Ok(found.map(|found| match (query, found.leader_epoch) {
-            (TimestampQuery::Earliest | TimestampQuery::Latest, ..0) => {
+        let log = self.log()?;
+        let found = log.offset_for_timestamp(query)?;
+        Ok(found.map(|found| match query {
+            TimestampQuery::Earliest | TimestampQuery::Latest if found.offset == log.end_offset() => {
                 TimestampOffset { leader_epoch: self.leader_epoch(), ..found }
             }
             _ => found,
@@ -293,13 +294,17 @@ impl Partition {
         Ok(marks[..count].iter().rev().map(|(offset, _)| *offset).collect())
     }
 
-    /// Where the records of an epoch end: of the current one, at the log's end, even before its first record.
+    /// Where the records of an epoch end, and the epoch, which is the one before where this one has none. The current
+    /// epoch began at the log's end, even before its first record.
     pub fn end_offset_for_epoch(&self, epoch: LeaderEpoch) -> Result<Option<(LeaderEpoch, Offset)>, PartitionError> {
-        let log = self.log()?;
-        match epoch == self.leader_epoch() {
-            true => Ok(Some((epoch, log.end_offset()))),
-            false => Ok(log.end_offset_for_epoch(epoch)),
+        let (log, current) = (self.log()?, self.leader_epoch());
+        if epoch == current {
+            return Ok(Some((epoch, log.end_offset())));
         }
+        let found = log.end_offset_for_epoch(epoch);
+        let later_than_all =
+            || (0..current).contains(&epoch).then(|| (log.latest_epoch().unwrap_or(epoch), log.end_offset()));
+        Ok(found.or_else(later_than_all))
     }
 
     /// Moves the log start (DeleteRecords) and returns where it is then.

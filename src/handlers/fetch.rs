@@ -6,7 +6,8 @@
 //!
 //! Departures: there are no followers, so the replica's fields are ignored. Batches are always whole:
 //! Kafka cuts the last one where the limit is reached, and pads what it converted. The first batch is
-//! given even where it is larger than the limit, in versions 0 to 2 too. A limit below 0 is 0, and an
+//! given even where it is larger than the limit, in versions 0 to 2 too. Aborted transactions are those with
+//! records in the answer, where Kafka may tell of some that begin behind it. A limit below 0 is 0, and an
 //! unknown isolation level reads uncommitted, where Kafka fails with UNKNOWN_SERVER_ERROR.
 
 use std::collections::HashMap;

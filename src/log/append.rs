@@ -65,7 +65,7 @@ impl Log {
             return Ok(None);
         }
         if let Some(marker) = marker {
-            self.producers.check_marker(marker)?;
+            self.producers.check_marker(marker, origin)?;
             return Ok(None);
         }
         if header.is_control() {

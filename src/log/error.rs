@@ -71,7 +71,7 @@ pub enum AppendError {
     )]
     OutOfOrderSequence { producer_id: ProducerId, last: i32, found: i32 },
     /// A newer incarnation of the producer has written, or the epoch was bumped by a marker.
-    #[error("epoch {found} of producer {producer_id} is smaller than the last seen epoch {current}")]
+    #[error("epoch {found} of producer {producer_id} is not the one expected after the last seen epoch {current}")]
     InvalidProducerEpoch { producer_id: ProducerId, current: i16, found: i16 },
     /// A batch outside a transaction from a producer that has one open here.
     #[error("expected a transactional write from producer {producer_id}, which has a transaction open")]

@@ -41,6 +41,8 @@ impl LeaderEpochs {
     pub(crate) fn assign(&mut self, epoch: LeaderEpoch, start: Offset) -> bool {
         let news = epoch >= 0 && self.latest().is_none_or(|latest| epoch > latest);
         if news {
+            // An epoch without a record was none.
+            self.truncate_end(start);
             self.entries.push((epoch, start));
         }
         news
@@ -110,6 +112,8 @@ mod tests {
         assert!(!known.assign(2, 11));
         assert!(!known.assign(-1, 12));
         assert_eq!(known, epochs(&[(0, 0), (3, 10)]));
+        assert!(known.assign(5, 10));
+        assert_eq!(known, epochs(&[(0, 0), (5, 10)]));
     }
 
     #[test]

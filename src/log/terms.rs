@@ -59,6 +59,9 @@ pub enum Origin {
     Client,
     /// A coordinator or the metadata machine: epochs are checked, sequences are not.
     Coordinator,
+    /// A coordinator that ends a transaction in a new epoch (transaction.version 2, KIP-890): its markers' epoch must
+    /// be above that of the records (KIP-1228).
+    CoordinatorV2,
 }
 
 /// In which capacity a batch is appended.

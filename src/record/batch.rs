@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::compress::{Codec, decompress};
 use super::error::RecordError;
-use super::header::{BATCH_OVERHEAD, BatchHeader, TimestampType, check_crc, headers};
+use super::header::{BATCH_OVERHEAD, BatchHeader, check_crc, headers};
 use super::parse::{RawRecord, take_body};
 use crate::types::{NO_TIMESTAMP, Offset, TimestampMs};
 
@@ -118,14 +118,11 @@ impl Batch {
     }
 
     /// The first record that has the batch's max timestamp: what ListOffsets answers for the
-    /// greatest time. With `LogAppendTime`, where all records have it, the last offset, as in Kafka.
+    /// greatest time.
     pub fn max_timestamp_record(&self) -> Result<Option<RecordOffset>, RecordError> {
         let max = self.header.max_timestamp;
         if max == NO_TIMESTAMP {
             return Ok(None);
-        }
-        if self.header.timestamp_type() == TimestampType::LogAppendTime {
-            return Ok(Some(RecordOffset { offset: self.header.last_offset(), timestamp: max }));
         }
         self.find(|record| record.timestamp == max)
     }
@@ -250,7 +247,7 @@ mod tests {
             assert_eq!(latest(batch_at(100, codec)), Some(expect));
         }
         let appended = sent(sample(Codec::None).log_append_time(NOW + 50));
-        assert_eq!(latest(appended), Some(RecordOffset { offset: 2, timestamp: NOW + 50 }));
+        assert_eq!(latest(appended), Some(RecordOffset { offset: 0, timestamp: NOW + 50 }));
         let mut without = BatchBuilder::new(Codec::None);
         without.append(NO_TIMESTAMP, None, None, &[]);
         assert_eq!(latest(sent(without)), None);

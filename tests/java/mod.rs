@@ -6,6 +6,8 @@
 
 #![allow(dead_code, reason = "each test program uses a part of this")]
 
+pub mod dump_log;
+
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{Write, stderr};
@@ -18,8 +20,13 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(300);
 /// A small machine that starts quickly.
 const JVM: [&str; 4] = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"];
-const PROGRAMS: [&str; 4] =
-    ["today/Check.java", "today/ProduceAndConsume.java", "today/Administer.java", "today/RunTools.java"];
+const PROGRAMS: [&str; 5] = [
+    "today/Check.java",
+    "today/ProduceAndConsume.java",
+    "today/Administer.java",
+    "today/RunTools.java",
+    "today/FillDirectory.java",
+];
 
 pub struct Java {
     target: PathBuf,
@@ -98,11 +105,6 @@ impl Java {
         process.unwrap_or_else(|error| panic!("{command:?}: {error}"))
     }
 
-    /// Runs one of Apache Kafka's own programs; it must succeed.
-    pub fn run_tool(&self, class: &str, args: &[&str]) -> String {
-        run(jvm(&self.libs("today")).arg(class).args(args))
-    }
-
     /// Compiles the programs in `folder` with JUnit and runs their tests, which must succeed; `path` is where they
     /// find commands.
     pub fn run_junit(&self, folder: &Path, path: &OsStr) -> String {
@@ -145,6 +147,11 @@ fn say(line: &str) {
 
 /// Runs a program to its end, which must come in time and be success. What it wrote to stdout.
 pub fn run(command: &mut Command) -> String {
+    run_hearing_all(command).0
+}
+
+/// As [`run`]; what it wrote to stdout and to stderr.
+fn run_hearing_all(command: &mut Command) -> (String, String) {
     let dir = tempfile::TempDir::with_prefix("ottla-java-").expect("a temporary directory");
     let (out, err) = (dir.path().join("out"), dir.path().join("err"));
     let file = |path: &Path| File::create(path).expect("a file for output");
@@ -166,5 +173,5 @@ pub fn run(command: &mut Command) -> String {
     let (out, err) = (text(&out), text(&err));
     let succeeded = status.is_some_and(|status| status.success());
     assert!(succeeded, "{command:?} ended with {status:?}\n{out}\n{err}");
-    out
+    (out, err)
 }

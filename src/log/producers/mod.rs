@@ -71,8 +71,8 @@ impl Producers {
     }
 
     /// Whether a marker may be appended.
-    pub(crate) fn check_marker(&self, marker: &Marker) -> Result<(), AppendError> {
-        self.by_id.get(&marker.producer_id).map_or(Ok(()), |producer| producer.check_marker(marker))
+    pub(crate) fn check_marker(&self, marker: &Marker, origin: Origin) -> Result<(), AppendError> {
+        self.by_id.get(&marker.producer_id).map_or(Ok(()), |producer| producer.check_marker(marker, origin))
     }
 
     /// Notes a data batch that was appended `now`, or is found in the log now.

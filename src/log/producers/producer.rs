@@ -161,9 +161,15 @@ impl Producer {
         })
     }
 
-    pub(super) fn check_marker(&self, marker: &Marker) -> Result<(), AppendError> {
+    pub(super) fn check_marker(&self, marker: &Marker, origin: Origin) -> Result<(), AppendError> {
         let producer_id = marker.producer_id;
         self.check_epoch(producer_id, marker.epoch)?;
+        // A marker that comes again finds nothing open; and the last epoch there is has none after it.
+        let may_repeat = self.txn_start.is_none() || marker.epoch == i16::MAX;
+        if origin == Origin::CoordinatorV2 && marker.epoch == self.epoch && !may_repeat {
+            let (current, found) = (self.epoch, marker.epoch);
+            return Err(AppendError::InvalidProducerEpoch { producer_id, current, found });
+        }
         if marker.coordinator_epoch < self.coordinator_epoch {
             let (current, found) = (self.coordinator_epoch, marker.coordinator_epoch);
             return Err(AppendError::TransactionCoordinatorFenced { producer_id, current, found });

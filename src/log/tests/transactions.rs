@@ -119,6 +119,27 @@ fn markers_fence_older_epochs_and_coordinators() {
 }
 
 #[test]
+fn a_marker_of_transaction_version_2_has_an_epoch_of_its_own() {
+    const V2: AppendAs = AppendAs { origin: Origin::CoordinatorV2, ..COORDINATOR };
+    on_every_backing(|shelf| {
+        let mut log = shelf.open();
+        append(&mut log, &in_txn(1, 5, 0, 1));
+        for epoch in [4, 5] {
+            let refused = log.append(&marker(1, epoch, ControlType::Commit, 0), V2);
+            assert!(matches!(refused, Err(AppendError::InvalidProducerEpoch { current: 5, .. })), "{refused:?}");
+        }
+        // The second time there is nothing left to end.
+        for _ in 0..2 {
+            log.append(&marker(1, 6, ControlType::Commit, 0), V2).expect("appends");
+            assert_eq!(log.last_stable_offset(), log.end_offset());
+        }
+        append(&mut log, &in_txn(2, i16::MAX, 0, 1));
+        log.append(&marker(2, i16::MAX, ControlType::Abort, 0), V2).expect("appends");
+        assert_eq!(log.last_stable_offset(), log.end_offset());
+    });
+}
+
+#[test]
 fn a_control_batch_without_a_marker_is_refused() {
     on_every_backing(|shelf| {
         let mut log = shelf.open();

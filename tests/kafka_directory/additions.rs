@@ -1,0 +1,80 @@
+//! What Ottla adds to a directory: records of every codec, offsets, settings, topics, a new log start.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use ottla::client::Client;
+use ottla::protocol::messages::delete_records::{DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic};
+use ottla::protocol::messages::incremental_alter_configs::{
+    AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
+};
+use ottla::protocol::messages::init_producer_id::InitProducerIdRequest;
+use ottla::record::{BatchBuilder, Codec};
+use ottla::types::ProducerIdEpoch;
+
+const CODECS: [Codec; 5] = [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd];
+/// What topics had before, and one that is made here.
+const TOPICS: [&str; 8] =
+    ["codecs", "recompressed", "stamped", "transactions", "compacted", "trimmed", "emptied", "new"];
+/// Where the first partitions of topics begin afterwards.
+pub const LOG_STARTS: [(&str, i64); 2] = [("trimmed", 1000), ("new", 15)];
+const ROUNDS: i32 = 3;
+const RECORDS: i32 = 10;
+/// Most topics' segments are full after a minute.
+const TWO_MINUTES: i64 = 120_000;
+const TOPIC_RESOURCE: i8 = 2;
+const SET: i8 = 0;
+
+pub async fn add(address: &str) {
+    let client = Client::connect(address).await.expect("the broker answers");
+    client.create_topic("new", 2, &[("segment.ms", "60000")]).await.expect("a topic");
+    client.delete_topic("never-written").await.expect("a topic that is gone");
+    for topic in TOPICS {
+        for codec in CODECS {
+            write(&client, topic, codec).await;
+        }
+    }
+    client.commit_offsets("by-administrator", None, "codecs", &[(0, 11), (2, 12)]).await.expect("commits");
+    client.commit_offsets("of-ours", None, "new", &[(1, 3)]).await.expect("commits");
+    for (topic, offset) in LOG_STARTS {
+        move_start(&client, topic, offset).await;
+    }
+    set(&client, "codecs", "retention.ms", "987654321").await;
+}
+
+/// An idempotent producer's batches, and others between them, two minutes from one to the next.
+async fn write(client: &Client, topic: &str, codec: Codec) {
+    let answer = client.call(InitProducerIdRequest::default()).await.expect("a producer id");
+    let producer = ProducerIdEpoch { producer_id: answer.producer_id, epoch: answer.producer_epoch };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970").as_millis() as i64;
+    for round in 0..ROUNDS {
+        let time = now + i64::from(round) * TWO_MINUTES;
+        let idempotent = BatchBuilder::new(codec).producer(producer, round * RECORDS);
+        client.produce(topic, 0, records(idempotent, time)).await.expect("appends");
+        client.produce(topic, 0, records(BatchBuilder::new(codec), time)).await.expect("appends");
+    }
+}
+
+fn records(mut batch: BatchBuilder, time: i64) -> Bytes {
+    for number in 0..RECORDS {
+        let key = format!("key {number}");
+        batch.append(time + i64::from(number), Some(key.as_bytes()), Some(&[b'x'; 100]), &[(b"added", None)]);
+    }
+    batch.build().expect("a batch").bytes().clone()
+}
+
+async fn move_start(client: &Client, topic: &str, offset: i64) {
+    let partitions = vec![DeleteRecordsPartition { partition_index: 0, offset }];
+    let topics = vec![DeleteRecordsTopic { name: topic.into(), partitions }];
+    let answer = client.call(DeleteRecordsRequest { topics, timeout_ms: 10_000 }).await.expect("an answer");
+    assert_eq!(answer.topics[0].partitions[0].error_code, 0, "{topic}: {answer:?}");
+}
+
+async fn set(client: &Client, topic: &str, name: &str, value: &str) {
+    let config = AlterableConfig { name: name.into(), config_operation: SET, value: Some(value.into()) };
+    let resource =
+        AlterConfigsResource { resource_type: TOPIC_RESOURCE, resource_name: topic.into(), configs: vec![config] };
+    let request = IncrementalAlterConfigsRequest { resources: vec![resource], validate_only: false };
+    let answer = client.call(request).await.expect("an answer");
+    assert_eq!(answer.responses[0].error_code, 0, "{answer:?}");
+}
