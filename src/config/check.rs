@@ -36,12 +36,24 @@ pub fn validate(scope: Scope, name: &str, value: &str) -> Result<(), Refused> {
     }
 }
 
-/// Checks all the settings of one topic, together as well (Kafka's LogConfig.validate).
+/// Checks all the settings of one topic, together as well, with those of a broker where nothing is configured for
+/// what it does not set (Kafka's LogConfig.validate, as its tools call it).
 pub fn validate_topic(overrides: &BTreeMap<String, String>) -> Result<(), Refused> {
-    for (name, value) in overrides {
-        validate(Scope::Topic, name, value)?;
-    }
-    let config = TopicConfig::of_overrides(overrides);
+    validate_each(overrides)?;
+    validate_together(&TopicConfig::of_overrides(overrides))
+}
+
+/// The same with the defaults of this broker (LogConfig.validate as the controller calls it).
+pub fn validate_topic_of(broker: &BrokerConfig, overrides: &BTreeMap<String, String>) -> Result<(), Refused> {
+    validate_each(overrides)?;
+    validate_together(&TopicConfig::resolve(broker, overrides))
+}
+
+fn validate_each(overrides: &BTreeMap<String, String>) -> Result<(), Refused> {
+    overrides.iter().try_for_each(|(name, value)| validate(Scope::Topic, name, value))
+}
+
+fn validate_together(config: &TopicConfig) -> Result<(), Refused> {
     if config.min_compaction_lag_ms > config.max_compaction_lag_ms {
         return Err(Refused::Conflict(format!(
             "conflict topic config setting min.compaction.lag.ms ({}) > max.compaction.lag.ms ({})",
@@ -120,6 +132,21 @@ mod tests {
         check(&[("retention.ms", "x")], "Invalid value x for configuration retention.ms: Not a number of type LONG");
         let conflict = "conflict topic config setting min.compaction.lag.ms (5) > max.compaction.lag.ms (3)";
         check(&[("min.compaction.lag.ms", "5"), ("max.compaction.lag.ms", "3")], conflict);
+    }
+
+    #[test]
+    fn topics_beside_the_brokers_defaults() {
+        let check = |broker: (&str, &str), topic: (&str, &str), expect: bool| {
+            let mut values = Values::default();
+            values.give(broker.0, broker.1, Source::CommandLine);
+            let broker = BrokerConfig::resolve(values).unwrap().config;
+            let overrides = BTreeMap::from([(topic.0.to_owned(), topic.1.to_owned())]);
+            assert_eq!(validate_topic_of(&broker, &overrides).is_ok(), expect, "{topic:?}");
+        };
+        check(("log.cleaner.max.compaction.lag.ms", "3"), ("min.compaction.lag.ms", "5"), false);
+        check(("log.cleaner.max.compaction.lag.ms", "5"), ("min.compaction.lag.ms", "5"), true);
+        check(("log.cleaner.min.compaction.lag.ms", "5"), ("max.compaction.lag.ms", "3"), false);
+        check(("log.cleaner.min.compaction.lag.ms", "5"), ("retention.ms", "x"), false);
     }
 
     #[test]

@@ -125,7 +125,7 @@ impl Log {
         }
         let created = !active.exists();
         let base = active.base();
-        let files = active.files_to_append(place, limit)?;
+        let files = active.files_to_append(place, limit, self.config.preallocate)?;
         let position = files.data.len();
         let rest = batch.bytes().get(PLACED..).unwrap_or_default();
         let placed = batch.placed(header.base_offset, header.partition_leader_epoch);

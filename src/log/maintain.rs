@@ -151,7 +151,7 @@ impl Log {
     pub(super) fn create_active(&mut self) -> Result<(), LogError> {
         let limit = u64::from(self.config.segment_bytes);
         if let Some(active) = self.segments.last_mut() {
-            active.files_to_append(&self.place, limit)?;
+            active.files_to_append(&self.place, limit, self.config.preallocate)?;
         }
         self.folder_changed = true;
         Ok(())

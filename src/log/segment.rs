@@ -163,12 +163,21 @@ impl Segment {
         Ok(self.files.get_or_init(|| Box::new(files)))
     }
 
-    /// The open files, for appending; created if the segment has none.
-    pub(crate) fn files_to_append(&mut self, place: &Place, limit: u64) -> Result<&mut Files, LogError> {
+    /// The open files, for appending; created if the segment has none. Fresh ones get room for all of `limit` bytes
+    /// where that is asked for.
+    pub(crate) fn files_to_append(
+        &mut self,
+        place: &Place,
+        limit: u64,
+        preallocate: bool,
+    ) -> Result<&mut Files, LogError> {
         self.touched.store(true, Ordering::Relaxed);
         let writable = self.files.get().is_some_and(|files| files.data.is_writable());
         if !writable {
-            let files = Files::open(place, self.base, self.size, Some(limit))?;
+            let mut files = Files::open(place, self.base, self.size, Some(limit))?;
+            if preallocate {
+                files.data.reserve();
+            }
             self.files = OnceLock::from(Box::new(files));
             self.exists = true;
         }
@@ -195,6 +204,7 @@ impl Segment {
         let newest = self.newest(place)?;
         self.synced = OnDisk::Unknown;
         if let Some(files) = self.files.get_mut() {
+            files.data.give_back().doing_to("cutting", || place.file(self.base, names::LOG))?;
             files.times.advance(newest);
             files.flush_indexes(place)?;
         }

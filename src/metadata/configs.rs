@@ -57,7 +57,7 @@ impl MetadataMachine {
         }
         match resource.kind {
             ConfigKind::Broker => settings::check_broker(&after, resource.name.is_empty())?,
-            kind => settings::check(&self.config.broker, kind, &after)?,
+            kind => settings::check(&self.broker_in_force(), kind, &after)?,
         }
         if resource.kind == ConfigKind::Topic && self.image.topic(&resource.name).is_none() {
             return Err(MetadataError::UnknownTopicOrPartition);

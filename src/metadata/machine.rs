@@ -1,11 +1,13 @@
 //! The machine itself: which decision answers which command, and how records come back.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::MetadataConfig;
 use super::commands::{Command, Reply};
 use super::image::{Image, ReplayFault};
 use super::records::{AbortTransactionRecord, MetadataRecord, RecordBody};
+use crate::config::BrokerConfig;
 use crate::machine::{Effects, Machine, Outcome, RecordMeta, ReplyTo};
 use crate::types::{Now, Offset, ProducerIdEpoch};
 
@@ -52,6 +54,16 @@ impl MetadataMachine {
     /// What the log says. A clone of it is cheap and stays as it is.
     pub fn image(&self) -> &Image {
         &self.image
+    }
+
+    /// The broker's settings with what was changed of them while running.
+    pub(super) fn broker_in_force(&self) -> Cow<'_, BrokerConfig> {
+        let for_all = self.image.default_broker_configs();
+        let for_this = self.image.broker_configs(self.config.node_id);
+        match for_all.is_empty() && for_this.is_empty() {
+            true => Cow::Borrowed(&*self.config.broker),
+            false => Cow::Owned(self.config.broker.with_dynamic(for_all, for_this)),
+        }
     }
 
     /// The first record that could not be applied, and its offset. A broker whose log has one must

@@ -19,14 +19,15 @@ pub(super) fn scope(kind: ConfigKind) -> Scope {
 }
 
 /// Checks all overrides that a topic, a group or a client-metrics subscription is to have, together (Kafka's
-/// `ControllerConfigurationValidator`). `broker` bounds what groups may have; for brokers' own see [`check_broker`].
+/// `ControllerConfigurationValidator`). `broker` gives topics their defaults and groups their bounds; for brokers' own
+/// see [`check_broker`].
 pub(super) fn check(broker: &BrokerConfig, kind: ConfigKind, settings: &Settings) -> Result<(), MetadataError> {
     let refused = |refused: Refused| match kind {
         ConfigKind::ClientMetrics => MetadataError::InvalidRequest(refused.to_string()),
         _ => MetadataError::InvalidConfig(refused.to_string()),
     };
     match kind {
-        ConfigKind::Topic => config::validate_topic(settings).map_err(refused)?,
+        ConfigKind::Topic => config::validate_topic_of(broker, settings).map_err(refused)?,
         ConfigKind::Group => config::validate_group(broker, settings).map_err(refused)?,
         _ => {
             settings.iter().try_for_each(|(name, value)| config::validate(scope(kind), name, value).map_err(refused))?

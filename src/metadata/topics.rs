@@ -94,7 +94,7 @@ impl MetadataMachine {
         }
         let configs: Settings =
             topic.configs.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?))).collect();
-        settings::check(&self.config.broker, ConfigKind::Topic, &configs)?;
+        settings::check(&self.broker_in_force(), ConfigKind::Topic, &configs)?;
         Ok(configs)
     }
 

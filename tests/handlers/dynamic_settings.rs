@@ -14,7 +14,7 @@ async fn refused(client: &Client, records: Bytes) -> Option<&'static str> {
 }
 
 /// Waits, as long as a slow machine may take, until the condition holds.
-async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let began = Instant::now();
     while !holds().await {
         assert!(began.elapsed() < Duration::from_secs(20), "waited for {what}");

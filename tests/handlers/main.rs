@@ -17,6 +17,7 @@ mod quorum;
 mod reassignments;
 mod recreation;
 mod security;
+mod topic_settings;
 mod topics;
 mod transactions;
 mod versions;

@@ -29,7 +29,7 @@ settings! {
     "min.cleanable.dirty.ratio",               Double,  "0.5",                 Ratio(0.0, 1.0), ClusterWide, InEffect, "The uncompacted share of a log that makes compaction worth it.";
     "min.compaction.lag.ms",                   Long,    "0",                   AtLeast(0),      ClusterWide, InEffect, "Records younger than this are never compacted.";
     "min.insync.replicas",                     Int,     "1",                   AtLeast(1),      ClusterWide, Accepted, "Replicas that must have a write under acks=all, but, as in Kafka, never more than the topic has: the one here always has it.";
-    "preallocate",                             Boolean, "false",               Any,             ClusterWide, Accepted, "Reserve a whole segment on disk when it is begun; here a file grows as it is written.";
+    "preallocate",                             Boolean, "false",               Any,             ClusterWide, InEffect, "Reserve room for a whole segment on disk when it is begun; what is left of it is given back when it is closed. The length of the file tells what was written.";
     "remote.copy.lag.bytes",                   Long,    "-1",                  AtLeast(-1),     ClusterWide, Accepted, "Tiered storage: bytes that stay uncopied behind the active segment.";
     "remote.copy.lag.ms",                      Long,    "0",                   AtLeast(-1),     ClusterWide, Accepted, "Tiered storage: how old a segment must be before it is copied.";
     "remote.log.copy.disable",                 Boolean, "false",               Any,             ClusterWide, Accepted, "Tiered storage: stop copying, keep what is there readable.";

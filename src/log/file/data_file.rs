@@ -28,6 +28,8 @@ pub(crate) struct DataFile {
     /// Made by the first read.
     mapping: Kept<Mapping>,
     writable: bool,
+    /// Room was asked for that may not be needed.
+    reserved: bool,
 }
 
 impl DataFile {
@@ -62,7 +64,7 @@ impl DataFile {
 
     fn new(disk: &Disk, raw: PooledFile, len: u64, limit: u64, writable: bool) -> DataFile {
         let mapping = Kept::nothing(disk.mappings());
-        DataFile { disk: disk.clone(), len, limit, raw, mapping, writable }
+        DataFile { disk: disk.clone(), len, limit, raw, mapping, writable, reserved: false }
     }
 
     /// Bytes of whole batches.
@@ -73,6 +75,21 @@ impl DataFile {
     /// Whether it was opened for appending.
     pub(crate) fn is_writable(&self) -> bool {
         self.writable
+    }
+
+    /// Asks for room for all that it is expected to hold. Its length stays what was written, so that whoever reads
+    /// it, Apache Kafka too, finds records up to its end.
+    pub(crate) fn reserve(&mut self) {
+        let limit = self.limit;
+        self.reserved = self.raw.with(|raw| raw.reserve(limit)).is_ok();
+    }
+
+    /// Gives back what was reserved and not used.
+    pub(crate) fn give_back(&mut self) -> io::Result<()> {
+        match std::mem::take(&mut self.reserved) {
+            true => self.raw.with(RawFile::give_back),
+            false => Ok(()),
+        }
     }
 
     /// Appends two parts as one, and publishes them. After an error the file may hold more than is published.

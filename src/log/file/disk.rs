@@ -371,6 +371,28 @@ impl RawFile {
         }
     }
 
+    /// Asks the file system for room up to `len` without changing the length. It is a wish: an error means that the
+    /// file grows as it is written.
+    pub(crate) fn reserve(&self, len: u64) -> io::Result<()> {
+        match self {
+            #[cfg(target_os = "linux")]
+            RawFile::System(file) => {
+                let reserved = rustix::fs::fallocate(file, rustix::fs::FallocateFlags::KEEP_SIZE, 0, len);
+                if reserved.is_err() {
+                    // A part of the room may have been found, which others need now.
+                    self.give_back()?;
+                }
+                Ok(reserved?)
+            }
+            _ => Err(ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// Gives back the room behind the end.
+    pub(crate) fn give_back(&self) -> io::Result<()> {
+        self.set_len(self.len()?)
+    }
+
     /// Makes content and length durable, stores through mappings included.
     pub(crate) fn sync(&self) -> io::Result<()> {
         match self {

@@ -48,6 +48,21 @@ fn names_come_and_go() {
 }
 
 #[test]
+fn reserved_room_changes_no_length() {
+    on_every_backing(|disk, folder| {
+        disk.create_folder(folder).expect("creates");
+        let path = folder.join("data");
+        let mut file = tail(disk, &path, 0, 1 << 20);
+        file.reserve();
+        file.append(b"head", b"body").expect("appends");
+        assert_eq!(disk.len(&path).expect("looks"), Some(8));
+        file.give_back().expect("gives back");
+        file.append(b"more", b"").expect("appends");
+        assert_eq!(disk.read(&path).expect("reads"), Some(b"headbodymore".to_vec()));
+    });
+}
+
+#[test]
 fn what_is_appended_is_read() {
     on_every_backing(|disk, folder| {
         disk.create_folder(folder).expect("creates");
