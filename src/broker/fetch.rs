@@ -3,6 +3,9 @@
 //! Waiting is being woken: a fetch is on the list of each of its partitions, an append wakes it,
 //! and a timer ends it. Nothing polls.
 
+#[cfg(test)]
+mod tests;
+
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! A partition on a simulated disk that fails.
+//! A partition on a simulated disk, which may fail.
 
 use std::path::Path;
 use std::pin::pin;
@@ -145,4 +145,30 @@ fn who_wants_a_sync_before_the_answer_is_told_so_while_running() {
     }
     partition.sync_now().unwrap();
     assert!(!partition.must_sync_before_ack(end));
+}
+
+#[test]
+fn the_current_epoch_begins_where_the_log_ends() {
+    let (partition, _) = partition(&Simulation::default());
+    let ends = |epochs: [LeaderEpoch; 5]| epochs.map(|epoch| partition.end_offset_for_epoch(epoch).unwrap());
+    let epoch_at = |query| partition.offset_for_timestamp(query).unwrap().unwrap().leader_epoch;
+    let epochs_at_ends = || (epoch_at(TimestampQuery::Earliest), epoch_at(TimestampQuery::Latest));
+
+    partition.raise_leader_epoch(2);
+    assert_eq!(ends([-1, 0, 1, 2, 3]), [None, Some((0, 0)), Some((1, 0)), Some((2, 0)), None]);
+    assert_eq!(epochs_at_ends(), (2, 2));
+    append(&partition, "a").unwrap();
+    partition.raise_leader_epoch(5);
+    // The newest records are of epoch 2; those to come of 5.
+    assert_eq!(ends([1, 2, 4, 5, 6]), [Some((1, 0)), Some((2, 1)), Some((2, 1)), Some((5, 1)), None]);
+    assert_eq!(epochs_at_ends(), (2, 5));
+    append(&partition, "b").unwrap();
+    assert_eq!(ends([1, 2, 4, 5, 6]), [Some((1, 0)), Some((2, 1)), Some((2, 1)), Some((5, 2)), None]);
+    assert_eq!(epochs_at_ends(), (2, 5));
+    partition.delete_records(1).unwrap();
+    assert_eq!(ends([1, 2, 4, 5, 6]), [Some((1, 1)), Some((2, 1)), Some((4, 1)), Some((5, 2)), None]);
+    assert_eq!(epochs_at_ends(), (5, 5));
+    partition.raise_leader_epoch(7);
+    partition.delete_records(2).unwrap();
+    assert_eq!(epochs_at_ends(), (7, 7));
 }
