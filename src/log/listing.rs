@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::error::IoContext;
 use super::segment::{Found, Place};
-use super::{LogError, leader_epochs, names};
+use super::{LogError, compact, leader_epochs, names};
 use crate::types::Offset;
 
 /// The files of a log that count.
@@ -15,6 +15,8 @@ pub(super) struct Listing {
     /// Ascending.
     pub(super) snapshots: Vec<Offset>,
     pub(super) has_epochs: bool,
+    /// Whether an interrupted compaction was finished or taken back.
+    pub(super) names_changed: bool,
     offset_indexes: HashSet<Offset>,
     time_indexes: HashSet<Offset>,
     txn_indexes: HashSet<Offset>,
@@ -23,11 +25,15 @@ pub(super) struct Listing {
 impl Listing {
     /// Lists the folder, creating it if it isn't there.
     pub(super) fn read(place: &Place) -> Result<Listing, LogError> {
-        let Some(names) = place.disk.list(&place.folder).doing("listing", &place.folder)? else {
+        let Some(mut names) = place.disk.list(&place.folder).doing("listing", &place.folder)? else {
             place.disk.create_folder(&place.folder).doing("creating", &place.folder)?;
             return Ok(Listing::default());
         };
         let mut listing = Listing::default();
+        if compact::finish_interrupted(place, &names)? {
+            listing.names_changed = true;
+            names = place.disk.list(&place.folder).doing("listing", &place.folder)?.unwrap_or_default();
+        }
         let mut derived = Vec::new();
         for name in &names {
             match names::parse_file(name) {
@@ -35,13 +41,6 @@ impl Listing {
                 Some((offset, names::SNAPSHOT)) => listing.snapshots.push(offset),
                 Some((base, kind @ (names::OFFSET_INDEX | names::TIME_INDEX | names::TXN_INDEX))) => {
                     derived.push((base, kind));
-                }
-                Some((_, kind)) if kind.ends_with(".swap") => {
-                    let path = place.folder.join(name);
-                    return Err(LogError::corrupt(
-                        &path,
-                        "an interrupted compaction of Apache Kafka has to be finished by it",
-                    ));
                 }
                 _ if is_left_over(name) => remove(place, name)?,
                 _ => listing.has_epochs |= name == leader_epochs::FILE_NAME,
@@ -90,7 +89,7 @@ impl Listing {
 
 /// Files that were written aside and not renamed, and files that were about to be removed.
 fn is_left_over(name: &str) -> bool {
-    [".tmp", ".deleted", ".cleaned"].iter().any(|suffix| name.ends_with(suffix))
+    [".tmp", ".deleted"].iter().any(|suffix| name.ends_with(suffix))
 }
 
 fn remove(place: &Place, name: &str) -> Result<(), LogError> {

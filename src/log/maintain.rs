@@ -117,7 +117,7 @@ impl Log {
         Ok(deleted)
     }
 
-    fn mark_file_deleted(&self, path: &std::path::Path) -> Result<Option<std::path::PathBuf>, LogError> {
+    pub(super) fn mark_file_deleted(&self, path: &std::path::Path) -> Result<Option<std::path::PathBuf>, LogError> {
         let renamed = names::with_suffix(path, names::DELETED);
         match self.place.disk.rename(path, &renamed) {
             Ok(()) => Ok(Some(renamed)),

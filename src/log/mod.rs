@@ -8,6 +8,7 @@
 //!   (`checkpoint`), and how far each log was whole in this boot (`positions`).
 //! - [`Log`] (`partition_log`): one partition. `open` finds out what the files are worth, with `listing` and
 //!   `recovery`; `append` and `read` do what their names say; `maintain` has retention, syncing and closing.
+//! - `compact`: of records with the same key the newest stays; `gap` tells what that leaves out from what was lost.
 //! - `producers`: idempotence and transactions; `leader_epochs`: where each epoch begins.
 //! - `segment`: a stretch of the log, opened when it is first needed, with `offset_index`, `time_index` (both
 //!   `index_file`s) and `txn_index`; `walk` steps through its batches.
@@ -27,6 +28,7 @@ mod compact;
 mod config;
 mod error;
 mod file;
+mod gap;
 mod index_file;
 mod leader_epochs;
 mod listing;

@@ -9,10 +9,16 @@ pub(crate) const LOG: &str = "log";
 pub(crate) const OFFSET_INDEX: &str = "index";
 pub(crate) const TIME_INDEX: &str = "timeindex";
 pub(crate) const TXN_INDEX: &str = "txnindex";
+/// The files a segment has, in the order in which Kafka renames them.
+pub(crate) const SEGMENT: [&str; 4] = [LOG, OFFSET_INDEX, TIME_INDEX, TXN_INDEX];
 /// Producer state at the offset in the name.
 pub(crate) const SNAPSHOT: &str = "snapshot";
 /// Appended to the name of a file that will be removed.
 pub(crate) const DELETED: &str = "deleted";
+/// Appended to the name of a segment's file that compaction is writing.
+pub(crate) const CLEANED: &str = "cleaned";
+/// Appended to the name of a file that compaction has written and puts in its place.
+pub(crate) const SWAP: &str = "swap";
 
 /// The file of kind `kind` for the offset.
 pub(crate) fn file(folder: &Path, offset: Offset, kind: &str) -> PathBuf {

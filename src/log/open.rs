@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::append::parse_marker;
 use super::error::IoContext;
 use super::file::Disk;
+use super::gap::Gap;
 use super::leader_epochs::{self, LeaderEpochs};
 use super::listing::Listing;
 use super::offset_index::OffsetIndex;
@@ -24,14 +25,15 @@ impl Log {
     /// needed. An empty log opens no file until its first append.
     pub fn open(disk: &Disk, folder: &Path, config: Arc<LogConfig>, at: OpenAt) -> Result<Log, LogError> {
         let place = Place { disk: disk.clone(), folder: folder.to_path_buf() };
+        let listing = Listing::read(&place)?;
         let mut opening = Opening {
-            listing: Listing::read(&place)?,
+            folder_changed: listing.names_changed,
+            listing,
             place,
             config,
             at,
             report: OpenReport::default(),
             unsynced: Vec::new(),
-            folder_changed: false,
             names_must_last: false,
         };
         opening.check_topic()?;
@@ -225,7 +227,13 @@ impl Opening {
         loop {
             let next = found.get(index + 1).map(|segment| segment.base);
             let scanned = self.scan_segment(&mut found[index], validated, next.is_some())?;
-            let follows = next.is_some_and(|next| self.follows(&scanned, next));
+            let follows = match next {
+                Some(next) => {
+                    let gap = Gap { place: &self.place, config: &self.config, at: &self.at, found };
+                    gap.may_lie_between(&scanned, next)?
+                }
+                None => false,
+            };
             if !follows {
                 self.cut(found, index, &scanned)?;
                 return Ok((scanned.next_offset, derive_from.min(scanned.next_offset)));
@@ -264,14 +272,6 @@ impl Opening {
                 Err(LogError::corrupt(&self.place.folder, why))
             }
         }
-    }
-
-    /// Whether a segment that begins at `next` continues the log, or is what was left of a gap.
-    fn follows(&self, scanned: &Scanned, next: Offset) -> bool {
-        let without_gap = next == scanned.next_offset;
-        // Compaction leaves gaps, but no room at the end of a file.
-        let compacted = self.config.cleanup_compact && scanned.ending == Ending::Clean && next > scanned.next_offset;
-        scanned.ending != Ending::Broken && (without_gap || compacted)
     }
 
     /// Ends the log at what was scanned of `found[index]`; the rest is cut, and set aside if it had batches.

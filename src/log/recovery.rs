@@ -96,6 +96,21 @@ impl OnDisk<'_> {
         Ok(false)
     }
 
+    /// Whether compaction has taken something out of the segment's batches, or from between two of them.
+    pub(crate) fn was_compacted(&self) -> Result<bool, LogError> {
+        let raw = self.open()?;
+        let mut walk = Walk::new(Source::Raw(&raw), 0, self.size, self.base);
+        let mut expected = self.base;
+        while let Step::Batch { header, .. } = walk.step().doing_to("reading", || self.log())? {
+            let gap = header.base_offset > expected;
+            if gap || header.record_count <= header.last_offset_delta || header.delete_horizon().is_some() {
+                return Ok(true);
+            }
+            expected = header.next_offset();
+        }
+        Ok(false)
+    }
+
     /// Reads the segment's batches and checks them, from `validated` on if that place is really one between two
     /// batches, and writes the indexes that belong to them.
     pub(crate) fn scan(&self, validated: Option<Validated>, interval: u64) -> Result<Scanned, LogError> {

@@ -13,7 +13,7 @@ use super::time_index::{TimeEntry, TimeIndex};
 use super::walk::{Source, Step, Walk};
 use super::{AbortedTxn, LogError, Slice, names, txn_index};
 use crate::record::{Batch, BatchHeader};
-use crate::types::{Offset, TimestampMs};
+use crate::types::{NO_TIMESTAMP, Offset, TimestampMs};
 
 /// Where a log's segments are and on which disk; what a segment needs to open itself.
 #[derive(Clone, Debug)]
@@ -42,6 +42,8 @@ pub(crate) struct Segment {
     synced: OnDisk,
     files: OnceLock<Box<Files>>,
     newest: OnceLock<TimeEntry>,
+    /// The greatest timestamp of the first batch.
+    first: OnceLock<TimestampMs>,
     aborted: OnceLock<Vec<AbortedTxn>>,
     /// Set by reads, taken by housekeeping: files of segments that nobody reads are closed.
     touched: AtomicBool,
@@ -99,6 +101,7 @@ impl Segment {
             synced: if found.synced { OnDisk::All } else { OnDisk::Unknown },
             files: OnceLock::new(),
             newest: OnceLock::new(),
+            first: OnceLock::new(),
             aborted: OnceLock::new(),
             touched: AtomicBool::new(false),
         }
@@ -108,6 +111,14 @@ impl Segment {
     pub(crate) fn without_aborted(mut self) -> Segment {
         self.aborted = OnceLock::from(Vec::new());
         self
+    }
+
+    /// A sealed segment that compaction has written and synced.
+    pub(crate) fn cleaned(base: Offset, size: u64, newest: TimeEntry, aborted: Vec<AbortedTxn>) -> Segment {
+        let mut segment = Segment::found(Found { base, size, synced: true }, false);
+        segment.newest = OnceLock::from(newest);
+        segment.aborted = OnceLock::from(aborted);
+        segment
     }
 
     pub(crate) fn base(&self) -> Offset {
@@ -255,6 +266,21 @@ impl Segment {
     pub(crate) fn largest_timestamp(&self, place: &Place) -> Result<TimestampMs, LogError> {
         let newest = self.newest(place)?.timestamp;
         Ok(if newest >= 0 { newest } else { place.disk.modified(&place.file(self.base, names::LOG)) })
+    }
+
+    /// The greatest timestamp of the first batch, from which Kafka counts how old a segment is; -1 if there is none.
+    pub(crate) fn first_timestamp(&self, place: &Place) -> Result<TimestampMs, LogError> {
+        if let Some(first) = self.first.get() {
+            return Ok(*first);
+        }
+        let located = if self.size > 0 { self.files(place)?.locate(place, self.base, self.base)? } else { None };
+        let Some(located) = located else { return Ok(NO_TIMESTAMP) };
+        Ok(*self.first.get_or_init(|| located.header.max_timestamp))
+    }
+
+    /// The aborted transactions whose marker is in the segment, if that is known without reading a file.
+    pub(crate) fn known_aborted(&self) -> Option<&[AbortedTxn]> {
+        self.aborted.get().map(Vec::as_slice)
     }
 
     /// The aborted transactions whose marker is in the segment.

@@ -92,16 +92,19 @@ pub struct DeletedFiles {
     pub(super) disk: Disk,
     pub(super) files: Vec<PathBuf>,
     pub(super) folder: Option<PathBuf>,
+    /// Others have taken the files' place: this folder's names are synced before the files go, lest a power loss
+    /// leaves neither.
+    pub(super) replaced_in: Option<PathBuf>,
 }
 
 impl DeletedFiles {
     pub(super) fn none(disk: &Disk) -> DeletedFiles {
-        DeletedFiles { disk: disk.clone(), files: Vec::new(), folder: None }
+        DeletedFiles { disk: disk.clone(), files: Vec::new(), folder: None, replaced_in: None }
     }
 
     /// What is left of a partition that was deleted before a restart, found by `LogDir::partitions`.
     pub fn left_over(disk: &Disk, folder: PathBuf) -> DeletedFiles {
-        DeletedFiles { disk: disk.clone(), files: Vec::new(), folder: Some(folder) }
+        DeletedFiles { disk: disk.clone(), files: Vec::new(), folder: Some(folder), replaced_in: None }
     }
 
     /// Whether there is nothing to remove.
@@ -111,6 +114,13 @@ impl DeletedFiles {
 
     /// Removes the files for good. Those that are gone already are no error.
     pub fn unlink(self) -> Result<(), LogError> {
+        if let Some(folder) = &self.replaced_in {
+            match self.disk.sync_folder(folder) {
+                // The partition was deleted meanwhile.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                outcome => outcome.doing("syncing", folder)?,
+            }
+        }
         for path in &self.files {
             self.disk.remove(path).doing("removing", path)?;
         }

@@ -6,7 +6,7 @@ use super::error::RecordError;
 use super::header::{BatchHeader, TimestampType};
 use super::parse::{RawHeader, put_record};
 use super::verify::Verified;
-use crate::types::{LeaderEpoch, NO_TIMESTAMP, Offset, ProducerIdEpoch, TimestampMs};
+use crate::types::{LeaderEpoch, Offset, ProducerIdEpoch, TimestampMs};
 
 /// Collects records into one v2 batch.
 ///
@@ -107,9 +107,7 @@ impl BatchBuilder {
         put_record(&mut self.records, timestamp_delta, offset_delta, key, value, headers);
         self.header.last_offset_delta = offset_delta;
         self.header.record_count += 1;
-        if self.header.timestamp_type() == TimestampType::CreateTime {
-            self.header.max_timestamp = self.header.max_timestamp.max(timestamp).max(NO_TIMESTAMP);
-        }
+        self.header.note_timestamp(timestamp);
     }
 
     /// How many records it has.

@@ -4,7 +4,9 @@ use bytes::{Buf, BufMut};
 
 use super::compress::Codec;
 use super::error::RecordError;
-use crate::types::{LeaderEpoch, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, Offset, ProducerId, TimestampMs};
+use crate::types::{
+    LeaderEpoch, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, NO_TIMESTAMP, Offset, ProducerId, TimestampMs,
+};
 
 /// Bytes before what `batch_length` counts: base offset and the length itself.
 pub const LOG_OVERHEAD: usize = 8 + 4;
@@ -114,16 +116,23 @@ impl BatchHeader {
 
     /// Writes a whole batch, header and payload, filling in the length and the CRC.
     /// `TooLarge` when the length field can't hold it.
-    pub(super) fn assemble(mut self, payload: &[u8]) -> Result<(BatchHeader, Vec<u8>), RecordError> {
+    pub(super) fn assemble(self, payload: &[u8]) -> Result<(BatchHeader, Vec<u8>), RecordError> {
+        let mut bytes = Vec::with_capacity(BATCH_OVERHEAD + payload.len());
+        let header = self.append_to(payload, &mut bytes)?;
+        Ok((header, bytes))
+    }
+
+    /// As [`BatchHeader::assemble`], behind what `out` holds.
+    pub(super) fn append_to(mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<BatchHeader, RecordError> {
         let size = BATCH_OVERHEAD + payload.len();
         self.batch_length =
             i32::try_from(size - LOG_OVERHEAD).map_err(|_| RecordError::TooLarge { size, limit: i32::MAX as usize })?;
         let header_bytes = self.to_bytes();
         self.crc = crc32c::crc32c_append(crc32c::crc32c(&header_bytes[CRC_START..]), payload);
-        let mut bytes = Vec::with_capacity(size);
-        bytes.extend_from_slice(&self.to_bytes());
-        bytes.extend_from_slice(payload);
-        Ok((self, bytes))
+        out.reserve(size);
+        out.extend_from_slice(&self.to_bytes());
+        out.extend_from_slice(payload);
+        Ok(self)
     }
 
     /// Size of the whole batch in bytes.
@@ -185,6 +194,31 @@ impl BatchHeader {
             return NO_SEQUENCE;
         }
         (i64::from(self.base_sequence) + i64::from(self.last_offset_delta)).rem_euclid(1 << 31) as i32
+    }
+
+    /// The header of a batch in this one's place, with no records yet: offsets, producer, epoch and what the
+    /// attributes say of all records stay.
+    pub(super) fn without_records(&self) -> BatchHeader {
+        let kept = CODEC_MASK | LOG_APPEND_TIME | TRANSACTIONAL | CONTROL;
+        let max_timestamp = match self.timestamp_type() {
+            TimestampType::CreateTime => NO_TIMESTAMP,
+            TimestampType::LogAppendTime => self.max_timestamp,
+        };
+        BatchHeader { attributes: self.attributes & kept, max_timestamp, record_count: 0, ..*self }
+    }
+
+    /// Notes that the batch has a record of that time.
+    pub(super) fn note_timestamp(&mut self, timestamp: TimestampMs) {
+        if self.timestamp_type() == TimestampType::CreateTime {
+            self.max_timestamp = self.max_timestamp.max(timestamp).max(NO_TIMESTAMP);
+        }
+    }
+
+    pub(super) fn set_delete_horizon(&mut self, horizon: Option<TimestampMs>) {
+        match horizon {
+            Some(_) => self.attributes |= DELETE_HORIZON,
+            None => self.attributes &= !DELETE_HORIZON,
+        }
     }
 
     pub(super) fn set_codec(&mut self, codec: Codec) {

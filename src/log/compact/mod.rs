@@ -21,10 +21,31 @@
 //! log.lock().finish_compaction(&compaction)?;                           // then sync a ticket, as after appends
 //! ```
 
+mod cleaned;
+mod compaction;
+mod filter;
+mod key_map;
+mod leftovers;
+mod plan;
+mod reader;
+mod swap;
+#[cfg(test)]
+mod tests;
+mod transactions;
+
 use std::ops::ControlFlow;
 
-use super::{DeletedFiles, Log, LogError};
-use crate::types::{Offset, TimestampMs};
+use self::cleaned::Finished;
+pub use self::compaction::Compaction;
+use self::compaction::{AbortedIn, Source};
+use self::filter::Rooms;
+pub(super) use self::leftovers::finish_interrupted;
+use super::segment::Place;
+use super::{DeletedFiles, LogError};
+use crate::types::Offset;
+
+/// Less is never read or written at a time.
+const SMALLEST_IO: usize = 4 << 10;
 
 /// Told how many bytes were read or written since it was last called. It may wait, to throttle;
 /// [`ControlFlow::Break`] ends the work with [`CompactError::Abandoned`].
@@ -61,45 +82,39 @@ impl Cleanable {
     }
 }
 
-/// Memory that compactions use one after another: the map of keys, and buffers for reading and writing.
+/// Memory that compactions use one after another, and how much of it they may take.
 #[derive(Debug)]
 pub struct CompactionBuffers {
-    /// Bytes the map may have (`log.cleaner.dedupe.buffer.size`, divided by the number of threads).
-    pub map_bytes: usize,
-    /// How full it may get (`log.cleaner.io.buffer.load.factor`), 0 to 1.
-    pub load_factor: f64,
-    /// Bytes read and written at a time (`log.cleaner.io.buffer.size`, divided by the number of threads).
-    pub io_bytes: usize,
-    /// Keys are hashed with it, so that nobody can choose keys that collide.
-    pub seed: u64,
+    map_bytes: usize,
+    load_factor: f64,
+    io_bytes: usize,
+    seed: u64,
+    read: Vec<u8>,
+    write: Vec<u8>,
+    rooms: Rooms,
 }
 
 impl CompactionBuffers {
-    /// Takes memory when it is needed; not more for the map than the log at hand can fill.
+    /// Takes no memory before it is needed.
+    ///
+    /// A map of keys has `map_bytes` at most (`log.cleaner.dedupe.buffer.size`, divided by the number of threads), but
+    /// no more than the log at hand can fill, and gets as full as `load_factor` says, 0 to 1
+    /// (`log.cleaner.io.buffer.load.factor`). Files are read and written `io_bytes` at a time
+    /// (`log.cleaner.io.buffer.size`, divided by the number of threads); a batch larger than that makes a buffer grow
+    /// until its group is written. `seed` is a random number that goes into the hashes of keys.
     pub fn new(map_bytes: usize, load_factor: f64, io_bytes: usize, seed: u64) -> CompactionBuffers {
-        CompactionBuffers { map_bytes, load_factor, io_bytes, seed }
-    }
-}
-
-/// A compaction under way; see the module's documentation.
-#[derive(Debug)]
-pub struct Compaction {
-    stats: CompactionStats,
-}
-
-impl Compaction {
-    /// Writes the next group of segments anew; `None` after the last. The log's lock is not needed.
-    pub fn next_group(
-        &mut self,
-        _buffers: &mut CompactionBuffers,
-        _pace: Pace<'_>,
-    ) -> Result<Option<CleanedGroup>, CompactError> {
-        Ok(None)
+        let io_bytes = io_bytes.max(SMALLEST_IO);
+        let (read, write, rooms) = (Vec::new(), Vec::new(), Rooms::default());
+        CompactionBuffers { map_bytes, load_factor, io_bytes, seed, read, write, rooms }
     }
 
-    /// What was done so far.
-    pub fn stats(&self) -> &CompactionStats {
-        &self.stats
+    /// Gives back what was taken for batches larger than usual.
+    fn shrink(&mut self) {
+        for buffer in [&mut self.read, &mut self.write] {
+            buffer.clear();
+            buffer.shrink_to(2 * self.io_bytes);
+        }
+        self.rooms.shrink_to(2 * self.io_bytes);
     }
 }
 
@@ -123,9 +138,16 @@ pub struct CompactionStats {
     pub map_utilization: f64,
 }
 
-/// Segments written anew as one, not yet in their place.
+/// Segments written anew as one, synced, and not yet in their place.
 #[derive(Debug)]
-pub struct CleanedGroup {}
+pub struct CleanedGroup {
+    place: Place,
+    base: Offset,
+    finished: Finished,
+    /// The segments it was made from.
+    sources: Vec<Source>,
+    truncations: u64,
+}
 
 /// What became of a [`CleanedGroup`].
 #[derive(Debug)]
@@ -153,32 +175,10 @@ pub enum CompactError {
     Storage(#[from] LogError),
 }
 
-impl Log {
-    /// What there is to compact, [`Cleanable::is_due`] or not; `None` if the topic isn't compacted or its log is
-    /// empty. Cheap, unless `min.compaction.lag.ms` or `max.compaction.lag.ms` are set: then the first look at each
-    /// segment reads a little of it.
-    ///
-    /// Never beyond the last stable offset, the active segment, what was synced, or a segment with a record younger
-    /// than `min.compaction.lag.ms`. A checkpoint that lies before the log start counts as that.
-    pub fn cleanable(&mut self, _now: TimestampMs) -> Result<Option<Cleanable>, LogError> {
-        Ok(None)
-    }
-
-    /// Begins to compact all that is cleanable; `None` if nothing is. Of several compactions begun on one log, one
-    /// gets its groups into place.
-    pub fn begin_compaction(&mut self, _now: TimestampMs) -> Result<Option<Compaction>, LogError> {
-        Ok(None)
-    }
-
-    /// Puts a group in the place of the segments it was made from. An error closes the log to writes until it is
-    /// opened again, which finishes what was begun.
-    pub fn replace(&mut self, _group: CleanedGroup) -> Result<Replaced, LogError> {
-        Ok(Replaced::InPlace(DeletedFiles::none(&self.place.disk)))
-    }
-
-    /// Notes that all groups are in place. [`Log::first_dirty_offset`] moves once a [`SyncTicket`](super::SyncTicket) that is
-    /// taken afterwards is synced.
-    pub fn finish_compaction(&mut self, _done: &Compaction) -> Result<(), LogError> {
-        Ok(())
+/// Tells `pace` of bytes that were read or written.
+fn go_on(pace: Pace<'_>, bytes: u64) -> Result<(), CompactError> {
+    match pace(bytes) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(CompactError::Abandoned),
     }
 }

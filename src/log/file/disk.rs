@@ -166,6 +166,15 @@ impl Disk {
         }
     }
 
+    /// Says that a file was last written at `modified`, in milliseconds since the epoch.
+    pub(crate) fn set_modified(&self, path: &Path, modified: i64) -> io::Result<()> {
+        let since_epoch = std::time::Duration::from_millis(modified.max(0) as u64);
+        match &self.backing {
+            Backing::Simulated(disk) => disk.set_modified(path, modified),
+            _ => OpenOptions::new().write(true).open(path)?.set_modified(std::time::UNIX_EPOCH + since_epoch),
+        }
+    }
+
     /// A whole small file; `None` if there is none.
     pub(crate) fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
         match &self.backing {

@@ -200,6 +200,13 @@ impl Simulation {
         Some(state.files[state.names.get(path)?].modified_ms)
     }
 
+    pub(super) fn set_modified(&self, path: &Path, modified_ms: i64) -> io::Result<()> {
+        let mut state = self.state.lock();
+        let file = state.names.get(path).ok_or(ErrorKind::NotFound)?;
+        state.files[file].modified_ms = modified_ms;
+        Ok(())
+    }
+
     pub(super) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.state.lock();
         state.change(Act::Change)?;

@@ -26,6 +26,14 @@ pub(crate) struct Marker {
     pub(crate) timestamp: TimestampMs,
 }
 
+/// What has to stay of a producer for its state to be found in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LastRecord {
+    /// Where its last batch ends; `None`: only a marker has said anything of its epoch.
+    pub(crate) data_offset: Option<Offset>,
+    pub(crate) epoch: i16,
+}
+
 /// All producers of a partition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Producers {
@@ -91,6 +99,15 @@ impl Producers {
         let last_stable_offset = self.first_unstable().unwrap_or(offset + 1);
         let (producer_id, last_offset) = (marker.producer_id, offset);
         marker.aborts.then_some(AbortedTxn { producer_id, first_offset, last_offset, last_stable_offset })
+    }
+
+    /// Where each producer wrote last, for compaction.
+    pub(crate) fn last_records(&self) -> HashMap<ProducerId, LastRecord> {
+        let last_record = |producer: &Producer| LastRecord {
+            data_offset: producer.last_batch().map(|batch| batch.last_offset),
+            epoch: producer.epoch,
+        };
+        self.by_id.iter().map(|(id, producer)| (*id, last_record(producer))).collect()
     }
 
     /// Where the oldest open transaction begins.

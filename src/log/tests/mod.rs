@@ -7,7 +7,7 @@ mod descriptors;
 mod log_dir;
 mod model;
 mod producers;
-mod random;
+pub(super) mod random;
 mod read;
 mod recovery;
 mod reopen;

@@ -1,0 +1,149 @@
+//! The segment that a group of segments is written anew as, under `.cleaned` names.
+
+use std::path::PathBuf;
+
+use super::{CompactError, Pace, go_on};
+use crate::log::error::IoContext;
+use crate::log::file::RawFile;
+use crate::log::offset_index::{OffsetEntry, OffsetIndex};
+use crate::log::segment::Place;
+use crate::log::time_index::{TimeEntry, TimeIndex};
+use crate::log::{AbortedTxn, LogError, names, txn_index};
+use crate::record::BatchHeader;
+use crate::types::{Offset, TimestampMs};
+
+/// A segment that is being written.
+pub(super) struct CleanedSegment<'a> {
+    place: &'a Place,
+    base: Offset,
+    file: RawFile,
+    path: PathBuf,
+    /// Bytes in the file, and those that are still to be written behind them.
+    written: u64,
+    buffer: &'a mut Vec<u8>,
+    io_bytes: usize,
+    offsets: OffsetIndex,
+    times: TimeIndex,
+    newest: TimeEntry,
+    index_interval: u64,
+    /// Position of the last batch that has an index entry.
+    indexed: u64,
+    /// Aborted transactions whose marker is in the segment.
+    pub(super) aborted: Vec<AbortedTxn>,
+}
+
+/// What a finished [`CleanedSegment`] is.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) size: u64,
+    pub(super) newest: TimeEntry,
+    pub(super) aborted: Vec<AbortedTxn>,
+}
+
+impl<'a> CleanedSegment<'a> {
+    /// Begins the segment; what an earlier compaction left under its names goes.
+    pub(super) fn create(
+        place: &'a Place,
+        base: Offset,
+        index_interval: u32,
+        buffer: &'a mut Vec<u8>,
+        io_bytes: usize,
+    ) -> Result<CleanedSegment<'a>, LogError> {
+        remove(place, base)?;
+        let path = file(place, base, names::LOG);
+        buffer.clear();
+        Ok(CleanedSegment {
+            place,
+            base,
+            file: place.disk.open_to_write(&path).doing("creating", &path)?,
+            path,
+            written: 0,
+            buffer,
+            io_bytes,
+            offsets: OffsetIndex::anew(file(place, base, names::OFFSET_INDEX), base),
+            times: TimeIndex::anew(file(place, base, names::TIME_INDEX), base),
+            newest: TimeEntry::none(base),
+            index_interval: u64::from(index_interval),
+            indexed: 0,
+            aborted: Vec::new(),
+        })
+    }
+
+    /// Adds the batch that `put` appends to the bytes it is given. How large it is.
+    pub(super) fn add<E>(&mut self, put: impl FnOnce(&mut Vec<u8>) -> Result<BatchHeader, E>) -> Result<u64, E> {
+        let before = self.buffer.len();
+        let position = self.written + before as u64;
+        let header = put(self.buffer)?;
+        if header.max_timestamp > self.newest.timestamp {
+            self.newest = TimeEntry { timestamp: header.max_timestamp, offset: header.last_offset() };
+        }
+        if position - self.indexed > self.index_interval {
+            self.times.advance(self.newest);
+            self.offsets.push(OffsetEntry { offset: header.last_offset(), position });
+            self.indexed = position;
+        }
+        Ok((self.buffer.len() - before) as u64)
+    }
+
+    /// Writes what was added, if that is enough to pay.
+    pub(super) fn write_some(&mut self, pace: Pace<'_>) -> Result<(), CompactError> {
+        if self.buffer.len() < self.io_bytes { Ok(()) } else { self.write(pace) }
+    }
+
+    fn write(&mut self, pace: Pace<'_>) -> Result<(), CompactError> {
+        let len = self.buffer.len() as u64;
+        if self.written + len > i32::MAX as u64 {
+            let why = "compressed anew, its batches would not fit into a segment".to_owned();
+            return Err(CompactError::Uncleanable { path: self.path.clone(), why });
+        }
+        self.file.write_all_at(self.written, self.buffer).doing("writing", &self.path)?;
+        self.written += len;
+        self.buffer.clear();
+        if self.offsets.wants_flush() {
+            self.write_indexes()?;
+        }
+        go_on(pace, len)
+    }
+
+    fn write_indexes(&mut self) -> Result<(), LogError> {
+        let disk = &self.place.disk;
+        self.times.flush(disk).doing("writing", self.times.path())?;
+        self.offsets.flush(disk).doing("writing", self.offsets.path())
+    }
+
+    /// Ends the segment: everything is written and synced, names included. Its file counts as written at `modified`.
+    pub(super) fn finish(mut self, modified: TimestampMs, pace: Pace<'_>) -> Result<Finished, CompactError> {
+        self.write(pace)?;
+        self.times.advance(self.newest);
+        self.write_indexes()?;
+        let disk = &self.place.disk;
+        let path = file(self.place, self.base, names::TXN_INDEX);
+        for (count, txn) in self.aborted.iter().enumerate() {
+            txn_index::append(disk, &path, count, txn).doing("writing", &path)?;
+        }
+        self.file.sync().doing("syncing", &self.path)?;
+        for kind in [names::OFFSET_INDEX, names::TIME_INDEX, names::TXN_INDEX] {
+            let path = file(self.place, self.base, kind);
+            if let Some(index) = disk.open_to_read(&path).doing("opening", &path)? {
+                index.sync().doing("syncing", &path)?;
+            }
+        }
+        disk.set_modified(&self.path, modified).doing("setting the time of", &self.path)?;
+        disk.sync_folder(&self.place.folder).doing("syncing", &self.place.folder)?;
+        Ok(Finished { size: self.written, newest: self.newest, aborted: self.aborted })
+    }
+}
+
+/// A file of the segment, under its name for now.
+pub(super) fn file(place: &Place, base: Offset, kind: &str) -> PathBuf {
+    names::with_suffix(&place.file(base, kind), names::CLEANED)
+}
+
+/// Removes what there is of a segment that was begun.
+pub(super) fn remove(place: &Place, base: Offset) -> Result<(), LogError> {
+    for kind in names::SEGMENT {
+        let path = file(place, base, kind);
+        place.disk.remove(&path).doing("removing", &path)?;
+    }
+    Ok(())
+}

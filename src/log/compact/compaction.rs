@@ -1,0 +1,277 @@
+//! A compaction under way: mapping keys, then writing group after group anew (Kafka's `Cleaner.doClean`).
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use super::cleaned::{self, CleanedSegment};
+use super::filter::{self, Filter};
+use super::key_map::{Full, KeyMap};
+use super::reader::Reader;
+use super::transactions::Transactions;
+use super::{CleanedGroup, CompactError, CompactionBuffers, CompactionStats, Pace};
+use crate::log::error::IoContext;
+use crate::log::producers::LastRecord;
+use crate::log::segment::Place;
+use crate::log::{AbortedTxn, LogConfig, LogError, names, txn_index};
+use crate::record::{BatchHeader, Expanded};
+use crate::types::{Offset, ProducerId, TimestampMs};
+
+/// A compaction under way; see the module's documentation. It owns all it needs, so that the log can go on meanwhile.
+#[derive(Debug)]
+pub struct Compaction {
+    pub(super) place: Place,
+    pub(super) config: Arc<LogConfig>,
+    /// When it began: what delete horizons are compared with and counted from.
+    pub(super) now: TimestampMs,
+    /// [`Log::truncations`](crate::log::Log) as it was.
+    pub(super) truncations: u64,
+    pub(super) first_dirty: Offset,
+    pub(super) first_uncleanable: Offset,
+    /// All segments below `first_uncleanable`.
+    pub(super) sources: Vec<Source>,
+    /// Where all aborted transactions that may have batches in `sources` are listed.
+    pub(super) aborted: Vec<AbortedIn>,
+    pub(super) producers: HashMap<ProducerId, LastRecord>,
+    /// What the first group is begun with.
+    pub(super) begun: Option<Begun>,
+    pub(super) stats: CompactionStats,
+}
+
+/// A sealed segment that is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Source {
+    pub(super) base: Offset,
+    pub(super) size: u64,
+    /// Where the next segment begins.
+    pub(super) end: Offset,
+}
+
+/// The aborted transactions whose marker is in one segment.
+#[derive(Debug)]
+pub(super) enum AbortedIn {
+    Memory(Vec<AbortedTxn>),
+    /// In the transaction index of the segment at that offset.
+    File(Offset),
+}
+
+/// A compaction whose dirty keys are mapped.
+#[derive(Debug)]
+pub(super) struct Begun {
+    map: KeyMap,
+    transactions: Transactions,
+    groups: VecDeque<Vec<Source>>,
+}
+
+impl Compaction {
+    /// Writes the next group of segments anew; `None` after the last. Takes as long as reading and writing them; the
+    /// log's lock is not needed. The first call reads the dirty records' keys as well.
+    pub fn next_group(
+        &mut self,
+        buffers: &mut CompactionBuffers,
+        pace: Pace<'_>,
+    ) -> Result<Option<CleanedGroup>, CompactError> {
+        let mut begun = match self.begun.take() {
+            Some(begun) => begun,
+            None => self.begin(buffers, pace)?,
+        };
+        let group = match begun.groups.pop_front() {
+            Some(sources) => Some(self.clean(&sources, &mut begun, buffers, pace)?),
+            None => None,
+        };
+        buffers.shrink();
+        self.begun = Some(begun);
+        Ok(group)
+    }
+
+    /// What was done so far.
+    pub fn stats(&self) -> &CompactionStats {
+        &self.stats
+    }
+
+    /// From where on the log is dirty once all groups are in place: less than could have been if the map was full.
+    pub(super) fn mapped_to(&self) -> Offset {
+        self.stats.to
+    }
+
+    fn begin(&mut self, buffers: &mut CompactionBuffers, pace: Pace<'_>) -> Result<Begun, CompactError> {
+        let aborted = self.read_aborted()?;
+        let keys = self.first_uncleanable.abs_diff(self.first_dirty);
+        let map = KeyMap::new(buffers.map_bytes, buffers.load_factor, buffers.seed, keys);
+        let mut map = map.ok_or_else(|| CompactError::Uncleanable {
+            path: self.place.folder.clone(),
+            why: format!("a map of {} bytes has no room for a single key", buffers.map_bytes),
+        })?;
+        self.stats.to = self.map_keys(&mut map, Transactions::new(aborted.clone()), buffers, pace)?;
+        self.stats.map_utilization = map.utilization();
+        let to_clean: Vec<Source> = self.sources.iter().filter(|source| source.base < self.stats.to).copied().collect();
+        Ok(Begun { map, transactions: Transactions::new(aborted), groups: self.group(to_clean)? })
+    }
+
+    fn read_aborted(&self) -> Result<Vec<AbortedTxn>, LogError> {
+        let mut all = Vec::new();
+        for list in &self.aborted {
+            match list {
+                AbortedIn::Memory(list) => all.extend_from_slice(list),
+                AbortedIn::File(base) => {
+                    let path = self.place.file(*base, names::TXN_INDEX);
+                    all.extend(txn_index::read(&self.place.disk, &path).doing("reading", &path)?);
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// Notes where each key of the dirty records was written last; up to which offset the map had room for them.
+    fn map_keys(
+        &mut self,
+        map: &mut KeyMap,
+        mut transactions: Transactions,
+        buffers: &mut CompactionBuffers,
+        pace: Pace<'_>,
+    ) -> Result<Offset, CompactError> {
+        let mut mapped_to = self.first_dirty;
+        for source in self.sources.iter().filter(|source| source.end > self.first_dirty) {
+            let CompactionBuffers { read, rooms, io_bytes, .. } = &mut *buffers;
+            let mut reader = Reader::open(&self.place, *source, read, *io_bytes)?;
+            loop {
+                let (at, outcome) = match reader.next(self.first_dirty, pace)? {
+                    None => break,
+                    Some((header, batch)) => {
+                        self.stats.map_bytes_read += batch.len() as u64;
+                        let put = map_batch(&header, batch, self.first_dirty, map, &mut transactions, &mut rooms.plain);
+                        (header.next_offset(), put)
+                    }
+                };
+                match outcome {
+                    Ok(records) => self.stats.map_records_read += records,
+                    Err(Unmapped::Full { before }) => return Ok(before.max(mapped_to)),
+                    Err(Unmapped::Broken(why)) => return Err(reader.corrupt(&why)),
+                }
+                mapped_to = mapped_to.max(at);
+            }
+            mapped_to = mapped_to.max(source.end);
+        }
+        Ok(mapped_to)
+    }
+
+    /// Groups segments that together are no larger than one may be (Kafka's `groupSegmentsBySize`), so that what
+    /// compaction leaves doesn't end up as ever more ever smaller segments.
+    fn group(&self, sources: Vec<Source>) -> Result<VecDeque<Vec<Source>>, LogError> {
+        let (most, most_index) = (u64::from(self.config.segment_bytes), u64::from(self.config.segment_index_bytes));
+        let mut groups: VecDeque<Vec<Source>> = VecDeque::new();
+        let mut sums = [0; 3];
+        for source in sources {
+            let sizes = [source.size, self.len(source, names::OFFSET_INDEX)?, self.len(source, names::TIME_INDEX)?];
+            let joined = [sums[0] + sizes[0], sums[1] + sizes[1], sums[2] + sizes[2]];
+            let fits = joined[0] <= most && joined[1] <= most_index && joined[2] <= most_index;
+            let spans = |first: &Source| source.end - 1 - first.base <= i64::from(i32::MAX) || source.size == 0;
+            match groups.back_mut() {
+                Some(group) if fits && group.first().is_some_and(spans) => {
+                    group.push(source);
+                    sums = joined;
+                }
+                _ => {
+                    groups.push_back(vec![source]);
+                    sums = sizes;
+                }
+            }
+        }
+        Ok(groups)
+    }
+
+    fn len(&self, source: Source, kind: &str) -> Result<u64, LogError> {
+        let path = self.place.file(source.base, kind);
+        Ok(self.place.disk.len(&path).doing("looking at", &path)?.unwrap_or(0))
+    }
+
+    /// Writes a group anew; what was begun is removed when that fails.
+    fn clean(
+        &mut self,
+        sources: &[Source],
+        begun: &mut Begun,
+        buffers: &mut CompactionBuffers,
+        pace: Pace<'_>,
+    ) -> Result<CleanedGroup, CompactError> {
+        let base = sources.first().map_or(0, |first| first.base);
+        let place = self.place.clone();
+        let cleaned = self.write_anew(&place, sources, begun, buffers, pace);
+        if cleaned.is_err() {
+            // What can't be removed now is removed when the log is opened, or compacted again.
+            let _ = cleaned::remove(&place, base);
+        }
+        let finished = cleaned?;
+        Ok(CleanedGroup { place, base, finished, sources: sources.to_vec(), truncations: self.truncations })
+    }
+
+    fn write_anew(
+        &mut self,
+        place: &Place,
+        sources: &[Source],
+        begun: &mut Begun,
+        buffers: &mut CompactionBuffers,
+        pace: Pace<'_>,
+    ) -> Result<cleaned::Finished, CompactError> {
+        let CompactionBuffers { read, rooms, write, io_bytes, .. } = &mut *buffers;
+        let base = sources.first().map_or(0, |first| first.base);
+        let mut to = CleanedSegment::create(place, base, self.config.index_interval_bytes, write, *io_bytes)?;
+        let mut filter = Filter {
+            now: self.now,
+            delete_retention_ms: self.config.delete_retention_ms,
+            map: &begun.map,
+            mapped_to: self.stats.to,
+            upper: self.first_uncleanable,
+            producers: &self.producers,
+            transactions: &mut begun.transactions,
+            stats: &mut self.stats,
+        };
+        let mut modified = 0;
+        for source in sources {
+            let mut reader = Reader::open(place, *source, read, *io_bytes)?;
+            while let Some((header, batch)) = reader.next(Offset::MIN, pace)? {
+                if header.last_offset() - base > i64::from(i32::MAX) {
+                    return Err(reader.corrupt("its offsets don't fit into one segment"));
+                }
+                let outcome = filter.batch(&header, batch, rooms, &mut to);
+                outcome.map_err(|error| reader.corrupt(&error.to_string()))?;
+                to.write_some(pace)?;
+            }
+            modified = place.disk.modified(&place.file(source.base, names::LOG));
+        }
+        to.finish(modified, pace)
+    }
+}
+
+/// Why a batch's keys are not all in the map.
+enum Unmapped {
+    /// There is no room; all before this offset are mapped.
+    Full { before: Offset },
+    /// The batch can't be read.
+    Broken(String),
+}
+
+/// Puts the keys of a batch's records from `from` on into the map, unless they were aborted; how many records it has.
+fn map_batch(
+    header: &BatchHeader,
+    batch: &[u8],
+    from: Offset,
+    map: &mut KeyMap,
+    transactions: &mut Transactions,
+    room: &mut Vec<u8>,
+) -> Result<u64, Unmapped> {
+    let broken = |error: crate::record::RecordError| Unmapped::Broken(error.to_string());
+    let records = u64::try_from(header.record_count).unwrap_or(0);
+    if header.is_control() {
+        transactions.on_control(header, filter::control(header, batch, room).map_err(broken)?);
+        return Ok(records);
+    }
+    if transactions.on_batch(header) {
+        return Ok(records);
+    }
+    for record in Expanded::new(header, batch, room).map_err(broken)?.records() {
+        let record = record.map_err(broken)?;
+        if let Some(key) = record.key.filter(|_| record.offset >= from) {
+            map.put(key, record.offset).map_err(|Full| Unmapped::Full { before: record.offset })?;
+        }
+    }
+    Ok(records)
+}

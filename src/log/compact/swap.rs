@@ -1,0 +1,104 @@
+//! Putting a cleaned segment in the place of those it was made from, so that a crash at any point leaves either
+//! (Kafka's `LocalLog.replaceSegments`).
+//!
+//! 1. `.cleaned` becomes `.swap`, `.log` first. As long as one file is still `.cleaned`, opening the log drops them all.
+//! 2. The old files become `.deleted`, in the order of their offsets. Opening the log goes on from here.
+//! 3. The suffix `.swap` goes.
+
+use std::ops::Range;
+use std::path::Path;
+
+use super::cleaned::{self, Finished};
+use super::compaction::Source;
+use super::{CleanedGroup, Compaction, Replaced};
+use crate::log::error::IoContext;
+use crate::log::partition_log::State;
+use crate::log::segment::Segment;
+use crate::log::{DeletedFiles, Log, LogError, names};
+use crate::types::Offset;
+
+impl Log {
+    /// Puts a group in the place of the segments it was made from: renames, and nothing that waits for the disk.
+    /// [`Replaced::LogChanged`] if the log was emptied, closed, deleted or latched since the compaction began, or if
+    /// some of the segments are gone. An error closes the log to writes until it is opened again, which finishes
+    /// what was begun.
+    pub fn replace(&mut self, group: CleanedGroup) -> Result<Replaced, LogError> {
+        match self.place_of(&group) {
+            Some(old) => self.writing(|log| log.swap_in(group, old)).map(Replaced::InPlace),
+            None => Ok(Replaced::LogChanged(group.discarded())),
+        }
+    }
+
+    /// Where the group's segments are, if they are all there as they were.
+    fn place_of(&self, group: &CleanedGroup) -> Option<Range<usize>> {
+        if !matches!(self.state, State::Open) || self.truncations != group.truncations {
+            return None;
+        }
+        let first = self.segments.binary_search_by_key(&group.base, Segment::base).ok()?;
+        let old = first..first + group.sources.len();
+        let is_same = |(segment, source): (&Segment, &Source)| {
+            segment.base() == source.base && segment.size() == source.size && !segment.is_active()
+        };
+        let segments = self.segments.get(old.clone())?;
+        segments.iter().zip(&group.sources).all(is_same).then_some(old)
+    }
+
+    fn swap_in(&mut self, group: CleanedGroup, old: Range<usize>) -> Result<DeletedFiles, LogError> {
+        let CleanedGroup { place, base, finished, sources, .. } = group;
+        let rename = |from: &Path, to: &Path| match place.disk.rename(from, to) {
+            // Most segments have no index of aborted transactions.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !is_log(to) => Ok(()),
+            outcome => outcome.doing("renaming", from),
+        };
+        self.folder_changed = true;
+        let swap = |kind| names::with_suffix(&place.file(base, kind), names::SWAP);
+        for kind in names::SEGMENT {
+            rename(&cleaned::file(&place, base, kind), &swap(kind))?;
+        }
+        let mut deleted = DeletedFiles::none(&place.disk);
+        deleted.replaced_in = Some(place.folder.clone());
+        for source in &sources {
+            for kind in names::SEGMENT {
+                deleted.files.extend(self.mark_file_deleted(&place.file(source.base, kind))?);
+            }
+            // The snapshot at the base that stays is as right as it was.
+            if source.base != base {
+                deleted.files.extend(self.mark_file_deleted(&place.file(source.base, names::SNAPSHOT))?);
+                self.snapshots.retain(|offset| *offset != source.base);
+            }
+        }
+        for kind in names::SEGMENT {
+            rename(&swap(kind), &place.file(base, kind))?;
+        }
+        let Finished { size, newest, aborted } = finished;
+        self.size = self.size - sources.iter().map(|source| source.size).sum::<u64>() + size;
+        self.segments.splice(old, [Segment::cleaned(base, size, newest, aborted)]);
+        Ok(deleted)
+    }
+
+    /// Notes that all groups of a compaction are in place. [`Log::first_dirty_offset`] moves once a
+    /// [`SyncTicket`](crate::log::SyncTicket) that is taken afterwards is synced. Without effect on a log that was
+    /// emptied meanwhile; refused for one that is closed or has failed.
+    pub fn finish_compaction(&mut self, done: &Compaction) -> Result<(), LogError> {
+        self.check_open()?;
+        if self.truncations == done.truncations {
+            let to: Offset = done.mapped_to();
+            self.first_dirty = Some(self.first_dirty.map_or(to, |first_dirty| first_dirty.max(to)));
+            self.folder_changed = true;
+        }
+        Ok(())
+    }
+}
+
+impl CleanedGroup {
+    /// Its files, to be removed.
+    fn discarded(self) -> DeletedFiles {
+        let mut deleted = DeletedFiles::none(&self.place.disk);
+        deleted.files = names::SEGMENT.map(|kind| cleaned::file(&self.place, self.base, kind)).to_vec();
+        deleted
+    }
+}
+
+fn is_log(path: &Path) -> bool {
+    path.to_str().is_some_and(|path| path.ends_with(".log") || path.ends_with(".log.swap"))
+}

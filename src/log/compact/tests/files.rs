@@ -1,0 +1,193 @@
+//! The files that compaction leaves, and what is looked up in them.
+
+use super::*;
+use crate::log::names;
+
+/// The base offsets of segments on disk.
+fn bases(shelf: &Shelf) -> Vec<Offset> {
+    let parse = |name: &String| names::parse_file(name).filter(|(_, kind)| *kind == names::LOG).map(|(base, _)| base);
+    shelf.names().iter().filter_map(parse).collect()
+}
+
+fn log_of(shelf: &Shelf, text: &str) -> Log {
+    let mut log = shelf.open();
+    Writer::new(Codec::None).write(&mut log, text);
+    log
+}
+
+#[test]
+fn small_segments_become_one() {
+    let shelf = simulated();
+    let mut log = log_of(&shelf, "a1 | 7:b1 | a2 c1 | d1");
+    assert_eq!(bases(&shelf), [0, 1, 2, 4]);
+    assert!(compact(&mut log, NOW));
+    assert_eq!((left(&log).as_str(), log.segment_count()), ("1b1 2a2 3c1 4d1", 2));
+    let expect = [
+        "00000000000000000000.index",
+        "00000000000000000000.log",
+        "00000000000000000000.timeindex",
+        "00000000000000000004.log",
+        "00000000000000000004.snapshot",
+        "leader-epoch-checkpoint",
+    ];
+    assert_eq!(shelf.names(), expect);
+    let size = shelf.disk.len(&file(&shelf, expect[1])).expect("looks").expect("is there");
+    assert_eq!(log.size(), size + 70);
+}
+
+#[test]
+fn every_backing_compacts() {
+    on_every_backing(|shelf| {
+        let shelf = compacted(shelf);
+        let mut log = log_of(&shelf, "a1 b1 | a2 7!c1 7x | b2");
+        let held = log.read(0, 1000, true, Offset::MAX).expect("reads").bytes;
+        let before = held.to_vec();
+        assert!(compact(&mut log, NOW));
+        assert_eq!(left(&log), "1b1 2a2 [3..3] 4x 5b2");
+        assert_eq!(held, before, "what was handed out stays");
+        same_as_a_full_scan(&shelf, &log);
+    });
+}
+
+#[test]
+fn groups_stay_within_a_segments_size() {
+    let mut shelf = simulated();
+    // Three batches of 70 bytes.
+    shelf.config.segment_bytes = 220;
+    let mut log = log_of(&shelf, "a1 | b1 | c1 | d1 e1 | f1 g1 | h1 |");
+    assert!(compact(&mut log, NOW));
+    assert_eq!(bases(&shelf), [0, 3, 5, 8]);
+    let mut shelf = simulated();
+    shelf.config.segment_index_bytes = 12;
+    let mut log = log_of(&shelf, "a1 | b1 | c1 |");
+    assert!(compact(&mut log, NOW));
+    assert_eq!(bases(&shelf), [0, 1, 2, 3], "each has a time index of one entry");
+}
+
+#[test]
+fn offsets_and_times_are_found() {
+    let shelf = simulated();
+    let (mut log, mut writer) = (shelf.open(), Writer::new(Codec::None));
+    for round in 0..40 {
+        writer.timestamp = NOW + round * 1000;
+        let key = |key: u8| char::from(b'a' + (key + round as u8) % 26);
+        writer
+            .write(&mut log, &format!("{}1 {}2,{}3 {}", key(0), key(1), key(7), if round % 3 == 0 { "|" } else { "" }));
+    }
+    writer.write(&mut log, "|");
+    assert!(compact(&mut log, NOW + 1_000_000));
+    let records: Vec<(Offset, TimestampMs)> = all_batches(&log)
+        .iter()
+        .flat_map(|batch| batch.records().map(|record| record.expect("a record")).map(|it| (it.offset, it.timestamp)))
+        .collect();
+    assert!(records.len() < 60 && records.len() > 20, "{}", records.len());
+    for log in [log, shelf.reopen_killed(None)] {
+        for offset in 0..log.end_offset() {
+            let expect = records.iter().find(|record| record.0 >= offset).map(|record| record.0);
+            let slice = log.read(offset, 1, true, Offset::MAX).expect("reads");
+            let batch = Batch::parse(&slice.bytes).expect("a batch");
+            let found = batch.records().map(|record| record.expect("a record").offset).find(|found| *found >= offset);
+            assert_eq!(found, expect, "offset {offset}");
+        }
+        for time in (NOW - 500..NOW + 41_000).step_by(500) {
+            let expect = records.iter().find(|record| record.1 >= time).map(|record| record.0);
+            let found = log.offset_for_timestamp(crate::log::TimestampQuery::At(time)).expect("looks up");
+            assert_eq!(found.map(|found| found.offset), expect, "time {time}");
+        }
+    }
+}
+
+#[test]
+fn leader_epochs_survive() {
+    let shelf = simulated();
+    let mut log = shelf.open();
+    let mut writer = Writer::new(Codec::None);
+    for (epoch, key) in [(1, "a1"), (2, "a2"), (4, "b1"), (4, "a3")] {
+        let how = crate::log::AppendAs { leader_epoch: epoch, ..CLIENT };
+        log.append(&writer.batch(key), how).expect("appends");
+    }
+    log.roll(NOW).expect("rolls");
+    writer.write(&mut log, "");
+    let ends = |log: &Log| [0, 1, 2, 3, 4].map(|epoch| log.end_offset_for_epoch(epoch));
+    let before = ends(&log);
+    assert!(compact(&mut log, NOW));
+    assert_eq!((left(&log).as_str(), ends(&log)), ("2b1 3a3", before));
+    assert_eq!(all_batches(&log)[0].header().partition_leader_epoch, 4);
+    drop(log);
+    assert_eq!(ends(&shelf.reopen_killed(None)), before);
+}
+
+#[test]
+fn old_files_go_after_the_new_names_are_durable() {
+    let disk = Simulation::default();
+    let shelf = compacted(Shelf::simulated(&disk));
+    let mut log = log_of(&shelf, "a1 a2 | b1");
+    let mut compaction = log.begin_compaction(NOW).expect("begins").expect("is dirty");
+    let group = compaction.next_group(&mut buffers(), &mut freely).expect("cleans").expect("a group");
+    let syncs = disk.syncs();
+    let Replaced::InPlace(files) = log.replace(group).expect("replaces") else { panic!("nothing has changed") };
+    assert_eq!(disk.syncs(), syncs, "nothing waits for the disk under the lock");
+    files.unlink().expect("unlinks");
+    assert_eq!(disk.syncs(), syncs + 1);
+    assert!(compaction.next_group(&mut buffers(), &mut freely).expect("cleans").is_none());
+    log.finish_compaction(&compaction).expect("finishes");
+    assert_eq!(log.first_dirty_offset(), None, "it may not be believed before the names are durable");
+    let ticket = log.flush_target().expect("has a ticket");
+    log.mark_synced(ticket.sync());
+    assert_eq!(log.first_dirty_offset(), Some(2));
+}
+
+#[test]
+fn a_log_that_was_changed_keeps_its_segments() {
+    type Change = fn(&mut Log);
+    let changes: [Change; 4] = [
+        |log| drop(log.truncate_fully(0, NOW).expect("empties")),
+        |log| {
+            log.delete_records(2).expect("deletes");
+            drop(log.housekeep(NOW).expect("keeps house"));
+        },
+        |log| drop(log.close().expect("closes")),
+        |log| drop(log.delete(crate::types::Uuid([1; 16])).expect("deletes")),
+    ];
+    for change in changes {
+        let shelf = simulated();
+        let mut log = log_of(&shelf, "a1 a2 | a3 | b1");
+        let mut compaction = log.begin_compaction(NOW).expect("begins").expect("is dirty");
+        let group = compaction.next_group(&mut buffers(), &mut freely).expect("cleans").expect("a group");
+        change(&mut log);
+        let names = shelf.names();
+        let Replaced::LogChanged(files) = log.replace(group).expect("refuses") else { panic!("it is another log") };
+        assert_eq!(shelf.names(), names);
+        files.unlink().expect("unlinks");
+        assert!(!shelf.names().iter().any(|name| name.ends_with(".cleaned")));
+    }
+}
+
+/// What is left of a compacted log whose topic is `delete` now, after a crash.
+#[track_caller]
+fn check_gaps(text: &str, recovery_point: Offset, first_dirty: Option<Offset>, expect: &str) {
+    let mut shelf = simulated();
+    shelf.config.segment_bytes = 140;
+    let mut log = log_of(&shelf, text);
+    assert!(compact(&mut log, NOW));
+    drop(log);
+    shelf.config = LogConfig { cleanup_compact: false, cleanup_delete: true, ..shelf.config.clone() };
+    shelf.at = OpenAt { clean_shutdown: false, recovery_point, first_dirty, ..shelf.at };
+    assert_eq!(left(&shelf.open()), expect);
+}
+
+#[test]
+fn a_topic_that_was_compacted_once_keeps_its_gaps() {
+    // Nothing in the batches that are left of "a1 b1 | b2 c1" shows that one was taken out.
+    let whole = "0a1 2b2 3c1 4d1";
+    check_gaps("a1 b1 | b2 c1 | d1", 4, None, whole);
+    check_gaps("a1 b1 | b2 c1 | d1", 2, None, whole);
+    check_gaps("a1 b1 | b2 c1 | d1", 0, Some(4), whole);
+    check_gaps("a1 b1 | b2 c1 | d1", 1, Some(1), "0a1");
+    // These have traces: a gap between batches, or before the first, fewer records than offsets, a delete horizon.
+    check_gaps("a1 b1 | b2 c1 b3 d1 | e1", 0, None, "0a1 3c1 4b3 5d1 6e1");
+    check_gaps("a1 b1 | c1 b2 c2 | e1", 0, None, "0a1 3b2 4c2 5e1");
+    check_gaps("a1 b1 | b2 c1,c2 | e1", 0, None, "0a1 2b2 4c2 5e1");
+    check_gaps("a1 b1 | b2 c- | e1", 0, None, "0a1 2b2 3c- 4e1");
+    check_gaps("a1 b1 | b2 _1 | e1", 0, None, "0a1 2b2 [3..3] 4e1");
+}

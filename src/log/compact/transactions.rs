@@ -1,0 +1,163 @@
+//! Which batches belong to aborted transactions, and which markers nobody needs any more: Kafka's
+//! `CleanedTransactionMetadata`.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::log::AbortedTxn;
+use crate::record::BatchHeader;
+use crate::types::{Offset, ProducerId};
+
+/// Follows transactions through a log whose batches are shown to it in order.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Transactions {
+    /// Ascending by first offset; those before `met` have begun.
+    aborted: Vec<AbortedTxn>,
+    met: usize,
+    /// Aborted transactions that have begun and not ended, and whether a batch of theirs was there.
+    ongoing_aborted: HashMap<ProducerId, (AbortedTxn, bool)>,
+    /// Producers that have batches in a transaction that will be committed.
+    ongoing_committed: HashSet<ProducerId>,
+}
+
+/// What a control batch says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Control {
+    /// Its record was taken out before.
+    Nothing,
+    Abort,
+    Commit,
+    /// Something that isn't about transactions.
+    Other,
+}
+
+/// What a control batch means for compaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Marker {
+    /// No batch of its transaction is left, or it has no record any more: it may go after the delete horizon.
+    Done,
+    /// It is needed.
+    Needed,
+    /// It is needed, and so is the transaction's entry in the index of the segment it is in.
+    NeededWithIndex(AbortedTxn),
+}
+
+impl Transactions {
+    /// Knows of all aborted transactions that may have batches in what will be shown.
+    pub(super) fn new(mut aborted: Vec<AbortedTxn>) -> Transactions {
+        aborted.sort_unstable_by_key(|txn| (txn.first_offset, txn.last_offset));
+        Transactions { aborted, ..Transactions::default() }
+    }
+
+    /// Notes a batch of records; whether they were aborted.
+    pub(super) fn on_batch(&mut self, header: &BatchHeader) -> bool {
+        self.begin_up_to(header.last_offset());
+        if !header.is_transactional() {
+            return false;
+        }
+        match self.ongoing_aborted.get_mut(&header.producer_id) {
+            Some((_, observed)) => {
+                *observed = true;
+                true
+            }
+            None => {
+                self.ongoing_committed.insert(header.producer_id);
+                false
+            }
+        }
+    }
+
+    /// Notes a control batch.
+    pub(super) fn on_control(&mut self, header: &BatchHeader, control: Control) -> Marker {
+        self.begin_up_to(header.last_offset());
+        match control {
+            Control::Nothing => Marker::Done,
+            Control::Abort => match self.ongoing_aborted.remove(&header.producer_id) {
+                Some((txn, true)) => Marker::NeededWithIndex(txn),
+                _ => Marker::Done,
+            },
+            Control::Commit if self.ongoing_committed.remove(&header.producer_id) => Marker::Needed,
+            Control::Commit => Marker::Done,
+            Control::Other => Marker::Needed,
+        }
+    }
+
+    fn begin_up_to(&mut self, offset: Offset) {
+        while let Some(txn) = self.aborted.get(self.met).filter(|txn| txn.first_offset <= offset) {
+            self.met += 1;
+            let ongoing = self.ongoing_aborted.entry(txn.producer_id).or_insert((*txn, false));
+            // A producer has one transaction at a time: one whose marker never came is over.
+            if ongoing.0.last_offset < txn.first_offset {
+                *ongoing = (*txn, false);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn aborted(producer_id: ProducerId, first_offset: Offset, last_offset: Offset) -> AbortedTxn {
+        AbortedTxn { producer_id, first_offset, last_offset, last_stable_offset: last_offset + 1 }
+    }
+
+    /// What is shown: a producer's batch in a transaction, or its marker.
+    enum Shown {
+        Batch(ProducerId, bool),
+        Marker(ProducerId, Control, Marker),
+    }
+
+    #[track_caller]
+    fn check(known: &[AbortedTxn], log: &[(Offset, Shown)]) {
+        let mut transactions = Transactions::new(known.to_vec());
+        for (offset, shown) in log {
+            let mut header = BatchHeader { base_offset: *offset, ..BatchHeader::default() };
+            match shown {
+                Shown::Batch(producer_id, is_aborted) => {
+                    // Bit 4 says "transactional".
+                    (header.producer_id, header.attributes) = (*producer_id, 1 << 4);
+                    assert_eq!(transactions.on_batch(&header), *is_aborted, "{offset}");
+                }
+                Shown::Marker(producer_id, control, expect) => {
+                    header.producer_id = *producer_id;
+                    assert_eq!(transactions.on_control(&header, *control), *expect, "{offset}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn markers_are_needed_while_batches_are_there() {
+        use Control::{Abort, Commit, Nothing, Other};
+        use Shown::{Batch, Marker as End};
+        let txn = aborted(1, 2, 9);
+        let log = [
+            (0, Batch(1, false)),
+            (1, End(1, Commit, Marker::Needed)),
+            (2, Batch(1, true)),
+            (4, Batch(2, false)),
+            (9, End(1, Abort, Marker::NeededWithIndex(txn))),
+            (10, Batch(1, false)),
+            (11, End(1, Commit, Marker::Needed)),
+            (12, End(2, Commit, Marker::Needed)),
+            (13, End(2, Commit, Marker::Done)),
+            (14, End(1, Abort, Marker::Done)),
+            (15, End(1, Nothing, Marker::Done)),
+            (16, End(1, Other, Marker::Needed)),
+        ];
+        check(&[txn], &log);
+    }
+
+    #[test]
+    fn transactions_without_batches_are_done() {
+        use Shown::{Batch, Marker as End};
+        let (first, second) = (aborted(1, 2, 9), aborted(1, 20, 29));
+        let abort = Control::Abort;
+        check(&[first], &[(9, End(1, abort, Marker::Done)), (10, Batch(1, false))]);
+        check(
+            &[second, first],
+            &[(3, Batch(1, true)), (20, Batch(1, true)), (29, End(1, abort, Marker::NeededWithIndex(second)))],
+        );
+        check(&[first, first], &[(3, Batch(1, true)), (9, End(1, abort, Marker::NeededWithIndex(first)))]);
+    }
+}

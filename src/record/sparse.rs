@@ -1,0 +1,162 @@
+//! Batches with holes: what compaction leaves of a batch when it takes records out.
+//!
+//! The batch keeps its offsets, its producer's fields and its leader epoch, so that nobody can tell from the records
+//! that remain where it began and ended: Kafka's `MemoryRecords.filterTo`, and KIP-534 for the delete horizon.
+
+use super::compress::{Codec, Expansion, MAX_EXPANSION, compress};
+use super::error::RecordError;
+use super::header::{BATCH_OVERHEAD, BatchHeader};
+use super::parse::{RawRecord, take_body};
+use crate::codec::varint::{MAX_VARINT, put_varint, put_varlong, take_varlong, varlong_len};
+use crate::types::{NO_TIMESTAMP, Offset, TimestampMs};
+
+/// A batch's records, expanded once and looked at without copying them.
+#[derive(Clone, Copy, Debug)]
+pub struct Expanded<'a> {
+    header: &'a BatchHeader,
+    plain: &'a [u8],
+}
+
+/// A record where it stands in its batch.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordView<'a> {
+    pub offset: Offset,
+    /// As [`super::Record::timestamp`].
+    pub timestamp: TimestampMs,
+    pub key: Option<&'a [u8]>,
+    /// `None` in a tombstone.
+    pub value: Option<&'a [u8]>,
+    timestamp_delta: i64,
+    /// The record with its length in front.
+    encoded: &'a [u8],
+    /// What follows the timestamp.
+    rest: &'a [u8],
+}
+
+impl<'a> Expanded<'a> {
+    /// The records of `batch`, whose header was read from it. Compressed ones are expanded into `room`, whose content
+    /// is replaced. `Invalid` when the stream is broken, `ExpandsTooFar` beyond [`super::compress::MAX_EXPANSION`].
+    pub fn new(header: &'a BatchHeader, batch: &'a [u8], room: &'a mut Vec<u8>) -> Result<Expanded<'a>, RecordError> {
+        let payload = batch.get(BATCH_OVERHEAD..).unwrap_or_default();
+        let codec = header.codec()?;
+        if codec == Codec::None || payload.is_empty() {
+            return Ok(Expanded { header, plain: payload });
+        }
+        room.clear();
+        let mut expansion = Expansion::new(codec, payload, MAX_EXPANSION)?;
+        while expansion.read_more(room)? > 0 {}
+        Ok(Expanded { header, plain: room })
+    }
+
+    /// The records in order; an error ends them. All that the header counts are there, and no more.
+    pub fn records(&self) -> impl Iterator<Item = Result<RecordView<'a>, RecordError>> + use<'a> {
+        let (header, mut rest) = (self.header, self.plain);
+        let mut left = header.record_count.max(0);
+        std::iter::from_fn(move || {
+            if left == 0 {
+                let excess = !std::mem::take(&mut rest).is_empty();
+                return excess.then(|| Err(RecordError::invalid("the batch goes on behind its last record")));
+            }
+            left -= 1;
+            let record = RecordView::take(header, &mut rest);
+            if record.is_err() {
+                (left, rest) = (0, &[]);
+            }
+            Some(record)
+        })
+    }
+}
+
+impl<'a> RecordView<'a> {
+    fn take(header: &BatchHeader, rest: &mut &'a [u8]) -> Result<RecordView<'a>, RecordError> {
+        let before = *rest;
+        let body = take_body(rest)?.ok_or_else(|| RecordError::invalid("the batch ends before its last record"))?;
+        let raw = RawRecord::parse(body)?;
+        if raw.offset_delta < 0 || raw.offset_delta > header.last_offset_delta {
+            return Err(RecordError::invalid("a record lies outside of its batch's offsets"));
+        }
+        let mut after_timestamp = body.get(1..).unwrap_or_default();
+        take_varlong(&mut after_timestamp);
+        Ok(RecordView {
+            offset: header.base_offset.saturating_add(i64::from(raw.offset_delta)),
+            timestamp: header.record_timestamp(raw.timestamp_delta),
+            key: raw.key,
+            value: raw.value,
+            timestamp_delta: raw.timestamp_delta,
+            encoded: before.get(..before.len() - rest.len()).unwrap_or_default(),
+            rest: after_timestamp,
+        })
+    }
+
+    /// Appends the record, its timestamp counted from another base.
+    fn put(&self, timestamp_delta: i64, out: &mut Vec<u8>) {
+        if timestamp_delta == self.timestamp_delta {
+            out.extend_from_slice(self.encoded);
+            return;
+        }
+        let size = 1 + varlong_len(timestamp_delta) + self.rest.len();
+        out.reserve(MAX_VARINT + size);
+        put_varint(out, size as i32);
+        // The attributes, which no record uses.
+        out.push(0);
+        put_varlong(out, timestamp_delta);
+        out.extend_from_slice(self.rest);
+    }
+}
+
+/// Builds a batch from some of another's records.
+#[derive(Debug)]
+pub struct SparseBatch<'a> {
+    header: BatchHeader,
+    horizon: Option<TimestampMs>,
+    records: &'a mut Vec<u8>,
+}
+
+impl<'a> SparseBatch<'a> {
+    /// A batch with everything of `original` but its records, which are collected in `room`. With a `delete_horizon`
+    /// (milliseconds since the epoch, not negative) the batch says so, and timestamps count from it.
+    pub fn of(original: &BatchHeader, delete_horizon: Option<TimestampMs>, room: &'a mut Vec<u8>) -> SparseBatch<'a> {
+        room.clear();
+        let mut header = original.without_records();
+        header.set_delete_horizon(delete_horizon);
+        SparseBatch { header, horizon: delete_horizon, records: room }
+    }
+
+    /// Takes over a record of the original batch; they come in order.
+    pub fn keep(&mut self, record: &RecordView<'_>) {
+        if self.header.record_count == 0 {
+            self.header.base_timestamp = self.horizon.unwrap_or(record.timestamp);
+        }
+        self.header.record_count += 1;
+        self.header.note_timestamp(record.timestamp);
+        record.put(record.timestamp.wrapping_sub(self.header.base_timestamp), self.records);
+    }
+
+    /// How many records it has.
+    pub fn len(&self) -> usize {
+        self.header.record_count as usize
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.header.record_count == 0
+    }
+
+    /// Appends the batch to `out`, compressed with the original's codec at Kafka's default level. `TooLarge` beyond what
+    /// a batch's length can say.
+    pub fn build(self, out: &mut Vec<u8>) -> Result<BatchHeader, RecordError> {
+        match self.header.codec()? {
+            Codec::None => self.header.append_to(self.records, out),
+            codec => self.header.append_to(&compress(codec, None, self.records)?, out),
+        }
+    }
+}
+
+/// Appends what is left of a batch without records: its offsets, and its producer's fields, on which sequence
+/// checks go on after compaction. It is not compressed and has the original's greatest timestamp.
+pub fn put_emptied(original: &BatchHeader, out: &mut Vec<u8>) -> Result<BatchHeader, RecordError> {
+    let mut header = original.without_records();
+    header.set_codec(Codec::None);
+    header.base_timestamp = NO_TIMESTAMP;
+    header.max_timestamp = original.max_timestamp;
+    header.append_to(&[], out)
+}
