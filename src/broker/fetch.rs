@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 
 use super::fetch_sessions::{FetchKey, PartitionAsk};
 use super::partition::{Isolation, Offsets, Partition, PartitionError, Read};
+use crate::record::brings_nothing;
 use crate::types::{LeaderEpoch, Offset};
 
 /// A fetch, with the partitions it names looked up.
@@ -27,6 +28,9 @@ pub struct Fetch {
     /// With fewer than these the fetch waits.
     pub min_bytes: usize,
     pub isolation: Isolation,
+    /// Whether what is read is converted to an old format: batches that nothing is left of then, such as control
+    /// batches, are no answer, and reading goes on behind them.
+    pub converted: bool,
 }
 
 /// One partition of a fetch.
@@ -83,7 +87,7 @@ impl Fetch {
         let mut result =
             FetchResult { partitions: Vec::with_capacity(self.partitions.len()), bytes: 0, must_answer: false };
         for partition in &self.partitions {
-            let fetched = partition.read(left, result.bytes == 0, self.isolation);
+            let fetched = self.read_partition(partition, left, result.bytes == 0);
             match &fetched {
                 Fetched::Read(read) => {
                     result.bytes += read.slice.bytes.len();
@@ -94,6 +98,21 @@ impl Fetch {
             result.partitions.push(fetched);
         }
         result
+    }
+
+    fn read_partition(&self, partition: &FetchPartition, left: usize, at_least_one: bool) -> Fetched {
+        let mut from = partition.ask.fetch_offset;
+        loop {
+            let fetched = partition.read(from, left, at_least_one, self.isolation);
+            match &fetched {
+                Fetched::Read(Read { slice, .. })
+                    if self.converted && !slice.bytes.is_empty() && brings_nothing(&slice.bytes, from) =>
+                {
+                    from = slice.next_offset;
+                }
+                _ => return fetched,
+            }
+        }
     }
 
     /// Whether what was read is answered without waiting.
@@ -122,17 +141,18 @@ impl Fetch {
 }
 
 impl FetchPartition {
-    fn read(&self, left: usize, at_least_one: bool, isolation: Isolation) -> Fetched {
+    fn read(&self, from: Offset, left: usize, at_least_one: bool, isolation: Isolation) -> Fetched {
         let partition = match &self.partition {
             Ok(partition) => partition,
             Err(fault) => return Fetched::Fault(fault.clone()),
         };
-        self.read_from(partition, left, at_least_one, isolation).unwrap_or_else(Fetched::Fault)
+        self.read_from(partition, from, left, at_least_one, isolation).unwrap_or_else(Fetched::Fault)
     }
 
     fn read_from(
         &self,
         partition: &Partition,
+        from: Offset,
         left: usize,
         at_least_one: bool,
         isolation: Isolation,
@@ -142,7 +162,7 @@ impl FetchPartition {
             return Ok(diverging);
         }
         let max_bytes = usize::try_from(self.ask.max_bytes).unwrap_or(0).min(left);
-        Ok(Fetched::Read(partition.read(self.ask.fetch_offset, max_bytes, at_least_one, isolation)?))
+        Ok(Fetched::Read(partition.read(from, max_bytes, at_least_one, isolation)?))
     }
 
     /// Whether the records the client has are not the ones this log has (KIP-595).
@@ -171,5 +191,88 @@ pub fn check_leader_epoch(known: LeaderEpoch, current: LeaderEpoch) -> Result<()
         known if known < current => Err(FetchFault::FencedLeaderEpoch),
         known if known > current => Err(FetchFault::UnknownLeaderEpoch),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::fetch_sessions::FetchTopic;
+    use crate::log::{Disk, Log, OpenAt, Origin, Simulation};
+    use crate::record::control::{ControlType, EndTxnMarker};
+    use crate::record::{BatchBuilder, Codec, Verified, batches};
+    use crate::types::{ProducerIdEpoch, TopicPartition, Uuid};
+
+    const NOW: i64 = 1_700_000_000_000;
+
+    fn partition() -> Arc<Partition> {
+        let folder = std::path::Path::new("/data/t-0");
+        let log = Log::open(&Disk::simulated(&Simulation::default()), folder, Arc::default(), OpenAt::fresh(NOW));
+        let id = TopicPartition::new("t", 0);
+        Arc::new(Partition::opened(id, Uuid([1; 16]), 0, log.expect("opens"), Default::default()))
+    }
+
+    fn append(partition: &Partition, batches: &[Verified]) {
+        for batch in batches {
+            partition.append(batch, Origin::Coordinator, NOW).expect("appends");
+        }
+    }
+
+    fn data() -> Verified {
+        let mut builder = BatchBuilder::new(Codec::None);
+        builder.append(NOW, None, Some(b"value"), &[]);
+        builder.build().expect("builds")
+    }
+
+    fn marker() -> Verified {
+        let producer = ProducerIdEpoch { producer_id: 1, epoch: 0 };
+        let marker = EndTxnMarker { coordinator_epoch: 0 };
+        BatchBuilder::end_transaction(producer, ControlType::Commit, marker, NOW).expect("builds")
+    }
+
+    fn fetch(partition: &Arc<Partition>, fetch_offset: Offset, max_bytes: i32, converted: bool) -> Fetch {
+        let key = FetchKey { topic: FetchTopic::Name("t".into()), partition: 0 };
+        let ask = PartitionAsk { fetch_offset, max_bytes, current_leader_epoch: -1, last_fetched_epoch: -1 };
+        Fetch {
+            partitions: vec![FetchPartition { key, ask, partition: Ok(Arc::clone(partition)) }],
+            max_bytes: 1 << 20,
+            min_bytes: 1,
+            isolation: Isolation::ReadUncommitted,
+            converted,
+        }
+    }
+
+    /// Where the batches that were read begin.
+    fn offsets(result: &FetchResult) -> Vec<Offset> {
+        let Fetched::Read(read) = &result.partitions[0] else { panic!("{result:?}") };
+        batches(&read.slice.bytes).map(|batch| batch.expect("whole").header().base_offset).collect()
+    }
+
+    #[track_caller]
+    fn check(partition: &Arc<Partition>, from: Offset, max_bytes: i32, expect: &[Offset]) {
+        let fetch = fetch(partition, from, max_bytes, true);
+        let result = fetch.read();
+        assert_eq!(offsets(&result), expect, "from {from}");
+        assert_eq!(fetch.is_satisfied_by(&result), !expect.is_empty(), "from {from}");
+    }
+
+    #[test]
+    fn old_consumers_come_past_control_batches() {
+        let partition = partition();
+        append(&partition, &[data(), marker(), marker(), data(), marker()]);
+        let [one, of_marker] = [data(), marker()].map(|batch| batch.bytes().len() as i32);
+        check(&partition, 0, one, &[0]);
+        check(&partition, 0, one + of_marker, &[0, 1]);
+        for max_bytes in [0, of_marker, of_marker + one, of_marker * 2] {
+            // With markers, but never with them alone.
+            let expect: &[Offset] = if max_bytes < of_marker + one { &[3] } else { &[2, 3] };
+            check(&partition, 2, max_bytes, expect);
+        }
+        check(&partition, 1, 1 << 20, &[1, 2, 3, 4]);
+        // At the end there is nothing to answer with, and so it is waited for.
+        check(&partition, 4, 1 << 20, &[]);
+        append(&partition, &[data()]);
+        check(&partition, 4, one, &[5]);
+        assert_eq!(offsets(&fetch(&partition, 4, one, false).read()), [4], "others read all there is");
     }
 }

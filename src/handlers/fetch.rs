@@ -47,10 +47,15 @@ pub(super) fn handle(context: &Context, request: FetchRequest) -> Answer {
         }
     };
     let partitions = fetch_context.partitions.iter().map(|(key, ask)| look_up(&cluster, key, ask, version)).collect();
-    let fetch =
-        Fetch { partitions, max_bytes: limits.max_bytes, min_bytes: limits.min_bytes, isolation: limits.isolation };
+    let fetch = Fetch {
+        partitions,
+        max_bytes: limits.max_bytes,
+        min_bytes: limits.min_bytes,
+        isolation: limits.isolation,
+        converted: OldFormat::for_fetch(version).is_some(),
+    };
     let broker = Arc::clone(&context.broker);
-    if OldFormat::for_fetch(version).is_some() {
+    if fetch.converted {
         return converted(broker, version, fetch_context, fetch, max_wait_ms);
     }
     let result = fetch.read();

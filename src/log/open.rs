@@ -120,7 +120,8 @@ impl Opening {
             // After a kill nobody knows which of these were synced.
             log.doubt_small_files();
         }
-        if log.epochs != epochs_on_file {
+        // Messages of formats 0 and 1 have no epoch: that none was found is worth keeping too.
+        if log.epochs != epochs_on_file || !epochs_known {
             log.write_epochs()?;
         }
         Ok(log)

@@ -85,8 +85,13 @@ impl Log {
     }
 
     fn first_at_or_after(&self, timestamp: TimestampMs) -> Result<Option<TimestampOffset>, LogError> {
-        for segment in &self.segments {
-            if segment.size() == 0 || segment.newest(&self.place)?.timestamp < timestamp {
+        for segment in self.segments.iter().filter(|segment| segment.size() > 0) {
+            let newest = segment.newest(&self.place)?.timestamp;
+            if newest < 0 && segment.largest_timestamp(&self.place)? >= timestamp {
+                // As in Kafka: by the time of its file the record is here, where none has a time (format 0).
+                return Ok(None);
+            }
+            if newest < timestamp {
                 continue;
             }
             if let Some(found) = self.first_in_segment(segment, timestamp)? {

@@ -177,7 +177,7 @@ impl OnDisk<'_> {
 
     /// Whether the batch's bytes are its own and its offsets can be in this segment.
     fn is_whole(&self, walk: &Walk<'_>, position: u64, header: &BatchHeader) -> Result<bool, LogError> {
-        if header.last_offset() - self.base > i64::from(i32::MAX) {
+        if !self.can_hold(header) {
             return Ok(false);
         }
         walk.crc_matches(position, header).doing_to("reading", || self.log())
@@ -205,27 +205,41 @@ impl OnDisk<'_> {
         // Bytes that look like headers everywhere mustn't cost more than reading all of it a few times.
         let mut budget = (self.size - from).saturating_mul(4);
         let mut at = from + 1;
-        while at + BATCH_OVERHEAD as u64 <= self.size {
+        while at < self.size {
             let bytes = chunk(raw, at, self.size)?;
-            for (index, window) in bytes.windows(BATCH_OVERHEAD).enumerate() {
-                if window[MAGIC_AT] != 2 {
-                    continue;
-                }
-                let position = at + index as u64;
-                let mut walk = Walk::new(Source::Raw(raw), position, self.size, next_offset);
-                let Step::Batch { header, .. } = walk.step()? else { continue };
-                if header.last_offset() - self.base > i64::from(i32::MAX) {
-                    continue;
-                }
+            // In all but the last chunk, what begins too late to have its header here is looked at with the next one.
+            let whole = at + bytes.len() as u64 == self.size;
+            let starts = if whole { bytes.len() } else { bytes.len() - BATCH_OVERHEAD + 1 };
+            for start in 0..starts {
+                let position = at + start as u64;
+                let Some(header) = self.plausible(&bytes[start..], position, next_offset) else { continue };
                 let Some(left) = budget.checked_sub(header.size() as u64) else { return Ok(true) };
                 budget = left;
+                let walk = Walk::new(Source::Raw(raw), position, self.size, next_offset);
                 if walk.crc_matches(position, &header)? {
                     return Ok(true);
                 }
             }
-            at += (bytes.len() - BATCH_OVERHEAD + 1) as u64;
+            at += starts as u64;
         }
         Ok(false)
+    }
+
+    /// The header at the front of `bytes`, which begin at `position`, if a batch of this segment can have it.
+    fn plausible(&self, bytes: &[u8], position: u64, next_offset: Offset) -> Option<BatchHeader> {
+        // What random bytes and zeros fail already.
+        let offset = i64::from_be_bytes(*bytes.first_chunk()?);
+        if offset < next_offset || bytes.get(8..MAGIC_AT)?.iter().all(|byte| *byte == 0) {
+            return None;
+        }
+        let header = BatchHeader::parse_any(bytes).ok()?;
+        let fits = header.size() as u64 <= self.size - position && header.last_offset_delta >= 0;
+        (fits && self.can_hold(&header)).then_some(header)
+    }
+
+    /// Whether the batch's offsets can be in this segment.
+    fn can_hold(&self, header: &BatchHeader) -> bool {
+        header.last_offset() - self.base <= i64::from(i32::MAX)
     }
 
     /// Copies what lies behind `from` into a plain file beside the segment.

@@ -1,17 +1,15 @@
-//! Walking the batches of a segment header by header.
+//! Walking the batches of a segment header by header, in whatever format they were written.
 
 use std::io;
 
 use bytes::Bytes;
 
 use super::file::{DataFile, RawFile};
-use crate::record::{BATCH_OVERHEAD, BatchHeader};
+use crate::record::{BATCH_OVERHEAD, BatchCrc, BatchHeader};
 use crate::types::Offset;
 
 /// How much is read at a time where reading copies. Headers of large batches are fetched one by one.
 const CHUNK: usize = 64 << 10;
-/// Where the bytes that a batch's CRC covers begin.
-const CRC_START: u64 = 21;
 
 /// Where a walk reads from.
 #[derive(Clone, Copy, Debug)]
@@ -70,10 +68,7 @@ impl<'a> Walk<'a> {
             return Ok(Step::End);
         }
         let broken = Step::Broken { position };
-        if self.end - position < BATCH_OVERHEAD as u64 {
-            return Ok(broken);
-        }
-        let Ok(header) = BatchHeader::parse(self.header_bytes(position)?) else { return Ok(broken) };
+        let Ok(header) = BatchHeader::parse_any(self.header_bytes(position)?) else { return Ok(broken) };
         let size = header.size() as u64;
         if size > self.end - position || header.last_offset_delta < 0 || header.base_offset < self.next_offset {
             return Ok(broken);
@@ -86,14 +81,14 @@ impl<'a> Walk<'a> {
 
     /// Whether a batch's bytes are those that its CRC was made from.
     pub(crate) fn crc_matches(&self, position: u64, header: &BatchHeader) -> io::Result<bool> {
-        let (mut at, end) = (position + CRC_START, position + header.size() as u64);
-        let mut crc = 0;
+        let mut crc = BatchCrc::of(header);
+        let (mut at, end) = (position + crc.start() as u64, position + header.size() as u64);
         while at < end {
             let len = (end - at).min(1 << 20) as usize;
-            crc = crc32c::crc32c_append(crc, &self.bytes(at, len)?);
+            crc.update(&self.bytes(at, len)?);
             at += len as u64;
         }
-        Ok(crc == header.crc)
+        Ok(crc.sum() == header.crc)
     }
 
     /// The bytes of a batch that was stepped over.
@@ -101,16 +96,19 @@ impl<'a> Walk<'a> {
         self.bytes(position, header.size())
     }
 
+    /// What a batch at `position` may have for a header: fewer bytes only at the end, where old messages, which
+    /// are shorter, may still be whole.
     fn header_bytes(&mut self, position: u64) -> io::Result<&[u8]> {
         let covered = self.window_at + self.window.len() as u64;
-        if position < self.window_at || position + BATCH_OVERHEAD as u64 > covered {
-            let rest = self.end - position;
+        let rest = self.end - position;
+        let wanted = rest.min(BATCH_OVERHEAD as u64);
+        if position < self.window_at || position + wanted > covered {
             // A view of all the rest costs nothing.
             let view = match self.source {
                 Source::Data(data) => data.view(position, rest as usize),
                 Source::Raw(_) => None,
             };
-            let len = if self.last_size > CHUNK / 2 { BATCH_OVERHEAD as u64 } else { rest.min(CHUNK as u64) };
+            let len = if self.last_size > CHUNK / 2 { wanted } else { rest.min(CHUNK as u64) };
             self.window = match view {
                 Some(view) => view,
                 None => self.bytes(position, len as usize)?,
@@ -118,7 +116,7 @@ impl<'a> Walk<'a> {
             self.window_at = position;
         }
         let at = (position - self.window_at) as usize;
-        Ok(self.window.get(at..at + BATCH_OVERHEAD).unwrap_or_default())
+        Ok(self.window.get(at..at + wanted as usize).unwrap_or_default())
     }
 
     fn bytes(&self, position: u64, len: usize) -> io::Result<Bytes> {

@@ -5,10 +5,11 @@ use bytes::Bytes;
 use super::compress::{Codec, decompress};
 use super::error::RecordError;
 use super::header::{BATCH_OVERHEAD, BatchHeader, check_crc, headers};
+use super::legacy::Messages;
 use super::parse::{RawRecord, take_body};
 use crate::types::{NO_TIMESTAMP, Offset, TimestampMs};
 
-/// One v2 batch: its header and all of its bytes.
+/// One batch, of any format: its header and all of its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
     header: BatchHeader,
@@ -97,6 +98,13 @@ impl Batch {
 
     /// The records in order. An error, of the stream or of a record, ends the iteration.
     pub fn records(&self) -> Records {
+        Records(match self.header.is_old() {
+            true => Format::Old(Messages::of(&self.bytes)),
+            false => Format::V2(self.records_v2()),
+        })
+    }
+
+    fn records_v2(&self) -> RecordsV2 {
         let payload = self.header.codec().and_then(|codec| match codec {
             Codec::None => Ok(self.payload()),
             codec => decompress(codec, &self.payload()).map(Bytes::from),
@@ -105,7 +113,7 @@ impl Batch {
             Ok(plain) => (plain, None),
             Err(error) => (Bytes::new(), Some(error)),
         };
-        Records { header: self.header, plain, position: 0, left: self.header.record_count.max(0), failed }
+        RecordsV2 { header: self.header, plain, position: 0, left: self.header.record_count.max(0), failed }
     }
 
     /// The first record at or after `timestamp` whose offset is at least `from`: what ListOffsets
@@ -139,7 +147,25 @@ impl Batch {
 }
 
 /// Iterator of [`Batch::records`].
-pub struct Records {
+pub struct Records(Format);
+
+enum Format {
+    V2(RecordsV2),
+    Old(Messages),
+}
+
+impl Iterator for Records {
+    type Item = Result<Record, RecordError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match &mut self.0 {
+            Format::V2(records) => records.next(),
+            Format::Old(messages) => messages.next(),
+        }
+    }
+}
+
+struct RecordsV2 {
     header: BatchHeader,
     plain: Bytes,
     position: usize,
@@ -147,10 +173,8 @@ pub struct Records {
     failed: Option<RecordError>,
 }
 
-impl Iterator for Records {
-    type Item = Result<Record, RecordError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
+impl RecordsV2 {
+    fn next(&mut self) -> Option<Result<Record, RecordError>> {
         if let Some(error) = self.failed.take() {
             self.left = 0;
             return Some(Err(error));
@@ -165,9 +189,7 @@ impl Iterator for Records {
         }
         Some(record)
     }
-}
 
-impl Records {
     fn read_one(&mut self) -> Result<Record, RecordError> {
         let mut rest = self.plain.get(self.position..).unwrap_or_default();
         let body =

@@ -1,9 +1,10 @@
-//! The fixed header of a v2 batch.
+//! The fixed header of a batch: that of format 2, and what a message of format 0 or 1 says in its place.
 
 use bytes::{Buf, BufMut};
 
 use super::compress::Codec;
 use super::error::RecordError;
+use super::legacy;
 use crate::types::{
     LeaderEpoch, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, NO_TIMESTAMP, Offset, ProducerId, TimestampMs,
 };
@@ -22,8 +23,9 @@ pub(super) const MAGIC_OFFSET: usize = LOG_OVERHEAD + 4;
 /// The magic byte of the format that logs hold.
 pub const MAGIC_V2: i8 = 2;
 
-const CODEC_MASK: i16 = 0b111;
-const LOG_APPEND_TIME: i16 = 1 << 3;
+/// The codec and the timestamp type stand in the same bits in every format.
+pub(super) const CODEC_MASK: i16 = 0b111;
+pub(super) const LOG_APPEND_TIME: i16 = 1 << 3;
 const TRANSACTIONAL: i16 = 1 << 4;
 const CONTROL: i16 = 1 << 5;
 const DELETE_HORIZON: i16 = 1 << 6;
@@ -38,7 +40,13 @@ pub enum TimestampType {
     LogAppendTime,
 }
 
-/// The header of a v2 batch, field by field in the order of its bytes.
+/// The header of a batch, field by field in the order of its bytes in format 2.
+///
+/// A message of format 0 or 1 that stands in a log, plain or a wrapper of compressed ones, counts as a batch as it
+/// does in Kafka (`AbstractLegacyRecordBatch`): its length, magic, CRC, codec and timestamps are here, it has
+/// neither leader epoch nor producer, and its only offset, that of its last record, is both `base_offset` and
+/// [`BatchHeader::last_offset`]. Only the messages inside tell where a wrapper begins
+/// ([`BatchHeader::knows_base_offset`]) and how many there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchHeader {
     pub base_offset: Offset,
@@ -46,7 +54,7 @@ pub struct BatchHeader {
     pub batch_length: i32,
     pub partition_leader_epoch: LeaderEpoch,
     pub magic: i8,
-    /// CRC-32C of everything after this field.
+    /// CRC-32C of everything after this field; before format 2, CRC-32 of everything from the magic on.
     pub crc: u32,
     pub attributes: i16,
     /// Offset of the last record, from `base_offset`; compaction keeps it when it removes records.
@@ -58,14 +66,24 @@ pub struct BatchHeader {
     pub producer_epoch: i16,
     /// Sequence number of the record at `base_offset`, -1 without a producer id.
     pub base_sequence: i32,
+    /// -1 for a wrapper, which doesn't say.
     pub record_count: i32,
 }
 
 impl BatchHeader {
-    /// Reads the header at the front of `bytes`. The records need not be there.
+    /// Reads the header at the front of `bytes`, of any format. The records need not be there.
     ///
-    /// `Truncated` when the bytes end inside of the header, `Corrupt` when the magic isn't 2 or the
+    /// `Truncated` when the bytes end inside of the header, `Corrupt` when the magic is none of 0 to 2 or the
     /// length is too small for a header. The CRC is not looked at; see [`check_crc`].
+    #[inline]
+    pub fn parse_any(bytes: &[u8]) -> Result<BatchHeader, RecordError> {
+        match bytes.get(MAGIC_OFFSET) {
+            Some(0 | 1) => legacy::message_header(bytes),
+            _ => BatchHeader::parse(bytes),
+        }
+    }
+
+    /// As [`BatchHeader::parse_any`], of format 2 only.
     pub fn parse(bytes: &[u8]) -> Result<BatchHeader, RecordError> {
         let Some(mut fields) = bytes.get(..BATCH_OVERHEAD) else {
             return Err(RecordError::Truncated { needed: BATCH_OVERHEAD, available: bytes.len() });
@@ -153,6 +171,16 @@ impl BatchHeader {
     /// The codec its records are compressed with. `UnsupportedCompression` for a number that no codec has.
     pub fn codec(&self) -> Result<Codec, RecordError> {
         Codec::from_id((self.attributes & CODEC_MASK) as u8)
+    }
+
+    /// Whether it is a message of format 0 or 1.
+    pub fn is_old(&self) -> bool {
+        self.magic < MAGIC_V2
+    }
+
+    /// Whether `base_offset` is that of the first record. A wrapper's first records are before it.
+    pub fn knows_base_offset(&self) -> bool {
+        !self.is_old() || self.attributes & CODEC_MASK == 0
     }
 
     /// Whose clock the timestamps are from.
@@ -264,10 +292,12 @@ impl Default for BatchHeader {
 
 /// Compares the CRC of the one batch that `batch` is with the header read from it; `Corrupt` when they differ.
 pub fn check_crc(header: &BatchHeader, batch: &[u8]) -> Result<(), RecordError> {
+    let mut crc = BatchCrc::of(header);
     let covered = batch
-        .get(CRC_START..header.size())
+        .get(crc.start()..header.size())
         .ok_or(RecordError::Truncated { needed: header.size(), available: batch.len() })?;
-    let computed = crc32c::crc32c(covered);
+    crc.update(covered);
+    let computed = crc.sum();
     if computed != header.crc {
         let message =
             format!("the batch is corrupt: stored crc is {:#010x}, computed crc is {computed:#010x}", header.crc);
@@ -276,7 +306,45 @@ pub fn check_crc(header: &BatchHeader, batch: &[u8]) -> Result<(), RecordError> 
     Ok(())
 }
 
-/// The headers of the batches that stand one after another in `bytes`, each with its position.
+/// The checksum over a batch's bytes, in the way of its format.
+pub enum BatchCrc {
+    /// CRC-32C.
+    V2(u32),
+    /// CRC-32.
+    Old(flate2::Crc),
+}
+
+impl BatchCrc {
+    /// The checksum of no bytes.
+    pub fn of(header: &BatchHeader) -> BatchCrc {
+        if header.is_old() { BatchCrc::Old(flate2::Crc::new()) } else { BatchCrc::V2(0) }
+    }
+
+    /// Where in the batch the bytes begin that it covers; they go on to the batch's end.
+    pub fn start(&self) -> usize {
+        match self {
+            BatchCrc::V2(_) => CRC_START,
+            BatchCrc::Old(_) => MAGIC_OFFSET,
+        }
+    }
+
+    /// Adds the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        match self {
+            BatchCrc::V2(crc) => *crc = crc32c::crc32c_append(*crc, bytes),
+            BatchCrc::Old(crc) => crc.update(bytes),
+        }
+    }
+
+    pub fn sum(&self) -> u32 {
+        match self {
+            BatchCrc::V2(crc) => *crc,
+            BatchCrc::Old(crc) => crc.sum(),
+        }
+    }
+}
+
+/// The headers of the batches, of any format, that stand one after another in `bytes`, each with its position.
 ///
 /// Ends after the last whole batch; bytes that end inside of a batch yield a last `Truncated`, a
 /// header that can't be a batch's a last `Corrupt`. No CRC is checked and nothing is copied.
@@ -284,7 +352,7 @@ pub fn headers(bytes: &[u8]) -> impl Iterator<Item = Result<(usize, BatchHeader)
     let mut position = 0;
     std::iter::from_fn(move || {
         let rest = bytes.get(position..).filter(|rest| !rest.is_empty())?;
-        let header = match BatchHeader::parse(rest) {
+        let header = match BatchHeader::parse_any(rest) {
             Ok(header) if header.size() <= rest.len() => header,
             Ok(header) => {
                 position = bytes.len();

@@ -3,8 +3,8 @@
 //! What a peer sends is [`Unverified`]; [`Unverified::verify`] applies the rules of Kafka's
 //! `LogValidator` and yields [`Verified`], exactly one v2 batch, the only thing a log appends. What
 //! the broker itself writes comes from [`BatchBuilder`] and is verified by construction. What a log
-//! holds is read back with [`batches`] and [`Batch::records`]; compaction looks at it with [`Expanded`] and
-//! leaves a [`SparseBatch`].
+//! holds is read back with [`batches`] and [`Batch::records`], in whatever format it was written; compaction looks
+//! at it with [`Expanded`] and leaves a [`SparseBatch`].
 //!
 //! Layout of a v2 batch, big-endian (KIP-98): a header of [`BATCH_OVERHEAD`] bytes, see
 //! [`BatchHeader`], then the records, compressed as a whole when the attributes name a codec.
@@ -32,8 +32,8 @@ pub use builder::BatchBuilder;
 pub use compress::Codec;
 pub use error::RecordError;
 pub use faults::{Fault, RecordFault, RecordFaults};
-pub use header::{BATCH_OVERHEAD, BatchHeader, LOG_OVERHEAD, MAGIC_V2, TimestampType, check_crc, headers};
-pub use legacy::{Message as OldMessage, OldFormat, down_convert, expand_wrapper};
+pub use header::{BATCH_OVERHEAD, BatchCrc, BatchHeader, LOG_OVERHEAD, MAGIC_V2, TimestampType, check_crc, headers};
+pub use legacy::{Message as OldMessage, OldFormat, brings_nothing, down_convert, expand_wrapper, with_records};
 pub use sparse::{Expanded, RecordView, SparseBatch, put_emptied};
 pub use verify::{Accepts, Unverified, Verified, VerifyRules};
 

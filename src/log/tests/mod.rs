@@ -6,6 +6,7 @@ mod crash;
 mod descriptors;
 mod log_dir;
 mod model;
+mod old_formats;
 mod producers;
 pub(super) mod random;
 mod read;

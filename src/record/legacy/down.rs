@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::super::batch::{Batch, Record, batches};
 use super::super::compress::{self, Codec};
 use super::super::error::RecordError;
+use super::super::header::{BatchHeader, TimestampType};
 use super::message::Message;
 use crate::types::{NO_TIMESTAMP, Offset};
 
@@ -35,14 +36,13 @@ impl OldFormat {
     }
 }
 
-/// The batches in `bytes` as messages of an old format. Headers are dropped, control batches skipped,
-/// compressed batches become one wrapper message in the same codec; bytes that end inside of a batch
-/// end there.
+/// The batches in `bytes` as messages of an old format, those that are already as they stand. Headers are dropped,
+/// control batches skipped, compressed batches become one wrapper message in the same codec; bytes that end inside
+/// of a batch end there.
 ///
 /// `first_offset` is where the consumer reads on: records before it are left out of uncompressed
-/// batches, but not of compressed ones, as in Kafka. The result may be empty though `bytes` aren't,
-/// when all of it is control batches: then the caller should read on behind them, because an old
-/// consumer can't.
+/// batches, but not of compressed ones, as in Kafka. The result may be empty though `bytes` aren't, see
+/// [`brings_nothing`].
 ///
 /// `UnsupportedCompression` when a batch is compressed with zstd.
 pub fn down_convert(bytes: &Bytes, format: OldFormat, first_offset: Offset) -> Result<Bytes, RecordError> {
@@ -50,6 +50,7 @@ pub fn down_convert(bytes: &Bytes, format: OldFormat, first_offset: Offset) -> R
     for batch in batches(bytes) {
         match batch {
             Ok(batch) if batch.header().is_control() => {}
+            Ok(batch) if batch.header().magic <= format.magic() => out.extend_from_slice(batch.bytes()),
             Ok(batch) => convert(&batch, format, first_offset, &mut out)?,
             Err(RecordError::Truncated { .. }) => break,
             Err(error) => return Err(error),
@@ -58,68 +59,100 @@ pub fn down_convert(bytes: &Bytes, format: OldFormat, first_offset: Offset) -> R
     Ok(out.into())
 }
 
-fn convert(batch: &Batch, format: OldFormat, first_offset: Offset, out: &mut Vec<u8>) -> Result<(), RecordError> {
-    match batch.header().codec()? {
-        Codec::Zstd => Err(RecordError::UnsupportedCompression(
-            "zstd compressed batches can't be converted to an older message format".to_owned(),
-        )),
-        Codec::None => convert_plain(batch, format, first_offset, out),
-        codec => convert_compressed(batch, codec, format, out),
-    }
+/// Whether [`down_convert`] makes nothing of these batches: all are control batches, or what compaction left of
+/// others. A consumer at `first_offset`, who knows of no such batches, would ask for them for ever.
+pub fn brings_nothing(bytes: &Bytes, first_offset: Offset) -> bool {
+    let is_left_out = |record: Result<Record, _>| record.is_ok_and(|record| record.offset < first_offset);
+    batches(bytes).all(|batch| {
+        let Ok(batch) = batch else { return false };
+        let header = batch.header();
+        let plain = !header.is_old() && header.codec() == Ok(Codec::None);
+        header.is_control() || header.record_count == 0 || plain && batch.records().all(is_left_out)
+    })
 }
 
-fn convert_plain(batch: &Batch, format: OldFormat, first_offset: Offset, out: &mut Vec<u8>) -> Result<(), RecordError> {
+/// A batch of format 0 or 1 again, with only these of its records: what compaction leaves of it. The offset of the
+/// result is that of the last record; of none comes nothing. `Invalid` for a batch of format 2.
+pub fn with_records(header: &BatchHeader, records: &[Record]) -> Result<Vec<u8>, RecordError> {
+    let format = match header.magic {
+        0 => OldFormat::V0,
+        1 => OldFormat::V1,
+        magic => return Err(RecordError::invalid(format!("a batch of magic {magic} isn't made of messages"))),
+    };
+    let mut out = Vec::new();
+    Target::of(header, format)?.put(records, &mut out)?;
+    Ok(out)
+}
+
+fn convert(batch: &Batch, format: OldFormat, first_offset: Offset, out: &mut Vec<u8>) -> Result<(), RecordError> {
+    let target = Target::of(batch.header(), format)?;
+    let mut records = Vec::new();
     for record in batch.records() {
         let record = record?;
-        if record.offset >= first_offset {
-            put_message(batch, format, &record, record.offset, out)?;
+        if target.codec != Codec::None || record.offset >= first_offset {
+            records.push(record);
         }
     }
-    Ok(())
+    target.put(&records, out)
 }
 
-fn convert_compressed(batch: &Batch, codec: Codec, format: OldFormat, out: &mut Vec<u8>) -> Result<(), RecordError> {
-    let mut inner = Vec::new();
-    let mut span: Option<(Offset, Offset)> = None;
-    let mut max_timestamp = NO_TIMESTAMP;
-    for record in batch.records() {
-        let record = record?;
-        let (first, _) = span.unwrap_or((record.offset, record.offset));
-        span = Some((first, record.offset));
-        max_timestamp = max_timestamp.max(record.timestamp);
-        let inner_offset = if format == OldFormat::V0 { record.offset } else { record.offset - first };
-        put_message(batch, format, &record, inner_offset, &mut inner)?;
-    }
-    let Some((_, last_offset)) = span else { return Ok(()) };
-    let mut compressed = compress::compress(codec, None, &inner)?;
-    if codec == Codec::Lz4 && format == OldFormat::V0 {
-        compress::put_old_lz4_checksum(&mut compressed);
-    }
-    let wrapper = Message {
-        offset: last_offset,
-        magic: format.magic(),
-        attributes: Message::attributes(format.magic(), codec, batch.header().timestamp_type()),
-        timestamp: max_timestamp,
-        key: None,
-        value: Some(&compressed),
-    };
-    wrapper.write(out)
-}
-
-fn put_message(
-    batch: &Batch,
+/// What a batch becomes.
+struct Target {
     format: OldFormat,
-    record: &Record,
-    offset: Offset,
-    out: &mut Vec<u8>,
-) -> Result<(), RecordError> {
-    let message = Message {
-        offset,
-        magic: format.magic(),
-        attributes: Message::attributes(format.magic(), Codec::None, batch.header().timestamp_type()),
-        timestamp: record.timestamp,
-        key: record.key.as_deref(),
-        value: record.value.as_deref(),
-    };
-    message.write(out)
+    codec: Codec,
+    timestamp_type: TimestampType,
+}
+
+impl Target {
+    fn of(header: &BatchHeader, format: OldFormat) -> Result<Target, RecordError> {
+        match header.codec()? {
+            Codec::Zstd => Err(RecordError::UnsupportedCompression(
+                "zstd compressed batches can't be converted to an older message format".to_owned(),
+            )),
+            codec => Ok(Target { format, codec, timestamp_type: header.timestamp_type() }),
+        }
+    }
+
+    fn put(&self, records: &[Record], out: &mut Vec<u8>) -> Result<(), RecordError> {
+        match self.codec {
+            Codec::None => records.iter().try_for_each(|record| self.put_message(record, record.offset, out)),
+            _ => self.put_wrapper(records, out),
+        }
+    }
+
+    fn put_wrapper(&self, records: &[Record], out: &mut Vec<u8>) -> Result<(), RecordError> {
+        let [first, ..] = records else { return Ok(()) };
+        let base = if self.format == OldFormat::V0 { 0 } else { first.offset };
+        let mut inner = Vec::new();
+        let (mut last_offset, mut max_timestamp) = (first.offset, NO_TIMESTAMP);
+        for record in records {
+            (last_offset, max_timestamp) = (record.offset, max_timestamp.max(record.timestamp));
+            self.put_message(record, record.offset.saturating_sub(base), &mut inner)?;
+        }
+        let mut compressed = compress::compress(self.codec, None, &inner)?;
+        if self.codec == Codec::Lz4 && self.format == OldFormat::V0 {
+            compress::put_old_lz4_checksum(&mut compressed);
+        }
+        let wrapper = Message {
+            offset: last_offset,
+            magic: self.format.magic(),
+            attributes: Message::attributes(self.format.magic(), self.codec, self.timestamp_type),
+            timestamp: max_timestamp,
+            key: None,
+            value: Some(&compressed),
+        };
+        wrapper.write(out)
+    }
+
+    fn put_message(&self, record: &Record, offset: Offset, out: &mut Vec<u8>) -> Result<(), RecordError> {
+        let message = Message {
+            offset,
+            magic: self.format.magic(),
+            attributes: Message::attributes(self.format.magic(), Codec::None, self.timestamp_type),
+            timestamp: record.timestamp,
+            key: record.key.as_deref(),
+            value: record.value.as_deref(),
+        };
+        message.write(out)
+    }
 }

@@ -11,13 +11,14 @@ use bytes::{Buf, BufMut};
 
 use super::super::compress::{self, Codec};
 use super::super::error::RecordError;
-use super::super::header::{LOG_OVERHEAD, TimestampType};
+use super::super::header::{BatchHeader, CODEC_MASK, LOG_APPEND_TIME, LOG_OVERHEAD, TimestampType};
 use crate::types::{NO_TIMESTAMP, Offset, TimestampMs};
 
 /// Offset, length, CRC: what stands before the bytes the CRC covers.
 const CRC_START: usize = LOG_OVERHEAD + 4;
-const CODEC_MASK: u8 = 0b111;
-const LOG_APPEND_TIME: u8 = 1 << 3;
+/// The shortest message of format 0, and what a timestamp adds in format 1: CRC, magic, attributes, key length,
+/// value length.
+const SHORTEST: [i32; 2] = [4 + 1 + 1 + 4 + 4, 4 + 1 + 1 + 8 + 4 + 4];
 
 /// A message's fields where they stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,19 @@ pub struct Message<'a> {
 /// Takes the message at the front of `bytes`; `None` when it isn't all there, and then `bytes` is as
 /// it was. `Corrupt` when the CRC or the magic is wrong, `Invalid` when the fields don't fill it.
 pub fn take_message<'a>(bytes: &mut &'a [u8]) -> Result<Option<Message<'a>>, RecordError> {
+    take(bytes, check_crc)
+}
+
+/// As [`take_message`], whatever the CRC says: of what a log holds it was checked before, and Kafka never
+/// looks at those inside of a wrapper.
+pub fn take_stored_message<'a>(bytes: &mut &'a [u8]) -> Result<Option<Message<'a>>, RecordError> {
+    take(bytes, |_, _| Ok(()))
+}
+
+fn take<'a>(
+    bytes: &mut &'a [u8],
+    check: impl FnOnce(u32, &[u8]) -> Result<(), RecordError>,
+) -> Result<Option<Message<'a>>, RecordError> {
     let Some(mut front) = bytes.get(..CRC_START) else { return Ok(None) };
     let offset = front.get_i64();
     let length = front.get_i32();
@@ -43,10 +57,45 @@ pub fn take_message<'a>(bytes: &mut &'a [u8]) -> Result<Option<Message<'a>>, Rec
     let size = size.ok_or_else(|| RecordError::corrupt(format!("a message can't be {length} bytes long")))?;
     let Some((message, rest)) = bytes.split_at_checked(size) else { return Ok(None) };
     let body = message.get(CRC_START..).unwrap_or_default();
-    check_crc(crc, body)?;
+    check(crc, body)?;
     let message = Message::parse(offset, body)?;
     *bytes = rest;
     Ok(Some(message))
+}
+
+/// The header of the message at the front of `bytes`, as the batch that it counts as; see [`BatchHeader`].
+pub fn message_header(bytes: &[u8]) -> Result<BatchHeader, RecordError> {
+    /// Offset, length, CRC, magic, attributes.
+    const FRONT: usize = CRC_START + 1 + 1;
+    let needed = |needed| RecordError::Truncated { needed, available: bytes.len() };
+    let Some(mut front) = bytes.get(..FRONT) else { return Err(needed(FRONT)) };
+    let (offset, length, crc) = (front.get_i64(), front.get_i32(), front.get_u32());
+    let (magic, attributes) = (front.get_i8(), i16::from(front.get_u8()));
+    let shortest = *SHORTEST.get(usize::from(magic.unsigned_abs())).ok_or_else(|| RecordError::unknown_magic(magic))?;
+    if length < shortest {
+        return Err(RecordError::corrupt(format!("a message of magic {magic} can't be {length} bytes long")));
+    }
+    let (mask, timestamp) = match magic {
+        // No timestamp, and so no type of it.
+        0 => (CODEC_MASK, NO_TIMESTAMP),
+        _ => {
+            let timestamp = bytes.get(FRONT..).and_then(|rest| rest.first_chunk::<8>());
+            let timestamp = timestamp.ok_or_else(|| needed(FRONT + 8))?;
+            (CODEC_MASK | LOG_APPEND_TIME, i64::from_be_bytes(*timestamp))
+        }
+    };
+    let attributes = attributes & mask;
+    Ok(BatchHeader {
+        base_offset: offset,
+        batch_length: length,
+        magic,
+        crc,
+        attributes,
+        base_timestamp: timestamp,
+        max_timestamp: timestamp,
+        record_count: if attributes & CODEC_MASK == 0 { 1 } else { -1 },
+        ..BatchHeader::default()
+    })
 }
 
 fn check_crc(stored: u32, body: &[u8]) -> Result<(), RecordError> {
@@ -95,11 +144,11 @@ impl<'a> Message<'a> {
 
     /// The codec of the messages in its value, if it is a wrapper.
     pub fn codec(&self) -> Result<Codec, RecordError> {
-        Codec::from_id(self.attributes & CODEC_MASK)
+        Codec::from_id(self.attributes & CODEC_MASK as u8)
     }
 
     pub fn timestamp_type(&self) -> TimestampType {
-        if self.magic > 0 && self.attributes & LOG_APPEND_TIME != 0 {
+        if self.magic > 0 && self.attributes & LOG_APPEND_TIME as u8 != 0 {
             TimestampType::LogAppendTime
         } else {
             TimestampType::CreateTime
@@ -131,7 +180,7 @@ impl<'a> Message<'a> {
     /// The attributes of a message of `magic`; format 0 has no timestamps and so no type of them.
     pub fn attributes(magic: i8, codec: Codec, timestamp_type: TimestampType) -> u8 {
         let append_time = magic > 0 && timestamp_type == TimestampType::LogAppendTime;
-        codec.id() | if append_time { LOG_APPEND_TIME } else { 0 }
+        codec.id() | if append_time { LOG_APPEND_TIME as u8 } else { 0 }
     }
 }
 
