@@ -36,6 +36,11 @@ pub const BUSY: &str = "log.cleaner.backoff.ms=100
 log.retention.check.interval.ms=300
 log.initial.task.delay.ms=100
 ";
+/// A life in which nothing is compacted.
+pub const UNCLEANED: &str = "log.cleaner.enable=false
+log.retention.check.interval.ms=300
+log.initial.task.delay.ms=100
+";
 /// A life in which nothing changes by itself.
 pub const QUIET: &str = "log.cleaner.enable=false
 log.retention.check.interval.ms=3600000

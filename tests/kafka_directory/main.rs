@@ -8,6 +8,7 @@ mod java;
 mod additions;
 mod answers;
 mod apache;
+mod compaction;
 mod transactions;
 
 use std::fs;

@@ -1,0 +1,93 @@
+//! The same log compacted by Apache Kafka and by Ottla: the same records stay, and each reads what the other wrote.
+
+use std::path::Path;
+use std::time::Duration;
+
+use ottla::client::Client;
+use ottla::record::{BatchHeader, batches};
+use tempfile::TempDir;
+
+use super::answers::ask;
+use super::apache::{ApacheKafka, BUSY, QUIET, UNCLEANED, copy};
+use super::common::{Broker, wait_until};
+use super::java::dump_log::{dump, dump_compacted, files};
+use super::java::java;
+use super::{COMPACTED, is_compacted, quiet};
+
+/// More than a compacted log has.
+const WHOLE: i32 = 64 << 20;
+
+#[tokio::test]
+async fn both_keep_the_same_records() {
+    let Some(java) = java() else { return };
+    let dir = TempDir::with_prefix("ottla-test-").unwrap();
+    let data = dir.path().join("theirs");
+    let kafka = ApacheKafka::start(java, &data, UNCLEANED).await;
+    java.run("FillDirectory", &[kafka.address(), "1"]);
+    kafka.stop();
+    let our_data = copy(&data, &dir.path().join("ours"));
+
+    let theirs = ApacheKafka::start(java, &data, BUSY).await;
+    wait_until("Apache Kafka to compact", || is_compacted(&data));
+    let expected = kept(theirs.address()).await;
+    theirs.stop();
+    let mut ours = busy(&our_data);
+    wait_until("our compaction", || is_compacted(&our_data));
+    let found = kept(ours.bootstrap_servers()).await;
+    ours.stop();
+    for (expected, found) in expected.iter().zip(&found) {
+        assert_eq!(found, expected, "left: ours, right: Apache Kafka's");
+    }
+    assert_eq!(found.len(), expected.len());
+
+    for topic in COMPACTED {
+        dump_compacted(java, &["--deep-iteration"], &files(&our_data, topic, &["log"]));
+        dump_compacted(java, &["--verify-index-only"], &files(&our_data, topic, &["index", "timeindex"]));
+        dump(java, &["--index-sanity-check"], &files(&our_data, topic, &["index", "timeindex"]));
+        dump(java, &[], &files(&our_data, topic, &["snapshot"]));
+    }
+    let mut ours = quiet(&our_data);
+    let told = ask(ours.bootstrap_servers()).await;
+    ours.stop();
+    let theirs = ApacheKafka::start(java, &our_data, QUIET).await;
+    ask(theirs.address()).await.must_equal(&told, "Apache Kafka's and ours before", None);
+    theirs.stop();
+}
+
+/// A broker of ours that looks for something to compact all the time.
+fn busy(data: &Path) -> Broker {
+    let broker = Broker::with().data_dir(data).set("log.cleaner.backoff.ms", "100");
+    broker.set("log.flush.offset.checkpoint.interval.ms", "200").start()
+}
+
+/// Every batch and record of the compacted topics, but for when tombstones go and how bytes are compressed.
+async fn kept(address: &str) -> Vec<String> {
+    let client = Client::connect(address).await.expect("the broker answers");
+    let mut lines = Vec::new();
+    for topic in COMPACTED {
+        let (mut from, mut records) = (0, 0);
+        loop {
+            let fetched = client.fetch(topic, 0, from, WHOLE, Duration::ZERO).await.expect("an answer");
+            let mut next = None;
+            for batch in batches(&fetched.records) {
+                let batch = batch.expect("a batch");
+                lines.push(format!("{topic}: {:?}", lasting(batch.header())));
+                for record in batch.records() {
+                    lines.push(format!("{topic}: {:?}", record.expect("a record")));
+                    records += 1;
+                }
+                next = Some(batch.header().next_offset());
+            }
+            let Some(next) = next else { break };
+            from = next;
+        }
+        assert!(records < from, "{topic} was compacted: {records} records up to offset {from}");
+    }
+    lines
+}
+
+/// What two compactions must agree on.
+fn lasting(header: &BatchHeader) -> BatchHeader {
+    let base_timestamp = if header.delete_horizon().is_some() { 0 } else { header.base_timestamp };
+    BatchHeader { base_timestamp, crc: 0, batch_length: 0, ..*header }
+}
