@@ -194,15 +194,18 @@ impl Broker {
         }
     }
 
+    /// Of a log that is open: the others are opened by the first look of retention.
     fn retain_compacted(&self, topic: &Topic, partition: &Arc<Partition>) {
+        let Some(segments) = partition.if_open(|log| log.segment_count()) else { return };
+        if partition.is_failed() || self.cleaner.is_at(partition) {
+            return;
+        }
         // What isn't synced can't be compacted; a roll is told of, but a restart may have come between.
-        if partition.if_open(|log| log.segment_count() > 1) == Some(true) {
+        if segments > 1 {
             // A failure has latched the partition, which says so itself.
             let _ = partition.sync_sealed();
         }
-        if !self.cleaner.is_at(partition) && !partition.is_failed() {
-            self.retain_partition(topic, partition);
-        }
+        self.retain_partition(topic, partition);
     }
 }
 
@@ -210,7 +213,6 @@ fn compacted<'a>(topics: impl Iterator<Item = &'a Arc<Topic>>) -> impl Iterator<
     topics.filter(|topic| topic.config.cleanup_policy.compact).flat_map(|topic| &topic.partitions)
 }
 
-/// A log that nobody has opened is opened by the first look of retention.
 fn look_at(partition: &Partition, now: TimestampMs) -> Result<Option<Cleanable>, CompactError> {
     Ok(partition.if_open(|log| log.cleanable(now)).transpose()?.flatten())
 }
