@@ -1,10 +1,14 @@
 //! The table of settings against what Apache Kafka 4.4's own classes say of theirs (`tests/data/kafka-settings-*.tsv`:
-//! name, type, default, validator, dynamic or not), and against the names that 4.x dropped.
+//! name, type, default, validator, dynamic or not), and against the names that 4.x dropped; and topics' values against
+//! what Apache Kafka 4.3 answers to them (`tests/data/topic-setting-answers.tsv`).
+
+use std::collections::BTreeMap;
 
 use ottla::config::setting::{Kind, Rule, Setting, Update};
-use ottla::config::{Scope, table};
+use ottla::config::{Scope, table, validate_topic};
 
 const KAFKA_4_4: &str = include_str!("data/kafka-settings-4.4.tsv");
+const TOPIC_ANSWERS: &str = include_str!("data/topic-setting-answers.tsv");
 const GONE_SINCE_3_9: &str = include_str!("data/kafka-settings-3.9-removed.tsv");
 
 /// Where Kafka opens and closes listeners while it runs, and this broker does not.
@@ -164,4 +168,26 @@ fn names_that_kafka_dropped_are_known() {
         let (scope, name) = line.split_once('\t').unwrap();
         assert!(table::is_removed(scope_of(scope), name), "{line}");
     }
+}
+
+/// What Kafka takes and makes no sense: no number, and Java's way to mark a double.
+const REFUSED_HERE: &[(&str, &str)] = &[("min.cleanable.dirty.ratio", "NaN"), ("min.cleanable.dirty.ratio", "0.5d")];
+
+#[test]
+fn values_of_topics() {
+    let mut differ = Vec::new();
+    for line in TOPIC_ANSWERS.lines().skip(1) {
+        let (theirs, settings) = line.split_once('\t').unwrap();
+        let columns: Vec<&str> = settings.split('\t').collect();
+        let pairs: Vec<(&str, &str)> = columns.chunks(2).map(|pair| (pair[0], pair[1])).collect();
+        let settings = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let ours = match validate_topic(&settings.collect::<BTreeMap<_, _>>()) {
+            Ok(()) => "ok".to_owned(),
+            Err(refused) => refused.to_string(),
+        };
+        if ours != theirs && !pairs.iter().any(|pair| REFUSED_HERE.contains(pair)) {
+            differ.push(format!("{pairs:?}: Kafka {theirs}, here {ours}"));
+        }
+    }
+    assert!(differ.is_empty(), "{}", differ.join("\n"));
 }

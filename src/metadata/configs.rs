@@ -110,7 +110,8 @@ fn increments(kind: ConfigKind, ops: &[ConfigOp], current: &Settings) -> Result<
             OpKind::Delete => Ok(None),
             OpKind::Append | OpKind::Subtract => {
                 if !settings::is_list(kind, &op.name) {
-                    let message = format!("{} is not a list, so nothing can be added to it or taken from it.", op.name);
+                    let what = if op.kind == OpKind::Append { "APPEND" } else { "SUBTRACT" };
+                    let message = format!("Can't {what} to key {} because its type is not LIST.", op.name);
                     return Err(MetadataError::InvalidConfig(message));
                 }
                 let before = current.get(&op.name).map_or(settings::default_list(kind, &op.name), String::as_str);

@@ -129,7 +129,8 @@ async fn retention() {
 
 #[tokio::test]
 async fn flush_messages() {
-    let options = Broker::with().set("log.flush.offset.checkpoint.interval.ms", "50");
+    let options =
+        Broker::with().set("log.flush.offset.checkpoint.interval.ms", "50").set("log.initial.task.delay.ms", "0");
     let world = World::with(options).await;
     world.topic("t", &[]).await;
     // How far the log is synced, as Kafka's own checkpoint tells it: `topic partition offset`. It stays one short

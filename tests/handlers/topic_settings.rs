@@ -253,6 +253,19 @@ async fn segment_ms() {
 }
 
 #[tokio::test]
+async fn a_default_of_the_broker_rules_logs_that_are_open() {
+    let world = world(&[]).await;
+    world.accepted(batch_at(LONG_AGO, "a")).await;
+    assert_eq!(world.set(BROKER, "", "log.roll.ms", &HOUR_MS.to_string()).await, "NONE");
+    world.accepted(batch_at(LONG_AGO + 2 * HOUR_MS, "b")).await;
+    assert_eq!(world.segments(), 2);
+    // The topic's own is stronger.
+    world.alter("segment.ms", &(9 * HOUR_MS).to_string()).await;
+    world.accepted(batch_at(LONG_AGO + 4 * HOUR_MS, "c")).await;
+    assert_eq!(world.segments(), 2);
+}
+
+#[tokio::test]
 async fn segment_jitter_ms() {
     const PARTITIONS: i32 = 16;
     let world = World::start().await;
@@ -296,7 +309,8 @@ async fn file_delete_delay_ms() {
 
 #[tokio::test]
 async fn flush_ms() {
-    let options = Broker::with().set("log.flush.offset.checkpoint.interval.ms", "50");
+    let options =
+        Broker::with().set("log.flush.offset.checkpoint.interval.ms", "50").set("log.initial.task.delay.ms", "0");
     let world = World::with(options).await;
     world.topic("t", &[]).await;
     let synced_to = async |line: &str| {

@@ -304,6 +304,24 @@ fn the_topics_codec_wins() {
 }
 
 #[test]
+fn old_messages_too_are_stored_in_the_topics_codec() {
+    use crate::record::{OldFormat, down_convert};
+    for format in [OldFormat::V0, OldFormat::V1] {
+        for from in [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4] {
+            let old = down_convert(&sent(sample(from)), format, 0).expect("converts");
+            let as_they_came = verify(&old, &old_rules()).expect("verifies");
+            assert_eq!(as_they_came.header().codec(), Ok(from));
+            for to in Codec::ALL {
+                let verified =
+                    verify(&old, &VerifyRules { target: Some((to, None)), ..old_rules() }).expect("verifies");
+                assert_eq!(verified.header().codec(), Ok(to));
+                assert_eq!(records(verified.bytes()), records(as_they_came.bytes()));
+            }
+        }
+    }
+}
+
+#[test]
 fn a_batch_that_grows_too_large_is_refused() {
     let mut builder = BatchBuilder::new(Codec::Zstd);
     builder.append(NOW, None, Some(&[b'x'; 5000]), &[]);
