@@ -1,4 +1,4 @@
-//! Waiting fetches of committed records.
+//! Waiting fetches of committed records, and fetches of old consumers, who know no control batches.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use super::*;
 use crate::broker::fetch_sessions::FetchTopic;
 use crate::log::{Disk, Log, OpenAt, Origin, Simulation};
 use crate::record::control::{ControlType, EndTxnMarker};
-use crate::record::{BatchBuilder, Codec, Verified};
+use crate::record::{BatchBuilder, Codec, Verified, batches};
 use crate::types::{ProducerIdEpoch, TopicId, TopicPartition};
 
 const NOW: i64 = 1_700_000_000_000;
@@ -26,12 +26,18 @@ fn fetch(partition: &Arc<Partition>, isolation: Isolation) -> Fetch {
     let key = FetchKey { topic: FetchTopic::Name("t".into()), partition: 0 };
     let ask = PartitionAsk { fetch_offset: 0, max_bytes: 1 << 20, current_leader_epoch: -1, last_fetched_epoch: -1 };
     let partitions = vec![FetchPartition { key, ask, partition: Ok(Arc::clone(partition)) }];
-    Fetch { partitions, max_bytes: 1 << 20, min_bytes: 1, isolation }
+    Fetch { partitions, max_bytes: 1 << 20, min_bytes: 1, isolation, converted: false }
 }
 
 fn in_transaction() -> Verified {
     let mut batch = BatchBuilder::new(Codec::None).producer(PRODUCER, 0).transactional();
     batch.append(NOW, None, Some(b"x"), &[]);
+    batch.build().unwrap()
+}
+
+fn outside_of_transactions() -> Verified {
+    let mut batch = BatchBuilder::new(Codec::None);
+    batch.append(NOW, None, Some(b"value"), &[]);
     batch.build().unwrap()
 }
 
@@ -64,4 +70,54 @@ async fn readers_of_committed_records_wait_for_the_transactions_end() {
     assert!(!committed.is_finished(), "what is open is nothing to readers of committed records");
     partition.append(&abort(), Origin::Coordinator, NOW).unwrap();
     assert_eq!(outcome(committed, since).await, (2, vec![0]));
+}
+
+/// An old consumer's fetch.
+fn converted(partition: &Arc<Partition>, fetch_offset: Offset, max_bytes: i32) -> Fetch {
+    let mut fetch = Fetch { converted: true, ..fetch(partition, Isolation::ReadUncommitted) };
+    fetch.partitions.iter_mut().for_each(|partition| {
+        (partition.ask.fetch_offset, partition.ask.max_bytes) = (fetch_offset, max_bytes);
+    });
+    fetch
+}
+
+/// Where the batches that were read begin.
+fn offsets(result: &FetchResult) -> Vec<Offset> {
+    let Fetched::Read(read) = &result.partitions[0] else { panic!("{result:?}") };
+    batches(&read.slice.bytes).map(|batch| batch.unwrap().header().base_offset).collect()
+}
+
+#[track_caller]
+fn check_converted(partition: &Arc<Partition>, from: Offset, max_bytes: i32, expect: &[Offset]) {
+    let fetch = converted(partition, from, max_bytes);
+    let result = fetch.read();
+    assert_eq!(offsets(&result), expect, "from {from}");
+    assert_eq!(fetch.is_satisfied_by(&result), !expect.is_empty(), "from {from}");
+}
+
+#[test]
+fn old_consumers_come_past_control_batches() {
+    let partition = partition();
+    let append = |batches: &[Verified]| {
+        for batch in batches {
+            partition.append(batch, Origin::Coordinator, NOW).unwrap();
+        }
+    };
+    let (data, marker) = (outside_of_transactions(), abort());
+    append(&[data.clone(), marker.clone(), marker.clone(), data.clone(), marker.clone()]);
+    let [one, of_marker] = [&data, &marker].map(|batch| batch.bytes().len() as i32);
+    check_converted(&partition, 0, one, &[0]);
+    check_converted(&partition, 0, one + of_marker, &[0, 1]);
+    for max_bytes in [0, of_marker, of_marker + one, of_marker * 2] {
+        // With markers, but never with them alone.
+        let expect: &[Offset] = if max_bytes < of_marker + one { &[3] } else { &[2, 3] };
+        check_converted(&partition, 2, max_bytes, expect);
+    }
+    check_converted(&partition, 1, 1 << 20, &[1, 2, 3, 4]);
+    // At the end there is nothing to answer with, and so it is waited for.
+    check_converted(&partition, 4, 1 << 20, &[]);
+    append(&[data]);
+    check_converted(&partition, 4, one, &[5]);
+    let by_others = Fetch { converted: false, ..converted(&partition, 4, one) };
+    assert_eq!(offsets(&by_others.read()), [4], "others read all there is");
 }
