@@ -206,7 +206,6 @@ pub fn log_config(topic: &TopicConfig, broker: &BrokerConfig) -> LogConfig {
         min_compaction_lag_ms: topic.min_compaction_lag_ms,
         max_compaction_lag_ms: topic.max_compaction_lag_ms,
         min_cleanable_dirty_ratio: topic.min_cleanable_dirty_ratio,
-        max_message_bytes: topic.max_message_bytes,
         preallocate: topic.preallocate,
         producer_id_expiration_ms: broker.storage.producer_id_expiration_ms,
     }

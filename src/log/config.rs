@@ -31,8 +31,6 @@ pub struct LogConfig {
     pub max_compaction_lag_ms: i64,
     /// `min.cleanable.dirty.ratio`: compaction waits until more than this part of the log is dirty; 0 to 1.
     pub min_cleanable_dirty_ratio: f64,
-    /// `max.message.bytes`: the largest batch that clients may send today; larger ones may be in the log.
-    pub max_message_bytes: usize,
     /// `preallocate`: whether a new segment's file gets its full size at once.
     pub preallocate: bool,
     /// `producer.id.expiration.ms`: how long an idle producer is remembered.
@@ -68,7 +66,6 @@ impl Default for LogConfig {
             min_compaction_lag_ms: 0,
             max_compaction_lag_ms: i64::MAX,
             min_cleanable_dirty_ratio: 0.5,
-            max_message_bytes: 1_048_588,
             preallocate: false,
             producer_id_expiration_ms: DAY_MS,
         }

@@ -160,3 +160,108 @@ pub fn put_emptied(original: &BatchHeader, out: &mut Vec<u8>) -> Result<BatchHea
     header.max_timestamp = original.max_timestamp;
     header.append_to(&[], out)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::header::TimestampType;
+    use super::super::samples::{NOW, sample, sent};
+    use super::super::{Batch, Record};
+    use super::*;
+    use crate::types::ProducerIdEpoch;
+
+    const HORIZON: TimestampMs = NOW + 1000;
+
+    /// The records at these places of `batch`, as a batch of their own.
+    fn keep(batch: &Batch, places: &[usize], horizon: Option<TimestampMs>) -> Batch {
+        let (mut plain, mut room, mut out) = (Vec::new(), Vec::new(), b"what was there".to_vec());
+        let expanded = Expanded::new(batch.header(), batch.bytes(), &mut plain).expect("expands");
+        let mut rest = SparseBatch::of(batch.header(), horizon, &mut room);
+        for (_, record) in expanded.records().enumerate().filter(|(place, _)| places.contains(place)) {
+            rest.keep(&record.expect("a record"));
+        }
+        assert_eq!((rest.len(), rest.is_empty()), (places.len(), places.is_empty()));
+        let header = rest.build(&mut out).expect("builds");
+        let built = Batch::parse(&out.split_off(b"what was there".len()).into()).expect("parses");
+        assert_eq!(*built.header(), header);
+        built.check_crc().expect("a right CRC");
+        built
+    }
+
+    fn records(batch: &Batch) -> Vec<Record> {
+        batch.records().map(|record| record.expect("a record")).collect()
+    }
+
+    #[track_caller]
+    fn check(original: &Batch, places: &[usize], horizon: Option<TimestampMs>) -> Batch {
+        let rest = keep(original, places, horizon);
+        let expect: Vec<Record> = places.iter().map(|place| records(original)[*place].clone()).collect();
+        assert_eq!(records(&rest), expect);
+        let (old, new) = (original.header(), rest.header());
+        let of_all = |header: &BatchHeader| {
+            let producer = (header.producer_id, header.producer_epoch, header.base_sequence, header.last_sequence());
+            (header.base_offset, header.last_offset(), header.partition_leader_epoch, header.codec(), producer)
+        };
+        assert_eq!(of_all(new), of_all(old));
+        assert_eq!(new.delete_horizon(), horizon);
+        rest
+    }
+
+    #[test]
+    fn what_stays_is_as_it_was() {
+        for codec in Codec::ALL {
+            let producer = ProducerIdEpoch { producer_id: 7, epoch: 3 };
+            let original = sample(codec).producer(producer, 40).transactional().placed_at(100, 5);
+            let original = Batch::parse(&sent(original)).expect("parses");
+            for places in [&[0, 1, 2][..], &[0, 2], &[1], &[2], &[1, 2]] {
+                let rest = check(&original, places, None);
+                let newest = records(&rest).iter().map(|record| record.timestamp).max();
+                assert_eq!(Some(rest.header().max_timestamp), newest);
+                assert_eq!(rest.header().base_timestamp, records(&rest)[0].timestamp);
+                let with_horizon = check(&original, places, Some(HORIZON));
+                let again: Vec<usize> = (0..places.len()).collect();
+                assert_eq!(keep(&with_horizon, &again, Some(HORIZON)), with_horizon);
+            }
+        }
+    }
+
+    #[test]
+    fn the_brokers_time_stays() {
+        let original = Batch::parse(&sent(sample(Codec::None).log_append_time(NOW + 50))).expect("parses");
+        for horizon in [None, Some(HORIZON)] {
+            let rest = check(&original, &[2], horizon);
+            assert_eq!((rest.header().timestamp_type(), rest.header().max_timestamp), (TimestampType::LogAppendTime, NOW + 50));
+        }
+    }
+
+    #[test]
+    fn an_emptied_batch_is_a_header() {
+        let producer = ProducerIdEpoch { producer_id: 7, epoch: 3 };
+        let original = sample(Codec::Zstd).producer(producer, 40).transactional().placed_at(100, 5);
+        let original = Batch::parse(&sent(original)).expect("parses");
+        let mut out = Vec::new();
+        let header = put_emptied(original.header(), &mut out).expect("fits");
+        assert_eq!(out.len(), BATCH_OVERHEAD);
+        let emptied = Batch::parse(&out.into()).expect("parses");
+        emptied.check_crc().expect("a right CRC");
+        assert_eq!((emptied.header(), records(&emptied)), (&header, vec![]));
+        assert_eq!((header.base_offset, header.last_offset(), header.partition_leader_epoch), (100, 102, 5));
+        assert_eq!((header.producer_id, header.producer_epoch, header.last_sequence()), (7, 3, 42));
+        assert_eq!((header.base_timestamp, header.max_timestamp), (NO_TIMESTAMP, original.header().max_timestamp));
+        assert_eq!((header.codec(), header.is_transactional(), header.is_control()), (Ok(Codec::None), true, false));
+    }
+
+    #[test]
+    fn a_wrong_count_is_seen() {
+        let original = Batch::parse(&sent(sample(Codec::None))).expect("parses");
+        for (count, readable) in [(2, false), (3, true), (4, false), (-1, false)] {
+            let header = BatchHeader { record_count: count, ..*original.header() };
+            let mut room = Vec::new();
+            let expanded = Expanded::new(&header, original.bytes(), &mut room).expect("needs no expanding");
+            assert_eq!(expanded.records().all(|record| record.is_ok()), readable, "{count}");
+        }
+        let header = BatchHeader { last_offset_delta: 1, ..*original.header() };
+        let mut room = Vec::new();
+        let expanded = Expanded::new(&header, original.bytes(), &mut room).expect("needs no expanding");
+        assert!(expanded.records().any(|record| record.is_err()), "an offset beyond the batch's");
+    }
+}
