@@ -103,7 +103,9 @@ impl OnDisk<'_> {
         let mut expected = self.base;
         while let Step::Batch { header, .. } = walk.step().doing_to("reading", || self.log())? {
             let gap = header.base_offset > expected;
-            if gap || header.record_count <= header.last_offset_delta || header.delete_horizon().is_some() {
+            let lacks_records = header.record_count <= header.last_offset_delta;
+            // A message of an old format doesn't say where it begins, or how many it holds.
+            if !header.is_old() && (gap || lacks_records || header.delete_horizon().is_some()) {
                 return Ok(true);
             }
             expected = header.next_offset();

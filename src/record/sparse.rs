@@ -229,7 +229,10 @@ mod tests {
         let original = Batch::parse(&sent(sample(Codec::None).log_append_time(NOW + 50))).expect("parses");
         for horizon in [None, Some(HORIZON)] {
             let rest = check(&original, &[2], horizon);
-            assert_eq!((rest.header().timestamp_type(), rest.header().max_timestamp), (TimestampType::LogAppendTime, NOW + 50));
+            assert_eq!(
+                (rest.header().timestamp_type(), rest.header().max_timestamp),
+                (TimestampType::LogAppendTime, NOW + 50)
+            );
         }
     }
 

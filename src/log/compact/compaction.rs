@@ -60,6 +60,8 @@ pub(super) struct Begun {
     map: KeyMap,
     transactions: Transactions,
     groups: VecDeque<Vec<Source>>,
+    /// Segments that were last written before lose their tombstones in formats 0 and 1.
+    old_horizon: TimestampMs,
 }
 
 impl Compaction {
@@ -104,7 +106,8 @@ impl Compaction {
         self.stats.to = self.map_keys(&mut map, Transactions::new(aborted.clone()), buffers, pace)?;
         self.stats.map_utilization = map.utilization();
         let to_clean: Vec<Source> = self.sources.iter().filter(|source| source.base < self.stats.to).copied().collect();
-        Ok(Begun { map, transactions: Transactions::new(aborted), groups: self.group(to_clean)? })
+        let (transactions, groups) = (Transactions::new(aborted), self.group(to_clean)?);
+        Ok(Begun { map, transactions, groups, old_horizon: self.old_horizon() })
     }
 
     fn read_aborted(&self) -> Result<Vec<AbortedTxn>, LogError> {
@@ -184,6 +187,15 @@ impl Compaction {
         Ok(self.place.disk.len(&path).doing("looking at", &path)?.unwrap_or(0))
     }
 
+    /// When the newest segment that was compacted before was written, less `delete.retention.ms`.
+    fn old_horizon(&self) -> TimestampMs {
+        let compacted = self.sources.iter().rev().find(|source| source.base < self.first_dirty);
+        compacted.map_or(0, |source| {
+            let modified = self.place.disk.modified(&self.place.file(source.base, names::LOG));
+            modified.saturating_sub(self.config.delete_retention_ms.max(0))
+        })
+    }
+
     /// Writes a group anew; what was begun is removed when that fails.
     fn clean(
         &mut self,
@@ -221,11 +233,14 @@ impl Compaction {
             mapped_to: self.stats.to,
             upper: self.first_uncleanable,
             producers: &self.producers,
+            keeps_old_tombstones: true,
             transactions: &mut begun.transactions,
             stats: &mut self.stats,
         };
         let mut modified = 0;
         for source in sources {
+            modified = place.disk.modified(&place.file(source.base, names::LOG));
+            filter.keeps_old_tombstones = modified > begun.old_horizon;
             let mut reader = Reader::open(place, *source, read, *io_bytes)?;
             while let Some((header, batch)) = reader.next(Offset::MIN, pace)? {
                 if header.last_offset() - base > i64::from(i32::MAX) {
@@ -235,7 +250,6 @@ impl Compaction {
                 outcome.map_err(|error| reader.corrupt(&error.to_string()))?;
                 to.write_some(pace)?;
             }
-            modified = place.disk.modified(&place.file(source.base, names::LOG));
         }
         to.finish(modified, pace)
     }
@@ -265,6 +279,14 @@ fn map_batch(
         return Ok(records);
     }
     if transactions.on_batch(header) {
+        return Ok(records);
+    }
+    if header.is_old() {
+        for record in filter::old_records(batch).map_err(broken)? {
+            if let Some(key) = record.key.filter(|_| record.offset >= from) {
+                map.put(&key, record.offset).map_err(|Full| Unmapped::Full { before: record.offset })?;
+            }
+        }
         return Ok(records);
     }
     for record in Expanded::new(header, batch, room).map_err(broken)?.records() {

@@ -2,13 +2,17 @@
 
 use std::collections::HashMap;
 
+use bytes::Bytes;
+
 use super::CompactionStats;
 use super::cleaned::CleanedSegment;
 use super::key_map::KeyMap;
 use super::transactions::{Control, Marker, Transactions};
 use crate::log::producers::LastRecord;
 use crate::record::control::ControlType;
-use crate::record::{BatchHeader, Expanded, RecordError, RecordView, SparseBatch, put_emptied};
+use crate::record::{
+    Batch, BatchHeader, Expanded, Record, RecordError, RecordView, SparseBatch, put_emptied, with_records,
+};
 use crate::types::{Offset, ProducerId, TimestampMs};
 
 /// Decides about the batches of a log, which come in order, and puts what stays into cleaned segments.
@@ -23,6 +27,8 @@ pub(super) struct Filter<'a> {
     /// log ends mustn't be forgotten.
     pub(super) upper: Offset,
     pub(super) producers: &'a HashMap<ProducerId, LastRecord>,
+    /// Whether tombstones in formats 0 and 1, which know no horizon, stay in the segment that is read.
+    pub(super) keeps_old_tombstones: bool,
     pub(super) transactions: &'a mut Transactions,
     pub(super) stats: &'a mut CompactionStats,
 }
@@ -69,6 +75,9 @@ impl Filter<'_> {
         to: &mut CleanedSegment<'_>,
     ) -> Result<(), RecordError> {
         self.stats.bytes_read += batch.len() as u64;
+        if header.is_old() {
+            return self.old_batch(header, batch, to);
+        }
         let past_horizon = header.delete_horizon().is_some_and(|horizon| horizon <= self.now);
         let (discards, is_done_marker) = if header.is_control() {
             let marker = self.transactions.on_control(header, control(header, batch, &mut rooms.plain)?);
@@ -113,6 +122,43 @@ impl Filter<'_> {
         Ok(())
     }
 
+    /// A batch of format 0 or 1, which can't be left without records.
+    fn old_batch(
+        &mut self,
+        header: &BatchHeader,
+        batch: &[u8],
+        to: &mut CleanedSegment<'_>,
+    ) -> Result<(), RecordError> {
+        self.transactions.on_batch(header);
+        let records = old_records(batch)?;
+        let is_last_below_upper = header.next_offset() == self.upper;
+        let mut kept = Vec::new();
+        for record in &records {
+            let mut looked = Looked::default();
+            let (offset, key) = (record.offset, record.key.as_deref());
+            let stays = self.keeps_key(offset, key, &mut looked)
+                && (record.value.is_some() || self.keeps_old_tombstones || offset >= self.mapped_to);
+            self.stats.records_without_key += looked.without_key;
+            if stays || is_last_below_upper && record.offset == header.last_offset() {
+                kept.push(record.clone());
+            }
+        }
+        self.stats.records_read += records.len() as u64;
+        if kept.is_empty() {
+            return Ok(());
+        }
+        self.stats.records_written += kept.len() as u64;
+        self.stats.bytes_written += to.add(|out| {
+            let begin = out.len();
+            match kept.len() == records.len() {
+                true => out.extend_from_slice(batch),
+                false => out.extend_from_slice(&with_records(header, &kept)?),
+            }
+            BatchHeader::parse_any(out.get(begin..).unwrap_or_default())
+        })?;
+        Ok(())
+    }
+
     fn put_emptied(&mut self, header: &BatchHeader, to: &mut CleanedSegment<'_>) -> Result<(), RecordError> {
         self.stats.bytes_written += to.add(|out| put_emptied(header, out))?;
         Ok(())
@@ -135,15 +181,18 @@ impl Filter<'_> {
 
     /// Whether a record that isn't aborted stays: the newest of its key, and tombstones until their horizon.
     fn keeps(&self, header: &BatchHeader, record: &RecordView<'_>, looked: &mut Looked) -> bool {
-        if record.offset >= self.mapped_to {
+        let horizon_is_past = || header.delete_horizon().is_some_and(|horizon| horizon <= self.now);
+        let stays = self.keeps_key(record.offset, record.key, looked);
+        stays && (record.value.is_some() || record.offset >= self.mapped_to || !horizon_is_past())
+    }
+
+    /// Whether a record is the newest of its key, as far as the map knows. One without a key has none.
+    fn keeps_key(&self, offset: Offset, key: Option<&[u8]>, looked: &mut Looked) -> bool {
+        if offset >= self.mapped_to {
             return true;
         }
-        let Some(key) = record.key else {
-            looked.without_key += 1;
-            return false;
-        };
-        let is_newest = self.map.get(key).is_none_or(|newest| record.offset >= newest);
-        is_newest && (record.value.is_some() || header.delete_horizon().is_none_or(|horizon| self.now < horizon))
+        looked.without_key += u64::from(key.is_none());
+        key.is_some_and(|key| self.map.get(key).is_none_or(|newest| offset >= newest))
     }
 
     /// Whether the batch says how far its producer's sequence has come, or, where it has written nothing in its
@@ -155,6 +204,11 @@ impl Filter<'_> {
             None => header.is_control() && header.producer_epoch == last.epoch,
         })
     }
+}
+
+/// The records of a batch of format 0 or 1.
+pub(super) fn old_records(batch: &[u8]) -> Result<Vec<Record>, RecordError> {
+    Batch::parse(&Bytes::copy_from_slice(batch))?.records().collect()
 }
 
 /// What a control batch says.

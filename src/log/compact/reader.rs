@@ -55,8 +55,10 @@ impl<'a> Reader<'a> {
                 return Ok(None);
             }
             self.last_at = self.position;
-            self.fill(BATCH_OVERHEAD, pace)?;
-            let header = match BatchHeader::parse(self.at_position(BATCH_OVERHEAD)) {
+            // A message of an old format at the end of a segment may be shorter than that.
+            let front = (BATCH_OVERHEAD as u64).min(self.size - self.position) as usize;
+            self.fill(front, pace)?;
+            let header = match BatchHeader::parse_any(self.at_position(front)) {
                 Ok(header) => header,
                 Err(error) => return Err(self.corrupt(&error.to_string())),
             };

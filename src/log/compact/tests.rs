@@ -18,6 +18,7 @@ mod crash;
 mod files;
 mod keeping;
 mod limits;
+mod old_formats;
 
 const DAY: TimestampMs = 24 * 60 * 60 * 1000;
 
