@@ -176,17 +176,12 @@ impl Segment {
 
     /// The open files, for appending; created if the segment has none. Fresh ones get room for all of `limit` bytes
     /// where that is asked for.
-    pub(crate) fn files_to_append(
-        &mut self,
-        place: &Place,
-        limit: u64,
-        preallocate: bool,
-    ) -> Result<&mut Files, LogError> {
+    pub(crate) fn files_to_append(&mut self, place: &Place, limit: u64, reserve: bool) -> Result<&mut Files, LogError> {
         self.touched.store(true, Ordering::Relaxed);
         let writable = self.files.get().is_some_and(|files| files.data.is_writable());
         if !writable {
             let mut files = Files::open(place, self.base, self.size, Some(limit))?;
-            if preallocate {
+            if reserve {
                 files.data.reserve();
             }
             self.files = OnceLock::from(Box::new(files));
