@@ -40,8 +40,13 @@ pub struct Published {
 }
 
 impl Publisher {
+<<<<<<< HEAD
     pub fn new(config: Arc<BrokerConfig>, log_dir: Arc<LogDir>, trouble: watch::Sender<()>) -> Publisher {
         let nothing = Cluster::new(Image::default(), Arc::clone(&config), Vec::new());
+=======
+    pub fn new(config: Arc<BrokerConfig>, log_dir: Arc<LogDir>, trouble: Arc<Notify>) -> Publisher {
+        let nothing = Cluster::new(Arc::clone(&config));
+>>>>>>> 18b0385 (Publishing a change costs as much as the change; a benchmark of the log library)
         let settings = watch::Sender::new(Arc::clone(&config));
         Publisher {
             config,
@@ -76,15 +81,45 @@ impl Publisher {
         }
         let before = self.current();
         let config = self.config_in_force(&before, &image);
-        let topics = image.topics().map(|topic| self.topic(&before, &image, &config, topic)).collect();
-        let after = Arc::new(Cluster::new(image, config, topics));
+        let mut after = before.with(image.clone(), Arc::clone(&config));
         // First, because a new topic may bear the name of a deleted one, and so needs its folders out of the way
         // before anybody can use it.
-        let published = retire(&before, &after);
+        let gone = image.topics_gone_since(&before.image).filter_map(|topic| after.remove(topic.id)).collect();
+        let published = self.retire(gone);
+        let touched = match Arc::ptr_eq(&before.config, &config) {
+            true => image.topics_touched_since(&before.image),
+            false => image.topics().collect(),
+        };
+        for topic in touched {
+            after.put(self.topic(&before, &image, &config, topic));
+        }
+        let after = Arc::new(after);
         *self.current.write() = Arc::clone(&after);
         *published_to = end;
         if !Arc::ptr_eq(&before.config, &after.config) {
             self.settings.send_replace(Arc::clone(&after.config));
+        }
+        published
+    }
+
+    /// Takes topics out of service.
+    fn retire(&self, gone: Vec<Arc<Topic>>) -> Published {
+        let mut published = Published::default();
+        for topic in gone {
+            published.deleted.push(Arc::clone(topic.name()));
+            for partition in &topic.partitions {
+                let deleted = match partition.delete(random::uuid()) {
+                    Some(deleted) => deleted.map(Some),
+                    None => self.log_dir.delete(partition.id(), random::uuid()),
+                };
+                match deleted {
+                    Ok(files) => published.files.extend(files),
+                    Err(error) => {
+                        let partition = partition.id();
+                        tracing::error!(%partition, %error, "files of a deleted partition stay on disk");
+                    }
+                }
+            }
         }
         published
     }
@@ -170,24 +205,6 @@ impl Publisher {
         });
         Arc::new(Partition::new(id, topic.id, image.leader_epoch, flush_messages, open, self.trouble.clone()))
     }
-}
-
-/// Takes what is in `before` but not in `after` out of service.
-fn retire(before: &Cluster, after: &Cluster) -> Published {
-    let mut published = Published::default();
-    for topic in before.topics().filter(|topic| after.topic_by_id(topic.id()).is_none()) {
-        published.deleted.push(Arc::clone(topic.name()));
-        for partition in &topic.partitions {
-            match partition.delete(random::uuid()) {
-                Some(Ok(files)) => published.files.push(files),
-                Some(Err(error)) => {
-                    tracing::error!(partition = %partition.id(), %error, "files of a deleted partition stay on disk");
-                }
-                None => {}
-            }
-        }
-    }
-    published
 }
 
 /// The part of a topic's settings that storage acts on.

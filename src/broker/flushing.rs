@@ -42,8 +42,8 @@ async fn flush(broker: Weak<Broker>, clock: Clock, mut republished: watch::Recei
 impl Broker {
     fn flush_intervals(&self) -> HashMap<TopicId, Duration> {
         let cluster = self.cluster();
-        let with_interval = cluster.topics().filter(|topic| topic.config.flush_ms != i64::MAX);
-        with_interval
+        cluster
+            .flushed_in_time()
             .map(|topic| (topic.id(), Duration::from_millis(topic.config.flush_ms.max(1).unsigned_abs())))
             .collect()
     }

@@ -188,9 +188,8 @@ impl Broker {
 
     /// Notes how far the logs are whole, so that a start after kill -9 reads only their tails.
     pub(super) fn note_positions(&self) {
-        let checkpoints = self.checkpoints();
-        if self.positions_changed(&checkpoints)
-            && let Err(error) = self.log_dir.write_positions(&checkpoints)
+        if self.positions_changed()
+            && let Err(error) = self.log_dir.write_positions(&self.checkpoints())
         {
             tracing::warn!(%error, "positions of the logs are not noted: a start after a crash will take longer");
         }
@@ -219,18 +218,23 @@ impl Broker {
         }
         match self.log_dir.write_log_starts(&checkpoints) {
             // The others are as they were, so that they are still to be written.
-            Ok(()) => last.iter_mut().for_each(|noted| {
-                let now = checkpoints.iter().find(|now| now.partition == noted.partition);
-                noted.log_start = now.map_or(noted.log_start, |now| now.log_start);
-            }),
+            Ok(()) => {
+                let now: HashMap<_, _> = checkpoints.iter().map(|now| (&now.partition, now.log_start)).collect();
+                for noted in last.iter_mut() {
+                    noted.log_start = now.get(&noted.partition).copied().unwrap_or(noted.log_start);
+                }
+            }
             Err(error) => tracing::warn!(%error, "log start offsets are not noted: deleted records may come back"),
         }
     }
 
     /// Whether a log has grown or failed, or one came or went, since this was last asked.
-    fn positions_changed(&self, checkpoints: &[Checkpoint]) -> bool {
-        let reached: HashMap<TopicPartition, Option<Validated>> =
-            checkpoints.iter().map(|checkpoint| (checkpoint.partition.clone(), checkpoint.validated)).collect();
+    fn positions_changed(&self) -> bool {
+        let cluster = self.cluster();
+        let partitions = cluster.topics().flat_map(|topic| &topic.partitions).chain([self.metadata.partition()]);
+        // A log that isn't open doesn't change. This is looked at every few seconds, so no more is looked at than that.
+        let reached = partitions.map(|partition| (partition.id().clone(), partition.if_open(|log| log.validated()).flatten()));
+        let reached: Vec<_> = reached.collect();
         let mut noted = self.noted_positions.lock();
         let changed = *noted != reached;
         *noted = reached;

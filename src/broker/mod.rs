@@ -21,13 +21,13 @@ mod open;
 pub mod partition;
 pub mod producer_ids;
 pub mod random;
+mod recovering;
 mod reopening;
 pub mod reset;
 mod start_topics;
 pub mod topics;
 mod waiters;
 
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -67,7 +67,7 @@ pub struct Broker {
     housekeeping: housekeeping::Signals,
     cleaner: Arc<Cleaner>,
     /// How far each log was whole when its positions were last noted.
-    noted_positions: Mutex<HashMap<TopicPartition, Option<Validated>>>,
+    noted_positions: Mutex<Vec<(TopicPartition, Option<Validated>)>>,
     /// What Kafka's checkpoints say.
     last_checkpoints: Mutex<Vec<Checkpoint>>,
 }

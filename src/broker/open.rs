@@ -17,7 +17,7 @@ use super::groups::Groups;
 use super::log_valve::LogValve;
 use super::metadata::{Metadata, MetadataUnavailable};
 use super::partition::{Partition, PartitionError};
-use super::{Broker, Clock, ProducerIds, housekeeping, random, reopening};
+use super::{Broker, Clock, ProducerIds, housekeeping, random, recovering, reopening};
 use crate::config::BrokerConfig;
 use crate::coordinator::group::GroupConfig;
 use crate::log::{Identity, Log, LogConfig, LogDir, LogDirError, LogError, Origin};
@@ -104,6 +104,7 @@ impl Broker {
         });
         housekeeping::start(&broker, work);
         reopening::start(&broker, in_trouble);
+        recovering::recover(&broker).await;
         cleaner::start(&broker);
         Ok(broker)
     }

@@ -395,15 +395,11 @@ impl Partition {
         }
     }
 
-    /// Takes the partition out of service and its folder out of the way. Waiting fetches wake and
-    /// find it gone.
+    /// Takes the partition out of service and its folder out of the way; `None` if its log isn't open, so that the
+    /// folder, if there is one, is nobody's any more. Waiting fetches wake and find it gone.
     pub fn delete(&self, unique: Uuid) -> Option<Result<DeletedFiles, LogError>> {
         let _not_while_reopening = self.reopening.lock();
         let mut slot = self.log.lock();
-        if let Slot::Closed(..) = &*slot {
-            // Its files, if it has any, are deleted by the log itself.
-            self.open_slot(&mut slot);
-        }
         let slot = std::mem::replace(&mut *slot, Slot::Deleted);
         self.deleted.store(true, Ordering::Relaxed);
         *self.told.lock() = None;

@@ -1,11 +1,10 @@
 //! The topics in service: what the metadata image says exists, with the partitions behind it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::partition::Partition;
 use crate::config::{self, BrokerConfig, CompressionType, TopicConfig};
-use crate::metadata::{Image, TopicImage};
+use crate::metadata::{Image, SharedMap, TopicImage};
 use crate::record::{Accepts, Codec, TimestampType, VerifyRules};
 use crate::types::{PartitionIndex, TimestampMs, TopicId, TopicName};
 
@@ -64,20 +63,50 @@ fn stored_as(config: &TopicConfig) -> Option<(Codec, Option<i32>)> {
 }
 
 /// One consistent view of the cluster, as a request sees it from beginning to end.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Cluster {
     pub image: Image,
     /// The broker's settings, with what was changed of them while running.
     pub config: Arc<BrokerConfig>,
-    by_name: HashMap<TopicName, Arc<Topic>>,
-    by_id: HashMap<TopicId, Arc<Topic>>,
+    by_name: SharedMap<TopicName, Arc<Topic>>,
+    by_id: SharedMap<TopicId, Arc<Topic>>,
+    /// Those that have a `flush.ms`: few, if any.
+    flushed_in_time: SharedMap<TopicId, Arc<Topic>>,
 }
 
 impl Cluster {
-    pub fn new(image: Image, config: Arc<BrokerConfig>, topics: Vec<Arc<Topic>>) -> Cluster {
-        let by_name = topics.iter().map(|topic| (Arc::clone(topic.name()), Arc::clone(topic))).collect();
-        let by_id = topics.into_iter().map(|topic| (topic.id(), topic)).collect();
-        Cluster { image, config, by_name, by_id }
+    /// No topics yet.
+    pub fn new(config: Arc<BrokerConfig>) -> Cluster {
+        Cluster { config, ..Cluster::default() }
+    }
+
+    /// The same topics, with another image and other settings: those that differ are to be put and removed. What stays
+    /// is shared, so this costs as much as there are changes.
+    pub fn with(&self, image: Image, config: Arc<BrokerConfig>) -> Cluster {
+        Cluster { image, config, ..self.clone() }
+    }
+
+    /// Takes a topic in, in the place of one with the same id.
+    pub fn put(&mut self, topic: Arc<Topic>) {
+        match topic.config.flush_ms {
+            i64::MAX => drop(self.flushed_in_time.remove(&topic.id())),
+            _ => drop(self.flushed_in_time.insert(topic.id(), Arc::clone(&topic))),
+        }
+        self.by_name.insert(Arc::clone(topic.name()), Arc::clone(&topic));
+        self.by_id.insert(topic.id(), topic);
+    }
+
+    /// Forgets a topic, which no other has followed under its name yet.
+    pub fn remove(&mut self, id: TopicId) -> Option<Arc<Topic>> {
+        let topic = self.by_id.remove(&id)?;
+        self.by_name.remove(topic.name());
+        self.flushed_in_time.remove(&id);
+        Some(topic)
+    }
+
+    /// The topics that have a `flush.ms`.
+    pub fn flushed_in_time(&self) -> impl Iterator<Item = &Arc<Topic>> {
+        self.flushed_in_time.iter().map(|(_, topic)| topic)
     }
 
     pub fn topic(&self, name: &str) -> Option<&Arc<Topic>> {
@@ -94,7 +123,7 @@ impl Cluster {
 
     /// Every topic, in no order that means anything.
     pub fn topics(&self) -> impl Iterator<Item = &Arc<Topic>> {
-        self.by_name.values()
+        self.by_id.iter().map(|(_, topic)| topic)
     }
 
     /// Every topic, sorted by name.

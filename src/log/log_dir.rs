@@ -16,7 +16,7 @@ use rustix::fs::FlockOperation;
 use super::error::IoContext;
 use super::file::Disk;
 use super::meta_properties::{META_PROPERTIES, MetaProperties};
-use super::{LogError, OpenAt, SyncTicket, Synced, Validated, checkpoint, names, positions, sync};
+use super::{DeletedFiles, LogError, OpenAt, SyncTicket, Synced, Validated, checkpoint, names, positions, sync};
 use crate::types::{Offset, TimestampMs, TopicId, TopicPartition, Uuid};
 
 const LOCK: &str = ".lock";
@@ -235,6 +235,23 @@ impl LogDir {
     /// Where a partition's folder is.
     pub fn partition_path(&self, partition: &TopicPartition) -> PathBuf {
         self.path.join(partition.to_string())
+    }
+
+    /// Renames the folder of a partition whose log isn't open to `<topic>-<n>.<unique>-delete`; `None` if it has none.
+    pub fn delete(&self, partition: &TopicPartition, unique: Uuid) -> Result<Option<DeletedFiles>, LogError> {
+        let from = self.partition_path(partition);
+        let to = names::deleted_folder(&from, unique);
+        match self.disk.rename(&from, &to) {
+            Ok(()) => Ok(Some(DeletedFiles::left_over(&self.disk, to))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(LogError::io("renaming", &from, error)),
+        }
+    }
+
+    /// Whether the machine may have been off since the directory was used: what was not synced may be lost. In a
+    /// directory that was closed cleanly nothing was left to sync.
+    pub fn may_have_lost_power(&self) -> bool {
+        !self.clean_shutdown && self.validated.is_empty()
     }
 
     /// Renames a partition's folder to `<topic>-<n>.<unique>-stray`, Kafka's name for data that belongs to

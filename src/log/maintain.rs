@@ -11,8 +11,6 @@ use crate::types::{Offset, TimestampMs, Uuid};
 /// Once this much was appended since the newest snapshot of producers, housekeeping takes one: what has to be
 /// walked through after a crash stays small.
 const SNAPSHOT_EVERY: u64 = 64 << 20;
-/// Kafka's longest name for a folder.
-const LONGEST_NAME: usize = 255;
 
 impl Log {
     /// Moves the log start to `before` (DeleteRecords), the log end at most. Returns the new log start. The
@@ -273,12 +271,7 @@ impl Log {
     /// Renames the folder to `<topic>-<n>.<unique>-delete` and closes the log.
     pub fn delete(&mut self, unique: Uuid) -> Result<DeletedFiles, LogError> {
         let folder = self.place.folder.clone();
-        let suffix = format!(".{}-delete", unique.0.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
-        let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let (topic, partition) = name.rsplit_once('-').unwrap_or((name, "0"));
-        let suffix = format!("-{partition}{suffix}");
-        let kept = topic.len().min(LONGEST_NAME.saturating_sub(suffix.len()));
-        let renamed = folder.with_file_name(format!("{}{suffix}", topic.get(..kept).unwrap_or(topic)));
+        let renamed = names::deleted_folder(&folder, unique);
         self.place.disk.rename(&folder, &renamed).doing("renaming", &folder)?;
         self.place.folder = renamed.clone();
         self.state = State::Closed;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::types::{Offset, TopicPartition};
+use crate::types::{Offset, TopicPartition, Uuid};
 
 /// A segment's records.
 pub(crate) const LOG: &str = "log";
@@ -19,6 +19,20 @@ pub(crate) const DELETED: &str = "deleted";
 pub(crate) const CLEANED: &str = "cleaned";
 /// Appended to the name of a file that compaction has written and puts in its place.
 pub(crate) const SWAP: &str = "swap";
+
+/// Kafka's longest name for a folder.
+const LONGEST_NAME: usize = 255;
+
+/// The name that a partition's folder gets when the partition is deleted, `<topic>-<n>.<unique>-delete`: the topic's
+/// name is cut if that is too long.
+pub(crate) fn deleted_folder(folder: &Path, unique: Uuid) -> PathBuf {
+    let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let (topic, partition) = name.rsplit_once('-').unwrap_or((name, "0"));
+    let unique = unique.0.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let suffix = format!("-{partition}.{unique}-delete");
+    let kept = topic.len().min(LONGEST_NAME.saturating_sub(suffix.len()));
+    folder.with_file_name(format!("{}{suffix}", topic.get(..kept).unwrap_or(topic)))
+}
 
 /// The file of kind `kind` for the offset.
 pub(crate) fn file(folder: &Path, offset: Offset, kind: &str) -> PathBuf {

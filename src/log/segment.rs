@@ -153,10 +153,13 @@ impl Segment {
         if extent != self.extent() {
             return;
         }
-        self.synced = if self.active { OnDisk::Records } else { OnDisk::All };
-        if let Some(files) = self.files.get_mut().filter(|_| !self.active) {
-            files.data.release_descriptor();
+        if self.active {
+            self.synced = OnDisk::Records;
+            return;
         }
+        self.synced = OnDisk::All;
+        // Whoever reads it opens it again; most are never read from then on, and there are many.
+        self.files = OnceLock::new();
     }
 
     /// The open files, if they are open.

@@ -86,6 +86,12 @@ impl ConfigsImage {
         }
     }
 
+    /// The names of topics whose overrides may be others than in `before`: all of those, and some more.
+    pub(super) fn topics_touched_since<'a>(&'a self, before: &'a ConfigsImage) -> impl Iterator<Item = &'a Arc<str>> {
+        let set = self.topics.touched_since(&before.topics);
+        set.chain(before.topics.touched_since(&self.topics)).map(|(name, _)| name)
+    }
+
     /// Sets one setting, or with None unsets it. A resource without settings is forgotten.
     pub(super) fn set(&mut self, kind: ConfigKind, name: &str, setting: &str, value: Option<&str>) {
         let mut settings = Arc::clone(self.get(kind, name));

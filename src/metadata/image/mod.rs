@@ -79,6 +79,21 @@ impl Image {
         topics
     }
 
+    /// The topics that may be others than in `before`, an earlier image, or have other overrides: all of those, each
+    /// once, and some more; far from all where little has changed.
+    pub fn topics_touched_since<'a>(&'a self, before: &'a Image) -> Vec<&'a Arc<TopicImage>> {
+        let changed = self.topics.touched_since(&before.topics).map(|(_, topic)| topic);
+        let with_settings = self.configs.topics_touched_since(&before.configs).filter_map(|name| self.topic(name));
+        let mut found = BTreeSet::new();
+        changed.chain(with_settings).filter(|topic| found.insert(topic.id)).collect()
+    }
+
+    /// The topics of `before` that are no more; one of the same name is another.
+    pub fn topics_gone_since<'a>(&'a self, before: &'a Image) -> impl Iterator<Item = &'a Arc<TopicImage>> {
+        let touched = before.topics.touched_since(&self.topics).map(|(_, topic)| topic);
+        touched.filter(|topic| self.topic_by_id(topic.id).is_none())
+    }
+
     pub fn topic_count(&self) -> usize {
         self.topics.len()
     }

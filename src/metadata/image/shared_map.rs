@@ -82,6 +82,13 @@ impl<K: Eq + Hash + Clone, V: Clone> SharedMap<K, V> {
         self.shards.iter().flat_map(|shard| shard.iter())
     }
 
+    /// Everything of the parts in which this map isn't the same as `before`, a clone of an earlier state: all that was
+    /// added or changed since, and some that was not.
+    pub fn touched_since<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = (&'a K, &'a V)> {
+        let parts = self.shards.iter().zip(before.shards.iter());
+        parts.filter(|(now, then)| !Arc::ptr_eq(now, then)).flat_map(|(now, _)| now.iter())
+    }
+
     fn shard_mut(&mut self, index: usize) -> &mut Shard<K, V> {
         Arc::make_mut(&mut Arc::make_mut(&mut self.shards)[index])
     }
@@ -110,6 +117,21 @@ mod tests {
         *map.get_mut("a").unwrap() = 10;
         assert_eq!((before.len(), before.get("a"), before.get("b")), (1, Some(&1), None));
         assert_eq!((map.len(), map.get("a"), map.get("b")), (2, Some(&10), Some(&2)));
+    }
+
+    #[test]
+    fn what_changed_is_found_without_looking_at_everything() {
+        let mut map: SharedMap<u32, u32> = SharedMap::default();
+        (0..10_000).for_each(|key| drop(map.insert(key, key)));
+        let before = map.clone();
+        assert_eq!(map.touched_since(&before).count(), 0);
+        map.insert(5, 6);
+        map.insert(10_000, 1);
+        let touched: Vec<_> = map.touched_since(&before).collect();
+        assert!(touched.contains(&(&5, &6)) && touched.contains(&(&10_000, &1)));
+        assert!(touched.len() < 1000, "{} of 10,001", touched.len());
+        map.remove(&5);
+        assert!(before.touched_since(&map).any(|entry| entry == (&5, &5)), "the other way it tells what is gone");
     }
 
     #[test]

@@ -1,0 +1,36 @@
+//! What an open log takes of this process's memory.
+
+use ottla::log::{Log, LogConfig};
+use ottla::record::Codec;
+use ottla::types::Offset;
+
+use crate::report::{Table, significant};
+use crate::{shelf, system};
+
+const LOGS: usize = 2000;
+
+pub fn measure() -> Table {
+    let dir = shelf::scratch();
+    let disk = shelf::disk(dir.path());
+    let before = own_bytes();
+    let per_log = || format!("{} KB", significant((own_bytes() - before) / LOGS as f64 / 1e3));
+    let open = |index| shelf::open(&disk, &dir.path().join(format!("t-{index}")), LogConfig::default());
+    let mut logs: Vec<Log> = (0..LOGS).map(open).collect();
+    let opened = per_log();
+    let (batch, how) = (shelf::batch(1000, Codec::None), shelf::by_client());
+    logs.iter_mut().for_each(|log| drop(log.append(&batch, how)));
+    let appended = per_log();
+    logs.iter().for_each(|log| drop(log.read(0, 1 << 20, true, Offset::MAX).expect("reads")));
+    let read = per_log();
+    for _ in 0..50 {
+        logs.iter_mut().for_each(|log| drop(log.append(&batch, how)));
+    }
+    let grown = per_log();
+    let mut table = Table::new("memory of a log", ["open and empty", "after an append", "and a read", "and 50 more"]);
+    table.row(&format!("mean of {LOGS}"), [opened, appended, read, grown]);
+    table
+}
+
+fn own_bytes() -> f64 {
+    system::memory(std::process::id()).own * 1e6
+}
