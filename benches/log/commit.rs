@@ -41,7 +41,7 @@ fn by_group(runtime: &Runtime, batch: &Verified, producers: usize) -> f64 {
     let dir = shelf::scratch();
     let log = shelf::open(&shelf::disk(dir.path()), &dir.path().join("t-0"), LogConfig::default());
     let topic_id = TopicId::METADATA;
-    let partition = Arc::new(Partition::opened(TopicPartition::new("t", 0), topic_id, 0, log, Arc::default()));
+    let partition = Arc::new(Partition::opened(TopicPartition::new("t", 0), topic_id, 0, log, Default::default()));
     let started = Instant::now();
     let tasks: Vec<_> = (0..producers)
         .map(|_| {

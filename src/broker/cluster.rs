@@ -40,13 +40,8 @@ pub struct Published {
 }
 
 impl Publisher {
-<<<<<<< HEAD
     pub fn new(config: Arc<BrokerConfig>, log_dir: Arc<LogDir>, trouble: watch::Sender<()>) -> Publisher {
-        let nothing = Cluster::new(Image::default(), Arc::clone(&config), Vec::new());
-=======
-    pub fn new(config: Arc<BrokerConfig>, log_dir: Arc<LogDir>, trouble: Arc<Notify>) -> Publisher {
         let nothing = Cluster::new(Arc::clone(&config));
->>>>>>> 18b0385 (Publishing a change costs as much as the change; a benchmark of the log library)
         let settings = watch::Sender::new(Arc::clone(&config));
         Publisher {
             config,

@@ -68,7 +68,7 @@ mod tests {
                 Log::open(&disk, folder.as_ref(), Arc::new(LogConfig::default()), OpenAt::fresh(0))
             });
             let id = TopicPartition::new("t", index);
-            Arc::new(Partition::new(id, TopicId::METADATA, 0, i64::MAX, open, Arc::default()))
+            Arc::new(Partition::new(id, TopicId::METADATA, 0, i64::MAX, open, Default::default()))
         };
         let partitions: Vec<_> = (0..100).map(partition).collect();
         open_in_parallel(&partitions, 3);
