@@ -15,7 +15,7 @@ use super::groups::Groups;
 use super::partition::Partition;
 use super::topics::Topic;
 use super::{Broker, flushing, random};
-use crate::log::{Checkpoint, DeletedFiles, LogError, PartitionState};
+use crate::log::{Checkpoint, DeletedFiles, Log, LogError, PartitionState, Validated};
 use crate::types::TopicPartition;
 
 /// How often our own file of validated positions is brought up to date: how much a start after
@@ -233,8 +233,7 @@ impl Broker {
         let cluster = self.cluster();
         let partitions = cluster.topics().flat_map(|topic| &topic.partitions).chain([self.metadata.partition()]);
         // A log that isn't open doesn't change. This is looked at every few seconds, so no more is looked at than that.
-        let reached =
-            partitions.map(|partition| (partition.id().clone(), partition.if_open(|log| log.validated()).flatten()));
+        let reached = partitions.map(|partition| (partition.id().clone(), partition.if_open(reached_by).flatten()));
         let reached: Vec<_> = reached.collect();
         let mut noted = self.noted_positions.lock();
         let changed = *noted != reached;
@@ -311,6 +310,13 @@ impl Broker {
             Some(error) => Err(error),
         }
     }
+}
+
+/// How far the log is whole, once what else spares the next start time is done. A failure latches the partition, which
+/// says so itself.
+fn reached_by(log: &mut Log) -> Option<Validated> {
+    let _ = log.keep_snapshot_recent();
+    log.validated()
 }
 
 fn not_closed(partition: &Partition, error: LogError, first_failure: &mut Option<LogError>) {

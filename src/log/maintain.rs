@@ -50,11 +50,19 @@ impl Log {
         let count = self.breached_segments(now)?;
         self.retrying(|log| {
             let deleted = log.delete_first(count, now)?;
-            if log.since_snapshot >= SNAPSHOT_EVERY {
-                log.take_snapshot()?;
-                log.drop_old_snapshots()?;
-            }
             Ok(deleted)
+        })
+    }
+
+    /// Writes the producers down once much was appended since that was last done: what follows the newest snapshot is
+    /// walked through when a log is opened after a crash. Cheap, for often.
+    pub fn keep_snapshot_recent(&mut self) -> Result<(), LogError> {
+        if self.since_snapshot < SNAPSHOT_EVERY {
+            return Ok(());
+        }
+        self.retrying(|log| {
+            log.take_snapshot()?;
+            log.drop_old_snapshots()
         })
     }
 

@@ -10,6 +10,8 @@ use crate::types::Offset;
 
 /// How much is read at a time where reading copies. Headers of large batches are fetched one by one.
 const CHUNK: usize = 64 << 10;
+/// Behind a batch larger than this the next header is read alone: copying what is between costs more than a call.
+const HEADERS_ALONE: usize = 4 << 10;
 
 /// Where a walk reads from.
 #[derive(Clone, Copy, Debug)]
@@ -108,7 +110,7 @@ impl<'a> Walk<'a> {
                 Source::Data(data) => data.view(position, rest as usize),
                 Source::Raw(_) => None,
             };
-            let len = if self.last_size > CHUNK / 2 { wanted } else { rest.min(CHUNK as u64) };
+            let len = if self.last_size > HEADERS_ALONE { wanted } else { rest.min(CHUNK as u64) };
             self.window = match view {
                 Some(view) => view,
                 None => self.bytes(position, len as usize)?,
