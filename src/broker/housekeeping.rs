@@ -16,7 +16,7 @@ use super::partition::Partition;
 use super::topics::Topic;
 use super::{Broker, flushing, random};
 use crate::log::{Checkpoint, DeletedFiles, Log, LogError, PartitionState, Validated};
-use crate::types::TopicPartition;
+use crate::types::{Offset, TopicPartition};
 
 /// How often our own file of validated positions is brought up to date: how much a start after
 /// kill -9 may have to read again.
@@ -210,21 +210,18 @@ impl Broker {
 
     /// The one of them that says from where on records are there for readers, if it has changed.
     fn write_log_starts(&self) {
-        let mut last = self.last_checkpoints.lock();
         let checkpoints = self.checkpoints();
-        let starts = |of: &[Checkpoint]| of.iter().map(|of| (of.partition.clone(), of.log_start)).collect::<Vec<_>>();
-        if starts(&last) == starts(&checkpoints) {
+        let starts: HashMap<TopicPartition, Offset> =
+            checkpoints.iter().map(|checkpoint| (checkpoint.partition.clone(), checkpoint.log_start)).collect();
+        let mut noted = self.noted_log_starts.lock();
+        if *noted == starts {
             return;
         }
         match self.log_dir.write_log_starts(&checkpoints) {
-            // The others are as they were, so that they are still to be written.
-            Ok(()) => {
-                let now: HashMap<_, _> = checkpoints.iter().map(|now| (&now.partition, now.log_start)).collect();
-                for noted in last.iter_mut() {
-                    noted.log_start = now.get(&noted.partition).copied().unwrap_or(noted.log_start);
-                }
+            Ok(()) => *noted = starts,
+            Err(error) => {
+                tracing::warn!(%error, "log starts are not noted: after a crash deleted records may come back")
             }
-            Err(error) => tracing::warn!(%error, "log start offsets are not noted: deleted records may come back"),
         }
     }
 

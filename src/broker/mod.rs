@@ -28,6 +28,7 @@ mod start_topics;
 pub mod topics;
 mod waiters;
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -68,6 +69,8 @@ pub struct Broker {
     cleaner: Arc<Cleaner>,
     /// How far each log was whole when its positions were last noted.
     noted_positions: Mutex<Vec<(TopicPartition, Option<Validated>)>>,
+    /// What Kafka's checkpoint of log starts says.
+    noted_log_starts: Mutex<HashMap<TopicPartition, Offset>>,
     /// What Kafka's checkpoints say.
     last_checkpoints: Mutex<Vec<Checkpoint>>,
 }

@@ -99,6 +99,7 @@ impl Broker {
             housekeeping: signals,
             cleaner: Arc::new(Cleaner::default()),
             noted_positions: Mutex::default(),
+            noted_log_starts: Mutex::default(),
             last_checkpoints: Mutex::default(),
             config,
         });
