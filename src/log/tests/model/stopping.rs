@@ -1,5 +1,6 @@
 //! How a log ends and begins again: closed, killed, or with the power gone.
 
+use super::compaction::stored;
 use super::*;
 
 impl Run {
@@ -45,6 +46,9 @@ impl Run {
         let end = self.log.end_offset();
         assert!(end >= self.synced, "{end} of {} synced", self.synced);
         self.plain.end_at(end);
+        if self.shelf.config.cleanup_compact {
+            self.drop_holes();
+        }
         for pass in &mut self.rules.passes {
             pass.done = None;
         }
@@ -54,5 +58,13 @@ impl Run {
         self.plain.batches.retain(|batch| batch.base >= first || known.contains(&batch.producer_id));
         self.check_state();
         self.rules.check(&mut self.plain, &self.log, false);
+    }
+    /// Of a compacted topic, whose segments may have gaps between them, a segment that wasn't synced may have lost
+    /// its end although one behind it is there. Kafka's rule, too: nobody was promised these records.
+    fn drop_holes(&mut self) {
+        let found = stored(&self.log, self.plain.start.max(self.log.segments[0].base()));
+        let is_found = |base: Offset| found.binary_search_by_key(&base, |batch| batch.header().base_offset).is_ok();
+        let (start, synced) = (self.plain.start, self.synced);
+        self.plain.batches.retain(|batch| batch.base < synced.max(start) || is_found(batch.base));
     }
 }
