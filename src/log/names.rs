@@ -47,13 +47,16 @@ pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// No segment begins beyond: the offsets in it, 31 bits from its base, would have no end.
+const LAST_BASE: Offset = Offset::MAX - i32::MAX as Offset - 1;
+
 /// Offset and kind of a segment's file.
 pub(crate) fn parse_file(name: &str) -> Option<(Offset, &str)> {
     let (offset, kind) = name.split_once('.')?;
     if offset.len() != 20 {
         return None;
     }
-    Some((offset.parse().ok().filter(|offset| *offset >= 0)?, kind))
+    Some((offset.parse().ok().filter(|offset| (0..=LAST_BASE).contains(offset))?, kind))
 }
 
 /// Topic and partition of a folder `<topic>-<n>`.
@@ -74,9 +77,11 @@ mod tests {
         assert_eq!(path, Path::new("t-0/00000000000000000042.log"));
         assert_eq!(parse_file("00000000000000000042.log"), Some((42, "log")));
         assert_eq!(parse_file("00000000000000000042.log.deleted"), Some((42, "log.deleted")));
+        assert_eq!(parse_file("09223372034707292159.log"), Some((LAST_BASE, "log")));
         for name in ["42.log", "leader-epoch-checkpoint", "0000000000000000004x.log", "99999999999999999999.log"] {
             assert_eq!(parse_file(name), None, "{name}");
         }
+        assert_eq!(parse_file("09223372034707292160.log"), None, "no room for its offsets");
     }
 
     #[test]

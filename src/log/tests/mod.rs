@@ -53,6 +53,12 @@ impl Shelf {
         Shelf { disk, folder, config, at: OpenAt::fresh(NOW), _temporary: temporary }
     }
 
+    /// The same place on another disk.
+    pub(super) fn on_disk(&self, disk: Disk) -> Shelf {
+        let (folder, config) = (self.folder.clone(), self.config.clone());
+        Shelf { disk, folder, config, at: self.at, _temporary: None }
+    }
+
     pub(super) fn open(&self) -> Log {
         self.try_open().expect("opens")
     }
@@ -161,21 +167,37 @@ pub(super) fn records_from(log: &Log, from: Offset) -> Vec<(Offset, String)> {
     found
 }
 
-/// What a log answers for its indexes and producers, which a fresh scan of the same files must answer too.
+/// What a log has for indexes and knows of producers, which a fresh scan of the same files must find too.
 pub(super) fn same_as_a_full_scan(shelf: &Shelf, log: &Log) {
     let mut full = Shelf::on(shelf.disk.clone(), shelf.folder.clone(), None);
     full.config = shelf.config.clone();
     full.at = OpenAt { clean_shutdown: false, recovery_point: 0, validated: None, ..shelf.at };
+    let indexes = sealed_indexes(shelf, log);
     let rescanned = full.open();
     assert_eq!(rescanned.end_offset(), log.end_offset());
-    let sorted = |log: &Log| {
-        let mut producers = log.producers();
-        producers.sort_by_key(|producer| producer.producer_id);
-        producers
-    };
-    assert_eq!(sorted(&rescanned), sorted(log));
+    assert_eq!(producers(&rescanned), producers(log));
     assert_eq!(rescanned.last_stable_offset(), log.last_stable_offset());
     assert_eq!(records_from(&rescanned, log.start_offset()), records_from(log, log.start_offset()));
+    for (name, bytes) in indexes {
+        let found = shelf.disk.read(&file(shelf, &name)).expect("reads");
+        assert_eq!(found, Some(bytes), "{name}, which was there, and what a scan makes of it");
+    }
+}
+
+/// What is known of producers, but for when they were last seen: a scan has to count them as seen now.
+fn producers(log: &Log) -> Vec<ProducerDescription> {
+    let mut producers = log.producers();
+    producers.sort_by_key(|producer| producer.producer_id);
+    producers.iter_mut().for_each(|producer| producer.last_timestamp = 0);
+    producers
+}
+
+/// The indexes of offsets and times of all segments that nothing is appended to any more.
+fn sealed_indexes(shelf: &Shelf, log: &Log) -> Vec<(String, Vec<u8>)> {
+    let sealed = log.segments.iter().filter(|segment| !segment.is_active() && segment.size() > 0);
+    let names = sealed.flat_map(|segment| ["index", "timeindex"].map(|kind| format!("{:020}.{kind}", segment.base())));
+    let read = |name: String| Some((shelf.disk.read(&file(shelf, &name)).expect("reads")?, name));
+    names.filter_map(read).map(|(bytes, name)| (name, bytes)).collect()
 }
 
 pub(super) fn file(shelf: &Shelf, name: &str) -> PathBuf {

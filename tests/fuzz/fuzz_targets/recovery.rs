@@ -1,5 +1,5 @@
 //! Any bytes as a partition's folder: opened or refused, never a panic. What is opened serves only whole batches in
-//! order, takes appends, loses segments to retention, is closed, and opens again with the same end.
+//! order, takes appends, is compacted, loses segments to retention, is closed, and opens again with the same end.
 //!
 //! The input is a byte of choices and then files: each a byte that says which, two that say how long, and the
 //! content. Records either stand as they are or are made into batches with right lengths and checksums, which would
@@ -7,12 +7,14 @@
 
 #![no_main]
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
 use ottla::log::{
-    AppendAs, AppendError, Disk, Log, LogConfig, LogError, OpenAt, Origin, Simulation, TimestampQuery, Validated,
+    AppendAs, AppendError, CompactionBuffers, Disk, Log, LogConfig, LogError, OpenAt, Origin, Replaced, Simulation,
+    TimestampQuery, Validated,
 };
 use ottla::record::{BATCH_OVERHEAD, BatchBuilder, Codec, Verified, batches};
 use ottla::types::ProducerIdEpoch;
@@ -106,9 +108,30 @@ fn use_it(mut log: Log, at: OpenAt) -> Option<i64> {
     log.delete_records(middle).ok()?;
     log.housekeep(NOW).ok()?.unlink().expect("removes");
     read_all(&log, trusted);
+    compact(&mut log)?;
+    read_all(&log, trusted);
     let synced = log.close().ok()?.sync();
     log.mark_synced(synced);
     Some(log.end_offset())
+}
+
+/// Compacts what there is to compact; `None` once that has closed the log.
+fn compact(log: &mut Log) -> Option<()> {
+    let synced = log.flush_target().ok()?.sync();
+    log.mark_synced(synced);
+    let (start, end) = (log.start_offset(), log.end_offset());
+    let mut buffers = CompactionBuffers::new(1 << 12, 0.9, 1 << 12, 7);
+    if let Some(mut compaction) = log.begin_compaction(NOW).ok()? {
+        // What it can't read it leaves alone.
+        while let Ok(Some(group)) = compaction.next_group(&mut buffers, &mut |_| ControlFlow::Continue(())) {
+            match log.replace(group).ok()? {
+                Replaced::InPlace(old) => old.unlink().expect("removes"),
+                Replaced::LogChanged(_) => panic!("nobody has changed the log"),
+            }
+        }
+    }
+    assert_eq!((log.start_offset(), log.end_offset()), (start, end));
+    Some(())
 }
 
 fn batch(sequence: Option<i32>) -> Verified {
@@ -149,7 +172,7 @@ fn put(disk: &Simulation, which: u8, content: &[u8]) {
         "log", "log", "log", "log", "index", "timeindex", "txnindex", "snapshot", "log.swap", "index.swap",
         "log.cleaned", "log.deleted", "timeindex.swap", "txnindex.cleaned", "snapshot.deleted", "",
     ];
-    const BASES: [i64; 8] = [0, 2, 5, 40, 1 << 31, (1 << 31) + 2, i64::MAX - 1, i64::MAX];
+    const BASES: [i64; 8] = [0, 2, 5, 40, 1 << 31, (1 << 31) + 2, i64::MAX - (1 << 40), i64::MAX];
     const SMALL: [&str; 4] = ["leader-epoch-checkpoint", "partition.metadata", "leader-epoch-checkpoint.tmp", "x"];
     let kind = KINDS[usize::from(which & 15)];
     let base = BASES[usize::from(which >> 4 & 7)];

@@ -39,7 +39,7 @@ impl Run {
         assert_eq!(self.log.end_offset(), self.plain.end());
     }
 
-    pub(super) fn append_plain(&mut self) {
+    pub(in crate::log::tests) fn append_plain(&mut self) {
         let batch = self.new_batch();
         self.append(batch);
     }
@@ -103,11 +103,25 @@ impl Run {
         if epoch < 0 {
             return;
         }
-        let control = if self.random.below(2) == 0 { ControlType::Abort } else { ControlType::Commit };
         // A coordinator that fences a producer writes its marker in the next epoch.
-        let epoch = epoch + i16::from(self.random.below(5) == 0);
-        let batch =
-            Batch { producer_id, epoch, marker: Some(control), ..Batch::plain(self.plain.end(), vec![], Codec::None) };
+        let fences = self.random.below(5) == 0;
+        let batch = self.marker(producer_id, i16::from(fences));
         self.append(batch);
+    }
+
+    pub(super) fn marker(&mut self, producer_id: ProducerId, epochs_on: i16) -> Batch {
+        let control = if self.random.below(2) == 0 { ControlType::Abort } else { ControlType::Commit };
+        let epoch = self.plain.window(producer_id).0 + epochs_on;
+        let batch = Batch::plain(self.plain.end(), vec![], Codec::None);
+        Batch { producer_id, epoch, marker: Some(control), ..batch }
+    }
+
+    /// Each producer's last five batches are recognised, so far as they are in the log.
+    pub(in crate::log::tests) fn check_windows(&mut self) {
+        for producer_id in 0..PRODUCERS {
+            let (_, window) = self.plain.window(producer_id);
+            let recent: Vec<Batch> = window.into_iter().rev().take(5).cloned().collect();
+            recent.iter().for_each(|batch| self.repeat(batch));
+        }
     }
 }

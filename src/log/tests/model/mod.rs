@@ -20,17 +20,18 @@ use super::random::Random;
 use super::*;
 use compaction::Rules;
 use plain::Plain;
+pub(super) use trouble::Unsure;
 
 /// How many operations a run has.
 const STEPS: u64 = 250;
 
 /// One log, what it should be, and what is under way.
-struct Run {
+pub(super) struct Run {
     random: Random,
     /// The disk, if it is one that can be switched off.
     simulation: Option<Simulation>,
-    shelf: Shelf,
-    log: Log,
+    pub(super) shelf: Shelf,
+    pub(super) log: Log,
     plain: Plain,
     rules: Rules,
     /// A compaction that other operations come between.
@@ -42,7 +43,7 @@ struct Run {
     synced: Offset,
     /// What a positions file would say, if one was written in this boot.
     validated: Option<Validated>,
-    now: TimestampMs,
+    pub(super) now: TimestampMs,
 }
 
 /// A compaction under way, and a group that is not in its place yet.
@@ -53,7 +54,7 @@ struct Compacting {
     log_changed: bool,
 }
 
-fn number(name: &str) -> Option<u64> {
+pub(super) fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
@@ -102,20 +103,24 @@ impl Run {
         config.delete_retention_ms = random.below(3000) as i64;
         config.min_compaction_lag_ms = if random.below(4) == 0 { random.below(2000) as i64 } else { 0 };
         config.min_cleanable_dirty_ratio = 0.0;
-        let rules = Rules { delete_retention_ms: config.delete_retention_ms, ..Rules::default() };
         // Sometimes a map with room for a few keys only: a pass then ends before the dirty range does.
         let map_bytes = if random.below(3) == 0 { 24 * (4 + random.below(30) as usize) } else { 1 << 20 };
         let buffers = CompactionBuffers::new(map_bytes, 0.9, 1 + random.below(5000) as usize, random.next());
+        Run { buffers, ..Run::begun(random.next(), simulation, shelf) }
+    }
+
+    /// With the shelf's settings, and room in memory.
+    pub(super) fn begun(seed: u64, simulation: Option<Simulation>, shelf: Shelf) -> Run {
         let log = shelf.open();
         Run {
-            random,
+            random: Random(seed),
             simulation,
-            shelf,
             log,
             plain: Plain::default(),
-            rules,
+            rules: Rules { delete_retention_ms: shelf.config.delete_retention_ms, ..Rules::default() },
+            shelf,
             compacting: None,
-            buffers,
+            buffers: CompactionBuffers::new(1 << 20, 0.9, 1000, seed),
             knows_epochs: true,
             synced: 0,
             validated: None,
@@ -146,7 +151,7 @@ impl Run {
         }
     }
 
-    fn check_everything(&mut self) {
+    pub(super) fn check_everything(&mut self) {
         self.check_state();
         self.rules.check(&mut self.plain, &self.log, false);
         self.check_committed();

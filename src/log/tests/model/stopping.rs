@@ -4,7 +4,7 @@ use super::compaction::stored;
 use super::*;
 
 impl Run {
-    pub(super) fn reopen_clean(&mut self) {
+    pub(in crate::log::tests) fn reopen_clean(&mut self) {
         let synced = self.log.close().expect("closes").sync();
         self.log.mark_synced(synced);
         assert!(self.log.failure().is_none());
@@ -16,14 +16,14 @@ impl Run {
         self.check_state();
     }
 
-    pub(super) fn kill(&mut self) {
+    pub(in crate::log::tests) fn kill(&mut self) {
         self.stopped();
         self.log = self.shelf.reopen_killed(self.validated);
         self.check_state();
         self.rules.check(&mut self.plain, &self.log, false);
     }
 
-    pub(super) fn lose_power(&mut self) {
+    pub(in crate::log::tests) fn lose_power(&mut self) {
         let Some(simulation) = self.simulation.clone() else { return self.kill() };
         let survivor = simulation.power_loss(&mut || self.random.next());
         self.shelf.disk = Disk::simulated(&survivor);
@@ -66,5 +66,51 @@ impl Run {
         let is_found = |base: Offset| found.binary_search_by_key(&base, |batch| batch.header().base_offset).is_ok();
         let (start, synced) = (self.plain.start, self.synced);
         self.plain.batches.retain(|batch| batch.base < synced.max(start) || is_found(batch.base));
+    }
+
+    /// What a broker would find after a power loss now.
+    pub(in crate::log::tests) fn after_power_loss(&self, seed: u64, unsure: &Unsure) -> Run {
+        let mut random = Random(seed);
+        let disk = self.simulation.as_ref().expect("a simulated disk");
+        let mut run = self.opened_again(disk.power_loss(&mut || random.next()), None);
+        run.reconcile(&mut unsure.clone(), true);
+        run
+    }
+
+    /// What a broker would find after `kill -9` now.
+    pub(in crate::log::tests) fn after_kill(&self, unsure: &Unsure) -> Run {
+        let disk = self.simulation.clone().expect("a simulated disk");
+        let mut run = self.opened_again(disk, self.validated);
+        run.reconcile(&mut unsure.clone(), false);
+        run
+    }
+
+    fn opened_again(&self, disk: Simulation, validated: Option<Validated>) -> Run {
+        let mut shelf = self.shelf.on_disk(Disk::simulated(&disk));
+        shelf.at.log_start = Some(self.plain.start);
+        let log = shelf.reopen_killed(validated);
+        Run {
+            random: Random(disk.changes()),
+            simulation: Some(disk),
+            shelf,
+            log,
+            plain: self.plain.clone(),
+            rules: self.rules.clone(),
+            compacting: None,
+            buffers: CompactionBuffers::new(1 << 20, 0.9, 1000, 0),
+            knows_epochs: self.knows_epochs,
+            synced: self.synced,
+            validated: None,
+            now: self.now,
+        }
+    }
+
+    pub(in crate::log::tests) fn try_close_and_open(&mut self) -> Result<(), LogError> {
+        let synced = self.log.close()?.sync()?;
+        self.log.mark_synced(Ok(synced));
+        self.note_checkpoints();
+        self.stopped();
+        self.log = self.shelf.try_open()?;
+        Ok(())
     }
 }

@@ -49,8 +49,8 @@ fn mishaps(seed: u64, noted: &Arc<Mishaps>) -> impl FnMut(Act) -> Option<Fault> 
 }
 
 /// What may have happened although nobody was told.
-#[derive(Default)]
-struct Unsure {
+#[derive(Clone, Debug, Default)]
+pub(in crate::log::tests) struct Unsure {
     batch: Option<Batch>,
     /// Retention was at work with this limit.
     retention: Option<i64>,
@@ -92,10 +92,22 @@ impl Run {
         }
     }
 
-    fn try_append(&mut self, unsure: &mut Unsure) -> Result<(), LogError> {
+    pub(in crate::log::tests) fn try_append(&mut self, unsure: &mut Unsure) -> Result<(), LogError> {
         let producer_id = self.random.below(PRODUCERS as u64) as i64;
         let batch = if self.random.below(2) == 0 { self.new_batch() } else { self.next_of_producer(producer_id) };
-        let how = self.how(Origin::Client);
+        self.try_append_batch(batch, unsure)
+    }
+
+    /// Ends a transaction, if one is open.
+    pub(in crate::log::tests) fn try_end_transaction(&mut self, unsure: &mut Unsure) -> Result<(), LogError> {
+        let open = (0..PRODUCERS).find(|id| self.plain.open_transaction(*id).is_some());
+        let Some(producer_id) = open else { return Ok(()) };
+        let batch = self.marker(producer_id, 0);
+        self.try_append_batch(batch, unsure)
+    }
+
+    fn try_append_batch(&mut self, batch: Batch, unsure: &mut Unsure) -> Result<(), LogError> {
+        let how = self.how(if batch.marker.is_some() { Origin::Coordinator } else { Origin::Client });
         match self.log.append(&batch.build(), how) {
             Ok(appended) => {
                 assert_eq!((appended.base_offset, appended.duplicate), (batch.base, false));
@@ -111,7 +123,7 @@ impl Run {
         }
     }
 
-    fn try_sync(&mut self) -> Result<(), LogError> {
+    pub(in crate::log::tests) fn try_sync(&mut self) -> Result<(), LogError> {
         let outcome = self.log.flush_target()?.sync();
         let failed = outcome.as_ref().err().cloned();
         self.log.mark_synced(outcome);
@@ -126,6 +138,14 @@ impl Run {
 
     fn try_retain(&mut self, unsure: &mut Unsure) -> Result<(), LogError> {
         let cutoff = self.random.below(4000) as i64;
+        self.try_retain_older_than(cutoff, unsure)
+    }
+
+    pub(in crate::log::tests) fn try_retain_older_than(
+        &mut self,
+        cutoff: i64,
+        unsure: &mut Unsure,
+    ) -> Result<(), LogError> {
         let config = LogConfig { retention_ms: cutoff, ..self.shelf.config.clone() };
         self.log.set_config(Arc::new(config));
         let outcome = self.log.housekeep(self.now);
@@ -135,6 +155,18 @@ impl Run {
         self.note_retention(cutoff);
         deleted.unlink()?;
         self.try_sync()
+    }
+
+    pub(in crate::log::tests) fn try_delete_records(&mut self) -> Result<(), LogError> {
+        let before = self.plain.start + (self.synced - self.plain.start) / 3;
+        match self.log.delete_records(before) {
+            Ok(start) => {
+                self.plain.start = start;
+                Ok(())
+            }
+            Err(ReadError::Storage(error)) => Err(error),
+            Err(other) => panic!("{other}"),
+        }
     }
 
     fn try_read(&mut self) -> Result<(), LogError> {
@@ -155,7 +187,7 @@ impl Run {
         self.log.offset_for_timestamp(TimestampQuery::Max).map(drop)
     }
 
-    fn try_compact(&mut self) -> Result<(), LogError> {
+    pub(in crate::log::tests) fn try_compact(&mut self) -> Result<(), LogError> {
         let storage = |error| match error {
             CompactError::Storage(error) => error,
             other => panic!("{other}"),
@@ -175,7 +207,7 @@ impl Run {
         self.try_sync()
     }
 
-    fn try_truncate(&mut self, unsure: &mut Unsure) -> Result<(), LogError> {
+    pub(in crate::log::tests) fn try_truncate(&mut self, unsure: &mut Unsure) -> Result<(), LogError> {
         let new_start = self.plain.end() + self.random.below(50) as i64;
         unsure.truncation = true;
         let deleted = self.log.truncate_fully(new_start, self.now)?;
@@ -231,7 +263,7 @@ impl Run {
     }
 
     /// Finds out what became of what nobody was told of.
-    fn reconcile(&mut self, unsure: &mut Unsure, lost: bool) {
+    pub(super) fn reconcile(&mut self, unsure: &mut Unsure, lost: bool) {
         if lost {
             self.validated = None;
         }
