@@ -45,8 +45,9 @@ impl Run {
     pub(super) fn note_loss(&mut self) {
         let end = self.log.end_offset();
         assert!(end >= self.synced, "{end} of {} synced", self.synced);
-        self.plain.end_at(end);
-        if self.shelf.config.cleanup_compact {
+        let has_gaps = self.shelf.config.cleanup_compact;
+        self.plain.end_at(end, has_gaps);
+        if has_gaps {
             self.drop_holes();
         }
         for pass in &mut self.rules.passes {
