@@ -20,6 +20,8 @@ use ottla::record::{BATCH_OVERHEAD, BatchBuilder, Codec, Verified, batches};
 use ottla::types::ProducerIdEpoch;
 
 const NOW: i64 = 1_700_000_000_000;
+/// The bit of choices that makes the topic a compacted one.
+const COMPACTED: u8 = 2;
 const FOLDER: &str = "/data/t-0";
 const CRC_AT: usize = 17;
 const CRC_START: usize = 21;
@@ -36,25 +38,35 @@ fuzz_target!(|input: &[u8]| {
     let clean = choice & 1 == 1;
     let at = open_at(choice, clean);
     let Some(log) = open(&disk, choice, at) else { return };
-    let end = use_it(log, at);
+    let closed = use_it(log, at);
     // What recovery, use and a clean close leave is a sound log, however it is opened.
-    let found = open(&disk, choice, OpenAt { validated: None, clean_shutdown: true, ..at });
+    let log_start = closed.map(|closed| closed.start).or(at.log_start);
+    let found = open(&disk, choice, OpenAt { validated: None, clean_shutdown: true, log_start, ..at });
     let found = found.expect("what was closed opens again");
-    assert!(end.is_none_or(|end| end == found.end_offset()), "{end:?}, then {}", found.end_offset());
-    if !clean && at.recovery_point == 0 && at.validated.is_none() {
-        let end = found.end_offset();
+    assert!(closed.is_none_or(|closed| closed.end == found.end_offset()), "{closed:?}, then {}", found.end_offset());
+    if let Some(closed) = closed.filter(|_| !clean && at.recovery_point == 0 && at.validated.is_none()) {
         drop(found);
-        let scanned = open(&disk, choice, OpenAt { clean_shutdown: false, ..at }).expect("opens");
-        assert_eq!(scanned.end_offset(), end, "a scan finds what was closed");
+        // Which gaps are compaction's is told by the topic, or by what was synced.
+        let recovery_point = if choice & COMPACTED == 0 { closed.recovery_point } else { 0 };
+        let scanned = open(&disk, choice, OpenAt { clean_shutdown: false, recovery_point, log_start, ..at });
+        assert_eq!(scanned.expect("opens").end_offset(), closed.end, "a scan finds what was closed");
     }
 });
+
+/// What the checkpoints say of a log that was closed.
+#[derive(Clone, Copy, Debug)]
+struct Closed {
+    start: i64,
+    end: i64,
+    recovery_point: i64,
+}
 
 fn open(disk: &Simulation, choice: u8, at: OpenAt) -> Option<Log> {
     let config = LogConfig {
         segment_bytes: 2000,
         index_interval_bytes: 100,
         retention_ms: -1,
-        cleanup_compact: choice & 2 != 0,
+        cleanup_compact: choice & COMPACTED != 0,
         ..LogConfig::default()
     };
     match Log::open(&Disk::simulated(disk), Path::new(FOLDER), Arc::new(config), at) {
@@ -78,8 +90,8 @@ fn open_at(choice: u8, clean: bool) -> OpenAt {
     }
 }
 
-/// Everything there is to do with a log; its end, unless an append found the files contradictory.
-fn use_it(mut log: Log, at: OpenAt) -> Option<i64> {
+/// Everything there is to do with a log; how it was closed, unless its files turned out to contradict each other.
+fn use_it(mut log: Log, at: OpenAt) -> Option<Closed> {
     let trusted = at.clean_shutdown || at.recovery_point > 0 || at.validated.is_some();
     read_all(&log, trusted);
     for query in [TimestampQuery::Earliest, TimestampQuery::Latest, TimestampQuery::Max, TimestampQuery::At(NOW)] {
@@ -112,7 +124,7 @@ fn use_it(mut log: Log, at: OpenAt) -> Option<i64> {
     read_all(&log, trusted);
     let synced = log.close().ok()?.sync();
     log.mark_synced(synced);
-    Some(log.end_offset())
+    Some(Closed { start: log.start_offset(), end: log.end_offset(), recovery_point: log.recovery_point() })
 }
 
 /// Compacts what there is to compact; `None` once that has closed the log.
