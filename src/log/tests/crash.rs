@@ -55,6 +55,7 @@ fn workload(run: &mut Run, unsure: &mut Unsure) -> Result<(), LogError> {
 fn check_survivor(mut run: Run) {
     run.check_everything();
     run.check_windows();
+    indexes_of_a_full_scan(&run.shelf, &run.log);
     same_as_a_full_scan(&run.shelf, &run.log);
     // What recovery did is itself durable enough to be used, closed and opened.
     run.kill();

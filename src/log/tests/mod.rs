@@ -167,21 +167,30 @@ pub(super) fn records_from(log: &Log, from: Offset) -> Vec<(Offset, String)> {
     found
 }
 
-/// What a log has for indexes and knows of producers, which a fresh scan of the same files must find too.
+/// What a log knows of its records and producers, which a fresh scan of the same files must find too.
 pub(super) fn same_as_a_full_scan(shelf: &Shelf, log: &Log) {
-    let mut full = Shelf::on(shelf.disk.clone(), shelf.folder.clone(), None);
-    full.config = shelf.config.clone();
-    full.at = OpenAt { clean_shutdown: false, recovery_point: 0, validated: None, ..shelf.at };
-    let indexes = sealed_indexes(shelf, log);
-    let rescanned = full.open();
+    let rescanned = full_scan(shelf);
     assert_eq!(rescanned.end_offset(), log.end_offset());
     assert_eq!(producers(&rescanned), producers(log));
     assert_eq!(rescanned.last_stable_offset(), log.last_stable_offset());
     assert_eq!(records_from(&rescanned, log.start_offset()), records_from(log, log.start_offset()));
+}
+
+/// What a log has for indexes, which a fresh scan must write byte for byte.
+pub(super) fn indexes_of_a_full_scan(shelf: &Shelf, log: &Log) {
+    let indexes = sealed_indexes(shelf, log);
+    full_scan(shelf);
     for (name, bytes) in indexes {
         let found = shelf.disk.read(&file(shelf, &name)).expect("reads");
         assert_eq!(found, Some(bytes), "{name}, which was there, and what a scan makes of it");
     }
+}
+
+fn full_scan(shelf: &Shelf) -> Log {
+    let mut full = Shelf::on(shelf.disk.clone(), shelf.folder.clone(), None);
+    full.config = shelf.config.clone();
+    full.at = OpenAt { clean_shutdown: false, recovery_point: 0, validated: None, ..shelf.at };
+    full.open()
 }
 
 /// What is known of producers, but for when they were last seen: a scan has to count them as seen now.
