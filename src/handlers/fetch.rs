@@ -1,8 +1,9 @@
 //! Fetch (key 1), versions 0 to 18.
 //!
 //! Sessions (KIP-227) from version 7; topics by id from 13. Empty partitions carry zero bytes of
-//! records, never null: librdkafka stumbles over null. Versions 0 to 3 get message formats 0 and 1
-//! by conversion. Waiting is on appends, see [`crate::broker::fetch`].
+//! records, never null: librdkafka stumbles over null. Versions 0 to 3 get message formats 0 and 1,
+//! by conversion of what isn't stored in them; the others get what is stored. Waiting is on appends,
+//! see [`crate::broker::fetch`].
 //!
 //! Departures: there are no followers, so the replica's fields are ignored. Batches are always whole:
 //! Kafka cuts the last one where the limit is reached, and pads what it converted. The first batch is
