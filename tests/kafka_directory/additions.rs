@@ -70,7 +70,8 @@ async fn move_start(client: &Client, topic: &str, offset: i64) {
     assert_eq!(answer.topics[0].partitions[0].error_code, 0, "{topic}: {answer:?}");
 }
 
-async fn set(client: &Client, topic: &str, name: &str, value: &str) {
+/// Sets a setting of a topic.
+pub async fn set(client: &Client, topic: &str, name: &str, value: &str) {
     let config = AlterableConfig { name: name.into(), config_operation: SET, value: Some(value.into()) };
     let resource =
         AlterConfigsResource { resource_type: TOPIC_RESOURCE, resource_name: topic.into(), configs: vec![config] };

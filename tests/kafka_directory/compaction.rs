@@ -12,8 +12,11 @@ use super::apache::{ApacheKafka, BUSY, QUIET, UNCLEANED, copy};
 use super::common::{Broker, wait_until};
 use super::java::dump_log::{dump, dump_compacted, files};
 use super::java::java;
-use super::{COMPACTED, is_compacted, quiet};
+use super::{COMPACTED, additions, is_compacted, noted, quiet};
 
+/// The topic of groups, of which Apache Kafka was told to make so many partitions.
+const OFFSETS: &str = "__consumer_offsets";
+const OFFSETS_PARTITIONS: i32 = 3;
 /// More than a compacted log has.
 const WHOLE: i32 = 64 << 20;
 
@@ -34,6 +37,7 @@ async fn both_keep_the_same_records() {
     let mut ours = busy(&our_data);
     wait_until("our compaction", || is_compacted(&our_data));
     let found = kept(ours.bootstrap_servers()).await;
+    compact_groups(ours.bootstrap_servers(), &our_data).await;
     ours.stop();
     for (expected, found) in expected.iter().zip(&found) {
         assert_eq!(found, expected, "left: ours, right: Apache Kafka's");
@@ -51,12 +55,33 @@ async fn both_keep_the_same_records() {
     ours.stop();
     let theirs = ApacheKafka::start(java, &our_data, QUIET).await;
     ask(theirs.address()).await.must_equal(&told, "Apache Kafka's and ours before", None);
+    let client = Client::connect(theirs.address()).await.unwrap();
+    let modern = client.list_groups(&[], &["consumer"]).await.unwrap();
+    assert_eq!(modern.iter().map(|group| group.id.as_str()).collect::<Vec<_>>(), ["by-consumer"]);
     theirs.stop();
+}
+
+/// Has ours compact what Apache Kafka wrote of its groups, some of which are of types that we don't know.
+async fn compact_groups(address: &str, data: &Path) {
+    let client = Client::connect(address).await.expect("the broker answers");
+    for (name, value) in [("segment.ms", "1"), ("min.cleanable.dirty.ratio", "0.001")] {
+        additions::set(&client, OFFSETS, name, value).await;
+    }
+    // With the first commit of each partition a segment begins, and the one before may be compacted.
+    for number in 0..10 {
+        client.commit_offsets(&format!("of-ours-{number}"), None, "codecs", &[(0, number)]).await.expect("commits");
+    }
+    for partition in 0..OFFSETS_PARTITIONS {
+        wait_until("our compaction of groups", || {
+            noted(data, "cleaner-offset-checkpoint", OFFSETS, partition) > Some(0)
+        });
+    }
 }
 
 /// A broker of ours that looks for something to compact all the time.
 fn busy(data: &Path) -> Broker {
     let broker = Broker::with().data_dir(data).set("log.cleaner.backoff.ms", "100");
+    let broker = broker.set("log.initial.task.delay.ms", "0");
     broker.set("log.flush.offset.checkpoint.interval.ms", "200").start()
 }
 
