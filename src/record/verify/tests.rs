@@ -6,7 +6,7 @@ use super::*;
 use crate::record::compress::{CHUNK, compress};
 use crate::record::parse::put_record;
 use crate::record::samples::{NOW, old_rules, records, rules, sample, sent, verify};
-use crate::record::{Fault, RecordFault};
+use crate::record::{Fault, OldFormat, RecordFault, down_convert};
 
 /// The batch with its header changed and its CRC made right again.
 fn with_header(batch: &Bytes, change: impl FnOnce(&mut BatchHeader)) -> Bytes {
@@ -393,4 +393,27 @@ fn old_messages_only_from_old_producers() {
     let verified = verify(&old, &old_rules()).expect("verifies");
     assert_eq!(verified.record_count(), 3);
     check_not_one(&old, "magic 2 only");
+}
+
+#[test]
+fn old_messages_get_what_the_topic_wants() {
+    let rules = old_rules();
+    let append_time = VerifyRules { timestamp_type: TimestampType::LogAppendTime, ..rules };
+    for (format, sent_codec) in [OldFormat::V0, OldFormat::V1].into_iter().flat_map(|format| {
+        let known = Codec::ALL.into_iter().filter(|codec| *codec != Codec::Zstd);
+        known.map(move |codec| (format, codec))
+    }) {
+        let old = down_convert(&sent(sample(sent_codec)), format, 0).expect("converts");
+        for target in [None].into_iter().chain(Codec::ALL.map(Some)) {
+            let rules = VerifyRules { target: target.map(|codec| (codec, None)), ..append_time };
+            let verified = verify(&old, &rules).expect("verifies");
+            let header = verified.header();
+            assert_eq!(header.codec(), Ok(target.unwrap_or(sent_codec)), "{format:?} {sent_codec:?}");
+            assert_eq!((header.timestamp_type(), header.max_timestamp), (TimestampType::LogAppendTime, NOW));
+            let read = records(verified.bytes());
+            let values: Vec<_> = read.iter().map(|record| (record.offset, record.timestamp, &record.value)).collect();
+            let [one, two] = [Some("one".into()), Some("two".into())];
+            assert_eq!(values, [(0, NOW, &one), (1, NOW, &two), (2, NOW, &None)]);
+        }
+    }
 }
