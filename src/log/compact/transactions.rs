@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::log::AbortedTxn;
 use crate::record::BatchHeader;
-use crate::types::{Offset, ProducerId};
+use crate::types::ProducerId;
 
 /// Follows transactions through a log whose batches are shown to it in order.
 #[derive(Clone, Debug, Default)]
@@ -50,7 +50,7 @@ impl Transactions {
 
     /// Notes a batch of records; whether they were aborted.
     pub(super) fn on_batch(&mut self, header: &BatchHeader) -> bool {
-        self.begin_up_to(header.last_offset());
+        self.begin_up_to(header);
         if !header.is_transactional() {
             return false;
         }
@@ -68,7 +68,7 @@ impl Transactions {
 
     /// Notes a control batch.
     pub(super) fn on_control(&mut self, header: &BatchHeader, control: Control) -> Marker {
-        self.begin_up_to(header.last_offset());
+        self.begin_up_to(header);
         match control {
             Control::Nothing => Marker::Done,
             Control::Abort => match self.ongoing_aborted.remove(&header.producer_id) {
@@ -81,8 +81,10 @@ impl Transactions {
         }
     }
 
-    fn begin_up_to(&mut self, offset: Offset) {
-        while let Some(txn) = self.aborted.get(self.met).filter(|txn| txn.first_offset <= offset) {
+    /// Begins what begins before the batch's end, and ends what its producer had ended before it: not every marker is
+    /// shown, for only the dirty part of a log is read for its keys.
+    fn begin_up_to(&mut self, header: &BatchHeader) {
+        while let Some(txn) = self.aborted.get(self.met).filter(|txn| txn.first_offset <= header.last_offset()) {
             self.met += 1;
             let ongoing = self.ongoing_aborted.entry(txn.producer_id).or_insert((*txn, false));
             // A producer has one transaction at a time: one whose marker never came is over.
@@ -90,12 +92,16 @@ impl Transactions {
                 *ongoing = (*txn, false);
             }
         }
+        if self.ongoing_aborted.get(&header.producer_id).is_some_and(|(txn, _)| txn.last_offset < header.base_offset) {
+            self.ongoing_aborted.remove(&header.producer_id);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::Offset;
 
     fn aborted(producer_id: ProducerId, first_offset: Offset, last_offset: Offset) -> AbortedTxn {
         AbortedTxn { producer_id, first_offset, last_offset, last_stable_offset: last_offset + 1 }
@@ -146,6 +152,20 @@ mod tests {
             (16, End(1, Other, Marker::Needed)),
         ];
         check(&[txn], &log);
+    }
+
+    #[test]
+    fn a_transaction_that_ended_before_what_is_shown_aborts_nothing() {
+        use Shown::{Batch, Marker as End};
+        let (first, second) = (aborted(1, 2, 9), aborted(1, 30, 39));
+        let log = [
+            (20, Batch(1, false)),
+            (21, End(1, Control::Commit, Marker::Needed)),
+            (30, Batch(1, true)),
+            (39, End(1, Control::Abort, Marker::NeededWithIndex(second))),
+        ];
+        check(&[first, second], &log);
+        check(&[first], &[(20, End(1, Control::Abort, Marker::Done))]);
     }
 
     #[test]
