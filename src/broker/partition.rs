@@ -5,6 +5,8 @@
 //! or a sync fails, the partition answers with a storage error and the rest of the broker lives; it says
 //! so once, and housekeeping opens the log again when the disk lets it.
 
+use crate::types::{LeaderEpoch, Offset, TimestampMs, TopicId, TopicPartition, Uuid, sort_by_key};
+
 mod failing;
 #[cfg(test)]
 mod tests;
@@ -23,7 +25,6 @@ use crate::log::{
     ReadError, Slice, SyncTicket, TimestampOffset, TimestampQuery,
 };
 use crate::record::Verified;
-use crate::types::{LeaderEpoch, Offset, TimestampMs, TopicId, TopicPartition, Uuid};
 
 /// Opens a partition's log; called at its first use, and by [`Partition::recover`] where that failed.
 pub type OpenLog = Box<dyn Fn() -> Result<Log, LogError> + Send>;
@@ -317,7 +318,7 @@ impl Partition {
     /// The producers it remembers, sorted by id.
     pub fn producers(&self) -> Result<Vec<ProducerDescription>, PartitionError> {
         let mut producers = self.log()?.producers();
-        producers.sort_unstable_by_key(|producer| producer.producer_id);
+        sort_by_key(&mut producers, |producer| producer.producer_id);
         Ok(producers)
     }
 

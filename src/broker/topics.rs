@@ -6,7 +6,7 @@ use super::partition::Partition;
 use crate::config::{self, BrokerConfig, CompressionType, TopicConfig};
 use crate::metadata::{Image, SharedMap, TopicImage};
 use crate::record::{Accepts, Codec, TimestampType, VerifyRules};
-use crate::types::{PartitionIndex, TimestampMs, TopicId, TopicName};
+use crate::types::{PartitionIndex, TimestampMs, TopicId, TopicName, sort_by};
 
 /// A topic in service.
 #[derive(Debug)]
@@ -129,7 +129,7 @@ impl Cluster {
     /// Every topic, sorted by name.
     pub fn topics_by_name(&self) -> Vec<&Arc<Topic>> {
         let mut topics: Vec<_> = self.topics().collect();
-        topics.sort_unstable_by(|a, b| a.name().cmp(b.name()));
+        sort_by(&mut topics, |a, b| a.name().cmp(b.name()));
         topics
     }
 }

@@ -13,6 +13,7 @@ use super::table::table;
 use super::tools::connect::{Bootstrap, block_on};
 use super::tools::output::Output;
 use crate::client::Client;
+use crate::types::sort_by;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -155,7 +156,7 @@ async fn show(client: &Client, kind: Kind, name: Option<String>, all: bool, json
     let mut described = configs::describe(client, &[(kind.resource(), &name)], false).await?;
     let mut entries = described.pop().unwrap_or_default();
     entries.retain(|entry| all || is_set(kind, entry));
-    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    sort_by(&mut entries, |a, b| a.name.cmp(&b.name));
     if json {
         let shown = entries.into_iter().map(|entry| Shown {
             name: entry.name,

@@ -17,7 +17,7 @@ use super::tools::exceptions::Exception;
 use super::tools::kafka_consumer_groups::TargetArgs;
 use super::tools::output::Output;
 use crate::client::{ClientError, MemberDescription};
-use crate::types::{ErrorCode, Offset, TopicPartition};
+use crate::types::{ErrorCode, Offset, TopicPartition, sort_by};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -132,7 +132,7 @@ async fn list(groups: &Groups, json: bool) -> Said {
     let listed = listed.into_iter();
     let mut listed: Vec<_> =
         listed.map(|group| Listed { group: group.id, group_type: group.group_type, state: group.state }).collect();
-    listed.sort_by(|a, b| a.group.cmp(&b.group));
+    sort_by(&mut listed, |a, b| a.group.cmp(&b.group));
     if json {
         return say_json(&listed);
     }

@@ -15,7 +15,7 @@ use super::tools::connect::{Bootstrap, block_on};
 use super::tools::kafka_topics::{PARTITIONS_AT_A_TIME, topic_settings};
 use super::tools::output::Output;
 use crate::client::Client;
-use crate::types::{Offset, TopicPartition};
+use crate::types::{InOrder as _, Offset, TopicPartition};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -274,7 +274,7 @@ async fn describe(client: &Client, names: &[String], json: bool) -> Said {
         Described {
             name: topic.name.clone(),
             id: topic.id.to_string(),
-            settings: own.map(|entry| (entry.name, entry.value)).collect(),
+            settings: own.map(|entry| (entry.name, entry.value)).in_order(),
             partitions: topic.partitions.iter().map(partition).collect(),
         }
     });

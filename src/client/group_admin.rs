@@ -21,7 +21,7 @@ use crate::protocol::messages::offset_delete::{
     OffsetDeleteRequest, OffsetDeleteRequestPartition, OffsetDeleteRequestTopic,
 };
 use crate::protocol::messages::offset_fetch::{OffsetFetchRequest, OffsetFetchRequestGroup};
-use crate::types::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, TopicPartition};
+use crate::types::{ErrorCode, InOrder as _, LeaderEpoch, Offset, PartitionIndex, TopicPartition};
 
 /// The newest versions that name topics by name.
 const OFFSETS_BY_NAME: i16 = 9;
@@ -252,7 +252,7 @@ impl Client {
             .flat_map(|topic| {
                 topic.partitions.iter().map(|it| ((topic.name.as_ref(), it.partition_index), it.error_code))
             })
-            .collect();
+            .in_order();
         let result = |asked: &TopicPartition| {
             let code = told.get(&(asked.topic.as_ref(), asked.partition));
             let result = code.ok_or(ClientError::Incomplete { key }).and_then(|code| refuse(key, *code, None));

@@ -37,7 +37,7 @@ pub use records::{Fetched, ListedOffset, Produced, fetched, produced};
 use crate::codec::Str;
 use crate::protocol::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
 use crate::protocol::{ApiKey, Ask, RequestHeader, frame};
-use crate::types::ErrorCode;
+use crate::types::{ErrorCode, InOrder as _};
 use connection::{Connection, Outgoing};
 
 pub type Result<T, E = ClientError> = std::result::Result<T, E>;
@@ -97,7 +97,7 @@ impl Client {
         };
         let answer = client.negotiate().await?;
         let served = answer.api_keys.iter().map(|api| (api.api_key, (api.min_version, api.max_version)));
-        client.served = Arc::new(served.collect());
+        client.served = Arc::new(served.in_order());
         Ok(client)
     }
 

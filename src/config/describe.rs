@@ -8,6 +8,8 @@ use super::table::{self, Scope, synonyms};
 use super::topic;
 use super::values::{Origin, Values};
 
+use crate::types::sort_by_key;
+
 /// One setting as a client is told of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Described {
@@ -105,7 +107,7 @@ fn broker_synonyms(setting: &'static Setting, values: &Values) -> Vec<DescribedS
         all.extend(values.layers(of.name).map(|(value, origin)| synonym(of, value, origin)));
         all.extend(of.default.map(|value| synonym(of, value, Origin::Default)));
     }
-    all.sort_by_key(|synonym| synonym.origin);
+    sort_by_key(&mut all, |synonym| synonym.origin);
     all.into_iter().skip_while(|synonym| synonym.name != setting.name).collect()
 }
 

@@ -10,6 +10,8 @@ use super::setting;
 use super::table::synonyms::Synonym;
 use super::table::{self, Scope};
 
+use crate::types::InOrder as _;
+
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
@@ -125,7 +127,7 @@ fn valid(stored: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let allowed = |(name, value): &(&String, &String)| {
         table::find(Scope::Broker, name).is_some_and(|setting| setting.check(value).is_ok())
     };
-    stored.iter().filter(allowed).map(|(name, value)| (name.clone(), value.trim().to_owned())).collect()
+    stored.iter().filter(allowed).map(|(name, value)| (name.clone(), value.trim().to_owned())).in_order()
 }
 
 /// A Rust type that a setting's value is read as.

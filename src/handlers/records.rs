@@ -14,7 +14,7 @@ use crate::protocol::messages::offset_for_leader_epoch::{
     EpochEndOffset, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, OffsetForLeaderPartition,
     OffsetForLeaderTopicResult,
 };
-use crate::types::{ErrorCode, LeaderEpoch, Offset};
+use crate::types::{ErrorCode, InOrder as _, LeaderEpoch, Offset};
 
 /// DeleteRecords up to the log's end.
 const HIGH_WATERMARK: Offset = -1;
@@ -23,7 +23,7 @@ pub(super) fn delete(context: &Context, request: DeleteRecordsRequest) -> Answer
     let cluster = context.broker.cluster();
     let topics = request.topics.into_iter().map(|topic| {
         // A partition named twice counts once, with what was said last.
-        let asked: BTreeMap<_, _> = topic.partitions.iter().map(|asked| (asked.partition_index, asked)).collect();
+        let asked: BTreeMap<_, _> = topic.partitions.iter().map(|asked| (asked.partition_index, asked)).in_order();
         let partitions = asked.into_values().map(|asked| {
             let found =
                 cluster.topic(&topic.name).and_then(|topic| Some((topic, topic.partition(asked.partition_index)?)));

@@ -9,7 +9,7 @@ use super::records::{
     RegisterBrokerRecord, UnregisterBrokerRecord, WriteVersions,
 };
 use super::{BrokerEpoch, Decision, MetadataMachine};
-use crate::types::{PartitionIndex, TopicId};
+use crate::types::{PartitionIndex, TopicId, sort_by};
 
 impl MetadataMachine {
     /// Registers this broker, unfenced, and makes it the leader of what it can lead.
@@ -17,7 +17,7 @@ impl MetadataMachine {
     /// A broker that says again what the log has of it writes nothing, so that restarts leave no
     /// trace; its epoch stays.
     pub(super) fn register_broker(&self, mut request: RegisterBroker) -> Decision {
-        request.features.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        sort_by(&mut request.features, |a, b| a.name.cmp(&b.name));
         let mut records = Vec::new();
         let mut version = self.versions();
         if self.image.metadata_version().is_none() {

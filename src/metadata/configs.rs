@@ -8,6 +8,8 @@ use super::image::{ConfigKind, ConfigResource, Settings};
 use super::records::{ConfigRecord, MetadataRecord};
 use super::{Decision, MetadataMachine, names, settings};
 
+use crate::types::InOrder as _;
+
 /// What a change makes of settings: a value, or None for the default.
 type Altered = BTreeMap<String, Option<String>>;
 
@@ -97,7 +99,7 @@ fn replacement(all: &[(String, Option<String>)], current: &Settings) -> Result<A
     check_distinct(all.iter().map(|(name, _)| name))?;
     check_values(all.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| name))?;
     let gone = current.keys().map(|name| (name.clone(), None));
-    Ok(gone.chain(all.iter().cloned()).collect())
+    Ok(gone.chain(all.iter().cloned()).in_order())
 }
 
 fn increments(kind: ConfigKind, ops: &[ConfigOp], current: &Settings) -> Result<Altered, MetadataError> {

@@ -9,13 +9,15 @@ use super::features::{METADATA_VERSION, METADATA_VERSIONS};
 use super::records::MetadataRecord;
 use super::{Decision, MetadataMachine};
 
+use crate::types::InOrder as _;
+
 impl MetadataMachine {
     /// Sets feature levels: all that are asked for, or none.
     pub(super) fn update_features(&self, request: UpdateFeatures) -> Decision {
         let mut records = Vec::new();
         // Of several updates of one feature the last counts.
         let updates: BTreeMap<&str, &FeatureUpdate> =
-            request.updates.iter().map(|update| (&*update.name, update)).collect();
+            request.updates.iter().map(|update| (&*update.name, update)).in_order();
         let result = updates.into_values().try_for_each(|update| {
             records.extend(self.update_feature(update, &request.supported)?);
             Ok(())

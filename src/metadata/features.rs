@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::types::InOrder as _;
+
 /// Levels of features by name, as `FeatureLevelRecord`s hold them. A missing feature is at level 0.
 pub type Features = BTreeMap<String, i16>;
 
@@ -96,7 +98,7 @@ pub fn served(stored: &Features, implemented: &[(&str, i16)]) -> Features {
         .iter()
         .map(|&(name, most)| (name.to_owned(), level(name).min(most)))
         .filter(|(_, level)| *level > 0)
-        .collect()
+        .in_order()
 }
 
 /// Whether a log that holds this level can be understood.

@@ -11,7 +11,7 @@ use super::image::{ConfigKind, ConfigResource, Settings};
 use super::placement::{Placement, check_factor};
 use super::records::{MetadataRecord, RemoveTopicRecord, TopicRecord};
 use super::{Decision, MetadataMachine, configs, names, settings};
-use crate::types::{PartitionIndex, TopicId, TopicName, Uuid};
+use crate::types::{InOrder as _, PartitionIndex, TopicId, TopicName, Uuid, sort_by_key};
 
 /// The most partitions that one request may make, as in Kafka.
 pub const MAX_PARTITIONS_PER_REQUEST: usize = 10_000;
@@ -93,7 +93,7 @@ impl MetadataMachine {
             return Err(MetadataError::InvalidConfig(message));
         }
         let configs: Settings =
-            topic.configs.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?))).collect();
+            topic.configs.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?))).in_order();
         settings::check(&self.broker_in_force(), ConfigKind::Topic, &configs)?;
         Ok(configs)
     }
@@ -139,7 +139,7 @@ impl MetadataMachine {
             placements.push((*index, placement));
             factor = Some(replicas.len());
         }
-        placements.sort_unstable_by_key(|&(index, _)| index);
+        sort_by_key(&mut placements, |&(index, _)| index);
         if placements.iter().zip(0..).any(|(&(index, _), expected)| index != expected) {
             let message = "Partitions must be numbered from 0 without a gap.";
             return Err(MetadataError::InvalidReplicaAssignment(message.to_owned()));

@@ -1,6 +1,7 @@
 //! The words every room shares: identities, times and error codes. No dependencies on other rooms.
 
 mod error_code;
+mod in_order;
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 pub use error_code::ErrorCode;
+pub use in_order::{InOrder, sort_by, sort_by_key};
 
 /// A record's place in its partition.
 pub type Offset = i64;

@@ -12,7 +12,7 @@ use crate::protocol::messages::alter_partition_reassignments::{
 use crate::protocol::messages::list_partition_reassignments::{
     ListPartitionReassignmentsRequest, ListPartitionReassignmentsTopics,
 };
-use crate::types::TopicPartition;
+use crate::types::{InOrder as _, TopicPartition};
 
 /// A partition that is on its way.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub async fn list(
             (TopicPartition::new(&*name, partition.partition_index), reassignment)
         })
     });
-    Ok(found.collect())
+    Ok(found.in_order())
 }
 
 /// Gives partitions to these brokers, or, without any, cancels what is under way. Tells which partitions were refused,

@@ -7,7 +7,7 @@ use crate::client::Client;
 use crate::codec::Str;
 use crate::protocol::ApiKey;
 use crate::protocol::messages::delete_records::{DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic};
-use crate::types::{Offset, TopicPartition};
+use crate::types::{InOrder as _, Offset, TopicPartition};
 
 /// Deletes the records before an offset (-1 is the high watermark) of each partition. Tells, for each, the first
 /// offset that is left, or why nothing was deleted.
@@ -24,7 +24,7 @@ pub async fn delete(
     let topics = topics.map(|(name, partitions)| DeleteRecordsTopic { name: Str::from(name), partitions }).collect();
     let answer = client.call(DeleteRecordsRequest { topics, timeout_ms: CHANGE_TIMEOUT_MS }).await?;
     let mut results: BTreeMap<_, _> =
-        before.keys().map(|partition| (partition.clone(), Err(incomplete(ApiKey::DeleteRecords)))).collect();
+        before.keys().map(|partition| (partition.clone(), Err(incomplete(ApiKey::DeleteRecords)))).in_order();
     for topic in answer.topics {
         for partition in topic.partitions {
             let result = accepted(partition.error_code, None).map(|()| partition.low_watermark);

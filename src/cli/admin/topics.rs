@@ -16,7 +16,7 @@ use crate::protocol::messages::describe_topic_partitions::{
     DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponsePartition, TopicRequest,
 };
 use crate::protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponseTopic};
-use crate::types::{ErrorCode, PartitionIndex, TopicId};
+use crate::types::{ErrorCode, PartitionIndex, TopicId, sort_by, sort_by_key};
 
 /// A topic that there is.
 #[derive(Clone, Debug)]
@@ -67,7 +67,7 @@ pub async fn list(client: &Client) -> Result<Vec<TopicListing>> {
         Some(TopicListing { name, id: topic.topic_id, partitions: topic.partitions.len(), is_internal })
     };
     let mut topics: Vec<_> = topics.into_iter().filter_map(listing).collect();
-    topics.sort_by(|a, b| a.name.cmp(&b.name));
+    sort_by(&mut topics, |a, b| a.name.cmp(&b.name));
     Ok(topics)
 }
 
@@ -79,7 +79,7 @@ pub async fn describe(client: &Client, names: &[String], partitions_at_a_time: i
         return topics.into_iter().map(of_metadata).collect();
     }
     let mut asked: Vec<_> = names.iter().map(|name| TopicRequest { name: Str::from(name.as_str()) }).collect();
-    asked.sort_by(|a, b| a.name.cmp(&b.name));
+    sort_by(&mut asked, |a, b| a.name.cmp(&b.name));
     let mut described: Vec<TopicDescription> = Vec::new();
     let mut cursor = None;
     loop {
@@ -107,7 +107,7 @@ pub async fn describe(client: &Client, names: &[String], partitions_at_a_time: i
         cursor = Some(next);
     }
     for topic in &mut described {
-        topic.partitions.sort_by_key(|partition| partition.index);
+        sort_by_key(&mut topic.partitions, |partition| partition.index);
     }
     Ok(described)
 }
@@ -194,7 +194,7 @@ fn of_metadata(topic: MetadataResponseTopic) -> Result<TopicDescription> {
         Exception::refused(ErrorCode::UnknownTopicId.code(), Some(&message))
     })?;
     let mut partitions: Vec<_> = topic.partitions.into_iter().collect();
-    partitions.sort_by_key(|partition| partition.partition_index);
+    sort_by_key(&mut partitions, |partition| partition.partition_index);
     let partitions = partitions.into_iter().map(|partition| PartitionDescription {
         index: partition.partition_index,
         leader: Some(partition.leader_id).filter(|leader| *leader >= 0),

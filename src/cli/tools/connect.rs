@@ -10,6 +10,7 @@ use super::exceptions::Exception;
 use crate::client::{Client, ClientError, ClientOptions};
 use crate::codec::Str;
 use crate::config;
+use crate::types::InOrder as _;
 
 /// How long tools try to reach a broker, and wait for an answer (`default.api.timeout.ms`).
 const DEFAULT_API_TIMEOUT: Duration = Duration::from_secs(60);
@@ -27,7 +28,7 @@ impl Properties {
     pub fn read(path: &Path) -> Result<Properties, String> {
         let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
         let entries = config::properties(&text).map_err(|why| format!("{}: {why}", path.display()))?;
-        Ok(Properties(entries.into_iter().collect()))
+        Ok(Properties(entries.into_iter().in_order()))
     }
 
     /// Those of a file, or none.

@@ -3,6 +3,8 @@
 //! Kafka's tools print topics, settings and partitions in that order. It is the same in every run, so that scripts and
 //! tests may have come to rely on it.
 
+use crate::types::sort_by_key;
+
 /// Puts items in the order in which a `java.util.HashMap` that they are added to iterates over them. `capacity` is the
 /// one that the map is made with: 16 if nothing is said.
 pub fn sort_as_hash_map<T>(items: &mut [T], capacity: usize, hash: impl Fn(&T) -> i32) {
@@ -12,7 +14,7 @@ pub fn sort_as_hash_map<T>(items: &mut [T], capacity: usize, hash: impl Fn(&T) -
     }
     let mask = u32::try_from(buckets - 1).unwrap_or(u32::MAX);
     // Items of one bucket stay in the order in which they were added.
-    items.sort_by_key(|item| {
+    sort_by_key(items, |item| {
         let hash = hash(item).cast_unsigned();
         (hash ^ (hash >> 16)) & mask
     });

@@ -17,6 +17,7 @@ use super::{RunTool, Tool};
 use crate::client::Client;
 use crate::protocol::ApiKey;
 use crate::protocol::messages::api_versions::ApiVersionsRequest;
+use crate::types::InOrder as _;
 
 pub const TOOL: Tool = Tool::new::<Options>("kafka-broker-api-versions", Manner::JoptSimple);
 
@@ -85,7 +86,7 @@ async fn served(client: &Client) -> Result<BTreeMap<i16, (i16, i16)>, String> {
         ..Default::default()
     };
     let answer = client.call(request).await.map_err(|error| error.to_string())?;
-    Ok(answer.api_keys.iter().map(|api| (api.api_key, (api.min_version, api.max_version))).collect())
+    Ok(answer.api_keys.iter().map(|api| (api.api_key, (api.min_version, api.max_version))).in_order())
 }
 
 /// One line for each API that the broker serves or a client may ask for.
@@ -93,7 +94,7 @@ fn described(served: &BTreeMap<i16, (i16, i16)>) -> Vec<String> {
     let ours =
         ApiKey::ALL.iter().map(|key| (*key as i16, (key.name(), *key.versions().start(), *key.versions().end())));
     let others = BETWEEN_BROKERS.iter().map(|&(key, name, oldest, newest)| (key, (name, oldest, newest)));
-    let known: BTreeMap<i16, (&str, i16, i16)> = ours.chain(others).collect();
+    let known: BTreeMap<i16, (&str, i16, i16)> = ours.chain(others).in_order();
     let expected = known.keys().filter(|key| **key <= NEWEST_API);
     let mut keys: Vec<i16> = served.keys().chain(expected).copied().collect();
     keys.sort_unstable();

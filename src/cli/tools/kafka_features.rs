@@ -20,6 +20,7 @@ use crate::metadata::UpgradeType;
 use crate::metadata::features::METADATA_VERSION;
 use crate::protocol::messages::api_versions::ApiVersionsRequest;
 use crate::protocol::messages::update_features::{FeatureUpdateKey, UpdateFeaturesRequest};
+use crate::types::sort_by;
 
 pub const TOOL: Tool = Tool::new::<Options>("kafka-features", Manner::Argparse);
 
@@ -217,7 +218,7 @@ async fn describe(client: &Client, node_id: Option<i32>) -> Result<(), String> {
         epoch => epoch.to_string(),
     };
     let mut supported = told.supported_features;
-    supported.sort_by(|a, b| a.name.cmp(&b.name));
+    sort_by(&mut supported, |a, b| a.name.cmp(&b.name));
     let mut output = Output::stdout();
     for feature in supported {
         let finalized = told.finalized_features.iter().find(|it| it.name == feature.name);

@@ -16,7 +16,7 @@ use super::output::Output;
 use super::topic_filter::{TopicFilter, is_internal};
 use super::{RunTool, Tool};
 use crate::client::{Client, ClientError};
-use crate::types::{PartitionIndex, TimestampMs};
+use crate::types::{PartitionIndex, TimestampMs, sort_by_key};
 
 pub const TOOL: Tool = Tool::new::<Options>("kafka-get-offsets", Manner::JoptSimple);
 
@@ -83,7 +83,7 @@ impl Options {
         if found.is_empty() {
             return Err("Could not match any topic-partitions with the specified filters".to_owned());
         }
-        found.sort_by_cached_key(|(topic, partition)| format!("{topic}-{partition}"));
+        sort_by_key(&mut found, |(topic, partition)| format!("{topic}-{partition}"));
         let asked: Vec<_> = found.iter().map(|(topic, partition)| (topic.as_str(), *partition, timestamp)).collect();
         let offsets = client.list_offsets(&asked).await.map_err(|error| java_error(&error))?;
         let mut output = Output::stdout();

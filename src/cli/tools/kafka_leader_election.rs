@@ -17,7 +17,7 @@ use super::output::Output;
 use super::{RunTool, Tool};
 use crate::client::Client;
 use crate::protocol::messages::elect_leaders::{ElectLeadersRequest, TopicPartitions};
-use crate::types::ErrorCode;
+use crate::types::{ErrorCode, InOrder as _, sort_by};
 
 pub const TOOL: Tool = Tool::new::<Options>("kafka-leader-election", Manner::JoptSimple);
 
@@ -128,7 +128,7 @@ async fn ask(
     partitions: Option<Vec<Partition>>,
 ) -> Result<Vec<Elected>, Exception> {
     let topic_partitions = partitions.map(|partitions| {
-        let topics: BTreeSet<&str> = partitions.iter().map(|(topic, _)| topic.as_str()).collect();
+        let topics: BTreeSet<&str> = partitions.iter().map(|(topic, _)| topic.as_str()).in_order();
         let of = |topic: &str| partitions.iter().filter(|(name, _)| name == topic).map(|(_, index)| *index).collect();
         topics.iter().map(|topic| TopicPartitions { topic: (*topic).into(), partitions: of(topic) }).collect()
     });
@@ -194,8 +194,8 @@ fn partitions_of(json: &str) -> Result<Vec<Partition>, String> {
     let listed = read.get("partitions").ok_or_else(|| missing.to_owned())?;
     let listed: Vec<Listed> = serde_json::from_value(listed.clone()).map_err(|error| error.to_string())?;
     let mut partitions: Vec<Partition> = listed.into_iter().map(|it| (it.topic, it.partition)).collect();
-    partitions.sort();
-    let twice: BTreeSet<_> = partitions.windows(2).filter(|pair| pair.first() == pair.last()).flatten().collect();
+    sort_by(&mut partitions, Ord::cmp);
+    let twice: BTreeSet<_> = partitions.windows(2).filter(|pair| pair.first() == pair.last()).flatten().in_order();
     match twice.is_empty() {
         true => Ok(partitions),
         false => {

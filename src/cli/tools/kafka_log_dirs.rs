@@ -19,6 +19,7 @@ use crate::cli::admin::{
     self,
     log_dirs::{self, LogDir, LogDirReplica},
 };
+use crate::types::InOrder as _;
 
 pub const TOOL: Tool = Tool::new::<Options>("kafka-log-dirs", Manner::JoptSimple);
 
@@ -73,10 +74,10 @@ impl Options {
             let wrong = || Exception::new("java.lang.NumberFormatException", format!("For input string: \"{text}\""));
             text.parse::<i32>().map_err(|_| wrong())
         };
-        let known: BTreeSet<i32> = admin::broker_ids(&client).await?.into_iter().collect();
+        let known: BTreeSet<i32> = admin::broker_ids(&client).await?.into_iter().in_order();
         let asked: BTreeSet<i32> =
             listed(one_value("broker-list", &self.broker_list)?).map(number).collect::<Result<_, _>>()?;
-        let unknown: BTreeSet<i32> = asked.difference(&known).copied().collect();
+        let unknown: BTreeSet<i32> = asked.difference(&known).copied().in_order();
         if !unknown.is_empty() {
             let message = format!(
                 "ERROR: The given brokers do not exist from --broker-list: {}. Current existent brokers: {}",

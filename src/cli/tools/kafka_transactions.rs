@@ -17,7 +17,7 @@ use crate::broker::clock::wall_clock_ms;
 use crate::cli::admin::topics;
 use crate::cli::admin::transactions::{self, ProducerState, TransactionFilter};
 use crate::client::Client;
-use crate::types::{Offset, PartitionIndex, ProducerId, ProducerIdEpoch, TopicPartition};
+use crate::types::{InOrder as _, Offset, PartitionIndex, ProducerId, ProducerIdEpoch, TopicPartition};
 
 pub const TOOL: Tool = Tool::new::<Options>("kafka-transactions", Manner::Argparse);
 
@@ -385,7 +385,7 @@ async fn hanging(
     client: &Client,
     open: Vec<(TopicPartition, ProducerState)>,
 ) -> Result<Vec<(TopicPartition, ProducerState)>, String> {
-    let producer_ids: BTreeSet<ProducerId> = open.iter().map(|(_, producer)| producer.producer_id).collect();
+    let producer_ids: BTreeSet<ProducerId> = open.iter().map(|(_, producer)| producer.producer_id).in_order();
     if producer_ids.is_empty() {
         return Ok(open);
     }

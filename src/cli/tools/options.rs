@@ -16,6 +16,8 @@ use clap::{Arg, ArgAction, Command};
 use super::exceptions::Exception;
 use super::output::Output;
 
+use crate::types::sort_by_key;
+
 /// Columns of a terminal, as Kafka's tools assume.
 const WIDTH: usize = 80;
 /// Columns for options before their description.
@@ -277,7 +279,7 @@ fn usage_line(command: &Command) -> String {
 /// Options in two columns, in the order of their names.
 fn option_table(command: &Command) -> String {
     let mut arguments: Vec<&Arg> = command.get_arguments().filter(|argument| argument.get_long().is_some()).collect();
-    arguments.sort_by_key(|argument| argument.get_long());
+    sort_by_key(&mut arguments, |argument| argument.get_long());
     let mut table = String::new();
     row(&mut table, "Option", "Description");
     row(&mut table, "------", "-----------");

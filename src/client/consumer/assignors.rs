@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::sticky;
-use crate::types::{TopicName, TopicPartition};
+use crate::types::{InOrder as _, TopicName, TopicPartition, sort_by_key};
 
 /// A way to share partitions out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,10 +71,10 @@ impl Assignor {
     pub fn assign(self, candidates: &[Candidate], partitions: &BTreeMap<TopicName, i32>) -> Shares {
         let mut candidates: Vec<&Candidate> = candidates.iter().collect();
         // Static members first, by their names, so that they keep their places when their ids change.
-        candidates.sort_by_key(|candidate| {
+        sort_by_key(&mut candidates, |candidate| {
             (candidate.instance_id.is_none(), candidate.instance_id.as_deref(), candidate.id.as_str())
         });
-        let shares = candidates.iter().map(|candidate| (candidate.id.clone(), Vec::new())).collect();
+        let shares = candidates.iter().map(|candidate| (candidate.id.clone(), Vec::new())).in_order();
         match self {
             Assignor::Range => range(&candidates, partitions, shares),
             Assignor::RoundRobin => round_robin(&candidates, partitions, shares),

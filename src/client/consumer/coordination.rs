@@ -28,7 +28,7 @@ use crate::protocol::messages::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
 use crate::protocol::messages::offset_fetch::{OffsetFetchRequest, OffsetFetchRequestTopic};
-use crate::types::{ErrorCode, LeaderEpoch, Offset, TopicName, TopicPartition};
+use crate::types::{ErrorCode, InOrder as _, LeaderEpoch, Offset, TopicName, TopicPartition};
 
 /// How much longer than others wait for a member the answer to its join may take.
 const JOIN_GRACE: Duration = Duration::from_secs(5);
@@ -316,13 +316,13 @@ async fn lead(client: &Client, answer: &JoinGroupResponse) -> Result<Vec<(String
     };
     let candidates = answer.members.iter().map(candidate).collect::<Result<Vec<_>, _>>()?;
     let topics: BTreeSet<&str> =
-        candidates.iter().flat_map(|candidate| &candidate.topics).map(|topic| &**topic).collect();
+        candidates.iter().flat_map(|candidate| &candidate.topics).map(|topic| &**topic).in_order();
     let topics: Vec<&str> = topics.into_iter().collect();
     let cluster = client.metadata(Some(&topics)).await?;
     let counts = cluster.topics.into_iter().filter(|topic| topic.error_code == 0).filter_map(|topic| {
         Some((TopicName::from(topic.name?), i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX)))
     });
-    membership::assignments(&assignor.assign(&candidates, &counts.collect()))
+    membership::assignments(&assignor.assign(&candidates, &counts.in_order()))
 }
 
 struct Beat {

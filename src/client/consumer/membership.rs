@@ -13,7 +13,7 @@ use crate::codec::{self, Str};
 use crate::protocol::messages::consumer_protocol::{
     ConsumerProtocolAssignment, ConsumerProtocolSubscription, TopicPartition as Partitions,
 };
-use crate::types::{ErrorCode, TopicName, TopicPartition};
+use crate::types::{ErrorCode, InOrder as _, TopicName, TopicPartition};
 
 /// The consumer protocol's version that is written.
 const VERSION: i16 = 3;
@@ -177,7 +177,7 @@ pub fn assignment(told: &Bytes) -> Result<BTreeSet<TopicPartition>, ConsumerErro
         return Ok(BTreeSet::new());
     }
     let assignment: ConsumerProtocolAssignment = read(told, "assignment")?;
-    Ok(flat(&assignment.assigned_partitions).collect())
+    Ok(flat(&assignment.assigned_partitions).in_order())
 }
 
 /// Reads a message of any version: newer ones only append.

@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
-use crate::types::{LeaderEpoch, Offset, TimestampMs, TopicPartition};
+use crate::types::{InOrder as _, LeaderEpoch, Offset, TimestampMs, TopicPartition};
 
 /// Where to start in a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +82,7 @@ impl Positions {
     }
 
     pub fn partitions(&self) -> BTreeSet<TopicPartition> {
-        self.places.keys().cloned().collect()
+        self.places.keys().cloned().in_order()
     }
 
     /// Those whose position isn't known, and where each should start.

@@ -6,12 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::assignors::{Candidate, Shares, partitions_of};
-use crate::types::{TopicName, TopicPartition};
+use crate::types::{InOrder as _, TopicName, TopicPartition, sort_by, sort_by_key};
 
 /// Shares partitions out among `candidates`, which are in their order of precedence.
 pub fn assign(candidates: &[&Candidate], partitions: &BTreeMap<TopicName, i32>, mut shares: Shares) -> Shares {
     let mut free: BTreeSet<TopicPartition> =
-        partitions.iter().flat_map(|(topic, count)| partitions_of(topic, *count)).collect();
+        partitions.iter().flat_map(|(topic, count)| partitions_of(topic, *count)).in_order();
     for (partition, owner) in owners(candidates) {
         if free.remove(&partition) {
             shares.entry(owner.to_owned()).or_default().push(partition);
@@ -23,7 +23,7 @@ pub fn assign(candidates: &[&Candidate], partitions: &BTreeMap<TopicName, i32>, 
         }
     }
     balance(candidates, &mut shares);
-    shares.values_mut().for_each(|share| share.sort());
+    shares.values_mut().for_each(|share| sort_by(share, Ord::cmp));
     shares
 }
 
@@ -51,7 +51,7 @@ fn owners<'a>(candidates: &[&'a Candidate]) -> BTreeMap<TopicPartition, &'a str>
             }
         }
     }
-    claims.into_iter().filter_map(|(partition, (_, owner))| Some((partition.clone(), owner?))).collect()
+    claims.into_iter().filter_map(|(partition, (_, owner))| Some((partition.clone(), owner?))).in_order()
 }
 
 fn load(shares: &Shares, candidate: &Candidate) -> usize {
@@ -76,7 +76,7 @@ fn balance(candidates: &[&Candidate], shares: &mut Shares) {
 
 fn next_move(candidates: &[&Candidate], shares: &Shares) -> Option<(String, usize, String)> {
     let mut loaded: Vec<_> = candidates.iter().map(|candidate| (load(shares, candidate), *candidate)).collect();
-    loaded.sort_by_key(|(load, _)| std::cmp::Reverse(*load));
+    sort_by_key(&mut loaded, |(load, _)| std::cmp::Reverse(*load));
     for (load_here, candidate) in loaded {
         // From the end, so that what a member has had longest stays.
         let share = shares.get(&candidate.id).map_or(&[][..], Vec::as_slice);

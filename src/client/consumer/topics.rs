@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{Consumer, ConsumerError, Event, Start};
 use crate::metadata::is_internal;
-use crate::types::{ErrorCode, TopicName, TopicPartition};
+use crate::types::{ErrorCode, InOrder as _, TopicName, TopicPartition};
 
 /// How soon to ask again for a topic that isn't there.
 const SOON: Duration = Duration::from_millis(100);
@@ -63,7 +63,7 @@ impl Subscription {
     pub fn names(&self) -> BTreeSet<TopicName> {
         match &self.topics {
             Some(Topics::Named(names)) => names.clone(),
-            Some(Topics::Matching(_)) => self.found.keys().cloned().collect(),
+            Some(Topics::Matching(_)) => self.found.keys().cloned().in_order(),
             None => BTreeSet::new(),
         }
     }
@@ -129,7 +129,7 @@ impl Consumer {
             return;
         }
         let all = |(topic, count): (&TopicName, &i32)| super::assignors::partitions_of(topic, *count);
-        let wanted: BTreeSet<TopicPartition> = self.subscription.found.iter().flat_map(all).collect();
+        let wanted: BTreeSet<TopicPartition> = self.subscription.found.iter().flat_map(all).in_order();
         let had = self.positions.partitions();
         let gone: Vec<_> = had.difference(&wanted).cloned().collect();
         let new: Vec<_> = wanted.difference(&had).cloned().collect();

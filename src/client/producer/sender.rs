@@ -14,7 +14,7 @@ use crate::protocol::messages::init_producer_id::InitProducerIdRequest;
 use crate::protocol::messages::produce::{
     PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceData,
 };
-use crate::types::{ErrorCode, Offset, PartitionIndex, ProducerIdEpoch};
+use crate::types::{ErrorCode, InOrder as _, Offset, PartitionIndex, ProducerIdEpoch};
 
 /// The last version of Produce that names topics by name.
 const PRODUCE_BY_NAME: i16 = 12;
@@ -235,7 +235,7 @@ fn outcomes(answer: ProduceResponse) -> BTreeMap<(Str, PartitionIndex), Result<O
             .into_iter()
             .map(move |partition| ((name.clone(), partition.index), outcome(partition)))
     };
-    answer.responses.into_iter().flat_map(of_topic).collect()
+    answer.responses.into_iter().flat_map(of_topic).in_order()
 }
 
 fn outcome(partition: PartitionProduceResponse) -> Result<Offset, SendError> {

@@ -4,6 +4,7 @@ use std::fs;
 
 use super::LoadError;
 use crate::config::table::{self, Scope};
+use crate::types::sort_by;
 
 /// A variable read as a setting. Whether there is such a setting is the caller's question.
 #[derive(Debug, PartialEq, Eq)]
@@ -72,7 +73,7 @@ pub(super) fn read(variables: &[(String, String)]) -> Result<Vec<Variable>, Load
         found.push((kind, Variable { variable: variable.clone(), name, value }));
     }
     // Of a variable and the one that names a file in its place, the latter comes after, and counts.
-    found.sort_by(|(a, one), (b, other)| (a, &one.variable).cmp(&(b, &other.variable)));
+    sort_by(&mut found, |(a, one), (b, other)| (a, &one.variable).cmp(&(b, &other.variable)));
     let mut found: Vec<Variable> = found.into_iter().map(|(_, variable)| variable).collect();
     separate_topics(&mut found, variables);
     Ok(found)

@@ -10,7 +10,7 @@ use crate::metadata::commands::{Endpoint, SupportedFeature};
 use crate::metadata::features;
 use crate::metadata::names;
 use crate::metadata::records::*;
-use crate::types::{LeaderEpoch, TopicId, TopicName, Uuid};
+use crate::types::{LeaderEpoch, TopicId, TopicName, Uuid, sort_by};
 
 /// A record that can't follow those before it: the log was not written by one controller after
 /// another, or by one newer than this broker. Nothing of such a record is applied.
@@ -207,7 +207,7 @@ fn register(record: &RegisterBrokerRecord) -> BrokerImage {
         max: it.max_supported_version,
     };
     let mut features: Vec<SupportedFeature> = record.features.iter().map(feature).collect();
-    features.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    sort_by(&mut features, |a, b| a.name.cmp(&b.name));
     BrokerImage {
         id: record.broker_id,
         epoch: record.broker_epoch,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Image;
 use crate::metadata::records::{ClientQuotaRecord, MetadataRecord, RecordBody};
-use crate::types::Uuid;
+use crate::types::{Uuid, sort_by};
 
 /// What a client quota is given to: the entity's parts by kind, sorted. A missing name is the default
 /// entity of its kind.
@@ -30,7 +30,7 @@ impl KeptKey {
         let part = |name: &crate::codec::Str| name.to_string();
         let mut entity: Vec<_> =
             record.entity.iter().map(|it| (part(&it.entity_type), it.entity_name.as_ref().map(part))).collect();
-        entity.sort_unstable();
+        sort_by(&mut entity, Ord::cmp);
         KeptKey::Quota(entity, part(&record.key))
     }
 

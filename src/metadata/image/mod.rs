@@ -20,7 +20,7 @@ pub use topics::{BrokerId, INTERNAL_TOPICS, NO_LEADER, PartitionImage, TopicImag
 
 use super::features::{Features, METADATA_VERSION};
 use super::names;
-use crate::types::{LeaderEpoch, PartitionIndex, ProducerId, TopicId, TopicName};
+use crate::types::{LeaderEpoch, PartitionIndex, ProducerId, TopicId, TopicName, sort_by};
 
 /// What the metadata log says, at one offset.
 ///
@@ -75,7 +75,7 @@ impl Image {
     /// Every topic, sorted by name.
     pub fn topics_by_name(&self) -> Vec<&Arc<TopicImage>> {
         let mut topics: Vec<_> = self.topics().collect();
-        topics.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        sort_by(&mut topics, |a, b| a.name.cmp(&b.name));
         topics
     }
 

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::{Groups, GroupsError, TopicSelection};
 use crate::client::ClientError;
-use crate::types::TopicPartition;
+use crate::types::{TopicPartition, sort_by};
 
 /// What became of the deletion of a group's offsets.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ impl Groups {
                 Err(error) => return Err(error.into()),
             }
         }
-        partitions.sort();
+        sort_by(&mut partitions, Ord::cmp);
         partitions.dedup();
         let ask = async || self.client.delete_committed_offsets(group, &partitions).await;
         let partitions: Vec<_> = match self.settled(Some(group), ask).await {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Groups, GroupsError};
 use crate::client::{ClientError, CommittedOffset, GroupDescription, ListedOffset};
-use crate::types::{ErrorCode, Offset, TimestampMs, TopicPartition};
+use crate::types::{ErrorCode, InOrder as _, Offset, TimestampMs, TopicPartition, sort_by_key};
 
 /// What ListOffsets calls the end of a partition.
 pub(super) const LATEST: TimestampMs = -1;
@@ -51,14 +51,14 @@ impl Groups {
         let description = self.describe(group).await?;
         let committed = self.committed(group).await?;
         let mut members: Vec<_> = description.members.iter().collect();
-        members.sort_by_key(|member| std::cmp::Reverse(member.assignment.len()));
+        sort_by_key(&mut members, |member| std::cmp::Reverse(member.assignment.len()));
         let mut of_members = Vec::new();
         for member in members {
             let owner =
                 Owner { member_id: member.id.clone(), host: member.host.clone(), client_id: member.client_id.clone() };
             of_members.extend(member.assignment.iter().map(|partition| (partition.clone(), Some(owner.clone()))));
         }
-        let assigned: BTreeSet<&TopicPartition> = of_members.iter().map(|(partition, _)| partition).collect();
+        let assigned: BTreeSet<&TopicPartition> = of_members.iter().map(|(partition, _)| partition).in_order();
         let unassigned = committed.keys().filter(|partition| !assigned.contains(partition));
         let unassigned: Vec<_> = unassigned.map(|partition| (partition.clone(), None)).collect();
         let listed: Vec<_> = of_members.into_iter().chain(unassigned).collect();

@@ -9,7 +9,7 @@ use super::{Groups, GroupsError, ResetPlan};
 use crate::cli::tools::exceptions::Exception;
 use crate::client::{ClientError, CommittedOffset};
 use crate::protocol::ApiKey;
-use crate::types::{Offset, PartitionIndex, TimestampMs, TopicPartition};
+use crate::types::{InOrder as _, Offset, PartitionIndex, TimestampMs, TopicPartition};
 
 /// Where offsets go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +87,7 @@ impl Groups {
     /// Works out where a group's offsets would go; nothing is changed.
     pub async fn plan_reset(&self, group: &str, scope: &Scope, target: &Target) -> Result<Reset, GroupsError> {
         let partitions = match scope {
-            Scope::Committed => self.committed(group).await?.into_keys().collect(),
+            Scope::Committed => self.committed(group).await?.into_keys().in_order(),
             Scope::Planned => BTreeSet::new(),
             Scope::Topics(selections) => {
                 let mut partitions = BTreeSet::new();
@@ -105,7 +105,7 @@ impl Groups {
             Target::Time(timestamp) => self.to_time(partitions, *timestamp).await,
             Target::Current => self.to_current(group, partitions).await,
             Target::Offset(offset) => {
-                self.within_range(partitions.into_iter().map(|partition| (partition, *offset)).collect()).await
+                self.within_range(partitions.into_iter().map(|partition| (partition, *offset)).in_order()).await
             }
             Target::ShiftBy(steps) => self.shifted(group, partitions, *steps).await,
             Target::Plan(plan) => match plan.0.get(group) {
@@ -153,7 +153,7 @@ impl Groups {
     }
 
     async fn must_exist(&self, partitions: &BTreeSet<TopicPartition>) -> Result<(), GroupsError> {
-        let topics: BTreeSet<&str> = partitions.iter().map(|partition| &*partition.topic).collect();
+        let topics: BTreeSet<&str> = partitions.iter().map(|partition| &*partition.topic).in_order();
         let mut missing = Vec::new();
         for topic in topics {
             let existing = self.partitions_of(topic).await.map_err(GroupsError::Step)?;
@@ -186,7 +186,7 @@ impl Groups {
         timestamp: TimestampMs,
     ) -> Result<Reset, GroupsError> {
         let listed = self.listed(&partitions, timestamp).await?;
-        Ok(Reset { offsets: partitions.into_iter().zip(listed).collect(), notes: Vec::new() })
+        Ok(Reset { offsets: partitions.into_iter().zip(listed).in_order(), notes: Vec::new() })
     }
 
     async fn to_time(
@@ -197,7 +197,7 @@ impl Groups {
         let found = self.to_listed(partitions, timestamp).await?.offsets;
         let (found, without): (BTreeMap<_, _>, BTreeMap<_, _>) =
             found.into_iter().partition(|(_, offset)| *offset >= 0);
-        let without: BTreeSet<_> = without.into_keys().collect();
+        let without: BTreeSet<_> = without.into_keys().in_order();
         let notes = without.iter().cloned().map(Note::NothingSoLate).collect();
         let mut offsets = self.to_listed(without, LATEST).await?.offsets;
         offsets.extend(found);
@@ -235,7 +235,7 @@ impl Groups {
 
     /// Offsets as asked for, but neither before a partition's start nor beyond its end.
     async fn within_range(&self, asked: BTreeMap<TopicPartition, Offset>) -> Result<Reset, GroupsError> {
-        let partitions: BTreeSet<_> = asked.keys().cloned().collect();
+        let partitions: BTreeSet<_> = asked.keys().cloned().in_order();
         let starts = self.listed(&partitions, EARLIEST).await?;
         let ends = self.listed(&partitions, LATEST).await?;
         let mut reset = Reset::default();

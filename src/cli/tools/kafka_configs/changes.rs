@@ -6,6 +6,7 @@ use std::path::Path;
 use super::{Failure, Options};
 use crate::cli::tools::options::one_value;
 use crate::config;
+use crate::types::InOrder as _;
 
 /// Settings by name, with their values.
 pub(super) type Additions = BTreeMap<String, String>;
@@ -39,7 +40,7 @@ fn file_additions(path: &Path) -> Result<Additions, Failure> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::Mistaken(format!("cannot read {}: {error}", path.display())))?;
     let entries = config::properties(&text).map_err(|why| Failure::Mistaken(format!("{}: {why}", path.display())))?;
-    Ok(entries.into_iter().collect())
+    Ok(entries.into_iter().in_order())
 }
 
 /// `k1=v1,k2=[v1,v2]`. The error is one plain line.

@@ -9,6 +9,7 @@ use crate::cli::tools::java_order::{sort_as_hash_map, string_hash};
 use crate::cli::tools::output::Output;
 use crate::client::Client;
 use crate::metadata::names;
+use crate::types::sort_by;
 
 impl Options {
     pub(super) async fn describe(&self, client: &Client, entities: &Entities) -> Result<(), Failure> {
@@ -55,7 +56,7 @@ impl Options {
         let mut described = configs::describe(client, &[(resource, name)], true).await?;
         let mut entries = described.pop().unwrap_or_default();
         entries.retain(|entry| self.all || dynamic.is_none_or(|dynamic| entry.source == dynamic));
-        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        sort_by(&mut entries, |a, b| a.name.cmp(&b.name));
         Ok(entries)
     }
 }

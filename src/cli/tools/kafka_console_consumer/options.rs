@@ -12,7 +12,7 @@ use super::super::options::{one_number, one_value};
 use super::formatter::Formatter;
 use crate::broker::clock::wall_clock_nanos;
 use crate::client::consumer::Start;
-use crate::types::{TimestampMs, TopicPartition};
+use crate::types::{InOrder as _, TimestampMs, TopicPartition};
 
 /// ListOffsets' timestamps for a log's ends.
 const LATEST: TimestampMs = -1;
@@ -214,7 +214,7 @@ impl Options {
         let given = properties(None, given)?;
         let named = one_value("group", &self.group)?;
         let groups: BTreeSet<&str> =
-            [named, file.get("group.id"), given.get("group.id")].into_iter().flatten().collect();
+            [named, file.get("group.id"), given.get("group.id")].into_iter().flatten().in_order();
         if groups.len() > 1 {
             let listed: Vec<_> = groups.iter().map(|group| format!("'{group}'")).collect();
             return usage(format!(

@@ -25,7 +25,7 @@ use crate::cli::admin::groups::{
     CONSUMER_STATES, CONSUMER_TYPES, GroupOffsets, Groups, GroupsError, Note, OffsetsDeleted, Scope, Target, to_csv,
 };
 use crate::client::{ClientError, GroupDescription};
-use crate::types::{ErrorCode, Offset, TopicPartition};
+use crate::types::{ErrorCode, InOrder as _, Offset, TopicPartition, sort_by_key};
 
 pub const TOOL: Tool = Tool::new::<Options>("kafka-consumer-groups", Manner::JoptSimple);
 
@@ -95,9 +95,9 @@ impl Options {
     /// The groups that are named, or all.
     async fn chosen(&self, groups: &Groups) -> Result<BTreeSet<String>, GroupsError> {
         if self.all_groups {
-            Ok(groups.names().await?.into_iter().collect())
+            Ok(groups.names().await?.into_iter().in_order())
         } else {
-            Ok(self.group.iter().cloned().collect())
+            Ok(self.group.iter().cloned().in_order())
         }
     }
 
@@ -341,7 +341,7 @@ fn statuses(deleted: OffsetsDeleted) -> Vec<(TopicPartition, String)> {
         let status = result.as_ref().map_or_else(|why| error(why), |()| "Successful".to_owned());
         (partition, status)
     }));
-    all.sort_by_cached_key(|(TopicPartition { topic, partition }, _)| format!("{topic}{partition}"));
+    sort_by_key(&mut all, |(TopicPartition { topic, partition }, _)| format!("{topic}{partition}"));
     all
 }
 

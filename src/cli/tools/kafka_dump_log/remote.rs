@@ -6,7 +6,7 @@
 use bytes::Bytes;
 
 use crate::codec::{DecodeError, Message, Reader, Str, messages, read_record_frame, structs};
-use crate::types::Uuid;
+use crate::types::{Uuid, sort_by};
 
 structs! {
     /// A segment that is, or is to be, in remote storage.
@@ -98,7 +98,7 @@ fn said(error: DecodeError) -> String {
 fn segment(record: &RemoteLogSegmentMetadataRecord) -> String {
     let mut epochs: Vec<_> =
         record.segment_leader_epochs.iter().map(|entry| (entry.leader_epoch, entry.offset)).collect();
-    epochs.sort_unstable();
+    sort_by(&mut epochs, Ord::cmp);
     let epochs: Vec<_> = epochs.iter().map(|(epoch, offset)| format!("{epoch}={offset}")).collect();
     format!(
         "RemoteLogSegmentMetadata{{remoteLogSegmentId={}, startOffset={}, endOffset={}, brokerId={}, maxTimestampMs={}, \

@@ -12,7 +12,7 @@ use crate::cli::tools::exceptions::Exception;
 use crate::cli::tools::options::one_number;
 use crate::cli::tools::output::Output;
 use crate::client::Client;
-use crate::types::ErrorCode;
+use crate::types::{ErrorCode, InOrder as _};
 
 /// How long moves between log directories may take to begin.
 const MOVE_TIMEOUT_MS: u64 = 10_000;
@@ -52,7 +52,7 @@ impl Options {
             output.line(format_args!("The inter-broker throttle limit was set to {rate} B/s"));
         }
         if let Some(rate) = dir_throttle {
-            let brokers = plan.dirs.keys().map(|replica| replica.broker).collect();
+            let brokers = plan.dirs.keys().map(|replica| replica.broker).in_order();
             throttles::between_dirs(client, &brokers, rate).await?;
             output.line(format_args!("The replica-alter-dir throttle limit was set to {rate} B/s"));
         }
@@ -80,7 +80,7 @@ impl Options {
         let text = self.reassignment_file()?;
         let timeout = self.timeout()?;
         let plan = Plan::parse(&text)?;
-        let partitions: BTreeSet<_> = plan.partitions.iter().map(|(partition, _)| partition.clone()).collect();
+        let partitions: BTreeSet<_> = plan.partitions.iter().map(|(partition, _)| partition.clone()).in_order();
         let partitions: Vec<_> = partitions.into_iter().collect();
         let mut active = reassignments::list(client, Some(&partitions)).await?;
         active.retain(|_, reassignment| !(reassignment.adding.is_empty() && reassignment.removing.is_empty()));
@@ -130,7 +130,7 @@ const UNDER_WAY: &str = "Cannot execute because there is an existing partition a
 
 async fn check_brokers(client: &Client, proposed: &Assignment) -> Result<(), Failure> {
     let live = admin::broker_ids(client).await?;
-    let asked: BTreeSet<i32> = proposed.values().flatten().copied().collect();
+    let asked: BTreeSet<i32> = proposed.values().flatten().copied().in_order();
     match asked.into_iter().find(|id| !live.contains(id)) {
         Some(unknown) => Failure::error(format!("Unknown broker id {unknown}")),
         None => Ok(()),
@@ -139,7 +139,7 @@ async fn check_brokers(client: &Client, proposed: &Assignment) -> Result<(), Fai
 
 /// The brokers that the partitions have now; one that there isn't is an error.
 async fn current(client: &Client, proposed: &Assignment) -> Result<Assignment, Failure> {
-    let topics = proposed.keys().map(|partition| partition.topic.to_string()).collect();
+    let topics = proposed.keys().map(|partition| partition.topic.to_string()).in_order();
     let mut current = assignment_of_topics(client, topics).await?;
     current.retain(|partition, _| proposed.contains_key(partition));
     let missing: Vec<_> = proposed.keys().filter(|partition| !current.contains_key(partition)).collect();

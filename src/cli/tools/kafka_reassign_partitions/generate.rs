@@ -10,7 +10,7 @@ use crate::cli::tools::kafka_topics::PARTITIONS_AT_A_TIME;
 use crate::cli::tools::options::one_value;
 use crate::cli::tools::output::Output;
 use crate::client::Client;
-use crate::types::{ErrorCode, TopicPartition};
+use crate::types::{ErrorCode, InOrder as _, TopicPartition};
 
 impl Options {
     pub(super) async fn generate(&self, client: &Client) -> Result<(), Failure> {
@@ -30,7 +30,7 @@ impl Options {
             let repeated = repeated.join(", ");
             return Failure::error(format!("List of topics to reassign contains duplicate entries: [{repeated}]"));
         }
-        let current = assignment_of_topics(client, topics.into_iter().collect()).await?;
+        let current = assignment_of_topics(client, topics.into_iter().in_order()).await?;
         let dirs = dirs(client, &current).await?;
         let live = admin::broker_ids(client).await?;
         let usable: Vec<i32> = live.into_iter().filter(|id| brokers.contains(id)).collect();
@@ -59,7 +59,7 @@ fn place(current: &Assignment, brokers: &[i32]) -> Result<Assignment, Failure> {
         let new = brokers.iter().cycle().skip(turn % brokers.len()).take(old.len());
         (partition.clone(), new.copied().collect())
     });
-    Ok(dealt.collect())
+    Ok(dealt.in_order())
 }
 
 /// The partitions of these topics, and their brokers. A topic that there isn't is an error.
@@ -85,7 +85,7 @@ pub(super) async fn existing(client: &Client, topics: Vec<String>) -> Result<Ass
         };
         topic.partitions.into_iter().map(partition)
     });
-    Ok(partitions.collect())
+    Ok(partitions.in_order())
 }
 
 /// The log directories that the replicas of these partitions are in, as far as the broker tells.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::Failure;
 use crate::cli::tools::json_input::{array, field, integer, object, string, version_1};
-use crate::types::TopicPartition;
+use crate::types::{InOrder as _, TopicPartition};
 
 /// Any log directory will do.
 const ANY: &str = "any";
@@ -101,7 +101,7 @@ impl Plan {
             let repeated = repeated.join(". ");
             return Failure::error(format!("Partition replica lists may not contain duplicate entries: {repeated}"));
         }
-        Ok(self.partitions.iter().cloned().collect())
+        Ok(self.partitions.iter().cloned().in_order())
     }
 }
 

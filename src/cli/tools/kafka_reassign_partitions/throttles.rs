@@ -9,7 +9,7 @@ use crate::cli::admin::{self, reassignments::Reassignment};
 use crate::cli::tools::java_order::{sort_as_hash_map, string_hash};
 use crate::cli::tools::output::Output;
 use crate::client::Client;
-use crate::types::TopicPartition;
+use crate::types::{InOrder as _, TopicPartition};
 
 const LEADER_RATE: &str = "leader.replication.throttled.rate";
 const FOLLOWER_RATE: &str = "follower.replication.throttled.rate";
@@ -44,7 +44,7 @@ pub(super) async fn between_brokers(
         configs::alter(client, (ResourceType::Topic, topic), &changes).await?;
     }
     let brokers: BTreeSet<i32> =
-        moves.values().flat_map(|moved| moved.sources.iter().chain(&moved.destinations)).copied().collect();
+        moves.values().flat_map(|moved| moved.sources.iter().chain(&moved.destinations)).copied().in_order();
     let changes = [set(LEADER_RATE, rate), set(FOLLOWER_RATE, rate)];
     alter_brokers(client, &brokers, &changes).await
 }
@@ -56,14 +56,14 @@ pub(super) async fn between_dirs(client: &Client, brokers: &BTreeSet<i32>, rate:
 
 /// Takes all limits away.
 pub(super) async fn clear(client: &Client, plan: &Plan, output: &mut Output) -> Result<(), Failure> {
-    let mut brokers: BTreeSet<i32> = admin::broker_ids(client).await?.into_iter().collect();
+    let mut brokers: BTreeSet<i32> = admin::broker_ids(client).await?.into_iter().in_order();
     brokers.extend(plan.partitions.iter().flat_map(|(_, brokers)| brokers));
     let plural = if brokers.len() == 1 { "" } else { "s" };
     output.line(format_args!("Clearing broker-level throttles on broker{plural} {}", commas(&brokers)));
     let deletions = [LEADER_RATE, FOLLOWER_RATE, DIR_RATE].map(|name| Change::Delete(name.to_owned()));
     alter_brokers(client, &brokers, &deletions).await?;
 
-    let topics: BTreeSet<&str> = plan.partitions.iter().map(|(partition, _)| &*partition.topic).collect();
+    let topics: BTreeSet<&str> = plan.partitions.iter().map(|(partition, _)| &*partition.topic).in_order();
     let mut topics: Vec<_> = topics.into_iter().collect();
     sort_as_hash_map(&mut topics, 16, |topic| string_hash(topic));
     let plural = if topics.len() == 1 { "" } else { "s" };
@@ -93,18 +93,18 @@ fn moves(
     current: &Assignment,
 ) -> BTreeMap<TopicPartition, Move> {
     let begun = |reassignment: &Reassignment| {
-        let destinations: BTreeSet<i32> = reassignment.adding.iter().copied().collect();
-        let sources = reassignment.replicas.iter().filter(|broker| !destinations.contains(broker)).copied().collect();
+        let destinations: BTreeSet<i32> = reassignment.adding.iter().copied().in_order();
+        let sources = reassignment.replicas.iter().filter(|broker| !destinations.contains(broker)).copied().in_order();
         Move { sources, destinations }
     };
     let mut moves: BTreeMap<_, _> =
-        under_way.iter().map(|(partition, reassignment)| (partition.clone(), begun(reassignment))).collect();
+        under_way.iter().map(|(partition, reassignment)| (partition.clone(), begun(reassignment))).in_order();
     for (partition, brokers) in proposed {
         let sources: BTreeSet<i32> = match moves.remove(partition) {
             Some(begun) => begun.sources,
             None => current.get(partition).into_iter().flatten().copied().collect(),
         };
-        let destinations = brokers.iter().filter(|broker| !sources.contains(broker)).copied().collect();
+        let destinations = brokers.iter().filter(|broker| !sources.contains(broker)).copied().in_order();
         moves.insert(partition.clone(), Move { sources, destinations });
     }
     moves

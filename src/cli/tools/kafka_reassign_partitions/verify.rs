@@ -8,6 +8,7 @@ use super::{Failure, Options, throttles};
 use crate::cli::admin::{log_dirs, reassignments, topics};
 use crate::cli::tools::output::Output;
 use crate::client::Client;
+use crate::types::InOrder as _;
 
 impl Options {
     pub(super) async fn verify(&self, client: &Client) -> Result<(), Failure> {
@@ -32,7 +33,7 @@ async fn verify_partitions(client: &Client, plan: &Plan, output: &mut Output) ->
     let asked = |name: &String| plan.partitions.iter().any(|(partition, _)| *partition.topic == **name);
     let current = existing(client, known.filter(asked).collect()).await?;
     output.line("Status of partition reassignment:");
-    let targets: BTreeMap<_, _> = plan.partitions.iter().cloned().collect();
+    let targets: BTreeMap<_, _> = plan.partitions.iter().cloned().in_order();
     for (partition, target) in targets {
         let brokers = current.get(&partition).cloned().unwrap_or_default();
         if under_way.contains_key(&partition) {
@@ -110,7 +111,7 @@ async fn dir_states(client: &Client, targets: &Dirs) -> Result<BTreeMap<Replica,
         };
         (replica.clone(), state)
     };
-    Ok(targets.iter().map(state).collect())
+    Ok(targets.iter().map(state).in_order())
 }
 
 /// The replicas among these that are on their way to a log directory, and the one that each is in still.
@@ -120,5 +121,5 @@ pub(super) async fn moving(client: &Client, targets: &Dirs) -> Result<Dirs, Fail
         DirState::Moving { current, .. } => Some((replica, current)),
         _ => None,
     });
-    Ok(moving.collect())
+    Ok(moving.in_order())
 }

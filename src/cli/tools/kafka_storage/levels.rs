@@ -8,6 +8,7 @@ use crate::cli::tools::releases::{self, FEATURES, Feature};
 use crate::metadata::feature_record;
 use crate::metadata::features::METADATA_VERSION;
 use crate::metadata::records::MetadataRecord;
+use crate::types::InOrder as _;
 
 /// How Kafka's quorum works; it is no record of the metadata log.
 const KRAFT_VERSION: &str = "kraft.version";
@@ -46,7 +47,7 @@ impl Levels {
             (None, None) => releases::newest_release().level,
         };
         let levels = FEATURES.iter().map(|feature| (feature.name, feature.level_at(metadata_version)));
-        let mut others: BTreeMap<&'static str, i16> = levels.collect();
+        let mut others: BTreeMap<&'static str, i16> = levels.in_order();
         others.remove(KRAFT_VERSION);
         let mut kraft = None;
         for (name, level) in named {

@@ -35,7 +35,7 @@ use super::queries::{GroupDescription, GroupState, MemberDescription};
 use super::turn::{Timer, Turn};
 use crate::coordinator::records::{GroupMetadata, GroupRecord};
 use crate::coordinator::{GroupId, InstanceId, MemberId};
-use crate::types::TimestampMs;
+use crate::types::{InOrder as _, TimestampMs};
 
 /// The protocol type of consumers; of others the coordinator does not understand the metadata.
 const CONSUMER: &str = "consumer";
@@ -109,7 +109,7 @@ impl ClassicGroup {
     pub fn remembered(id: GroupId, metadata: &GroupMetadata) -> ClassicGroup {
         let member = |m| Member::remembered(m, metadata.protocol.as_ref());
         let members: BTreeMap<_, _> =
-            metadata.members.iter().map(member).map(|member| (member.id.clone(), member)).collect();
+            metadata.members.iter().map(member).map(|member| (member.id.clone(), member)).in_order();
         let static_id = |m: &Member| Some((m.instance_id.clone()?, m.id.clone()));
         let mut group = ClassicGroup {
             phase: if members.is_empty() { Phase::Empty } else { Phase::Stable },
@@ -118,7 +118,7 @@ impl ClassicGroup {
             protocol_type: metadata.protocol_type.clone(),
             protocol: metadata.protocol.clone(),
             leader: metadata.leader.clone(),
-            static_members: members.values().filter_map(static_id).collect(),
+            static_members: members.values().filter_map(static_id).in_order(),
             members,
             tentative: BTreeMap::new(),
             subscribed: None,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::coordinator::records::CommittedOffset;
 use crate::coordinator::{GroupId, Outcome, RecordMeta};
-use crate::types::{NO_PRODUCER_ID, Offset, PartitionIndex, ProducerId, TopicName};
+use crate::types::{InOrder as _, NO_PRODUCER_ID, Offset, PartitionIndex, ProducerId, TopicName};
 
 /// One group's offsets.
 type Topics = BTreeMap<TopicName, BTreeMap<PartitionIndex, Stored>>;
@@ -55,7 +55,7 @@ impl OffsetStore {
     pub fn partitions_of(&self, group: &str) -> BTreeSet<(TopicName, PartitionIndex)> {
         let all = self.committed.get(group).into_iter().chain(self.pending_topics(group));
         all.flat_map(|topics| topics.iter().flat_map(|(topic, p)| p.keys().map(|&index| (topic.clone(), index))))
-            .collect()
+            .in_order()
     }
 
     /// Every group, topic and partition with an offset, committed or pending, of one of `topics`.
@@ -72,7 +72,7 @@ impl OffsetStore {
 
     /// Every topic for which a group has an offset, committed or pending.
     pub fn all_topic_names(&self) -> BTreeSet<TopicName> {
-        self.all_topics().flat_map(|(_, topics)| topics.keys().cloned()).collect()
+        self.all_topics().flat_map(|(_, topics)| topics.keys().cloned()).in_order()
     }
 
     /// Applies a commit; of a transaction, it waits for the transaction's end.
