@@ -1,6 +1,7 @@
 //! The command line: what the program is told, and what it says when it can't.
 
 pub mod admin;
+mod check_log;
 mod config;
 mod configs;
 mod consume;
@@ -57,6 +58,8 @@ enum Command {
     Produce(produce::ProduceArgs),
     /// Print the records of a topic as they come.
     Consume(consume::ConsumeArgs),
+    /// Verify the files of a data directory, and mend them when told to; no broker may run on it.
+    CheckLog(check_log::CheckLogArgs),
     /// Print what is in the files of a data directory; needs no broker.
     DumpLog(dump_log::DumpLogArgs),
     /// Exit with 0 if the broker of these settings answers, else with 1.
@@ -156,6 +159,7 @@ impl Cli {
             Some(Command::Groups(args)) => Ok(groups::run(args)),
             Some(Command::Produce(args)) => produce::run(args),
             Some(Command::Consume(args)) => Ok(consume::run(&args)),
+            Some(Command::CheckLog(args)) => Ok(check_log::run(&args, clock)),
             Some(Command::DumpLog(args)) => Ok(dump_log::run(&args)),
             Some(Command::Healthcheck(args)) => healthcheck::run(&args),
             Some(Command::Completions { shell }) => {

@@ -21,12 +21,12 @@ use crate::types::{Offset, TimestampMs, TopicId, TopicPartition, Uuid};
 
 const LOCK: &str = ".lock";
 const BOOTSTRAP: &str = "bootstrap.checkpoint";
-const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
-const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
-const LOG_STARTS: &str = "log-start-offset-checkpoint";
-const FIRST_DIRTY: &str = "cleaner-offset-checkpoint";
-const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
-const POSITIONS: &str = "ottla-positions";
+pub(super) const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
+pub(super) const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
+pub(super) const LOG_STARTS: &str = "log-start-offset-checkpoint";
+pub(super) const FIRST_DIRTY: &str = "cleaner-offset-checkpoint";
+pub(super) const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
+pub(super) const POSITIONS: &str = "ottla-positions";
 
 /// Who is opening a log directory.
 #[derive(Clone, Debug)]
@@ -213,23 +213,7 @@ impl LogDir {
 
     /// Every partition folder there is.
     pub fn partitions(&self) -> Result<Vec<FoundPartition>, LogError> {
-        let names = self.disk.list_folders(&self.path).doing("listing", &self.path)?;
-        Ok(names.iter().filter_map(|name| self.found(name)).collect())
-    }
-
-    fn found(&self, name: &str) -> Option<FoundPartition> {
-        let path = self.path.join(name);
-        let suffixed = name.rsplit_once('.').and_then(|(partition, suffix)| {
-            let (_, kind) = suffix.rsplit_once('-')?;
-            let state = match kind {
-                "delete" => PartitionState::Deleted,
-                "future" | "stray" => PartitionState::Other,
-                _ => return None,
-            };
-            Some((names::parse_partition(partition)?, state))
-        });
-        let (partition, state) = suffixed.or_else(|| Some((names::parse_partition(name)?, PartitionState::Live)))?;
-        Some(FoundPartition { partition, state, path })
+        partitions_of(&self.disk, &self.path)
     }
 
     /// Where a partition's folder is.
@@ -340,8 +324,29 @@ impl LogDir {
     }
 }
 
+/// The partition folders in a directory.
+pub(super) fn partitions_of(disk: &Disk, path: &Path) -> Result<Vec<FoundPartition>, LogError> {
+    let names = disk.list_folders(path).doing("listing", path)?;
+    Ok(names.iter().filter_map(|name| found(path, name)).collect())
+}
+
+fn found(folder: &Path, name: &str) -> Option<FoundPartition> {
+    let path = folder.join(name);
+    let suffixed = name.rsplit_once('.').and_then(|(partition, suffix)| {
+        let (_, kind) = suffix.rsplit_once('-')?;
+        let state = match kind {
+            "delete" => PartitionState::Deleted,
+            "future" | "stray" => PartitionState::Other,
+            _ => return None,
+        };
+        Some((names::parse_partition(partition)?, state))
+    });
+    let (partition, state) = suffixed.or_else(|| Some((names::parse_partition(name)?, PartitionState::Live)))?;
+    Some(FoundPartition { partition, state, path })
+}
+
 /// Takes the lock that keeps a second broker away.
-fn lock(path: &Path) -> Result<File, LogDirError> {
+pub(super) fn lock(path: &Path) -> Result<File, LogDirError> {
     let lock_path = path.join(LOCK);
     let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&lock_path);
     let file = options.doing("opening", &lock_path)?;
@@ -386,7 +391,7 @@ fn write_meta(disk: &Disk, dir: &Path, path: &Path, meta: &MetaProperties) -> Re
     disk.sync_folder(dir).doing("syncing", dir)
 }
 
-fn read_checkpoint(disk: &Disk, path: &Path) -> Result<HashMap<TopicPartition, Offset>, LogError> {
+pub(super) fn read_checkpoint(disk: &Disk, path: &Path) -> Result<HashMap<TopicPartition, Offset>, LogError> {
     let Some(text) = disk.read(path).doing("reading", path)? else { return Ok(HashMap::new()) };
     let lines = checkpoint::parse(&text).map_err(|why| LogError::corrupt(path, why))?;
     let entries = lines.into_iter().map(|line| {

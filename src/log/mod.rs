@@ -12,6 +12,7 @@
 //! - `producers`: idempotence and transactions; `leader_epochs`: where each epoch begins.
 //! - `segment`: a stretch of the log, opened when it is first needed, with `offset_index`, `time_index` (both
 //!   `index_file`s) and `txn_index`; `walk` steps through its batches.
+//! - [`verify`]: all of this read while no broker has it open, and mended.
 //! - `file`: the three backings of all this, and the crate's only `unsafe`.
 //!
 //! # Invariants
@@ -50,6 +51,7 @@ mod sync;
 mod terms;
 mod time_index;
 mod txn_index;
+pub mod verify;
 mod walk;
 
 #[cfg(test)]

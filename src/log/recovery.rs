@@ -185,7 +185,7 @@ impl OnDisk<'_> {
         walk.crc_matches(position, header).doing_to("reading", || self.log())
     }
 
-    fn is_zero_from(&self, raw: &RawFile, from: u64) -> io::Result<bool> {
+    pub(crate) fn is_zero_from(&self, raw: &RawFile, from: u64) -> io::Result<bool> {
         let mut at = from;
         while at < self.size {
             let bytes = chunk(raw, at, self.size)?;
@@ -200,10 +200,12 @@ impl OnDisk<'_> {
     /// Whether a whole batch with an offset of at least `next_offset` lies anywhere behind `from`.
     pub(crate) fn has_batch_behind(&self, from: u64, next_offset: Offset) -> Result<bool, LogError> {
         let raw = self.open()?;
-        self.find_batch(&raw, from, next_offset).doing_to("reading", || self.log())
+        let found = self.find_batch(&raw, from, next_offset).doing_to("reading", || self.log())?;
+        Ok(found.is_some())
     }
 
-    fn find_batch(&self, raw: &RawFile, from: u64, next_offset: Offset) -> io::Result<bool> {
+    /// Where such a batch lies; or where looking for it got too costly, although there may be none.
+    pub(crate) fn find_batch(&self, raw: &RawFile, from: u64, next_offset: Offset) -> io::Result<Option<u64>> {
         // Bytes that look like headers everywhere mustn't cost more than reading all of it a few times.
         let mut budget = (self.size - from).saturating_mul(4);
         let mut at = from + 1;
@@ -215,16 +217,16 @@ impl OnDisk<'_> {
             for start in 0..starts {
                 let position = at + start as u64;
                 let Some(header) = self.plausible(&bytes[start..], position, next_offset) else { continue };
-                let Some(left) = budget.checked_sub(header.size() as u64) else { return Ok(true) };
+                let Some(left) = budget.checked_sub(header.size() as u64) else { return Ok(Some(position)) };
                 budget = left;
                 let walk = Walk::new(Source::Raw(raw), position, self.size, next_offset);
                 if walk.crc_matches(position, &header)? {
-                    return Ok(true);
+                    return Ok(Some(position));
                 }
             }
             at += starts as u64;
         }
-        Ok(false)
+        Ok(None)
     }
 
     /// The header at the front of `bytes`, which begin at `position`, if a batch of this segment can have it.
@@ -246,13 +248,18 @@ impl OnDisk<'_> {
 
     /// Copies what lies behind `from` into a plain file beside the segment.
     pub(crate) fn set_aside(&self, from: u64) -> Result<PathBuf, LogError> {
+        self.set_aside_part(from, self.size)
+    }
+
+    /// Copies what lies between two positions into a plain file beside the segment.
+    pub(crate) fn set_aside_part(&self, from: u64, to: u64) -> Result<PathBuf, LogError> {
         let raw = self.open()?;
         let path = self.name_aside(from)?;
         let copy = || -> io::Result<()> {
             let aside = self.place.disk.open_to_write(&path)?;
             let mut at = from;
-            while at < self.size {
-                let bytes = chunk(&raw, at, self.size)?;
+            while at < to {
+                let bytes = chunk(&raw, at, to)?;
                 aside.write_all_at(at - from, &bytes)?;
                 at += bytes.len() as u64;
             }

@@ -10,7 +10,8 @@ use super::AbortedTxn;
 use super::file::Disk;
 use super::index_file::field;
 
-const SIZE: usize = 34;
+/// Bytes of an entry.
+pub(crate) const SIZE: usize = 34;
 const VERSION: i16 = 0;
 
 /// Reads all entries; none if there is no file. An entry that can't be one ends the list: torn, of a version that

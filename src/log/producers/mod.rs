@@ -123,6 +123,26 @@ impl Producers {
         }
     }
 
+    /// A producer of whom these, a snapshot's, tell other things than `derived`, from batches from `first` on.
+    pub(crate) fn contradiction(&self, derived: &Producers, first: Offset) -> Option<ProducerId> {
+        let contradicts = |id: &ProducerId, stored: &Producer| {
+            let written = stored.last_batch().filter(|batch| batch.last_offset >= first);
+            let known = derived.by_id.get(id);
+            match (written, known) {
+                (Some(batch), Some(known)) => {
+                    known.epoch != stored.epoch
+                        || known.last_batch().is_none_or(|last| !last.is_same_as(&batch))
+                        || stored.txn_start.is_some_and(|start| start >= first) && known.txn_start != stored.txn_start
+                }
+                (Some(_), None) => true,
+                (None, _) => stored
+                    .txn_start
+                    .is_some_and(|start| start >= first && known.is_none_or(|known| known.txn_start != Some(start))),
+            }
+        };
+        self.by_id.iter().find(|(id, stored)| contradicts(id, stored)).map(|(id, _)| *id)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.by_id.is_empty()
     }

@@ -28,6 +28,12 @@ impl WrittenBatch {
         }
     }
 
+    /// Whether both are the same batch; when it was written is told in two ways.
+    pub(crate) fn is_same_as(&self, other: &WrittenBatch) -> bool {
+        let facts = |batch: &WrittenBatch| (batch.last_sequence, batch.last_offset, batch.offset_delta);
+        facts(self) == facts(other)
+    }
+
     pub(crate) fn first_offset(&self) -> Offset {
         self.last_offset - i64::from(self.offset_delta)
     }

@@ -14,6 +14,7 @@ mod recovery;
 mod reopen;
 mod retention;
 mod transactions;
+mod verify;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

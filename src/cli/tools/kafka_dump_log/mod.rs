@@ -5,7 +5,7 @@
 //! Departures: an index that isn't there is not created. Where records can't be read, why is told in our words. Of a
 //! time index, the segment is read no further than its entries reach.
 
-mod batches;
+pub mod batches;
 mod decoders;
 mod indexes;
 mod log_file;

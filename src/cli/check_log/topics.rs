@@ -1,0 +1,104 @@
+//! What the metadata log says of topics: their ids, and which are compacted.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+
+use crate::cli::tools::kafka_dump_log::batches::BatchFile;
+use crate::metadata::records::{MetadataRecord, RecordBody};
+use crate::metadata::{CONSUMER_OFFSETS, SnapshotId, TRANSACTION_STATE, read_snapshot};
+use crate::record::Batch;
+use crate::types::{TopicId, TopicPartition};
+
+const METADATA: &str = "__cluster_metadata";
+const SHARE_STATE: &str = "__share_group_state";
+/// `ConfigResource.Type.TOPIC`.
+const TOPIC: i8 = 2;
+
+/// Topics by name.
+#[derive(Debug, Default)]
+pub struct Topics {
+    ids: HashMap<String, TopicId>,
+    compacted: HashSet<String>,
+}
+
+impl Topics {
+    /// Reads as much of a data directory's metadata as can be read.
+    pub fn read(data: &Path) -> Topics {
+        let mut topics = Topics::default();
+        let folder = data.join(format!("{METADATA}-0"));
+        let mut names: Vec<String> = fs::read_dir(&folder)
+            .map(|entries| entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect())
+            .unwrap_or_default();
+        names.sort();
+        let newest = names.iter().rev().find(|name| SnapshotId::from_file_name(name).is_some());
+        let records = newest.and_then(|name| fs::read(folder.join(name)).ok());
+        for record in records.and_then(|bytes| read_snapshot(&Bytes::from(bytes)).ok()).unwrap_or_default() {
+            topics.apply(&record.body);
+        }
+        for name in names.iter().filter(|name| name.ends_with(".log")) {
+            // What is damaged is told when the log itself is checked.
+            let _ = topics.replay(&folder.join(name));
+        }
+        topics
+    }
+
+    /// The topic's id, where it is known.
+    pub fn id(&self, partition: &TopicPartition) -> Option<TopicId> {
+        if &*partition.topic == METADATA {
+            return Some(TopicId::METADATA);
+        }
+        self.ids.get(&*partition.topic).copied()
+    }
+
+    /// Whether a partition's offsets may have gaps.
+    pub fn is_compacted(&self, partition: &TopicPartition) -> bool {
+        let topic = &*partition.topic;
+        [CONSUMER_OFFSETS, TRANSACTION_STATE, SHARE_STATE].contains(&topic) || self.compacted.contains(topic)
+    }
+
+    fn replay(&mut self, path: &PathBuf) -> Option<()> {
+        let file = BatchFile::open(path, u64::MAX).ok()?;
+        let mut position = 0;
+        while let Some(found) = file.batch_at(position, u64::MAX).ok()? {
+            position += found.size;
+            let batch = Batch::parse(&file.bytes_of(&found).ok()?).ok()?;
+            if batch.header().is_control() {
+                continue;
+            }
+            for record in batch.records().map_while(Result::ok).filter_map(|record| record.value) {
+                if let Ok(record) = MetadataRecord::decode(&record) {
+                    self.apply(&record.body);
+                }
+            }
+        }
+        Some(())
+    }
+
+    fn apply(&mut self, record: &RecordBody) {
+        match record {
+            RecordBody::Topic(topic) => {
+                self.ids.insert(topic.name.to_string(), topic.topic_id);
+            }
+            RecordBody::RemoveTopic(removed) => {
+                let gone: Vec<_> =
+                    self.ids.iter().filter(|(_, id)| **id == removed.topic_id).map(|(name, _)| name.clone()).collect();
+                for name in gone {
+                    self.ids.remove(&name);
+                    self.compacted.remove(&name);
+                }
+            }
+            RecordBody::Config(config) if config.resource_type == TOPIC && config.name == "cleanup.policy" => {
+                let compacts = config.value.as_ref().is_some_and(|policy| policy.contains("compact"));
+                if compacts {
+                    self.compacted.insert(config.resource_name.to_string());
+                } else {
+                    self.compacted.remove(&*config.resource_name);
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Verification finds whatever single damage matters, and repair leaves all that wasn't damaged.
+
+use super::random::Random;
+use super::*;
+use crate::log::verify::{AtStart, Known, Verdict, repair, verify};
+
+/// A log with everything in it, closed cleanly or not; where it ends.
+fn written(disk: &Simulation, clean: bool) -> (Shelf, Offset) {
+    let mut shelf = Shelf::simulated(disk);
+    shelf.config.segment_bytes = 1500;
+    shelf.at.topic_id = Some(Uuid([3; 16]));
+    let mut log = shelf.open();
+    for index in 0..30 {
+        let how = AppendAs { leader_epoch: index / 7, ..COORDINATOR };
+        let batch = match index % 5 {
+            0 => by_producer(7, 0, index / 5 * 2, 2),
+            1 => in_txn(8, 0, index / 5, 1),
+            2 => batch_at(NOW + i64::from(index), &["plain", "values"]),
+            3 => marker(8, 0, ControlType::Abort, 0),
+            _ => compressed(index),
+        };
+        log.append(&batch, how).expect("appends");
+    }
+    let end = log.end_offset();
+    if clean {
+        shelf.close(log);
+    }
+    (shelf, end)
+}
+
+fn compressed(index: i32) -> Verified {
+    let codec = [Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd][index as usize % 4];
+    let mut builder = BatchBuilder::new(codec);
+    builder.append(NOW + i64::from(index), Some(b"key"), Some(b"compressed compressed compressed"), &[]);
+    builder.build().expect("builds")
+}
+
+fn known(shelf: &Shelf, end: Offset) -> Known {
+    Known { at: OpenAt { recovery_point: end, log_start: Some(0), ..shelf.at }, compacted: false }
+}
+
+fn look(shelf: &Shelf, known: Known) -> Verdict {
+    verify(&shelf.disk, &shelf.folder, known, &mut |_| {}).expect("can be read")
+}
+
+/// Every record of a log that is opened as after a clean shutdown.
+fn contents(shelf: &Shelf, end: Offset) -> Vec<Option<String>> {
+    let mut contents = vec![None; end as usize];
+    let Ok(log) = shelf.try_open() else { return contents };
+    for (offset, value) in readable(&log) {
+        if let Some(content) = contents.get_mut(offset as usize) {
+            *content = Some(value);
+        }
+    }
+    contents
+}
+
+fn readable(log: &Log) -> Vec<(Offset, String)> {
+    let mut found = Vec::new();
+    let mut next = log.start_offset();
+    while next < log.end_offset() {
+        let Ok(slice) = log.read(next, 1 << 20, true, Offset::MAX) else { break };
+        for batch in batches(&slice.bytes).map_while(Result::ok).take_while(|batch| batch.check_crc().is_ok()) {
+            for record in batch.records().map_while(Result::ok) {
+                found.push((record.offset, String::from_utf8_lossy(&record.value.unwrap_or_default()).into_owned()));
+            }
+        }
+        if slice.next_offset <= next {
+            break;
+        }
+        next = slice.next_offset;
+    }
+    found
+}
+
+/// What becomes of a log that was closed cleanly when `change` happens to it.
+#[track_caller]
+fn check(what: &str, change: impl Fn(&Simulation)) {
+    let disk = Simulation::default();
+    let (shelf, end) = written(&disk, true);
+    let before = contents(&shelf, end);
+    let known = known(&shelf, end);
+    assert_eq!(look(&shelf, known).findings, [], "{what}: before");
+    change(&disk);
+    let verdict = look(&shelf, known);
+    if verdict.findings.is_empty() {
+        assert_eq!(contents(&shelf, end), before, "{what}: nothing was found");
+        return;
+    }
+    let lost = |offset: Offset| {
+        let mut losses = verdict.findings.iter().filter_map(|finding| finding.lost);
+        losses.any(|lost| offset >= lost.first && lost.last.is_none_or(|last| offset <= last))
+    };
+    if verdict.findings.iter().any(|finding| finding.at_start == AtStart::Refuses) {
+        // The folder is another topic's, as far as anyone can tell.
+        assert!(repair(&shelf.disk, &shelf.folder, known, &verdict).is_err(), "{what}");
+        return;
+    }
+    let repaired = repair(&shelf.disk, &shelf.folder, known, &verdict).expect("repairs");
+    let at = OpenAt { recovery_point: repaired.end, log_start: Some(repaired.start), ..known.at };
+    let known = Known { at, ..known };
+    assert_eq!(look(&shelf, known).findings, [], "{what}: after repair of {:?}", verdict.findings);
+    let after = contents(&shelf, end);
+    for (offset, (before, after)) in before.iter().zip(&after).enumerate() {
+        if !lost(offset as Offset) {
+            assert_eq!(before, after, "{what}: offset {offset} of {:?}", verdict.findings);
+        }
+    }
+}
+
+fn files() -> Vec<(PathBuf, u64)> {
+    let disk = Simulation::default();
+    let (shelf, _) = written(&disk, true);
+    let files = disk.all_files();
+    files.into_iter().map(|path| (path.clone(), shelf.disk.len(&path).expect("a length").unwrap_or(0))).collect()
+}
+
+#[test]
+fn a_log_as_it_should_be_has_no_findings() {
+    for clean in [true, false] {
+        let disk = Simulation::default();
+        let (shelf, end) = written(&disk, clean);
+        let verdict = look(&shelf, known(&shelf, end));
+        assert_eq!(verdict.findings, []);
+        assert_eq!((verdict.start, verdict.end), (0, end));
+        assert!(verdict.records > 30 && verdict.segments > 1 && verdict.batches == 30, "{verdict:?}");
+    }
+}
+
+#[test]
+fn a_byte_changed() {
+    let mut random = Random(11);
+    for (path, len) in files() {
+        for _ in 0..25 {
+            let (at, flip) = (random.below(len.max(1)) as usize, 1 << random.below(8));
+            check(&format!("{}: byte {at} ^ {flip}", path.display()), |disk| {
+                disk.tamper(&path, |bytes| {
+                    if let Some(byte) = bytes.get_mut(at) {
+                        *byte ^= flip;
+                    }
+                });
+            });
+        }
+    }
+}
+
+#[test]
+fn bits_of_a_header() {
+    let (path, _) =
+        files().into_iter().find(|(path, _)| path.ends_with("00000000000000000000.log")).expect("a segment");
+    for bit in (0..61 * 8).step_by(3) {
+        check(&format!("bit {bit}"), |disk| disk.tamper(&path, |bytes| bytes[bit / 8] ^= 1 << (bit % 8)));
+    }
+}
+
+#[test]
+fn a_file_cut_or_gone() {
+    let mut random = Random(12);
+    for (path, len) in files() {
+        check(&format!("{} gone", path.display()), |disk| {
+            Disk::simulated(disk).remove(&path).expect("removes");
+        });
+        for _ in 0..6 {
+            let at = random.below(len.max(1)) as usize;
+            check(&format!("{}: cut to {at}", path.display()), |disk| {
+                disk.tamper(&path, |bytes| bytes.truncate(at));
+            });
+            check(&format!("{}: zeros from {at} on", path.display()), |disk| {
+                disk.tamper(&path, |bytes| bytes.iter_mut().skip(at).for_each(|byte| *byte = 0));
+            });
+        }
+        check(&format!("{}: longer", path.display()), |disk| {
+            disk.tamper(&path, |bytes| bytes.extend_from_slice(&[7; 100]));
+        });
+    }
+}
+
+#[test]
+fn one_damaged_batch_costs_one_batch() {
+    let disk = Simulation::default();
+    let (shelf, end) = written(&disk, true);
+    disk.tamper(&shelf.folder.join("00000000000000000000.log"), |bytes| bytes[80] ^= 1);
+    let known = known(&shelf, end);
+    let verdict = look(&shelf, known);
+    let lost: Vec<_> = verdict.findings.iter().filter_map(|finding| finding.lost).collect();
+    assert_eq!(lost.len(), 1, "{verdict:?}");
+    assert_eq!((lost[0].first, lost[0].last), (0, Some(1)));
+    let repaired = repair(&shelf.disk, &shelf.folder, known, &verdict).expect("repairs");
+    assert_eq!((repaired.start, repaired.end, repaired.set_aside.len()), (0, end, 1));
+    let log = shelf.open();
+    assert_eq!(readable(&log).first().map(|(offset, _)| *offset), Some(2));
+}

@@ -1,0 +1,153 @@
+//! A data directory that no broker has open.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use super::{AtStart, Finding, Repaired};
+use crate::log::error::IoContext;
+use crate::log::file::Disk;
+use crate::log::log_dir::{
+    self, CLEAN_SHUTDOWN, FIRST_DIRTY, HIGH_WATERMARKS, LOG_STARTS, POSITIONS, RECOVERY_POINTS, read_checkpoint,
+};
+use crate::log::meta_properties::{META_PROPERTIES, MetaProperties};
+use crate::log::{FoundPartition, LogDirError, LogError, OpenAt, Validated, checkpoint, names, positions};
+use crate::types::{Offset, TimestampMs, TopicId, TopicPartition};
+
+type Offsets = HashMap<TopicPartition, Offset>;
+
+/// A data directory, locked so that no broker starts on it.
+#[derive(Debug)]
+pub struct Directory {
+    path: PathBuf,
+    disk: Disk,
+    _lock: File,
+    findings: Vec<Finding>,
+    clean_shutdown: bool,
+    recovery_points: Offsets,
+    log_starts: Offsets,
+    first_dirty: Offsets,
+    validated: HashMap<TopicPartition, Validated>,
+}
+
+impl Directory {
+    /// Locks the directory and reads what it says of its partitions.
+    ///
+    /// # Errors
+    /// `InUse` while a broker runs on it; others if it can't be read.
+    pub fn lock(path: &Path) -> Result<Directory, LogDirError> {
+        let lock = log_dir::lock(path)?;
+        let disk = Disk::plain();
+        let mut findings = Vec::new();
+        check_meta(&disk, path, &mut findings)?;
+        let mut offsets = |name: &str, at_start: AtStart| -> Result<Offsets, LogDirError> {
+            match read_checkpoint(&disk, &path.join(name)) {
+                Ok(offsets) => Ok(offsets),
+                Err(LogError::Corrupt { why, .. }) => {
+                    findings.push(Finding { file: name.to_owned(), what: why, at_start, lost: None });
+                    Ok(Offsets::new())
+                }
+                Err(error) => Err(error.into()),
+            }
+        };
+        // Lost recovery points cost time; lost log starts would bring deleted records back.
+        let recovery_points = offsets(RECOVERY_POINTS, AtStart::Mends)?;
+        let log_starts = offsets(LOG_STARTS, AtStart::Refuses)?;
+        let first_dirty = offsets(FIRST_DIRTY, AtStart::Mends)?;
+        offsets(HIGH_WATERMARKS, AtStart::Mends)?;
+        let marker = path.join(CLEAN_SHUTDOWN);
+        let clean_shutdown = disk.len(&marker).doing("looking at", &marker)?.is_some();
+        let file = path.join(POSITIONS);
+        let text = disk.read(&file).doing("reading", &file)?.unwrap_or_default();
+        let validated = positions::parse(&text, positions::boot_id().as_deref());
+        Ok(Directory {
+            path: path.to_path_buf(),
+            disk,
+            _lock: lock,
+            findings,
+            clean_shutdown,
+            recovery_points,
+            log_starts,
+            first_dirty,
+            validated,
+        })
+    }
+
+    pub fn disk(&self) -> &Disk {
+        &self.disk
+    }
+
+    /// What is wrong with the directory's own files.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// Every partition folder there is.
+    pub fn partitions(&self) -> Result<Vec<FoundPartition>, LogError> {
+        log_dir::partitions_of(&self.disk, &self.path)
+    }
+
+    /// Whether the log cleaner has been at the partition: its offsets may have gaps.
+    pub fn was_compacted(&self, partition: &TopicPartition) -> bool {
+        self.first_dirty.contains_key(partition)
+    }
+
+    /// What a start would know of the partition.
+    pub fn open_at(&self, partition: &TopicPartition, topic_id: Option<TopicId>, now: TimestampMs) -> OpenAt {
+        OpenAt {
+            clean_shutdown: self.clean_shutdown,
+            recovery_point: self.recovery_points.get(partition).copied().unwrap_or(0),
+            validated: self.validated.get(partition).copied(),
+            log_start: self.log_starts.get(partition).copied(),
+            topic_id,
+            ..OpenAt::fresh(now)
+        }
+    }
+
+    /// Mends the directory's own files; a checkpoint that can't be read is kept beside it.
+    pub fn repair(&mut self) -> Result<(), LogError> {
+        for finding in std::mem::take(&mut self.findings) {
+            let path = self.path.join(&finding.file);
+            if finding.file == META_PROPERTIES {
+                self.findings.push(finding);
+                continue;
+            }
+            let aside = names::with_suffix(&path, "cut");
+            self.disk.rename(&path, &aside).doing("renaming", &path)?;
+        }
+        self.disk.sync_folder(&self.path).doing("syncing", &self.path)
+    }
+
+    /// Notes where repaired logs begin and end, so that a start doesn't look for what is gone.
+    pub fn note(&mut self, repaired: &[(TopicPartition, Repaired)]) -> Result<(), LogError> {
+        for (partition, repaired) in repaired {
+            self.recovery_points.insert(partition.clone(), repaired.end);
+            self.log_starts.insert(partition.clone(), repaired.start);
+            self.validated.remove(partition);
+        }
+        for (name, offsets) in [(RECOVERY_POINTS, &self.recovery_points), (LOG_STARTS, &self.log_starts)] {
+            let mut entries: Vec<_> = offsets.iter().collect();
+            entries.sort();
+            let lines = entries.iter().map(|(at, offset)| format!("{} {} {offset}", at.topic, at.partition));
+            let path = self.path.join(name);
+            let text = checkpoint::format(lines);
+            self.disk.write_aside(&path, text.as_bytes(), true).doing("writing", &path)?;
+        }
+        // It only saves time.
+        let path = self.path.join(POSITIONS);
+        self.disk.remove(&path).doing("removing", &path)?;
+        self.disk.sync_folder(&self.path).doing("syncing", &self.path)
+    }
+}
+
+fn check_meta(disk: &Disk, path: &Path, findings: &mut Vec<Finding>) -> Result<(), LogDirError> {
+    let file = path.join(META_PROPERTIES);
+    let what = match disk.read(&file).doing("reading", &file)?.map(|text| MetaProperties::parse(&text)) {
+        Some(Ok(_)) => return Ok(()),
+        Some(Err(why)) => (why, AtStart::Refuses),
+        None => ("is missing: a start would take the directory for a new cluster's".to_owned(), AtStart::Mends),
+    };
+    let (what, at_start) = what;
+    findings.push(Finding { file: META_PROPERTIES.to_owned(), what, at_start, lost: None });
+    Ok(())
+}

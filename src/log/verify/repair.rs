@@ -1,0 +1,152 @@
+//! Mending what verification found: as little as possible is taken away, and what is taken away is kept aside.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::segment::{Damage, DamageKind};
+use super::{Known, Verdict};
+use crate::log::error::IoContext;
+use crate::log::file::{Disk, RawFile};
+use crate::log::recovery::OnDisk;
+use crate::log::segment::Place;
+use crate::log::{Log, LogConfig, LogError, OpenAt, leader_epochs, names};
+use crate::record::{BATCH_OVERHEAD, BatchHeader};
+use crate::types::{LeaderEpoch, Offset};
+
+const CHUNK: u64 = 1 << 20;
+/// Where a batch has its epoch, and where the bytes that its CRC covers begin.
+const EPOCH_AT: u64 = 12;
+const CRC_AT: usize = 17;
+const CRC_START: usize = 21;
+
+/// What a repair came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Repaired {
+    /// Copies of what was cut.
+    pub set_aside: Vec<PathBuf>,
+    /// Where the log begins and ends now.
+    pub start: Offset,
+    pub end: Offset,
+}
+
+/// Mends what `verdict`, of these very files, found. The log is closed and synced afterwards.
+///
+/// # Errors
+/// If a file can't be read or written, or the log belongs to another topic: then nothing, or not all, is mended.
+pub fn repair(disk: &Disk, folder: &Path, known: Known, verdict: &Verdict) -> Result<Repaired, LogError> {
+    let place = Place { disk: disk.clone(), folder: folder.to_path_buf() };
+    let mut repaired = Repaired::default();
+    let mut damages = verdict.damages.clone();
+    // What becomes of the end of a log is recovery's to say.
+    damages.retain(|damage| damage.kind != DamageKind::Tail);
+    damages.sort_by_key(|damage| (damage.segment, damage.position));
+    for of_segment in damages.chunk_by(|a, b| a.segment == b.segment) {
+        rewrite(&place, of_segment, known.compacted, &mut repaired)?;
+    }
+    for finding in &verdict.findings {
+        let derived = [".snapshot", ".txnindex"].iter().any(|kind| finding.file.ends_with(kind));
+        if derived || finding.file == leader_epochs::FILE_NAME {
+            let path = place.folder.join(&finding.file);
+            disk.remove(&path).doing("removing", &path)?;
+        }
+    }
+    // Gaps that are left are no reason to end the log.
+    let config = LogConfig { cleanup_compact: true, ..LogConfig::default() };
+    let at = OpenAt { clean_shutdown: false, recovery_point: 0, validated: None, ..known.at };
+    let mut log = Log::open(disk, folder, Arc::new(config), at)?;
+    if let Some(report) = log.take_open_report() {
+        repaired.set_aside.extend(report.set_aside.iter().cloned());
+    }
+    (repaired.start, repaired.end) = (log.start_offset(), log.end_offset());
+    log.close()?.sync()?;
+    disk.sync_folder(folder).doing("syncing", folder)?;
+    Ok(repaired)
+}
+
+/// Writes a segment anew without its damage: aside, then in its place.
+fn rewrite(place: &Place, damages: &[Damage], compacted: bool, repaired: &mut Repaired) -> Result<(), LogError> {
+    let Some(base) = damages.first().map(|damage| damage.segment) else { return Ok(()) };
+    let path = place.file(base, names::LOG);
+    let size = place.disk.len(&path).doing("looking at", &path)?.unwrap_or(0);
+    let on_disk = OnDisk { place, base, size, sealed: true };
+    let raw = on_disk.open()?;
+    for damage in damages.iter().filter(|damage| damage.len > 0 && matches!(damage.kind, DamageKind::Gone { .. })) {
+        repaired.set_aside.push(on_disk.set_aside_part(damage.position, damage.position + damage.len)?);
+    }
+    let anew = names::with_suffix(&path, "tmp");
+    place.disk.remove(&anew).doing("removing", &anew)?;
+    let mut copy = Copy { from: &raw, to: place.disk.open_to_write(&anew).doing("writing", &anew)?, written: 0 };
+    let copied = (|| -> io::Result<()> {
+        let mut reached = 0;
+        for damage in damages {
+            copy.part(reached, damage.position)?;
+            reached = copy.mended(damage, compacted)?;
+        }
+        copy.part(reached, size)?;
+        copy.to.sync()
+    })();
+    copied.doing("writing", &anew)?;
+    place.disk.rename(&anew, &path).doing("renaming", &anew)?;
+    place.disk.sync_folder(&place.folder).doing("syncing", &place.folder)
+}
+
+/// A segment on its way into a new file.
+struct Copy<'a> {
+    from: &'a RawFile,
+    to: RawFile,
+    written: u64,
+}
+
+impl Copy<'_> {
+    fn part(&mut self, from: u64, to: u64) -> io::Result<()> {
+        let mut at = from;
+        while at < to {
+            let mut bytes = vec![0; (to - at).min(CHUNK) as usize];
+            self.from.read_exact_at(at, &mut bytes)?;
+            self.put(&bytes)?;
+            at += bytes.len() as u64;
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.to.write_all_at(self.written, bytes)?;
+        self.written += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Writes what stands in the place of a damage; how far of the old file that reaches.
+    fn mended(&mut self, damage: &Damage, compacted: bool) -> io::Result<u64> {
+        let position = damage.position;
+        match damage.kind {
+            DamageKind::Gone { first, last } => {
+                let delta = i32::try_from(last - first).ok().filter(|_| last >= first && !compacted);
+                if let Some(delta) = delta {
+                    self.put(&empty_batch(first, delta, damage.epoch))?;
+                }
+                Ok(position + damage.len)
+            }
+            DamageKind::Offset(offset) => {
+                self.put(&offset.to_be_bytes())?;
+                Ok(position + 8)
+            }
+            DamageKind::Epoch(epoch) => {
+                self.part(position, position + EPOCH_AT)?;
+                self.put(&epoch.to_be_bytes())?;
+                Ok(position + EPOCH_AT + 4)
+            }
+            DamageKind::Tail => Ok(position),
+        }
+    }
+}
+
+/// A batch without records, as compaction leaves one where offsets have to be told of: clients pass over it.
+fn empty_batch(first: Offset, last_offset_delta: i32, epoch: LeaderEpoch) -> [u8; BATCH_OVERHEAD] {
+    let header =
+        BatchHeader { base_offset: first, last_offset_delta, partition_leader_epoch: epoch, ..BatchHeader::default() };
+    let mut bytes = header.to_bytes();
+    let crc = crc32c::crc32c(&bytes[CRC_START..]);
+    bytes[CRC_AT..CRC_START].copy_from_slice(&crc.to_be_bytes());
+    bytes
+}

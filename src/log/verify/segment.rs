@@ -1,0 +1,397 @@
+//! A segment: its batches one by one, and its indexes beside them.
+
+use std::io;
+
+use super::{AtStart, Finding, Loss, Pass, Run, file_name};
+use crate::log::append::parse_marker;
+use crate::log::error::IoContext;
+use crate::log::file::RawFile;
+use crate::log::index_file::Entry;
+use crate::log::offset_index::OffsetEntry;
+use crate::log::recovery::OnDisk;
+use crate::log::segment::Found;
+use crate::log::time_index::TimeEntry;
+use crate::log::txn_index;
+use crate::log::walk::{Source, Step, Walk};
+use crate::log::{AbortedTxn, LogError, names};
+use crate::record::{Batch, BatchHeader, MAGIC_V2};
+use crate::types::{LeaderEpoch, NO_TIMESTAMP, Offset};
+
+/// Damage that a repair has to undo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Damage {
+    pub(super) segment: Offset,
+    /// Where it begins in the segment, and how long it is: 0 where something is missing.
+    pub(super) position: u64,
+    pub(super) len: u64,
+    /// The epoch of the batch before; -1 if there is none.
+    pub(super) epoch: LeaderEpoch,
+    pub(super) kind: DamageKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DamageKind {
+    /// The stretch goes; it had the offsets from `first` to `last`.
+    Gone { first: Offset, last: Offset },
+    /// The end of the log goes.
+    Tail,
+    /// A batch is whole, but for the offset it begins at.
+    Offset(Offset),
+    /// A batch is whole, but for the epoch it was written in.
+    Epoch(i32),
+}
+
+/// What follows a batch that isn't whole.
+struct Resumed {
+    position: u64,
+    offset: Offset,
+}
+
+impl Pass<'_> {
+    /// Reads a segment, which `next` follows.
+    pub(super) fn segment(&mut self, found: &Found, next: Option<&Found>) -> Result<(), LogError> {
+        self.verdict.bytes += found.size;
+        let expected = self.next_offset;
+        if found.base > expected && !self.known.compacted {
+            self.missing(found.base, expected, found.base - 1, next);
+        }
+        self.next_offset = self.next_offset.max(found.base);
+        let place = self.place.clone();
+        let on_disk = OnDisk { place: &place, base: found.base, size: found.size, sealed: next.is_some() };
+        let raw = on_disk.open()?;
+        let mut indexes = Indexes::open(self, found)?;
+        let mut aborted = Vec::new();
+        let mut walk = Walk::new(Source::Raw(&raw), 0, found.size, self.next_offset);
+        loop {
+            let reached = walk.position();
+            match walk.step().doing_to("reading", || place.file(found.base, names::LOG))? {
+                Step::End => break,
+                Step::Batch { position, header } if self.is_good(&on_disk, &walk, position, &header)? => {
+                    indexes.batch(position, &header);
+                    self.batch(found.base, position, &header, &walk, &mut aborted)?;
+                }
+                Step::Batch { .. } | Step::Broken { .. } => {
+                    let resumed = self.damaged(&on_disk, &raw, reached, next)?;
+                    let Some(resumed) = resumed else { break };
+                    walk = Walk::new(Source::Raw(&raw), resumed.position, found.size, resumed.offset);
+                }
+            }
+        }
+        indexes.finish(self, found, next.is_some());
+        self.previous = (found.base, found.size);
+        self.compare_aborted(found, &aborted)
+    }
+
+    /// Whether a batch's bytes are its own, and its offsets those that come next.
+    fn is_good(
+        &self,
+        on_disk: &OnDisk<'_>,
+        walk: &Walk<'_>,
+        position: u64,
+        header: &BatchHeader,
+    ) -> Result<bool, LogError> {
+        let path = || self.place.file(on_disk.base, names::LOG);
+        if header.last_offset() - on_disk.base > i64::from(i32::MAX) {
+            return Ok(false);
+        }
+        if !walk.crc_matches(position, header).doing_to("reading", path)? {
+            return Ok(false);
+        }
+        if header.base_offset == self.next_offset {
+            return Ok(true);
+        }
+        // A gap: where none may be, and where the next batch doesn't go on behind it, the offset is wrong.
+        let next = header_at(on_disk, position + header.size() as u64)?;
+        Ok(self.known.compacted && next.is_none_or(|next| next.base_offset >= header.next_offset()))
+    }
+
+    /// Notes a whole batch.
+    fn batch(
+        &mut self,
+        segment: Offset,
+        position: u64,
+        header: &BatchHeader,
+        walk: &Walk<'_>,
+        aborted: &mut Vec<AbortedTxn>,
+    ) -> Result<(), LogError> {
+        self.compare_snapshots(header.base_offset)?;
+        (self.progress)(header.size() as u64);
+        self.verdict.batches += 1;
+        self.next_offset = header.next_offset();
+        self.note_epoch(segment, position, header);
+        let path = self.place.file(segment, names::LOG);
+        let bytes = walk.batch_bytes(position, header).doing("reading", &path)?;
+        if header.magic == MAGIC_V2 {
+            let batch = Batch::parse(&bytes);
+            let outcome = batch.as_ref().map_err(ToString::to_string).and_then(check_records);
+            if let Err(why) = outcome {
+                let what = format!("the batch at {position} is what was written, but can't be read: {why}");
+                self.find(file_name(segment, names::LOG), what, AtStart::Believes);
+            }
+            self.verdict.records += u64::try_from(header.record_count).unwrap_or(0);
+            let marker = batch.ok().filter(|_| header.is_control()).and_then(|batch| parse_marker(&batch).ok()?);
+            let now = self.known.at.now;
+            match marker {
+                Some(marker) => aborted.extend(self.producers.apply_marker(&marker, header.base_offset, now)),
+                None if header.has_producer_id() && !header.is_control() => self.producers.apply(header, now),
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn note_epoch(&mut self, segment: Offset, position: u64, header: &BatchHeader) {
+        let epoch = header.partition_leader_epoch;
+        if epoch < 0 {
+            return;
+        }
+        match self.runs.last_mut() {
+            Some(run) if run.epoch == epoch => run.batches += 1,
+            _ => self.runs.push(Run { epoch, first: header.base_offset, batches: 1, segment, position }),
+        }
+    }
+
+    /// Finds out how far the damage at `position` reaches; where reading goes on.
+    fn damaged(
+        &mut self,
+        on_disk: &OnDisk<'_>,
+        raw: &RawFile,
+        position: u64,
+        next: Option<&Found>,
+    ) -> Result<Option<Resumed>, LogError> {
+        let segment = on_disk.base;
+        let file = file_name(segment, names::LOG);
+        let scanned = self.is_scanned(segment, position, next);
+        let at_start = if scanned { AtStart::Cuts } else { AtStart::Overlooks };
+        if let Some(size) = self.is_misplaced(on_disk, raw, position)? {
+            let offset = self.next_offset;
+            let what =
+                format!("the batch at {position} is whole, but says that it begins at another offset than {offset}");
+            self.find(file, what, at_start);
+            self.note_damage(segment, position, size, DamageKind::Offset(offset));
+            let header = header_at(on_disk, position)?;
+            let delta = header.map_or(0, |header| i64::from(header.last_offset_delta));
+            self.next_offset = offset + delta + 1;
+            return Ok(Some(Resumed { position: position + size, offset: self.next_offset }));
+        }
+        let path = || self.place.file(segment, names::LOG);
+        let resumed = resume(on_disk, raw, position, self.next_offset).doing_to("reading", path)?;
+        let end = resumed.as_ref().map_or(on_disk.size, |resumed| resumed.position);
+        let behind = resumed.as_ref().map(|resumed| resumed.offset).or(next.map(|next| next.base));
+        let first = self.next_offset;
+        let zeros = resumed.is_none() && on_disk.is_zero_from(raw, position).doing_to("reading", path)?;
+        let what = match (zeros, &resumed) {
+            (true, _) => format!("{} bytes of zeros from {position} on: room that was never used", end - position),
+            (false, Some(_)) => format!("{} bytes from {position} on are no whole batch", end - position),
+            (false, None) => format!("{} bytes from {position} to its end are no whole batch", end - position),
+        };
+        let kind = match behind {
+            Some(behind) if behind > first => DamageKind::Gone { first, last: behind - 1 },
+            // Nothing can be missing between what follows itself.
+            Some(_) => DamageKind::Gone { first, last: first - 1 },
+            None => DamageKind::Tail,
+        };
+        let is_room = zeros && !matches!(kind, DamageKind::Gone { first, last } if last >= first);
+        let last = behind.map(|behind| behind - 1);
+        let lost = (!is_room).then_some(Loss { first, last, bytes: end - position });
+        let at_start = if is_room { AtStart::Mends } else { at_start };
+        self.verdict.findings.push(Finding { file, what, at_start, lost });
+        self.note_damage(segment, position, end - position, kind);
+        self.next_offset = behind.unwrap_or(first).max(first);
+        Ok(resumed)
+    }
+
+    /// Offsets that no batch has, although nothing is damaged there.
+    fn missing(&mut self, segment: Offset, first: Offset, last: Offset, next: Option<&Found>) {
+        let scanned = self.is_scanned(segment, 0, next);
+        let what = format!("the offsets {first} to {last} before it are in no segment");
+        let lost = Some(Loss { first, last: Some(last), bytes: 0 });
+        let at_start = if scanned { AtStart::Cuts } else { AtStart::Overlooks };
+        self.verdict.findings.push(Finding { file: file_name(segment, names::LOG), what, at_start, lost });
+        // Mended at the end of the segment before.
+        let (segment, position) = self.previous;
+        self.note_damage(segment, position, 0, DamageKind::Gone { first, last });
+    }
+
+    pub(super) fn note_damage(&mut self, segment: Offset, position: u64, len: u64, kind: DamageKind) {
+        let epoch = self.runs.last().map_or(-1, |run| run.epoch);
+        self.verdict.damages.push(Damage { segment, position, len, epoch, kind });
+    }
+
+    /// The size of the batch at `position`, if its own bytes are whole and its offset alone is wrong: without gaps, it
+    /// has to be the one that comes next.
+    fn is_misplaced(&self, on_disk: &OnDisk<'_>, raw: &RawFile, position: u64) -> Result<Option<u64>, LogError> {
+        let Some(header) = header_at(on_disk, position)?.filter(|_| !self.known.compacted) else { return Ok(None) };
+        let size = header.size() as u64;
+        let fits = size <= on_disk.size - position && header.last_offset_delta >= 0;
+        let path = || self.place.file(on_disk.base, names::LOG);
+        let walk = Walk::new(Source::Raw(raw), position, on_disk.size, 0);
+        if !fits || header.base_offset == self.next_offset || header.magic != MAGIC_V2 {
+            return Ok(None);
+        }
+        if !walk.crc_matches(position, &header).doing_to("reading", path)? {
+            return Ok(None);
+        }
+        let after = self.next_offset + i64::from(header.last_offset_delta) + 1;
+        let next = header_at(on_disk, position + size)?;
+        Ok(next.is_none_or(|next| next.base_offset == after).then_some(size))
+    }
+
+    fn compare_aborted(&mut self, found: &Found, derived: &[AbortedTxn]) -> Result<(), LogError> {
+        let path = self.place.file(found.base, names::TXN_INDEX);
+        let len = self.place.disk.len(&path).doing("looking at", &path)?.unwrap_or(0);
+        let stored = txn_index::read(&self.place.disk, &path).doing("reading", &path)?;
+        // What began before the log does can't be found again in it.
+        let known = |txn: &&AbortedTxn| txn.first_offset >= self.verdict.start;
+        let matches = stored.iter().filter(known).eq(derived);
+        if !matches || len != (stored.len() * txn_index::SIZE) as u64 {
+            let what = "does not have the transactions whose abort is in the segment".to_owned();
+            self.find(file_name(found.base, names::TXN_INDEX), what, AtStart::Believes);
+        }
+        Ok(())
+    }
+}
+
+/// Looks at every record.
+fn check_records(batch: &Batch) -> Result<(), String> {
+    let (first, last) = (batch.header().base_offset, batch.header().last_offset());
+    let mut next = first;
+    for record in batch.records() {
+        let record = record.map_err(|error| error.to_string())?;
+        if record.offset < next || record.offset > last {
+            return Err(format!("it has offset {} between {next} and {last}", record.offset));
+        }
+        next = record.offset + 1;
+    }
+    Ok(())
+}
+
+/// The header of what may be a batch at `position`.
+fn header_at(on_disk: &OnDisk<'_>, position: u64) -> Result<Option<BatchHeader>, LogError> {
+    let raw = on_disk.open()?;
+    let path = || on_disk.place.file(on_disk.base, names::LOG);
+    match Walk::new(Source::Raw(&raw), position, on_disk.size, Offset::MIN).step().doing_to("reading", path)? {
+        Step::Batch { header, .. } => Ok(Some(header)),
+        Step::End | Step::Broken { .. } => Ok(None),
+    }
+}
+
+/// The next whole batch behind the damage at `position`, where its length says or wherever one is found.
+fn resume(on_disk: &OnDisk<'_>, raw: &RawFile, position: u64, next_offset: Offset) -> io::Result<Option<Resumed>> {
+    let at = |position: u64| -> io::Result<Option<Resumed>> {
+        let mut walk = Walk::new(Source::Raw(raw), position, on_disk.size, next_offset);
+        let Step::Batch { header, .. } = walk.step()? else { return Ok(None) };
+        let offset = header.base_offset;
+        let fits = header.last_offset() - on_disk.base <= i64::from(i32::MAX);
+        Ok((fits && walk.crc_matches(position, &header)?).then_some(Resumed { position, offset }))
+    };
+    if let Step::Batch { header, .. } = Walk::new(Source::Raw(raw), position, on_disk.size, Offset::MIN).step()? {
+        let behind = position + header.size() as u64;
+        if let Some(resumed) = at(behind)? {
+            return Ok(Some(resumed));
+        }
+    }
+    match on_disk.find_batch(raw, position, next_offset)? {
+        Some(position) => at(position),
+        None => Ok(None),
+    }
+}
+
+/// A segment's two indexes, compared with its batches as they come.
+struct Indexes {
+    offsets: Entries<OffsetEntry>,
+    times: Entries<TimeEntry>,
+    newest: TimeEntry,
+}
+
+impl Indexes {
+    fn open(pass: &mut Pass<'_>, found: &Found) -> Result<Indexes, LogError> {
+        Ok(Indexes {
+            offsets: Entries::open(pass, found, names::OFFSET_INDEX)?,
+            times: Entries::open(pass, found, names::TIME_INDEX)?,
+            newest: TimeEntry { timestamp: NO_TIMESTAMP, offset: found.base },
+        })
+    }
+
+    fn batch(&mut self, position: u64, header: &BatchHeader) {
+        if header.max_timestamp > self.newest.timestamp {
+            self.newest = TimeEntry { timestamp: header.max_timestamp, offset: header.last_offset() };
+        }
+        while self.offsets.peek().is_some_and(|entry| entry.position <= position) {
+            let right = OffsetEntry { offset: header.last_offset(), position };
+            self.offsets.take(|entry| entry == right);
+        }
+        while self.times.peek().is_some_and(|entry| entry.offset <= header.last_offset()) {
+            let (newest, base) = (self.newest, header.base_offset);
+            // Kafka before 0.11 told the record's own offset.
+            self.times.take(|entry| entry.timestamp == newest.timestamp && (entry == newest || entry.offset >= base));
+        }
+    }
+
+    fn finish(self, pass: &mut Pass<'_>, found: &Found, sealed: bool) {
+        self.offsets.finish(pass, found, sealed);
+        self.times.finish(pass, found, sealed);
+    }
+}
+
+/// Entries of an index, from the first.
+struct Entries<E> {
+    kind: &'static str,
+    exists: bool,
+    torn: bool,
+    bytes: Vec<u8>,
+    base: Offset,
+    at: usize,
+    /// The first that is wrong.
+    wrong: Option<usize>,
+    _entry: std::marker::PhantomData<E>,
+}
+
+impl<E: Entry> Entries<E> {
+    fn open(pass: &Pass<'_>, found: &Found, kind: &'static str) -> Result<Entries<E>, LogError> {
+        let path = pass.place.file(found.base, kind);
+        let exists = pass.files.has(found.base, kind);
+        // No larger than `segment.index.bytes` lets it grow, ten megabytes by default.
+        let bytes = pass.place.disk.read(&path).doing("reading", &path)?.unwrap_or_default();
+        let torn = !bytes.len().is_multiple_of(E::SIZE);
+        Ok(Entries {
+            kind,
+            exists,
+            torn,
+            bytes,
+            base: found.base,
+            at: 0,
+            wrong: None,
+            _entry: std::marker::PhantomData,
+        })
+    }
+
+    fn peek(&self) -> Option<E> {
+        let start = self.at * E::SIZE;
+        self.bytes.get(start..start + E::SIZE).map(|bytes| E::decode(self.base, bytes))
+    }
+
+    fn take(&mut self, is_right: impl FnOnce(E) -> bool) {
+        if let Some(entry) = self.peek()
+            && !is_right(entry)
+        {
+            self.wrong.get_or_insert(self.at);
+        }
+        self.at += 1;
+    }
+
+    fn finish(mut self, pass: &mut Pass<'_>, found: &Found, sealed: bool) {
+        if self.peek().is_some() {
+            self.wrong.get_or_insert(self.at);
+        }
+        let what = match (self.wrong, self.torn) {
+            (Some(at), _) => format!("its entry {at} is not what the segment's batches say"),
+            (None, true) => "its last entry is torn".to_owned(),
+            (None, false) if sealed && !self.exists && found.size > 0 => "is missing".to_owned(),
+            _ => return,
+        };
+        let rebuilt = !self.exists || pass.is_scanned(found.base, 0, (!sealed).then_some(found));
+        let at_start = if rebuilt { AtStart::Mends } else { AtStart::Believes };
+        pass.find(file_name(found.base, self.kind), what, at_start);
+    }
+}
