@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bytes::Bytes;
 
@@ -59,7 +59,7 @@ impl Topics {
         [CONSUMER_OFFSETS, TRANSACTION_STATE, SHARE_STATE].contains(&topic) || self.compacted.contains(topic)
     }
 
-    fn replay(&mut self, path: &PathBuf) -> Option<()> {
+    fn replay(&mut self, path: &Path) -> Option<()> {
         let file = BatchFile::open(path, u64::MAX).ok()?;
         let mut position = 0;
         while let Some(found) = file.batch_at(position, u64::MAX).ok()? {
