@@ -65,6 +65,26 @@ fn groups_stay_within_a_segments_size() {
 }
 
 #[test]
+fn segments_far_apart_stay_apart() {
+    let shelf = simulated();
+    shelf.disk.create_folder(&shelf.folder).expect("creates");
+    // The second's offsets would just fit into an index of the first's, the third's don't.
+    let far = i64::from(i32::MAX);
+    for (offset, key) in [(0, "a"), (far, "b"), (far + 1, "c")] {
+        let mut builder = BatchBuilder::new(Codec::None).placed_at(offset, 0);
+        builder.append(NOW, Some(key.as_bytes()), Some(b"1"), &[]);
+        let batch = builder.build().expect("builds");
+        shelf.disk.write_aside(&file(&shelf, &format!("{offset:020}.log")), batch.bytes(), false).expect("writes");
+    }
+    let mut log = shelf.open();
+    Writer::new(Codec::None).write(&mut log, "|");
+    assert!(compact(&mut log, NOW));
+    assert_eq!(bases(&shelf), [0, far + 1, far + 2]);
+    assert_eq!(left(&log), format!("0a1 {far}b1 {}c1", far + 1));
+    same_as_a_full_scan(&shelf, &log);
+}
+
+#[test]
 fn offsets_and_times_are_found() {
     let shelf = simulated();
     let (mut log, mut writer) = (shelf.open(), Writer::new(Codec::None));
