@@ -170,3 +170,44 @@ fn a_compaction_that_had_begun_to_put_things_in_place_is_finished() {
     }
     assert!(seen.0 > 2 && seen.1 > 10 && seen.2 > 10, "{seen:?}");
 }
+
+/// What is left of a log, and the names that opening it leaves, where files lie beside it that something interrupted
+/// has left: name and content.
+#[track_caller]
+fn check_left_over(left_over: &[(&str, &[u8])], expect: &str) {
+    let shelf = simulated();
+    Writer::new(Codec::None).write(&mut shelf.open(), "a1 a2 | b1 | c1");
+    for (name, bytes) in left_over {
+        shelf.disk.write_aside(&file(&shelf, name), bytes, false).expect("writes");
+    }
+    assert_eq!(left(&reopened(&shelf, true, 4)), expect);
+}
+
+fn bytes_at(offset: Offset, key: &str) -> Vec<u8> {
+    let mut builder = BatchBuilder::new(Codec::None).placed_at(offset, 0);
+    builder.append(NOW, Some(key.as_bytes()), Some(b"9"), &[]);
+    builder.build().expect("builds").bytes().to_vec()
+}
+
+#[test]
+fn what_apache_kafka_left_is_finished_or_taken_back() {
+    let (whole, last) = (bytes_at(1, "x"), bytes_at(2, "y"));
+    let (first_log, second_log) = ("00000000000000000000.log", "00000000000000000002.log");
+    let swap = |name: &str| format!("{name}.swap");
+    let cleaned = |name: &str| format!("{name}.cleaned");
+    // It stands for all that its offsets cover.
+    check_left_over(&[(&swap(first_log), &whole)], "1x9 2b1 3c1");
+    check_left_over(&[(&swap(first_log), &[&whole[..], &last].concat())], "1x9 2y9 3c1");
+    check_left_over(&[(&swap(first_log), &whole), (&swap(second_log), &last)], "1x9 2y9 3c1");
+    check_left_over(&[(&swap(first_log), b"")], "2b1 3c1");
+    // It isn't all there yet, or it is behind a segment that isn't.
+    let before = "0a1 1a2 2b1 3c1";
+    check_left_over(&[(&cleaned(first_log), &whole)], before);
+    check_left_over(&[(&swap(first_log), &whole), (&cleaned("00000000000000000000.index"), b"")], before);
+    check_left_over(&[(&cleaned(first_log), &whole), (&swap(second_log), &last)], before);
+    check_left_over(&[(&swap(first_log), &whole), (&cleaned(second_log), &last)], "1x9 2b1 3c1");
+    // It is damaged, and what it is to replace is still there.
+    check_left_over(&[(&swap(first_log), &whole[..60])], before);
+    // An index alone has lost its suffix last.
+    check_left_over(&[("00000000000000000000.index.swap", b"")], before);
+}
