@@ -3,6 +3,7 @@
 mod append;
 mod corruption;
 mod crash;
+mod crash_dir;
 mod descriptors;
 mod log_dir;
 mod model;
