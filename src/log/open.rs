@@ -74,7 +74,8 @@ impl Opening {
         let end = recovered.end;
         let (mut epochs, epochs_known) = self.read_epochs(end > first)?;
         let epochs_on_file = epochs.clone();
-        epochs.truncate_end(end);
+        // What is read again is derived again: the file may be of records that another power loss has taken.
+        epochs.truncate_end(end.min(recovered.derive_from));
         let (mut producers, replay_from) = self.load_producers(&recovered, first)?;
         let from = if epochs_known { replay_from } else { first };
         let since_snapshot = if from < end {

@@ -113,7 +113,8 @@ impl Log {
 
     /// The first offset of the oldest open transaction, or the log end offset.
     pub fn last_stable_offset(&self) -> Offset {
-        self.producers.first_unstable().map_or(self.end, |first| first.max(self.start))
+        // Files that were believed may contradict each other: it lies within the log all the same.
+        self.producers.first_unstable().map_or(self.end, |first| first.clamp(self.start, self.end))
     }
 
     /// Bytes of all batches: what retention and DescribeLogDirs count.

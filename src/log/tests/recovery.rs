@@ -271,3 +271,18 @@ fn indexes_of_a_segment_without_records_are_not_believed() {
         assert_eq!(records_from(&log, 0).len(), 1);
     });
 }
+
+#[test]
+fn epochs_of_records_that_are_gone_are_not_believed() {
+    on_every_backing(|shelf| {
+        let mut log = shelf.open();
+        for epoch in [0, 0, 0, 2] {
+            log.append(&batch(&["x"]), AppendAs { leader_epoch: epoch, ..CLIENT }).expect("appends");
+        }
+        drop(log);
+        // The file of an earlier life is back, whose epoch 1 began where now records of epoch 0 are.
+        write(&shelf, "leader-epoch-checkpoint", 0, b"0\n2\n0 0\n1 2\n");
+        let log = shelf.reopen_killed(None);
+        assert_eq!((log.end_offset_for_epoch(0), log.end_offset_for_epoch(2)), (Some((0, 3)), Some((2, 4))));
+    });
+}

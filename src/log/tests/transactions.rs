@@ -152,3 +152,18 @@ fn a_control_batch_without_a_marker_is_refused() {
         assert!(matches!(refused, Err(AppendError::MalformedControlBatch)), "{refused:?}");
     });
 }
+
+#[test]
+fn the_last_stable_offset_lies_within_the_log_whatever_the_files_say() {
+    on_every_backing(|shelf| {
+        let mut log = shelf.open();
+        append(&mut log, &batch(&["x", "y"]));
+        append(&mut log, &in_txn(1, 0, 0, 1));
+        shelf.close(log);
+        // A segment that begins before the transaction, behind the one that has it.
+        shelf.disk.open_to_write(&file(&shelf, "00000000000000000001.log")).expect("creates");
+        shelf.disk.remove(&file(&shelf, "00000000000000000003.snapshot")).expect("removes");
+        let log = shelf.open();
+        assert!(log.last_stable_offset() <= log.end_offset(), "{} of {}", log.last_stable_offset(), log.end_offset());
+    });
+}
