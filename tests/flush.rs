@@ -81,11 +81,13 @@ async fn flush_ms_is_changed_while_running() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_brokers_interval_is_that_of_topics_without_one() {
-    let broker = broker("50", NEVER).start();
+    let broker = broker("50", "50").start();
     let client = topic_of_three(&broker, &[]).await;
     wait_for_recovery_point(&broker, "0");
     alter(&client, BROKER, "", "log.flush.interval.ms", "20").await;
     wait_for_recovery_point(&broker, "2");
+    let log = broker.log();
+    assert!(!log.contains("not written") && !log.contains("not noted"), "the checkpoints are in each other's way");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -188,6 +188,7 @@ impl Broker {
 
     /// Notes how far the logs are whole, so that a start after kill -9 reads only their tails.
     pub(super) fn note_positions(&self) {
+        let _one_writer = self.last_checkpoints.lock();
         if self.positions_changed()
             && let Err(error) = self.log_dir.write_positions(&self.checkpoints())
         {
@@ -210,6 +211,7 @@ impl Broker {
 
     /// The one of them that says from where on records are there for readers, if it has changed.
     fn write_log_starts(&self) {
+        let _one_writer = self.last_checkpoints.lock();
         let checkpoints = self.checkpoints();
         let starts: HashMap<TopicPartition, Offset> =
             checkpoints.iter().map(|checkpoint| (checkpoint.partition.clone(), checkpoint.log_start)).collect();
@@ -300,7 +302,9 @@ impl Broker {
                 not_closed(partition, error, &mut first_failure);
             }
         }
+        let one_writer = self.last_checkpoints.lock();
         self.log_dir.write_checkpoints(&self.checkpoints())?;
+        drop(one_writer);
         self.log_dir.sync()?;
         match first_failure {
             None => self.log_dir.mark_clean(-1),

@@ -71,7 +71,8 @@ pub struct Broker {
     noted_positions: Mutex<Vec<(TopicPartition, Option<Validated>)>>,
     /// What Kafka's checkpoint of log starts says.
     noted_log_starts: Mutex<HashMap<TopicPartition, Offset>>,
-    /// What Kafka's checkpoints say.
+    /// What Kafka's checkpoints say. Held while any file of positions is written: two writers would be in each other's
+    /// way, and the slower one would put things back to what it saw.
     last_checkpoints: Mutex<Vec<Checkpoint>>,
 }
 
