@@ -176,6 +176,24 @@ fn a_file_cut_or_gone() {
 }
 
 #[test]
+fn what_interrupted_work_left() {
+    let folder = PathBuf::from("/data/t-0");
+    for name in
+        ["00000000000000000000.log.cleaned", "00000000000000000009.snapshot.deleted", "leader-epoch-checkpoint.tmp"]
+    {
+        let path = folder.join(name);
+        check(name, |disk| Disk::simulated(disk).write_aside(&path, b"half", false).expect("writes"));
+    }
+    // A compaction that had only to rename what it had written.
+    check("swap", |disk| {
+        let disk = Disk::simulated(disk);
+        let path = folder.join("00000000000000000000.log");
+        let bytes = disk.read(&path).expect("reads").expect("a segment");
+        disk.write_aside(&folder.join("00000000000000000000.log.swap"), &bytes, false).expect("writes");
+    });
+}
+
+#[test]
 fn one_damaged_batch_costs_one_batch() {
     let disk = Simulation::default();
     let (shelf, end) = written(&disk, true);

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::segment::{Damage, DamageKind};
-use super::{Known, Verdict};
+use super::{Known, Verdict, verify};
+use crate::log::compact::finish_interrupted;
 use crate::log::error::IoContext;
 use crate::log::file::{Disk, RawFile};
 use crate::log::recovery::OnDisk;
 use crate::log::segment::Place;
-use crate::log::{Log, LogConfig, LogError, OpenAt, leader_epochs, names};
+use crate::log::{Log, LogConfig, LogError, OpenAt, leader_epochs, names, partition_metadata};
 use crate::record::{BATCH_OVERHEAD, BatchHeader};
 use crate::types::{LeaderEpoch, Offset};
 
@@ -33,16 +34,37 @@ pub struct Repaired {
 /// Mends what `verdict`, of these very files, found. The log is closed and synced afterwards.
 ///
 /// # Errors
-/// If a file can't be read or written, or the log belongs to another topic: then nothing, or not all, is mended.
+/// If the log belongs to another topic, then nothing was done; if a file can't be read or written, then not all.
 pub fn repair(disk: &Disk, folder: &Path, known: Known, verdict: &Verdict) -> Result<Repaired, LogError> {
     let place = Place { disk: disk.clone(), folder: folder.to_path_buf() };
+    check_topic(&place, known)?;
+    if finish_interrupted(&place, &place.disk.list(folder).doing("listing", folder)?.unwrap_or_default())? {
+        // The segments are others now.
+        let verdict = verify(disk, folder, known, &mut |_| {})?;
+        return mend(&place, known, &verdict);
+    }
+    mend(&place, known, verdict)
+}
+
+fn check_topic(place: &Place, known: Known) -> Result<(), LogError> {
+    let path = place.folder.join(partition_metadata::FILE_NAME);
+    let text = place.disk.read(&path).doing("reading", &path)?;
+    let found = text.and_then(|text| partition_metadata::parse(&text).ok());
+    match (found, known.at.topic_id) {
+        (Some(found), Some(expected)) if found != expected => Err(LogError::OtherTopic { path, expected, found }),
+        _ => Ok(()),
+    }
+}
+
+fn mend(place: &Place, known: Known, verdict: &Verdict) -> Result<Repaired, LogError> {
+    let (disk, folder) = (&place.disk, &*place.folder);
     let mut repaired = Repaired::default();
     let mut damages = verdict.damages.clone();
     // What becomes of the end of a log is recovery's to say.
     damages.retain(|damage| damage.kind != DamageKind::Tail);
     damages.sort_by_key(|damage| (damage.segment, damage.position));
     for of_segment in damages.chunk_by(|a, b| a.segment == b.segment) {
-        rewrite(&place, of_segment, known.compacted, &mut repaired)?;
+        rewrite(place, of_segment, known.compacted, &mut repaired)?;
     }
     for finding in &verdict.findings {
         let derived = [".snapshot", ".txnindex"].iter().any(|kind| finding.file.ends_with(kind));
