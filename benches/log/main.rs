@@ -50,13 +50,14 @@ struct Options {
 /// A table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Section {
+    /// First: what other figures leave behind in the allocator would be used again.
+    Memory,
     Append,
     Verify,
     Commit,
     Read,
     Compaction,
     Recovery,
-    Memory,
 }
 
 fn main() {
