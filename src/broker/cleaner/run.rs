@@ -65,6 +65,7 @@ impl Run {
         let Some(mut compaction) = self.log()?.begin_compaction(self.clock.now().wall)? else {
             return Err(CompactError::Abandoned);
         };
+        self.partition.sync_now().map_err(unavailable)?;
         while let Some(group) = compaction.next_group(&mut buffers, &mut pace)? {
             let replaced = self.log()?.replace(group)?;
             match replaced {

@@ -3,6 +3,7 @@
 //! # How a log is compacted
 //! 1. [`Log::cleanable`], under the partition's lock, says whether it pays: how much of the log is dirty.
 //! 2. [`Log::begin_compaction`], under the lock, takes down what there is to do: a [`Compaction`], which owns all it needs.
+//!    Then the log is synced: markers of transactions, which decide what goes, have to outlast a power loss before it goes.
 //! 3. [`Compaction::next_group`], without the lock and on a blocking thread, first reads the dirty records' keys into
 //!    a map of bounded memory, then group by group writes segments anew, as `.cleaned` files, synced.
 //! 4. [`Log::replace`], under the lock, puts each group in the place of what it was made from: renames, nothing else.
@@ -12,6 +13,7 @@
 //!
 //! ```text
 //! let Some(mut compaction) = log.lock().begin_compaction(now)? else { return Ok(()) };
+//! // sync a ticket
 //! while let Some(group) = compaction.next_group(&mut buffers, &mut pace)? {
 //!     match log.lock().replace(group)? {
 //!         Replaced::InPlace(files) => later.push(files),                // unlinked after file.delete.delay.ms

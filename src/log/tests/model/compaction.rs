@@ -107,7 +107,8 @@ impl Rules {
         for batch in of.batches.iter().filter(|batch| batch.base < compact_below && batch.marker.is_none()) {
             let is_aborted = aborted.iter().any(|txn| txn.has(batch) && txn.marker < compact_below);
             // What nobody can see any more is nobody's concern.
-            for (offset, record) in batch.numbered().filter(|(offset, record)| record.present && *offset >= of.start) {
+            let judged = of.start..compact_below;
+            for (offset, record) in batch.numbered().filter(|(at, record)| record.present && judged.contains(at)) {
                 let told = format!("{offset} ({record:?}) is left below {compact_below} after {:?}", self.passes);
                 assert!(!superseded.contains(&offset), "superseded: {told}");
                 assert!(record.key.is_some(), "without a key: {told}");

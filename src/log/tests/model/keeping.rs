@@ -109,6 +109,10 @@ impl Run {
         let young = self.plain.times().find(|(offset, time)| lag > 0 && *offset < below && *time > self.now - lag);
         assert_eq!(young, None, "too young to be compacted below {below}");
         self.note_pass(below);
+        // Markers decide what goes: as whoever compacts does, they are synced before anything is replaced.
+        let synced = self.log.flush_target().expect("a ticket").sync();
+        self.log.mark_synced(synced);
+        self.note_checkpoints();
         self.compacting = Some(Compacting { work, group: None, log_changed: false });
     }
 

@@ -238,7 +238,8 @@ impl Plain {
         let mut superseded = BTreeSet::new();
         for batch in self.batches.iter().rev().filter(|batch| batch.base < limit) {
             let counts = !(batch.transactional && aborted.iter().any(|txn| txn.has(batch)));
-            for (offset, record) in batch.numbered().collect::<Vec<_>>().into_iter().rev() {
+            let below = batch.numbered().filter(|(offset, _)| *offset < limit);
+            for (offset, record) in below.collect::<Vec<_>>().into_iter().rev() {
                 let Some(key) = &record.key else { continue };
                 if newer.contains(key.as_str()) {
                     superseded.insert(offset);

@@ -66,7 +66,10 @@ impl Run {
         let found = stored(&self.log, self.plain.start.max(self.log.segments[0].base()));
         let is_found = |base: Offset| found.binary_search_by_key(&base, |batch| batch.header().base_offset).is_ok();
         let (start, synced) = (self.plain.start, self.synced);
+        let count = self.plain.batches.len();
         self.plain.batches.retain(|batch| batch.base < synced.max(start) || is_found(batch.base));
+        // An epoch may have begun in a hole.
+        self.knows_epochs &= count == self.plain.batches.len();
     }
 
     /// What a broker would find after a power loss now.
