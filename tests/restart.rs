@@ -119,6 +119,47 @@ async fn a_deleted_topic_stays_deleted() {
     }
 }
 
+/// Topics are not forgotten because of one byte: the start is refused, again and again, and nothing is changed.
+#[tokio::test]
+async fn a_damaged_metadata_log_refuses_the_start() {
+    type Damage = fn(&mut Vec<u8>);
+    let flip_middle: Damage = |bytes| {
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+    };
+    let damages: [(&str, Damage); 4] = [
+        ("a flip in the middle", flip_middle),
+        ("a flip in the last byte", |bytes| {
+            if let Some(last) = bytes.last_mut() {
+                *last ^= 1;
+            }
+        }),
+        ("noise alone", |bytes| *bytes = vec![0xa7; 300]),
+        ("nothing", Vec::clear),
+    ];
+    for (what, damage) in damages {
+        let mut broker = Broker::start();
+        let client = connect(&broker).await;
+        client.create_topic(TOPIC, 1, &[]).await.unwrap();
+        client.produce(TOPIC, 0, batch(Codec::None, "kept")).await.unwrap();
+        broker.stop();
+        let path = broker.data_dir().join("__cluster_metadata-0/00000000000000000000.log");
+        let before = std::fs::read(&path).unwrap();
+        let mut bytes = before.clone();
+        damage(&mut bytes);
+        std::fs::write(&path, &bytes).unwrap();
+        for _ in 0..2 {
+            let start = common::run(&["--data-dir", broker.data_dir().to_str().unwrap(), "--port", "0"]);
+            let said = String::from_utf8_lossy(&start.stderr).into_owned();
+            assert!(!start.status.success() && said.contains("the metadata log in"), "{what}: {said}");
+            assert_eq!(std::fs::read(&path).unwrap(), bytes, "{what}");
+        }
+        std::fs::write(&path, &before).unwrap();
+        broker.restart();
+        assert_eq!(values(&connect(&broker).await, TOPIC).await, ["kept"], "{what}, mended");
+    }
+}
+
 /// Writes into the metadata log of a stopped broker that the topic's first partition has no leader.
 fn take_leader_away(data_dir: &Path, topic_id: TopicId) {
     let unused = Identity { node_id: 1, cluster_id: None, new_cluster_id: String::new(), new_directory_id: topic_id };

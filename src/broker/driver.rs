@@ -23,6 +23,9 @@ const REPLAY_READ: usize = 1 << 20;
 
 /// Turns a machine's records into a log's keys and values, and back.
 pub trait RecordForm<Record> {
+    /// Whether a machine without what a damaged batch said is better than none.
+    const PASSES_OVER_DAMAGE: bool;
+
     fn encode(record: &Record) -> Result<(Option<Bytes>, Option<Bytes>), String>;
     /// The batches that one decision's records are written in. More than one must be bracketed so
     /// that a crash between them undoes all.
@@ -175,7 +178,15 @@ impl<M: Machine, F: RecordForm<M::Record>> Driver<M, F> {
             for batch in batches(&slice.bytes) {
                 let batch = batch?;
                 from = batch.header().next_offset();
-                self.replay_batch(&batch)?;
+                match batch.check_crc() {
+                    Ok(()) => self.replay_batch(&batch)?,
+                    Err(error) if F::PASSES_OVER_DAMAGE => {
+                        let offset = batch.header().base_offset;
+                        let partition = self.partition.id();
+                        tracing::error!(%partition, offset, %error, "a damaged batch is passed over: what it says is forgotten");
+                    }
+                    Err(error) => return Err(error.into()),
+                }
             }
         }
         Ok(())

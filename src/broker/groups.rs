@@ -43,6 +43,8 @@ type GroupDriver = Driver<GroupMachine, GroupForm>;
 pub struct GroupForm;
 
 impl RecordForm<GroupRecord> for GroupForm {
+    const PASSES_OVER_DAMAGE: bool = true;
+
     fn encode(record: &GroupRecord) -> Result<(Option<Bytes>, Option<Bytes>), String> {
         let (key, value) = record.encode().map_err(|error| error.to_string())?;
         Ok((Some(key), value))

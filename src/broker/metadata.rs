@@ -29,6 +29,8 @@ pub enum MetadataUnavailable {
 pub struct MetadataForm;
 
 impl RecordForm<MetadataRecord> for MetadataForm {
+    const PASSES_OVER_DAMAGE: bool = false;
+
     fn encode(record: &MetadataRecord) -> Result<(Option<Bytes>, Option<Bytes>), String> {
         record.encode().map(|value| (None, Some(value))).map_err(|error| error.to_string())
     }

@@ -17,6 +17,7 @@ pub mod groups;
 mod housekeeping;
 mod log_valve;
 pub mod metadata;
+mod metadata_check;
 mod open;
 pub mod partition;
 pub mod producer_ids;

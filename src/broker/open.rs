@@ -1,5 +1,6 @@
 //! From a directory to a broker in service, and back to a directory.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use super::fetch_sessions::FetchSessions;
 use super::groups::Groups;
 use super::log_valve::LogValve;
 use super::metadata::{Metadata, MetadataUnavailable};
+use super::metadata_check;
 use super::partition::{Partition, PartitionError};
 use super::{Broker, Clock, ProducerIds, housekeeping, random, recovering, reopening};
 use crate::config::BrokerConfig;
@@ -51,6 +53,12 @@ pub enum OpenError {
     Refused(#[from] MetadataError),
     #[error("the metadata log cannot begin: {0}")]
     Epoch(String),
+    #[error(
+        "the metadata log in {} is damaged: {what}. Nothing was changed: bring the files back from a copy, or give up \
+         what was decided there and later, topics included, with `ottla check-log --repair`",
+        folder.display()
+    )]
+    DamagedMetadata { folder: PathBuf, what: String },
     #[error("bootstrap.checkpoint cannot be read: {0}")]
     Bootstrap(#[from] SnapshotError),
 }
@@ -142,6 +150,7 @@ fn open_metadata_log(
     let id = TopicPartition::new(METADATA_TOPIC, 0);
     let now = clock.now().wall;
     let log_config = LogConfig { cleanup_delete: false, retention_ms: -1, ..LogConfig::default() };
+    metadata_check::check(log_dir, &id, now)?;
     let at = log_dir.open_at(&id, Some(TopicId::METADATA), now);
     let log = Log::open(log_dir.disk(), &log_dir.partition_path(&id), Arc::new(log_config), at)?;
     let epoch = log.latest_epoch().map_or(1, |epoch| epoch + 1);
