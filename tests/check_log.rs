@@ -49,6 +49,12 @@ fn a_damaged_batch_is_found_and_mended() {
     assert_eq!(code, Some(0), "{report}\n{why}");
     assert_eq!(partition(&report, "t-0")["records"], RECORDS);
 
+    fs::write(data.join("t-0/00000000000000000003.log.deleted"), b"old").expect("written");
+    let (code, report, _) = check_log(&data, &[]);
+    let found = partition(&report, "t-0");
+    assert_eq!(code, Some(0), "what waits for its removal is no finding: {report}");
+    assert_eq!(found["notes"][0]["file"], "00000000000000000003.log.deleted", "{report}");
+
     let segment = data.join("t-0/00000000000000000000.log");
     let mut bytes = fs::read(&segment).expect("a segment");
     let middle = bytes.windows(8).position(|window| window == b"record 7").expect("the record");

@@ -20,6 +20,8 @@ mod topics;
 
 /// The exit code when something is wrong with what was asked for.
 const USAGE: u8 = 2;
+const FORGETS: &str = "topics, settings and partitions that were decided in what a repair of the metadata log gives up are \
+                       forgotten; the next start moves folders of partitions that no topic has to names ending in -stray";
 const META_PROPERTIES: &str = "meta.properties";
 
 /// What to check, and whether to mend it.
@@ -44,6 +46,8 @@ pub struct CheckLogArgs {
 struct Report {
     /// Of the directory's own files.
     findings: Vec<ShownFinding>,
+    /// What the next start clears away.
+    notes: Vec<ShownFinding>,
     partitions: Vec<Checked>,
 }
 
@@ -59,6 +63,11 @@ struct Checked {
     start_offset: i64,
     end_offset: i64,
     findings: Vec<ShownFinding>,
+    /// What the next start clears away or finishes: nothing is wrong with it.
+    notes: Vec<ShownFinding>,
+    /// What giving up records of the metadata log comes to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    forgets: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     repaired: Option<ShownRepair>,
     /// Why it could not be checked or mended.
@@ -170,7 +179,7 @@ impl Check {
                 PartitionState::Deleted if only.is_none() => {
                     let file = found.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
                     let what = "is left of a deleted partition".to_owned();
-                    self.report.findings.push(shown(&Finding { file, what, at_start: AtStart::Mends, lost: None }));
+                    self.report.notes.push(shown(&Finding { file, what, at_start: AtStart::Mends, lost: None }));
                     continue;
                 }
                 PartitionState::Deleted | PartitionState::Other => continue,
@@ -235,6 +244,8 @@ fn partition_of(path: &Path) -> Option<TopicPartition> {
 
 impl Checked {
     fn new(partition: &TopicPartition, path: &Path, verdict: &Verdict) -> Checked {
+        let is_metadata = &*partition.topic == topics::METADATA;
+        let shown_of = if is_metadata { shown_of_metadata } else { shown };
         Checked {
             partition: partition.to_string(),
             path: path.to_path_buf(),
@@ -244,10 +255,17 @@ impl Checked {
             records: verdict.records,
             start_offset: verdict.start,
             end_offset: verdict.end,
-            findings: verdict.findings.iter().map(shown).collect(),
+            findings: verdict.findings.iter().map(shown_of).collect(),
+            notes: verdict.notes.iter().map(shown).collect(),
+            forgets: (is_metadata && verdict.findings.iter().any(|finding| finding.lost.is_some())).then_some(FORGETS),
             repaired: None,
             error: None,
         }
+    }
+
+    /// Whether there is nothing to tell of it.
+    fn is_silent(&self) -> bool {
+        self.error.is_none() && self.findings.is_empty() && self.notes.is_empty()
     }
 
     fn is_fine(&self) -> bool {
@@ -272,6 +290,18 @@ fn shown(finding: &Finding) -> ShownFinding {
             bytes: lost.bytes,
         }),
     }
+}
+
+/// As [`shown`], of the metadata log: a start reads all of it, and doesn't go on without what was decided.
+fn shown_of_metadata(finding: &Finding) -> ShownFinding {
+    let is_damage = finding.lost.is_some_and(|lost| lost.bytes > 0);
+    let at_start = match finding.at_start {
+        AtStart::Overlooks if is_damage => AtStart::Refuses,
+        // Nobody has torn the end of it off if whole batches follow.
+        AtStart::Cuts if is_damage && finding.lost.is_some_and(|lost| lost.last.is_some()) => AtStart::Refuses,
+        other => other,
+    };
+    shown(&Finding { at_start, ..finding.clone() })
 }
 
 impl ShownFinding {
@@ -313,8 +343,10 @@ impl Report {
             output.line(format_args!("{}: {}", finding.file, finding.what));
             output.line(format_args!("    {}", finding.consequence()));
         }
-        for checked in self.partitions.iter().filter(|checked| checked.error.is_some() || !checked.findings.is_empty())
-        {
+        for note in &self.notes {
+            output.line(format_args!("note: {}: {}; the next start clears it away", note.file, note.what));
+        }
+        for checked in self.partitions.iter().filter(|checked| !checked.is_silent()) {
             checked.print(repaired, &mut output);
         }
         let sum = |of: fn(&Checked) -> u64| self.partitions.iter().map(of).sum::<u64>();
@@ -345,6 +377,12 @@ impl Checked {
             if !repaired {
                 output.line(format_args!("    {}; {}", finding.consequence(), finding.cost()));
             }
+        }
+        for note in &self.notes {
+            output.line(format_args!("  note: {}: {}; the next start clears it away", note.file, note.what));
+        }
+        if let Some(forgets) = self.forgets {
+            output.line(format_args!("  {forgets}"));
         }
         if let Some(done) = &self.repaired {
             let how = if done.mended { "mended" } else { "not all could be mended" };

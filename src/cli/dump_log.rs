@@ -13,13 +13,16 @@ use super::tools::kafka_dump_log::What;
 pub struct DumpLogArgs {
     /// Segments (.log), their indexes (.index, .timeindex, .txnindex), snapshots of producers (.snapshot) and of metadata
     /// (.checkpoint)
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "listed", value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// The same, separated by commas
+    #[arg(id = "listed", long = "files", value_name = "FILE,FILE", value_delimiter = ',')]
+    listed: Vec<PathBuf>,
     #[command(flatten)]
     what: What,
 }
 
 /// Prints them. Code 0: all were read; 1: one could not be.
 pub fn run(args: &DumpLogArgs) -> ExitCode {
-    args.what.dump(&args.files)
+    args.what.dump(&[&*args.files, &*args.listed].concat())
 }

@@ -12,7 +12,7 @@ use crate::metadata::{CONSUMER_OFFSETS, SnapshotId, TRANSACTION_STATE, read_snap
 use crate::record::Batch;
 use crate::types::{TopicId, TopicPartition};
 
-const METADATA: &str = "__cluster_metadata";
+pub const METADATA: &str = "__cluster_metadata";
 const SHARE_STATE: &str = "__share_group_state";
 /// `ConfigResource.Type.TOPIC`.
 const TOPIC: i8 = 2;

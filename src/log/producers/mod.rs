@@ -143,6 +143,15 @@ impl Producers {
         self.by_id.iter().find(|(id, stored)| contradicts(id, stored)).map(|(id, _)| *id)
     }
 
+    /// A producer of whom something at `offset` or behind is told.
+    pub(crate) fn beyond(&self, offset: Offset) -> Option<ProducerId> {
+        let is_beyond = |producer: &Producer| {
+            let written = producer.last_batch().map(|batch| batch.last_offset);
+            written.max(producer.txn_start).is_some_and(|told| told >= offset)
+        };
+        self.by_id.iter().find(|(_, producer)| is_beyond(producer)).map(|(id, _)| *id)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.by_id.is_empty()
     }

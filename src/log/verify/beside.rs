@@ -24,9 +24,14 @@ impl Pass<'_> {
         let bytes = self.place.disk.read(&path).doing("reading", &path)?.unwrap_or_default();
         let what = match Producers::from_snapshot(&bytes, self.known.at.now, i64::MAX) {
             Err(why) => why,
-            Ok(stored) => match stored.contradiction(&self.producers, self.verdict.start) {
-                Some(id) => format!("tells other things of producer {id} than its batches"),
-                None => return Ok(()),
+            Ok(stored) => match (stored.beyond(at), self.thinned) {
+                (Some(id), _) => format!("tells of producer {id} what comes after it"),
+                // It knows of batches that are gone, and rightly so.
+                (None, true) => return Ok(()),
+                (None, false) => match stored.contradiction(&self.producers, self.verdict.start) {
+                    Some(id) => format!("tells other things of producer {id} than its batches"),
+                    None => return Ok(()),
+                },
             },
         };
         self.find(file_name(at, names::SNAPSHOT), what, AtStart::Mends);
@@ -45,8 +50,12 @@ impl Pass<'_> {
                 self.find(file_name(base, &kind), "belongs to no segment", AtStart::Mends);
             }
         }
-        for name in std::mem::take(&mut self.files.left_over) {
-            self.find(name, "is left over from work that was interrupted", AtStart::Mends);
+        for file in std::mem::take(&mut self.files.left_over) {
+            let what = match file.ends_with(".deleted") {
+                true => "waits for its removal".to_owned(),
+                false => "is left over from work that was interrupted".to_owned(),
+            };
+            self.verdict.notes.push(Finding { file, what, at_start: AtStart::Mends, lost: None });
         }
         self.check_end(segments);
         self.check_epoch_fields();

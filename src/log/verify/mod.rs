@@ -10,6 +10,7 @@ mod directory;
 mod repair;
 mod segment;
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use super::error::IoContext;
@@ -18,7 +19,7 @@ use super::leader_epochs::LeaderEpochs;
 use super::producers::Producers;
 use super::segment::{Found, Place};
 use super::{LogError, OpenAt, names};
-use crate::types::{LeaderEpoch, Offset};
+use crate::types::{LeaderEpoch, Offset, ProducerId};
 
 pub use directory::Directory;
 pub use repair::{Repaired, repair};
@@ -28,6 +29,8 @@ use segment::Damage;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
     pub findings: Vec<Finding>,
+    /// What the next start clears away or finishes, and nothing is wrong with.
+    pub notes: Vec<Finding>,
     pub segments: usize,
     /// Of all segments.
     pub bytes: u64,
@@ -94,6 +97,7 @@ pub fn verify(disk: &Disk, folder: &Path, known: Known, progress: &mut dyn FnMut
     let segments = std::mem::take(&mut pass.files.segments);
     pass.verdict.start = segments.first().map_or(0, |first| first.base);
     pass.next_offset = pass.verdict.start;
+    pass.thinned = pass.verdict.start > 0;
     pass.check_start(segments.first());
     for (index, found) in segments.iter().enumerate() {
         pass.segment(found, segments.get(index + 1))?;
@@ -114,6 +118,11 @@ struct Pass<'a> {
     /// The offset that follows all that was read.
     next_offset: Offset,
     producers: Producers,
+    /// Who has records in the transaction that is open, not just batches that compaction has emptied.
+    txn_records: HashSet<ProducerId>,
+    /// Whether offsets or records are missing before `next_offset`: by compaction, retention or damage. What is derived
+    /// from the batches is then less than what was known when they all were there.
+    thinned: bool,
     epochs: LeaderEpochs,
     /// Runs of batches of one epoch: where each begins.
     runs: Vec<Run>,
@@ -171,7 +180,7 @@ impl Files {
     }
 }
 
-/// What interrupted work leaves; the next start removes it, or finishes it.
+/// What waits for its removal, or interrupted work leaves; the next start removes it, or finishes it.
 fn is_left_over(name: &str) -> bool {
     [".tmp", ".deleted", ".cleaned", ".swap"].iter().any(|suffix| name.ends_with(suffix))
 }
@@ -187,6 +196,8 @@ impl<'a> Pass<'a> {
             verdict: Verdict::default(),
             next_offset: 0,
             producers: Producers::default(),
+            txn_records: HashSet::new(),
+            thinned: false,
             epochs: LeaderEpochs::default(),
             runs: Vec::new(),
             previous: (0, 0),

@@ -73,6 +73,7 @@ fn mend(place: &Place, known: Known, verdict: &Verdict) -> Result<Repaired, LogE
             disk.remove(&path).doing("removing", &path)?;
         }
     }
+    let kept = Kept::read(place)?;
     // Gaps that are left are no reason to end the log.
     let config = LogConfig { cleanup_compact: true, ..LogConfig::default() };
     let at = OpenAt { clean_shutdown: false, recovery_point: 0, validated: None, ..known.at };
@@ -82,8 +83,47 @@ fn mend(place: &Place, known: Known, verdict: &Verdict) -> Result<Repaired, LogE
     }
     (repaired.start, repaired.end) = (log.start_offset(), log.end_offset());
     log.close()?.sync()?;
+    kept.restore(place, repaired.end)?;
     disk.sync_folder(folder).doing("syncing", folder)?;
     Ok(repaired)
+}
+
+/// Indexes of aborted transactions and snapshots of producers nothing is wrong with. They may know more than the
+/// batches that are left, of which opening the log would derive them anew.
+struct Kept(Vec<(Offset, &'static str, Vec<u8>)>);
+
+impl Kept {
+    fn read(place: &Place) -> Result<Kept, LogError> {
+        let mut kept = Vec::new();
+        for name in place.disk.list(&place.folder).doing("listing", &place.folder)?.unwrap_or_default() {
+            let (offset, kind) = match names::parse_file(&name) {
+                Some((at, names::SNAPSHOT)) => (at, names::SNAPSHOT),
+                Some((base, names::TXN_INDEX)) => (base, names::TXN_INDEX),
+                _ => continue,
+            };
+            let path = place.file(offset, kind);
+            let bytes = place.disk.read(&path).doing("reading", &path)?.unwrap_or_default();
+            kept.push((offset, kind, bytes));
+        }
+        Ok(Kept(kept))
+    }
+
+    /// Those that are still of the log, which ends at `end`.
+    fn restore(self, place: &Place, end: Offset) -> Result<(), LogError> {
+        for (offset, kind, bytes) in self.0 {
+            let path = place.file(offset, kind);
+            let segment = place.file(offset, names::LOG);
+            let belongs = match kind {
+                names::SNAPSHOT => offset <= end,
+                _ => place.disk.len(&segment).doing("looking at", &segment)?.is_some(),
+            };
+            let now = place.disk.read(&path).doing("reading", &path)?;
+            if belongs && now.as_deref() != Some(&*bytes) {
+                place.disk.write_aside(&path, &bytes, true).doing("writing", &path)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Writes a segment anew without its damage: aside, then in its place.

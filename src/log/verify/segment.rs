@@ -55,6 +55,7 @@ impl Pass<'_> {
         if found.base > expected && !self.known.compacted {
             self.missing(found.base, expected, found.base - 1, next);
         }
+        self.thinned |= found.base > expected;
         self.next_offset = self.next_offset.max(found.base);
         let place = self.place.clone();
         let on_disk = OnDisk { place: &place, base: found.base, size: found.size, sealed: next.is_some() };
@@ -114,9 +115,11 @@ impl Pass<'_> {
         walk: &Walk<'_>,
         aborted: &mut Vec<AbortedTxn>,
     ) -> Result<(), LogError> {
+        self.thinned |= header.base_offset > self.next_offset;
         self.compare_snapshots(header.base_offset)?;
         (self.progress)(header.size() as u64);
         self.verdict.batches += 1;
+        self.thinned |= is_thinned(header);
         self.next_offset = header.next_offset();
         self.note_epoch(segment, position, header);
         let path = self.place.file(segment, names::LOG);
@@ -132,8 +135,17 @@ impl Pass<'_> {
             let marker = batch.ok().filter(|_| header.is_control()).and_then(|batch| parse_marker(&batch).ok()?);
             let now = self.known.at.now;
             match marker {
-                Some(marker) => aborted.extend(self.producers.apply_marker(&marker, header.base_offset, now)),
-                None if header.has_producer_id() && !header.is_control() => self.producers.apply(header, now),
+                Some(marker) => {
+                    let txn = self.producers.apply_marker(&marker, header.base_offset, now);
+                    let has_records = self.txn_records.remove(&marker.producer_id);
+                    aborted.extend(txn.filter(|_| has_records));
+                }
+                None if header.has_producer_id() && !header.is_control() => {
+                    self.producers.apply(header, now);
+                    if header.is_transactional() && header.record_count > 0 {
+                        self.txn_records.insert(header.producer_id);
+                    }
+                }
                 None => {}
             }
         }
@@ -198,6 +210,7 @@ impl Pass<'_> {
         self.verdict.findings.push(Finding { file, what, at_start, lost });
         self.note_damage(segment, position, end - position, kind);
         self.next_offset = behind.unwrap_or(first).max(first);
+        self.thinned |= self.next_offset > first;
         Ok(resumed)
     }
 
@@ -243,13 +256,33 @@ impl Pass<'_> {
         let stored = txn_index::read(&self.place.disk, &path).doing("reading", &path)?;
         // What began before the log does can't be found again in it.
         let known = |txn: &&AbortedTxn| txn.first_offset >= self.verdict.start;
-        let matches = stored.iter().filter(known).eq(derived);
+        let matches = match self.thinned || self.known.compacted {
+            true => {
+                // Entries outlive the records and the markers they are of.
+                let is_of_segment = |txn: &AbortedTxn| (found.base..self.next_offset).contains(&txn.last_offset);
+                let is_told = |txn: &AbortedTxn| stored.iter().any(|stored| covers(stored, txn));
+                stored.iter().all(is_of_segment) && derived.iter().all(is_told)
+            }
+            false => stored.iter().filter(known).eq(derived),
+        };
         if !matches || len != (stored.len() * txn_index::SIZE) as u64 {
             let what = "does not have the transactions whose abort is in the segment".to_owned();
             self.find(file_name(found.base, names::TXN_INDEX), what, AtStart::Believes);
         }
         Ok(())
     }
+}
+
+/// Whether records that a batch once had are gone from it.
+fn is_thinned(header: &BatchHeader) -> bool {
+    header.magic == MAGIC_V2 && i64::from(header.record_count) <= i64::from(header.last_offset_delta)
+}
+
+/// Whether an entry is of the transaction that batches show, the first of which may be gone.
+fn covers(stored: &AbortedTxn, shown: &AbortedTxn) -> bool {
+    stored.producer_id == shown.producer_id
+        && stored.last_offset == shown.last_offset
+        && stored.first_offset <= shown.first_offset
 }
 
 /// Looks at every record.

@@ -1,7 +1,8 @@
 //! The files that compaction leaves, and what is looked up in them.
 
 use super::*;
-use crate::log::names;
+use crate::log::verify::{Known, repair, verify};
+use crate::log::{AbortedTxn, names, txn_index};
 
 /// The base offsets of segments on disk.
 fn bases(shelf: &Shelf) -> Vec<Offset> {
@@ -210,4 +211,36 @@ fn a_topic_that_was_compacted_once_keeps_its_gaps() {
     check_gaps("a1 b1 | b2 c1,c2 | e1", 0, None, "0a1 2b2 4c2 5e1");
     check_gaps("a1 b1 | b2 c- | e1", 0, None, "0a1 2b2 3c- 4e1");
     check_gaps("a1 b1 | b2 _1 | e1", 0, None, "0a1 2b2 [3..3] 4e1");
+}
+
+#[test]
+fn a_compacted_log_is_found_healthy_and_a_repair_takes_nothing_from_it() {
+    let shelf = simulated();
+    let mut log = log_of(&shelf, "a1 7:a2 8!c1 8x a3 e1 | 7:b2 9!d1 9x z1");
+    assert!(compact(&mut log, NOW));
+    let end = log.end_offset();
+    shelf.close(log);
+    // As Apache Kafka leaves it: the entry outlives the records.
+    let gone = AbortedTxn { producer_id: 8, first_offset: 2, last_offset: 3, last_stable_offset: 4 };
+    let index = names::file(&shelf.folder, 0, names::TXN_INDEX);
+    shelf.disk.remove(&index).expect("removes");
+    txn_index::append(&shelf.disk, &index, 0, &gone).expect("writes");
+    let known = Known { at: OpenAt { recovery_point: end, ..shelf.at }, compacted: true };
+    let look = || verify(&shelf.disk, &shelf.folder, known, &mut |_| {}).expect("reads");
+    let contents = || {
+        let told = |name: &String| {
+            names::parse_file(name)
+                .is_some_and(|(_, kind)| [names::LOG, names::SNAPSHOT, names::TXN_INDEX].contains(&kind))
+        };
+        let names = shelf.names().into_iter().filter(told);
+        names.map(|name| (shelf.disk.read(&shelf.folder.join(&name)).expect("reads"), name)).collect::<Vec<_>>()
+    };
+    let (verdict, before) = (look(), contents());
+    assert_eq!(verdict.findings, []);
+    repair(&shelf.disk, &shelf.folder, known, &verdict).expect("repairs");
+    assert_eq!(contents(), before);
+    assert_eq!(look().findings, []);
+    shelf.disk.remove(&names::file(&shelf.folder, 6, names::TXN_INDEX)).expect("removes");
+    let files: Vec<_> = look().findings.into_iter().map(|finding| finding.file).collect();
+    assert_eq!(files, ["00000000000000000006.txnindex"], "its records are there");
 }
