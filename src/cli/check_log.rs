@@ -294,13 +294,12 @@ fn shown(finding: &Finding) -> ShownFinding {
 
 /// As [`shown`], of the metadata log: a start reads all of it, and doesn't go on without what was decided.
 fn shown_of_metadata(finding: &Finding) -> ShownFinding {
-    let is_damage = finding.lost.is_some_and(|lost| lost.bytes > 0);
-    let at_start = match finding.at_start {
-        AtStart::Overlooks if is_damage => AtStart::Refuses,
-        // Nobody has torn the end of it off if whole batches follow.
-        AtStart::Cuts if is_damage && finding.lost.is_some_and(|lost| lost.last.is_some()) => AtStart::Refuses,
-        other => other,
+    let refuses = match finding.lost {
+        // A crash may tear off the end, of which nobody was told.
+        Some(lost) => finding.at_start == AtStart::Overlooks || lost.last.is_some(),
+        None => finding.file.ends_with(".log") && finding.at_start != AtStart::Mends,
     };
+    let at_start = if refuses { AtStart::Refuses } else { finding.at_start };
     shown(&Finding { at_start, ..finding.clone() })
 }
 
