@@ -1,5 +1,7 @@
 //! `leader-epoch-checkpoint`: where each leader epoch begins (Kafka's `LeaderEpochFileCache`).
 
+use std::ops::Range;
+
 use super::checkpoint;
 use crate::types::{LeaderEpoch, Offset};
 
@@ -46,6 +48,15 @@ impl LeaderEpochs {
             self.entries.push((epoch, start));
         }
         news
+    }
+
+    /// Takes over what `known` says of `gap`, before a batch of `epoch`: compaction has left no batch there that could.
+    pub(crate) fn assign_gap(&mut self, known: &LeaderEpochs, gap: Range<Offset>, epoch: LeaderEpoch) {
+        let from = known.entries.partition_point(|entry| entry.1 < gap.start);
+        let in_gap = |entry: &&(LeaderEpoch, Offset)| entry.1 < gap.end && entry.0 <= epoch;
+        for (epoch, start) in known.entries[from..].iter().take_while(in_gap) {
+            self.assign(*epoch, *start);
+        }
     }
 
     /// The epoch of the batch at `offset`; -1 when unknown.

@@ -80,8 +80,14 @@ impl Opening {
         let from = if epochs_known { replay_from } else { first };
         let since_snapshot = if from < end {
             let now = self.at.now;
-            let mut replay =
-                Replay { producers: &mut producers, epochs: &mut epochs, producers_from: replay_from, now };
+            let mut replay = Replay {
+                producers: &mut producers,
+                epochs: &mut epochs,
+                epochs_on_file: &epochs_on_file,
+                producers_from: replay_from,
+                next_offset: from,
+                now,
+            };
             self.replay(&mut recovered, from, &mut replay)?
         } else {
             0
@@ -456,7 +462,10 @@ impl Opening {
 struct Replay<'a> {
     producers: &'a mut Producers,
     epochs: &'a mut LeaderEpochs,
+    epochs_on_file: &'a LeaderEpochs,
     producers_from: Offset,
+    /// Where the batch before ended.
+    next_offset: Offset,
     /// Nobody knows when the batches were written; their producers count as seen now.
     now: TimestampMs,
 }
@@ -467,7 +476,10 @@ impl Replay<'_> {
         header: &BatchHeader,
         bytes: impl FnOnce() -> Result<bytes::Bytes, LogError>,
     ) -> Result<Option<AbortedTxn>, LogError> {
-        self.epochs.assign(header.partition_leader_epoch, header.base_offset);
+        let (epoch, gap) = (header.partition_leader_epoch, self.next_offset..header.base_offset);
+        self.epochs.assign_gap(self.epochs_on_file, gap, epoch);
+        self.epochs.assign(epoch, header.base_offset);
+        self.next_offset = header.next_offset();
         if !header.has_producer_id() || header.base_offset < self.producers_from {
             return Ok(None);
         }
