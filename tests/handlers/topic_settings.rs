@@ -161,7 +161,7 @@ async fn compression_levels() {
     }
     // The broker's default levels rule topics that have none of their own.
     world.alter("compression.type", "zstd").await;
-    world.topic("other", &[("compression.type", "zstd")]).await;
+    world.topic("other", &[("compression.type", "zstd"), ("retention.ms", "-1")]).await;
     let stored = async || {
         let offset = world.client.produce("other", 0, records.clone()).await.unwrap().base_offset;
         world.client.fetch("other", 0, offset, 1 << 20, Duration::ZERO).await.unwrap().records.len()
