@@ -43,6 +43,19 @@ fn look(shelf: &Shelf, known: Known) -> Verdict {
     verify(&shelf.disk, &shelf.folder, known, &mut |_| {}).expect("can be read")
 }
 
+#[test]
+fn deleted_records_are_no_finding() {
+    let disk = Simulation::default();
+    let (shelf, end) = written(&disk, true);
+    let mut log = shelf.open();
+    log.delete_records(end - 4).expect("deletes");
+    shelf.close(log);
+    let start = Some(end - 4);
+    let at = OpenAt { recovery_point: end, log_start: start, ..shelf.at };
+    assert_eq!(look(&shelf, Known { at, compacted: false }).findings, []);
+    assert_ne!(look(&shelf, known(&shelf, end)).findings, [], "epochs of records that should be there");
+}
+
 /// Every record of a log that is opened as after a clean shutdown.
 fn contents(shelf: &Shelf, end: Offset) -> Vec<Option<String>> {
     let mut contents = vec![None; end as usize];
