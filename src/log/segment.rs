@@ -410,6 +410,8 @@ impl Files {
                         return Ok(Some(Located { position, header }));
                     }
                 }
+                // Where an index leads, a batch begins.
+                Step::End if first && entry.is_some() => return Err(self.astray(place, base, walk.position())),
                 Step::End => return Ok(None),
                 Step::Broken { position } => return Err(self.astray(place, base, position)),
             }

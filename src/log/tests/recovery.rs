@@ -286,3 +286,13 @@ fn epochs_of_records_that_are_gone_are_not_believed() {
         assert_eq!((log.end_offset_for_epoch(0), log.end_offset_for_epoch(2)), (Some((0, 3)), Some((2, 4))));
     });
 }
+
+#[test]
+fn an_index_that_leads_beyond_the_records_skips_none() {
+    on_every_backing(|mut shelf| {
+        killed(&mut shelf);
+        shelf.close(shelf.reopen_killed(None));
+        write(&shelf, "00000000000000000000.index", 4, &[9, 9]);
+        assert_eq!(records_from(&shelf.open(), 0).len(), 20);
+    });
+}
