@@ -26,7 +26,7 @@ use tokio::sync::oneshot;
 use crate::broker;
 use crate::broker::clock::Clock;
 use crate::config::{BrokerConfig, Resolved, Sources, load};
-use crate::service::Service;
+use crate::service::{Service, temporary};
 
 /// How long anything may take before it is given up: far longer than it does.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -79,7 +79,7 @@ impl BrokerOptions {
     /// # Errors
     /// For a setting or a topic that isn't allowed; or without room for a directory, a port, threads.
     pub fn start(self) -> Result<Broker, BrokerError> {
-        let dir = TempDir::with_prefix("ottla-");
+        let dir = temporary::directory();
         let dir = dir.map_err(|error| BrokerError(format!("cannot make a temporary directory: {error}")))?;
         let config = self.config(&dir)?;
         let (stop, stop_asked) = oneshot::channel();

@@ -9,6 +9,7 @@ use ottla::config::{Scope, table, validate_topic};
 
 const KAFKA_4_4: &str = include_str!("data/kafka-settings-4.4.tsv");
 const TOPIC_ANSWERS: &str = include_str!("data/topic-setting-answers.tsv");
+const OLDER: &str = include_str!("data/kafka-settings-older.tsv");
 const GONE_SINCE_3_9: &str = include_str!("data/kafka-settings-3.9-removed.tsv");
 
 /// Where Kafka opens and closes listeners while it runs, and this broker does not.
@@ -167,6 +168,15 @@ fn names_that_kafka_dropped_are_known() {
     for line in GONE_SINCE_3_9.lines().skip(1) {
         let (scope, name) = line.split_once('\t').unwrap();
         assert!(table::is_removed(scope_of(scope), name), "{line}");
+    }
+}
+
+/// Every name that a release from 0.7 on read, and 3.9 has not in its table.
+#[test]
+fn names_of_every_older_kafka_are_known() {
+    for line in OLDER.lines().skip(1) {
+        let name = line.split('\t').next().unwrap();
+        assert!(table::is_removed(Scope::Broker, name) || table::is_for_a_plugin(name), "{line}");
     }
 }
 

@@ -123,14 +123,27 @@ and counts where both are there. An empty variable counts as not set. What follo
 | `CLUSTER_ID`, `KAFKA_CLUSTER_ID`, `KAFKA_KRAFT_CLUSTER_ID` | `ottla.cluster.id` |
 | `KAFKA_CREATE_TOPICS` | `ottla.create.topics`, with commas or line ends between topics, or what `KAFKA_CREATE_TOPICS_SEPARATOR` says |
 | `KAFKA_<NAME>_FILE`, `KAFKA_CFG_<NAME>_FILE` | the setting `<NAME>`, whose value is what is in the file of that path |
-| `KAFKA_ADVERTISED_HOST_NAME`, `KAFKA_ADVERTISED_PORT` | `advertised.listeners` of the first listener, where that is not given; the same names do in a file |
+| `KAFKA_HOST_NAME`, `KAFKA_ADVERTISED_HOST_NAME`, `KAFKA_ADVERTISED_PORT` | `host.name`, `advertised.host.name`, `advertised.port`: see below |
+| `ALLOW_PLAINTEXT_LISTENER` | Bitnami's: anything but `yes`, `true` or `1` refuses the start, since every listener is PLAINTEXT |
 
 A variable that names no setting is somebody else's and left alone: `KAFKA_HEAP_OPTS` and the images' other options for
-Java, `KAFKA_BOOTSTRAP_SERVERS`, `ALLOW_PLAINTEXT_LISTENER`, and what Kubernetes sets for a service called kafka
-(`KAFKA_PORT`). One that looks like a slip is mentioned in the log, with the name that was meant.
+Java, `KAFKA_BOOTSTRAP_SERVERS`, and what Kubernetes sets for a service called kafka (`KAFKA_PORT`). One that looks like a slip is mentioned in the log, with the name that was meant.
 
 **Mistakes** end the start with one line on stderr and exit code 2: an unknown name in a file or on the command line
 (with the nearest known one), a value that is not allowed (with what is), values that do not go together.
+
+**Settings files** have the form of Java's properties: comments with `#` or `!`, `=`, `:` or a blank after the name, `\\`
+at the end of a line that goes on, `\\uXXXX`, lines that end with LF, CR or both. A file that is UTF-8 is read as that (Java
+would make `ZÃ¼rich` of `Zürich`), any other as ISO-8859-1, as Java reads all; so a comment may be in any encoding.
+
+**Protection.** What demands protection that is not there yet refuses the start, with one line and exit code 2, before
+any port is open: an SSL or SASL listener; `security.inter.broker.protocol` and `inter.broker.listener.name` that ask for
+one; `authorizer.class.name`, unless it is one of Kafka's own and `allow.everyone.if.no.acl.found` is true, so that every
+client may do everything anyway (and the data directory has no ACLs); `ALLOW_PLAINTEXT_LISTENER=no`. Settings that carry
+details for those (`ssl.*`, `sasl.*`, `super.users`) demand nothing by themselves: Kafka serves everybody with them too.
+
+**Before listeners.** `host.name` and `port` (Kafka up to 2.8) decide where to listen if `listeners` is not given,
+`advertised.host.name` and `advertised.port` what clients are told if `advertised.listeners` is not.
 
 **Without effect.** Settings in *italics* are checked, remembered and shown to clients that ask, but change nothing: a
 single broker gives them no meaning, or the feature is not there yet. One line in the log names those that were given,
@@ -174,11 +187,10 @@ fn reference() -> String {
 const GONE: &str = "
 ## Gone from Kafka
 
-Names of older Kafkas are accepted and do nothing; the log names those that were given, once: `zookeeper.*`,
-`password.encoder.*`, `inter.broker.protocol.version`, `log.message.format.version`,
-`log.message.timestamp.difference.max.ms`, `log.message.downconversion.enable`, `host.name`, `port` and the like; and
-of topics `message.format.version`,
-`message.timestamp.difference.max.ms`, `message.downconversion.enable`.
+Names of every older Kafka, back to 0.7, are accepted and do nothing; the log names those that were given, once:
+`zookeeper.*`, `zk.*`, `password.encoder.*`, `kafka.csv.metrics.*`, `inter.broker.protocol.version`,
+`log.message.format.version`, `log.cleanup.interval.mins`, `replica.lag.max.messages` and the like; and of topics
+`message.format.version`, `message.timestamp.difference.max.ms`, `message.downconversion.enable`.
 ";
 
 fn chapter<'a>(page: &mut String, heading: &str, settings: impl Iterator<Item = &'a Setting>, changes: bool) {
@@ -191,7 +203,7 @@ fn chapter<'a>(page: &mut String, heading: &str, settings: impl Iterator<Item = 
     for setting in settings.filter(|setting| !setting.internal) {
         let name = match setting.standing {
             Standing::InEffect => format!("`{}`", setting.name),
-            Standing::Accepted => format!("*{}*", setting.name),
+            Standing::Accepted | Standing::Protection => format!("*{}*", setting.name),
         };
         let kind = setting.kind.to_string().to_lowercase();
         let change = if changes { format!(" {} |", change(setting)) } else { String::new() };

@@ -61,6 +61,11 @@ pub enum OpenError {
     DamagedMetadata { folder: PathBuf, what: String },
     #[error("bootstrap.checkpoint cannot be read: {0}")]
     Bootstrap(#[from] SnapshotError),
+    #[error(
+        "authorizer.class.name demands that {count} ACLs in the metadata log are enforced, and there is no authorizer \
+         yet: leave it out if every client may do everything"
+    )]
+    Acls { count: usize },
 }
 
 impl Broker {
@@ -93,6 +98,7 @@ impl Broker {
             Some(_) => Vec::new(),
         };
         register(&metadata, &config, &log_dir, endpoints, new_cluster).await?;
+        check_acls(&config, publisher.current().image.acl_count())?;
         let sessions = FetchSessions::new(config.fetch.max_incremental_fetch_session_cache_slots, SESSION_EVICTION);
         let broker = Arc::new(Broker {
             clock,
@@ -138,6 +144,15 @@ fn open_log_dir(config: &BrokerConfig) -> Result<LogDir, LogDirError> {
         );
     }
     Ok(log_dir)
+}
+
+/// With an authorizer, ACLs close what they are about, even where `allow.everyone.if.no.acl.found` opens all else.
+fn check_acls(config: &BrokerConfig, count: usize) -> Result<(), OpenError> {
+    let authorizer = config.values.given("authorizer.class.name").unwrap_or_default();
+    match count > 0 && !authorizer.is_empty() {
+        true => Err(OpenError::Acls { count }),
+        false => Ok(()),
+    }
 }
 
 /// Opens the metadata log and begins an epoch in it, as a KRaft leader does when it is elected.

@@ -13,7 +13,7 @@ use super::ready_file::{Ready, ReadyFile};
 use super::shutdown::StopSignals;
 use crate::broker::clock::Clock;
 use crate::config::{BrokerConfig, Resolved, Sources, load};
-use crate::service::{Service, Stopped};
+use crate::service::{Service, Stopped, temporary};
 
 /// How long replies that clients still wait for may take to leave once a stop was asked for.
 const GRACE: Duration = Duration::from_millis(500);
@@ -25,7 +25,7 @@ pub fn run(args: &ServeArgs, clock: Clock) -> Result<ExitCode, String> {
     // Before anything is made that must be put away again.
     let signals = runtime.block_on(async { StopSignals::listen() });
     let mut signals = signals.map_err(|error| format!("cannot listen for signals: {error}"))?;
-    let ephemeral = args.ephemeral.then(|| TempDir::with_prefix("ottla-")).transpose();
+    let ephemeral = args.ephemeral.then(temporary::directory).transpose();
     let ephemeral = ephemeral.map_err(|error| format!("cannot make a temporary directory: {error}"))?;
     let Resolved { config, notices, without_effect } =
         load(&sources(args, ephemeral.as_ref())).map_err(|error| error.to_string())?;

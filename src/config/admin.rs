@@ -20,8 +20,11 @@ pub(super) fn resolve(values: &Values) -> Result<Option<AdminConfig>, String> {
         true => parse_host_and_port(text),
         false => parse_host_and_port(&format!("localhost:{text}")),
     };
-    let bind = bind.ok_or_else(|| {
-        format!("ottla.admin.listener: \"{text}\" is not of the form host:port, such as localhost:9644")
+    let bind = bind.ok_or_else(|| match text.rsplit(':').next().map(str::parse::<u64>) {
+        Some(Ok(port)) if port > u16::MAX.into() => {
+            format!("ottla.admin.listener: the port {port} is more than 65535")
+        }
+        _ => format!("ottla.admin.listener: \"{text}\" is not of the form host:port, such as localhost:9644"),
     })?;
     Ok(Some(AdminConfig { bind, allowed_hosts: values.read("ottla.admin.allowed.hosts") }))
 }
@@ -67,9 +70,13 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused_in_one_line() {
-        for text in ["here", "localhost:", "localhost:99999", "http://localhost:1", "a b:1"] {
+        for text in ["here", "localhost:", "http://localhost:1", "a b:1"] {
             let said = admin(&[("ottla.admin.listener", text)]).unwrap_err();
             assert!(said.starts_with(&format!("ottla.admin.listener: \"{text}\" is not of the form")), "{said}");
+        }
+        for text in ["localhost:99999", "99999"] {
+            let said = admin(&[("ottla.admin.listener", text)]).unwrap_err();
+            assert_eq!(said, "ottla.admin.listener: the port 99999 is more than 65535");
         }
     }
 }

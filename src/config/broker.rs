@@ -184,10 +184,6 @@ impl BrokerConfig {
             let asked = topics.default_replication_factor;
             notices.push(format!("default.replication.factor={asked}: there is one broker, topics get one replica"));
         }
-        if values.given("authorizer.class.name").is_some_and(|class| !class.is_empty()) {
-            notices
-                .push("authorizer.class.name: there is no authorizer yet; every client may do everything".to_owned());
-        }
         let without_effect = unopened.into_iter().map(|name| format!("listener {name}")).collect();
         Ok(Resolved { config: BrokerConfig::assemble(values, listeners), notices, without_effect })
     }

@@ -1,9 +1,12 @@
 //! Listeners: where the broker accepts connections, and what it tells clients to connect to.
 
+mod endpoint;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use super::setting;
+use endpoint::{Endpoint, join};
 
 /// One listener that clients connect to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,12 +106,13 @@ pub(super) struct Listeners {
 
 /// Where `listeners` is not given and `advertised.listeners` is not either.
 const DEFAULT_LISTENERS: &str = "PLAINTEXT://:9092";
+const DEFAULT_NAME: &str = "PLAINTEXT";
 
 impl Default for Listeners {
     /// Where nothing is configured: [`DEFAULT_LISTENERS`].
     fn default() -> Self {
         let listener = Listener {
-            name: "PLAINTEXT".to_owned(),
+            name: DEFAULT_NAME.to_owned(),
             protocol: SecurityProtocol::Plaintext,
             bind: BindAddress { host: BindHost::Any, port: 9092 },
             advertised: Advertised { host: None, port: None },
@@ -120,7 +124,7 @@ impl Default for Listeners {
 /// Puts the four settings together. Errors are one plain line.
 pub(super) fn resolve(settings: ListenerSettings<'_>) -> Result<Listeners, String> {
     let protocols = parse_protocol_map(settings.protocol_map)?;
-    let advertised = parse_endpoints("advertised.listeners", settings.advertised.unwrap_or_default())?;
+    let advertised = endpoint::parse_all("advertised.listeners", settings.advertised.unwrap_or_default())?;
     let bound = bound_endpoints(settings.listeners, &advertised)?;
     let (mut notices, mut unopened) = (Vec::new(), Vec::new());
     let mut listeners: Vec<Listener> = Vec::new();
@@ -161,7 +165,7 @@ pub(super) fn resolve(settings: ListenerSettings<'_>) -> Result<Listeners, Strin
 
 /// The value of `listeners` with the first client listener's port replaced: what `--port` does.
 pub(super) fn with_port(settings: ListenerSettings<'_>, port: u16) -> Result<String, String> {
-    let advertised = parse_endpoints("advertised.listeners", settings.advertised.unwrap_or_default())?;
+    let advertised = endpoint::parse_all("advertised.listeners", settings.advertised.unwrap_or_default())?;
     let mut endpoints = bound_endpoints(settings.listeners, &advertised)?;
     let is_for_clients = |endpoint: &&mut Endpoint| !is_controller(settings.controllers, &endpoint.name);
     if let Some(first) = endpoints.iter_mut().find(is_for_clients) {
@@ -170,32 +174,63 @@ pub(super) fn with_port(settings: ListenerSettings<'_>, port: u16) -> Result<Str
     Ok(join(&endpoints))
 }
 
-fn join(endpoints: &[Endpoint]) -> String {
-    endpoints.iter().map(Endpoint::to_string).collect::<Vec<_>>().join(",")
-}
-
 /// The value of `listeners` where only `advertised` is given, if it can be read.
 pub(super) fn that_follow_from(advertised: &str) -> Result<String, String> {
-    let advertised = parse_endpoints("advertised.listeners", advertised)?;
+    let advertised = endpoint::parse_all("advertised.listeners", advertised)?;
     Ok(join(&bound_endpoints(None, &advertised)?))
 }
 
-/// What `advertised.host.name` and `advertised.port` stand for, as the settings that came after them.
-pub(super) struct OldNames {
-    pub listeners: String,
-    pub advertised: String,
+/// What Kafka up to 2.8 had in place of `listeners` and `advertised.listeners`, as far as it is given.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct OldNames<'a> {
+    /// `host.name`.
+    pub host: Option<&'a str>,
+    /// `port`.
+    pub port: Option<&'a str>,
+    /// `advertised.host.name`.
+    pub advertised_host: Option<&'a str>,
+    /// `advertised.port`.
+    pub advertised_port: Option<&'a str>,
 }
 
-/// Advertises `host`, and `port` where it is given, for the first client listener; where nothing is said of
-/// listeners, for the usual one.
-pub(super) fn of_old_names(settings: ListenerSettings<'_>, host: &str, port: Option<u16>) -> Result<OldNames, String> {
-    let listeners = settings.listeners.unwrap_or(DEFAULT_LISTENERS).to_owned();
-    let bound = parse_endpoints("listeners", &listeners)?;
-    let first = bound.into_iter().find(|endpoint| !is_controller(settings.controllers, &endpoint.name));
-    let advertised = first.map_or_else(String::new, |endpoint| {
-        Endpoint { host: host.to_owned(), port: port.unwrap_or(endpoint.port), name: endpoint.name }.to_string()
+/// What old names stand for: values for `listeners` and for `advertised.listeners`, each where it is not given and they
+/// say it. As in Kafka 2.8 they are about the one listener PLAINTEXT; with others, about the first for clients.
+pub(super) fn of_old_names(
+    settings: ListenerSettings<'_>,
+    old: OldNames<'_>,
+) -> Result<(Option<String>, Option<String>), String> {
+    let port = |name: &str, text: Option<&str>| {
+        text.map(|text| endpoint::parse_port(text).map_err(|fault| format!("{name}: {fault}"))).transpose()
+    };
+    let given = endpoint::parse_all("advertised.listeners", settings.advertised.unwrap_or_default())?;
+    let (bind_port, advertised_port) =
+        (port("port", old.port)?, port("advertised.port", old.advertised_port)?.filter(|_| given.is_empty()));
+    let advertised_host = old.advertised_host.filter(|_| given.is_empty());
+    let binds = settings.listeners.is_none() && (old.host.is_some() || bind_port.is_some());
+    let advertises = advertised_host.is_some() || advertised_port.is_some();
+    if !binds && !advertises {
+        return Ok((None, None));
+    }
+    let is_for_clients = |endpoint: &&Endpoint| !is_controller(settings.controllers, &endpoint.name);
+    let of_the_one = given.iter().filter(is_for_clients).all(|endpoint| endpoint.name == DEFAULT_NAME);
+    let mut bound = match settings.listeners {
+        None if of_the_one => endpoint::parse_all("listeners", DEFAULT_LISTENERS)?,
+        listeners => bound_endpoints(listeners, &given)?,
+    };
+    if binds {
+        let host = old.host.unwrap_or_default();
+        bound.iter_mut().for_each(|endpoint| host.clone_into(&mut endpoint.host));
+        if let Some(first) = bound.iter_mut().find(|endpoint| is_for_clients(&&**endpoint)) {
+            first.port = bind_port.unwrap_or(first.port);
+        }
+    }
+    let first = bound.iter().find(is_for_clients);
+    let advertised = first.filter(|_| advertises).map(|endpoint| Endpoint {
+        host: advertised_host.or(old.host).unwrap_or(&endpoint.host).to_owned(),
+        port: advertised_port.unwrap_or(endpoint.port),
+        name: endpoint.name.clone(),
     });
-    Ok(OldNames { listeners, advertised })
+    Ok((Some(join(&bound)).filter(|_| settings.listeners.is_none()), advertised.map(|endpoint| endpoint.to_string())))
 }
 
 /// Whether `controller.listener.names` has a listener's name.
@@ -203,66 +238,21 @@ fn is_controller(controllers: &str, name: &str) -> bool {
     setting::list(controllers).any(|controller| controller.eq_ignore_ascii_case(name))
 }
 
-/// `NAME://host:port` taken apart.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Endpoint {
-    name: String,
-    /// Without brackets; empty for every address.
-    host: String,
-    port: u16,
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.host.contains(':') {
-            true => write!(f, "{}://[{}]:{}", self.name, self.host, self.port),
-            false => write!(f, "{}://{}:{}", self.name, self.host, self.port),
-        }
-    }
-}
-
 /// What to listen at: `listeners`, or what follows from the advertised ones, as Kafka's images have it: their ports,
 /// on every address.
 fn bound_endpoints(listeners: Option<&str>, advertised: &[Endpoint]) -> Result<Vec<Endpoint>, String> {
     match listeners {
-        Some(text) => parse_endpoints("listeners", text),
+        Some(text) => endpoint::parse_all("listeners", text),
         None if !advertised.is_empty() => {
             Ok(advertised.iter().map(|endpoint| Endpoint { host: String::new(), ..endpoint.clone() }).collect())
         }
-        None => parse_endpoints("listeners", DEFAULT_LISTENERS),
+        None => endpoint::parse_all("listeners", DEFAULT_LISTENERS),
     }
-}
-
-fn parse_endpoints(setting: &str, text: &str) -> Result<Vec<Endpoint>, String> {
-    setting::list(text)
-        .map(|entry| {
-            parse_endpoint(entry).ok_or_else(|| {
-                format!(
-                    "{setting}: \"{entry}\" is not of the form NAME://host:port, such as PLAINTEXT://localhost:9092"
-                )
-            })
-        })
-        .collect()
 }
 
 /// Reads `host:port`; a host that is empty or of zeros is every address.
 pub(super) fn parse_host_and_port(address: &str) -> Option<BindAddress> {
-    parse_endpoint_address(String::new(), address).map(|endpoint| bind_address(&endpoint))
-}
-
-fn parse_endpoint(entry: &str) -> Option<Endpoint> {
-    let (name, address) = entry.split_once("://")?;
-    let name_ok = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
-    name_ok.then(|| parse_endpoint_address(name.to_ascii_uppercase(), address))?
-}
-
-fn parse_endpoint_address(name: String, address: &str) -> Option<Endpoint> {
-    let (host, port) = address.rsplit_once(':')?;
-    let bare = host.strip_prefix('[').map_or(Some(host), |host| host.strip_suffix(']'))?;
-    let host_ok = bare.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.:%".contains(&b));
-    let colon_ok = !host.contains(':') || host.starts_with('[') || bare.parse::<std::net::Ipv6Addr>().is_ok();
-    (host_ok && colon_ok).then_some(())?;
-    Some(Endpoint { name, host: bare.to_owned(), port: port.parse().ok()? })
+    Endpoint::of_address(String::new(), address).ok().map(|endpoint| bind_address(&endpoint))
 }
 
 fn parse_protocol_map(text: &str) -> Result<BTreeMap<String, SecurityProtocol>, String> {
@@ -289,6 +279,12 @@ fn protocol_of(name: &str, map: &BTreeMap<String, SecurityProtocol>) -> Result<S
     }
 }
 
+/// The protocol of a listener of this name, as `listener.security.protocol.map` or the name itself says it.
+pub(super) fn protocol_named(name: &str, map: &str) -> Option<SecurityProtocol> {
+    let map = parse_protocol_map(map).unwrap_or_default();
+    map.get(&name.to_ascii_uppercase()).copied().or_else(|| SecurityProtocol::parse(name))
+}
+
 fn bind_address(endpoint: &Endpoint) -> BindAddress {
     let host = match endpoint.host.as_str() {
         "" | "::" => BindHost::Any,
@@ -300,16 +296,16 @@ fn bind_address(endpoint: &Endpoint) -> BindAddress {
 
 /// Has listeners advertise what `advertised` says of them; the others keep what they have.
 pub(super) fn advertise_anew(listeners: &mut [Listener], advertised: &str) {
-    for endpoint in setting::list(advertised).filter_map(parse_endpoint) {
+    for endpoint in setting::list(advertised).filter_map(|entry| Endpoint::parse(entry).ok()) {
         if let Some(listener) = listeners.iter_mut().find(|listener| listener.name == endpoint.name) {
             listener.advertised = endpoint.advertised();
         }
     }
 }
 
-/// Whether an entry of `listeners` or `advertised.listeners` is `NAME://host:port`.
-pub(super) fn is_endpoint(entry: &str) -> bool {
-    parse_endpoint(entry).is_some()
+/// What is wrong with an entry of `listeners` or `advertised.listeners`.
+pub(super) fn endpoint_fault(entry: &str) -> Option<String> {
+    Endpoint::parse(entry).err()
 }
 
 impl Endpoint {

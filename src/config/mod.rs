@@ -15,6 +15,7 @@ mod describe;
 mod duration;
 mod listener;
 mod load;
+mod protection;
 pub mod setting;
 mod start_topics;
 pub mod table;

@@ -64,6 +64,8 @@ pub enum Standing {
     InEffect,
     /// Checked and remembered, but of no effect: a single broker gives it no meaning, or the feature is not there.
     Accepted,
+    /// Demands protection that this broker cannot give yet: any value but the default refuses the start.
+    Protection,
 }
 
 /// What a value must be like beyond its type.
@@ -222,10 +224,10 @@ impl Rule {
                 Err((format!("[{}]", value.split(',').map(str::trim).collect::<Vec<_>>().join(", ")), reason))
             }
             Rule::StartTopics => check_start_topics(value),
-            Rule::Endpoints => match list(value).find(|entry| !listener::is_endpoint(entry)) {
-                Some(entry) => Err((entry.to_owned(), format!("Expected the form {ENDPOINT_FORM}"))),
-                None => Ok(()),
-            },
+            Rule::Endpoints => {
+                let fault = list(value).find_map(|entry| listener::endpoint_fault(entry).map(|fault| (entry, fault)));
+                fault.map_or(Ok(()), |(entry, fault)| Err((entry.to_owned(), fault)))
+            }
             _ => Ok(()),
         }
     }
@@ -286,8 +288,6 @@ impl fmt::Display for Rule {
         }
     }
 }
-
-const ENDPOINT_FORM: &str = "NAME://host:port, such as PLAINTEXT://localhost:9092";
 
 /// Kafka's reading of a boolean: `true` or `false` in any case.
 pub fn parse_bool(text: &str) -> Option<bool> {

@@ -313,7 +313,7 @@ fn without_effect(change: &ConfigChange) -> String {
         }
     };
     let is_idle = |name: &&str| {
-        config::table::find(Scope::Broker, name).is_none_or(|setting| setting.standing == Standing::Accepted)
+        config::table::find(Scope::Broker, name).is_none_or(|setting| setting.standing != Standing::InEffect)
     };
     names.into_iter().filter(is_idle).collect::<Vec<_>>().join(", ")
 }

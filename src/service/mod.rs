@@ -4,6 +4,7 @@
 
 pub mod bind;
 mod open_files;
+pub mod temporary;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -26,8 +26,8 @@ pub struct Properties(BTreeMap<String, String>);
 impl Properties {
     /// Those of a file in the form of Java's properties. The error is one plain line.
     pub fn read(path: &Path) -> Result<Properties, String> {
-        let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-        let entries = config::properties(&text).map_err(|why| format!("{}: {why}", path.display()))?;
+        let file = std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        let entries = config::properties(&file).map_err(|why| format!("{}: {why}", path.display()))?;
         Ok(Properties(entries.into_iter().in_order()))
     }
 

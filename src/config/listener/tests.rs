@@ -73,12 +73,8 @@ fn nobody_connects_to_zeros() {
 
 #[test]
 fn mistakes_are_named() {
-    let form = "is not of the form NAME://host:port, such as PLAINTEXT://localhost:9092";
-    for entry in
-        ["localhost:9092", "PLAINTEXT://localhost", "PLAINTEXT://a:b:1", "PLAINTEXT://h:70000", "://h:1", "A B://h:1"]
-    {
-        check_error(Some(entry), None, &format!("listeners: \"{entry}\" {form}"));
-    }
+    let too_large = "listeners: \"PLAINTEXT://h:70000\": the port 70000 is more than 65535";
+    check_error(Some("PLAINTEXT://h:70000"), None, too_large);
     check_error(
         Some("FOO://:1"),
         None,

@@ -38,11 +38,15 @@ const ALIASES: &[(&str, &str)] = &[
 const CREATE_TOPICS: &str = "KAFKA_CREATE_TOPICS";
 const CREATE_TOPICS_SEPARATOR: &str = "KAFKA_CREATE_TOPICS_SEPARATOR";
 
+/// Bitnami's images refuse to start with a listener without protection, unless this says yes.
+const ALLOW_PLAINTEXT_LISTENER: &str = "ALLOW_PLAINTEXT_LISTENER";
+
 /// What the images read for themselves, Java's options and Kubernetes' service variables among it: `KAFKA_PORT` is
 /// `tcp://10.0.0.1:9092` wherever a service is called kafka.
 const NOT_SETTINGS: &[&str] = &[
     "VERSION",
     "HOME",
+    "HOSTNAME",
     "HEAP_OPTS",
     "OPTS",
     "DEBUG",
@@ -77,6 +81,13 @@ pub(super) fn read(variables: &[(String, String)]) -> Result<Vec<Variable>, Load
     let mut found: Vec<Variable> = found.into_iter().map(|(_, variable)| variable).collect();
     separate_topics(&mut found, variables);
     Ok(found)
+}
+
+/// The variable that forbids listeners without protection, and its value, where it is given.
+pub(super) fn plaintext_forbidden(variables: &[(String, String)]) -> Option<(&str, &str)> {
+    let (variable, value) = variables.iter().find(|(variable, _)| variable == ALLOW_PLAINTEXT_LISTENER)?;
+    let says_yes = ["yes", "true", "1"].iter().any(|yes| value.trim().eq_ignore_ascii_case(yes));
+    (!says_yes && !value.trim().is_empty()).then_some((variable, value.trim()))
 }
 
 /// The setting that `variable` stands for; `None` for one that is no business of ours.

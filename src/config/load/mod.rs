@@ -1,6 +1,7 @@
 //! Putting settings together from where people give them: defaults < file < environment < command line.
 
 mod environment;
+mod old_names;
 mod properties;
 mod toml_file;
 
@@ -9,9 +10,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use environment::Variable;
+use old_names::Old;
 
 use super::broker::{BrokerConfig, Resolved};
 use super::listener::{self, ListenerSettings};
+use super::protection;
 use super::setting::{InvalidValue, Standing};
 use super::table::{self, Scope};
 use super::values::{Source, Values};
@@ -46,6 +49,9 @@ pub enum LoadError {
     /// Values that do not go together.
     #[error("{0}")]
     Conflict(String),
+    /// A setting demands protection that is not there.
+    #[error("{0}")]
+    Unprotected(String),
 }
 
 /// Reads all sources and makes a configuration of them.
@@ -62,7 +68,8 @@ pub fn load(sources: &Sources) -> Result<Resolved, LoadError> {
     for (name, value) in &sources.command_line {
         gathered.give(name, value, Source::CommandLine)?;
     }
-    gathered.give_old_advertised_names()?;
+    gathered.check_protection(environment::plaintext_forbidden(&sources.environment))?;
+    gathered.give_old_names()?;
     if let Some(port) = sources.port {
         gathered.give_port(port)?;
     }
@@ -72,10 +79,10 @@ pub fn load(sources: &Sources) -> Result<Resolved, LoadError> {
     Ok(resolved)
 }
 
-/// The entries of a text in the form of Java's properties files, in their order; the last of several with one name
-/// counts. The error says where and what.
-pub fn properties(text: &str) -> Result<Vec<(String, String)>, String> {
-    let entries = properties::parse(text).map_err(|(line, reason)| match line {
+/// The entries of a file in the form of Java's properties, in their order; the last of several with one name counts.
+/// The error says where and what.
+pub fn properties(file: &[u8]) -> Result<Vec<(String, String)>, String> {
+    let entries = properties::parse(&properties::decode(file)?).map_err(|(line, reason)| match line {
         Some(line) => format!("line {line}: {reason}"),
         None => reason,
     })?;
@@ -86,15 +93,14 @@ pub fn properties(text: &str) -> Result<Vec<(String, String)>, String> {
 #[derive(Debug, Default)]
 struct Gathered {
     values: Values,
-    /// Names of settings, and of settings that Kafka no longer has.
+    /// Names of settings, and of settings that Kafka no longer has, that do nothing.
     without_effect: BTreeSet<String>,
     notices: Vec<String>,
-    /// `advertised.host.name` and `advertised.port`, which Kafka had before listeners.
-    old_advertised: BTreeMap<&'static str, (String, Source)>,
+    /// What Kafka had before listeners.
+    old: Old,
+    /// Settings of plug-ins: names and values.
+    of_plugins: BTreeMap<String, (String, Source)>,
 }
-
-const OLD_HOST: &str = "advertised.host.name";
-const OLD_PORT: &str = "advertised.port";
 
 impl Gathered {
     fn give(&mut self, name: &str, value: &str, from: Source) -> Result<(), LoadError> {
@@ -102,7 +108,7 @@ impl Gathered {
             return self.give_unlisted(name, value, from);
         };
         setting.check(value).map_err(|invalid| LoadError::Invalid { invalid, from: from.clone() })?;
-        if setting.standing == Standing::Accepted && setting.default != Some(value.trim()) {
+        if setting.standing != Standing::InEffect && setting.default != Some(value.trim()) {
             self.without_effect.insert(name.to_owned());
         }
         self.values.give(name, value, from);
@@ -111,15 +117,16 @@ impl Gathered {
 
     /// A name that is not in the table is either known to do nothing, or a mistake.
     fn give_unlisted(&mut self, name: &str, value: &str, from: Source) -> Result<(), LoadError> {
-        if let Some(old) = [OLD_HOST, OLD_PORT].into_iter().find(|old| *old == name) {
-            self.old_advertised.insert(old, (value.trim().to_owned(), from));
-            Ok(())
-        } else if table::is_removed(Scope::Broker, name) || table::is_for_a_plugin(name) {
-            self.without_effect.insert(name.to_owned());
-            Ok(())
-        } else {
-            Err(LoadError::Unknown { nearest: table::nearest(Scope::Broker, name), name: name.to_owned(), from })
+        if self.old.give(name, value, &from) {
+            return Ok(());
         }
+        if !table::is_removed(Scope::Broker, name) && !table::is_for_a_plugin(name) {
+            let nearest = table::nearest(Scope::Broker, name);
+            return Err(LoadError::Unknown { nearest, name: name.to_owned(), from });
+        }
+        self.without_effect.insert(name.to_owned());
+        self.of_plugins.insert(name.to_owned(), (value.trim().to_owned(), from));
+        Ok(())
     }
 
     /// A variable that names no setting is someone else's (`KAFKA_BOOTSTRAP_SERVERS`) and left alone,
@@ -138,25 +145,17 @@ impl Gathered {
         Ok(())
     }
 
-    /// Where `advertised.listeners` is not given, its forerunners say it for the first listener.
-    fn give_old_advertised_names(&mut self) -> Result<(), LoadError> {
-        let host = self.old_advertised.remove(OLD_HOST).filter(|_| self.values.given("advertised.listeners").is_none());
-        let port = self.old_advertised.remove(OLD_PORT);
-        let Some((host, from)) = host else {
-            // What they say is said better, or not wholly.
-            self.without_effect.extend(port.map(|_| OLD_PORT.to_owned()));
-            return Ok(());
-        };
-        let parsed = |(text, from): (String, Source)| {
-            let reason = format!("{OLD_PORT}: \"{text}\" is not a port");
-            text.parse::<u16>().map_err(|_| LoadError::Syntax { from, reason })
-        };
-        let port = port.map(parsed).transpose()?;
+    fn give_old_names(&mut self) -> Result<(), LoadError> {
         let controllers = self.controllers();
-        let names =
-            listener::of_old_names(self.listener_settings(&controllers), &host, port).map_err(LoadError::Conflict)?;
-        self.values.give("listeners", &names.listeners, from.clone());
-        self.values.give("advertised.listeners", &names.advertised, from);
+        let silent = std::mem::take(&mut self.old).give_what_follows(&mut self.values, &controllers)?;
+        self.without_effect.extend(silent);
+        Ok(())
+    }
+
+    /// Refuses what demands protection; see [`protection`].
+    fn check_protection(&mut self, plaintext_forbidden: Option<(&str, &str)>) -> Result<(), LoadError> {
+        let given = protection::Given { values: &self.values, of_plugins: &self.of_plugins, plaintext_forbidden };
+        self.notices.extend(protection::check(&given).map_err(LoadError::Unprotected)?);
         Ok(())
     }
 
@@ -186,9 +185,12 @@ impl Gathered {
 type Entries = Vec<(String, String, Option<usize>)>;
 
 fn read_file(path: &Path) -> Result<Entries, LoadError> {
-    let text = std::fs::read_to_string(path).map_err(|error| LoadError::File { path: path.to_owned(), error })?;
+    let bytes = std::fs::read(path).map_err(|error| LoadError::File { path: path.to_owned(), error })?;
     let is_toml = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
-    let entries = if is_toml { toml_file::parse(&text) } else { properties::parse(&text) };
+    let entries = match is_toml {
+        true => toml_file::decode(&bytes).and_then(toml_file::parse),
+        false => properties::decode(&bytes).map_err(|reason| (None, reason)).and_then(|text| properties::parse(&text)),
+    };
     entries.map_err(|(line, reason)| LoadError::Syntax {
         from: Source::File { path: Arc::new(path.to_owned()), line },
         reason,

@@ -1,6 +1,24 @@
-//! Java's `.properties` form, which server.properties is in.
+//! Java's `.properties` form, which server.properties is in (`java.util.Properties.load`).
+//!
+//! Departure: Java reads bytes as ISO-8859-1, whatever they are. Here a file that is UTF-8 is read as that, since this
+//! is what its writer saw; Java would make `ZÃ¼rich` of `Zürich`. Any other file is read as Java reads it, so that a
+//! comment in GBK or ISO-8859-1 is just a comment. In ASCII, which settings are written in, there is no difference.
+
+use std::borrow::Cow;
 
 use super::Entries;
+
+/// The text of a file's bytes; see the module's doc.
+pub(super) fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, String> {
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        return Err("the file is in UTF-16; save it as UTF-8".to_owned());
+    }
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    Ok(match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(bytes.iter().copied().map(char::from).collect()),
+    })
+}
 
 /// Reads all entries; the last of several with one name wins, as the caller keeps the last.
 /// The error is a line number and what is wrong there.
@@ -15,64 +33,86 @@ pub(super) fn parse(text: &str) -> Result<Entries, (Option<usize>, String)> {
         .collect()
 }
 
+/// What Java takes for a blank within a line; other white space is text like any other.
+fn is_blank(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\x0c')
+}
+
+/// The lines of a file, each ended by `\n`, `\r` or both.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.split('\n').flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'))
+}
+
 /// Lines with content: comments and blank lines left out, lines that end with a backslash joined with the next.
 /// Each with the number, from 1, at which it begins.
 fn logical_lines(text: &str) -> Vec<(usize, String)> {
-    let mut lines: Vec<(usize, String)> = Vec::new();
+    let mut done: Vec<(usize, String)> = Vec::new();
     let mut continues = false;
-    for (index, raw) in text.trim_start_matches('\u{feff}').lines().enumerate() {
-        let line = raw.trim_start();
+    for (index, raw) in lines(text).enumerate() {
+        let line = raw.trim_start_matches(is_blank);
         if !continues && (line.is_empty() || line.starts_with(['#', '!'])) {
             continue;
         }
         let odd_backslashes = line.bytes().rev().take_while(|b| *b == b'\\').count() % 2 == 1;
         let content = if odd_backslashes { &line[..line.len() - 1] } else { line };
-        match lines.last_mut().filter(|_| continues) {
+        match done.last_mut().filter(|_| continues) {
             Some((_, started)) => started.push_str(content),
-            None => lines.push((index + 1, content.to_owned())),
+            None => done.push((index + 1, content.to_owned())),
         }
-        continues = odd_backslashes;
+        // After a backslash alone a line begins anew: it may be a comment.
+        let begins_anew = done.pop_if(|(_, started)| started.is_empty()).is_some();
+        continues = odd_backslashes && !begins_anew;
     }
-    lines
+    done
 }
 
 /// Splits at the first `=`, `:` or blank that no backslash stands before.
 fn split(line: &str) -> (&str, &str) {
     let mut escaped = false;
     let end = line.find(|c: char| {
-        let is_end = !escaped && (c == '=' || c == ':' || c.is_whitespace());
+        let is_end = !escaped && (c == '=' || c == ':' || is_blank(c));
         escaped = c == '\\' && !escaped;
         is_end
     });
     let Some(end) = end else { return (line, "") };
     let (name, rest) = line.split_at(end);
-    let rest = rest.trim_start();
-    (name, rest.strip_prefix(['=', ':']).unwrap_or(rest).trim_start())
+    let rest = rest.trim_start_matches(is_blank);
+    (name, rest.strip_prefix(['=', ':']).unwrap_or(rest).trim_start_matches(is_blank))
 }
 
+/// Puts characters in place of what a backslash begins. A character beyond 16 bits is two `\uXXXX`, as in Java; one
+/// without the other is replaced by U+FFFD.
 fn unescape(text: &str) -> Result<String, String> {
-    let mut plain = String::with_capacity(text.len());
+    if !text.contains('\\') {
+        return Ok(text.to_owned());
+    }
+    let mut units: Vec<u16> = Vec::with_capacity(text.len());
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
-        if c != '\\' {
-            plain.push(c);
-            continue;
-        }
-        match chars.next() {
-            Some('u') => {
-                let digits: String = chars.by_ref().take(4).collect();
-                let code = u32::from_str_radix(&digits, 16).ok().filter(|_| digits.len() == 4).and_then(char::from_u32);
-                plain.push(code.ok_or_else(|| format!("\\u{digits} is no character"))?);
-            }
-            Some('n') => plain.push('\n'),
-            Some('r') => plain.push('\r'),
-            Some('t') => plain.push('\t'),
-            Some('f') => plain.push('\u{c}'),
-            Some(other) => plain.push(other),
-            None => {}
-        }
+        let plain = match c {
+            '\\' => match chars.next() {
+                Some('u') => {
+                    units.push(code_unit(&chars.by_ref().take(4).collect::<String>())?);
+                    continue;
+                }
+                Some('n') => '\n',
+                Some('r') => '\r',
+                Some('t') => '\t',
+                Some('f') => '\x0c',
+                Some(other) => other,
+                None => continue,
+            },
+            other => other,
+        };
+        units.extend_from_slice(plain.encode_utf16(&mut [0; 2]));
     }
-    Ok(plain)
+    Ok(String::from_utf16_lossy(&units))
+}
+
+/// The 16 bits that four hexadecimal digits are.
+fn code_unit(digits: &str) -> Result<u16, String> {
+    let is_code = digits.len() == 4 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    u16::from_str_radix(digits, 16).ok().filter(|_| is_code).ok_or_else(|| format!("\\u{digits} is no character"))
 }
 
 #[cfg(test)]
@@ -111,11 +151,43 @@ mod tests {
     fn escapes() {
         check("a\\=b=c\\tD\\u0041", &[("a=b", "c\tDA")]);
         assert_eq!(parse("x=1\na=\\u00zz"), Err((Some(2), "\\u00zz is no character".to_owned())));
+        assert_eq!(parse("a=\\u+123"), Err((Some(1), "\\u+123 is no character".to_owned())));
+    }
+
+    /// What Java 17 reads of each text; the columns are separated by tabs, with the escapes of Rust's string literals.
+    #[test]
+    fn files_are_read_as_java_reads_them() {
+        let unescape = |text: &str| super::unescape(text).unwrap();
+        for line in include_str!("../../../tests/data/java-properties.tsv").lines().skip(1) {
+            let mut columns = line.split('\t').map(unescape);
+            let text = columns.next().unwrap();
+            let mut expect: Vec<String> = columns.collect();
+            // Java takes a backslash alone at the end of a file for a setting without a name.
+            if expect.iter().all(String::is_empty) {
+                expect.clear();
+            }
+            let read: std::collections::BTreeMap<String, String> =
+                parse(&text).unwrap().into_iter().map(|(name, value, _)| (name, value)).collect();
+            let read: Vec<String> = read.into_iter().flat_map(|(name, value)| [name, value]).collect();
+            assert_eq!(read, expect, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn file_is_read_in_utf_8_or_else_in_latin_1() {
+        let check = |bytes: &[u8], expect: Result<&str, &str>| {
+            assert_eq!(decode(bytes).as_deref().map_err(String::as_str), expect);
+        };
+        check("a=Zürich".as_bytes(), Ok("a=Zürich"));
+        check(b"a=Z\xfcrich", Ok("a=Zürich"));
+        check(b"# \xd6\xd0\xce\xc4\na=1", Ok("# ÖÐÎÄ\na=1"));
+        check("\u{feff}a=1".as_bytes(), Ok("a=1"));
+        check(b"\xff\xfea\0=\0", Err("the file is in UTF-16; save it as UTF-8"));
     }
 
     #[test]
     fn lines_are_counted() {
-        let numbers: Vec<_> = parse("\n#\na=1\\\n2\n\nb=3").unwrap().into_iter().map(|(.., line)| line).collect();
+        let numbers: Vec<_> = parse("\n#\r\na=1\\\n2\r\rb=3").unwrap().into_iter().map(|(.., line)| line).collect();
         assert_eq!(numbers, [Some(3), Some(6)]);
     }
 }

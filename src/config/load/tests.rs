@@ -171,9 +171,10 @@ fn the_names_before_listeners() {
     let listeners = ("KAFKA_LISTENERS", "PLAINTEXT://:1");
     check(&[("KAFKA_ADVERTISED_HOST_NAME", "kafka"), listeners], "1 -> kafka:1");
     let newer = ("KAFKA_ADVERTISED_LISTENERS", "PLAINTEXT://newer:2");
-    check(&[("KAFKA_ADVERTISED_HOST_NAME", "kafka"), newer], "2 -> newer:2");
-    let (said, without_effect) = advertised(&[("KAFKA_ADVERTISED_PORT", "32000")]);
-    assert_eq!((said.as_str(), &without_effect[..]), ("9092 -> :0", &["advertised.port".to_owned()][..]));
+    let (said, without_effect) = advertised(&[("KAFKA_ADVERTISED_HOST_NAME", "kafka"), newer]);
+    assert_eq!((said.as_str(), &without_effect[..]), ("2 -> newer:2", &["advertised.host.name".to_owned()][..]));
+    check(&[("KAFKA_HOST_NAME", "127.0.0.1"), ("KAFKA_HOSTNAME", "x")], "9092 -> 127.0.0.1:0");
+    check(&[("KAFKA_ADVERTISED_PORT", "32000")], "9092 -> :32000");
 }
 
 #[test]
@@ -191,9 +192,53 @@ fn topics_at_start_come_from_everywhere() {
 }
 
 #[test]
-fn no_authorizer_is_no_secret() {
-    let sources = Sources { command_line: pairs(&[("authorizer.class.name", "x.Y")]), ..Sources::default() };
+fn file_is_read_whatever_its_comments_are_encoded_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("server.properties");
+    let latin_1 = b"# f\xfcr uns\rnum.partitions=2\r! Gr\xf6\xdfe\rbroker.rack=Z\xfcrich";
+    let gbk = b"# \xd6\xd0\xce\xc4\xd7\xa2\xca\xcd\r\nnum.partitions=2\r\nbroker.rack=Z\xfcrich\r\n";
+    let utf_8 = "# für uns\nnum.partitions=2\nbroker.rack=Zürich\n".as_bytes();
+    for content in [&latin_1[..], gbk, utf_8] {
+        std::fs::write(&path, content).unwrap();
+        let config = load(&Sources { file: Some(path.clone()), ..Sources::default() }).unwrap().config;
+        assert_eq!((config.topics.num_partitions, config.rack.as_deref()), (2, Some("Zürich")));
+    }
+    std::fs::write(&path, b"\xff\xfea\0=\0").unwrap();
+    let said = load(&Sources { file: Some(path), ..Sources::default() }).unwrap_err().to_string();
+    assert!(said.ends_with("server.properties: the file is in UTF-16; save it as UTF-8"), "{said}");
+}
+
+#[test]
+fn wrong_entries_of_listeners_are_told_what_is_wrong() {
+    let check = |value: &str, fault: &str| {
+        let expect = format!("Invalid value {value} for configuration listeners: {fault} (command line)");
+        check_error(&[("listeners", &format!("CONTROLLER://:9093,{value}"))], &expect);
+    };
+    check("PLAINTEXT://localhost:99999", "the port 99999 is more than 65535");
+    check("PLAINTEXT://${HOST}:9092", "${HOST} is a placeholder: put what it stands for");
+    check("PLAINTEXT://<host>:9092", "<host> is a placeholder: put what it stands for");
+}
+
+/// What the releases' own server.properties have, those that old scripts still carry.
+#[test]
+fn names_of_old_files_are_without_effect() {
+    let content = "broker.id=0\nport=9093\nnum.network.threads=2\nlog.cleanup.interval.mins=1\n\
+                   kafka.metrics.polling.interval.secs=5\nkafka.metrics.reporters=kafka.metrics.KafkaCSVMetricsReporter\n\
+                   kafka.csv.metrics.dir=/tmp/kafka_metrics\nkafka.csv.metrics.reporter.enabled=false\n\
+                   replica.lag.max.messages=4000\nzk.connect=localhost:2181\nlog.file.size=536870912\n";
+    let (_dir, sources) = with_file("server.properties", content);
     let resolved = load(&sources).unwrap();
-    assert_eq!(resolved.without_effect, ["authorizer.class.name"]);
-    assert!(resolved.notices[0].contains("every client may do everything"), "{:?}", resolved.notices);
+    assert_eq!(resolved.config.listeners[0].bind.port, 9093);
+    let expect = [
+        "kafka.csv.metrics.dir",
+        "kafka.csv.metrics.reporter.enabled",
+        "kafka.metrics.polling.interval.secs",
+        "kafka.metrics.reporters",
+        "log.cleanup.interval.mins",
+        "log.file.size",
+        "num.network.threads",
+        "replica.lag.max.messages",
+        "zk.connect",
+    ];
+    assert_eq!(resolved.without_effect, expect);
 }

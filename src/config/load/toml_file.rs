@@ -4,6 +4,14 @@ use toml::Value;
 
 use super::Entries;
 
+/// The text of a file's bytes. The error is a line number and what is wrong there.
+pub(super) fn decode(bytes: &[u8]) -> Result<&str, (Option<usize>, String)> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        let line = 1 + bytes.iter().take(error.valid_up_to()).filter(|b| **b == b'\n').count();
+        (Some(line), "TOML is in UTF-8, and this is not".to_owned())
+    })
+}
+
 /// Reads all entries, tables flattened into dotted names. The error is a line number and what is wrong there.
 pub(super) fn parse(text: &str) -> Result<Entries, (Option<usize>, String)> {
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
@@ -74,6 +82,7 @@ mod tests {
 
     #[test]
     fn mistakes_have_a_line() {
+        assert_eq!(decode(b"a = 1\n# \xfc").unwrap_err().0, Some(2));
         let (line, reason) = parse("a = 1\nb = = 2").unwrap_err();
         assert_eq!(line, Some(2));
         assert!(!reason.contains('\n'));

@@ -4,9 +4,9 @@ use super::settings;
 
 settings! {
     pub(super) const SECURITY:
-    "authorizer.class.name",                               String,   "",                    Any,             ReadOnly,  Accepted, "The Java class that decides who may do what; no Java runs here.";
+    "authorizer.class.name",                               String,   "",                    Any,             ReadOnly,  Protection, "The Java class that decides who may do what. There is no authorizer yet: the start is refused, unless the class is Kafka's own and allow.everyone.if.no.acl.found is true.";
     "principal.builder.class",                             Class,    "org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder", Any,             PerBroker, Accepted, "The Java class that names a connection's user; no Java runs here.";
-    "security.inter.broker.protocol",                      String,   "PLAINTEXT",           OneOf(&["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]), ReadOnly,  Accepted, "The protocol between brokers; there are no others.";
+    "security.inter.broker.protocol",                      String,   "PLAINTEXT",           OneOf(&["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]), ReadOnly,  Protection, "The protocol between brokers; there are no others. Kafka demands a listener of that protocol: anything but PLAINTEXT refuses the start.";
     "security.providers",                                  String,   null,                  Any,             ReadOnly,  Accepted, "Java security providers; no Java runs here.";
     "delegation.token.secret.key",                         Password, null,                  Any,             ReadOnly,  Accepted, "The key that signs delegation tokens.";
     "delegation.token.expiry.check.interval.ms",           Long,     "3600000",             AtLeast(1),      ReadOnly,  Accepted, "How often expired delegation tokens are dropped.";

@@ -48,6 +48,11 @@ impl Image {
         })
     }
 
+    /// How many ACLs there are. Nothing here enforces them.
+    pub fn acl_count(&self) -> usize {
+        self.kept.keys().filter(|key| matches!(key, KeptKey::Acl(_))).count()
+    }
+
     /// SCRAM credentials (user, mechanism, iterations), sorted. Nothing here checks them.
     pub fn scram_credentials(&self) -> impl Iterator<Item = (&str, i8, i32)> {
         self.kept.iter().filter_map(|(key, record)| match (key, &record.body) {

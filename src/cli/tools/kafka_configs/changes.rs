@@ -37,9 +37,9 @@ impl Options {
 }
 
 fn file_additions(path: &Path) -> Result<Additions, Failure> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::Mistaken(format!("cannot read {}: {error}", path.display())))?;
-    let entries = config::properties(&text).map_err(|why| Failure::Mistaken(format!("{}: {why}", path.display())))?;
+    let file =
+        std::fs::read(path).map_err(|error| Failure::Mistaken(format!("cannot read {}: {error}", path.display())))?;
+    let entries = config::properties(&file).map_err(|why| Failure::Mistaken(format!("{}: {why}", path.display())))?;
     Ok(entries.into_iter().in_order())
 }
 
