@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 
-use super::compress::{Codec, decompress};
+use super::compress::{Codec, MAX_EXPANSION, decompress_within};
 use super::error::RecordError;
 use super::header::{BATCH_OVERHEAD, BatchHeader, check_crc, headers};
 use super::legacy::Messages;
 use super::parse::{RawRecord, take_body};
+use super::partial::RecordHeads;
 use crate::types::{NO_TIMESTAMP, Offset, TimestampMs};
 
 /// One batch, of any format: its header and all of its bytes.
@@ -98,16 +99,21 @@ impl Batch {
 
     /// The records in order. An error, of the stream or of a record, ends the iteration.
     pub fn records(&self) -> Records {
+        self.records_within(MAX_EXPANSION)
+    }
+
+    /// The same; one of format 2 that expands to more than `limit` bytes gives an error instead.
+    pub(super) fn records_within(&self, limit: usize) -> Records {
         Records(match self.header.is_old() {
             true => Format::Old(Messages::of(&self.bytes)),
-            false => Format::V2(self.records_v2()),
+            false => Format::V2(self.records_v2(limit)),
         })
     }
 
-    fn records_v2(&self) -> RecordsV2 {
+    fn records_v2(&self, limit: usize) -> RecordsV2 {
         let payload = self.header.codec().and_then(|codec| match codec {
             Codec::None => Ok(self.payload()),
-            codec => decompress(codec, &self.payload()).map(Bytes::from),
+            codec => decompress_within(codec, &self.payload(), limit).map(Bytes::from),
         });
         let (plain, failed) = match payload {
             Ok(plain) => (plain, None),
@@ -135,11 +141,22 @@ impl Batch {
         self.find(|record| record.timestamp == max)
     }
 
-    fn find(&self, wanted: impl Fn(&Record) -> bool) -> Result<Option<RecordOffset>, RecordError> {
+    fn find(&self, wanted: impl Fn(&RecordOffset) -> bool) -> Result<Option<RecordOffset>, RecordError> {
+        let codec = self.header.codec()?;
+        if !self.header.is_old() && codec != Codec::None {
+            let payload = self.payload();
+            let heads = RecordHeads::new(codec, &payload, MAX_EXPANSION)?;
+            return heads.find(self.header.record_count, |head| {
+                let offset = self.header.base_offset.saturating_add(i64::from(head.offset_delta));
+                let at = RecordOffset { offset, timestamp: self.header.record_timestamp(head.timestamp_delta) };
+                wanted(&at).then_some(at)
+            });
+        }
         for record in self.records() {
             let record = record?;
-            if wanted(&record) {
-                return Ok(Some(RecordOffset { offset: record.offset, timestamp: record.timestamp }));
+            let at = RecordOffset { offset: record.offset, timestamp: record.timestamp };
+            if wanted(&at) {
+                return Ok(Some(at));
             }
         }
         Ok(None)

@@ -24,9 +24,13 @@ pub enum RecordError {
     /// The batch, as it would be stored, is larger than the topic allows. `MESSAGE_TOO_LARGE`.
     #[error("the record batch is {size} bytes, which exceeds the maximum configured value of {limit}")]
     TooLarge { size: usize, limit: usize },
-    /// The records expand to more than any honest batch of that size. `MESSAGE_TOO_LARGE`, on which
-    /// clients split a batch of many records and send it again.
-    #[error("the {compressed} compressed bytes of records expand to more than {limit} bytes")]
+    /// The records expand to more than the settings allow, or than is held in memory at once. `MESSAGE_TOO_LARGE`, on
+    /// which clients split a batch of many records and send it again.
+    #[error(
+        "the {compressed} compressed bytes of records expand to more than {limit} bytes, which is what \
+         max.decompressed.message.bytes and max.message.bytes allow; where the broker compresses, compacts or converts \
+         them, max.message.bytes alone"
+    )]
     ExpandsTooFar { compressed: usize, limit: usize },
     /// A codec that the broker doesn't know, or that the request's version or the message format
     /// doesn't have. `UNSUPPORTED_COMPRESSION_TYPE`.

@@ -24,6 +24,7 @@ mod faults;
 mod header;
 mod legacy;
 mod parse;
+mod partial;
 mod sparse;
 mod verify;
 

@@ -6,6 +6,7 @@ use super::super::batch::{Batch, Record, batches};
 use super::super::compress::{self, Codec};
 use super::super::error::RecordError;
 use super::super::header::{BatchHeader, TimestampType};
+use super::super::verify::limit_in_memory;
 use super::message::Message;
 use crate::types::{NO_TIMESTAMP, Offset};
 
@@ -87,7 +88,8 @@ pub fn with_records(header: &BatchHeader, records: &[Record]) -> Result<Vec<u8>,
 fn convert(batch: &Batch, format: OldFormat, first_offset: Offset, out: &mut Vec<u8>) -> Result<(), RecordError> {
     let target = Target::of(batch.header(), format)?;
     let mut records = Vec::new();
-    for record in batch.records() {
+    // In memory twice, as records and as messages.
+    for record in batch.records_within(limit_in_memory(batch.bytes().len())) {
         let record = record?;
         if target.codec != Codec::None || record.offset >= first_offset {
             records.push(record);

@@ -59,18 +59,36 @@ pub enum Accepts {
 
 /// What a batch of any size may expand to: a megabyte of one byte repeated is an honest test record.
 const ALWAYS_ALLOWED: usize = 32 << 20;
-/// Beyond that, how many times its size a batch may expand to. Text logs reach 10 to 30.
-const MAX_RATIO: usize = 100;
+/// Beyond that, how many times its size a batch may expand to, whatever the settings are. Gzip, lz4 and snappy don't
+/// reach it with any data (1032, 255 and 21 times), zstd with nothing but runs of one byte.
+const MAX_RATIO: usize = 1100;
+/// The same where the broker has to hold the expanded batch in memory. Text logs reach 10 to 30.
+const MAX_RATIO_IN_MEMORY: usize = 100;
 
 impl VerifyRules {
-    /// How many bytes a batch with `compressed` bytes of records may expand to.
+    /// How many bytes a batch with `compressed` bytes of records may expand to where it is looked at piece by piece and
+    /// kept as it is.
     ///
-    /// What the topic takes uncompressed it takes compressed too, and beyond that what an honest batch
-    /// may need; Kafka knows no such limit.
+    /// What one record may have, all of them may; what the topic takes uncompressed it takes compressed too, and what
+    /// data may need by its nature. Kafka has no such limit.
     fn expansion_limit(&self, compressed: usize) -> usize {
-        let by_ratio = compressed.saturating_mul(MAX_RATIO);
-        by_ratio.max(self.max_message_bytes).clamp(ALWAYS_ALLOWED, MAX_EXPANSION)
+        // Compaction will hold it in memory.
+        if self.compacted {
+            return self.limit_in_memory(compressed);
+        }
+        let by_setting = self.max_decompressed_message_bytes.max(self.max_message_bytes);
+        compressed.saturating_mul(MAX_RATIO).max(by_setting).clamp(ALWAYS_ALLOWED, MAX_EXPANSION)
     }
+
+    /// The same where it is compressed anew, converted or compacted: all of it is in memory then.
+    fn limit_in_memory(&self, compressed: usize) -> usize {
+        limit_in_memory(compressed).max(self.max_message_bytes.min(MAX_EXPANSION))
+    }
+}
+
+/// How many bytes a batch with `compressed` bytes of records may expand to where all of it is held in memory.
+pub(super) fn limit_in_memory(compressed: usize) -> usize {
+    compressed.saturating_mul(MAX_RATIO_IN_MEMORY).clamp(ALWAYS_ALLOWED, MAX_EXPANSION)
 }
 
 impl Accepts {
@@ -320,7 +338,7 @@ fn rebuild(
     let payload = batch.get(BATCH_OVERHEAD..).unwrap_or_default();
     let plain = match sent.codec()? {
         Codec::None => Cow::Borrowed(payload),
-        codec => Cow::Owned(decompress_within(codec, payload, rules.expansion_limit(payload.len()))?),
+        codec => Cow::Owned(decompress_within(codec, payload, rules.limit_in_memory(payload.len()))?),
     };
     let producer = ProducerIdEpoch { producer_id: sent.producer_id, epoch: sent.producer_epoch };
     let mut builder = BatchBuilder::new(codec).level(level).producer(producer, sent.base_sequence);

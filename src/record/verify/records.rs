@@ -5,6 +5,7 @@ use crate::record::compress::{Codec, Expansion};
 use crate::record::faults::{Fault, RecordFaults};
 use crate::record::header::{BatchHeader, TimestampType};
 use crate::record::parse::{RawRecord, body_len, take_body};
+use crate::record::partial::{PartialRecord, RecordHead};
 use crate::types::{NO_TIMESTAMP, Offset, TimestampMs};
 
 /// What a pass over the records found out.
@@ -25,20 +26,31 @@ pub fn check_records(header: &BatchHeader, payload: &[u8], rules: &VerifyRules) 
     pass.finish(left)
 }
 
-/// Checks records while they are expanded, so that only one that hasn't arrived whole is held, and
-/// none that says that it is too large. Returns how many bytes are left.
+/// Checks records while they are expanded: a piece of them is held at a time, and none that says that it is too large
+/// is looked at. Returns how many bytes are left, at least 1 behind a record that isn't whole.
 fn expand(pass: &mut Pass<'_>, codec: Codec, payload: &[u8]) -> Result<usize, RecordError> {
     let mut expansion = Expansion::new(codec, payload, pass.rules.expansion_limit(payload.len()))?;
     let mut plain = Vec::new();
+    let mut large: Option<PartialRecord> = None;
     while expansion.read_more(&mut plain)? > 0 {
-        let rest = pass.take_whole_records(&plain)?;
-        if let Some(announced) = body_len(rest) {
-            pass.rules.check_record_size(announced)?;
+        let mut rest = &plain[..];
+        if let Some(head) = large.as_mut().map(|record| record.feed(&mut rest)).transpose()?.flatten() {
+            pass.take(head);
+            large = None;
+        }
+        if large.is_none() {
+            rest = pass.take_whole_records(rest)?;
+            if let Some(announced) = body_len(rest) {
+                pass.rules.check_record_size(announced)?;
+            }
+            large = PartialRecord::begin(&mut rest);
+            // Not whole: else it would have been taken.
+            large.as_mut().map(|record| record.feed(&mut rest)).transpose()?;
         }
         let left = rest.len();
         plain.drain(..plain.len() - left);
     }
-    Ok(plain.len())
+    Ok(plain.len() + usize::from(large.is_some()))
 }
 
 struct Pass<'a> {
@@ -65,20 +77,20 @@ impl<'a> Pass<'a> {
                 self.rules.check_record_size(body.len())?;
             }
             let record = RawRecord::parse(body)?;
-            self.check(&record);
-            self.next_index += 1;
+            self.take(RecordHead::from(&record));
         }
         if bytes.is_empty() { Ok(bytes) } else { Err(RecordError::invalid("bytes are left after the last record")) }
     }
 
-    fn check(&mut self, record: &RawRecord<'_>) {
+    fn take(&mut self, record: RecordHead) {
         self.contiguous &= record.offset_delta == self.next_index;
         let timestamp = self.header.record_timestamp(record.timestamp_delta);
         let offset = Offset::from(record.offset_delta);
-        if let Some(fault) = self.rules.fault(record.key.is_some(), self.header.timestamp_type(), offset, timestamp) {
+        if let Some(fault) = self.rules.fault(record.has_key, self.header.timestamp_type(), offset, timestamp) {
             RecordFaults::add(&mut self.faults, self.next_index, fault);
         }
         self.max_timestamp = self.max_timestamp.max(timestamp);
+        self.next_index += 1;
     }
 
     /// The end of the records, with `left` bytes that make no whole one.

@@ -200,29 +200,59 @@ fn large(codec: Codec, len: usize) -> Bytes {
     sent(builder)
 }
 
+/// What Apache Kafka takes: a large record that is small on its way.
 #[test]
-fn a_bomb_is_refused_once_it_is_too_large() {
+fn large_record_of_zeros_is_taken_in_every_codec() {
+    for codec in Codec::ALL.into_iter().filter(|codec| *codec != Codec::None) {
+        let sent = large(codec, 40 << 20);
+        let rules = VerifyRules { max_message_bytes: 4 << 20, ..rules() };
+        let verified = verify(&sent, &rules).unwrap_or_else(|error| panic!("{codec:?}: {error}"));
+        assert_eq!(verified.bytes(), &sent);
+    }
+}
+
+#[test]
+fn batch_beyond_its_settings_is_refused_and_they_are_named() {
     let bomb = large(Codec::Zstd, ALWAYS_ALLOWED);
-    let refused = RecordError::ExpandsTooFar { compressed: bomb.len() - BATCH_OVERHEAD, limit: ALWAYS_ALLOWED };
-    assert_eq!(verify(&bomb, &rules()), Err(refused));
-    assert!(verify(&large(Codec::Zstd, ALWAYS_ALLOWED - 100), &rules()).is_ok());
+    let compressed = bomb.len() - BATCH_OVERHEAD;
+    let low = VerifyRules { max_decompressed_message_bytes: ALWAYS_ALLOWED + 100, ..rules() };
+    assert!(verify(&bomb, &low).is_ok());
+    // Several records, none of which is too large.
+    let mut builder = BatchBuilder::new(Codec::Zstd);
+    (0..5).for_each(|_| builder.append(NOW, None, Some(&vec![0; 8 << 20]), &[]));
+    let several = sent(builder);
+    let low = VerifyRules { max_decompressed_message_bytes: 9 << 20, ..rules() };
+    let refused = verify(&several, &low).unwrap_err();
+    assert!(matches!(refused, RecordError::ExpandsTooFar { limit: ALWAYS_ALLOWED, .. }), "{refused}");
+    assert!(refused.to_string().contains("max.decompressed.message.bytes and max.message.bytes allow"), "{refused}");
+    // What is compressed anew, or will be compacted, is in memory as a whole.
+    let in_memory = RecordError::ExpandsTooFar { compressed, limit: ALWAYS_ALLOWED };
+    let target = Some((Codec::Snappy, None));
+    assert_eq!(verify(&bomb, &VerifyRules { target, ..rules() }), Err(in_memory.clone()));
+    assert_eq!(verify(&bomb, &VerifyRules { compacted: true, ..rules() }), Err(in_memory));
     // What the topic takes uncompressed it takes compressed.
-    let rules = VerifyRules { max_message_bytes: ALWAYS_ALLOWED + 100, ..rules() };
-    assert!(verify(&bomb, &rules).is_ok());
-    let stored = verify(&bomb, &VerifyRules { target: Some((Codec::Snappy, None)), ..rules }).expect("verifies");
+    let rules = VerifyRules { max_message_bytes: ALWAYS_ALLOWED + 100, target, ..rules() };
+    let stored = verify(&bomb, &rules).expect("verifies");
     assert_eq!(records(stored.bytes())[0].value.as_ref().map(Bytes::len), Some(ALWAYS_ALLOWED));
 }
 
 #[test]
 fn limits_of_expansion() {
-    let check = |max_message_bytes, compressed, expect| {
-        assert_eq!(VerifyRules { max_message_bytes, ..rules() }.expansion_limit(compressed), expect);
+    let check = |max_decompressed_message_bytes, max_message_bytes, compressed, expect, in_memory| {
+        let rules = VerifyRules { max_decompressed_message_bytes, max_message_bytes, ..rules() };
+        assert_eq!((rules.expansion_limit(compressed), rules.limit_in_memory(compressed)), (expect, in_memory));
+        let compacted = VerifyRules { compacted: true, ..rules };
+        assert_eq!(compacted.expansion_limit(compressed), in_memory);
     };
-    check(1 << 20, 0, ALWAYS_ALLOWED);
-    check(1 << 20, 1 << 20, 100 << 20);
-    check(200 << 20, 1 << 20, 200 << 20);
-    check(1 << 20, usize::MAX, MAX_EXPANSION);
-    check(usize::MAX, 0, MAX_EXPANSION);
+    let by_default = 2_147_483_639;
+    check(by_default, 1 << 20, 0, MAX_EXPANSION, ALWAYS_ALLOWED);
+    check(1000, 1 << 20, 0, ALWAYS_ALLOWED, ALWAYS_ALLOWED);
+    check(50 << 20, 1 << 20, 0, 50 << 20, ALWAYS_ALLOWED);
+    check(1000, 1 << 20, 100 << 10, 1100 * (100 << 10), ALWAYS_ALLOWED);
+    check(1000, 1 << 20, 512 << 10, 1100 * (512 << 10), 100 * (512 << 10));
+    check(1000, 200 << 20, 100 << 10, 200 << 20, 200 << 20);
+    check(1000, usize::MAX, 0, MAX_EXPANSION, MAX_EXPANSION);
+    check(1000, 0, usize::MAX, MAX_EXPANSION, MAX_EXPANSION);
 }
 
 #[test]

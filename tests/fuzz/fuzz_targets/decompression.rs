@@ -24,7 +24,7 @@ const MAX_MESSAGE_BYTES: usize = 64 << 10;
 const MAX_DECOMPRESSED_BYTES: usize = 256 << 10;
 /// What a producer's batch may expand to: so much whatever its size, else so many times its size.
 const ALWAYS_ALLOWED: usize = 32 << 20;
-const MAX_RATIO: usize = 100;
+const MAX_RATIO_IN_MEMORY: usize = 100;
 /// Beside what is expanded: windows and tables of the codecs, buffers of fixed sizes.
 const WORKING_MEMORY: usize = 16 << 20;
 
@@ -133,8 +133,8 @@ fn in_a_batch(codec: Codec, bytes: &[u8]) {
     sent[CRC_AT..CRC_START].copy_from_slice(&crc.to_be_bytes());
     let sent = Bytes::from(sent);
     let rules = rules(sent.first().copied().unwrap_or_default());
-    // The limit by ratio and by size, for the bytes that are expanded; what is compressed anew is never larger.
-    let limit = (sent.len() * MAX_RATIO).clamp(ALWAYS_ALLOWED, MAX_EXPANSION);
+    // What is in memory where the batch is compressed anew; where it is only looked at, it is far less.
+    let limit = (sent.len() * MAX_RATIO_IN_MEMORY).clamp(ALWAYS_ALLOWED, MAX_EXPANSION);
     let outcome = within(4 * limit + WORKING_MEMORY, || Unverified::new(sent.clone()).verify(&rules));
     if let Ok(verified) = outcome {
         assert!(sent.len() <= MAX_MESSAGE_BYTES && verified.bytes().len() <= MAX_MESSAGE_BYTES);
