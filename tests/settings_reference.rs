@@ -190,7 +190,9 @@ const GONE: &str = "
 Names of every older Kafka, back to 0.7, are accepted and do nothing; the log names those that were given, once:
 `zookeeper.*`, `zk.*`, `password.encoder.*`, `kafka.csv.metrics.*`, `inter.broker.protocol.version`,
 `log.message.format.version`, `log.cleanup.interval.mins`, `replica.lag.max.messages` and the like; and of topics
-`message.format.version`, `message.timestamp.difference.max.ms`, `message.downconversion.enable`.
+`message.format.version`, `message.timestamp.difference.max.ms`, `message.downconversion.enable`. Kafka 4 answers the
+latter with INVALID_CONFIG. Here they are taken, kept and not shown, as they were up to Kafka 3.9: scripts and frameworks of
+that time create their topics with them, and there is nothing in them that a broker of today would do differently.
 ";
 
 fn chapter<'a>(page: &mut String, heading: &str, settings: impl Iterator<Item = &'a Setting>, changes: bool) {

@@ -89,6 +89,8 @@ pub fn start(broker: &Arc<Broker>, worklist: Worklist) {
     let check = Duration::from_millis(storage.log_retention_check_interval_ms);
     let first_check = Duration::from_millis(storage.log_initial_task_delay_ms);
     every(broker, first_check, check, Broker::retain);
+    let expiration = Duration::from_millis(storage.producer_id_expiration_check_interval_ms);
+    every(broker, expiration, expiration, Broker::expire_producers);
     every(broker, POSITIONS_EVERY, POSITIONS_EVERY, Broker::note_positions);
     let checkpoint = Duration::from_millis(storage.log_flush_offset_checkpoint_interval_ms);
     every(broker, first_check, checkpoint, Broker::write_checkpoints);
@@ -171,6 +173,16 @@ impl Broker {
             // A partition that is being compacted has its turn when that is done.
             for partition in topic.partitions.iter().filter(|partition| !self.cleaner.is_at(partition)) {
                 self.retain_partition(topic, partition);
+            }
+        }
+    }
+
+    /// Has logs that are open forget producers that wrote nothing for long; one that isn't does so when it is opened.
+    fn expire_producers(&self) {
+        let now = self.clock.now().wall;
+        for topic in self.cluster().topics() {
+            for partition in &topic.partitions {
+                let _ = partition.if_open(|log| log.expire_producers(now));
             }
         }
     }

@@ -96,6 +96,7 @@ typed_settings! {
         log_flush_offset_checkpoint_interval_ms: u64 = "log.flush.offset.checkpoint.interval.ms";
         log_flush_start_offset_checkpoint_interval_ms: u64 = "log.flush.start.offset.checkpoint.interval.ms";
         producer_id_expiration_ms: i64 = "producer.id.expiration.ms";
+        producer_id_expiration_check_interval_ms: u64 = "producer.id.expiration.check.interval.ms";
         num_recovery_threads_per_data_dir: usize = "num.recovery.threads.per.data.dir";
     }
 }

@@ -180,13 +180,19 @@ fn config_type(kind: Kind) -> i8 {
     }
 }
 
-/// A new topic's settings, as CreateTopics tells them from version 5.
+/// A new topic's settings, as CreateTopics tells them from version 5: those that it sets itself as they were sent, blanks
+/// included, where DescribeConfigs shows every value as its type reads it.
 pub(super) fn describe_created(broker: &BrokerConfig, overrides: &Settings) -> Vec<CreatableTopicConfigs> {
     config::describe_topic(broker, overrides)
         .into_iter()
         .map(|described| CreatableTopicConfigs {
             name: Str::from_static(described.setting.name),
-            value: described.value.map(Str::from),
+            value: overrides
+                .get(described.setting.name)
+                .filter(|_| !described.setting.is_sensitive())
+                .cloned()
+                .or(described.value)
+                .map(Str::from),
             read_only: false,
             config_source: source(ConfigKind::Topic, described.origin),
             is_sensitive: described.setting.is_sensitive(),

@@ -42,10 +42,14 @@ impl Log {
         })
     }
 
-    /// Retention by log start, size and time, in Kafka's order; forgets expired producers; closes files that
-    /// nobody reads. The files returned are to be unlinked after `file.delete.delay.ms`.
-    pub fn housekeep(&mut self, now: TimestampMs) -> Result<DeletedFiles, LogError> {
+    /// Forgets producers that have written nothing for `producer.id.expiration.ms`.
+    pub fn expire_producers(&mut self, now: TimestampMs) {
         self.producers.expire(now, self.config.producer_id_expiration_ms);
+    }
+
+    /// Retention by log start, size and time, in Kafka's order; closes files that nobody reads. The files returned are
+    /// to be unlinked after `file.delete.delay.ms`.
+    pub fn housekeep(&mut self, now: TimestampMs) -> Result<DeletedFiles, LogError> {
         self.segments.iter_mut().for_each(Segment::cool);
         let count = self.breached_segments(now)?;
         self.retrying(|log| {

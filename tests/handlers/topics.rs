@@ -1,5 +1,7 @@
 //! CreateTopics, DeleteTopics, CreatePartitions and DescribeLogDirs.
 
+use std::collections::BTreeMap;
+
 use ottla::protocol::messages::create_partitions::{
     CreatePartitionsAssignment, CreatePartitionsRequest, CreatePartitionsTopic,
 };
@@ -7,6 +9,9 @@ use ottla::protocol::messages::create_topics::{
     CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig, CreatableTopicResult, CreateTopicsRequest,
 };
 use ottla::protocol::messages::delete_topics::{DeleteTopicState, DeleteTopicsRequest};
+use ottla::protocol::messages::describe_configs::{
+    DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult,
+};
 use ottla::protocol::messages::describe_log_dirs::{DescribableLogDirTopic, DescribeLogDirsRequest};
 use ottla::types::{TopicId, Uuid};
 
@@ -108,6 +113,38 @@ async fn a_new_topic_comes_with_all_its_settings_and_where_they_are_from() {
         let config = configs.iter().find(|config| &*config.name == name).unwrap();
         assert_eq!((config.value.as_deref(), config.config_source), (Some(value), source), "{name}");
     }
+}
+
+/// Apache Kafka 4.3.1 answers CreateTopics with what was sent, and DescribeConfigs with what it reads of it.
+#[tokio::test]
+async fn new_topics_settings_are_told_as_they_were_sent() {
+    let world = World::start().await;
+    let sent = [
+        ("cleanup.policy", " compact , delete ", "compact,delete"),
+        ("retention.ms", " +5 ", "5"),
+        ("preallocate", " TRUE ", "true"),
+        ("min.cleanable.dirty.ratio", "0.50", "0.5"),
+        ("leader.replication.throttled.replicas", " * ", "*"),
+    ];
+    let settings: Vec<_> = sent.iter().map(|(name, value, _)| (*name, Some(*value))).collect();
+    let created = create(&world, vec![configured(&settings)], false).await.remove(0);
+    let configs = created.configs.unwrap();
+    let described = described(&world, "t").await;
+    for (name, value, shown) in sent {
+        let config = configs.iter().find(|config| &*config.name == name).unwrap();
+        assert_eq!((config.value.as_deref(), config.config_source), (Some(value), 1), "{name}");
+        assert_eq!(described.get(name).map(String::as_str), Some(shown), "{name}");
+    }
+}
+
+/// The values of a topic's settings.
+async fn described(world: &World, topic: &str) -> BTreeMap<String, String> {
+    let resource = DescribeConfigsResource { resource_type: 2, resource_name: topic.into(), configuration_keys: None };
+    let request = DescribeConfigsRequest { resources: vec![resource], ..Default::default() };
+    let answer = world.client.call(request).await.unwrap().results.remove(0);
+    let pair =
+        |config: DescribeConfigsResourceResult| (config.name.to_string(), config.value.unwrap_or_default().to_string());
+    answer.configs.into_iter().map(pair).collect()
 }
 
 #[tokio::test]

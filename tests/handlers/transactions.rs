@@ -6,6 +6,8 @@ use ottla::protocol::messages::list_transactions::ListTransactionsRequest;
 use ottla::record::{BatchBuilder, Codec};
 use ottla::types::ProducerIdEpoch;
 
+use crate::common::Broker;
+use crate::dynamic_settings::eventually;
 use crate::world::{LONG_AGO, World, code, text};
 
 async fn write(world: &World, producer_id: i64, epoch: i16, sequence: i32) {
@@ -30,6 +32,15 @@ async fn producers(world: &World, topic: &str, indexes: &[i32]) -> Vec<String> {
             format!("{} {} [{}]", it.partition_index, code(it.error_code), producers.join(", "))
         })
         .collect()
+}
+
+#[tokio::test]
+async fn idle_producer_is_forgotten_at_the_next_check() {
+    let often = Broker::with().set("producer.id.expiration.check.interval.ms", "20");
+    let world = World::with(often.set("producer.id.expiration.ms", "100")).await;
+    world.topic("t", &[]).await;
+    write(&world, 7, 3, 0).await;
+    eventually("the producer to be forgotten", async || producers(&world, "t", &[0]).await == ["0 NONE []"]).await;
 }
 
 #[tokio::test]

@@ -41,7 +41,7 @@ settings! {
     "compression.zstd.level",                            Int,     "3",                   Between(-131072, 22), ClusterWide, InEffect, "The zstd level where the broker compresses.";
     "min.insync.replicas",                               Int,     "1",                   AtLeast(1),      ClusterWide, Accepted, "Replicas that must have a write under acks=all, but, as in Kafka, never more than the topic has: the one here always has it.";
     "producer.id.expiration.ms",                         Int,     "86400000",            AtLeast(1),      ClusterWide, InEffect, "A producer that wrote nothing to a partition for this long is forgotten there.";
-    internal "producer.id.expiration.check.interval.ms", Int,     "600000",              AtLeast(1),      ReadOnly,    Accepted, "How often idle producers are looked for; here it is done with retention.";
+    internal "producer.id.expiration.check.interval.ms", Int,     "600000",              AtLeast(1),      ReadOnly,    InEffect, "How often producers are looked for that have written nothing for producer.id.expiration.ms.";
     "num.recovery.threads.per.data.dir",                 Int,     "2",                   AtLeast(1),      ClusterWide, InEffect, "Logs opened in parallel at start after a crash; otherwise a log is opened when it is first used.";
     "log.cleaner.enable",                                Boolean, "true",                Any,             ReadOnly,    InEffect, "Whether compaction runs.";
     "log.cleaner.threads",                               Int,     "1",                   AtLeast(0),      ClusterWide, InEffect, "Threads that compact.";
