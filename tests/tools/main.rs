@@ -21,6 +21,7 @@ mod groups_with_java;
 mod normalise;
 mod partitions;
 mod producing;
+mod run_class;
 mod side_by_side;
 mod storage;
 mod topics;

@@ -38,6 +38,7 @@ mod kafka_log_dirs;
 mod kafka_metadata_quorum;
 mod kafka_producer_perf_test;
 mod kafka_reassign_partitions;
+mod kafka_run_class;
 mod kafka_storage;
 pub mod kafka_topics;
 mod kafka_transactions;
@@ -81,6 +82,7 @@ const TOOLS: &[Tool] = &[
     kafka_metadata_quorum::TOOL,
     kafka_producer_perf_test::TOOL,
     kafka_reassign_partitions::TOOL,
+    kafka_run_class::TOOL,
     kafka_storage::TOOL,
     kafka_topics::TOOL,
     kafka_transactions::TOOL,

@@ -172,7 +172,11 @@ async fn move_replicas(
                 Some(Err(error)) if error.simple_name() == "ReplicaNotAvailableException" => {
                     waiting.insert(replica, dir);
                 }
-                _ => return Failure::error(format!("Failed to alter dir for {replica}")),
+                // The reason stands in the trace that Kafka's tool prints behind these words.
+                Some(Err(error)) => {
+                    return Failure::error(format!("Failed to alter dir for {replica}\nCaused by: {error}"));
+                }
+                None => return Failure::error(format!("Failed to alter dir for {replica}: the broker didn't answer")),
             }
         }
         pending = waiting;

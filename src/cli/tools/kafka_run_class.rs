@@ -1,0 +1,182 @@
+//! kafka-run-class: runs one of Kafka's Java classes by its name, here the tool that this class is.
+//!
+//! Scripts run classes that have a script of their own today (`kafka.tools.GetOffsetShell` above all), by the names
+//! that they had in any release. Source: `bin/kafka-run-class.sh` and Kafka's other scripts, from 0.8 to 4.3.
+//!
+//! Departures: there is no Java, so that no other class can be run: one line says so, which begins as Java's does.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Arg, Command};
+
+use super::Tool;
+use super::options::Manner;
+
+/// No options of its own to be parsed: all that follows the class belongs to the tool.
+pub const TOOL: Tool = Tool { name: "kafka-run-class", manner: Manner::JoptSimple, command, run };
+
+/// The classes that each tool has been, without the package that is in front of most of them today.
+const CLASSES: &[(&str, &[&str])] = &[
+    ("kafka-acls", &["kafka.admin.AclCommand"]),
+    ("kafka-broker-api-versions", &["kafka.admin.BrokerApiVersionsCommand"]),
+    ("kafka-client-metrics", &["kafka.tools.ClientMetricsCommand"]),
+    ("kafka-cluster", &["kafka.tools.ClusterTool"]),
+    ("kafka-configs", &["kafka.admin.ConfigCommand"]),
+    ("kafka-console-consumer", &["kafka.tools.ConsoleConsumer", "org.apache.kafka.tools.consumer.ConsoleConsumer"]),
+    ("kafka-console-producer", &["kafka.tools.ConsoleProducer"]),
+    (
+        "kafka-consumer-groups",
+        &["kafka.admin.ConsumerGroupCommand", "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"],
+    ),
+    ("kafka-consumer-perf-test", &["kafka.tools.ConsumerPerformance"]),
+    ("kafka-delete-records", &["kafka.admin.DeleteRecordsCommand"]),
+    ("kafka-dump-log", &["kafka.tools.DumpLogSegments"]),
+    ("kafka-e2e-latency", &["kafka.tools.EndToEndLatency"]),
+    ("kafka-features", &["kafka.admin.FeatureCommand"]),
+    ("kafka-get-offsets", &["kafka.tools.GetOffsetShell"]),
+    ("kafka-groups", &["kafka.tools.GroupsCommand"]),
+    ("kafka-leader-election", &["kafka.admin.LeaderElectionCommand"]),
+    ("kafka-log-dirs", &["kafka.admin.LogDirsCommand"]),
+    ("kafka-metadata-quorum", &["kafka.admin.MetadataQuorumCommand"]),
+    (
+        "kafka-producer-perf-test",
+        &["kafka.tools.ProducerPerformance", "org.apache.kafka.clients.tools.ProducerPerformance"],
+    ),
+    (
+        "kafka-reassign-partitions",
+        &["kafka.admin.ReassignPartitionsCommand", "org.apache.kafka.tools.reassign.ReassignPartitionsCommand"],
+    ),
+    ("kafka-storage", &["kafka.tools.StorageTool"]),
+    ("kafka-topics", &["kafka.admin.TopicCommand"]),
+    ("kafka-transactions", &["kafka.tools.TransactionsCommand"]),
+    ("kafka-verifiable-consumer", &["kafka.tools.VerifiableConsumer"]),
+    ("kafka-verifiable-producer", &["kafka.tools.VerifiableProducer"]),
+];
+
+/// Where releases of today have all tools but those in a package of their own.
+const PACKAGE: &str = "org.apache.kafka.tools.";
+
+/// Options of the script that come before the class, and whether a word of their own follows.
+const OF_THE_SCRIPT: [(&str, bool); 3] = [("-daemon", false), ("-name", true), ("-loggc", false)];
+
+const USAGE: &str = "USAGE: kafka-run-class [-daemon] [-name servicename] [-loggc] classname [opts]";
+
+fn command() -> Command {
+    Command::new(TOOL.name)
+        .about("Run one of Kafka's tools by the name of its Java class.")
+        .arg(Arg::new("class").value_name("classname").required(true))
+        .arg(Arg::new("opts").num_args(0..).allow_hyphen_values(true).trailing_var_arg(true))
+}
+
+fn run(_tool: &Tool, arguments: Vec<OsString>) -> ExitCode {
+    let mut words = arguments.into_iter().peekable();
+    while let Some((_, has_value)) = words.peek().and_then(|word| OF_THE_SCRIPT.iter().find(|(name, _)| word == *name))
+    {
+        words.next();
+        if *has_value {
+            words.next();
+        }
+    }
+    let Some(class) = words.next() else {
+        eprintln!("{USAGE}");
+        return ExitCode::FAILURE;
+    };
+    let class = class.to_string_lossy().into_owned();
+    let Some(tool) = tool_of(&class) else {
+        eprintln!(
+            "Error: Could not find or load main class {}: no Java runs here, and of Kafka's classes those of its \
+             command-line tools alone are served; see ottla --help",
+            class.escape_debug()
+        );
+        return ExitCode::FAILURE;
+    };
+    let rest: Vec<OsString> = words.collect();
+    let rest = if class.starts_with("kafka.") { as_today(tool.name, rest) } else { rest };
+    tool.run(rest)
+}
+
+/// The tool that a class is.
+fn tool_of(class: &str) -> Option<&'static Tool> {
+    let is_it = |names: &[&str]| {
+        names.contains(&class)
+            || class
+                .strip_prefix(PACKAGE)
+                .is_some_and(|simple| names.iter().any(|name| name.rsplit('.').next() == Some(simple)))
+    };
+    let (name, _) = CLASSES.iter().find(|(_, names)| is_it(names))?;
+    Tool::find(name.as_ref())
+}
+
+/// Options that went with the classes' old names, as the tools have them today.
+fn as_today(tool: &str, words: Vec<OsString>) -> Vec<OsString> {
+    // Options of GetOffsetShell that did nothing any more in the last releases that had them.
+    const GONE: [&str; 2] = ["--max-wait-ms", "--offsets"];
+    let mut today = Vec::with_capacity(words.len());
+    let mut words = words.into_iter();
+    while let Some(word) = words.next() {
+        let text = word.to_string_lossy();
+        let (name, value) = text.split_once('=').map_or((&*text, None), |(name, value)| (name, Some(value)));
+        match (tool, name, value) {
+            ("kafka-get-offsets", name, value) if GONE.contains(&name) => {
+                if value.is_none() {
+                    words.next();
+                }
+            }
+            ("kafka-get-offsets" | "kafka-console-producer", "--broker-list", None) => {
+                today.push("--bootstrap-server".into());
+            }
+            ("kafka-get-offsets" | "kafka-console-producer", "--broker-list", Some(value)) => {
+                today.push(format!("--bootstrap-server={value}").into());
+            }
+            _ => today.push(word),
+        }
+    }
+    today
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_of_every_release_are_their_tools() {
+        for (class, tool) in [
+            ("kafka.tools.GetOffsetShell", Some("kafka-get-offsets")),
+            ("org.apache.kafka.tools.GetOffsetShell", Some("kafka-get-offsets")),
+            ("kafka.admin.TopicCommand", Some("kafka-topics")),
+            ("org.apache.kafka.tools.TopicCommand", Some("kafka-topics")),
+            ("kafka.admin.ConsumerGroupCommand", Some("kafka-consumer-groups")),
+            ("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", Some("kafka-consumer-groups")),
+            ("kafka.tools.ConsoleConsumer", Some("kafka-console-consumer")),
+            ("kafka.tools.DumpLogSegments", Some("kafka-dump-log")),
+            ("org.apache.kafka.tools.reassign.ReassignPartitionsCommand", Some("kafka-reassign-partitions")),
+            ("org.apache.kafka.tools.VerifiableProducer", Some("kafka-verifiable-producer")),
+            ("GetOffsetShell", None),
+            ("kafka.Kafka", None),
+            ("org.apache.kafka.tools.", None),
+        ] {
+            assert_eq!(tool_of(class).map(|tool| tool.name), tool, "{class}");
+        }
+    }
+
+    #[test]
+    fn every_tool_has_a_class() {
+        let with_class: Vec<&str> = CLASSES.iter().map(|(tool, _)| *tool).chain([TOOL.name]).collect();
+        let mut with_class = with_class;
+        with_class.sort_unstable();
+        assert_eq!(with_class, super::super::TOOLS.iter().map(|tool| tool.name).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn old_options_are_todays() {
+        let check = |tool: &str, words: &str, expect: &str| {
+            let today = as_today(tool, words.split(' ').map(OsString::from).collect());
+            assert_eq!(today, expect.split(' ').map(OsString::from).collect::<Vec<_>>());
+        };
+        let old = "--broker-list a:1 --topic t --time -1 --offsets 1 --max-wait-ms=1000";
+        check("kafka-get-offsets", old, "--bootstrap-server a:1 --topic t --time -1");
+        check("kafka-console-producer", "--broker-list=a:1 --topic t", "--bootstrap-server=a:1 --topic t");
+        check("kafka-topics", "--broker-list a:1", "--broker-list a:1");
+    }
+}
