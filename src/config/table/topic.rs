@@ -35,8 +35,8 @@ settings! {
     "remote.log.copy.disable",                 Boolean, "false",               Any,             ClusterWide, Accepted, "Tiered storage: stop copying, keep what is there readable.";
     "remote.log.delete.on.disable",            Boolean, "false",               Any,             ClusterWide, Accepted, "Tiered storage: drop the copies when it is turned off.";
     "remote.storage.enable",                   Boolean, "false",               Any,             ClusterWide, Accepted, "Tiered storage: whether this topic uses it. There is none here.";
-    "retention.bytes",                         Long,    "-1",                  Any,             ClusterWide, InEffect, "A partition larger than this loses its oldest segments; -1 is no limit.";
-    "retention.ms",                            Long,    "604800000",           AtLeast(-1),     ClusterWide, InEffect, "Records older than this may go; -1 keeps them.";
+    "retention.bytes",                         Long,    "-1",                  Any,             ClusterWide, InEffect, "The oldest segments go as long as so much is left without them; -1 is no limit.";
+    "retention.ms",                            Long,    "604800000",           AtLeast(-1),     ClusterWide, InEffect, "A segment goes, the one being written to as well, when its newest record is older than this; -1 keeps all.";
     "segment.bytes",                           Int,     "1073741824",          AtLeast(1048576), ClusterWide, InEffect, "A partition's file is closed and a new one begun at this size.";
     "segment.index.bytes",                     Int,     "10485760",            AtLeast(4),      ClusterWide, InEffect, "The largest an index file may become; a fuller one rolls the segment.";
     "segment.jitter.ms",                       Long,    "0",                   AtLeast(0),      ClusterWide, InEffect, "Up to this much is taken off segment.ms at random, so that files do not all roll at once.";
