@@ -46,6 +46,7 @@ impl Topic {
             after_max_ms: config.message_timestamp_after_max_ms,
             target: stored_as(config),
             compacted: config.cleanup_policy.compact,
+            large: None,
         }
     }
 }

@@ -64,6 +64,7 @@ impl<T: Into<Response>> From<T> for Answer {
 /// Who asks, and how.
 struct Context {
     broker: Arc<Broker>,
+    large_batches: Arc<produce::LargeBatches>,
     connection: Arc<ConnectionInfo>,
     header: RequestHeader,
 }
@@ -88,11 +89,14 @@ impl Context {
 /// Answers every request of every connection.
 pub struct Handlers {
     broker: Arc<Broker>,
+    large_batches: Arc<produce::LargeBatches>,
 }
 
 impl Handlers {
-    pub fn new(broker: Arc<Broker>) -> Handlers {
-        Handlers { broker }
+    /// `batch_memory` is how many bytes a produced batch may expand to that must be held in memory, where that is more
+    /// than is usual.
+    pub fn new(broker: Arc<Broker>, batch_memory: usize) -> Handlers {
+        Handlers { broker, large_batches: Arc::new(produce::LargeBatches::new(batch_memory)) }
     }
 
     /// Answers what couldn't be read: ApiVersions always gets an answer, so that a client newer
@@ -146,7 +150,12 @@ impl Dispatch for Handlers {
         if !served::versions(key).is_some_and(|range| range.contains(&version)) {
             return self.refuse(FrameError::UnsupportedVersion { key, header });
         }
-        let context = Context { broker: Arc::clone(&self.broker), connection: Arc::clone(connection), header };
+        let context = Context {
+            broker: Arc::clone(&self.broker),
+            large_batches: Arc::clone(&self.large_batches),
+            connection: Arc::clone(connection),
+            header,
+        };
         match handle(&context, request) {
             Answer::Ready(response) => encode(correlation_id, version, &response),
             Answer::Parked(future) => Outcome::Parked(Box::pin(async move {

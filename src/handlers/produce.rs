@@ -18,6 +18,7 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::runtime::RuntimeFlavor;
 
 use super::errors::ToErrorCode;
@@ -28,7 +29,7 @@ use crate::log::{AppendError, Appended, Origin};
 use crate::protocol::messages::produce::{
     BatchIndexAndErrorMessage, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceResponse,
 };
-use crate::record::{Accepts, BatchHeader, RecordError, Unverified, VerifyRules};
+use crate::record::{Accepts, BatchHeader, RecordError, Unverified, Verified, VerifyRules};
 use crate::types::{ErrorCode, NO_TIMESTAMP, Offset, TopicPartition};
 
 /// The one client id that may write to internal topics, as in Kafka.
@@ -130,7 +131,7 @@ fn append_all(context: &Context, request: ProduceRequest) -> Production {
                 responses.push(PartitionProduceResponse { index, base_offset: -1, ..Default::default() });
                 continue;
             }
-            match append(partition, records, rules) {
+            match append(context, partition, &records, rules) {
                 Ok(appended) => {
                     let end = appended.last_offset + 1;
                     if partition.must_sync_before_ack(end) {
@@ -172,18 +173,54 @@ const LONG_WORK: usize = 16 << 10;
 
 /// Does work that may take long on this thread, while its other tasks go on on another.
 fn without_starving_others<T>(records: &Unverified, work: impl FnOnce() -> T) -> T {
-    let on_many_threads = || {
-        tokio::runtime::Handle::try_current()
-            .is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread)
-    };
-    match records.is_compressed() && records.len() >= LONG_WORK && on_many_threads() {
+    match records.is_compressed() && records.len() >= LONG_WORK {
+        true => on_another_thread(work),
+        false => work(),
+    }
+}
+
+/// The same whatever the work is, where there is another thread.
+fn on_another_thread<T>(work: impl FnOnce() -> T) -> T {
+    let runtime = tokio::runtime::Handle::try_current();
+    match runtime.is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread) {
         true => tokio::task::block_in_place(work),
         false => work(),
     }
 }
 
-fn append(partition: &Partition, records: Unverified, rules: &VerifyRules) -> Result<Appended, Refusal> {
-    let verified = without_starving_others(&records, || records.clone().verify(rules)).map_err(Refusal::Records)?;
+/// Batches that expand further than is usual: looking at one takes its time, and if it is to be compressed anew its
+/// memory, so that there is one of the latter at a time.
+pub(super) struct LargeBatches {
+    /// Bytes that one may have that must be held in memory.
+    memory: usize,
+    held: Mutex<()>,
+}
+
+impl LargeBatches {
+    pub fn new(memory: usize) -> LargeBatches {
+        LargeBatches { memory, held: Mutex::new(()) }
+    }
+
+    /// Verifies a batch, again as a large one where it is one and the topic's rules allow it.
+    fn verify(&self, records: &Unverified, rules: &VerifyRules) -> Result<Verified, RecordError> {
+        match without_starving_others(records, || records.clone().verify(rules)) {
+            Err(RecordError::ExpandsTooFar { .. }) => on_another_thread(|| {
+                let may_be_held = rules.target.is_some() || rules.accepts == Accepts::AnyFormat;
+                let _alone = may_be_held.then(|| self.held.lock());
+                records.clone().verify(&VerifyRules { large: Some(self.memory), ..rules.clone() })
+            }),
+            done => done,
+        }
+    }
+}
+
+fn append(
+    context: &Context,
+    partition: &Partition,
+    records: &Unverified,
+    rules: &VerifyRules,
+) -> Result<Appended, Refusal> {
+    let verified = context.large_batches.verify(records, rules).map_err(Refusal::Records)?;
     if verified.header().is_transactional() {
         return Err(Refusal::Rule(ErrorCode::InvalidProducerIdMapping, "the transactional id is not known"));
     }

@@ -28,8 +28,8 @@ pub enum RecordError {
     /// which clients split a batch of many records and send it again.
     #[error(
         "the {compressed} compressed bytes of records expand to more than {limit} bytes, which is what \
-         max.decompressed.message.bytes and max.message.bytes allow; where the broker compresses, compacts or converts \
-         them, max.message.bytes alone"
+         max.decompressed.message.bytes and max.message.bytes allow, and queued.max.request.bytes where the broker has to \
+         hold them in memory"
     )]
     ExpandsTooFar { compressed: usize, limit: usize },
     /// A codec that the broker doesn't know, or that the request's version or the message format

@@ -21,6 +21,7 @@ pub fn rules() -> VerifyRules {
         after_max_ms: 3_600_000,
         target: None,
         compacted: false,
+        large: Some(0),
     }
 }
 

@@ -18,6 +18,9 @@ use crate::handlers::Handlers;
 use crate::http::{Admin, AdminPort};
 use crate::server::{self, Doorkeeper, Server};
 
+/// One in so many bytes for requests may be taken by a batch that is larger once decompressed than is usual.
+const LARGE_BATCH_SHARE: usize = 4;
+
 /// A broker that answers. Dropping it closes its doors at once.
 pub struct Service {
     broker: Arc<Broker>,
@@ -59,7 +62,7 @@ impl Service {
         let broker = Broker::open(config.clone(), clock, bind::endpoints(config, &ports));
         let broker = broker.await.map_err(|error| format!("cannot use the data directory: {error}"))?;
         broker.create_start_topics().await.map_err(|error| error.to_string())?;
-        let handlers = Arc::new(Handlers::new(Arc::clone(&broker)));
+        let handlers = Arc::new(Handlers::new(Arc::clone(&broker), limits.request_memory / LARGE_BATCH_SHARE));
         let server = server::serve(ports, handlers, &limits);
         let server = server.map_err(|error| format!("cannot accept connections: {error}"))?;
         tokio::spawn(follow_limits(broker.settings(), server.doorkeeper()));

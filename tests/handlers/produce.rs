@@ -277,3 +277,25 @@ async fn many_refusals_do_not_flood_the_log() {
     wait_until("the log", || logged() >= 10);
     assert_eq!(logged(), 10);
 }
+
+/// What Apache Kafka takes: 40 MB of zeros, a few kilobytes on their way; also where the broker has to hold them.
+#[tokio::test]
+async fn record_of_zeros_is_taken_however_small_it_was_on_its_way() {
+    let mut builder = BatchBuilder::new(Codec::Zstd);
+    builder.append(LONG_AGO, Some(b"key"), Some(&vec![0; 40_000_000]), &[]);
+    let sent = builder.build().unwrap().bytes().clone();
+    assert!(sent.len() < 16 << 10);
+    let world = World::with(Broker::with().set("queued.max.request.bytes", "400000000")).await;
+    for (topic, settings) in [
+        ("kept", &[][..]),
+        ("compressed-anew", &[("compression.type", "lz4")]),
+        ("compacted", &[("cleanup.policy", "compact")]),
+    ] {
+        world.topic(topic, settings).await;
+        let produced = world.client.produce(topic, 0, sent.clone()).await;
+        assert!(produced.is_ok(), "{topic}: {produced:?}");
+    }
+    world.topic("limited", &[("max.decompressed.message.bytes", "39000000")]).await;
+    let refused = world.client.produce("limited", 0, sent).await.unwrap_err().to_string();
+    assert!(refused.contains("exceeds the maximum configured value of 39000000"), "{refused}");
+}

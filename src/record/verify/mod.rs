@@ -44,6 +44,9 @@ pub struct VerifyRules {
     pub target: Option<(Codec, Option<i32>)>,
     /// Whether `cleanup.policy` compacts, which needs a key in every record.
     pub compacted: bool,
+    /// Whether a batch may expand further than is usual, as far as the settings say; if so, how many bytes one may have
+    /// that must be held in memory. `None`: `ExpandsTooFar` tells that this may be worth another try.
+    pub large: Option<usize>,
 }
 
 /// Which batches a Produce request of some version may carry.
@@ -66,23 +69,20 @@ const MAX_RATIO: usize = 1100;
 const MAX_RATIO_IN_MEMORY: usize = 100;
 
 impl VerifyRules {
-    /// How many bytes a batch with `compressed` bytes of records may expand to where it is looked at piece by piece and
-    /// kept as it is.
+    /// How many bytes a batch with `compressed` bytes of records may expand to. It is looked at piece by piece, unless it
+    /// is `held` in memory as a whole: to be compressed anew, or converted.
     ///
     /// What one record may have, all of them may; what the topic takes uncompressed it takes compressed too, and what
     /// data may need by its nature. Kafka has no such limit.
-    fn expansion_limit(&self, compressed: usize) -> usize {
-        // Compaction will hold it in memory.
-        if self.compacted {
-            return self.limit_in_memory(compressed);
-        }
-        let by_setting = self.max_decompressed_message_bytes.max(self.max_message_bytes);
-        compressed.saturating_mul(MAX_RATIO).max(by_setting).clamp(ALWAYS_ALLOWED, MAX_EXPANSION)
-    }
-
-    /// The same where it is compressed anew, converted or compacted: all of it is in memory then.
-    fn limit_in_memory(&self, compressed: usize) -> usize {
-        limit_in_memory(compressed).max(self.max_message_bytes.min(MAX_EXPANSION))
+    fn expansion_limit(&self, compressed: usize, held: bool) -> usize {
+        let by_setting = self.max_decompressed_message_bytes.max(compressed.saturating_mul(MAX_RATIO));
+        let more = match self.large {
+            None => 0,
+            // Compaction will hold it.
+            Some(memory) if held || self.compacted => memory.min(by_setting),
+            Some(_) => by_setting,
+        };
+        limit_in_memory(compressed).max(self.max_message_bytes).max(more).min(MAX_EXPANSION)
     }
 }
 
@@ -338,7 +338,7 @@ fn rebuild(
     let payload = batch.get(BATCH_OVERHEAD..).unwrap_or_default();
     let plain = match sent.codec()? {
         Codec::None => Cow::Borrowed(payload),
-        codec => Cow::Owned(decompress_within(codec, payload, rules.limit_in_memory(payload.len()))?),
+        codec => Cow::Owned(decompress_within(codec, payload, rules.expansion_limit(payload.len(), true))?),
     };
     let producer = ProducerIdEpoch { producer_id: sent.producer_id, epoch: sent.producer_epoch };
     let mut builder = BatchBuilder::new(codec).level(level).producer(producer, sent.base_sequence);

@@ -29,7 +29,7 @@ pub fn check_records(header: &BatchHeader, payload: &[u8], rules: &VerifyRules) 
 /// Checks records while they are expanded: a piece of them is held at a time, and none that says that it is too large
 /// is looked at. Returns how many bytes are left, at least 1 behind a record that isn't whole.
 fn expand(pass: &mut Pass<'_>, codec: Codec, payload: &[u8]) -> Result<usize, RecordError> {
-    let mut expansion = Expansion::new(codec, payload, pass.rules.expansion_limit(payload.len()))?;
+    let mut expansion = Expansion::new(codec, payload, pass.rules.expansion_limit(payload.len(), false))?;
     let mut plain = Vec::new();
     let mut large: Option<PartialRecord> = None;
     while expansion.read_more(&mut plain)? > 0 {

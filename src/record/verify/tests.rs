@@ -238,21 +238,31 @@ fn batch_beyond_its_settings_is_refused_and_they_are_named() {
 
 #[test]
 fn limits_of_expansion() {
-    let check = |max_decompressed_message_bytes, max_message_bytes, compressed, expect, in_memory| {
-        let rules = VerifyRules { max_decompressed_message_bytes, max_message_bytes, ..rules() };
-        assert_eq!((rules.expansion_limit(compressed), rules.limit_in_memory(compressed)), (expect, in_memory));
-        let compacted = VerifyRules { compacted: true, ..rules };
-        assert_eq!(compacted.expansion_limit(compressed), in_memory);
-    };
-    let by_default = 2_147_483_639;
-    check(by_default, 1 << 20, 0, MAX_EXPANSION, ALWAYS_ALLOWED);
-    check(1000, 1 << 20, 0, ALWAYS_ALLOWED, ALWAYS_ALLOWED);
-    check(50 << 20, 1 << 20, 0, 50 << 20, ALWAYS_ALLOWED);
-    check(1000, 1 << 20, 100 << 10, 1100 * (100 << 10), ALWAYS_ALLOWED);
-    check(1000, 1 << 20, 512 << 10, 1100 * (512 << 10), 100 * (512 << 10));
-    check(1000, 200 << 20, 100 << 10, 200 << 20, 200 << 20);
-    check(1000, usize::MAX, 0, MAX_EXPANSION, MAX_EXPANSION);
-    check(1000, 0, usize::MAX, MAX_EXPANSION, MAX_EXPANSION);
+    /// The limit where a batch is looked at piece by piece, and where it is held in memory or will be compacted.
+    fn check(
+        max_decompressed_message_bytes: usize,
+        large: Option<usize>,
+        compressed: usize,
+        expect: usize,
+        held: usize,
+    ) {
+        let rules = VerifyRules { max_decompressed_message_bytes, large, ..rules() };
+        let limits = (rules.expansion_limit(compressed, false), rules.expansion_limit(compressed, true));
+        assert_eq!(limits, (expect, held));
+        assert_eq!(VerifyRules { compacted: true, ..rules }.expansion_limit(compressed, false), held);
+    }
+    const DEFAULT: usize = 2_147_483_639;
+    check(DEFAULT, None, 0, ALWAYS_ALLOWED, ALWAYS_ALLOWED);
+    check(DEFAULT, None, 1 << 20, 100 << 20, 100 << 20);
+    check(DEFAULT, Some(0), 0, MAX_EXPANSION, ALWAYS_ALLOWED);
+    check(DEFAULT, Some(200 << 20), 0, MAX_EXPANSION, 200 << 20);
+    check(1000, Some(200 << 20), 0, ALWAYS_ALLOWED, ALWAYS_ALLOWED);
+    check(50 << 20, Some(200 << 20), 0, 50 << 20, 50 << 20);
+    check(1000, Some(0), 100 << 10, 1100 * (100 << 10), ALWAYS_ALLOWED);
+    check(1000, Some(usize::MAX), 512 << 10, 1100 * (512 << 10), 1100 * (512 << 10));
+    check(1000, Some(0), usize::MAX, MAX_EXPANSION, MAX_EXPANSION);
+    let of_the_topic = VerifyRules { max_message_bytes: 200 << 20, large: None, ..rules() };
+    assert_eq!(of_the_topic.expansion_limit(0, true), 200 << 20);
 }
 
 #[test]

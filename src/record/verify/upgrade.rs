@@ -64,7 +64,8 @@ impl<'a> Upgrade<'a> {
     }
 
     fn take_wrapped(&mut self, wrapper: &Message<'_>, codec: Codec) -> Result<(), RecordError> {
-        let plain = expand_wrapper(wrapper, codec, self.rules.limit_in_memory(wrapper.value.map_or(0, <[u8]>::len)))?;
+        let plain =
+            expand_wrapper(wrapper, codec, self.rules.expansion_limit(wrapper.value.map_or(0, <[u8]>::len), true))?;
         let mut rest = plain.as_slice();
         let mut left = rest.len();
         while let Some(mut message) = take_message(&mut rest)? {

@@ -157,6 +157,7 @@ fn rules(choice: u8) -> VerifyRules {
         after_max_ms: i64::MAX,
         target: Codec::from_id(choice & 7).ok().map(|codec| (codec, None)),
         compacted: false,
+        large: Some(0),
     }
 }
 
