@@ -184,18 +184,9 @@ async fn dynamic_change_of_a_protecting_setting_is_refused() {
     let demanding = table::all(Scope::Broker).filter(|setting| setting.standing == Standing::Protection);
     for name in demanding.map(|setting| setting.name).chain(["inter.broker.listener.name"]) {
         for resource_name in ["", "1"] {
-            let config = AlterableConfig {
-                name: name.into(),
-                config_operation: 0,
-                value: Some("SSL".into()),
-                ..Default::default()
-            };
-            let resource = AlterConfigsResource {
-                resource_type: 4,
-                resource_name: resource_name.into(),
-                configs: vec![config],
-                ..Default::default()
-            };
+            let config = AlterableConfig { name: name.into(), config_operation: 0, value: Some("SSL".into()) };
+            let resource =
+                AlterConfigsResource { resource_type: 4, resource_name: resource_name.into(), configs: vec![config] };
             let request = IncrementalAlterConfigsRequest { resources: vec![resource], ..Default::default() };
             let response = client.call(request).await.unwrap().responses.remove(0);
             let message = response.error_message.as_deref().unwrap_or_default();

@@ -52,6 +52,7 @@ fn rules() -> VerifyRules {
         after_max_ms: 3_600_000,
         target: None,
         compacted: false,
+        large: None,
     }
 }
 

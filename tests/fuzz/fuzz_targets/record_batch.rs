@@ -42,6 +42,7 @@ fn rules(choice: u8) -> VerifyRules {
         after_max_ms: i64::MAX,
         target: Codec::from_id(choice >> 1 & 7).ok().map(|codec| (codec, None)),
         compacted: choice >> 4 & 3 == 3,
+        large: Some(0),
     }
 }
 
