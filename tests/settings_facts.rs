@@ -23,7 +23,6 @@ const OTHER_RULES: &[&str] = &[
     "authorizer.class.name",
     "controller.quorum.bootstrap.servers",
     "controller.quorum.voters",
-    "interval.ms",
     "max.connections.per.ip.overrides",
     "offsets.topic.compression.codec",
     "share.coordinator.state.topic.compression.codec",
@@ -130,7 +129,7 @@ fn what_is_allowed() {
     let of_ours = |setting: &Setting| {
         let list = |all: &[&str]| format!("[{}]", all.join(", "));
         match setting.rule {
-            Rule::Any | Rule::AddressCounts | Rule::Endpoints | Rule::StartTopics => String::new(),
+            Rule::Any | Rule::Entries | Rule::AddressCounts | Rule::Endpoints | Rule::StartTopics => String::new(),
             Rule::AtLeast(min) => format!("[{min},...]"),
             Rule::Between(min, max) => format!("[{min},...,{max}]"),
             Rule::BetweenOr(min, max, or) => format!("[{min},...,{max}] or {or}"),

@@ -177,6 +177,7 @@ impl BrokerConfig {
         admin::resolve(&values)?;
         check_group_sessions(&values)?;
         check_cleaner(&values)?;
+        super::check_retention(|name| values.given(name))?;
         if let Some(more) = values.given("log.dirs").filter(|dirs| setting::list(dirs).count() > 1) {
             notices.push(format!("log.dirs: of {more} the first is used"));
         }

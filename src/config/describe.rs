@@ -48,7 +48,8 @@ pub fn describe_broker(broker: &BrokerConfig) -> Vec<Described> {
     let values = &broker.values;
     shown(Scope::Broker, |name| values.given(name).is_some())
         .map(|setting| {
-            let value = values.given(setting.name).or(setting.default).map(str::to_owned);
+            let given = values.given(setting.name).map(str::to_owned);
+            let value = given.or_else(|| always_given(setting, values)).or(setting.default.map(str::to_owned));
             described(setting, value, broker_synonyms(setting, values))
         })
         .collect()
@@ -105,10 +106,22 @@ fn broker_synonyms(setting: &'static Setting, values: &Values) -> Vec<DescribedS
     let mut all: Vec<DescribedSynonym> = Vec::new();
     for of in std::iter::once(setting).chain(coarser) {
         all.extend(values.layers(of.name).map(|(value, origin)| synonym(of, value, origin)));
-        all.extend(of.default.map(|value| synonym(of, value, Origin::Default)));
+        all.extend(always_given(of, values).map(|value| synonym(of, &value, Origin::Static)));
+        let default = of.default.filter(|_| !of.must_be_given_to_kafka());
+        all.extend(default.map(|value| synonym(of, value, Origin::Default)));
     }
     sort_by_key(&mut all, |synonym| synonym.origin);
     all.into_iter().skip_while(|synonym| synonym.name != setting.name).collect()
+}
+
+/// The value of what every broker of Kafka's has been given, where this one has not been: its number, under both
+/// names, and the like.
+fn always_given(setting: &Setting, values: &Values) -> Option<String> {
+    match setting.name {
+        _ if values.given(setting.name).is_some() => None,
+        "broker.id" => values.text("node.id").map(String::from),
+        _ => setting.default.filter(|_| setting.must_be_given_to_kafka()).map(str::to_owned),
+    }
 }
 
 #[cfg(test)]
@@ -165,11 +178,16 @@ mod tests {
     #[test]
     fn brokers() {
         let all = describe_broker(&broker(&[("node.id", "4"), ("ssl.key.password", "secret")]));
-        check(&all, "node.id=4 {Static:node.id=4, Default:node.id=1}");
+        check(&all, "node.id=4 {Static:node.id=4}");
+        check(&all, "broker.id=4 {Static:broker.id=4, Default:broker.id=-1}");
         check(&all, "log.retention.ms=null {}");
         check(&all, "log.retention.hours=168 {Default:log.retention.hours=168}");
         check(&all, "ssl.key.password=null {Static:ssl.key.password=null}");
         assert!(!all.iter().any(|described| described.setting.name == "log.initial.task.delay.ms"));
+        let all = describe_broker(&broker(&[]));
+        check(&all, "node.id=1 {Static:node.id=1}");
+        check(&all, "broker.id=1 {Static:broker.id=1, Default:broker.id=-1}");
+        check(&all, "process.roles=broker,controller {Static:process.roles=broker,controller}");
     }
 
     #[test]

@@ -83,6 +83,8 @@ pub enum Rule {
     OneOfAnyCase(&'static [&'static str]),
     /// Each entry of a list is one of these.
     EachOf(&'static [&'static str]),
+    /// No entry of a list is empty.
+    Entries,
     /// `*`, or `partition:broker` entries.
     ThrottledReplicas,
     /// `latest`, `earliest`, or `by_duration:` and an ISO 8601 duration that is not negative.
@@ -130,6 +132,11 @@ impl Setting {
         self.kind == Kind::Password
     }
 
+    /// Whether Kafka has no default and does not start without a value.
+    pub fn must_be_given_to_kafka(&self) -> bool {
+        self.departure.is_some_and(|departure| departure.kafka_default == "(must be given)")
+    }
+
     /// Whether the value may change while running.
     pub fn is_dynamic(&self) -> bool {
         self.update != Update::ReadOnly
@@ -139,7 +146,7 @@ impl Setting {
     pub fn check(&self, value: &str) -> Result<(), InvalidValue> {
         let value = value.trim();
         let name = || self.name.to_owned();
-        if matches!(self.rule, Rule::EachOf(_)) && has_empty_entry(value) {
+        if matches!(self.rule, Rule::EachOf(_) | Rule::Entries) && has_empty_entry(value) {
             return Err(InvalidValue::EmptyEntry { name: name() });
         }
         self.problem(value).map_err(|(value, reason)| InvalidValue::Value {
@@ -272,7 +279,7 @@ impl fmt::Display for Rule {
     /// What is allowed, for people; empty where anything is.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Rule::Any => Ok(()),
+            Rule::Any | Rule::Entries => Ok(()),
             Rule::AtLeast(min) => write!(f, "{min} or more"),
             Rule::Between(min, max) => write!(f, "{min} to {max}"),
             Rule::BetweenOr(min, max, or) => write!(f, "{min} to {max}, or {or}"),

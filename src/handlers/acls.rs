@@ -1,7 +1,7 @@
 //! DescribeAcls (key 29), CreateAcls (30) and DeleteAcls (31), versions 0 to 3 each: there is no
 //! authorizer, and every answer says so.
 //!
-//! Departures: Apache Kafka closes the connection over a DescribeAcls or DeleteAcls filter with an unknown
+//! Departures: Apache Kafka closes the connection over an unknown
 //! kind of resource, pattern, operation or permission; here its sender is told what all are told. It has
 //! dropped version 0.
 

@@ -14,9 +14,12 @@ use crate::protocol::messages::api_versions::{
 };
 use crate::types::ErrorCode;
 
-/// The feature levels this broker implements. `metadata.version` is the only one without a protocol
-/// of its own; the others stay at 0 until their protocols are served.
-pub const IMPLEMENTED: &[(&str, i16)] = &[(features::METADATA_VERSION, *features::READABLE_METADATA_VERSIONS.end())];
+/// The feature levels this broker implements: those without a protocol of their own. The others stay at 0 until their
+/// protocols are served. One node's replicas are never out of sync, so there is nothing to keep eligible leaders for.
+pub const IMPLEMENTED: &[(&str, i16)] = &[
+    (features::METADATA_VERSION, *features::READABLE_METADATA_VERSIONS.end()),
+    (features::ELIGIBLE_LEADER_REPLICAS, 1),
+];
 
 /// The levels that features can be set to here.
 pub(super) fn supported_features() -> Vec<SupportedFeature> {

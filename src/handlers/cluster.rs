@@ -92,9 +92,12 @@ pub(super) fn describe_cluster(context: &Context, request: DescribeClusterReques
         CONTROLLERS => {
             let why =
                 "The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type CONTROLLER";
-            return refuse_cluster(ErrorCode::MismatchedEndpointType, why);
+            return refuse_cluster(ErrorCode::MismatchedEndpointType, why.to_owned());
         }
-        _ => return refuse_cluster(ErrorCode::UnsupportedEndpointType, "Unsupported endpoint type"),
+        other => {
+            let why = format!("Unsupported endpoint type {other}");
+            return refuse_cluster(ErrorCode::UnsupportedEndpointType, why);
+        }
     }
     let endpoint = context.endpoint();
     let node_id = context.broker.node_id();
@@ -118,13 +121,8 @@ pub(super) fn describe_cluster(context: &Context, request: DescribeClusterReques
     .into()
 }
 
-fn refuse_cluster(error: ErrorCode, why: &'static str) -> Answer {
-    DescribeClusterResponse {
-        error_code: error.code(),
-        error_message: Some(Str::from_static(why)),
-        ..Default::default()
-    }
-    .into()
+fn refuse_cluster(error: ErrorCode, why: String) -> Answer {
+    DescribeClusterResponse { error_code: error.code(), error_message: Some(why.into()), ..Default::default() }.into()
 }
 
 pub(super) fn unregister_broker(context: &Context, request: UnregisterBrokerRequest) -> Answer {

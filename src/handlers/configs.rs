@@ -1,17 +1,21 @@
 //! DescribeConfigs (key 32, versions 0 to 4), AlterConfigs (33, 0 to 2), IncrementalAlterConfigs (44, 0 to 1)
 //! and ListConfigResources (74, 0 to 1): settings of topics, this broker, groups and client metrics.
 //!
+//! What is not in Kafka's table of a broker's settings is described without its value, as there.
+//!
 //! Departures: BROKER_LOGGER resources have no settings; logging is not set by Kafka's loggers here.
 //! Version 0 of DescribeConfigs tells truly which values are defaults; Kafka says that none is. An
 //! unknown operation, or a resource given twice, is INVALID_REQUEST, where Kafka fails with
 //! UNKNOWN_SERVER_ERROR or doesn't answer.
 
-use super::errors::{NOT_HOSTED, ToErrorCode};
+use std::collections::BTreeSet;
+
+use super::errors::{INVALID_REQUEST, ToErrorCode};
 use super::topics::unavailable;
 use super::{Answer, Context};
 use crate::codec::Str;
 use crate::config::setting::{Kind, Standing};
-use crate::config::{self, BrokerConfig, Described, Scope};
+use crate::config::{self, BrokerConfig, Described, Origin, Scope};
 use crate::metadata::{
     AlterConfigs, Alteration, Command, ConfigChange, ConfigKind, ConfigOp, ConfigResource, MetadataError, OpKind,
     Reply, Settings,
@@ -37,6 +41,9 @@ use crate::types::ErrorCode;
 const BROKER_LOGGER: i8 = 8;
 
 pub(super) fn describe(context: &Context, request: DescribeConfigsRequest) -> Answer {
+    if request.resources.iter().any(|resource| !LISTED.contains(&resource.resource_type)) {
+        return refuse_all(request).into();
+    }
     let results = request.resources.iter().map(|resource| {
         let described = describe_resource(context, resource);
         let base = DescribeConfigsResult {
@@ -46,13 +53,15 @@ pub(super) fn describe(context: &Context, request: DescribeConfigsRequest) -> An
         };
         match described {
             Ok((kind, all)) => {
-                let wanted = |described: &Described| match &resource.configuration_keys {
+                let wanted = |name: &str| match &resource.configuration_keys {
                     // No keys are all keys.
-                    Some(keys) if !keys.is_empty() => keys.iter().any(|key| **key == *described.setting.name),
+                    Some(keys) if !keys.is_empty() => keys.iter().any(|key| **key == *name),
                     _ => true,
                 };
-                let all = all.into_iter().filter(wanted);
-                let configs = all.map(|described| describe_one(kind, described, &request)).collect();
+                let known = all.into_iter().filter(|described| wanted(described.setting.name));
+                let known = known.map(|described| describe_one(kind, described, &request));
+                let unknown = unknown_settings(context, resource, request.include_synonyms);
+                let configs = known.chain(unknown.into_iter().filter(|described| wanted(&described.name))).collect();
                 // Kafka says "no error" with an empty message here, and null nowhere.
                 DescribeConfigsResult { configs, error_message: Some(Str::new()), ..base }
             }
@@ -62,6 +71,53 @@ pub(super) fn describe(context: &Context, request: DescribeConfigsRequest) -> An
         }
     });
     DescribeConfigsResponse { results: results.collect(), ..Default::default() }.into()
+}
+
+/// The answer to a request that names a kind of resource that Kafka does not know: nothing of it is answered.
+fn refuse_all(request: DescribeConfigsRequest) -> DescribeConfigsResponse {
+    let results = request.resources.into_iter().map(|resource| DescribeConfigsResult {
+        error_code: ErrorCode::InvalidRequest.code(),
+        error_message: Some(Str::from_static(INVALID_REQUEST)),
+        resource_type: resource.resource_type,
+        resource_name: resource.resource_name,
+        ..Default::default()
+    });
+    DescribeConfigsResponse { results: results.collect(), ..Default::default() }
+}
+
+/// A broker's dynamic settings of names that are in no table. Whose they are is not known, so their values are not
+/// shown, as in Kafka.
+fn unknown_settings(
+    context: &Context,
+    resource: &DescribeConfigsResource,
+    include_synonyms: bool,
+) -> Vec<DescribeConfigsResourceResult> {
+    let cluster = context.broker.cluster();
+    let for_all = (Origin::DynamicDefault, cluster.image.default_broker_configs());
+    let for_this = (Origin::DynamicBroker, cluster.image.broker_configs(context.broker.node_id()));
+    let layers = match ConfigKind::from_code(resource.resource_type) {
+        Some(ConfigKind::Broker) if resource.resource_name.is_empty() => vec![for_all],
+        Some(ConfigKind::Broker) => vec![for_this, for_all],
+        _ => Vec::new(),
+    };
+    let names: BTreeSet<&String> = layers.iter().flat_map(|(_, settings)| settings.keys()).collect();
+    let unknown = names.into_iter().filter(|name| config::table::find(Scope::Broker, name).is_none());
+    let described = unknown.map(|name| {
+        let given = layers.iter().filter(|(_, settings)| settings.contains_key(name));
+        let sources: Vec<i8> = given.map(|(origin, _)| source(ConfigKind::Broker, *origin)).collect();
+        let synonym = |&source: &i8| DescribeConfigsSynonym { name: name.as_str().into(), value: None, source };
+        DescribeConfigsResourceResult {
+            name: name.as_str().into(),
+            value: None,
+            read_only: true,
+            config_source: sources.first().copied().unwrap_or_default(),
+            is_sensitive: true,
+            synonyms: sources.iter().filter(|_| include_synonyms).map(synonym).collect(),
+            config_type: UNKNOWN_TYPE,
+            ..Default::default()
+        }
+    });
+    described.collect()
 }
 
 type Refused = (ErrorCode, String);
@@ -79,7 +135,7 @@ fn describe_resource(
         Some(ConfigKind::Topic) => {
             crate::metadata::names::check(name).map_err(|why| (ErrorCode::InvalidTopicException, why))?;
             if cluster.topic(name).is_none() {
-                return Err((ErrorCode::UnknownTopicOrPartition, NOT_HOSTED.to_owned()));
+                return Err((ErrorCode::UnknownTopicOrPartition, String::new()));
             }
             config::describe_topic(&cluster.config, cluster.image.topic_configs(name))
         }
@@ -93,10 +149,10 @@ fn describe_resource(
             check_node_id(broker, name)?;
             config::describe_broker(&cluster.config)
         }
-        Some(ConfigKind::Group) if name.is_empty() => return Err(invalid("Group name must not be empty.".into())),
+        Some(ConfigKind::Group) if name.is_empty() => return Err(invalid("Group name must not be empty".into())),
         Some(ConfigKind::Group) => config::describe_group(&cluster.config, cluster.image.group_configs(name)),
         Some(ConfigKind::ClientMetrics) if name.is_empty() => {
-            return Err(invalid("Client metrics subscription name must not be empty.".into()));
+            return Err(invalid("Client metrics subscription name must not be empty".into()));
         }
         Some(ConfigKind::ClientMetrics) => {
             let overrides = cluster.image.configs().get(ConfigKind::ClientMetrics, name);
@@ -106,19 +162,19 @@ fn describe_resource(
             check_node_id(broker, name)?;
             return Ok((ConfigKind::Broker, Vec::new()));
         }
-        None => return Err(invalid(format!("Unsupported resource type: {}", resource.resource_type))),
+        None => return Err(invalid(INVALID_REQUEST.to_owned())),
     };
     Ok((kind.unwrap_or(ConfigKind::Topic), described))
 }
 
 fn check_node_id(broker: &BrokerConfig, name: &str) -> Result<(), Refused> {
-    match name.parse() == Ok(broker.node_id) {
-        true => Ok(()),
-        false => {
-            let message = format!("Unexpected broker id, expected {}, but received {name}", broker.node_id);
-            Err((ErrorCode::InvalidRequest, message))
-        }
-    }
+    let expected = broker.node_id;
+    let message = match name.parse::<i32>() {
+        Ok(id) if id == expected => return Ok(()),
+        Ok(_) => format!("Unexpected broker id, expected {expected} or empty string, but received {name}"),
+        Err(_) => format!("Broker id must be an integer, but it is: {name}"),
+    };
+    Err((ErrorCode::InvalidRequest, message))
 }
 
 fn describe_one(
@@ -164,6 +220,9 @@ fn source(kind: ConfigKind, origin: config::Origin) -> i8 {
         (config::Origin::Resource, ConfigKind::Group) => 8,
     }
 }
+
+/// Kafka's `ConfigType` of what no table has.
+const UNKNOWN_TYPE: i8 = 0;
 
 /// Kafka's `ConfigType`.
 fn config_type(kind: Kind) -> i8 {
@@ -264,8 +323,8 @@ fn apply(
     let mut places = Vec::new();
     for (resource_type, resource_name, how) in asked {
         let change = how.and_then(|how| {
-            let kind = ConfigKind::from_code(resource_type)
-                .ok_or_else(|| format!("Unsupported resource type: {resource_type}"))?;
+            let kind =
+                ConfigKind::from_code(resource_type).ok_or_else(|| format!("Unknown resource type {resource_type}"))?;
             Ok(ConfigChange { resource: ConfigResource::new(kind, &*resource_name), how })
         });
         let (error, message) = match change {

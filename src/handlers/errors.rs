@@ -15,6 +15,10 @@ use crate::types::ErrorCode;
 /// What clients are told of a topic or partition that isn't there.
 pub const NOT_HOSTED: &str = "This server does not host this topic-partition.";
 
+/// Kafka's general words for INVALID_REQUEST, where it has none that fit better.
+pub const INVALID_REQUEST: &str = "This most likely occurs because of a request being malformed by the client library or \
+                                   the message was sent to an incompatible broker. See the broker logs for more details.";
+
 /// Anything that a response can say with an error code.
 pub trait ToErrorCode {
     fn error_code(&self) -> ErrorCode;
@@ -124,7 +128,9 @@ impl ToErrorCode for MetadataError {
         match self {
             MetadataError::InvalidTopic(_) => ErrorCode::InvalidTopicException,
             MetadataError::TopicAlreadyExists(_) => ErrorCode::TopicAlreadyExists,
-            MetadataError::UnknownTopicOrPartition => ErrorCode::UnknownTopicOrPartition,
+            MetadataError::UnknownTopicOrPartition | MetadataError::UnknownTopic(_) => {
+                ErrorCode::UnknownTopicOrPartition
+            }
             MetadataError::UnknownTopicId => ErrorCode::UnknownTopicId,
             MetadataError::InvalidPartitions(_) => ErrorCode::InvalidPartitions,
             MetadataError::InvalidReplicationFactor(_) => ErrorCode::InvalidReplicationFactor,

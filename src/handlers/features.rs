@@ -1,6 +1,7 @@
 //! UpdateFeatures (key 57, versions 0 to 2): the cluster's feature levels.
 //!
-//! Levels that this broker serves can be set, as ApiVersions lists them.
+//! Levels that this broker serves can be set, as ApiVersions lists them. Eligible leader replicas (KIP-966) come with
+//! `min.insync.replicas` as a dynamic default of the cluster.
 //!
 //! Departures: `metadata.version` may go up to what Apache Kafka 4.4 writes, beyond what 4.3 reads.
 

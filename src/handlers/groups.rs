@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use super::errors::{ToErrorCode, code_of};
+use super::errors::{INVALID_REQUEST, ToErrorCode, code_of};
 use super::{Answer, Context};
 use crate::broker::groups::{GroupsUnavailable, PendingReply};
 use crate::codec::Str;
@@ -27,6 +27,8 @@ use crate::types::ErrorCode;
 /// FindCoordinator's kinds of key.
 const GROUP: i8 = 0;
 const TRANSACTION: i8 = 1;
+/// Those that Kafka knows: of groups, transactions and share groups.
+const KNOWN_TYPES: std::ops::RangeInclusive<i8> = 0..=2;
 
 pub(super) fn find_coordinator(context: &Context, request: FindCoordinatorRequest) -> Answer {
     let batched = context.version() >= 4;
@@ -55,7 +57,7 @@ pub(super) fn find_coordinator(context: &Context, request: FindCoordinatorReques
                     node_id: -1,
                     port: -1,
                     error_code: error.code(),
-                    error_message: Some(Str::from_static(error.name())),
+                    error_message: Some(Str::from_static(coordinator_message(key_type, batched, error))),
                     ..Default::default()
                 },
             }
@@ -76,6 +78,15 @@ fn coordinator_error(key_type: i8, available: bool) -> ErrorCode {
         GROUP => ErrorCode::CoordinatorNotAvailable,
         TRANSACTION => ErrorCode::None,
         _ => ErrorCode::InvalidRequest,
+    }
+}
+
+/// Why there is no coordinator, in Kafka's words. It has none for single keys of a batch.
+fn coordinator_message(key_type: i8, batched: bool, error: ErrorCode) -> &'static str {
+    match error {
+        _ if batched && KNOWN_TYPES.contains(&key_type) => "",
+        ErrorCode::CoordinatorNotAvailable => "The coordinator is not available.",
+        _ => INVALID_REQUEST,
     }
 }
 

@@ -164,6 +164,8 @@ fn answer_named(
 
 fn unknown_name(name: &Str, refused: &[(TopicName, NotCreated)]) -> MetadataResponseTopic {
     let error = match refused.iter().find(|(refused, _)| **refused == **name) {
+        // The metadata log's own topic: no client can make it, or see it.
+        Some((_, error)) if error.error_code() == ErrorCode::InvalidRequest => ErrorCode::UnknownTopicOrPartition,
         Some((_, error)) => error.error_code(),
         None => match names::check(name) {
             Ok(()) => ErrorCode::UnknownTopicOrPartition,

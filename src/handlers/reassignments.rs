@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use super::{Answer, Context};
 use crate::codec::Str;
-use crate::metadata::{Image, PartitionImage};
+use crate::metadata::{Image, PartitionImage, check_assignment};
 use crate::protocol::messages::alter_partition_reassignments::{
     AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, ReassignablePartition,
     ReassignablePartitionResponse, ReassignableTopicResponse,
@@ -129,7 +129,9 @@ fn why_not_elected(partition: &PartitionImage, election: Election) -> Refused {
 
 /// Says of everything asked that there is no such election.
 fn unknown_election(request: ElectLeadersRequest, election_type: i8) -> Answer {
-    let error_code = ErrorCode::InvalidRequest.code();
+    // As in Kafka, nothing is wrong with an election of nothing.
+    let nothing = request.topic_partitions.as_ref().is_some_and(Vec::is_empty);
+    let error_code = if nothing { ErrorCode::None } else { ErrorCode::InvalidRequest }.code();
     let refused = |partition_id| PartitionResult {
         partition_id,
         error_code,
@@ -177,20 +179,7 @@ fn reassigned(image: &Image, topic: &str, asked: &ReassignablePartition) -> Resu
     let Some(replicas) = &asked.replicas else {
         return Err((ErrorCode::NoReassignmentInProgress, None));
     };
-    if replicas.is_empty() {
-        return invalid("The manual partition assignment includes an empty replica list.".to_owned());
-    }
-    let mut sorted = replicas.clone();
-    sorted.sort_unstable();
-    if let Some(broker) = sorted.iter().find(|id| !image.brokers().contains_key(id)) {
-        return invalid(format!(
-            "The manual partition assignment includes broker {broker}, but no such broker is registered."
-        ));
-    }
-    if let Some(pair) = sorted.windows(2).find(|pair| pair.first() == pair.last()) {
-        let broker = pair.first().copied().unwrap_or_default();
-        return invalid(format!("The manual partition assignment includes the broker {broker} more than once."));
-    }
+    check_assignment(replicas, |id| image.brokers().contains_key(&id)).or_else(invalid)?;
     match replicas[..] == partition.replicas[..] {
         true => Ok(()),
         false => invalid("Nothing can be moved: this is the only broker that runs.".to_owned()),

@@ -21,7 +21,8 @@ const HIGH_WATERMARK: Offset = -1;
 
 pub(super) fn delete(context: &Context, request: DeleteRecordsRequest) -> Answer {
     let cluster = context.broker.cluster();
-    let topics = request.topics.into_iter().map(|topic| {
+    let named = request.topics.into_iter().filter(|topic| !topic.partitions.is_empty());
+    let topics = named.map(|topic| {
         // A partition named twice counts once, with what was said last.
         let asked: BTreeMap<_, _> = topic.partitions.iter().map(|asked| (asked.partition_index, asked)).in_order();
         let partitions = asked.into_values().map(|asked| {

@@ -127,9 +127,9 @@ pub(super) fn delete(context: &Context, request: DeleteTopicsRequest) -> Answer 
             (Some(name), true) => topics.push(TopicRef::Name((&**name).into())),
             (None, false) => topics.push(TopicRef::Id(topic.topic_id)),
             (Some(_), false) => {
-                refused.push(refused_deletion(topic, "a topic is given by its name or its id, not both"))
+                refused.push(refused_deletion(topic, "You may not specify both topic name and topic id."))
             }
-            (None, true) => refused.push(refused_deletion(topic, "a topic must be given by its name or its id")),
+            (None, true) => refused.push(refused_deletion(topic, "Neither topic name nor id were specified.")),
         }
     }
     let submitted = context.broker.metadata().submit(Command::DeleteTopics(topics.clone()));
@@ -220,7 +220,10 @@ fn growth_result<E: ToErrorCode + std::fmt::Display>(name: &str, error: Option<&
     CreatePartitionsTopicResult {
         name: name.into(),
         error_code: error.map_or(ErrorCode::None, ToErrorCode::error_code).code(),
-        error_message: error.map(|error| error.to_string().into()),
+        // Kafka says no more than the code where there is no such topic.
+        error_message: error
+            .filter(|error| error.error_code() != ErrorCode::UnknownTopicOrPartition)
+            .map(|error| error.to_string().into()),
     }
 }
 

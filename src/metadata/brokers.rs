@@ -2,7 +2,7 @@
 
 use super::commands::{RegisterBroker, Reply};
 use super::errors::MetadataError;
-use super::features::{METADATA_VERSION, NEW_CLUSTER};
+use super::features::{ELIGIBLE_LEADER_REPLICAS, METADATA_VERSION, NEW_CLUSTER};
 use super::image::{BrokerId, BrokerImage, NO_LEADER, PartitionImage};
 use super::records::{
     BrokerEndpoint, BrokerFeature, FeatureLevelRecord, MetadataRecord, PartitionChangeRecord, RecordBody,
@@ -22,11 +22,14 @@ impl MetadataMachine {
         let mut version = self.versions();
         if self.image.metadata_version().is_none() {
             let begun = std::mem::take(&mut request.new_cluster);
-            if let Some(level) = begun.iter().find_map(metadata_version) {
+            if let Some(level) = begun.iter().find_map(|record| level_in(record, METADATA_VERSION)) {
                 version = WriteVersions::at(level);
                 records.extend(begun);
             } else {
                 records.extend(NEW_CLUSTER.into_iter().map(|(name, level)| feature_record(name, level)));
+            }
+            if records.iter().any(|record| level_in(record, ELIGIBLE_LEADER_REPLICAS).is_some_and(|level| level > 0)) {
+                records.push(self.min_insync_replicas_at_start());
             }
         }
         let known = self.image.brokers().get(&self.config.node_id);
@@ -132,10 +135,10 @@ pub fn feature_record(name: &str, level: i16) -> MetadataRecord {
     MetadataRecord::new(0, FeatureLevelRecord { name: name.into(), feature_level: level })
 }
 
-/// The level of `metadata.version` that a record sets, if it does.
-fn metadata_version(record: &MetadataRecord) -> Option<i16> {
+/// The level that a record sets the feature of that name to, if it does.
+fn level_in(record: &MetadataRecord, name: &str) -> Option<i16> {
     match &record.body {
-        RecordBody::FeatureLevel(feature) if &*feature.name == METADATA_VERSION => Some(feature.feature_level),
+        RecordBody::FeatureLevel(feature) if &*feature.name == name => Some(feature.feature_level),
         _ => None,
     }
 }

@@ -1,6 +1,7 @@
 //! Decisions on settings (Kafka's `ConfigurationControlManager` and `ConfigAdminManager`).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use super::commands::{AlterConfigs, Alteration, ConfigChange, ConfigOp, OpKind, Reply};
 use super::errors::MetadataError;
@@ -11,7 +12,7 @@ use super::{Decision, MetadataMachine, names, settings};
 use crate::types::InOrder as _;
 
 /// What a change makes of settings: a value, or None for the default.
-type Altered = BTreeMap<String, Option<String>>;
+pub(super) type Altered = BTreeMap<String, Option<String>>;
 
 /// The record that sets one setting, or with None unsets it.
 pub(super) fn config_record(resource: &ConfigResource, name: &str, value: Option<&String>) -> MetadataRecord {
@@ -44,10 +45,11 @@ impl MetadataMachine {
 
     fn alter_resource(&self, change: &ConfigChange) -> Result<Vec<MetadataRecord>, MetadataError> {
         let resource = &change.resource;
+        check_given(&change.how)?;
         self.check_resource(resource)?;
         let current = self.image.configs().get(resource.kind, &resource.name);
         let altered = match &change.how {
-            Alteration::Replace(all) => replacement(all, current)?,
+            Alteration::Replace(all) => replacement(all, current),
             Alteration::Incremental(ops) => increments(resource.kind, ops, current)?,
         };
         let mut after = Settings::clone(current);
@@ -59,10 +61,11 @@ impl MetadataMachine {
         }
         match resource.kind {
             ConfigKind::Broker => settings::check_broker(&after, resource.name.is_empty())?,
-            kind => settings::check(&self.broker_in_force(), kind, &after)?,
+            kind => settings::check(&self.broker_in_force, kind, &after)?,
         }
+        self.check_min_insync_replicas(resource, &altered)?;
         if resource.kind == ConfigKind::Topic && self.image.topic(&resource.name).is_none() {
-            return Err(MetadataError::UnknownTopicOrPartition);
+            return Err(MetadataError::UnknownTopic(Arc::clone(&resource.name)));
         }
         let changed = altered.iter().filter(|(name, value)| current.get(*name) != value.as_ref());
         Ok(changed.map(|(name, value)| config_record(resource, name, value.as_ref())).collect())
@@ -71,23 +74,17 @@ impl MetadataMachine {
     fn check_resource(&self, resource: &ConfigResource) -> Result<(), MetadataError> {
         let name = &*resource.name;
         match resource.kind {
-            ConfigKind::Topic if name.is_empty() => {
-                Err(invalid("Settings belong to one topic; there are none for all topics.".to_owned()))
-            }
+            ConfigKind::Topic if name.is_empty() => Err(invalid("Default topic resources are not allowed.".to_owned())),
             ConfigKind::Topic => names::check(name).map_err(MetadataError::InvalidTopic),
-            ConfigKind::Group if name.is_empty() => {
-                Err(invalid("Settings belong to one group; there are none for all groups.".to_owned()))
-            }
-            ConfigKind::ClientMetrics if name.is_empty() => {
-                Err(invalid("A client-metrics subscription must have a name.".to_owned()))
-            }
+            ConfigKind::Group if name.is_empty() => Err(invalid("Default group resources are not allowed.".to_owned())),
+            ConfigKind::ClientMetrics if name.is_empty() => Err(invalid("Subscription name can't be empty".to_owned())),
             ConfigKind::Broker if name.is_empty() => Ok(()),
             ConfigKind::Broker => match name.parse::<i32>() {
                 Ok(id) if id == self.config.node_id => Ok(()),
                 Ok(_) => {
                     Err(invalid(format!("Unexpected broker id, expected {}, but received {name}", self.config.node_id)))
                 }
-                Err(_) => Err(invalid(format!("A broker's id must be a number, but it is: {name}"))),
+                Err(_) => Err(invalid(format!("Node id must be an integer, but it is: {name}"))),
             },
             ConfigKind::Group | ConfigKind::ClientMetrics => Ok(()),
         }
@@ -95,16 +92,12 @@ impl MetadataMachine {
 }
 
 /// AlterConfigs: what is given is set, what is not given goes.
-fn replacement(all: &[(String, Option<String>)], current: &Settings) -> Result<Altered, MetadataError> {
-    check_distinct(all.iter().map(|(name, _)| name))?;
-    check_values(all.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| name))?;
+fn replacement(all: &[(String, Option<String>)], current: &Settings) -> Altered {
     let gone = current.keys().map(|name| (name.clone(), None));
-    Ok(gone.chain(all.iter().cloned()).in_order())
+    gone.chain(all.iter().cloned()).in_order()
 }
 
 fn increments(kind: ConfigKind, ops: &[ConfigOp], current: &Settings) -> Result<Altered, MetadataError> {
-    check_distinct(ops.iter().map(|op| &op.name))?;
-    check_values(ops.iter().filter(|op| op.kind != OpKind::Delete && op.value.is_none()).map(|op| &op.name))?;
     let after = |op: &ConfigOp| {
         let value = op.value.clone().unwrap_or_default();
         match op.kind {
@@ -112,9 +105,7 @@ fn increments(kind: ConfigKind, ops: &[ConfigOp], current: &Settings) -> Result<
             OpKind::Delete => Ok(None),
             OpKind::Append | OpKind::Subtract => {
                 if !settings::is_list(kind, &op.name) {
-                    let what = if op.kind == OpKind::Append { "APPEND" } else { "SUBTRACT" };
-                    let message = format!("Can't {what} to key {} because its type is not LIST.", op.name);
-                    return Err(MetadataError::InvalidConfig(message));
+                    return Err(MetadataError::InvalidConfig(not_a_list(kind, op)));
                 }
                 let before = current.get(&op.name).map_or(settings::default_list(kind, &op.name), String::as_str);
                 Ok(Some(change_list(before, &value, op.kind)))
@@ -137,11 +128,37 @@ fn change_list(before: &str, entries: &str, kind: OpKind) -> String {
     list.join(",")
 }
 
+/// Kafka's broker words the refusal for its own settings, its controller for all others.
+fn not_a_list(kind: ConfigKind, op: &ConfigOp) -> String {
+    let name = &op.name;
+    match (kind, op.kind) {
+        (ConfigKind::Broker, _) if !settings::is_known(kind, name) => format!("Unknown config name: {name}"),
+        (ConfigKind::Broker, OpKind::Append) => format!("Config value append is not allowed for config key: {name}"),
+        (ConfigKind::Broker, _) => format!("Config value subtract is not allowed for config key: {name}"),
+        (_, OpKind::Append) => format!("Can't APPEND to key {name} because its type is not LIST."),
+        _ => format!("Can't SUBTRACT to key {name} because its type is not LIST."),
+    }
+}
+
+/// Checks what can be told of a change without knowing its resource.
+fn check_given(how: &Alteration) -> Result<(), MetadataError> {
+    match how {
+        Alteration::Replace(all) => {
+            check_distinct(all.iter().map(|(name, _)| name))?;
+            check_values(all.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| name))
+        }
+        Alteration::Incremental(ops) => {
+            check_distinct(ops.iter().map(|op| &op.name))?;
+            check_values(ops.iter().filter(|op| op.kind != OpKind::Delete && op.value.is_none()).map(|op| &op.name))
+        }
+    }
+}
+
 fn check_distinct<'a>(mut names: impl Iterator<Item = &'a String>) -> Result<(), MetadataError> {
     let mut seen = HashSet::new();
-    match names.find(|name| !seen.insert(name.as_str())) {
-        Some(twice) => Err(invalid(format!("{twice} is given more than once."))),
-        None => Ok(()),
+    match names.any(|name| !seen.insert(name.as_str())) {
+        true => Err(invalid("Error due to duplicate config keys".to_owned())),
+        false => Ok(()),
     }
 }
 
@@ -149,7 +166,7 @@ fn check_values<'a>(nulls: impl Iterator<Item = &'a String>) -> Result<(), Metad
     let nulls: Vec<&str> = nulls.map(String::as_str).collect();
     match nulls.is_empty() {
         true => Ok(()),
-        false => Err(invalid(format!("Null value not supported for: {}", nulls.join(", ")))),
+        false => Err(invalid(format!("Null value not supported for : {}", nulls.join(", ")))),
     }
 }
 

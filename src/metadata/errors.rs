@@ -16,6 +16,9 @@ pub enum MetadataError {
     /// `UNKNOWN_TOPIC_OR_PARTITION`
     #[error("This server does not host this topic-partition.")]
     UnknownTopicOrPartition,
+    /// `UNKNOWN_TOPIC_OR_PARTITION`, of a topic whose settings were to change.
+    #[error("The topic '{0}' does not exist.")]
+    UnknownTopic(TopicName),
     /// `UNKNOWN_TOPIC_ID`
     #[error("This server does not host this topic ID.")]
     UnknownTopicId,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::brokers::feature_record;
 use super::commands::{FeatureUpdate, Reply, SupportedFeature, UpdateFeatures, UpgradeType};
 use super::errors::MetadataError;
-use super::features::{METADATA_VERSION, METADATA_VERSIONS};
+use super::features::{ELIGIBLE_LEADER_REPLICAS, ELIGIBLE_LEADER_REPLICAS_NEED, METADATA_VERSION, METADATA_VERSIONS};
 use super::records::MetadataRecord;
 use super::{Decision, MetadataMachine};
 
@@ -18,8 +18,10 @@ impl MetadataMachine {
         // Of several updates of one feature the last counts.
         let updates: BTreeMap<&str, &FeatureUpdate> =
             request.updates.iter().map(|update| (&*update.name, update)).in_order();
+        let asked = updates.get(METADATA_VERSION).map(|update| update.level);
+        let metadata_version = asked.or(self.image.metadata_version()).unwrap_or_default();
         let result = updates.into_values().try_for_each(|update| {
-            records.extend(self.update_feature(update, &request.supported)?);
+            records.extend(self.update_feature(update, &request.supported, metadata_version)?);
             Ok(())
         });
         if result.is_err() {
@@ -32,7 +34,8 @@ impl MetadataMachine {
         &self,
         update: &FeatureUpdate,
         supported: &[SupportedFeature],
-    ) -> Result<Option<MetadataRecord>, MetadataError> {
+        metadata_version: i16,
+    ) -> Result<Vec<MetadataRecord>, MetadataError> {
         let FeatureUpdate { name, level, upgrade } = update;
         let (name, level) = (&**name, *level);
         let refuse = |why: &str| {
@@ -65,12 +68,21 @@ impl MetadataMachine {
             UpgradeType::SafeDowngrade | UpgradeType::UnsafeDowngrade if level > current => {
                 refuse("Can't downgrade to a newer version.")
             }
-            _ if level == current => Ok(None),
+            _ if name == ELIGIBLE_LEADER_REPLICAS && level > 0 && metadata_version < ELIGIBLE_LEADER_REPLICAS_NEED => {
+                refuse(&format!(
+                    "{name} could not be set to {level} because it depends on {METADATA_VERSION} level \
+                     {ELIGIBLE_LEADER_REPLICAS_NEED}"
+                ))
+            }
+            _ if level == current => Ok(Vec::new()),
             _ if name == METADATA_VERSION && level < current => {
                 check_downgrade(current, level, upgrade)?;
-                Ok(Some(feature_record(name, level)))
+                Ok(vec![feature_record(name, level)])
             }
-            _ => Ok(Some(feature_record(name, level))),
+            _ if name == ELIGIBLE_LEADER_REPLICAS && level > 0 => {
+                Ok(self.before_eligible_leaders().into_iter().chain([feature_record(name, level)]).collect())
+            }
+            _ => Ok(vec![feature_record(name, level)]),
         }
     }
 }

@@ -64,12 +64,17 @@ pub const METADATA_VERSIONS: [MetadataVersion; 27] = {
     ]
 };
 
+/// The feature that says whether partitions keep eligible leader replicas (KIP-966). Where it is at a level above 0,
+/// `min.insync.replicas` is a dynamic default of the cluster: see [`super::MetadataMachine`].
+pub const ELIGIBLE_LEADER_REPLICAS: &str = "eligible.leader.replicas.version";
+
+/// The oldest `metadata.version` with [`ELIGIBLE_LEADER_REPLICAS`]: `4.0-IV1`.
+pub(super) const ELIGIBLE_LEADER_REPLICAS_NEED: i16 = 23;
+
 /// What Apache Kafka 4.3 finalizes in a new cluster, `metadata.version` first.
-///
-/// `eligible.leader.replicas.version` is left at 0: it says something of clusters with replicas
-/// only, and would need a `min.insync.replicas` override beside it.
-pub const NEW_CLUSTER: [(&str, i16); 5] = [
+pub const NEW_CLUSTER: [(&str, i16); 6] = [
     (METADATA_VERSION, NEW_METADATA_VERSION),
+    (ELIGIBLE_LEADER_REPLICAS, 1),
     ("group.version", 1),
     ("share.version", 1),
     ("streams.version", 1),
@@ -80,7 +85,7 @@ pub const NEW_CLUSTER: [(&str, i16); 5] = [
 /// these is refused, never read in part.
 pub const READABLE: [(&str, i16); 6] = [
     (METADATA_VERSION, 33),
-    ("eligible.leader.replicas.version", 1),
+    (ELIGIBLE_LEADER_REPLICAS, 1),
     ("group.version", 1),
     ("share.version", 2),
     ("streams.version", 1),

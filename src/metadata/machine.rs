@@ -1,11 +1,11 @@
 //! The machine itself: which decision answers which command, and how records come back.
 
-use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::MetadataConfig;
 use super::commands::{Command, Reply};
-use super::image::{Image, ReplayFault};
+use super::image::{ConfigKind, Image, ReplayFault};
 use super::records::{AbortTransactionRecord, MetadataRecord, RecordBody};
 use crate::config::BrokerConfig;
 use crate::machine::{Effects, Machine, Outcome, RecordMeta, ReplyTo};
@@ -19,6 +19,8 @@ use crate::types::{Now, Offset, ProducerIdEpoch};
 pub struct MetadataMachine {
     pub(super) config: MetadataConfig,
     pub(super) image: Image,
+    /// The broker's settings with what `image` says was changed of them while running.
+    pub(super) broker_in_force: Arc<BrokerConfig>,
     /// Where the next record will stand, at the least.
     pub(super) next_offset: Offset,
     /// What was read since BeginTransaction.
@@ -48,22 +50,20 @@ impl Decision {
 
 impl MetadataMachine {
     pub fn new(config: MetadataConfig) -> Self {
-        MetadataMachine { config, image: Image::default(), next_offset: 0, transaction: None, fault: None }
+        let broker_in_force = Arc::clone(&config.broker);
+        MetadataMachine {
+            config,
+            image: Image::default(),
+            broker_in_force,
+            next_offset: 0,
+            transaction: None,
+            fault: None,
+        }
     }
 
     /// What the log says. A clone of it is cheap and stays as it is.
     pub fn image(&self) -> &Image {
         &self.image
-    }
-
-    /// The broker's settings with what was changed of them while running.
-    pub(super) fn broker_in_force(&self) -> Cow<'_, BrokerConfig> {
-        let for_all = self.image.default_broker_configs();
-        let for_this = self.image.broker_configs(self.config.node_id);
-        match for_all.is_empty() && for_this.is_empty() {
-            true => Cow::Borrowed(&*self.config.broker),
-            false => Cow::Owned(self.config.broker.with_dynamic(for_all, for_this)),
-        }
     }
 
     /// The first record that could not be applied, and its offset. A broker whose log has one must
@@ -89,6 +89,13 @@ impl MetadataMachine {
     pub(super) fn apply(&mut self, offset: Offset, record: &MetadataRecord) {
         if let Err(fault) = self.image.apply(record) {
             self.fault.get_or_insert((offset, fault));
+        }
+        if let RecordBody::Config(record) = &record.body
+            && record.resource_type == ConfigKind::Broker.code()
+        {
+            let for_all = self.image.default_broker_configs();
+            let for_this = self.image.broker_configs(self.config.node_id);
+            self.broker_in_force = Arc::new(self.config.broker.with_dynamic(for_all, for_this));
         }
     }
 }

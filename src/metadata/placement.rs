@@ -1,8 +1,6 @@
 //! Which broker has which partition. On one machine there is one answer; what is left are the
 //! questions that clients of larger clusters ask.
 
-use std::collections::HashSet;
-
 use super::MetadataMachine;
 use super::errors::MetadataError;
 use super::image::BrokerId;
@@ -38,6 +36,28 @@ pub(super) fn check_factor(factor: i16) -> Result<(), MetadataError> {
     }
 }
 
+/// Refuses a list of replicas that is empty, or names a broker that does not exist or one twice; of several faults the
+/// one of the lowest broker id is told, as in Kafka. The error is for INVALID_REPLICA_ASSIGNMENT.
+pub fn check_assignment(replicas: &[BrokerId], exists: impl Fn(BrokerId) -> bool) -> Result<(), String> {
+    if replicas.is_empty() {
+        return Err("The manual partition assignment includes an empty replica list.".to_owned());
+    }
+    let mut sorted = replicas.to_vec();
+    sorted.sort_unstable();
+    let mut before = None;
+    for broker in sorted {
+        if !exists(broker) {
+            return Err(format!(
+                "The manual partition assignment includes broker {broker}, but no such broker is registered."
+            ));
+        }
+        if before.replace(broker) == Some(broker) {
+            return Err(format!("The manual partition assignment includes the broker {broker} more than once."));
+        }
+    }
+    Ok(())
+}
+
 impl MetadataMachine {
     /// Places a partition on this broker. Also tells the factor asked for, if it was lowered.
     pub(super) fn place(&self, factor: i16) -> Result<(Placement, Option<i16>), MetadataError> {
@@ -69,21 +89,11 @@ impl MetadataMachine {
         factor: Option<usize>,
     ) -> Result<Placement, MetadataError> {
         let refuse = |why: String| Err(MetadataError::InvalidReplicaAssignment(why));
-        if asked.is_empty() {
-            return refuse("The manual partition assignment includes an empty replica list.".to_owned());
-        }
-        let mut seen = HashSet::new();
-        if let Some(twice) = asked.iter().find(|id| !seen.insert(**id)) {
-            return refuse(format!("The manual partition assignment includes the broker {twice} more than once."));
-        }
-        let (replicas, absent): (Vec<BrokerId>, Vec<BrokerId>) =
-            asked.iter().partition(|id| self.image.brokers().contains_key(id));
+        let brokers = self.image.brokers();
+        let replicas: Vec<BrokerId> = asked.iter().copied().filter(|id| brokers.contains_key(id)).collect();
         let clamps = self.config.replication == ReplicationFactorPolicy::Clamp && !replicas.is_empty();
-        if let Some(unknown) = absent.first().filter(|_| !clamps) {
-            return refuse(format!(
-                "The manual partition assignment includes broker {unknown}, but no such broker is registered."
-            ));
-        }
+        check_assignment(asked, |id| clamps || brokers.contains_key(&id))
+            .map_err(MetadataError::InvalidReplicaAssignment)?;
         if let Some(factor) = factor.filter(|factor| *factor != asked.len() && *factor != replicas.len()) {
             return refuse(format!(
                 "The manual partition assignment includes a partition with {} replica(s), but this is not consistent \

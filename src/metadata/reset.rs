@@ -1,4 +1,6 @@
-//! Starting over without starting again: what was made since the first start goes.
+//! Starting over without starting again: what was made since the first start goes, what the first start wrote stays.
+
+use std::sync::Arc;
 
 use super::commands::{NewTopic, Reply, ResetDone};
 use super::image::{ConfigKind, ConfigResource};
@@ -21,13 +23,15 @@ impl MetadataMachine {
     fn after(&self, records: &[MetadataRecord]) -> MetadataMachine {
         let mut after = MetadataMachine::new(self.config.clone());
         after.image = self.image.clone();
+        after.broker_in_force = Arc::clone(&self.broker_in_force);
         for record in records {
             after.apply(self.next_offset, record);
         }
         after
     }
 
-    /// The records that unset all dynamic settings but those of topics, which go with them.
+    /// The records that unset all dynamic settings but those of topics, which go with them, and bring back those that a
+    /// new cluster has.
     fn unset_all(&self) -> Vec<MetadataRecord> {
         let kinds = ConfigKind::ALL.into_iter().filter(|kind| *kind != ConfigKind::Topic);
         let resources = kinds.flat_map(|kind| {
@@ -35,8 +39,9 @@ impl MetadataMachine {
         });
         let unset = |resource: ConfigResource| {
             let settings = self.image.configs().get(resource.kind, &resource.name);
-            settings.keys().map(|name| configs::config_record(&resource, name, None)).collect::<Vec<_>>()
+            let gone = settings.keys().filter(|name| !self.is_of_new_cluster(&resource, name));
+            gone.map(|name| configs::config_record(&resource, name, None)).collect::<Vec<_>>()
         };
-        resources.flat_map(unset).collect()
+        resources.flat_map(unset).chain(self.reset_min_insync_replicas()).collect()
     }
 }

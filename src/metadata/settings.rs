@@ -1,5 +1,7 @@
 //! What the table of settings says of a resource's dynamic settings.
 
+use std::ops::RangeInclusive;
+
 use super::errors::MetadataError;
 use super::image::{ConfigKind, Settings};
 use crate::config::setting::{Kind, Setting, Update};
@@ -22,8 +24,8 @@ pub(super) fn scope(kind: ConfigKind) -> Scope {
 /// `ControllerConfigurationValidator`). `broker` gives topics their defaults and groups their bounds; for brokers' own
 /// see [`check_broker`].
 pub(super) fn check(broker: &BrokerConfig, kind: ConfigKind, settings: &Settings) -> Result<(), MetadataError> {
-    let refused = |refused: Refused| match kind {
-        ConfigKind::ClientMetrics => MetadataError::InvalidRequest(refused.to_string()),
+    let refused = |refused: Refused| match (kind, &refused) {
+        (ConfigKind::ClientMetrics, Refused::Unknown { .. }) => MetadataError::InvalidRequest(refused.to_string()),
         _ => MetadataError::InvalidConfig(refused.to_string()),
     };
     match kind {
@@ -33,9 +35,25 @@ pub(super) fn check(broker: &BrokerConfig, kind: ConfigKind, settings: &Settings
             settings.iter().try_for_each(|(name, value)| config::validate(scope(kind), name, value).map_err(refused))?
         }
     }
-    match (kind, settings.get("match")) {
-        (ConfigKind::ClientMetrics, Some(patterns)) => check_client_match(patterns),
+    match kind {
+        ConfigKind::ClientMetrics => {
+            settings.get("interval.ms").map_or(Ok(()), |interval| check_client_interval(interval))?;
+            settings.get("match").map_or(Ok(()), |patterns| check_client_match(patterns))
+        }
         _ => Ok(()),
+    }
+}
+
+/// How often clients may be told to push their metrics, in milliseconds.
+const CLIENT_INTERVALS: RangeInclusive<i64> = 100..=3_600_000;
+
+/// Checks a subscription's `interval.ms`, which is a number.
+fn check_client_interval(interval: &str) -> Result<(), MetadataError> {
+    match interval.trim().parse() {
+        Ok(number) if CLIENT_INTERVALS.contains(&number) => Ok(()),
+        _ => Err(MetadataError::InvalidRequest(format!(
+            "Invalid value {interval} for interval.ms, interval must be between 100 and 3600000 (1 hour)"
+        ))),
     }
 }
 
@@ -51,15 +69,23 @@ const CLIENT_PARAMETERS: [&str; 6] = [
 
 /// Checks that every entry of a subscription's `match` is `<parameter>=<pattern>`.
 fn check_client_match(patterns: &str) -> Result<(), MetadataError> {
-    let legal = |entry: &str| {
-        entry
-            .split_once('=')
-            .is_some_and(|(name, pattern)| CLIENT_PARAMETERS.contains(&name.trim()) && !pattern.trim().is_empty())
+    let legal = |entry: &str| match entry.trim_end_matches('=').split('=').collect::<Vec<_>>()[..] {
+        [name, pattern] => CLIENT_PARAMETERS.contains(&name.trim()) && is_pattern(pattern.trim()),
+        _ => false,
     };
     match config::setting::list(patterns).find(|entry| !legal(entry)) {
         Some(wrong) => Err(MetadataError::InvalidConfig(format!("Illegal client matching pattern: {wrong}"))),
         None => Ok(()),
     }
+}
+
+/// Whether this is a regular expression. One of Java's that cannot be used here passes: it is kept for Kafka.
+fn is_pattern(pattern: &str) -> bool {
+    let unsupported = |error: &regex::Error| {
+        let why = error.to_string();
+        why.contains("not supported") || why.contains("unrecognized escape sequence")
+    };
+    regex::Regex::new(pattern).map_or_else(|error| unsupported(&error), |_| true)
 }
 
 /// Checks the dynamic settings of one broker, or with `default` those of all (Kafka's
@@ -78,23 +104,36 @@ pub(super) fn check_broker(settings: &Settings, default: bool) -> Result<(), Met
     }
     let unprefixed = named(|name, _| name.starts_with("ssl.") && is_listener_security(name));
     if !unprefixed.is_empty() {
-        return refuse(format!("These configs can be updated dynamically for one listener only: [{unprefixed}]"));
+        return refuse(format!(
+            "These security configs can be dynamically updated only per-listener using the listener prefix: [{unprefixed}]"
+        ));
     }
     let own = named(|_, setting| setting.update == Update::PerBroker);
     if default && !own.is_empty() {
-        return refuse(format!("Cannot update these configs for all brokers, a broker id is needed: [{own}]"));
+        return refuse(format!(
+            "Cannot update these configs at default cluster level, broker id must be specified: [{own}]"
+        ));
     }
     for (name, value) in settings {
         if let Some(Err(invalid)) = known(name).map(|setting| setting.check(value)) {
             return refuse(invalid.to_string());
         }
     }
-    Ok(())
+    match config::check_retention(|name| settings.get(name).map(String::as_str)) {
+        Err(why) => refuse(format!("requirement failed: {why}")),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Whether a setting is in a table.
+pub(super) fn is_known(kind: ConfigKind, name: &str) -> bool {
+    find(kind, name).is_some()
 }
 
 /// Whether a setting is a list, so that values can be added to it and taken from it.
 pub(super) fn is_list(kind: ConfigKind, name: &str) -> bool {
-    find(kind, name).is_some_and(|setting| setting.kind == Kind::List)
+    // Kafka's controller doesn't know the types of what subscriptions have.
+    kind != ConfigKind::ClientMetrics && find(kind, name).is_some_and(|setting| setting.kind == Kind::List)
 }
 
 /// The entries of the list that a setting is when nobody sets it.

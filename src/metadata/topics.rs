@@ -94,7 +94,7 @@ impl MetadataMachine {
         }
         let configs: Settings =
             topic.configs.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?))).in_order();
-        settings::check(&self.broker_in_force(), ConfigKind::Topic, &configs)?;
+        settings::check(&self.broker_in_force, ConfigKind::Topic, &configs)?;
         Ok(configs)
     }
 
@@ -121,9 +121,15 @@ impl MetadataMachine {
     }
 
     fn place_by_hand(&self, topic: &NewTopic) -> Result<PlacedTopic, MetadataError> {
-        if topic.replication_factor != -1 || topic.partitions != -1 {
-            let message = "With a manual assignment, replication factor and number of partitions must both be -1.";
-            return Err(MetadataError::InvalidRequest(message.to_owned()));
+        let refuse = |what: &str| {
+            let message = format!("A manual partition assignment was specified, but {what} was not set to -1.");
+            Err(MetadataError::InvalidRequest(message))
+        };
+        if topic.replication_factor != -1 {
+            return refuse("replication factor");
+        }
+        if topic.partitions != -1 {
+            return refuse("numPartitions");
         }
         let mut placements: Vec<(i32, Placement)> = Vec::with_capacity(topic.assignments.len());
         let mut indexes = HashSet::new();
@@ -141,7 +147,7 @@ impl MetadataMachine {
         }
         sort_by_key(&mut placements, |&(index, _)| index);
         if placements.iter().zip(0..).any(|(&(index, _), expected)| index != expected) {
-            let message = "Partitions must be numbered from 0 without a gap.";
+            let message = "partitions should be a consecutive 0-based integer sequence";
             return Err(MetadataError::InvalidReplicaAssignment(message.to_owned()));
         }
         Ok(PlacedTopic { partitions: placements, clamped_from })
@@ -238,7 +244,7 @@ impl MetadataMachine {
                 // Told once, where it is named.
                 (TopicRef::Id(_), Some(id)) if named.get(&id).is_some_and(|&times| times > 1) => continue,
                 (TopicRef::Name(_), Some(id)) if named.get(&id).is_some_and(|&times| times > 1) => {
-                    Err(invalid("The topic is given by its name and by its id."))
+                    Err(invalid("The provided topic name maps to an ID that was already supplied."))
                 }
                 (_, Some(id)) => {
                     records.extend(self.removal(id));
@@ -274,7 +280,7 @@ impl MetadataMachine {
         match topic {
             TopicRef::Name(name) => TopicDeletion { name: Some(name.clone()), id: found.unwrap_or(Uuid::ZERO), result },
             TopicRef::Id(id) => {
-                let name = self.image.topic_by_id(*id).map(|topic| topic.name.clone());
+                let name = found.and_then(|id| self.image.topic_by_id(id)).map(|topic| topic.name.clone());
                 TopicDeletion { name, id: *id, result }
             }
         }

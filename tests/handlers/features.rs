@@ -22,7 +22,8 @@ async fn level(world: &World) -> i16 {
         client_software_version: text("1"),
         ..Default::default()
     };
-    world.client.call(request).await.unwrap().finalized_features[0].max_version_level
+    let told = world.client.call(request).await.unwrap().finalized_features;
+    told.iter().find(|feature| &*feature.name == "metadata.version").unwrap().max_version_level
 }
 
 #[tokio::test]

@@ -4,12 +4,14 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod admin_answers;
 mod configs;
 mod dynamic_settings;
 mod features;
 mod fetch;
 mod groups;
 mod metadata;
+mod new_cluster;
 mod offsets;
 mod produce;
 mod produce_rules;
@@ -21,4 +23,5 @@ mod topic_settings;
 mod topics;
 mod transactions;
 mod versions;
+mod wire;
 mod world;

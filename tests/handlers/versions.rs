@@ -127,8 +127,9 @@ async fn the_ranges_are_those_that_clients_guess_a_broker_version_from() {
     assert_eq!(served(ApiKey::Metadata), (0, 13));
     assert_eq!(served(ApiKey::OffsetFetch), (0, 10));
     let answer = world.client.call(api_versions()).await.unwrap();
-    let feature = &answer.finalized_features[0];
-    assert_eq!((&*feature.name, feature.max_version_level), ("metadata.version", 30));
+    let features: Vec<_> =
+        answer.finalized_features.iter().map(|feature| (&*feature.name, feature.max_version_level)).collect();
+    assert_eq!(features, [("eligible.leader.replicas.version", 1), ("metadata.version", 30)]);
 }
 
 #[tokio::test]

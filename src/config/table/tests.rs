@@ -68,7 +68,7 @@ fn only_text_has_text_rules() {
                 matches!(setting.kind, Kind::Short | Kind::Int | Kind::Long)
             }
             Rule::Ratio(..) => setting.kind == Kind::Double,
-            Rule::EachOf(_) | Rule::ThrottledReplicas | Rule::StartTopics | Rule::Endpoints => {
+            Rule::EachOf(_) | Rule::Entries | Rule::ThrottledReplicas | Rule::StartTopics | Rule::Endpoints => {
                 setting.kind == Kind::List
             }
             Rule::NonEmpty | Rule::OneOf(_) | Rule::OneOfAnyCase(_) | Rule::OffsetReset | Rule::AddressCounts => {

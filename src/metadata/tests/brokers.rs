@@ -11,6 +11,8 @@ fn a_new_log_begins_with_the_metadata_version() {
     assert_eq!(first, MetadataRecord::new(0, expected));
     assert_eq!(world.image().metadata_version(), Some(30));
     assert_eq!(world.image().features()["group.version"], 1);
+    assert_eq!(world.image().features()["eligible.leader.replicas.version"], 1);
+    assert_eq!(world.image().default_broker_configs()["min.insync.replicas"], "1");
     assert!(world.image().brokers()[&NODE].is_active());
 }
 

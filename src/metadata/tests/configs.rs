@@ -89,7 +89,7 @@ fn one_wrong_setting_keeps_all_of_a_resource_as_it_is() {
 fn requests_are_checked() {
     let mut world = world_with_topic();
     let mut refusal = |resource, how| kind(world.alter(resource, how));
-    assert_eq!(refusal(topic("none"), set("retention.ms", "1")), "UnknownTopicOrPartition");
+    assert_eq!(refusal(topic("none"), set("retention.ms", "1")), "UnknownTopic");
     assert_eq!(refusal(topic(""), set("retention.ms", "1")), "InvalidRequest");
     assert_eq!(refusal(topic("a b"), set("retention.ms", "1")), "InvalidTopic");
     assert_eq!(refusal(topic("t"), set("no.such", "1")), "InvalidConfig");

@@ -4,7 +4,10 @@ use super::*;
 
 fn supported() -> Vec<SupportedFeature> {
     let feature = |(name, min, max): (&str, i16, i16)| SupportedFeature { name: name.to_owned(), min, max };
-    [("metadata.version", 7, 33), ("group.version", 0, 1)].into_iter().map(feature).collect()
+    [("metadata.version", 7, 33), ("group.version", 0, 1), ("eligible.leader.replicas.version", 0, 1)]
+        .into_iter()
+        .map(feature)
+        .collect()
 }
 
 const UP: Option<UpgradeType> = Some(UpgradeType::Upgrade);

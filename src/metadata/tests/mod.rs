@@ -5,6 +5,7 @@ mod brokers;
 mod configs;
 mod equality;
 mod feature_levels;
+mod min_insync;
 mod real_log;
 mod reset;
 mod topics;

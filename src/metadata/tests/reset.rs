@@ -23,6 +23,7 @@ fn topics_and_settings_go_and_the_topics_of_the_start_come_again() {
     set(&mut world, ConfigResource::topic("orders"), "retention.ms", "7");
     set(&mut world, ConfigResource::new(ConfigKind::Group, "g"), "consumer.session.timeout.ms", "50000");
     set(&mut world, ConfigResource::new(ConfigKind::Broker, ""), "log.retention.ms", "9");
+    set(&mut world, ConfigResource::new(ConfigKind::Broker, ""), "min.insync.replicas", "3");
 
     let again = NewTopic { partitions: 2, ..world.topic("orders") };
     let done = reset(&mut world, vec![again.clone()]);

@@ -1,0 +1,72 @@
+//! `min.insync.replicas` where eligible leader replicas are kept (KIP-966): the cluster as a whole has one, in a record,
+//! so that no broker's own setting decides which replicas are eligible (Kafka's `ConfigurationControlManager`).
+
+use super::MetadataMachine;
+use super::configs::{self, Altered};
+use super::errors::MetadataError;
+use super::features::ELIGIBLE_LEADER_REPLICAS;
+use super::image::{ConfigKind, ConfigResource};
+use super::records::MetadataRecord;
+
+const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
+
+impl MetadataMachine {
+    /// Whether the log says that eligible leader replicas are kept.
+    pub(super) fn keeps_eligible_leaders(&self) -> bool {
+        self.image.features().get(ELIGIBLE_LEADER_REPLICAS).is_some_and(|level| *level > 0)
+    }
+
+    /// The record that a new cluster begins with: what the broker was started with, for the cluster.
+    pub(super) fn min_insync_replicas_at_start(&self) -> MetadataRecord {
+        let value = self.config.broker.values.text(MIN_INSYNC_REPLICAS).unwrap_or_default().into_owned();
+        configs::config_record(&of_cluster(), MIN_INSYNC_REPLICAS, Some(&value))
+    }
+
+    /// The records that must stand before eligible leader replicas are kept: the cluster's value, unless it is set, and
+    /// no broker's own.
+    pub(super) fn before_eligible_leaders(&self) -> Vec<MetadataRecord> {
+        let configs = self.image.configs();
+        let has = |name: &str| configs.get(ConfigKind::Broker, name).contains_key(MIN_INSYNC_REPLICAS);
+        let cluster = (!has("")).then(|| self.min_insync_replicas_at_start());
+        let brokers = configs.names(ConfigKind::Broker).into_iter().filter(|name| !name.is_empty() && has(name));
+        let unset = brokers.map(|name| {
+            configs::config_record(&ConfigResource::new(ConfigKind::Broker, name), MIN_INSYNC_REPLICAS, None)
+        });
+        cluster.into_iter().chain(unset).collect()
+    }
+
+    /// Refuses to change a broker's own value, or to remove the cluster's, while eligible leader replicas are kept.
+    pub(super) fn check_min_insync_replicas(
+        &self,
+        resource: &ConfigResource,
+        altered: &Altered,
+    ) -> Result<(), MetadataError> {
+        let change = altered.get(MIN_INSYNC_REPLICAS).filter(|_| resource.kind == ConfigKind::Broker);
+        let refuse = |why: &str| Err(MetadataError::InvalidConfig(why.to_owned()));
+        match change {
+            Some(_) if !self.keeps_eligible_leaders() => Ok(()),
+            Some(_) if !resource.name.is_empty() => {
+                refuse("Broker-level min.insync.replicas cannot be altered while ELR is enabled.")
+            }
+            Some(None) => refuse("Cluster-level min.insync.replicas cannot be removed while ELR is enabled."),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a dynamic setting is one that a new cluster has, and what [`Self::reset_min_insync_replicas`] sets back.
+    pub(super) fn is_of_new_cluster(&self, resource: &ConfigResource, setting: &str) -> bool {
+        self.keeps_eligible_leaders() && *resource == of_cluster() && setting == MIN_INSYNC_REPLICAS
+    }
+
+    /// The record that brings the cluster's value back to what a new cluster has, where it is another.
+    pub(super) fn reset_min_insync_replicas(&self) -> Option<MetadataRecord> {
+        let wanted = self.config.broker.values.text(MIN_INSYNC_REPLICAS);
+        let current = self.image.default_broker_configs().get(MIN_INSYNC_REPLICAS);
+        let differs = self.keeps_eligible_leaders() && current.map(String::as_str) != wanted.as_deref();
+        differs.then(|| self.min_insync_replicas_at_start())
+    }
+}
+
+fn of_cluster() -> ConfigResource {
+    ConfigResource::new(ConfigKind::Broker, "")
+}

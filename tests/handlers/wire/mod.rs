@@ -1,0 +1,118 @@
+//! Requests and answers as text, for tables of what Apache Kafka answers and what we do.
+//!
+//! A request is written as `name=value` for each field that is not left at its default, the fields named as in
+//! `src/protocol/messages`: `topics=[{name=a num_partitions=1}] validate_only=true`. A value is a word, text in double
+//! quotes, `null`, a list in brackets or a struct in braces; `$name` stands for the id of the topic of that name. An
+//! answer is written in the same way, error codes by their names, lists in the order of their text, and without what
+//! differs from run to run. No code is needed for an API: the codec's own rows tell how its messages look.
+
+pub mod notation;
+mod reading;
+mod writing;
+
+use std::collections::BTreeMap;
+use std::io::{self, Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use ottla::protocol::ApiKey;
+use ottla::types::Uuid;
+
+use reading::Read;
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// What stands for an answer where the broker closed the connection.
+const NO_ANSWER: &str = "no answer";
+
+/// A connection to a broker, and what was learned from its answers.
+pub struct Asking {
+    address: String,
+    connection: Option<TcpStream>,
+    /// Ids of topics by name, as they were met in answers.
+    ids: BTreeMap<String, Uuid>,
+    /// What is left out of answers, and what stands for it.
+    hidden: Vec<(String, &'static str)>,
+    correlation_id: i32,
+}
+
+impl Asking {
+    /// Asks the broker at `address`, which is `host:port`. Each of `hidden` is not shown but replaced.
+    pub fn new(address: &str, hidden: &[(&str, &'static str)]) -> Asking {
+        let (_, port) = address.rsplit_once(':').expect("an address with a port");
+        let mut hidden: Vec<_> = hidden.iter().map(|(what, by)| ((*what).to_owned(), *by)).collect();
+        hidden.push((port.to_owned(), "PORT"));
+        Asking { address: address.to_owned(), connection: None, ids: BTreeMap::new(), hidden, correlation_id: 0 }
+    }
+
+    /// The answer, as text. The request must be well-formed: a test that is wrong panics.
+    pub fn ask(&mut self, api: ApiKey, version: i16, request: &str) -> String {
+        match self.read(api, version, request) {
+            Some(answer) => self.hide(&reading::show(&answer, &self.ids)),
+            None => NO_ANSWER.to_owned(),
+        }
+    }
+
+    /// Of the answer, each element of the first list of that name: its name, and the text of the rest; where a name
+    /// comes more than once, all of them.
+    pub fn ask_for_each(&mut self, api: ApiKey, version: i16, request: &str, list: &str) -> BTreeMap<String, String> {
+        let answer = self.read(api, version, request).expect(NO_ANSWER);
+        let all = reading::each(&answer, list, &self.ids).expect("such a list");
+        let mut told: BTreeMap<String, String> = BTreeMap::new();
+        for (name, text) in all {
+            let text = self.hide(&text);
+            told.entry(name).and_modify(|before| *before += &format!(", {text}")).or_insert(text);
+        }
+        told
+    }
+
+    fn read(&mut self, api: ApiKey, version: i16, request: &str) -> Option<Read> {
+        let body = writing::request(api, version, &notation::fields(request), &self.ids);
+        let frame = self.frame(api, version, &body);
+        let Ok(answer) = self.exchange(&frame) else {
+            self.connection = None;
+            return None;
+        };
+        let header = if api.response_header_version(version) == 1 { 5 } else { 4 };
+        let response = reading::response(api, version, &answer[header..]);
+        reading::learn_ids(&response, &mut self.ids);
+        Some(response)
+    }
+
+    fn hide(&self, text: &str) -> String {
+        self.hidden.iter().fold(text.to_owned(), |text, (what, by)| text.replace(what, by))
+    }
+
+    fn frame(&mut self, api: ApiKey, version: i16, body: &[u8]) -> Vec<u8> {
+        self.correlation_id += 1;
+        let mut frame = Vec::new();
+        frame.extend((api as i16).to_be_bytes());
+        frame.extend(version.to_be_bytes());
+        frame.extend(self.correlation_id.to_be_bytes());
+        let client = b"tester";
+        frame.extend((client.len() as i16).to_be_bytes());
+        frame.extend(client);
+        if api.request_header_version(version) == 2 {
+            frame.push(0);
+        }
+        frame.extend(body);
+        let size = frame.len() as i32;
+        [&size.to_be_bytes()[..], &frame].concat()
+    }
+
+    fn exchange(&mut self, frame: &[u8]) -> io::Result<Vec<u8>> {
+        if self.connection.is_none() {
+            let connection = TcpStream::connect(&self.address)?;
+            connection.set_read_timeout(Some(PATIENCE))?;
+            connection.set_nodelay(true)?;
+            self.connection = Some(connection);
+        }
+        let connection = self.connection.as_mut().expect("it was made");
+        connection.write_all(frame)?;
+        let mut size = [0; 4];
+        connection.read_exact(&mut size)?;
+        let mut answer = vec![0; u32::from_be_bytes(size) as usize];
+        connection.read_exact(&mut answer)?;
+        Ok(answer)
+    }
+}

@@ -1,0 +1,255 @@
+//! An answer's text, made of its bytes by the codec's rows.
+
+use std::collections::BTreeMap;
+
+use ottla::codec::{FieldRow, Shape};
+use ottla::protocol::ApiKey;
+use ottla::types::{ErrorCode, Uuid};
+
+/// Fields whose value differs from run to run.
+const CHANGING: &[&str] = &[
+    "broker_epoch",
+    "directory_id",
+    "finalized_features_epoch",
+    "high_watermark",
+    "last_caught_up_timestamp",
+    "last_fetch_timestamp",
+    "leader_epoch",
+    "log_append_time_ms",
+    "log_end_offset",
+    "partition_size",
+    "replica_directory_id",
+    "total_bytes",
+    "usable_bytes",
+];
+
+/// Fields that say nothing here: what is served is compared by tests of its own.
+const LEFT_OUT: &[&str] = &["api_keys", "throttle_time_ms"];
+
+/// A value as it was read.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Read {
+    Null,
+    Bool(bool),
+    Number(i64),
+    Text(String),
+    Uuid(Uuid),
+    List(Vec<Read>),
+    Struct(Vec<(&'static FieldRow, Read)>),
+}
+
+pub fn response(api: ApiKey, version: i16, body: &[u8]) -> Read {
+    let flexible = api.request_header_version(version) == 2;
+    let mut reader = Reader { version, flexible, rest: body };
+    let read = reader.value(api.shapes().1);
+    assert!(reader.rest.is_empty(), "{} bytes are left of {read:?}", reader.rest.len());
+    read
+}
+
+/// Remembers the ids of topics by their names.
+pub fn learn_ids(read: &Read, ids: &mut BTreeMap<String, Uuid>) {
+    match read {
+        Read::List(list) => list.iter().for_each(|one| learn_ids(one, ids)),
+        Read::Struct(fields) => {
+            let of = |name: &str| fields.iter().find(|(row, _)| row.name == name).map(|(_, value)| value);
+            if let (Some(Read::Text(name)), Some(Read::Uuid(id))) = (of("name"), of("topic_id"))
+                && !id.is_zero()
+                && !name.is_empty()
+                && of("error_code") == Some(&Read::Number(0))
+            {
+                ids.insert(name.clone(), *id);
+            }
+            fields.iter().for_each(|(_, value)| learn_ids(value, ids));
+        }
+        _ => {}
+    }
+}
+
+/// A message's fields but for those at their defaults.
+pub fn show(read: &Read, ids: &BTreeMap<String, Uuid>) -> String {
+    let Read::Struct(fields) = read else { panic!("a message is a struct") };
+    show_fields(fields, ids)
+}
+
+/// Each element of the first list of that name, found at any depth: its name, and its text.
+pub fn each(read: &Read, list: &str, ids: &BTreeMap<String, Uuid>) -> Option<Vec<(String, String)>> {
+    match read {
+        Read::List(all) => all.iter().find_map(|one| each(one, list, ids)),
+        Read::Struct(fields) => fields.iter().find_map(|(row, value)| match value {
+            Read::List(all) if row.name == list => Some(all.iter().map(|one| named(one, ids)).collect()),
+            value => each(value, list, ids),
+        }),
+        _ => None,
+    }
+}
+
+/// A struct's name, and the text of the rest of it.
+fn named(read: &Read, ids: &BTreeMap<String, Uuid>) -> (String, String) {
+    let Read::Struct(fields) = read else { panic!("{read:?} is no struct") };
+    let (name, rest): (Vec<_>, Vec<_>) = fields.iter().cloned().partition(|(row, _)| row.name == "name");
+    let Some((_, Read::Text(name))) = name.first() else { panic!("{read:?} has no name") };
+    (name.clone(), show_fields(&rest, ids))
+}
+
+fn show_fields(fields: &[(&'static FieldRow, Read)], ids: &BTreeMap<String, Uuid>) -> String {
+    let told = fields.iter().filter(|(row, value)| !LEFT_OUT.contains(&row.name) && !is_default(row, value));
+    let told = told.map(|(row, value)| {
+        let value = match value {
+            Read::Number(_) | Read::Uuid(_) if CHANGING.contains(&row.name) => "N".to_owned(),
+            Read::Number(code) if row.name == "error_code" => show_code(*code),
+            Read::Text(_) if row.name == "documentation" => "yes".to_owned(),
+            // Most of a new topic's settings are the broker's.
+            Read::List(all) if row.name == "configs" && all.len() > MANY => {
+                show_value(&Read::List(all.iter().filter(|one| !follows_broker(one)).cloned().collect()), ids)
+            }
+            // The strongest comes first.
+            Read::List(all) if row.name == "synonyms" => {
+                format!("[{}]", all.iter().map(|one| show_value(one, ids)).collect::<Vec<_>>().join(" "))
+            }
+            value => show_value(value, ids),
+        };
+        format!("{}={value}", row.name)
+    });
+    told.collect::<Vec<_>>().join(" ")
+}
+
+/// How the ids of members begin, which end with a random part.
+const MEMBER: &str = "tester-";
+
+/// More settings than this are not asked for one by one.
+const MANY: usize = 20;
+
+fn follows_broker(config: &Read) -> bool {
+    let Read::Struct(fields) = config else { return false };
+    let source = fields.iter().find(|(row, _)| row.name == "config_source");
+    source.is_none_or(|(_, source)| *source == Read::Number(5))
+}
+
+fn show_code(code: i64) -> String {
+    let known = i16::try_from(code).ok().and_then(ErrorCode::from_code);
+    known.map_or_else(|| code.to_string(), |code| code.name().to_owned())
+}
+
+fn show_value(value: &Read, ids: &BTreeMap<String, Uuid>) -> String {
+    match value {
+        Read::Null => "null".to_owned(),
+        Read::Bool(value) => value.to_string(),
+        Read::Number(number) => number.to_string(),
+        Read::Uuid(id) => match ids.iter().find(|(_, known)| *known == id) {
+            Some((name, _)) => format!("${name}"),
+            None => id.to_string(),
+        },
+        Read::Text(text) if text.starts_with(MEMBER) => "MEMBER".to_owned(),
+        Read::Text(text) if text.is_empty() || text.contains([' ', '=', '[', ']', '{', '}', '\n']) => {
+            format!("\"{}\"", text.replace('\n', " "))
+        }
+        Read::Text(text) => text.clone(),
+        Read::List(list) => {
+            let mut list: Vec<_> = list.iter().map(|one| show_value(one, ids)).collect();
+            list.sort();
+            format!("[{}]", list.join(" "))
+        }
+        Read::Struct(fields) => format!("{{{}}}", show_fields(fields, ids)),
+    }
+}
+
+/// Whether a field says nothing. Null where there could be text does, and so does no text where there must be some.
+fn is_default(row: &FieldRow, value: &Read) -> bool {
+    match value {
+        Read::Null => true,
+        Read::Bool(value) => !value,
+        Read::Number(number) => *number == super::reading::default_number(row.default),
+        Read::Uuid(id) => id.is_zero(),
+        Read::Text(text) => text.is_empty() && !matches!(row.shape, Shape::Nullable(_)),
+        Read::List(list) => list.is_empty(),
+        Read::Struct(_) => false,
+    }
+}
+
+fn default_number(default: &str) -> i64 {
+    match default {
+        "i32::MIN" => i32::MIN.into(),
+        default => default.parse().unwrap_or(0),
+    }
+}
+
+struct Reader<'a> {
+    version: i16,
+    flexible: bool,
+    rest: &'a [u8],
+}
+
+impl Reader<'_> {
+    fn take(&mut self, count: usize) -> &[u8] {
+        let (taken, rest) = self.rest.split_at(count);
+        self.rest = rest;
+        taken
+    }
+
+    fn number(&mut self, size: usize) -> i64 {
+        let bytes = self.take(size);
+        let sign = if bytes.first().is_some_and(|first| first & 0x80 != 0) { -1 } else { 0 };
+        bytes.iter().fold(sign, |number: i64, byte| number << 8 | i64::from(*byte))
+    }
+
+    fn uvarint(&mut self) -> usize {
+        let mut value = 0;
+        for shift in (0..).step_by(7) {
+            let byte = self.take(1)[0];
+            value |= usize::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                break;
+            }
+        }
+        value
+    }
+
+    fn length(&mut self, size: usize) -> Option<usize> {
+        match self.flexible {
+            true => self.uvarint().checked_sub(1),
+            false => usize::try_from(self.number(size)).ok(),
+        }
+    }
+
+    fn value(&mut self, shape: &'static Shape) -> Read {
+        match shape {
+            Shape::Bool => Read::Bool(self.number(1) != 0),
+            Shape::Uuid => Read::Uuid(Uuid(self.take(16).try_into().expect("16 bytes"))),
+            Shape::Nullable(inner @ Shape::Struct { .. }) => match self.number(1) {
+                -1 => Read::Null,
+                _ => self.value(inner),
+            },
+            Shape::Nullable(inner) => self.value(inner),
+            Shape::Str | Shape::Bytes => {
+                let size = if *shape == Shape::Str { 2 } else { 4 };
+                let Some(length) = self.length(size) else { return Read::Null };
+                Read::Text(String::from_utf8_lossy(self.take(length)).into_owned())
+            }
+            Shape::Array(element) => match self.length(4) {
+                Some(count) => Read::List((0..count).map(|_| self.value(element)).collect()),
+                None => Read::Null,
+            },
+            Shape::Struct { fields, .. } => self.structure(fields),
+            Shape::U16 => Read::Number(self.number(2) & 0xffff),
+            Shape::U32 => Read::Number(self.number(4) & 0xffff_ffff),
+            number => Read::Number(self.number(number.min_size(self.version, self.flexible))),
+        }
+    }
+
+    fn structure(&mut self, rows: &'static [FieldRow]) -> Read {
+        let version = self.version;
+        let present = || rows.iter().filter(|row| row.versions.contains(version));
+        let mut fields: Vec<_> =
+            present().filter(|row| row.tag.is_none()).map(|row| (row, self.value(row.shape))).collect();
+        if self.flexible {
+            for _ in 0..self.uvarint() {
+                let (tag, length) = (self.uvarint(), self.uvarint());
+                match present().find(|row| row.tag == Some(tag as u32)) {
+                    Some(row) => fields.push((row, self.value(row.shape))),
+                    None => drop(self.take(length).to_vec()),
+                }
+            }
+        }
+        Read::Struct(fields)
+    }
+}

@@ -1,0 +1,140 @@
+//! A request's bytes, made of its text by the codec's rows.
+
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ottla::codec::{FieldRow, Shape};
+use ottla::protocol::ApiKey;
+use ottla::record::{BatchBuilder, Codec};
+use ottla::types::Uuid;
+
+use super::notation::{Fields, Value};
+
+/// Stands for a batch of one record, of now.
+const BATCH: &str = "$batch";
+
+pub fn request(api: ApiKey, version: i16, fields: &Fields, ids: &BTreeMap<String, Uuid>) -> Vec<u8> {
+    let flexible = api.request_header_version(version) == 2;
+    let mut writer = Writer { version, flexible, ids, out: Vec::new() };
+    let Shape::Struct { fields: rows, .. } = api.shapes().0 else { panic!("a request is a struct") };
+    writer.structure(rows, fields);
+    writer.out
+}
+
+struct Writer<'a> {
+    version: i16,
+    flexible: bool,
+    ids: &'a BTreeMap<String, Uuid>,
+    out: Vec<u8>,
+}
+
+impl Writer<'_> {
+    fn structure(&mut self, rows: &[FieldRow], fields: &Fields) {
+        let unknown = fields.iter().find(|(name, _)| !rows.iter().any(|row| row.name == name));
+        assert_eq!(unknown, None, "the fields are {:?}", rows.iter().map(|row| row.name).collect::<Vec<_>>());
+        let given = |row: &FieldRow| fields.iter().find(|(name, _)| name == row.name).map(|(_, value)| value);
+        let version = self.version;
+        let present = || rows.iter().filter(|row| row.versions.contains(version));
+        for row in present().filter(|row| row.tag.is_none()) {
+            self.field(row, given(row));
+        }
+        if !self.flexible {
+            return;
+        }
+        let tagged: Vec<_> = present().filter_map(|row| Some((row.tag?, row, given(row)?))).collect();
+        self.uvarint(tagged.len());
+        for (tag, row, value) in tagged {
+            let before = std::mem::take(&mut self.out);
+            self.field(row, Some(value));
+            let bytes = std::mem::replace(&mut self.out, before);
+            self.uvarint(tag as usize);
+            self.uvarint(bytes.len());
+            self.out.extend(bytes);
+        }
+    }
+
+    fn field(&mut self, row: &FieldRow, given: Option<&Value>) {
+        let may_be_null = row.nullable.is_none_or(|versions| versions.contains(self.version));
+        let default = match row.default {
+            "" if may_be_null => Value::Null,
+            default if default.starts_with("Some(") || default.is_empty() => Value::Text(String::new()),
+            number => Value::Text(number.replace("i32::MAX", "2147483647").replace("i64::MAX", "9223372036854775807")),
+        };
+        self.value(row.shape, given.unwrap_or(&default));
+    }
+
+    fn value(&mut self, shape: &Shape, value: &Value) {
+        let text = match value {
+            Value::Text(text) => text.as_str(),
+            _ => "",
+        };
+        match (shape, value) {
+            (Shape::Nullable(Shape::Struct { .. }), Value::Null) => self.out.push(0xff),
+            (Shape::Nullable(Shape::Struct { .. }), _) => {
+                self.out.push(1);
+                let Shape::Nullable(inner) = shape else { unreachable!() };
+                self.value(inner, value);
+            }
+            (Shape::Nullable(Shape::Str), Value::Null) => self.length(None, 2),
+            (Shape::Nullable(_), Value::Null) => self.length(None, 4),
+            (Shape::Nullable(inner), _) => self.value(inner, value),
+            (Shape::Str, Value::Null | Value::Text(_)) => {
+                self.length(Some(text.len()), 2);
+                self.out.extend(text.as_bytes());
+            }
+            (Shape::Bytes, _) => {
+                let bytes = bytes(text);
+                self.length(Some(bytes.len()), 4);
+                self.out.extend(bytes);
+            }
+            (Shape::Array(element), Value::List(list)) => {
+                self.length(Some(list.len()), 4);
+                list.iter().for_each(|one| self.value(element, one));
+            }
+            (Shape::Array(_), _) => self.length(Some(0), 4),
+            (Shape::Struct { fields, .. }, Value::Fields(given)) => self.structure(fields, given),
+            (Shape::Struct { fields, .. }, _) => self.structure(fields, &Fields::new()),
+            (Shape::Uuid, _) => self.out.extend(self.uuid(text).0),
+            (Shape::Bool, _) => self.out.push((text == "true").into()),
+            (number, _) => {
+                let size = number.min_size(self.version, self.flexible);
+                let value: i64 = if text.is_empty() { 0 } else { text.parse().expect("a number") };
+                self.out.extend(&value.to_be_bytes()[8 - size..]);
+            }
+        }
+    }
+
+    fn uuid(&self, text: &str) -> Uuid {
+        match text.strip_prefix('$') {
+            Some(name) => *self.ids.get(name).expect("a topic that was met"),
+            None if text.is_empty() => Uuid::ZERO,
+            None => Uuid::parse(text).expect("an id"),
+        }
+    }
+
+    fn length(&mut self, length: Option<usize>, size: usize) {
+        match length {
+            _ if self.flexible => self.uvarint(length.map_or(0, |length| length + 1)),
+            Some(length) => self.out.extend(&(length as u32).to_be_bytes()[4 - size..]),
+            None => self.out.extend(vec![0xff; size]),
+        }
+    }
+
+    fn uvarint(&mut self, mut value: usize) {
+        while value >= 0x80 {
+            self.out.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.out.push(value as u8);
+    }
+}
+
+fn bytes(text: &str) -> Vec<u8> {
+    if text != BATCH {
+        return text.as_bytes().to_vec();
+    }
+    let mut builder = BatchBuilder::new(Codec::None);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
+    builder.append(now, Some(b"key"), Some(b"value"), &[]);
+    builder.build().unwrap().bytes().to_vec()
+}
