@@ -43,6 +43,16 @@ pub fn describe_topic(broker: &BrokerConfig, overrides: &BTreeMap<String, String
         .collect()
 }
 
+/// Which layer a topic's setting is from, be it by way of a coarser name: what CreateTopics tells, where DescribeConfigs
+/// tells a default of what follows from a coarser name.
+pub fn origin_in_topic(broker: &BrokerConfig, overrides: &BTreeMap<String, String>, name: &str) -> Origin {
+    let inherited = synonyms::of_topic(name).iter().flat_map(|synonym| broker.values.layers(synonym.name));
+    match overrides.contains_key(name) {
+        true => Origin::Resource,
+        false => inherited.map(|(_, origin)| origin).min().unwrap_or(Origin::Default),
+    }
+}
+
 /// The broker's settings.
 pub fn describe_broker(broker: &BrokerConfig) -> Vec<Described> {
     let values = &broker.values;
@@ -99,16 +109,22 @@ fn synonym(setting: &'static Setting, value: &str, origin: Origin) -> DescribedS
     DescribedSynonym { name: setting.name, value, origin }
 }
 
+/// A broker's value as it was written, which Kafka tells of synonyms.
+fn as_given(setting: &'static Setting, value: &str, origin: Origin) -> DescribedSynonym {
+    let value = (!setting.is_sensitive()).then(|| value.to_owned());
+    DescribedSynonym { name: setting.name, value, origin }
+}
+
 /// Values of a broker setting and of its coarser names (`log.retention.ms`, then minutes, then hours), the strongest
 /// layer first. As in Kafka, coarser names that come before the setting's own are left out.
 fn broker_synonyms(setting: &'static Setting, values: &Values) -> Vec<DescribedSynonym> {
     let coarser = synonyms::of_broker(setting.name).iter().filter_map(|s| table::find(Scope::Broker, s.name));
     let mut all: Vec<DescribedSynonym> = Vec::new();
     for of in std::iter::once(setting).chain(coarser) {
-        all.extend(values.layers(of.name).map(|(value, origin)| synonym(of, value, origin)));
-        all.extend(always_given(of, values).map(|value| synonym(of, &value, Origin::Static)));
+        all.extend(values.layers(of.name).map(|(value, origin)| as_given(of, value, origin)));
+        all.extend(always_given(of, values).map(|value| as_given(of, &value, Origin::Static)));
         let default = of.default.filter(|_| !of.must_be_given_to_kafka());
-        all.extend(default.map(|value| synonym(of, value, Origin::Default)));
+        all.extend(default.map(|value| as_given(of, value, Origin::Default)));
     }
     sort_by_key(&mut all, |synonym| synonym.origin);
     all.into_iter().skip_while(|synonym| synonym.name != setting.name).collect()

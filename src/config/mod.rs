@@ -28,7 +28,9 @@ pub use broker::{
     StorageConfig, TopicsConfig,
 };
 pub use check::{Refused, check_retention, validate, validate_group, validate_topic, validate_topic_of};
-pub use describe::{Described, DescribedSynonym, describe_broker, describe_group, describe_simple, describe_topic};
+pub use describe::{
+    Described, DescribedSynonym, describe_broker, describe_group, describe_simple, describe_topic, origin_in_topic,
+};
 pub use listener::{Advertised, BindAddress, BindHost, Listener, SecurityProtocol};
 pub use load::{LoadError, Sources, load, properties};
 pub use setting::Setting;

@@ -253,7 +253,10 @@ pub(super) fn describe_created(broker: &BrokerConfig, overrides: &Settings) -> V
                 .or(described.value)
                 .map(Str::from),
             read_only: false,
-            config_source: source(ConfigKind::Topic, described.origin),
+            config_source: source(
+                ConfigKind::Topic,
+                config::origin_in_topic(broker, overrides, described.setting.name),
+            ),
             is_sensitive: described.setting.is_sensitive(),
         })
         .collect()

@@ -20,12 +20,36 @@ pub struct Table {
     pub answers: &'static str,
     pub departures: &'static str,
     pub kafka: &'static str,
+    /// What the broker is started with.
+    pub settings: &'static [(&'static str, &'static str)],
 }
 
 const ADMIN: Table = Table {
     answers: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/admin-answers.tsv"),
     departures: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/admin-departures.tsv"),
     kafka: "ADMIN_ANSWERS_OF_4_3",
+    settings: &[],
+};
+
+/// Settings that are given in a file, then changed while the broker runs: what is described, and where it is from.
+const GIVEN: Table = Table {
+    answers: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/given-settings-answers.tsv"),
+    departures: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/given-settings-departures.tsv"),
+    kafka: "GIVEN_SETTINGS_OF_4_3",
+    settings: &[
+        ("broker.rack", "here"),
+        ("group.consumer.session.timeout.ms", "50000"),
+        ("group.share.heartbeat.interval.ms", "6000"),
+        ("log.cleanup.policy", "compact"),
+        ("log.retention.hours", "5"),
+        ("log.retention.minutes", "90"),
+        ("log.roll.hours", "7"),
+        ("message.max.bytes", "2000000"),
+        ("min.insync.replicas", "2"),
+        ("num.io.threads", "8"),
+        ("ssl.key.password", "secret"),
+        ("unclean.leader.election.enable", "TRUE"),
+    ],
 };
 /// How long Kafka's broker takes to hear of what its controller did.
 const PROPAGATION: Duration = Duration::from_millis(60);
@@ -62,6 +86,11 @@ fn answers_are_kafkas() {
     ADMIN.compare();
 }
 
+#[test]
+fn settings_that_were_given_are_described_as_kafkas() {
+    GIVEN.compare();
+}
+
 impl Table {
     /// Asks a new broker, and panics if an answer is neither Kafka's nor a departure.
     pub fn compare(&self) {
@@ -71,7 +100,7 @@ impl Table {
         }
         let (table, departures) =
             (std::fs::read_to_string(self.answers).unwrap(), std::fs::read_to_string(self.departures).unwrap());
-        compare(&table, &departures);
+        compare(&table, &departures, self.settings);
     }
 
     /// The broker of Apache Kafka to ask, if there is one.
@@ -83,14 +112,15 @@ impl Table {
 }
 
 /// A new broker, and who asks it.
-pub fn ours() -> (Broker, Asking) {
-    let broker = Broker::with().set("ottla.cluster.id", CLUSTER).start();
+pub fn ours(settings: &[(&str, &str)]) -> (Broker, Asking) {
+    let options = Broker::with().set("ottla.cluster.id", CLUSTER);
+    let broker = settings.iter().fold(options, |options, (name, value)| options.set(name, value)).start();
     let data = broker.data_dir().display().to_string();
     let asking = Asking::new(broker.bootstrap_servers(), &[(&data, "DIR")]);
     (broker, asking)
 }
 
-fn compare(table: &str, departures: &str) {
+fn compare(table: &str, departures: &str, settings: &[(&str, &str)]) {
     let mut departing = BTreeMap::new();
     for line in departures.lines().filter_map(Line::parse) {
         for version in line.versions {
@@ -98,7 +128,7 @@ fn compare(table: &str, departures: &str) {
             assert_eq!(before, None, "{} {version} {} departs twice", line.api, line.request);
         }
     }
-    let (_broker, mut asking) = ours();
+    let (_broker, mut asking) = ours(settings);
     let mut differ = String::new();
     for line in table.lines().filter_map(Line::parse) {
         for version in line.versions {

@@ -20,6 +20,7 @@ const ANSWERS: Table = Table {
     answers: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/new-cluster-answers.tsv"),
     departures: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/new-cluster-departures.tsv"),
     kafka: "NEW_CLUSTER_OF_4_3",
+    settings: &[],
 };
 /// Every setting that DescribeConfigs tells, of each kind of resource.
 const SETTINGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/new-cluster-settings.tsv");
@@ -50,7 +51,7 @@ fn a_new_broker_describes_settings_as_kafkas() {
     }
     let (kafkas, departures) = (fs::read_to_string(SETTINGS).unwrap(), fs::read_to_string(SETTING_DEPARTURES).unwrap());
     let (kafkas, mut departures) = (by_setting(&kafkas), by_setting(&departures));
-    let (_broker, mut asking) = ours();
+    let (_broker, mut asking) = ours(ANSWERS.settings);
     let ours = settings(&mut asking);
     let keys = |settings: &BTreeMap<(String, String), String>| settings.keys().cloned().collect::<BTreeSet<_>>();
     let mut differ = String::new();
@@ -138,7 +139,7 @@ fn a_new_broker_writes_what_kafka_writes() {
         let (_, port) = address.rsplit_once(':').unwrap();
         compare(Path::new(&dir), port, side(&["both", "Kafka"]));
     }
-    let (broker, _) = ours();
+    let (broker, _) = ours(ANSWERS.settings);
     compare(broker.data_dir(), &broker.port().to_string(), side(&["both", "here"]));
 }
 

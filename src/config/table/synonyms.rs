@@ -75,6 +75,7 @@ const TOPIC: &[(&str, &[Synonym])] = &[
 const BROKER: &[(&str, &[Synonym])] = &[
     ("log.flush.interval.ms", &[same("log.flush.scheduler.interval.ms")]),
     ("log.retention.ms", &[minutes("log.retention.minutes"), hours("log.retention.hours")]),
+    ("log.retention.minutes", &[Synonym { name: "log.retention.hours", factor: HOURS / MINUTES }]),
     ("log.roll.jitter.ms", &[hours("log.roll.jitter.hours")]),
     ("log.roll.ms", &[hours("log.roll.hours")]),
 ];
