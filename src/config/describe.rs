@@ -189,6 +189,19 @@ mod tests {
                       DynamicDefault:message.max.bytes=6, Static:message.max.bytes=5, Default:message.max.bytes=1048588";
         check(&all, &format!("max.message.bytes=8 {{{layers}}}"));
         check(&all, "retention.ms=3600000 {}");
+        let own = map(&[("max.message.bytes", "8")]);
+        let origin = |name| origin_in_topic(&broker, &own, name);
+        assert_eq!(origin("max.message.bytes"), Origin::Resource);
+        assert_eq!(origin("retention.ms"), Origin::Static, "by way of hours");
+        assert_eq!(origin("segment.ms"), Origin::Default);
+    }
+
+    #[test]
+    fn broker_synonyms_are_told_as_given() {
+        let all = describe_broker(&broker(&[("log.preallocate", "TRUE"), ("log.retention.minutes", "9")]));
+        check(&all, "log.preallocate=true {Static:log.preallocate=TRUE, Default:log.preallocate=false}");
+        let hours = "Default:log.retention.hours=168";
+        check(&all, &format!("log.retention.minutes=9 {{Static:log.retention.minutes=9, {hours}}}"));
     }
 
     #[test]

@@ -116,6 +116,15 @@ fn sessions_must_fit() {
 }
 
 #[test]
+fn records_cannot_be_kept_for_no_time() {
+    let refused = "log.retention.ms must be unlimited (-1) or, greater than or equal to 1";
+    check_error(&[("log.retention.ms", "0")], refused);
+    check_error(&[("log.retention.minutes", "0"), ("log.retention.hours", "5")], refused);
+    config(&[("log.retention.ms", "1"), ("log.retention.hours", "0")]);
+    config(&[("log.retention.ms", "-1")]);
+}
+
+#[test]
 fn dynamic_values_win_by_layer() {
     let map = |value: &str| BTreeMap::from([("message.max.bytes".to_owned(), value.to_owned())]);
     let base = config(&[("message.max.bytes", "1")]);
