@@ -1,9 +1,13 @@
 //! What Apache Kafka answers to administrators' requests, above all to wrong ones, beside what we do.
 //!
-//! Requests and Kafka's answers stand in `tests/data/admin-answers.tsv`, in the order in which a new broker is asked,
-//! in the text form of [`crate::wire`]. With the address of a new broker of Apache Kafka 4.3 in `ADMIN_ANSWERS_OF_4_3`
-//! the test asks it and writes the answers anew. Where we answer otherwise on purpose, `admin-departures.tsv` says how
-//! and why.
+//! Requests and Kafka's answers stand in `tests/data/admin-answers.tsv` and `given-settings-answers.tsv`, in the order in
+//! which a new broker is asked, in the text form of [`crate::wire`]. Where we answer otherwise on purpose,
+//! `admin-departures.tsv` and `given-settings-departures.tsv` say how and why.
+//!
+//! To write Kafka's answers anew, give the address of a new broker of Apache Kafka 4.3 in `ADMIN_ANSWERS_OF_4_3` and its
+//! `log.dirs` in `ADMIN_ANSWERS_OF_4_3_DIR` (or `GIVEN_SETTINGS_OF_4_3`, of one with [`GIVEN`]'s settings). Its cluster
+//! is [`CLUSTER`], its internal topics have one replica (`offsets.topic.replication.factor=1` and the like), and
+//! `group.initial.rebalance.delay.ms` is 0. A new line needs no answer before that.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
