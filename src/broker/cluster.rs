@@ -10,11 +10,11 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
 use super::partition::{OpenLog, Partition};
-use super::topics::{Cluster, Topic};
+use super::topics::{Cluster, Place, Topic};
 use super::{clock, random};
 use crate::config::{BrokerConfig, TopicConfig};
 use crate::log::{DeletedFiles, Log, LogConfig, LogDir, LogError, OpenAt};
-use crate::metadata::{Image, PartitionImage, TopicImage};
+use crate::metadata::{Hosting, Image, PartitionImage, TopicImage};
 use crate::types::{Offset, PartitionIndex, TopicName, TopicPartition};
 
 /// Keeps the published view and brings partitions into and out of service.
@@ -102,7 +102,7 @@ impl Publisher {
         let mut published = Published::default();
         for topic in gone {
             published.deleted.push(Arc::clone(topic.name()));
-            for partition in &topic.partitions {
+            for partition in topic.local_partitions() {
                 let deleted = match partition.delete(random::uuid()) {
                     Some(deleted) => deleted.map(Some),
                     None => self.log_dir.delete(partition.id(), random::uuid()),
@@ -157,20 +157,27 @@ impl Publisher {
         if let Some(old) = old
             && !same_settings
         {
-            for partition in &old.partitions {
+            for partition in old.local_partitions() {
                 partition.set_config(Arc::clone(&log_config), config.flush_messages);
             }
         }
-        let partition =
-            |(index, partition): (PartitionIndex, &PartitionImage)| match old.and_then(|old| old.partition(index)) {
+        let place = |(index, image): (PartitionIndex, &PartitionImage)| {
+            match image.hosting(self.config.node_id, self.log_dir.meta().directory_id) {
+                Hosting::OtherNode => return Place::OtherNode,
+                Hosting::AbsentDirectory(_) => return Place::AbsentDirectory,
+                Hosting::Here => {}
+            }
+            let partition = match old.and_then(|old| old.local_partition(index)) {
                 Some(in_service) => {
-                    in_service.raise_leader_epoch(partition.leader_epoch);
+                    in_service.raise_leader_epoch(image.leader_epoch);
                     Arc::clone(in_service)
                 }
-                None => self.partition(topic, index, partition, &log_config, config.flush_messages),
+                None => self.partition(topic, index, image, &log_config, config.flush_messages),
             };
-        let partitions = topic.partitions().map(partition).collect();
-        Arc::new(Topic { image: Arc::clone(topic), config, partitions })
+            Place::Here { partition, leads: image.leader == self.config.node_id }
+        };
+        let places = topic.partitions().map(place).collect();
+        Arc::new(Topic::new(Arc::clone(topic), config, self.config.node_id, places))
     }
 
     fn partition(

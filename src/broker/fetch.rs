@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 
 use super::fetch_sessions::{FetchKey, PartitionAsk};
 use super::partition::{Isolation, Offsets, Partition, PartitionError, Read};
+use super::topics::NotServed;
 use crate::record::brings_nothing;
 use crate::types::{LeaderEpoch, Offset};
 
@@ -48,6 +49,10 @@ pub enum FetchFault {
     UnknownTopicId,
     #[error("no such topic or partition")]
     UnknownTopicOrPartition,
+    #[error("this broker is not the leader of the partition")]
+    NotLeader,
+    #[error("the partition lies in a log directory that this broker does not have")]
+    AbsentDirectory,
     #[error("the client's leader epoch is older than the partition's")]
     FencedLeaderEpoch,
     #[error("the client's leader epoch is newer than the partition's")]
@@ -56,6 +61,16 @@ pub enum FetchFault {
     UnsupportedCompression,
     #[error(transparent)]
     Partition(#[from] PartitionError),
+}
+
+impl From<NotServed> for FetchFault {
+    fn from(why: NotServed) -> Self {
+        match why {
+            NotServed::Unknown => FetchFault::UnknownTopicOrPartition,
+            NotServed::NotLeader => FetchFault::NotLeader,
+            NotServed::AbsentDirectory => FetchFault::AbsentDirectory,
+        }
+    }
 }
 
 /// What became of one partition.

@@ -50,7 +50,9 @@ impl Broker {
 
     fn flush_topics(&self, topics: &[TopicId]) {
         let cluster = self.cluster();
-        for partition in topics.iter().filter_map(|id| cluster.topic_by_id(*id)).flat_map(|topic| &topic.partitions) {
+        for partition in
+            topics.iter().filter_map(|id| cluster.topic_by_id(*id)).flat_map(|topic| topic.local_partitions())
+        {
             let unsynced = partition.if_open(|log| log.end_offset() > log.durable_offset());
             if unsynced == Some(true) {
                 // A failure has latched the partition, which says so itself.

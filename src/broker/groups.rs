@@ -32,6 +32,10 @@ pub enum GroupsUnavailable {
     /// `__consumer_offsets` doesn't exist yet, or its partition is offline.
     #[error("the group coordinator is not available")]
     CoordinatorNotAvailable,
+    /// The partition of `__consumer_offsets` is another broker's, or lies in a log directory that isn't here: what its
+    /// groups have committed is not known.
+    #[error("this broker is not the group's coordinator")]
+    NotCoordinator,
 }
 
 /// A reply on its way.
@@ -105,17 +109,17 @@ impl Groups {
         }
     }
 
-    /// Which partition of `__consumer_offsets` coordinates the group; none before the topic exists.
-    pub fn partition_of(&self, group_id: &str) -> Option<Arc<Partition>> {
+    /// Which partition of `__consumer_offsets` coordinates the group.
+    pub fn partition_of(&self, group_id: &str) -> Result<Arc<Partition>, GroupsUnavailable> {
         let cluster = self.publisher.current();
-        let topic = cluster.topic(CONSUMER_OFFSETS)?;
-        let count = PartitionIndex::try_from(topic.partitions.len()).ok()?;
-        topic.partition(group::partition_for(group_id, count)).cloned()
+        let topic = cluster.topic(CONSUMER_OFFSETS).ok_or(GroupsUnavailable::CoordinatorNotAvailable)?;
+        let index = group::partition_for(group_id, topic.image.partition_count());
+        topic.partition(index).cloned().map_err(|_| GroupsUnavailable::NotCoordinator)
     }
 
     /// Runs a command of one group. Decided and applied before this returns; the reply may take longer.
     pub fn submit(&self, group_id: &str, request: impl Into<GroupRequest>) -> Result<PendingReply, GroupsUnavailable> {
-        let partition = self.partition_of(group_id).ok_or(GroupsUnavailable::CoordinatorNotAvailable)?;
+        let partition = self.partition_of(group_id)?;
         self.submit_to(&partition, request.into())
     }
 
@@ -131,7 +135,7 @@ impl Groups {
 
     /// Asks the group's machine something that changes nothing.
     pub fn query<T>(&self, group_id: &str, ask: impl FnOnce(&GroupMachine) -> T) -> Result<T, GroupsUnavailable> {
-        let partition = self.partition_of(group_id).ok_or(GroupsUnavailable::CoordinatorNotAvailable)?;
+        let partition = self.partition_of(group_id)?;
         self.with_driver(&partition, |driver| Ok(ask(driver.machine())))
     }
 
@@ -140,13 +144,12 @@ impl Groups {
         ask(&GroupMachine::new(Arc::clone(&self.config)))
     }
 
-    /// Asks every machine in turn; one that can't be loaded is an error.
+    /// Asks every machine of this broker in turn; one that can't be loaded is an error.
     pub fn query_all<T>(&self, mut ask: impl FnMut(&GroupMachine) -> T) -> Result<Vec<T>, GroupsUnavailable> {
         let cluster = self.publisher.current();
         let Some(topic) = cluster.topic(CONSUMER_OFFSETS) else { return Ok(Vec::new()) };
         topic
-            .partitions
-            .iter()
+            .served_partitions()
             .map(|partition| self.with_driver(partition, |driver| Ok(ask(driver.machine()))))
             .collect()
     }
@@ -157,7 +160,7 @@ impl Groups {
         if topics.iter().any(|topic| **topic == *CONSUMER_OFFSETS) {
             self.forget_deleted(&cluster);
         }
-        for partition in cluster.topic(CONSUMER_OFFSETS).into_iter().flat_map(|topic| &topic.partitions) {
+        for partition in cluster.topic(CONSUMER_OFFSETS).into_iter().flat_map(|topic| topic.served_partitions()) {
             // Nobody waits for this reply; a partition that is offline has said so already.
             let _ = self.submit_to(partition, GroupCommand::TopicsDeleted(topics.to_vec()).into());
         }
@@ -184,7 +187,7 @@ impl Groups {
     /// the coordinator is not available, and finds at the next one that it is no member.
     fn forget_deleted(&self, cluster: &Cluster) {
         for (index, shard) in self.shards.read().iter() {
-            let in_service = cluster.partition(CONSUMER_OFFSETS, *index);
+            let in_service = cluster.partition(CONSUMER_OFFSETS, *index).ok();
             let is_deleted = |driver: &GroupDriver| in_service.is_none_or(|it| !Arc::ptr_eq(it, driver.partition()));
             shard.driver.lock().take_if(|driver| is_deleted(driver));
         }
@@ -221,7 +224,7 @@ impl Groups {
 
     /// Whether the group's coordinator has a log to write to.
     pub fn is_available(&self, group_id: &str) -> bool {
-        self.partition_of(group_id).is_some_and(|partition| !partition.is_failed())
+        self.partition_of(group_id).is_ok_and(|partition| !partition.is_failed())
     }
 
     fn with_driver<T>(

@@ -143,7 +143,8 @@ impl Broker {
         };
         let cluster = self.cluster();
         let exists = |id: &TopicPartition| {
-            id == self.metadata.partition().id() || cluster.partition(&id.topic, id.partition).is_some()
+            let local = || cluster.topic(&id.topic)?.local_partition(id.partition);
+            id == self.metadata.partition().id() || local().is_some()
         };
         let mut left_over = Vec::new();
         for folder in found {
@@ -171,7 +172,7 @@ impl Broker {
     fn retain(&self) {
         for topic in self.cluster().topics() {
             // A partition that is being compacted has its turn when that is done.
-            for partition in topic.partitions.iter().filter(|partition| !self.cleaner.is_at(partition)) {
+            for partition in topic.local_partitions().filter(|partition| !self.cleaner.is_at(partition)) {
                 self.retain_partition(topic, partition);
             }
         }
@@ -181,7 +182,7 @@ impl Broker {
     fn expire_producers(&self) {
         let now = self.clock.now().wall;
         for topic in self.cluster().topics() {
-            for partition in &topic.partitions {
+            for partition in topic.local_partitions() {
                 let _ = partition.if_open(|log| log.expire_producers(now));
             }
         }
@@ -242,7 +243,7 @@ impl Broker {
     /// Whether a log has grown or failed, or one came or went, since this was last asked.
     fn positions_changed(&self) -> bool {
         let cluster = self.cluster();
-        let partitions = cluster.topics().flat_map(|topic| &topic.partitions).chain([self.metadata.partition()]);
+        let partitions = cluster.local_partitions().chain([self.metadata.partition()]);
         // A log that isn't open doesn't change. This is looked at every few seconds, so no more is looked at than that.
         let reached = partitions.map(|partition| (partition.id().clone(), partition.if_open(reached_by).flatten()));
         let reached: Vec<_> = reached.collect();
@@ -255,7 +256,7 @@ impl Broker {
     /// Of every log; one that was not opened since the start is where the last broker left it.
     fn checkpoints(&self) -> Vec<Checkpoint> {
         let cluster = self.cluster();
-        let partitions = cluster.topics().flat_map(|topic| &topic.partitions);
+        let partitions = cluster.local_partitions();
         partitions.chain([self.metadata.partition()]).map(|partition| self.checkpoint(partition)).collect()
     }
 
@@ -291,7 +292,7 @@ impl Broker {
             return Ok(());
         }
         let cluster = self.cluster();
-        let partitions = cluster.topics().flat_map(|topic| &topic.partitions).chain([self.metadata.partition()]);
+        let partitions = cluster.local_partitions().chain([self.metadata.partition()]);
         let was_clean = self.log_dir.clean_shutdown();
         let mut first_failure = None;
         let mut closed = Vec::new();

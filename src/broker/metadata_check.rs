@@ -19,16 +19,16 @@ pub(super) fn check(log_dir: &LogDir, id: &TopicPartition, now: TimestampMs) -> 
     let verdict = verify(log_dir.disk(), &folder, Known { at, compacted: false }, &mut |_| {})?;
     let clean = log_dir.clean_shutdown();
     let damage = verdict.findings.iter().find(|finding| is_damage(finding, clean));
-    let what = match damage {
-        Some(finding) => format!("{}: {}", finding.file, finding.what),
-        None if holds_nothing(&verdict) && has_partitions(log_dir, id)? => "it holds no record".to_owned(),
+    let refused = match damage {
+        _ if holds_nothing(&verdict) && has_partitions(log_dir, id)? => OpenError::MissingMetadata { folder },
+        Some(finding) => OpenError::DamagedMetadata { what: format!("{}: {}", finding.file, finding.what), folder },
         None => return Ok(()),
     };
     if clean {
         // The next start is to refuse as well: opening the directory has taken the mark away.
         log_dir.mark_clean(-1)?;
     }
-    Err(OpenError::DamagedMetadata { folder, what })
+    Err(refused)
 }
 
 /// Whether records are lost that somebody was told of. After a crash these are the ones that others follow.
@@ -40,7 +40,7 @@ fn is_damage(finding: &Finding, clean: bool) -> bool {
 }
 
 fn holds_nothing(verdict: &Verdict) -> bool {
-    verdict.batches == 0 && verdict.end == 0
+    verdict.bytes == 0
 }
 
 fn has_partitions(log_dir: &LogDir, id: &TopicPartition) -> Result<bool, LogError> {

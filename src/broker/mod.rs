@@ -14,6 +14,7 @@ pub mod fetch;
 pub mod fetch_sessions;
 mod flushing;
 pub mod groups;
+mod hosting;
 mod housekeeping;
 mod log_valve;
 pub mod metadata;

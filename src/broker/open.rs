@@ -1,5 +1,6 @@
 //! From a directory to a broker in service, and back to a directory.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,17 +20,17 @@ use super::log_valve::LogValve;
 use super::metadata::{Metadata, MetadataUnavailable};
 use super::metadata_check;
 use super::partition::{Partition, PartitionError};
-use super::{Broker, Clock, ProducerIds, housekeeping, random, recovering, reopening};
+use super::{Broker, Clock, ProducerIds, hosting, housekeeping, random, recovering, reopening};
 use crate::config::BrokerConfig;
 use crate::coordinator::group::GroupConfig;
-use crate::log::{Identity, Log, LogConfig, LogDir, LogDirError, LogError, Origin};
+use crate::log::{self, Identity, Log, LogConfig, LogDir, LogDirError, LogError, Origin};
 use crate::metadata::records::MetadataRecord;
 use crate::metadata::{
     self, Command, MetadataConfig, MetadataError, RegisterBroker, Reply, SnapshotError, SupportedFeature, features,
 };
 use crate::record::control::ControlType;
 use crate::record::{BatchBuilder, Codec, Verified};
-use crate::types::{TimestampMs, TopicId, TopicPartition};
+use crate::types::{PartitionIndex, TimestampMs, TopicId, TopicPartition};
 
 /// The metadata log's topic.
 const METADATA_TOPIC: &str = "__cluster_metadata";
@@ -59,6 +60,13 @@ pub enum OpenError {
         folder.display()
     )]
     DamagedMetadata { folder: PathBuf, what: String },
+    #[error(
+        "the metadata log in {} is missing or empty, and there are partitions. Nothing was changed: bring its folder back from a copy; \
+         or name its directory in metadata.log.dir, if it is another one; or make a new one of the partitions' folders, \
+         without the topics' settings, with `ottla check-log --repair`",
+        folder.display()
+    )]
+    MissingMetadata { folder: PathBuf },
     #[error("bootstrap.checkpoint cannot be read: {0}")]
     Bootstrap(#[from] SnapshotError),
     #[error(
@@ -97,8 +105,10 @@ impl Broker {
             None => formatted_with(&log_dir)?,
             Some(_) => Vec::new(),
         };
-        register(&metadata, &config, &log_dir, endpoints, new_cluster).await?;
+        let found_there = hosting::found_here(&publisher.current(), &log_dir);
+        register(&metadata, &config, &log_dir, endpoints, new_cluster, found_there).await?;
         check_acls(&config, publisher.current().image.acl_count())?;
+        hosting::report(&publisher.current());
         let sessions = FetchSessions::new(config.fetch.max_incremental_fetch_session_cache_slots, SESSION_EVICTION);
         let broker = Arc::new(Broker {
             clock,
@@ -132,15 +142,17 @@ fn open_log_dir(config: &BrokerConfig) -> Result<LogDir, LogDirError> {
         new_cluster_id: config.storage.cluster_id.clone().unwrap_or_else(|| random::uuid().to_string()),
         new_directory_id: random::uuid(),
     };
-    let log_dir = LogDir::open(&config.data_dir, &identity)?;
+    let chosen = log::choose(&config.log_dirs, config.metadata_log_dir.as_deref())?;
+    let log_dir = LogDir::open_chosen(&chosen, &identity)?;
+    chosen.notices.iter().for_each(|notice| tracing::warn!("{notice}"));
+    let path = chosen.data.display();
     if let Some(why) = log_dir.why_not_mapped() {
-        tracing::warn!("files in {} cannot be mapped and are read with copies: {why}", config.data_dir.display());
+        tracing::warn!("files in {path} cannot be mapped and are read with copies: {why}");
     }
     let found = &log_dir.meta().cluster_id;
     if let Some(given) = config.storage.cluster_id.as_ref().filter(|given| *given != found) {
         tracing::warn!(
-            "the data in {} is cluster {found}'s, and goes on to be; the id {given} is for a new directory",
-            config.data_dir.display()
+            "the data in {path} is cluster {found}'s, and goes on to be; the id {given} is for a new directory"
         );
     }
     Ok(log_dir)
@@ -197,6 +209,7 @@ async fn register(
     log_dir: &LogDir,
     endpoints: Vec<metadata::Endpoint>,
     new_cluster: Vec<MetadataRecord>,
+    found_there: HashSet<(TopicId, PartitionIndex)>,
 ) -> Result<(), OpenError> {
     let register = RegisterBroker {
         incarnation_id: random::uuid(),
@@ -204,6 +217,8 @@ async fn register(
         features: readable_features(),
         rack: config.rack.clone(),
         directory_id: log_dir.meta().directory_id,
+        metadata_is_there: log_dir.has_metadata(),
+        found_there,
         new_cluster,
     };
     match metadata.submit(Command::RegisterBroker(register)).await? {

@@ -26,7 +26,7 @@ pub async fn recover(broker: &Arc<Broker>) {
 
 fn open_all(broker: &Broker) {
     let began = broker.clock.monotonic();
-    let partitions: Vec<_> = broker.cluster().topics().flat_map(|topic| topic.partitions.clone()).collect();
+    let partitions: Vec<_> = broker.cluster().local_partitions().cloned().collect();
     if partitions.is_empty() {
         return;
     }

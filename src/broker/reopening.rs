@@ -54,7 +54,7 @@ async fn look_after(broker: Weak<Broker>, clock: Clock, mut trouble: watch::Rece
 impl Broker {
     fn reopen_due(&self, retries: &mut Retries) {
         let cluster = self.cluster();
-        let partitions = cluster.topics().flat_map(|topic| &topic.partitions);
+        let partitions = cluster.local_partitions();
         let mut failed: Vec<&Arc<Partition>> = partitions.filter(|partition| partition.is_failed()).collect();
         if self.metadata.is_failed() {
             failed.push(self.metadata.partition());

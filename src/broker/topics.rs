@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use thiserror::Error;
+
 use super::partition::Partition;
 use crate::config::{self, BrokerConfig, CompressionType, TopicConfig};
-use crate::metadata::{Image, SharedMap, TopicImage};
+use crate::metadata::{BrokerId, Image, SharedMap, TopicImage};
 use crate::record::{Accepts, Codec, TimestampType, VerifyRules};
 use crate::types::{PartitionIndex, TimestampMs, TopicId, TopicName, sort_by};
 
@@ -13,8 +15,36 @@ use crate::types::{PartitionIndex, TimestampMs, TopicId, TopicName, sort_by};
 pub struct Topic {
     pub image: Arc<TopicImage>,
     pub config: Arc<TopicConfig>,
+    /// This broker's number.
+    node: BrokerId,
     /// By number.
-    pub partitions: Vec<Arc<Partition>>,
+    places: Vec<Place>,
+}
+
+/// Where a partition's log is, as this broker sees it.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// In the log directory.
+    Here {
+        partition: Arc<Partition>,
+        /// Whether this broker is its leader.
+        leads: bool,
+    },
+    /// On other brokers alone.
+    OtherNode,
+    /// In a log directory that this broker doesn't have.
+    AbsentDirectory,
+}
+
+/// Why a partition can't be read or written here; Kafka's codes of the same meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum NotServed {
+    #[error("no such topic or partition")]
+    Unknown,
+    #[error("this broker is not the leader of the partition")]
+    NotLeader,
+    #[error("the partition lies in a log directory that this broker does not have")]
+    AbsentDirectory,
 }
 
 impl Topic {
@@ -26,8 +56,49 @@ impl Topic {
         self.image.id
     }
 
-    pub fn partition(&self, index: PartitionIndex) -> Option<&Arc<Partition>> {
-        self.partitions.get(usize::try_from(index).ok()?)
+    /// `places`: where each partition is, by number.
+    pub fn new(image: Arc<TopicImage>, config: Arc<TopicConfig>, node: BrokerId, places: Vec<Place>) -> Topic {
+        Topic { image, config, node, places }
+    }
+
+    /// The partition, if this broker serves it.
+    pub fn partition(&self, index: PartitionIndex) -> Result<&Arc<Partition>, NotServed> {
+        match usize::try_from(index).ok().and_then(|index| self.places.get(index)) {
+            Some(Place::Here { partition, leads: true }) => Ok(partition),
+            Some(Place::Here { leads: false, .. } | Place::OtherNode) => Err(NotServed::NotLeader),
+            Some(Place::AbsentDirectory) => Err(NotServed::AbsentDirectory),
+            None => Err(NotServed::Unknown),
+        }
+    }
+
+    /// Who leads the partition, as clients are told: this broker, or nobody, as no other one runs.
+    pub fn leader(&self, index: PartitionIndex) -> Option<BrokerId> {
+        self.partition(index).ok().map(|_| self.node)
+    }
+
+    /// The replicas that can't be reached: those of brokers that don't run, and one in a log directory that isn't here.
+    pub fn offline_replicas(&self, index: PartitionIndex) -> Vec<BrokerId> {
+        let replicas = self.image.partition(index).map_or(&[][..], |partition| &partition.replicas);
+        let is_here = |id: BrokerId| id == self.node && self.local_partition(index).is_some();
+        replicas.iter().copied().filter(|id| !is_here(*id)).collect()
+    }
+
+    /// The partition, if its log is in the log directory, whether it is served or not.
+    pub fn local_partition(&self, index: PartitionIndex) -> Option<&Arc<Partition>> {
+        self.places.get(usize::try_from(index).ok()?)?.local()
+    }
+
+    /// Every partition whose log is in the log directory.
+    pub fn local_partitions(&self) -> impl Iterator<Item = &Arc<Partition>> {
+        self.places.iter().filter_map(Place::local)
+    }
+
+    /// Every partition that this broker serves.
+    pub fn served_partitions(&self) -> impl Iterator<Item = &Arc<Partition>> {
+        self.places.iter().filter_map(|place| match place {
+            Place::Here { partition, leads: true } => Some(partition),
+            _ => None,
+        })
     }
 
     /// What the topic's settings demand of a batch.
@@ -47,6 +118,15 @@ impl Topic {
             target: stored_as(config),
             compacted: config.cleanup_policy.compact,
             large: None,
+        }
+    }
+}
+
+impl Place {
+    fn local(&self) -> Option<&Arc<Partition>> {
+        match self {
+            Place::Here { partition, .. } => Some(partition),
+            Place::OtherNode | Place::AbsentDirectory => None,
         }
     }
 }
@@ -118,8 +198,14 @@ impl Cluster {
         self.by_id.get(&id)
     }
 
-    pub fn partition(&self, name: &str, index: PartitionIndex) -> Option<&Arc<Partition>> {
-        self.topic(name)?.partition(index)
+    /// The partition, if this broker serves it.
+    pub fn partition(&self, name: &str, index: PartitionIndex) -> Result<&Arc<Partition>, NotServed> {
+        self.topic(name).ok_or(NotServed::Unknown)?.partition(index)
+    }
+
+    /// Every partition whose log is in the log directory, in no order that means anything.
+    pub fn local_partitions(&self) -> impl Iterator<Item = &Arc<Partition>> {
+        self.topics().flat_map(|topic| topic.local_partitions())
     }
 
     /// Every topic, in no order that means anything.

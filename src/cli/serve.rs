@@ -63,7 +63,8 @@ fn announce(
     ready_file: Option<&mut ReadyFile>,
     clock: Clock,
 ) -> Result<(), String> {
-    let data_dir = std::path::absolute(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone());
+    let data_dir = service.broker().log_dir().path();
+    let data_dir = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_path_buf());
     let ready_ms = milliseconds(clock.monotonic());
     if let Some(file) = ready_file {
         let (bootstrap_servers, admin_url) = (service.bootstrap_servers(), service.admin_url());

@@ -21,7 +21,10 @@ pub struct BrokerConfig {
     listeners_at_start: Vec<Listener>,
     /// `None`: no admin port.
     pub admin: Option<AdminConfig>,
-    pub data_dir: PathBuf,
+    /// `log.dirs`, or else `log.dir`; at least one. Which of them is used, what they hold decides.
+    pub log_dirs: Vec<PathBuf>,
+    /// `metadata.log.dir`.
+    pub metadata_log_dir: Option<PathBuf>,
     pub node_id: i32,
     pub rack: Option<String>,
     pub announcement: AnnouncementConfig,
@@ -178,9 +181,6 @@ impl BrokerConfig {
         check_group_sessions(&values)?;
         check_cleaner(&values)?;
         super::check_retention(|name| values.given(name))?;
-        if let Some(more) = values.given("log.dirs").filter(|dirs| setting::list(dirs).count() > 1) {
-            notices.push(format!("log.dirs: of {more} the first is used"));
-        }
         let topics = TopicsConfig::read(|name| values.text(name));
         if topics.default_replication_factor > 1 && topics.replication_factor_policy == ReplicationFactorPolicy::Clamp {
             let asked = topics.default_replication_factor;
@@ -206,7 +206,12 @@ impl BrokerConfig {
 
     fn assemble(values: Values, listeners: Vec<Listener>) -> BrokerConfig {
         let given_dirs = values.given("log.dirs").map(str::to_owned).or_else(|| values.read("log.dir"));
-        let first_dir = given_dirs.as_deref().and_then(|dirs| setting::list(dirs).next()).map(PathBuf::from);
+        let mut log_dirs: Vec<PathBuf> = Vec::new();
+        for dir in given_dirs.as_deref().into_iter().flat_map(setting::list).map(PathBuf::from) {
+            if !log_dirs.contains(&dir) {
+                log_dirs.push(dir);
+            }
+        }
         let overrides = values.given("max.connections.per.ip.overrides").unwrap_or_default().to_owned();
         let text = |name| values.text(name);
         BrokerConfig {
@@ -214,7 +219,8 @@ impl BrokerConfig {
             listeners,
             // Checked when it came in.
             admin: admin::resolve(&values).ok().flatten(),
-            data_dir: first_dir.unwrap_or_default(),
+            log_dirs,
+            metadata_log_dir: values.given("metadata.log.dir").filter(|dir| !dir.is_empty()).map(PathBuf::from),
             node_id: values.read("node.id"),
             rack: values.read("broker.rack"),
             announcement: AnnouncementConfig::read(text),

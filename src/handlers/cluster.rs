@@ -14,7 +14,7 @@ use crate::broker::Broker;
 use crate::broker::partition::Partition;
 use crate::broker::topics::Topic;
 use crate::codec::Str;
-use crate::metadata::{Command, PartitionImage, Reply, names};
+use crate::metadata::{Command, NO_LEADER, PartitionImage, Reply, names};
 use crate::protocol::messages::describe_cluster::{
     DescribeClusterBroker, DescribeClusterRequest, DescribeClusterResponse,
 };
@@ -82,7 +82,7 @@ fn described_logs(topic: &Topic, wanted: impl Fn(PartitionIndex) -> bool) -> Des
         offset_lag: 0,
         is_future_key: false,
     };
-    let partitions = topic.partitions.iter().filter(|partition| wanted(partition.id().partition));
+    let partitions = topic.local_partitions().filter(|partition| wanted(partition.id().partition));
     DescribeLogDirsTopic { name: Str::from(&**topic.name()), partitions: partitions.map(described).collect() }
 }
 
@@ -199,7 +199,8 @@ impl Page {
     /// Whether there is room for more.
     fn add(&mut self, topic: &Topic, first: PartitionIndex) -> bool {
         let rest = topic.image.partitions().filter(|(index, _)| *index >= first);
-        let partitions: Vec<_> = rest.take(self.left).map(|(index, image)| described_partition(index, image)).collect();
+        let partitions: Vec<_> =
+            rest.take(self.left).map(|(index, image)| described_partition(topic, index, image)).collect();
         self.left -= partitions.len();
         let next = partitions.last().map_or(first, |last| last.partition_index + 1);
         self.response.topics.push(DescribeTopicPartitionsResponseTopic {
@@ -237,20 +238,25 @@ impl Page {
     }
 }
 
-fn described_partition(index: PartitionIndex, image: &PartitionImage) -> DescribeTopicPartitionsResponsePartition {
-    let error = match image.has_leader() {
-        true => ErrorCode::None,
-        false => ErrorCode::LeaderNotAvailable,
+fn described_partition(
+    topic: &Topic,
+    index: PartitionIndex,
+    image: &PartitionImage,
+) -> DescribeTopicPartitionsResponsePartition {
+    let leader = topic.leader(index);
+    let error = match leader {
+        Some(_) => ErrorCode::None,
+        None => ErrorCode::LeaderNotAvailable,
     };
     DescribeTopicPartitionsResponsePartition {
         error_code: error.code(),
         partition_index: index,
-        leader_id: image.leader,
+        leader_id: leader.unwrap_or(NO_LEADER),
         leader_epoch: image.leader_epoch,
         replica_nodes: image.replicas.to_vec(),
         isr_nodes: image.isr.to_vec(),
         eligible_leader_replicas: Some(Vec::new()),
         last_known_elr: Some(Vec::new()),
-        offline_replicas: Vec::new(),
+        offline_replicas: topic.offline_replicas(index),
     }
 }

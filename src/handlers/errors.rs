@@ -6,6 +6,7 @@ use crate::broker::fetch_sessions::SessionError;
 use crate::broker::groups::GroupsUnavailable;
 use crate::broker::metadata::MetadataUnavailable;
 use crate::broker::partition::PartitionError;
+use crate::broker::topics::NotServed;
 use crate::coordinator::group::GroupError;
 use crate::log::AppendError;
 use crate::metadata::MetadataError;
@@ -71,11 +72,23 @@ impl ToErrorCode for PartitionError {
     }
 }
 
+impl ToErrorCode for NotServed {
+    fn error_code(&self) -> ErrorCode {
+        match self {
+            NotServed::Unknown => ErrorCode::UnknownTopicOrPartition,
+            NotServed::NotLeader => ErrorCode::NotLeaderOrFollower,
+            NotServed::AbsentDirectory => ErrorCode::KafkaStorageError,
+        }
+    }
+}
+
 impl ToErrorCode for FetchFault {
     fn error_code(&self) -> ErrorCode {
         match self {
             FetchFault::UnknownTopicId => ErrorCode::UnknownTopicId,
             FetchFault::UnknownTopicOrPartition => ErrorCode::UnknownTopicOrPartition,
+            FetchFault::NotLeader => ErrorCode::NotLeaderOrFollower,
+            FetchFault::AbsentDirectory => ErrorCode::KafkaStorageError,
             FetchFault::FencedLeaderEpoch => ErrorCode::FencedLeaderEpoch,
             FetchFault::UnknownLeaderEpoch => ErrorCode::UnknownLeaderEpoch,
             FetchFault::UnsupportedCompression => ErrorCode::UnsupportedCompressionType,
@@ -119,6 +132,7 @@ impl ToErrorCode for GroupsUnavailable {
     fn error_code(&self) -> ErrorCode {
         match self {
             GroupsUnavailable::CoordinatorNotAvailable => ErrorCode::CoordinatorNotAvailable,
+            GroupsUnavailable::NotCoordinator => ErrorCode::NotCoordinator,
         }
     }
 }

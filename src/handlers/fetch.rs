@@ -153,7 +153,7 @@ fn look_up(cluster: &Cluster, key: &FetchKey, ask: &PartitionAsk, version: i16) 
         Some(topic) if version < 4 && topic.config.compression_type == CompressionType::Zstd => {
             Err(FetchFault::UnsupportedCompression)
         }
-        Some(topic) => topic.partition(key.partition).cloned().ok_or(FetchFault::UnknownTopicOrPartition),
+        Some(topic) => topic.partition(key.partition).cloned().map_err(FetchFault::from),
     };
     FetchPartition { key: key.clone(), ask: *ask, partition }
 }

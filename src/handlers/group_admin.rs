@@ -148,7 +148,7 @@ fn deletion(reply: Option<GroupReply>) -> Result<(), ErrorCode> {
 pub(super) fn delete_offsets(context: &Context, request: OffsetDeleteRequest) -> Answer {
     let cluster = context.broker.cluster();
     let group_id: Arc<str> = (&*request.group_id).into();
-    let exists = |topic: &str, index: PartitionIndex| cluster.partition(topic, index).is_some();
+    let exists = |topic: &str, index: PartitionIndex| cluster.image.partition(topic, index).is_some();
     // What exists goes to the coordinator; the rest is refused one by one.
     let topics: Vec<(TopicName, Vec<PartitionIndex>)> = request
         .topics

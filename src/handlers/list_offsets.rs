@@ -47,9 +47,9 @@ pub(super) fn handle(context: &Context, request: ListOffsetsRequest) -> Answer {
         let partitions =
             partitions.into_values().map(|(asked, times)| match cluster.partition(&name, asked.partition_index) {
                 _ if times > 1 && version > 0 => failed(&asked, ErrorCode::InvalidRequest),
-                Some(partition) if version == 0 => answer_v0(partition, &asked, now),
-                Some(partition) => answer(partition, &asked, version, isolation),
-                None => failed(&asked, ErrorCode::UnknownTopicOrPartition),
+                Ok(partition) if version == 0 => answer_v0(partition, &asked, now),
+                Ok(partition) => answer(partition, &asked, version, isolation),
+                Err(why) => failed(&asked, why.error_code()),
             });
         ListOffsetsTopicResponse { partitions: partitions.collect(), name }
     });

@@ -14,7 +14,7 @@ use super::{Answer, Context, operations};
 use crate::broker::NotCreated;
 use crate::broker::topics::{Cluster, Topic};
 use crate::codec::Str;
-use crate::metadata::{PartitionImage, is_internal, names};
+use crate::metadata::{NO_LEADER, PartitionImage, is_internal, names};
 use crate::protocol::messages::metadata::{
     MetadataRequest, MetadataResponse, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
@@ -186,7 +186,11 @@ fn describe(topic: &Topic, with_operations: bool) -> MetadataResponseTopic {
         name: Some(Str::from(&**topic.name())),
         topic_id: topic.id(),
         is_internal: topic.image.is_internal(),
-        partitions: topic.image.partitions().map(|(index, partition)| describe_partition(index, partition)).collect(),
+        partitions: topic
+            .image
+            .partitions()
+            .map(|(index, partition)| describe_partition(topic, index, partition))
+            .collect(),
         topic_authorized_operations: match with_operations {
             true => operations::TOPIC,
             false => operations::NOT_ASKED,
@@ -194,18 +198,19 @@ fn describe(topic: &Topic, with_operations: bool) -> MetadataResponseTopic {
     }
 }
 
-fn describe_partition(index: PartitionIndex, partition: &PartitionImage) -> MetadataResponsePartition {
-    let error = match partition.has_leader() {
-        true => ErrorCode::None,
-        false => ErrorCode::LeaderNotAvailable,
+fn describe_partition(topic: &Topic, index: PartitionIndex, partition: &PartitionImage) -> MetadataResponsePartition {
+    let leader = topic.leader(index);
+    let error = match leader {
+        Some(_) => ErrorCode::None,
+        None => ErrorCode::LeaderNotAvailable,
     };
     MetadataResponsePartition {
         error_code: error.code(),
         partition_index: index,
-        leader_id: partition.leader,
+        leader_id: leader.unwrap_or(NO_LEADER),
         leader_epoch: partition.leader_epoch,
         replica_nodes: partition.replicas.to_vec(),
         isr_nodes: partition.isr.to_vec(),
-        offline_replicas: Vec::new(),
+        offline_replicas: topic.offline_replicas(index),
     }
 }

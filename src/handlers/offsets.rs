@@ -85,7 +85,7 @@ impl CommitPlan {
             let error = match topic {
                 None if version >= BY_ID => ErrorCode::UnknownTopicId,
                 None => ErrorCode::UnknownTopicOrPartition,
-                Some(topic) if topic.partition(partition.partition_index).is_none() => {
+                Some(topic) if topic.image.partition(partition.partition_index).is_none() => {
                     ErrorCode::UnknownTopicOrPartition
                 }
                 Some(_) => {

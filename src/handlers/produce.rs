@@ -24,6 +24,7 @@ use tokio::runtime::RuntimeFlavor;
 use super::errors::ToErrorCode;
 use super::{Answer, Context};
 use crate::broker::partition::{Partition, PartitionError};
+use crate::broker::topics::NotServed;
 use crate::codec::Str;
 use crate::log::{AppendError, Appended, Origin};
 use crate::protocol::messages::produce::{
@@ -115,10 +116,17 @@ fn append_all(context: &Context, request: ProduceRequest) -> Production {
         let mut responses = Vec::with_capacity(topic_data.partition_data.len());
         for data in topic_data.partition_data {
             let index = data.index;
-            let target = topic.and_then(|topic| topic.partition(index)).zip(rules.as_ref());
-            let Some((partition, rules)) = target else {
-                responses.push(failed(index, ErrorCode::UnknownTopicOrPartition, None));
-                continue;
+            let found = topic.ok_or(NotServed::Unknown).and_then(|topic| topic.partition(index));
+            let (partition, rules) = match (found, &rules) {
+                (Ok(partition), Some(rules)) => (partition, rules),
+                (Err(why @ (NotServed::NotLeader | NotServed::AbsentDirectory)), _) => {
+                    responses.push(failed(index, why.error_code(), why.to_string()));
+                    continue;
+                }
+                _ => {
+                    responses.push(failed(index, ErrorCode::UnknownTopicOrPartition, None));
+                    continue;
+                }
             };
             if topic.is_some_and(|topic| topic.image.is_internal()) && context.client_id() != ADMIN_CLIENT_ID {
                 let refusal = Refusal::Rule(ErrorCode::InvalidTopicException, "only the broker writes to this topic");

@@ -36,7 +36,7 @@ fn metadata_quorum(context: &Context) -> ResponseTopicData {
     let now = broker.now().wall;
     let voter = ReplicaState {
         replica_id: broker.node_id(),
-        replica_directory_id: broker.log_dir().meta().directory_id,
+        replica_directory_id: broker.log_dir().metadata_directory_id(),
         log_end_offset: end,
         last_fetch_timestamp: now,
         last_caught_up_timestamp: now,

@@ -11,6 +11,7 @@
 
 use std::collections::BTreeMap;
 
+use super::errors::ToErrorCode;
 use super::{Answer, Context};
 use crate::codec::Str;
 use crate::metadata::{Image, PartitionImage, check_assignment};
@@ -44,8 +45,8 @@ pub(super) fn alter_log_dirs(context: &Context, request: AlterReplicaLogDirsRequ
     }
     let result = |name: &str, index, is_ours: bool| match cluster.partition(name, index) {
         _ if !is_ours => ErrorCode::LogDirNotFound,
-        None => ErrorCode::UnknownTopicOrPartition,
-        Some(_) => ErrorCode::None,
+        Err(why) => why.error_code(),
+        Ok(_) => ErrorCode::None,
     };
     let results = asked.into_iter().map(|(topic_name, partitions)| AlterReplicaLogDirTopicResult {
         partitions: partitions

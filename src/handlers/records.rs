@@ -7,6 +7,7 @@ use super::errors::ToErrorCode;
 use super::{Answer, Context};
 use crate::broker::fetch::{FetchFault, check_leader_epoch};
 use crate::broker::partition::{Partition, PartitionError};
+use crate::broker::topics::NotServed;
 use crate::protocol::messages::delete_records::{
     DeleteRecordsPartitionResult, DeleteRecordsRequest, DeleteRecordsResponse, DeleteRecordsTopicResult,
 };
@@ -26,14 +27,14 @@ pub(super) fn delete(context: &Context, request: DeleteRecordsRequest) -> Answer
         // A partition named twice counts once, with what was said last.
         let asked: BTreeMap<_, _> = topic.partitions.iter().map(|asked| (asked.partition_index, asked)).in_order();
         let partitions = asked.into_values().map(|asked| {
-            let found =
-                cluster.topic(&topic.name).and_then(|topic| Some((topic, topic.partition(asked.partition_index)?)));
+            let found = cluster.topic(&topic.name).ok_or(NotServed::Unknown);
+            let found = found.and_then(|topic| Ok((topic, topic.partition(asked.partition_index)?)));
             let outcome = match found {
-                None => Err(ErrorCode::UnknownTopicOrPartition),
+                Err(why) => Err(why.error_code()),
                 // Kafka's own state must not be cut (nor, with KRaft, its metadata).
-                Some((topic, _)) if topic.image.is_internal() => Err(ErrorCode::InvalidTopicException),
-                Some((topic, _)) if !topic.config.cleanup_policy.delete => Err(ErrorCode::PolicyViolation),
-                Some((_, partition)) => delete_before(partition, asked.offset).map_err(|error| error.error_code()),
+                Ok((topic, _)) if topic.image.is_internal() => Err(ErrorCode::InvalidTopicException),
+                Ok((topic, _)) if !topic.config.cleanup_policy.delete => Err(ErrorCode::PolicyViolation),
+                Ok((_, partition)) => delete_before(partition, asked.offset).map_err(|error| error.error_code()),
             };
             DeleteRecordsPartitionResult {
                 partition_index: asked.partition_index,
@@ -62,8 +63,8 @@ pub(super) fn offset_for_leader_epoch(context: &Context, request: OffsetForLeade
     let topics = request.topics.into_iter().map(|topic| {
         let partitions = topic.partitions.iter().map(|asked| {
             let found = match cluster.partition(&topic.topic, asked.partition) {
-                None => Err(FetchFault::UnknownTopicOrPartition),
-                Some(partition) => end_of_epoch(partition, asked),
+                Err(why) => Err(why.into()),
+                Ok(partition) => end_of_epoch(partition, asked),
             };
             match found {
                 Ok(Some((leader_epoch, end_offset))) => {

@@ -48,9 +48,9 @@ fn described_producers(broker: &Broker, request: TopicRequest) -> TopicResponse 
         (Err(why), _) => refused(index, ErrorCode::InvalidTopicException, Some(why)),
         (Ok(()), None) => refused(index, ErrorCode::UnknownTopicOrPartition, Some(NOT_HOSTED.to_owned())),
         (Ok(()), Some(topic)) => match topic.partition(index).map(|partition| partition.producers()) {
-            None => refused(index, ErrorCode::UnknownTopicOrPartition, None),
-            Some(Err(error)) => refused(index, error.error_code(), None),
-            Some(Ok(producers)) => PartitionResponse {
+            Err(why) => refused(index, why.error_code(), None),
+            Ok(Err(error)) => refused(index, error.error_code(), None),
+            Ok(Ok(producers)) => PartitionResponse {
                 partition_index: index,
                 active_producers: producers.into_iter().map(producer_state).collect(),
                 ..Default::default()

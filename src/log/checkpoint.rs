@@ -1,13 +1,27 @@
 //! Kafka's text checkpoints: line 1 the version `0`, line 2 the number of entries, then one entry a line.
 
+/// The most characters of a file's text that a message repeats.
+const LONGEST_QUOTE: usize = 60;
+
+/// A piece of a file's text for a message: in quotation marks, escaped, and cut where it is long.
+pub(crate) fn quoted(text: &str) -> String {
+    match text.char_indices().nth(LONGEST_QUOTE) {
+        None => format!("{text:?}"),
+        Some((at, _)) => format!("{:?}… ({} bytes)", text.get(..at).unwrap_or_default(), text.len()),
+    }
+}
+
 /// The entries' lines; an error says what is wrong with the text. A file without a byte has no entries: Kafka makes one
 /// before it has anything to say.
 pub(crate) fn parse(text: &[u8]) -> Result<Vec<&str>, String> {
-    let text = std::str::from_utf8(text).map_err(|_| "not UTF-8".to_owned())?;
+    let text = std::str::from_utf8(text).map_err(|_| "it is not text".to_owned())?;
+    if !text.is_empty() && text.bytes().all(|byte| byte == 0) {
+        return Err(format!("it is {} zero bytes, as a power loss leaves a file", text.len()));
+    }
     let mut lines = text.lines();
     match lines.next() {
         Some("0") => {}
-        Some(version) => return Err(format!("unknown version {version:?}")),
+        Some(version) => return Err(format!("its version {} is unknown", quoted(version))),
         None => return Ok(Vec::new()),
     }
     let count: usize = lines.next().and_then(|line| line.parse().ok()).ok_or("no number of entries in line 2")?;

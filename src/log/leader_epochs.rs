@@ -21,9 +21,9 @@ impl LeaderEpochs {
         for line in checkpoint::parse(text)? {
             let entry =
                 line.split_once(' ').and_then(|(epoch, start)| Some((epoch.parse().ok()?, start.parse().ok()?)));
-            let (epoch, start) = entry.ok_or_else(|| format!("no epoch and offset in {line:?}"))?;
+            let (epoch, start) = entry.ok_or_else(|| format!("no epoch and offset in {}", checkpoint::quoted(line)))?;
             if epochs.entries.last().is_some_and(|last| epoch <= last.0 || start < last.1) {
-                return Err(format!("{line:?} is out of order"));
+                return Err(format!("{} is out of order", checkpoint::quoted(line)));
             }
             epochs.entries.push((epoch, start));
         }

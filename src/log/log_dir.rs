@@ -13,12 +13,18 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
 
+use super::directories::{self, Directories};
 use super::error::IoContext;
 use super::file::Disk;
-use super::meta_properties::{META_PROPERTIES, MetaProperties};
-use super::{DeletedFiles, LogError, OpenAt, SyncTicket, Synced, Validated, checkpoint, names, positions, sync};
+use super::meta_properties::{META_PROPERTIES, MetaError, MetaProperties};
+use super::{
+    DeletedFiles, LogError, OpenAt, SyncTicket, Synced, Validated, checkpoint, names, partition_metadata, positions,
+    sync,
+};
 use crate::types::{Offset, TimestampMs, TopicId, TopicPartition, Uuid};
 
+/// The folder of the metadata log.
+pub(super) const METADATA_FOLDER: &str = "__cluster_metadata-0";
 const LOCK: &str = ".lock";
 const BOOTSTRAP: &str = "bootstrap.checkpoint";
 pub(super) const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
@@ -44,10 +50,59 @@ pub struct Identity {
 pub enum LogDirError {
     #[error("{} is in use by another broker (it holds {}/.lock)", path.display(), path.display())]
     InUse { path: PathBuf },
-    #[error("{} belongs to node {found}, this is node {expected}", path.display())]
+    #[error(
+        "{} belongs to node {found}, this is node {expected}: start with node.id={found}, or name another directory",
+        path.display()
+    )]
     OtherNode { path: PathBuf, expected: i32, found: i32 },
-    #[error("{} belongs to cluster {found}, this is cluster {expected}", path.display())]
+    #[error("{} belongs to cluster {found}, this is cluster {expected}: name a directory of that cluster", path.display())]
     OtherCluster { path: PathBuf, expected: String, found: String },
+    #[error("log.dirs names no directory")]
+    NoneNamed,
+    #[error("{} is not a directory: name another one, or move it away", path.display())]
+    NotAFolder { path: PathBuf },
+    #[error(
+        "{} is a symbolic link to {}, which does not exist: make that directory (is its volume mounted?), or mend the link",
+        path.display(), target.display()
+    )]
+    DanglingLink { path: PathBuf, target: PathBuf },
+    /// More than one of `log.dirs` holds data; `found` says what lies where.
+    #[error(
+        "log.dirs names several directories that hold data, and one can be served: {found}. Nothing was changed. To \
+         have all of it, stop whatever uses them and move the folders of all partitions into {}, then name that one \
+         alone; or name {} alone as it is, and partitions that lie in the others answer KAFKA_STORAGE_ERROR",
+        target.display(), target.display()
+    )]
+    SeveralHoldData { found: String, target: PathBuf },
+    /// Data without `meta.properties`.
+    #[error(
+        "{} holds {holds}, and no meta.properties that says which cluster and node they are of. Nothing was changed. Put \
+         the file back from a copy, or write it anew with `ottla kafka-storage format --cluster-id ID --config FILE`, \
+         where FILE has the lines node.id=N and log.dirs={}; for an empty broker, name another directory",
+        path.display(), path.display()
+    )]
+    NoIdentity { path: PathBuf, holds: String },
+    /// `meta.properties` of version 0.
+    #[error(
+        "{} is the directory of a broker that ran with ZooKeeper (its meta.properties has version 0): its topics and \
+         settings are in ZooKeeper. Nothing was changed. Migrate that cluster to KRaft with Apache Kafka 3.9, then start \
+         on what comes of it; for an empty broker, name another directory",
+        path.display()
+    )]
+    OfZooKeeper { path: PathBuf },
+    #[error(
+        "{}/meta.properties is damaged: {why}. Nothing was changed. Put it back from a copy, or move it away and write it \
+         anew with `ottla kafka-storage format --cluster-id ID --config FILE`, where FILE has the lines node.id=N and \
+         log.dirs={}",
+        path.display(), path.display()
+    )]
+    DamagedIdentity { path: PathBuf, why: String },
+    #[error(
+        "{}/log-start-offset-checkpoint is damaged: {why}. Nothing was changed. Put it back from a copy, or set it aside \
+         with `ottla check-log --repair {}`: records that DeleteRecords has deleted may be there again then",
+        path.display(), path.display()
+    )]
+    DamagedLogStarts { path: PathBuf, why: String },
     /// The operating system refused for want of rights; `folder` is the innermost one there is on the way to the file.
     #[error(
         "{error}; {} belongs to uid {owner} (mode {mode:o}), and this process is of uid {user}: give it to that user, \
@@ -120,6 +175,8 @@ pub struct LogDir {
     /// Held for as long as the directory is open.
     _lock: Option<File>,
     meta: MetaProperties,
+    /// The directory of the metadata log, if it isn't this one.
+    metadata: Option<MetadataDir>,
     clean_shutdown: bool,
     why_not_mapped: Option<String>,
     recovery_points: HashMap<TopicPartition, Offset>,
@@ -128,10 +185,45 @@ pub struct LogDir {
     validated: HashMap<TopicPartition, Validated>,
 }
 
+/// A directory that has the metadata log alone (`metadata.log.dir`).
+#[derive(Debug)]
+struct MetadataDir {
+    path: PathBuf,
+    meta: MetaProperties,
+    _lock: File,
+}
+
 impl LogDir {
+    /// Opens the directories that were chosen, as [`LogDir::open`] does. That of the metadata log has a lock and a
+    /// `meta.properties` of its own, which must be of the same cluster and node.
+    pub fn open_chosen(chosen: &Directories, identity: &Identity) -> Result<LogDir, LogDirError> {
+        let Some(metadata) = &chosen.metadata else { return LogDir::open(&chosen.data, identity) };
+        let known = |path: &Path| MetaProperties::read(path).map(|meta| meta.map(|meta| meta.cluster_id));
+        let cluster_id = match known(&chosen.data)? {
+            Some(of_data) => Some(of_data),
+            None => known(metadata)?,
+        };
+        let identity = Identity { cluster_id, ..identity.clone() };
+        let mut dir = LogDir::open(&chosen.data, &identity)?;
+        fs::create_dir_all(metadata).doing("creating", metadata)?;
+        directories::check_identity(metadata)?;
+        let lock = lock(metadata)?;
+        let [first, rest @ ..] = identity.new_directory_id.0;
+        let identity = Identity {
+            cluster_id: Some(dir.meta.cluster_id.clone()),
+            // Another one than that of the other directory, and as random.
+            new_directory_id: Uuid(std::array::from_fn(|at| if at == 0 { !first } else { rest[at - 1] })),
+            ..identity
+        };
+        let meta = open_meta(&dir.disk, metadata, &identity)?;
+        dir.metadata = Some(MetadataDir { path: metadata.clone(), meta, _lock: lock });
+        Ok(dir)
+    }
+
     /// Opens `path`, creating it if needed; takes `.lock`; reads or writes `meta.properties`; reads the
     /// checkpoints; removes the clean shutdown marker, durably. Files are mapped where the file system allows.
     pub fn open(path: &Path, identity: &Identity) -> Result<LogDir, LogDirError> {
+        directories::check_identity(path)?;
         std::fs::create_dir_all(path).doing("creating", path)?;
         let lock = lock(path)?;
         let (disk, why_not_mapped) = Disk::probe(path);
@@ -154,7 +246,7 @@ impl LogDir {
 
     /// What `bootstrap.checkpoint` says, if the directory was formatted.
     pub fn bootstrap(&self) -> Result<Option<Vec<u8>>, LogError> {
-        let file = self.path.join(BOOTSTRAP);
+        let file = self.metadata.as_ref().map_or(&self.path, |metadata| &metadata.path).join(BOOTSTRAP);
         self.disk.read(&file).doing("reading", &file)
     }
 
@@ -162,15 +254,18 @@ impl LogDir {
     pub fn open_on(disk: Disk, path: &Path, identity: &Identity) -> Result<LogDir, LogDirError> {
         disk.create_folder(path).doing("creating", path)?;
         let meta = open_meta(&disk, path, identity)?;
+        // A lost recovery point only costs time; a lost log start would bring deleted records back.
+        let log_starts = read_checkpoint(&disk, &path.join(LOG_STARTS)).map_err(|error| match error {
+            LogError::Corrupt { why, .. } => LogDirError::DamagedLogStarts { path: path.to_path_buf(), why },
+            error => error.into(),
+        })?;
         let marker = path.join(CLEAN_SHUTDOWN);
         let clean_shutdown = disk.len(&marker).doing("looking at", &marker)?.is_some();
         if clean_shutdown {
             disk.remove(&marker).doing("removing", &marker)?;
             disk.sync_folder(path).doing("syncing", path)?;
         }
-        // A lost recovery point only costs time; a lost log start would bring deleted records back.
         let recovery_points = read_checkpoint(&disk, &path.join(RECOVERY_POINTS)).unwrap_or_default();
-        let log_starts = read_checkpoint(&disk, &path.join(LOG_STARTS))?;
         // Without it everything is compacted once more.
         let first_dirty = read_checkpoint(&disk, &path.join(FIRST_DIRTY)).unwrap_or_default();
         let positions_path = path.join(POSITIONS);
@@ -180,6 +275,7 @@ impl LogDir {
             disk,
             _lock: None,
             meta,
+            metadata: None,
             clean_shutdown,
             why_not_mapped: None,
             recovery_points,
@@ -206,6 +302,16 @@ impl LogDir {
         &self.meta
     }
 
+    /// The id of the directory that the metadata log lies in.
+    pub fn metadata_directory_id(&self) -> Uuid {
+        self.metadata.as_ref().map_or(self.meta.directory_id, |metadata| metadata.meta.directory_id)
+    }
+
+    /// Whether the metadata log lies in this directory itself.
+    pub fn has_metadata(&self) -> bool {
+        self.metadata.is_none()
+    }
+
     /// Whether the last broker on this directory, Ottla or Kafka, closed it cleanly.
     pub fn clean_shutdown(&self) -> bool {
         self.clean_shutdown
@@ -218,7 +324,22 @@ impl LogDir {
 
     /// Where a partition's folder is.
     pub fn partition_path(&self, partition: &TopicPartition) -> PathBuf {
-        self.path.join(partition.to_string())
+        let folder = partition.to_string();
+        match &self.metadata {
+            Some(metadata) if folder == METADATA_FOLDER => metadata.path.join(folder),
+            _ => self.path.join(folder),
+        }
+    }
+
+    /// Whether the partition has a folder here, and not one of another topic with the same name.
+    pub fn has_partition(&self, partition: &TopicPartition, topic_id: TopicId) -> bool {
+        let folder = self.partition_path(partition);
+        if !self.disk.list(&folder).is_ok_and(|names| names.is_some()) {
+            return false;
+        }
+        let text = self.disk.read(&folder.join(partition_metadata::FILE_NAME)).ok().flatten();
+        // Kafka before 2.8 wrote no such file.
+        text.and_then(|text| partition_metadata::parse(&text).ok()).is_none_or(|found| found == topic_id)
     }
 
     /// Renames the folder of a partition whose log isn't open to `<topic>-<n>.<unique>-delete`; `None` if it has none.
@@ -372,7 +493,10 @@ fn open_meta(disk: &Disk, dir: &Path, identity: &Identity) -> Result<MetaPropert
         write_meta(disk, dir, &path, &meta)?;
         return Ok(meta);
     };
-    let parsed = MetaProperties::parse(&text).map_err(|why| LogError::corrupt(&path, why))?;
+    let parsed = MetaProperties::parse(&text).map_err(|error| match error {
+        MetaError::OfZooKeeper => LogDirError::OfZooKeeper { path: dir.to_path_buf() },
+        MetaError::Damaged(why) => LogDirError::DamagedIdentity { path: dir.to_path_buf(), why },
+    })?;
     let found = parsed.or_directory_id(identity.new_directory_id);
     if found.node_id != identity.node_id {
         return Err(LogDirError::OtherNode { path: dir.into(), expected: identity.node_id, found: found.node_id });
@@ -400,7 +524,9 @@ pub(super) fn read_checkpoint(disk: &Disk, path: &Path) -> Result<HashMap<TopicP
             let partition = TopicPartition::new(fields.next()?, fields.next()?.parse().ok()?);
             Some((partition, fields.next()?.parse().ok()?))
         })();
-        entry.ok_or_else(|| LogError::corrupt(path, format!("no topic, partition and offset in {line:?}")))
+        entry.ok_or_else(|| {
+            LogError::corrupt(path, format!("no topic, partition and offset in {}", checkpoint::quoted(line)))
+        })
     });
     entries.collect()
 }

@@ -3,7 +3,8 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use crate::log::LogError;
+use super::LogError;
+use super::checkpoint::quoted;
 use crate::types::Uuid;
 
 /// The file's name.
@@ -36,6 +37,15 @@ impl Parsed {
     }
 }
 
+/// Why `meta.properties` can't be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum MetaError {
+    #[error("version 0 is of a broker that ran with ZooKeeper")]
+    OfZooKeeper,
+    #[error("{0}")]
+    Damaged(String),
+}
+
 impl MetaProperties {
     /// Those of a data directory, if it has any; it isn't opened and not changed. A directory id that is missing is zero.
     pub fn read(dir: &Path) -> Result<Option<MetaProperties>, LogError> {
@@ -43,7 +53,7 @@ impl MetaProperties {
         match std::fs::read(&path) {
             Ok(text) => match MetaProperties::parse(&text) {
                 Ok(parsed) => Ok(Some(parsed.or_directory_id(Uuid::ZERO))),
-                Err(why) => Err(LogError::corrupt(&path, why)),
+                Err(why) => Err(LogError::corrupt(&path, why.to_string())),
             },
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(LogError::io("reading", &path, error)),
@@ -57,30 +67,43 @@ impl MetaProperties {
     }
 
     /// Reads the file's content; an error says what is wrong with it.
-    pub(super) fn parse(text: &[u8]) -> Result<Parsed, String> {
-        let text = std::str::from_utf8(text).map_err(|_| "not UTF-8".to_owned())?;
-        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(['#', '!']));
-        let fields: Vec<(&str, &str)> = lines
-            .filter_map(|line| line.split_once(['=', ':']))
-            .map(|(name, value)| (name.trim(), value.trim()))
-            .collect();
+    pub(super) fn parse(text: &[u8]) -> Result<Parsed, MetaError> {
+        match MetaProperties::version(text).map_err(MetaError::Damaged)?.as_str() {
+            "1" => MetaProperties::parse_fields(text).map_err(MetaError::Damaged),
+            "0" => Err(MetaError::OfZooKeeper),
+            version => Err(MetaError::Damaged(format!("its version {} is unknown", quoted(version)))),
+        }
+    }
+
+    fn version(text: &[u8]) -> Result<String, String> {
+        let fields = fields(text)?;
+        let version = fields.iter().find(|field| field.0 == "version");
+        version.map(|field| field.1.to_owned()).ok_or_else(|| "version is missing".to_owned())
+    }
+
+    fn parse_fields(text: &[u8]) -> Result<Parsed, String> {
+        let fields = fields(text)?;
         let get = |name: &str| fields.iter().find(|field| field.0 == name).map(|field| field.1);
         let need = |name: &str| get(name).ok_or_else(|| format!("{name} is missing"));
-        match need("version")? {
-            "1" => {}
-            version => return Err(format!("version {version} is not supported")),
-        }
         let node_id = need("node.id")?;
         Ok(Parsed {
             // Java escapes '=' and ':' in values.
             cluster_id: need("cluster.id")?.replace('\\', ""),
-            node_id: node_id.parse().map_err(|_| format!("node.id {node_id:?} is not a number"))?,
+            node_id: node_id.parse().map_err(|_| format!("node.id {} is not a number", quoted(node_id)))?,
             directory_id: match get("directory.id") {
-                Some(id) => Some(Uuid::parse(id).ok_or_else(|| format!("directory.id {id:?} is not an id"))?),
+                Some(id) => Some(Uuid::parse(id).ok_or_else(|| format!("directory.id {} is not an id", quoted(id)))?),
                 None => None,
             },
         })
     }
+}
+
+/// Names and values, in the file's order.
+fn fields(text: &[u8]) -> Result<Vec<(&str, &str)>, String> {
+    let text = std::str::from_utf8(text).map_err(|_| "it is not text".to_owned())?;
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(['#', '!']));
+    let fields = lines.filter_map(|line| line.split_once(['=', ':']));
+    Ok(fields.map(|(name, value)| (name.trim(), value.trim())).collect())
 }
 
 #[cfg(test)]

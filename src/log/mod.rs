@@ -5,7 +5,8 @@
 //!
 //! # The way down
 //! - [`LogDir`] (`log_dir`): the directory, its lock, its identity (`meta_properties`), its checkpoints
-//!   (`checkpoint`), and how far each log was whole in this boot (`positions`).
+//!   (`checkpoint`), and how far each log was whole in this boot (`positions`); `directories` chooses it among those
+//!   that settings name.
 //! - [`Log`] (`partition_log`): one partition. `open` finds out what the files are worth, with `listing` and
 //!   `recovery`; `append` and `read` do what their names say; `maintain` has retention, syncing and closing.
 //! - `compact`: of records with the same key the newest stays; `gap` tells what that leaves out from what was lost.
@@ -27,6 +28,7 @@ mod append;
 mod checkpoint;
 mod compact;
 mod config;
+mod directories;
 mod error;
 mod file;
 mod gap;
@@ -61,6 +63,7 @@ pub use compact::{
     Cleanable, CleanedGroup, CompactError, Compaction, CompactionBuffers, CompactionStats, Pace, Replaced,
 };
 pub use config::LogConfig;
+pub use directories::{Directories, choose};
 pub use error::{AppendError, LogError, ReadError};
 pub use file::{Act, Disk, Fault, OpenLimits, Simulation};
 pub use log_dir::{Checkpoint, FoundPartition, Identity, LogDir, LogDirError, PartitionState};

@@ -1,5 +1,6 @@
 //! `partition.metadata`: which topic a partition's folder belongs to.
 
+use super::checkpoint::quoted;
 use crate::types::{TopicId, Uuid};
 
 /// The file's name in a partition's folder.
@@ -16,7 +17,7 @@ pub(crate) fn parse(text: &[u8]) -> Result<TopicId, String> {
     let mut lines = text.lines();
     match lines.next() {
         Some("version: 0") => {}
-        line => return Err(format!("unknown version {line:?}")),
+        line => return Err(format!("its version {} is unknown", quoted(line.unwrap_or_default()))),
     }
     let id = lines.next().and_then(|line| line.strip_prefix("topic_id: ")).and_then(|id| Uuid::parse(id.trim()));
     id.filter(|id| !id.is_zero()).ok_or_else(|| "no topic id in line 2".to_owned())

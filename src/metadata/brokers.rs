@@ -3,13 +3,13 @@
 use super::commands::{RegisterBroker, Reply};
 use super::errors::MetadataError;
 use super::features::{ELIGIBLE_LEADER_REPLICAS, METADATA_VERSION, NEW_CLUSTER};
-use super::image::{BrokerId, BrokerImage, NO_LEADER, PartitionImage};
+use super::image::{BrokerId, BrokerImage, Hosting, PartitionImage};
 use super::records::{
     BrokerEndpoint, BrokerFeature, FeatureLevelRecord, MetadataRecord, PartitionChangeRecord, RecordBody,
     RegisterBrokerRecord, UnregisterBrokerRecord, WriteVersions,
 };
 use super::{BrokerEpoch, Decision, MetadataMachine};
-use crate::types::{PartitionIndex, TopicId, sort_by};
+use crate::types::{PartitionIndex, TopicId, Uuid, sort_by};
 
 impl MetadataMachine {
     /// Registers this broker, unfenced, and makes it the leader of what it can lead.
@@ -33,6 +33,7 @@ impl MetadataMachine {
             }
         }
         let known = self.image.brokers().get(&self.config.node_id);
+        let changes = self.partition_changes(known.map(|known| &known.directories[..]), &request);
         let epoch = match known.filter(|known| is_unchanged(known, &request)) {
             Some(known) => known.epoch,
             None => {
@@ -42,7 +43,7 @@ impl MetadataMachine {
                 epoch
             }
         };
-        records.extend(self.elections());
+        records.extend(changes);
         Decision::new(records, Reply::BrokerRegistered(Ok(epoch)))
     }
 
@@ -87,29 +88,42 @@ impl MetadataMachine {
         }
     }
 
-    /// Makes this broker the leader of partitions that have none, as Apache Kafka leaves them when
-    /// it is stopped.
-    fn elections(&self) -> Vec<MetadataRecord> {
+    /// Notes where this broker's replicas lie, where that isn't where the log has them, and makes it the leader of those
+    /// that it has: of the ones without a leader, as Apache Kafka leaves them when it is stopped, and of the ones that a
+    /// broker of a larger cluster has led, which doesn't run here.
+    fn partition_changes(&self, registered: Option<&[Uuid]>, request: &RegisterBroker) -> Vec<MetadataRecord> {
         let version = self.versions().partition_change;
+        let renamed = renamed_directory(registered, request);
         let topics = self.image.topics_by_name();
         let partitions = topics.iter().flat_map(|topic| topic.partitions().map(|(index, it)| (topic.id, index, it)));
-        partitions
-            .filter_map(|(topic, index, partition)| self.election(topic, index, partition))
-            .map(|change| MetadataRecord::new(version, change))
-            .collect()
+        let change = |(topic, index, partition): (TopicId, PartitionIndex, &PartitionImage)| {
+            let hosting = partition.hosting(self.config.node_id, request.directory_id);
+            let moved = match hosting {
+                Hosting::AbsentDirectory(assigned) => {
+                    renamed == Some(assigned) || request.found_there.contains(&(topic, index))
+                }
+                Hosting::Here | Hosting::OtherNode => false,
+            };
+            let same = PartitionChangeRecord { partition_id: index, topic_id: topic, ..Default::default() };
+            let elected = if moved || hosting == Hosting::Here { self.election(partition, &same) } else { None };
+            let change = match moved {
+                true => PartitionChangeRecord {
+                    directories: Some(partition.directories_with(self.config.node_id, request.directory_id)),
+                    ..elected.unwrap_or(same)
+                },
+                false => elected?,
+            };
+            Some(MetadataRecord::new(version, change))
+        };
+        partitions.filter_map(change).collect()
     }
 
-    fn election(
-        &self,
-        topic: TopicId,
-        index: PartitionIndex,
-        partition: &PartitionImage,
-    ) -> Option<PartitionChangeRecord> {
+    fn election(&self, partition: &PartitionImage, same: &PartitionChangeRecord) -> Option<PartitionChangeRecord> {
         let node = self.config.node_id;
-        if partition.leader != NO_LEADER {
+        if partition.leader == node {
             return None;
         }
-        let change = PartitionChangeRecord { partition_id: index, topic_id: topic, leader: node, ..Default::default() };
+        let change = PartitionChangeRecord { leader: node, ..same.clone() };
         if partition.isr.contains(&node) {
             return Some(change);
         }
@@ -127,6 +141,15 @@ impl MetadataMachine {
     /// The versions in which records are to be written now.
     pub(super) fn versions(&self) -> WriteVersions {
         WriteVersions::at(self.image.metadata_version().unwrap_or(super::features::NEW_METADATA_VERSION))
+    }
+}
+
+/// The id that the log directory had when it was this broker's only one, and hasn't any more: its `meta.properties` was
+/// lost and written anew.
+fn renamed_directory(registered: Option<&[Uuid]>, request: &RegisterBroker) -> Option<Uuid> {
+    match registered {
+        Some(&[before]) if request.metadata_is_there && before != request.directory_id => Some(before),
+        _ => None,
     }
 }
 

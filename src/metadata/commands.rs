@@ -3,12 +3,13 @@
 //! Nothing here is a wire struct: handlers turn requests into commands and replies into responses.
 //! Ids and times that Kafka draws at random or from a clock come in with the command.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::errors::MetadataError;
 use super::image::{BrokerId, ConfigResource, Settings};
 use super::records::MetadataRecord;
-use crate::types::{ProducerId, TopicId, TopicName, Uuid};
+use crate::types::{PartitionIndex, ProducerId, TopicId, TopicName, Uuid};
 
 /// A request to the metadata machine. Each has its own variant of [`Reply`].
 #[derive(Clone, Debug, PartialEq)]
@@ -68,6 +69,10 @@ pub struct RegisterBroker {
     pub rack: Option<String>,
     /// `directory.id` of the log directory, from its `meta.properties`.
     pub directory_id: Uuid,
+    /// Whether the metadata log lies in that log directory itself.
+    pub metadata_is_there: bool,
+    /// Partitions whose folders are in that log directory, although their records have them in another.
+    pub found_there: HashSet<(TopicId, PartitionIndex)>,
     /// What an empty log shall begin with, if the directory was formatted (`bootstrap.checkpoint`).
     pub new_cluster: Vec<MetadataRecord>,
 }

@@ -3,13 +3,10 @@
 
 use super::MetadataMachine;
 use super::errors::MetadataError;
-use super::image::BrokerId;
+use super::image::{BrokerId, UNASSIGNED_DIRECTORY};
 use super::records::{MetadataRecord, PartitionRecord};
 use crate::config::ReplicationFactorPolicy;
 use crate::types::{PartitionIndex, TopicId, Uuid};
-
-/// `DirectoryId.UNASSIGNED`: a replica that has no log directory yet.
-const UNASSIGNED_DIRECTORY: Uuid = Uuid([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
 
 /// Where one partition is kept.
 #[derive(Clone, Debug, PartialEq)]

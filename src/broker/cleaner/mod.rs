@@ -151,7 +151,7 @@ impl Broker {
             return None;
         }
         memory.forget_gone(|(topic, partition)| {
-            cluster.topic_by_id(*topic).is_some_and(|topic| topic.partition(*partition).is_some())
+            cluster.topic_by_id(*topic).is_some_and(|topic| topic.local_partition(*partition).is_some())
         });
         let mut chosen: Option<(Cleanable, &Arc<Partition>)> = None;
         for partition in compacted(cluster.topics()) {
@@ -188,7 +188,7 @@ impl Broker {
         }
         let cluster = self.cluster();
         for topic in cluster.topics().filter(|topic| topic.config.cleanup_policy.compact) {
-            for partition in &topic.partitions {
+            for partition in topic.local_partitions() {
                 self.retain_compacted(topic, partition);
             }
         }
@@ -210,7 +210,7 @@ impl Broker {
 }
 
 fn compacted<'a>(topics: impl Iterator<Item = &'a Arc<Topic>>) -> impl Iterator<Item = &'a Arc<Partition>> {
-    topics.filter(|topic| topic.config.cleanup_policy.compact).flat_map(|topic| &topic.partitions)
+    topics.filter(|topic| topic.config.cleanup_policy.compact).flat_map(|topic| topic.local_partitions())
 }
 
 fn look_at(partition: &Partition, now: TimestampMs) -> Result<Option<Cleanable>, CompactError> {

@@ -31,6 +31,7 @@ const READ_BY_HAND: &[&str] = &[
     "controller.listener.names",
     "log.dir",
     "log.dirs",
+    "metadata.log.dir",
     "node.id",
     "broker.id",
     "broker.rack",
@@ -75,7 +76,7 @@ fn defaults_are_of_their_fields_types() {
 fn nothing_configured() {
     let config = BrokerConfig::default();
     assert_eq!(config, resolve(&[]).unwrap().config);
-    assert_eq!(config.data_dir, PathBuf::from("./ottla-data"));
+    assert_eq!(config.log_dirs, [PathBuf::from("./ottla-data")]);
     assert_eq!(config.node_id, 1);
     assert_eq!(config.listeners.len(), 1);
     assert_eq!(config.groups.initial_rebalance_delay_ms, 0);
@@ -86,11 +87,13 @@ fn nothing_configured() {
 
 #[test]
 fn data_directory() {
-    let dir = |pairs: &[(&str, &str)]| config(pairs).data_dir;
-    assert_eq!(dir(&[("log.dir", "/a")]), PathBuf::from("/a"));
-    assert_eq!(dir(&[("log.dir", "/a"), ("log.dirs", "/b")]), PathBuf::from("/b"));
-    let several = resolve(&[("log.dirs", "/b,/c")]).unwrap();
-    assert_eq!((several.config.data_dir, several.notices.len()), (PathBuf::from("/b"), 1));
+    let dirs = |pairs: &[(&str, &str)]| config(pairs).log_dirs;
+    assert_eq!(dirs(&[("log.dir", "/a")]), [PathBuf::from("/a")]);
+    assert_eq!(dirs(&[("log.dir", "/a"), ("log.dirs", "/b")]), [PathBuf::from("/b")]);
+    assert_eq!(dirs(&[("log.dirs", "/b, /c,/b")]), ["/b", "/c"].map(PathBuf::from));
+    let metadata = |pairs: &[(&str, &str)]| config(pairs).metadata_log_dir;
+    assert_eq!(metadata(&[("metadata.log.dir", "/m")]), Some(PathBuf::from("/m")));
+    assert_eq!(metadata(&[]), None);
 }
 
 #[test]

@@ -25,7 +25,7 @@ fn later_sources_win() {
     sources.command_line = pairs(&[("num.partitions", "5"), ("num.partitions", "6")]);
     let config = load(&sources).unwrap().config;
     assert_eq!(config.topics.num_partitions, 6);
-    assert_eq!(config.data_dir, PathBuf::from("/environment"));
+    assert_eq!(config.log_dirs, [PathBuf::from("/environment")]);
     assert_eq!(config.node_id, 3);
     assert_eq!(config.values.source("log.dirs"), Some(&Source::Environment("KAFKA_LOG_DIRS".to_owned())));
 }

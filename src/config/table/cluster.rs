@@ -40,7 +40,7 @@ settings! {
     "broker.session.timeout.ms",                               Int,     "9000",                Any,             ReadOnly,    Accepted, "A broker silent for this long is fenced off; here broker and controller are one process.";
     "initial.broker.registration.timeout.ms",                  Int,     "60000",               Any,             ReadOnly,    Accepted, "How long a broker tries to register with its controller at start.";
     internal "server.max.startup.time.ms",                     Long,    "9223372036854775807", AtLeast(0),      ReadOnly,    Accepted, "Start that takes longer is given up.";
-    "metadata.log.dir",                                        String,  null,                  Any,             ReadOnly,    Accepted, "Where the metadata log lies; here always the data directory.";
+    "metadata.log.dir",                                        String,  null,                  Any,             ReadOnly,    InEffect, "Where the metadata log lies; unset, in the data directory.";
     "metadata.log.segment.bytes",                              Int,     "1073741824",          AtLeast(8388608), ReadOnly,    Accepted, "The size at which the metadata log's file rolls.";
     "metadata.log.segment.ms",                                 Long,    "604800000",           Any,             ReadOnly,    Accepted, "The age at which the metadata log's file rolls.";
     "metadata.log.max.record.bytes.between.snapshots",         Long,    "20971520",            AtLeast(1),      ReadOnly,    Accepted, "Bytes of new metadata that call for a snapshot.";

@@ -6,7 +6,7 @@ settings! {
     pub(super) const STORAGE:
     "log.dir",                                           List,    "./ottla-data",        Any,             ReadOnly,    InEffect, "The data directory, where log.dirs is not set.",
         kafka "/tmp/kafka-logs", "Data that outlives a reboot, next to where the broker was started.";
-    "log.dirs",                                          List,    null,                  Any,             ReadOnly,    InEffect, "The data directory. Kafka allows several, separated by commas; one is used here.";
+    "log.dirs",                                          List,    null,                  Any,             ReadOnly,    InEffect, "The data directory. Of several, separated by commas, the one that holds data is used; where more than one does, the start is refused.";
     "cordoned.log.dirs",                                 List,    "",                    Any,             PerBroker,   Accepted, "Directories that take no new partitions; there is one.";
     "log.segment.bytes",                                 Int,     "1073741824",          AtLeast(1048576), ClusterWide, InEffect, "A partition's file is closed and a new one begun at this size.";
     "log.roll.ms",                                       Long,    null,                  Any,             ClusterWide, InEffect, "A partition's file is closed and a new one begun at this age; before log.roll.hours.";

@@ -67,10 +67,15 @@ impl Pass<'_> {
     pub(super) fn check_start(&mut self, first: Option<&Found>) {
         let (at, start) = (&self.known.at, self.verdict.start);
         let Some(told) = at.log_start.filter(|told| at.clean_shutdown && *told < start) else { return };
-        let file = first.map_or_else(String::new, |first| file_name(first.base, names::LOG));
+        let file = first.map_or_else(|| self.folder_name(), |first| file_name(first.base, names::LOG));
         let what = format!("the log was known to begin at offset {told}, and begins with this segment");
         let lost = Some(Loss { first: told, last: Some(start - 1), bytes: 0 });
         self.verdict.findings.push(Finding { file, what, at_start: AtStart::Believes, lost });
+    }
+
+    /// What a finding names that is of no file: there is none.
+    fn folder_name(&self) -> String {
+        self.place.folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
     /// Records that were known to be on disk have to be there.
@@ -82,7 +87,7 @@ impl Pass<'_> {
         if promised <= first || is_told {
             return;
         }
-        let file = segments.last().map_or_else(String::new, |last| file_name(last.base, names::LOG));
+        let file = segments.last().map_or_else(|| self.folder_name(), |last| file_name(last.base, names::LOG));
         let what = format!("ends at offset {first}, although it was known to reach {promised}");
         let lost = Some(Loss { first, last: Some(promised - 1), bytes: 0 });
         self.verdict.findings.push(Finding { file, what, at_start: AtStart::Overlooks, lost });

@@ -144,7 +144,7 @@ fn check_meta(disk: &Disk, path: &Path, findings: &mut Vec<Finding>) -> Result<(
     let file = path.join(META_PROPERTIES);
     let what = match disk.read(&file).doing("reading", &file)?.map(|text| MetaProperties::parse(&text)) {
         Some(Ok(_)) => return Ok(()),
-        Some(Err(why)) => (why, AtStart::Refuses),
+        Some(Err(why)) => (why.to_string(), AtStart::Refuses),
         None => ("is missing: a start would take the directory for a new cluster's".to_owned(), AtStart::Mends),
     };
     let (what, at_start) = what;

@@ -240,7 +240,7 @@ fn change_registration(broker: &mut BrokerImage, change: &BrokerRegistrationChan
 }
 
 /// A partition as its record has it; lists that are equal to those of `alike` are shared with it.
-fn partition_image(record: &PartitionRecord, alike: Option<&PartitionImage>) -> PartitionImage {
+pub(super) fn partition_image(record: &PartitionRecord, alike: Option<&PartitionImage>) -> PartitionImage {
     let replicas = shared(&record.replicas, alike.map(|it| &it.replicas));
     let isr = shared(&record.isr, Some(&replicas));
     let rest = ReplicationState {

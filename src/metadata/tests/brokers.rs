@@ -223,3 +223,49 @@ fn what_this_broker_does_not_use_survives_a_snapshot() {
     ]);
     assert_eq!(world.image(), World::started().image());
 }
+
+/// A world in which this broker was registered with `registered`, with one partition in `assigned`.
+fn assigned(registered: &[Uuid], assigned: Uuid) -> World {
+    let mut world = World::started();
+    let registration =
+        RegisterBrokerRecord { broker_id: NODE, broker_epoch: 50, log_dirs: registered.to_vec(), ..Default::default() };
+    let partition = PartitionRecord {
+        partition_id: 0,
+        topic_id: Uuid([4; 16]),
+        replicas: vec![NODE],
+        isr: vec![NODE],
+        leader: -1,
+        directories: vec![assigned],
+        ..Default::default()
+    };
+    world.write(&[
+        MetadataRecord::new(3, registration),
+        MetadataRecord::new(0, TopicRecord { name: "t".into(), topic_id: Uuid([4; 16]) }),
+        MetadataRecord::new(1, partition),
+    ]);
+    world
+}
+
+/// Directory and leader of the partition once the broker has registered.
+fn after_registration(mut world: World, request: RegisterBroker) -> (Uuid, i32) {
+    world.run(Command::RegisterBroker(request));
+    let partition = world.image().partition("t", 0).unwrap();
+    (partition.directories[0], partition.leader)
+}
+
+#[test]
+fn a_partition_in_a_directory_that_is_not_here_keeps_it_and_gets_no_leader() {
+    let absent = Uuid([8; 16]);
+    let found = || [(Uuid([4; 16]), 0)].into_iter().collect();
+    // The only directory that there was has another id now.
+    assert_eq!(after_registration(assigned(&[absent], absent), registration()), (DIRECTORY, NODE));
+    // One of two: it is another directory.
+    assert_eq!(after_registration(assigned(&[DIRECTORY, absent], absent), registration()), (absent, -1));
+    // The metadata log is not in the directory: that one may be another.
+    let apart = RegisterBroker { metadata_is_there: false, ..registration() };
+    assert_eq!(after_registration(assigned(&[absent], absent), apart), (absent, -1));
+    // Its folder was moved.
+    let moved = RegisterBroker { found_there: found(), ..registration() };
+    assert_eq!(after_registration(assigned(&[DIRECTORY, absent], absent), moved), (DIRECTORY, NODE));
+    assert_eq!(after_registration(assigned(&[DIRECTORY], DIRECTORY), registration()), (DIRECTORY, NODE));
+}

@@ -168,6 +168,8 @@ pub(super) fn registration() -> RegisterBroker {
         features: vec![SupportedFeature { name: features::METADATA_VERSION.to_owned(), min: 7, max: 30 }],
         rack: None,
         directory_id: DIRECTORY,
+        metadata_is_there: true,
+        found_there: Default::default(),
         new_cluster: Vec::new(),
     }
 }

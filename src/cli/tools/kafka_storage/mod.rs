@@ -2,7 +2,7 @@
 //!
 //! Source of behaviour: `org.apache.kafka.tools.StorageTool` and `org.apache.kafka.metadata.storage.Formatter`.
 //!
-//! Departures: of several `log.dirs` the first alone is used, here as by the broker. `--add-scram` is refused: there are
+//! Departures: `--add-scram` is refused: there are
 //! no users to log in. The quorum is this one broker, however its voters are given.
 
 mod levels;
@@ -142,35 +142,51 @@ fn absolute(path: &Path) -> String {
 }
 
 fn info(config: &BrokerConfig) -> Result<ExitCode, String> {
-    let dir = absolute(&config.data_dir);
     let mut output = Output::stdout();
-    let problem = match (config.data_dir.is_dir(), MetaProperties::read(&config.data_dir)) {
-        (false, _) => Some(format!("{dir} does not exist")),
-        (true, found) => {
-            output.line(format_args!("Found log directory:\n  {dir}\n"));
-            match found {
-                Ok(Some(meta)) => {
-                    let MetaProperties { cluster_id, directory_id, node_id } = meta;
-                    output.line(format_args!(
-                        "Found metadata: {{cluster.id={cluster_id}, directory.id={directory_id}, node.id={node_id}, \
-                         version=1}}\n"
-                    ));
+    let dirs = directories(config);
+    let (found, mut problems): (Vec<&PathBuf>, Vec<String>) = (
+        dirs.iter().filter(|dir| dir.is_dir()).collect(),
+        dirs.iter().filter(|dir| !dir.is_dir()).map(|dir| format!("{} does not exist", absolute(dir))).collect(),
+    );
+    if !found.is_empty() {
+        let names: Vec<String> = found.iter().map(|dir| format!("  {}\n", absolute(dir))).collect();
+        let plural = if found.len() == 1 { "y" } else { "ies" };
+        output.line(format_args!("Found log director{plural}:\n{}", names.concat()));
+    }
+    let mut cluster: Option<String> = None;
+    for dir in found {
+        let name = absolute(dir);
+        match MetaProperties::read(dir) {
+            Ok(Some(MetaProperties { cluster_id, directory_id, node_id })) => {
+                output.line(format_args!(
+                    "Found metadata: {{cluster.id={cluster_id}, directory.id={directory_id}, node.id={node_id}, \
+                     version=1}}\n"
+                ));
+                if node_id != config.node_id {
                     let node = config.node_id;
-                    (node_id != node)
-                        .then(|| format!("{dir} belongs to node {node_id}, and the configuration to {node}."))
+                    problems.push(format!("{name} belongs to node {node_id}, and the configuration to {node}."));
                 }
-                Ok(None) => Some(format!("{dir} is not formatted.")),
-                Err(error) => Some(error.to_string()),
+                if *cluster.get_or_insert(cluster_id.clone()) != cluster_id {
+                    problems.push(format!("{name} belongs to cluster {cluster_id}, and the others do not."));
+                }
             }
+            Ok(None) => problems.push(format!("{name} is not formatted.")),
+            Err(error) => problems.push(error.to_string()),
         }
-    };
-    Ok(match problem {
-        None => ExitCode::SUCCESS,
-        Some(problem) => {
-            output.line(format_args!("Found problem:\n  {problem}\n"));
-            ExitCode::FAILURE
-        }
-    })
+    }
+    if problems.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let plural = if problems.len() == 1 { "" } else { "s" };
+    let lines: Vec<String> = problems.iter().map(|problem| format!("  {problem}\n")).collect();
+    output.line(format_args!("Found problem{plural}:\n{}", lines.concat()));
+    Ok(ExitCode::FAILURE)
+}
+
+/// `log.dirs`, and `metadata.log.dir` where it is none of them.
+fn directories(config: &BrokerConfig) -> Vec<PathBuf> {
+    let metadata = config.metadata_log_dir.iter().filter(|dir| !config.log_dirs.contains(dir));
+    config.log_dirs.iter().chain(metadata).cloned().collect()
 }
 
 impl Format {
@@ -189,20 +205,32 @@ impl Format {
                     .to_owned(),
             );
         }
-        let dir = absolute(&config.data_dir);
-        if let Some(found) = MetaProperties::read(&config.data_dir).map_err(|error| error.to_string())? {
-            return self.skip(&dir, &found.cluster_id);
+        let mut unformatted = Vec::new();
+        for dir in directories(&config) {
+            match MetaProperties::read(&dir).map_err(|error| error.to_string())? {
+                Some(found) => self.check_formatted(&absolute(&dir), &found.cluster_id)?,
+                None => unformatted.push(dir),
+            }
         }
         let mut output = Output::stdout();
+        if unformatted.is_empty() {
+            output.line("All of the log directories are already formatted.");
+            return Ok(());
+        }
         output.line(format_args!("Bootstrap metadata: {levels}"));
         let kind = match self.controllers.standalone || self.controllers.initial_controllers.is_some() {
             true => "dynamic metadata voter",
             false => "metadata",
         };
         let version = levels.release_name();
-        output.line(format_args!("Formatting {kind} directory {dir} with metadata.version {version}."));
-        output.flush();
-        self.write(&config, &levels)
+        let metadata = config.metadata_log_dir.as_ref().or(config.log_dirs.first());
+        for dir in &unformatted {
+            let kind = if Some(dir) == metadata { kind } else { "data" };
+            output.line(format_args!("Formatting {kind} directory {} with metadata.version {version}.", absolute(dir)));
+            output.flush();
+            self.write(&config, &levels, dir)?;
+        }
+        Ok(())
     }
 
     /// Kafka's rules for who the controllers are.
@@ -235,8 +263,8 @@ impl Format {
         *standalone || *no_initial_controllers || initial_controllers.is_some()
     }
 
-    /// What becomes of a directory that is formatted already.
-    fn skip(&self, dir: &str, found: &str) -> Result<(), String> {
+    /// Refuses a directory that is formatted already, unless it is to be left alone and is of the cluster.
+    fn check_formatted(&self, dir: &str, found: &str) -> Result<(), String> {
         if !self.ignore_formatted {
             return Err(format!(
                 "Log directory {dir} is already formatted. Use --ignore-formatted to ignore this directory and format \
@@ -247,11 +275,10 @@ impl Format {
             let expected = &self.cluster_id;
             return Err(format!("Invalid cluster.id in: {dir}/meta.properties. Expected {expected}, but read {found}"));
         }
-        Output::stdout().line("All of the log directories are already formatted.");
         Ok(())
     }
 
-    fn write(&self, config: &BrokerConfig, levels: &Levels) -> Result<(), String> {
+    fn write(&self, config: &BrokerConfig, levels: &Levels, dir: &Path) -> Result<(), String> {
         let identity = Identity {
             node_id: config.node_id,
             cluster_id: Some(self.cluster_id.clone()),
@@ -259,7 +286,7 @@ impl Format {
             new_directory_id: random::uuid(),
         };
         let bootstrap = write_bootstrap(levels.records(), clock::wall_clock_ms()).map_err(|error| error.to_string())?;
-        let prepared = LogDir::prepare(&config.data_dir, &identity, &bootstrap.concat());
+        let prepared = LogDir::prepare(dir, &identity, &bootstrap.concat());
         prepared.map(drop).map_err(|error| error.to_string())
     }
 }
