@@ -100,7 +100,7 @@ impl Publisher {
     /// Takes topics out of service.
     fn retire(&self, gone: Vec<Arc<Topic>>) -> Published {
         let mut published = Published::default();
-        for topic in gone {
+        for topic in &gone {
             published.deleted.push(Arc::clone(topic.name()));
             for partition in topic.local_partitions() {
                 let deleted = match partition.delete(random::uuid()) {
@@ -115,6 +115,10 @@ impl Publisher {
                     }
                 }
             }
+        }
+        let local = || gone.iter().flat_map(|topic| topic.local_partitions()).map(|partition| partition.id());
+        if let Err(error) = self.log_dir.forget(local()) {
+            tracing::error!(%error, "what was noted of deleted partitions stays: topics of their names may not begin at 0");
         }
         published
     }

@@ -146,6 +146,9 @@ impl Broker {
             let local = || cluster.topic(&id.topic)?.local_partition(id.partition);
             id == self.metadata.partition().id() || local().is_some()
         };
+        if let Err(error) = self.log_dir.forget_unless(exists) {
+            tracing::warn!(%error, "what was noted of deleted partitions stays");
+        }
         let mut left_over = Vec::new();
         for folder in found {
             match folder.state {
@@ -201,10 +204,11 @@ impl Broker {
 
     /// Notes how far the logs are whole, so that a start after kill -9 reads only their tails.
     pub(super) fn note_positions(&self) {
-        let _one_writer = self.last_checkpoints.lock();
-        if self.positions_changed()
-            && let Err(error) = self.log_dir.write_positions(&self.checkpoints())
-        {
+        if !self.positions_changed() {
+            return;
+        }
+        let mut writer = self.log_dir.checkpoint_writer();
+        if let Err(error) = writer.write_positions(&self.checkpoints()) {
             tracing::warn!(%error, "positions of the logs are not noted: a start after a crash will take longer");
         }
     }
@@ -212,11 +216,12 @@ impl Broker {
     /// Kafka's own checkpoints.
     pub(super) fn write_checkpoints(&self) {
         let mut last = self.last_checkpoints.lock();
+        let mut writer = self.log_dir.checkpoint_writer();
         let checkpoints = self.checkpoints();
         if *last == checkpoints {
             return;
         }
-        match self.log_dir.write_checkpoints(&checkpoints) {
+        match writer.write_all(&checkpoints) {
             Ok(()) => *last = checkpoints,
             Err(error) => tracing::warn!(%error, "checkpoints are not written: a start after a crash will take longer"),
         }
@@ -224,20 +229,22 @@ impl Broker {
 
     /// The one of them that says from where on records are there for readers, if it has changed.
     fn write_log_starts(&self) {
-        let _one_writer = self.last_checkpoints.lock();
+        if let Err(error) = self.write_log_starts_if_changed() {
+            tracing::warn!(%error, "log starts are not noted: after a crash deleted records may come back");
+        }
+    }
+
+    pub(super) fn write_log_starts_if_changed(&self) -> Result<(), LogError> {
+        let mut writer = self.log_dir.checkpoint_writer();
         let checkpoints = self.checkpoints();
         let starts: HashMap<TopicPartition, Offset> =
             checkpoints.iter().map(|checkpoint| (checkpoint.partition.clone(), checkpoint.log_start)).collect();
         let mut noted = self.noted_log_starts.lock();
-        if *noted == starts {
-            return;
+        if *noted != starts {
+            writer.write_log_starts(&checkpoints)?;
+            *noted = starts;
         }
-        match self.log_dir.write_log_starts(&checkpoints) {
-            Ok(()) => *noted = starts,
-            Err(error) => {
-                tracing::warn!(%error, "log starts are not noted: after a crash deleted records may come back")
-            }
-        }
+        Ok(())
     }
 
     /// Whether a log has grown or failed, or one came or went, since this was last asked.
@@ -315,9 +322,9 @@ impl Broker {
                 not_closed(partition, error, &mut first_failure);
             }
         }
-        let one_writer = self.last_checkpoints.lock();
-        self.log_dir.write_checkpoints(&self.checkpoints())?;
-        drop(one_writer);
+        let mut writer = self.log_dir.checkpoint_writer();
+        writer.write_all(&self.checkpoints())?;
+        drop(writer);
         self.log_dir.sync()?;
         match first_failure {
             None => self.log_dir.mark_clean(-1),

@@ -16,6 +16,7 @@ mod flushing;
 pub mod groups;
 mod hosting;
 mod housekeeping;
+mod log_start_notes;
 mod log_valve;
 pub mod metadata;
 mod metadata_check;
@@ -73,8 +74,8 @@ pub struct Broker {
     noted_positions: Mutex<Vec<(TopicPartition, Option<Validated>)>>,
     /// What Kafka's checkpoint of log starts says.
     noted_log_starts: Mutex<HashMap<TopicPartition, Offset>>,
-    /// What Kafka's checkpoints say. Held while any file of positions is written: two writers would be in each other's
-    /// way, and the slower one would put things back to what it saw.
+    log_start_notes: log_start_notes::Notes,
+    /// What Kafka's checkpoints say.
     last_checkpoints: Mutex<Vec<Checkpoint>>,
 }
 

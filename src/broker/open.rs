@@ -124,6 +124,7 @@ impl Broker {
             cleaner: Arc::new(Cleaner::default()),
             noted_positions: Mutex::default(),
             noted_log_starts: Mutex::default(),
+            log_start_notes: Default::default(),
             last_checkpoints: Mutex::default(),
             config,
         });

@@ -1,13 +1,18 @@
 //! DeleteRecords (key 21, versions 0 to 2) and OffsetForLeaderEpoch (23, 0 to 4): where logs begin
 //! and where epochs end.
+//!
+//! DeleteRecords is answered when the new log start is on disk, which many requests at once share a sync for: records that
+//! were deleted don't come back. In Kafka they do, when it crashes within a minute.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::errors::ToErrorCode;
 use super::{Answer, Context};
 use crate::broker::fetch::{FetchFault, check_leader_epoch};
 use crate::broker::partition::{Partition, PartitionError};
 use crate::broker::topics::NotServed;
+use crate::log::LogError;
 use crate::protocol::messages::delete_records::{
     DeleteRecordsPartitionResult, DeleteRecordsRequest, DeleteRecordsResponse, DeleteRecordsTopicResult,
 };
@@ -22,6 +27,7 @@ const HIGH_WATERMARK: Offset = -1;
 
 pub(super) fn delete(context: &Context, request: DeleteRecordsRequest) -> Answer {
     let cluster = context.broker.cluster();
+    let mut moved = false;
     let named = request.topics.into_iter().filter(|topic| !topic.partitions.is_empty());
     let topics = named.map(|topic| {
         // A partition named twice counts once, with what was said last.
@@ -34,7 +40,9 @@ pub(super) fn delete(context: &Context, request: DeleteRecordsRequest) -> Answer
                 // Kafka's own state must not be cut (nor, with KRaft, its metadata).
                 Ok((topic, _)) if topic.image.is_internal() => Err(ErrorCode::InvalidTopicException),
                 Ok((topic, _)) if !topic.config.cleanup_policy.delete => Err(ErrorCode::PolicyViolation),
-                Ok((_, partition)) => delete_before(partition, asked.offset).map_err(|error| error.error_code()),
+                Ok((_, partition)) => {
+                    delete_before(partition, asked.offset, &mut moved).map_err(|error| error.error_code())
+                }
             };
             DeleteRecordsPartitionResult {
                 partition_index: asked.partition_index,
@@ -44,18 +52,42 @@ pub(super) fn delete(context: &Context, request: DeleteRecordsRequest) -> Answer
         });
         DeleteRecordsTopicResult { partitions: partitions.collect(), name: topic.name }
     });
-    DeleteRecordsResponse { topics: topics.collect(), ..Default::default() }.into()
+    let response = DeleteRecordsResponse { topics: topics.collect(), ..Default::default() };
+    if !moved {
+        return response.into();
+    }
+    let broker = Arc::clone(&context.broker);
+    Answer::parked(async move {
+        match broker.note_log_starts().await {
+            Ok(()) => response,
+            Err(error) => not_noted(response, &error),
+        }
+    })
 }
 
-fn delete_before(partition: &Partition, offset: Offset) -> Result<Offset, PartitionError> {
+/// `moved` is set where records are gone now that were there before.
+fn delete_before(partition: &Partition, offset: Offset, moved: &mut bool) -> Result<Offset, PartitionError> {
     let offsets = partition.offsets()?;
-    match offset {
-        HIGH_WATERMARK => partition.delete_records(offsets.end),
+    let before = match offset {
+        HIGH_WATERMARK => offsets.end,
         offset if offset < 0 || offset > offsets.end => {
-            Err(PartitionError::OutOfRange { asked: offset, start: offsets.start, end: offsets.end })
+            return Err(PartitionError::OutOfRange { asked: offset, start: offsets.start, end: offsets.end });
         }
-        offset => partition.delete_records(offset.max(offsets.start)),
+        offset => offset.max(offsets.start),
+    };
+    let start = partition.delete_records(before)?;
+    *moved |= start > offsets.start;
+    Ok(start)
+}
+
+/// The records can't be read any more, but a crash could bring them back.
+fn not_noted(mut response: DeleteRecordsResponse, error: &LogError) -> DeleteRecordsResponse {
+    tracing::error!(%error, "deleted records may come back after a crash: where the logs begin could not be noted");
+    let partitions = response.topics.iter_mut().flat_map(|topic| &mut topic.partitions);
+    for partition in partitions.filter(|partition| partition.error_code == ErrorCode::None.code()) {
+        (partition.error_code, partition.low_watermark) = (ErrorCode::KafkaStorageError.code(), -1);
     }
+    response
 }
 
 pub(super) fn offset_for_leader_epoch(context: &Context, request: OffsetForLeaderEpochRequest) -> Answer {

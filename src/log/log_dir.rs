@@ -5,23 +5,22 @@
 //! cache still has everything, so only what follows those places has to be read again. Kafka ignores plain
 //! files that it doesn't know; it would not start on a folder of ours.
 
-use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use parking_lot::Mutex;
 use rustix::fs::FlockOperation;
 
+use super::checkpoints::{Known, OnFile, read_checkpoint};
 use super::directories::{self, Directories};
 use super::error::IoContext;
 use super::file::Disk;
 use super::meta_properties::{META_PROPERTIES, MetaError, MetaProperties};
 use super::{
-    DeletedFiles, LogError, OpenAt, SyncTicket, Synced, Validated, checkpoint, names, partition_metadata, positions,
-    sync,
+    DeletedFiles, LogDirError, LogError, OpenAt, SyncTicket, Synced, names, partition_metadata, positions, sync,
 };
-use crate::types::{Offset, TimestampMs, TopicId, TopicPartition, Uuid};
+use crate::types::{TimestampMs, TopicId, TopicPartition, Uuid};
 
 /// The folder of the metadata log.
 pub(super) const METADATA_FOLDER: &str = "__cluster_metadata-0";
@@ -45,98 +44,6 @@ pub struct Identity {
     pub new_directory_id: Uuid,
 }
 
-/// Why a log directory can't be used.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum LogDirError {
-    #[error("{} is in use by another broker (it holds {}/.lock)", path.display(), path.display())]
-    InUse { path: PathBuf },
-    #[error(
-        "{} belongs to node {found}, this is node {expected}: start with node.id={found}, or name another directory",
-        path.display()
-    )]
-    OtherNode { path: PathBuf, expected: i32, found: i32 },
-    #[error("{} belongs to cluster {found}, this is cluster {expected}: name a directory of that cluster", path.display())]
-    OtherCluster { path: PathBuf, expected: String, found: String },
-    #[error("log.dirs names no directory")]
-    NoneNamed,
-    #[error("{} is not a directory: name another one, or move it away", path.display())]
-    NotAFolder { path: PathBuf },
-    #[error(
-        "{} is a symbolic link to {}, which does not exist: make that directory (is its volume mounted?), or mend the link",
-        path.display(), target.display()
-    )]
-    DanglingLink { path: PathBuf, target: PathBuf },
-    /// More than one of `log.dirs` holds data; `found` says what lies where.
-    #[error(
-        "log.dirs names several directories that hold data, and one can be served: {found}. Nothing was changed. To \
-         have all of it, stop whatever uses them and move the folders of all partitions into {}, then name that one \
-         alone; or name {} alone as it is, and partitions that lie in the others answer KAFKA_STORAGE_ERROR",
-        target.display(), target.display()
-    )]
-    SeveralHoldData { found: String, target: PathBuf },
-    /// Data without `meta.properties`.
-    #[error(
-        "{} holds {holds}, and no meta.properties that says which cluster and node they are of. Nothing was changed. Put \
-         the file back from a copy, or write it anew with `ottla kafka-storage format --cluster-id ID --config FILE`, \
-         where FILE has the lines node.id=N and log.dirs={}; for an empty broker, name another directory",
-        path.display(), path.display()
-    )]
-    NoIdentity { path: PathBuf, holds: String },
-    /// `meta.properties` of version 0.
-    #[error(
-        "{} is the directory of a broker that ran with ZooKeeper (its meta.properties has version 0): its topics and \
-         settings are in ZooKeeper. Nothing was changed. Migrate that cluster to KRaft with Apache Kafka 3.9, then start \
-         on what comes of it; for an empty broker, name another directory",
-        path.display()
-    )]
-    OfZooKeeper { path: PathBuf },
-    #[error(
-        "{}/meta.properties is damaged: {why}. Nothing was changed. Put it back from a copy, or move it away and write it \
-         anew with `ottla kafka-storage format --cluster-id ID --config FILE`, where FILE has the lines node.id=N and \
-         log.dirs={}",
-        path.display(), path.display()
-    )]
-    DamagedIdentity { path: PathBuf, why: String },
-    #[error(
-        "{}/log-start-offset-checkpoint is damaged: {why}. Nothing was changed. Put it back from a copy, or set it aside \
-         with `ottla check-log --repair {}`: records that DeleteRecords has deleted may be there again then",
-        path.display(), path.display()
-    )]
-    DamagedLogStarts { path: PathBuf, why: String },
-    /// The operating system refused for want of rights; `folder` is the innermost one there is on the way to the file.
-    #[error(
-        "{error}; {} belongs to uid {owner} (mode {mode:o}), and this process is of uid {user}: give it to that user, \
-         or run as uid {owner}",
-        folder.display()
-    )]
-    NotAllowed { error: LogError, folder: PathBuf, owner: u32, mode: u32, user: u32 },
-    #[error(transparent)]
-    Storage(LogError),
-}
-
-impl From<LogError> for LogDirError {
-    /// Says of a refusal for want of rights whose they are, if that can be found out.
-    fn from(error: LogError) -> LogDirError {
-        let refused = match &error {
-            LogError::Io { path, source, .. } if source.kind() == ErrorKind::PermissionDenied => Some(path),
-            _ => None,
-        };
-        let found = refused.and_then(|path| {
-            path.ancestors().skip(1).find_map(|folder| Some((folder.to_path_buf(), fs::metadata(folder).ok()?)))
-        });
-        match found {
-            Some((folder, metadata)) => LogDirError::NotAllowed {
-                error,
-                folder,
-                owner: metadata.uid(),
-                mode: metadata.mode() & 0o7777,
-                user: rustix::process::geteuid().as_raw(),
-            },
-            None => LogDirError::Storage(error),
-        }
-    }
-}
-
 /// What a folder in a log directory stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PartitionState {
@@ -155,34 +62,23 @@ pub struct FoundPartition {
     pub path: PathBuf,
 }
 
-/// What a partition puts into the text checkpoints and our positions file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Checkpoint {
-    pub partition: TopicPartition,
-    pub recovery_point: Offset,
-    pub log_start: Offset,
-    pub high_watermark: Offset,
-    /// Up to where it was compacted, durably; `None` if it never was.
-    pub first_dirty: Option<Offset>,
-    pub validated: Option<Validated>,
-}
-
 /// An opened and locked log directory.
 #[derive(Debug)]
 pub struct LogDir {
-    path: PathBuf,
-    disk: Disk,
+    pub(super) path: PathBuf,
+    pub(super) disk: Disk,
     /// Held for as long as the directory is open.
     _lock: Option<File>,
     meta: MetaProperties,
     /// The directory of the metadata log, if it isn't this one.
     metadata: Option<MetadataDir>,
     clean_shutdown: bool,
+    may_have_lost_power: bool,
     why_not_mapped: Option<String>,
-    recovery_points: HashMap<TopicPartition, Offset>,
-    log_starts: HashMap<TopicPartition, Offset>,
-    first_dirty: HashMap<TopicPartition, Offset>,
-    validated: HashMap<TopicPartition, Validated>,
+    /// What the files said when the directory was opened, but for partitions that are gone since.
+    pub(super) known: Mutex<Known>,
+    /// Held while a file of offsets is written.
+    pub(super) on_file: Mutex<OnFile>,
 }
 
 /// A directory that has the metadata log alone (`metadata.log.dir`).
@@ -270,6 +166,7 @@ impl LogDir {
         let first_dirty = read_checkpoint(&disk, &path.join(FIRST_DIRTY)).unwrap_or_default();
         let positions_path = path.join(POSITIONS);
         let positions_text = disk.read(&positions_path).doing("reading", &positions_path)?.unwrap_or_default();
+        let validated = positions::parse(&positions_text, positions::boot_id().as_deref());
         Ok(LogDir {
             path: path.to_path_buf(),
             disk,
@@ -278,10 +175,9 @@ impl LogDir {
             metadata: None,
             clean_shutdown,
             why_not_mapped: None,
-            recovery_points,
-            log_starts,
-            first_dirty,
-            validated: positions::parse(&positions_text, positions::boot_id().as_deref()),
+            may_have_lost_power: !clean_shutdown && validated.is_empty(),
+            on_file: Mutex::new(OnFile::new(&recovery_points, &log_starts)),
+            known: Mutex::new(Known { recovery_points, log_starts, first_dirty, validated }),
         })
     }
 
@@ -356,7 +252,7 @@ impl LogDir {
     /// Whether the machine may have been off since the directory was used: what was not synced may be lost. In a
     /// directory that was closed cleanly nothing was left to sync.
     pub fn may_have_lost_power(&self) -> bool {
-        !self.clean_shutdown && self.validated.is_empty()
+        self.may_have_lost_power
     }
 
     /// Renames a partition's folder to `<topic>-<n>.<unique>-stray`, Kafka's name for data that belongs to
@@ -372,58 +268,17 @@ impl LogDir {
 
     /// What is known of a partition, for `Log::open`.
     pub fn open_at(&self, partition: &TopicPartition, topic_id: Option<TopicId>, now: TimestampMs) -> OpenAt {
+        let known = self.known.lock();
         OpenAt {
             now,
             clean_shutdown: self.clean_shutdown,
-            recovery_point: self.recovery_points.get(partition).copied().unwrap_or(0),
-            validated: self.validated.get(partition).copied(),
-            log_start: self.log_starts.get(partition).copied(),
-            first_dirty: self.first_dirty.get(partition).copied(),
+            recovery_point: known.recovery_points.get(partition).copied().unwrap_or(0),
+            validated: known.validated.get(partition).copied(),
+            log_start: known.log_starts.get(partition).copied(),
+            first_dirty: known.first_dirty.get(partition).copied(),
             topic_id,
             at_least: 0,
         }
-    }
-
-    /// Writes Kafka's four checkpoints (written aside, synced, renamed) and our positions file.
-    pub fn write_checkpoints(&self, partitions: &[Checkpoint]) -> Result<(), LogError> {
-        self.write_checkpoint(RECOVERY_POINTS, partitions, |partition| Some(partition.recovery_point))?;
-        self.write_checkpoint(LOG_STARTS, partitions, |partition| Some(partition.log_start))?;
-        self.write_checkpoint(HIGH_WATERMARKS, partitions, |partition| Some(partition.high_watermark))?;
-        if !self.first_dirty.is_empty() || partitions.iter().any(|partition| partition.first_dirty.is_some()) {
-            self.write_checkpoint(FIRST_DIRTY, partitions, |partition| partition.first_dirty)?;
-        }
-        self.write_positions(partitions)?;
-        self.sync()
-    }
-
-    fn write_checkpoint(
-        &self,
-        name: &str,
-        partitions: &[Checkpoint],
-        offset: impl Fn(&Checkpoint) -> Option<Offset>,
-    ) -> Result<(), LogError> {
-        let line = |entry: &Checkpoint| {
-            let TopicPartition { topic, partition } = &entry.partition;
-            Some(format!("{topic} {partition} {}", offset(entry)?))
-        };
-        let entries: Vec<String> = partitions.iter().filter_map(line).collect();
-        let path = self.path.join(name);
-        self.disk.write_aside(&path, checkpoint::format(entries.into_iter()).as_bytes(), true).doing("writing", &path)
-    }
-
-    /// Writes only Kafka's checkpoint of log starts.
-    pub fn write_log_starts(&self, partitions: &[Checkpoint]) -> Result<(), LogError> {
-        self.write_checkpoint(LOG_STARTS, partitions, |partition| Some(partition.log_start))?;
-        self.sync()
-    }
-
-    /// Writes only our positions file: cheap (no sync), for often.
-    pub fn write_positions(&self, partitions: &[Checkpoint]) -> Result<(), LogError> {
-        let Some(boot_id) = positions::boot_id() else { return Ok(()) };
-        let path = self.path.join(POSITIONS);
-        let entries = partitions.iter().filter_map(|entry| Some((&entry.partition, entry.validated?)));
-        let text = positions::format(&boot_id, entries);
-        self.disk.write_aside(&path, text.as_bytes(), false).doing("writing", &path)
     }
 
     /// Syncs the directory itself: after partitions were created, renamed or deleted, batched by the caller.
@@ -513,20 +368,4 @@ fn open_meta(disk: &Disk, dir: &Path, identity: &Identity) -> Result<MetaPropert
 fn write_meta(disk: &Disk, dir: &Path, path: &Path, meta: &MetaProperties) -> Result<(), LogError> {
     disk.write_aside(path, meta.format().as_bytes(), true).doing("writing", path)?;
     disk.sync_folder(dir).doing("syncing", dir)
-}
-
-pub(super) fn read_checkpoint(disk: &Disk, path: &Path) -> Result<HashMap<TopicPartition, Offset>, LogError> {
-    let Some(text) = disk.read(path).doing("reading", path)? else { return Ok(HashMap::new()) };
-    let lines = checkpoint::parse(&text).map_err(|why| LogError::corrupt(path, why))?;
-    let entries = lines.into_iter().map(|line| {
-        let mut fields = line.split(' ');
-        let entry = (|| {
-            let partition = TopicPartition::new(fields.next()?, fields.next()?.parse().ok()?);
-            Some((partition, fields.next()?.parse().ok()?))
-        })();
-        entry.ok_or_else(|| {
-            LogError::corrupt(path, format!("no topic, partition and offset in {}", checkpoint::quoted(line)))
-        })
-    });
-    entries.collect()
 }

@@ -5,7 +5,7 @@
 //!
 //! # The way down
 //! - [`LogDir`] (`log_dir`): the directory, its lock, its identity (`meta_properties`), its checkpoints
-//!   (`checkpoint`), and how far each log was whole in this boot (`positions`); `directories` chooses it among those
+//!   (`checkpoints`, `checkpoint`), and how far each log was whole in this boot (`positions`); `directories` chooses it among those
 //!   that settings name.
 //! - [`Log`] (`partition_log`): one partition. `open` finds out what the files are worth, with `listing` and
 //!   `recovery`; `append` and `read` do what their names say; `maintain` has retention, syncing and closing.
@@ -26,6 +26,7 @@
 
 mod append;
 mod checkpoint;
+mod checkpoints;
 mod compact;
 mod config;
 mod directories;
@@ -36,6 +37,7 @@ mod index_file;
 mod leader_epochs;
 mod listing;
 mod log_dir;
+mod log_dir_error;
 mod maintain;
 mod meta_properties;
 mod names;
@@ -59,6 +61,7 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
+pub use checkpoints::{Checkpoint, CheckpointWriter};
 pub use compact::{
     Cleanable, CleanedGroup, CompactError, Compaction, CompactionBuffers, CompactionStats, Pace, Replaced,
 };
@@ -66,7 +69,8 @@ pub use config::LogConfig;
 pub use directories::{Directories, choose};
 pub use error::{AppendError, LogError, ReadError};
 pub use file::{Act, Disk, Fault, OpenLimits, Simulation};
-pub use log_dir::{Checkpoint, FoundPartition, Identity, LogDir, LogDirError, PartitionState};
+pub use log_dir::{FoundPartition, Identity, LogDir, PartitionState};
+pub use log_dir_error::LogDirError;
 pub use meta_properties::MetaProperties;
 pub use partition_log::Log;
 pub use sync::{DeletedFiles, SyncTicket, Synced};

@@ -42,6 +42,12 @@ impl SyncTicket {
         self.end_offset
     }
 
+    /// Whether all that is to be synced lies in `dir`.
+    fn is_within(&self, dir: &Path) -> bool {
+        let open = self.open.iter().map(PooledFile::path);
+        open.chain(self.closed.iter().map(PathBuf::as_path)).all(|path| path.starts_with(dir))
+    }
+
     /// Whether there is nothing to sync.
     pub fn is_empty(&self) -> bool {
         self.open.is_empty() && self.closed.is_empty() && self.folder.is_none()
@@ -75,7 +81,9 @@ const MANY: usize = 16;
 /// Syncs many partitions, all in the folder `dir`; one outcome for each, in their order.
 pub(super) fn sync_many(disk: &Disk, dir: &Path, tickets: Vec<SyncTicket>) -> Vec<Result<Synced, LogError>> {
     let busy = tickets.iter().filter(|ticket| !ticket.is_empty()).count();
-    if busy < MANY || !disk.can_sync_filesystem() {
+    // The metadata log may be on another file system.
+    let one_filesystem = tickets.iter().all(|ticket| ticket.is_within(dir));
+    if busy < MANY || !one_filesystem || !disk.can_sync_filesystem() {
         return tickets.into_iter().map(SyncTicket::sync).collect();
     }
     match disk.sync_filesystem(dir).doing("syncing the file system of", dir) {

@@ -6,6 +6,7 @@ mod common;
 
 mod admin_answers;
 mod configs;
+mod deleted_records;
 mod dynamic_settings;
 mod features;
 mod fetch;

@@ -5,11 +5,10 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::{AtStart, Finding, Repaired};
+use crate::log::checkpoints::read_checkpoint;
 use crate::log::error::IoContext;
 use crate::log::file::Disk;
-use crate::log::log_dir::{
-    self, CLEAN_SHUTDOWN, FIRST_DIRTY, HIGH_WATERMARKS, LOG_STARTS, POSITIONS, RECOVERY_POINTS, read_checkpoint,
-};
+use crate::log::log_dir::{self, CLEAN_SHUTDOWN, FIRST_DIRTY, HIGH_WATERMARKS, LOG_STARTS, POSITIONS, RECOVERY_POINTS};
 use crate::log::meta_properties::{META_PROPERTIES, MetaProperties};
 use crate::log::{FoundPartition, LogDirError, LogError, OpenAt, Validated, checkpoint, names, positions};
 use crate::types::{Offset, TimestampMs, TopicId, TopicPartition};
