@@ -83,6 +83,12 @@ impl<Reply> Committed<Reply> {
 impl<M: Machine, F: RecordForm<M::Record>> Driver<M, F> {
     /// Replays the whole log into the machine.
     pub fn load(machine: M, partition: Arc<Partition>, now: Now) -> Result<Self, DriveError> {
+        let from = partition.offsets()?.start;
+        Driver::load_from(machine, partition, from, now)
+    }
+
+    /// Replays the log from `from` on into a machine that knows what came before.
+    pub fn load_from(machine: M, partition: Arc<Partition>, from: Offset, now: Now) -> Result<Self, DriveError> {
         let mut driver = Driver {
             machine,
             partition,
@@ -91,7 +97,7 @@ impl<M: Machine, F: RecordForm<M::Record>> Driver<M, F> {
             codec: Codec::None,
             form: std::marker::PhantomData,
         };
-        driver.replay_log()?;
+        driver.replay_log(from)?;
         driver.machine.recovered(now);
         Ok(driver)
     }
@@ -167,9 +173,8 @@ impl<M: Machine, F: RecordForm<M::Record>> Driver<M, F> {
         Ok(end)
     }
 
-    fn replay_log(&mut self) -> Result<(), DriveError> {
+    fn replay_log(&mut self, mut from: Offset) -> Result<(), DriveError> {
         let offsets = self.partition.offsets()?;
-        let mut from = offsets.start;
         while from < offsets.end {
             let slice = self.partition.read(from, REPLAY_READ, true, Isolation::ReadUncommitted)?.slice;
             if slice.bytes.is_empty() {

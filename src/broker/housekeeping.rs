@@ -142,9 +142,10 @@ impl Broker {
             Err(error) => return tracing::warn!(%error, "folders of deleted partitions are not looked for"),
         };
         let cluster = self.cluster();
+        // Folders of partitions that the metadata has on other nodes are left alone: moving them would lose nothing, and
+        // help nobody.
         let exists = |id: &TopicPartition| {
-            let local = || cluster.topic(&id.topic)?.local_partition(id.partition);
-            id == self.metadata.partition().id() || local().is_some()
+            id == self.metadata.partition().id() || cluster.image.partition(&id.topic, id.partition).is_some()
         };
         if let Err(error) = self.log_dir.forget_unless(exists) {
             tracing::warn!(%error, "what was noted of deleted partitions stays");

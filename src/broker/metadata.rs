@@ -12,9 +12,10 @@ use super::clock::Clock;
 use super::cluster::{Published, Publisher};
 use super::driver::{DriveError, Driver, RecordForm};
 use super::partition::{Partition, PartitionError};
+use crate::machine::{Machine as _, RecordMeta};
 use crate::metadata::records::MetadataRecord;
 use crate::metadata::{self, Command, Image, MetadataConfig, MetadataMachine, Reply};
-use crate::types::Offset;
+use crate::types::{Offset, ProducerIdEpoch};
 
 /// The metadata machine could not write down what it decided.
 #[derive(Clone, Debug, Error)]
@@ -54,11 +55,20 @@ pub struct Metadata {
     /// None where the log failed: the machine may be ahead of it, or behind.
     driver: Mutex<Option<MetadataDriver>>,
     partition: Arc<Partition>,
+    /// What was decided before the log begins.
+    before: Option<Snapshot>,
     publisher: Arc<Publisher>,
     /// False with `--ephemeral`: nothing outlives the process anyway.
     durable: bool,
     /// Told which topics were deleted, once they are out of service.
     on_published: Box<dyn Fn(Published) + Send + Sync>,
+}
+
+/// What the log before `end_offset` said.
+#[derive(Debug)]
+pub struct Snapshot {
+    pub end_offset: Offset,
+    pub records: Vec<MetadataRecord>,
 }
 
 /// A reply, and the state it speaks of: that must be durable and published before it leaves, even
@@ -76,20 +86,29 @@ impl Metadata {
         clock: Clock,
         config: MetadataConfig,
         partition: Arc<Partition>,
+        before: Option<Snapshot>,
         publisher: Arc<Publisher>,
         durable: bool,
         on_published: Box<dyn Fn(Published) + Send + Sync>,
     ) -> Result<Metadata, DriveError> {
         let driver = Mutex::new(None);
-        let metadata = Metadata { clock, config, driver, partition, publisher, durable, on_published };
+        let metadata = Metadata { clock, config, driver, partition, before, publisher, durable, on_published };
         metadata.load_and_publish()?;
         Ok(metadata)
     }
 
     /// Brings the machine to where its log is, which nobody writes to meanwhile.
     fn load_and_publish(&self) -> Result<(), DriveError> {
-        let machine = MetadataMachine::new(self.config.clone());
-        let driver: MetadataDriver = Driver::load(machine, Arc::clone(&self.partition), self.clock.now())?;
+        let mut machine = MetadataMachine::new(self.config.clone());
+        let (partition, now) = (Arc::clone(&self.partition), self.clock.now());
+        let driver: MetadataDriver = match &self.before {
+            None => Driver::load(machine, partition, now)?,
+            Some(Snapshot { end_offset, records }) => {
+                let at = RecordMeta { offset: end_offset - 1, timestamp: now.wall, producer: ProducerIdEpoch::NONE };
+                records.iter().for_each(|record| machine.replay(at, record));
+                Driver::load_from(machine, partition, *end_offset, now)?
+            }
+        };
         if let Some((offset, fault)) = driver.machine().fault() {
             return Err(DriveError::Unreadable { offset: *offset, reason: fault.to_string() });
         }

@@ -17,7 +17,7 @@ use super::driver::DriveError;
 use super::fetch_sessions::FetchSessions;
 use super::groups::Groups;
 use super::log_valve::LogValve;
-use super::metadata::{Metadata, MetadataUnavailable};
+use super::metadata::{Metadata, MetadataUnavailable, Snapshot};
 use super::metadata_check;
 use super::partition::{Partition, PartitionError};
 use super::{Broker, Clock, ProducerIds, hosting, housekeeping, random, recovering, reopening};
@@ -30,7 +30,7 @@ use crate::metadata::{
 };
 use crate::record::control::ControlType;
 use crate::record::{BatchBuilder, Codec, Verified};
-use crate::types::{PartitionIndex, TimestampMs, TopicId, TopicPartition};
+use crate::types::{Offset, PartitionIndex, TimestampMs, TopicId, TopicPartition};
 
 /// The metadata log's topic.
 const METADATA_TOPIC: &str = "__cluster_metadata";
@@ -55,20 +55,30 @@ pub enum OpenError {
     #[error("the metadata log cannot begin: {0}")]
     Epoch(String),
     #[error(
-        "the metadata log in {} is damaged: {what}. Nothing was changed: bring the files back from a copy, or give up \
-         what was decided there and later, topics included, with `ottla check-log --repair`",
-        folder.display()
+        "the metadata log in {} is damaged: {what}. Nothing was changed: bring the files back from a copy, or give up what \
+         they had, settings of topics included, with `ottla check-log --repair {}`",
+        folder.display(), data
     )]
-    DamagedMetadata { folder: PathBuf, what: String },
+    DamagedMetadata { folder: PathBuf, what: String, data: String },
     #[error(
-        "the metadata log in {} is missing or empty, and there are partitions. Nothing was changed: bring its folder back from a copy; \
-         or name its directory in metadata.log.dir, if it is another one; or make a new one of the partitions' folders, \
-         without the topics' settings, with `ottla check-log --repair`",
-        folder.display()
+        "the metadata log in {} is missing or empty, and there are partitions. Nothing was changed: bring its folder back \
+         from a copy; or name its directory in metadata.log.dir, if it is another one; or make a new one of the partitions' \
+         folders, without the topics' settings, with `ottla check-log --repair {}`",
+        folder.display(), data
     )]
-    MissingMetadata { folder: PathBuf },
-    #[error("bootstrap.checkpoint cannot be read: {0}")]
-    Bootstrap(#[from] SnapshotError),
+    MissingMetadata { folder: PathBuf, data: String },
+    #[error(
+        "the metadata log cannot be read: its record at offset {offset}: {reason}. Start a version that knows such records; \
+         or make a new log of what can be read with `ottla check-log --repair {}`",
+        data
+    )]
+    UnreadableMetadata { offset: Offset, reason: String, data: String },
+    #[error(
+        "{}/bootstrap.checkpoint cannot be read: {error}. Remove it, and the metadata log begins as that of a new cluster; or \
+         write it anew with `ottla kafka-storage format`, after meta.properties was moved away",
+        path.display()
+    )]
+    Bootstrap { path: PathBuf, error: SnapshotError },
     #[error(
         "authorizer.class.name demands that {count} ACLs in the metadata log are enforced, and there is no authorizer \
          yet: leave it out if every client may do everything"
@@ -93,14 +103,17 @@ impl Broker {
         let groups = Arc::new(groups);
         let (signals, work) = housekeeping::signals();
         let on_published = housekeeping::after_publishing(Arc::clone(&groups), signals.clone());
-        let metadata = Arc::new(Metadata::load(
+        let (partition, before) = open_metadata_log(&config, &log_dir, clock, trouble)?;
+        let metadata = Metadata::load(
             clock,
             metadata_config(&config),
-            open_metadata_log(&config, &log_dir, clock, trouble)?,
+            partition,
+            before,
             Arc::clone(&publisher),
             !config.storage.ephemeral,
             on_published,
-        )?);
+        );
+        let metadata = Arc::new(metadata.map_err(|error| unreadable(error, &log_dir))?);
         let new_cluster = match publisher.current().image.metadata_version() {
             None => formatted_with(&log_dir)?,
             Some(_) => Vec::new(),
@@ -174,17 +187,27 @@ fn open_metadata_log(
     log_dir: &Arc<LogDir>,
     clock: Clock,
     trouble: watch::Sender<()>,
-) -> Result<Arc<Partition>, OpenError> {
+) -> Result<(Arc<Partition>, Option<Snapshot>), OpenError> {
     let id = TopicPartition::new(METADATA_TOPIC, 0);
     let now = clock.now().wall;
     let log_config = LogConfig { cleanup_delete: false, retention_ms: -1, ..LogConfig::default() };
-    metadata_check::check(log_dir, &id, now)?;
+    let before = metadata_check::check(log_dir, &id, now)?;
     let at = log_dir.open_at(&id, Some(TopicId::METADATA), now);
     let log = Log::open(log_dir.disk(), &log_dir.partition_path(&id), Arc::new(log_config), at)?;
     let epoch = log.latest_epoch().map_or(1, |epoch| epoch + 1);
     let partition = Arc::new(Partition::opened(id, TopicId::METADATA, epoch, log, trouble));
     partition.append(&leader_change(config.node_id, now)?, Origin::Coordinator, now)?;
-    Ok(partition)
+    Ok((partition, before))
+}
+
+/// Says what to do about a log of which a record can't be read, or can't follow those before it.
+fn unreadable(error: DriveError, log_dir: &LogDir) -> OpenError {
+    match error {
+        DriveError::Unreadable { offset, reason } => {
+            OpenError::UnreadableMetadata { offset, reason, data: log_dir.paths() }
+        }
+        error => error.into(),
+    }
 }
 
 /// The control batch that begins an epoch.
@@ -199,7 +222,8 @@ fn leader_change(node_id: i32, now: TimestampMs) -> Result<Verified, OpenError> 
 /// What kafka-storage wrote for a new metadata log to begin with; nothing if the directory was not formatted.
 fn formatted_with(log_dir: &LogDir) -> Result<Vec<MetadataRecord>, OpenError> {
     match log_dir.bootstrap()? {
-        Some(file) => Ok(metadata::read_snapshot(&Bytes::from(file))?),
+        Some(file) => metadata::read_snapshot(&Bytes::from(file))
+            .map_err(|error| OpenError::Bootstrap { path: log_dir.path().to_path_buf(), error }),
         None => Ok(Vec::new()),
     }
 }

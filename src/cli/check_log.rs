@@ -5,23 +5,23 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use clap::Args;
-use serde::Serialize;
-
 use super::say::say_json;
-use super::tools::output::Output;
 use crate::broker::clock::Clock;
-use crate::log::verify::{AtStart, Directory, Finding, Known, Repaired, Verdict, repair, verify};
+use crate::log::verify::{AtStart, Directory, Finding, Known, Loss, Repaired, Verdict, repair, verify};
 use crate::log::{Disk, OpenAt, PartitionState};
-use crate::types::{TimestampMs, TopicPartition};
+use crate::metadata::FoundFolder;
+use crate::types::{ProducerId, TimestampMs, TopicPartition};
+use clap::Args;
+use metadata::MetadataLog;
+use report::{Checked, DirectoryRepair, Report, ShownRepair, shown};
 use topics::Topics;
 
+mod metadata;
+mod report;
 mod topics;
 
 /// The exit code when something is wrong with what was asked for.
 const USAGE: u8 = 2;
-const FORGETS: &str = "topics, settings and partitions that were decided in what a repair of the metadata log gives up are \
-                       forgotten; the next start moves folders of partitions that no topic has to names ending in -stray";
 const META_PROPERTIES: &str = "meta.properties";
 
 /// What to check, and whether to mend it.
@@ -41,77 +41,23 @@ pub struct CheckLogArgs {
     json: bool,
 }
 
-/// All that was found.
-#[derive(Debug, Default, Serialize)]
-struct Report {
-    /// Of the directory's own files.
-    findings: Vec<ShownFinding>,
-    /// What the next start clears away.
-    notes: Vec<ShownFinding>,
-    partitions: Vec<Checked>,
-}
-
-/// One partition.
-#[derive(Debug, Serialize)]
-struct Checked {
-    partition: String,
-    path: PathBuf,
-    segments: usize,
-    bytes: u64,
-    batches: u64,
-    records: u64,
-    start_offset: i64,
-    end_offset: i64,
-    findings: Vec<ShownFinding>,
-    /// What the next start clears away or finishes: nothing is wrong with it.
-    notes: Vec<ShownFinding>,
-    /// What giving up records of the metadata log comes to.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    forgets: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    repaired: Option<ShownRepair>,
-    /// Why it could not be checked or mended.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct ShownFinding {
-    file: String,
-    what: String,
-    at_start: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    lost: Option<ShownLoss>,
-}
-
-#[derive(Debug, Serialize)]
-struct ShownLoss {
-    first_offset: i64,
-    /// `null` where nobody knows how far it went.
-    last_offset: Option<i64>,
-    bytes: u64,
-}
-
-#[derive(Debug, Serialize)]
-struct ShownRepair {
-    start_offset: i64,
-    end_offset: i64,
-    set_aside: Vec<PathBuf>,
-    /// Whether a second look found nothing any more.
-    mended: bool,
-}
-
 /// Checks them.
 pub fn run(args: &CheckLogArgs, clock: Clock) -> ExitCode {
     let folders = if args.folders.is_empty() { vec![PathBuf::from("ottla-data")] } else { args.folders.clone() };
-    let mut check =
-        Check { repair: args.repair, now: clock.now().wall, report: Report::default(), progress: Progress::new() };
-    for folder in &folders {
-        if let Err(why) = check.folder(folder) {
-            check.progress.clear();
-            eprintln!("ottla: {why}");
-            return ExitCode::from(USAGE);
-        }
+    let mut check = Check {
+        repair: args.repair,
+        now: clock.now().wall,
+        metadata: folders.iter().find_map(|folder| MetadataLog::of(folder)),
+        found: Vec::new(),
+        highest_producer_id: -1,
+        report: Report::default(),
+        progress: Progress::new(),
+    };
+    let checked = folders.iter().try_for_each(|folder| check.folder(folder)).and_then(|()| check.metadata(&folders));
+    if let Err(why) = checked {
+        check.progress.clear();
+        eprintln!("ottla: {why}");
+        return ExitCode::from(USAGE);
     }
     check.progress.clear();
     let fine = check.report.is_fine();
@@ -128,6 +74,11 @@ pub fn run(args: &CheckLogArgs, clock: Clock) -> ExitCode {
 struct Check {
     repair: bool,
     now: TimestampMs,
+    /// Where the metadata log lies among the directories that were given.
+    metadata: Option<MetadataLog>,
+    /// The partitions of whole directories.
+    found: Vec<FoundFolder>,
+    highest_producer_id: ProducerId,
     report: Report,
     progress: Progress,
 }
@@ -168,9 +119,18 @@ impl Check {
             return Err(format!("{} is neither a data directory nor a partition's folder", path.display()));
         }
         crate::types::sort_by(&mut found, |a, b| a.partition.cmp(&b.partition));
-        let topics = Topics::read(path);
+        let topics = self.metadata.as_ref().map(|metadata| metadata.topics()).unwrap_or_default();
         if only.is_none() {
             self.report.findings.extend(directory.findings().iter().map(shown));
+        }
+        // First, as what is noted of repaired partitions is written into such files.
+        if self.repair && only.is_none() && !directory.findings().is_empty() {
+            let kept = directory.repair().map_err(|error| error.to_string())?;
+            let done = self.report.repaired.get_or_insert_default();
+            done.set_aside.extend(kept);
+            let left = directory.findings().iter().filter(|finding| finding.at_start == AtStart::Refuses);
+            let left = left.filter(|finding| finding.file == META_PROPERTIES);
+            done.left.extend(left.map(|finding| format!("{} is left as it is: {}", finding.file, finding.what)));
         }
         let mut repaired = Vec::new();
         for found in found.iter().filter(|found| only.is_none_or(|only| *only == found.partition)) {
@@ -184,23 +144,98 @@ impl Check {
                 }
                 PartitionState::Deleted | PartitionState::Other => continue,
             }
-            let compacted = topics.is_compacted(&found.partition) || directory.was_compacted(&found.partition);
+            let was_compacted = directory.was_compacted(&found.partition);
+            let compacted = topics.is_compacted(&found.partition) || was_compacted;
             let at = directory.open_at(&found.partition, topics.id(&found.partition), self.now);
-            let done = self.partition(directory.disk(), &found.path, &found.partition, Known { at, compacted });
+            let known = Known { at, compacted };
+            let (verdict, done) = self.partition(directory.disk(), &found.path, &found.partition, known);
+            self.highest_producer_id = self.highest_producer_id.max(verdict.highest_producer_id);
+            self.found.extend(metadata::folder(found, &verdict, was_compacted));
             repaired.extend(done.map(|done| (found.partition.clone(), done)));
+        }
+        if only.is_none() {
+            for (partition, lost) in directory.without_folder(&found) {
+                if topics.id(&partition).is_none() || *partition.topic == *topics::METADATA {
+                    continue;
+                }
+                let done = self.without_folder(path, &partition, lost);
+                repaired.extend(done.map(|done| (partition, done)));
+            }
         }
         if !repaired.is_empty() {
             directory.note(&repaired).map_err(|error| error.to_string())?;
         }
-        if self.repair && only.is_none() && !directory.findings().is_empty() {
-            directory.repair().map_err(|error| error.to_string())?;
-            self.report.findings = directory.findings().iter().map(shown).collect();
+        Ok(())
+    }
+
+    /// A partition whose folder is gone. Mended, its log goes on behind the records that are lost.
+    fn without_folder(
+        &mut self,
+        data: &Path,
+        partition: &TopicPartition,
+        lost: std::ops::Range<i64>,
+    ) -> Option<Repaired> {
+        let path = data.join(partition.to_string());
+        let finding = Finding {
+            file: partition.to_string(),
+            what: format!("its folder is gone, which was known to have offsets {} to {}", lost.start, lost.end - 1),
+            at_start: AtStart::Overlooks,
+            lost: Some(Loss { first: lost.start, last: Some(lost.end - 1), bytes: 0 }),
+        };
+        let verdict = Verdict::without_folder(lost.start, finding);
+        let mut checked = Checked::new(partition, &path, &verdict);
+        let done = self.repair.then(|| Repaired { start: lost.end, end: lost.end, ..Repaired::default() });
+        checked.repaired = done.is_some().then(|| ShownRepair {
+            start_offset: lost.end,
+            end_offset: lost.end,
+            set_aside: Vec::new(),
+            mended: true,
+        });
+        self.report.partitions.push(checked);
+        done
+    }
+
+    /// What only all directories together can tell: whether the metadata log has what the partitions need.
+    fn metadata(&mut self, folders: &[PathBuf]) -> Result<(), String> {
+        let nothing = self.found.is_empty() && self.metadata.is_none();
+        if nothing || folders.iter().all(|folder| metadata::is_partition(folder)) {
+            return Ok(());
+        }
+        let name = format!("{}-0", topics::METADATA);
+        let of_log = self.report.partitions.iter().find(|checked| checked.partition == name);
+        let damaged = of_log.is_some_and(|checked| checked.forgets.is_some());
+        let log = match &self.metadata {
+            Some(log) => MetadataLog::read(&log.data),
+            None => MetadataLog::missing(folders.iter().find(|folder| folder.is_dir()).ok_or("there is no folder")?),
+        };
+        let unknown = damaged && self.found.iter().any(|folder| log.salvage.is_unknown(folder));
+        let Some(what) =
+            log.why_refused().or_else(|| unknown.then(|| "topics of which there are folders are lost".to_owned()))
+        else {
+            return Ok(());
+        };
+        let finding = Finding { file: name, what, at_start: AtStart::Refuses, lost: None };
+        if !damaged {
+            self.report.findings.push(shown(&finding));
+        }
+        if self.repair {
+            let done = self.report.repaired.get_or_insert_default();
+            let DirectoryRepair { set_aside, rebuilt, .. } =
+                log.rebuild(folders, &self.found, self.highest_producer_id, self.now)?;
+            done.set_aside.extend(set_aside);
+            done.rebuilt = rebuilt;
         }
         Ok(())
     }
 
-    /// Checks one; what its repair came to, if there was one.
-    fn partition(&mut self, disk: &Disk, path: &Path, partition: &TopicPartition, known: Known) -> Option<Repaired> {
+    /// Checks one; what was found, and what its repair came to, if there was one.
+    fn partition(
+        &mut self,
+        disk: &Disk,
+        path: &Path,
+        partition: &TopicPartition,
+        known: Known,
+    ) -> (Verdict, Option<Repaired>) {
         let name = partition.to_string();
         let progress = &mut self.progress;
         let verdict = match verify(disk, path, known, &mut |bytes| progress.read(&name, bytes)) {
@@ -209,7 +244,7 @@ impl Check {
                 let failed =
                     Checked { error: Some(error.to_string()), ..Checked::new(partition, path, &Verdict::default()) };
                 self.report.partitions.push(failed);
-                return None;
+                return (Verdict::default(), None);
             }
         };
         let mut checked = Checked::new(partition, path, &verdict);
@@ -217,7 +252,8 @@ impl Check {
         if self.repair && !verdict.findings.is_empty() {
             match repair(disk, path, known, &verdict) {
                 Ok(repaired) => {
-                    let at = OpenAt { recovery_point: repaired.end, validated: None, ..known.at };
+                    let (recovery_point, log_start) = (repaired.end, known.at.log_start.map(|_| repaired.start));
+                    let at = OpenAt { recovery_point, log_start, validated: None, ..known.at };
                     let again = verify(disk, path, Known { at, ..known }, &mut |bytes| progress.read(&name, bytes));
                     let mended = again.is_ok_and(|again| again.findings.is_empty());
                     checked.repaired = Some(ShownRepair {
@@ -232,7 +268,7 @@ impl Check {
             }
         }
         self.report.partitions.push(checked);
-        done
+        (verdict, done)
     }
 }
 
@@ -240,160 +276,6 @@ impl Check {
 fn partition_of(path: &Path) -> Option<TopicPartition> {
     let (topic, number) = path.file_name()?.to_str()?.rsplit_once('-')?;
     Some(TopicPartition::new(topic, number.parse().ok()?))
-}
-
-impl Checked {
-    fn new(partition: &TopicPartition, path: &Path, verdict: &Verdict) -> Checked {
-        let is_metadata = &*partition.topic == topics::METADATA;
-        let shown_of = if is_metadata { shown_of_metadata } else { shown };
-        Checked {
-            partition: partition.to_string(),
-            path: path.to_path_buf(),
-            segments: verdict.segments,
-            bytes: verdict.bytes,
-            batches: verdict.batches,
-            records: verdict.records,
-            start_offset: verdict.start,
-            end_offset: verdict.end,
-            findings: verdict.findings.iter().map(shown_of).collect(),
-            notes: verdict.notes.iter().map(shown).collect(),
-            forgets: (is_metadata && verdict.findings.iter().any(|finding| finding.lost.is_some())).then_some(FORGETS),
-            repaired: None,
-            error: None,
-        }
-    }
-
-    /// Whether there is nothing to tell of it.
-    fn is_silent(&self) -> bool {
-        self.error.is_none() && self.findings.is_empty() && self.notes.is_empty()
-    }
-
-    fn is_fine(&self) -> bool {
-        self.error.is_none() && (self.findings.is_empty() || self.repaired.as_ref().is_some_and(|done| done.mended))
-    }
-}
-
-fn shown(finding: &Finding) -> ShownFinding {
-    ShownFinding {
-        file: finding.file.clone(),
-        what: finding.what.clone(),
-        at_start: match finding.at_start {
-            AtStart::Mends => "mends",
-            AtStart::Believes => "believes",
-            AtStart::Cuts => "cuts",
-            AtStart::Overlooks => "overlooks",
-            AtStart::Refuses => "refuses",
-        },
-        lost: finding.lost.map(|lost| ShownLoss {
-            first_offset: lost.first,
-            last_offset: lost.last,
-            bytes: lost.bytes,
-        }),
-    }
-}
-
-/// As [`shown`], of the metadata log: a start reads all of it, and doesn't go on without what was decided.
-fn shown_of_metadata(finding: &Finding) -> ShownFinding {
-    let refuses = match finding.lost {
-        // A crash may tear off the end, of which nobody was told.
-        Some(lost) => finding.at_start == AtStart::Overlooks || lost.last.is_some(),
-        None => finding.file.ends_with(".log") && finding.at_start != AtStart::Mends,
-    };
-    let at_start = if refuses { AtStart::Refuses } else { finding.at_start };
-    shown(&Finding { at_start, ..finding.clone() })
-}
-
-impl ShownFinding {
-    /// What a start does, in words.
-    fn consequence(&self) -> &'static str {
-        match self.at_start {
-            "mends" => "a start mends it",
-            "believes" => "a start believes it",
-            "cuts" => "a start ends the log there and sets the rest aside",
-            "overlooks" => "a start doesn't look there, reading there fails",
-            _ => "a start is refused",
-        }
-    }
-
-    /// What a repair costs, in words.
-    fn cost(&self) -> String {
-        match &self.lost {
-            None => "--repair loses nothing".to_owned(),
-            Some(ShownLoss { first_offset, last_offset: Some(last), .. }) if last >= first_offset => {
-                let count = last - first_offset + 1;
-                format!("--repair gives up offsets {first_offset} to {last}, {count} records at most")
-            }
-            Some(ShownLoss { first_offset, last_offset: None, bytes }) => {
-                format!("--repair gives up {bytes} bytes behind offset {first_offset}")
-            }
-            Some(ShownLoss { bytes, .. }) => format!("--repair cuts out {bytes} bytes that no offset is missing for"),
-        }
-    }
-}
-
-impl Report {
-    fn is_fine(&self) -> bool {
-        self.findings.is_empty() && self.partitions.iter().all(Checked::is_fine)
-    }
-
-    fn print(&self, repaired: bool) {
-        let mut output = Output::stdout();
-        for finding in &self.findings {
-            output.line(format_args!("{}: {}", finding.file, finding.what));
-            output.line(format_args!("    {}", finding.consequence()));
-        }
-        for note in &self.notes {
-            output.line(format_args!("note: {}: {}; the next start clears it away", note.file, note.what));
-        }
-        for checked in self.partitions.iter().filter(|checked| !checked.is_silent()) {
-            checked.print(repaired, &mut output);
-        }
-        let sum = |of: fn(&Checked) -> u64| self.partitions.iter().map(of).sum::<u64>();
-        let (segments, records) = (sum(|checked| checked.segments as u64), sum(|checked| checked.records));
-        let megabytes = sum(|checked| checked.bytes) as f64 / 1e6;
-        let findings =
-            self.findings.len() + self.partitions.iter().map(|checked| checked.findings.len()).sum::<usize>();
-        let outcome = match (findings, self.is_fine()) {
-            (0, true) => "all is well".to_owned(),
-            (_, true) => format!("{findings} findings, mended"),
-            (_, false) => format!("{findings} findings"),
-        };
-        output.line(format_args!(
-            "{} partitions, {segments} segments, {megabytes:.1} MB, {records} records: {outcome}",
-            self.partitions.len()
-        ));
-    }
-}
-
-impl Checked {
-    fn print(&self, repaired: bool, output: &mut Output) {
-        output.line(format_args!(
-            "{}: offsets {} to {}, {} records in {} segments",
-            self.partition, self.start_offset, self.end_offset, self.records, self.segments
-        ));
-        for finding in &self.findings {
-            output.line(format_args!("  {}: {}", finding.file, finding.what));
-            if !repaired {
-                output.line(format_args!("    {}; {}", finding.consequence(), finding.cost()));
-            }
-        }
-        for note in &self.notes {
-            output.line(format_args!("  note: {}: {}; the next start clears it away", note.file, note.what));
-        }
-        if let Some(forgets) = self.forgets {
-            output.line(format_args!("  {forgets}"));
-        }
-        if let Some(done) = &self.repaired {
-            let how = if done.mended { "mended" } else { "not all could be mended" };
-            output.line(format_args!("  {how}: offsets {} to {}", done.start_offset, done.end_offset));
-            for path in &done.set_aside {
-                output.line(format_args!("  kept aside: {}", path.display()));
-            }
-        }
-        if let Some(why) = &self.error {
-            output.line(format_args!("  {why}"));
-        }
-    }
 }
 
 /// Tells on a terminal how far it is.

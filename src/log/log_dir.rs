@@ -143,7 +143,7 @@ impl LogDir {
     /// What `bootstrap.checkpoint` says, if the directory was formatted.
     pub fn bootstrap(&self) -> Result<Option<Vec<u8>>, LogError> {
         let file = self.metadata.as_ref().map_or(&self.path, |metadata| &metadata.path).join(BOOTSTRAP);
-        self.disk.read(&file).doing("reading", &file)
+        self.read_file(&file)
     }
 
     /// As [`LogDir::open`], on a disk of the caller's choice and without a lock.
@@ -198,6 +198,12 @@ impl LogDir {
         &self.meta
     }
 
+    /// The directory, and that of the metadata log, as words of a command line.
+    pub fn paths(&self) -> String {
+        let metadata = self.metadata.as_ref().map(|metadata| format!(" {}", metadata.path.display()));
+        format!("{}{}", self.path.display(), metadata.unwrap_or_default())
+    }
+
     /// The id of the directory that the metadata log lies in.
     pub fn metadata_directory_id(&self) -> Uuid {
         self.metadata.as_ref().map_or(self.meta.directory_id, |metadata| metadata.meta.directory_id)
@@ -211,6 +217,16 @@ impl LogDir {
     /// Whether the last broker on this directory, Ottla or Kafka, closed it cleanly.
     pub fn clean_shutdown(&self) -> bool {
         self.clean_shutdown
+    }
+
+    /// The names in a folder of the directory; none if it isn't there.
+    pub fn files_of(&self, folder: &Path) -> Result<Vec<String>, LogError> {
+        Ok(self.disk.list(folder).doing("listing", folder)?.unwrap_or_default())
+    }
+
+    /// A whole small file of the directory; `None` if there is none.
+    pub fn read_file(&self, file: &Path) -> Result<Option<Vec<u8>>, LogError> {
+        self.disk.read(file).doing("reading", file)
     }
 
     /// Every partition folder there is.

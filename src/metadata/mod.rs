@@ -20,6 +20,7 @@ mod placement;
 mod producer_ids;
 pub mod records;
 mod reset;
+mod salvage;
 mod settings;
 mod snapshot;
 mod topics;
@@ -39,6 +40,7 @@ use machine::Decision;
 pub use machine::MetadataMachine;
 pub use placement::check_assignment;
 pub use producer_ids::PRODUCER_ID_BLOCK_SIZE;
+pub use salvage::{FoundFolder, Host, Salvage};
 pub use snapshot::{SnapshotError, SnapshotId, read_snapshot, snapshot_records, write_bootstrap, write_snapshot};
 pub use topics::MAX_PARTITIONS_PER_REQUEST;
 

@@ -24,15 +24,19 @@ impl Pass<'_> {
         let bytes = self.place.disk.read(&path).doing("reading", &path)?.unwrap_or_default();
         let what = match Producers::from_snapshot(&bytes, self.known.at.now, i64::MAX) {
             Err(why) => why,
-            Ok(stored) => match (stored.beyond(at), self.thinned) {
-                (Some(id), _) => format!("tells of producer {id} what comes after it"),
-                // It knows of batches that are gone, and rightly so.
-                (None, true) => return Ok(()),
-                (None, false) => match stored.contradiction(&self.producers, self.verdict.start) {
-                    Some(id) => format!("tells other things of producer {id} than its batches"),
-                    None => return Ok(()),
-                },
-            },
+            Ok(stored) => {
+                let ids = stored.describe().into_iter().map(|producer| producer.producer_id);
+                self.highest_producer_id = ids.fold(self.highest_producer_id, i64::max);
+                match (stored.beyond(at), self.thinned) {
+                    (Some(id), _) => format!("tells of producer {id} what comes after it"),
+                    // It knows of batches that are gone, and rightly so.
+                    (None, true) => return Ok(()),
+                    (None, false) => match stored.contradiction(&self.producers, self.verdict.start) {
+                        Some(id) => format!("tells other things of producer {id} than its batches"),
+                        None => return Ok(()),
+                    },
+                }
+            }
         };
         self.find(file_name(at, names::SNAPSHOT), what, AtStart::Mends);
         Ok(())
@@ -123,7 +127,7 @@ impl Pass<'_> {
         }
     }
 
-    fn stored_epochs(&self) -> Option<LeaderEpochs> {
+    pub(super) fn stored_epochs(&self) -> Option<LeaderEpochs> {
         let path = self.place.folder.join(leader_epochs::FILE_NAME);
         let text = self.place.disk.read(&path).ok().flatten()?;
         LeaderEpochs::parse(&text).ok().filter(|epochs| epochs.latest().is_some())

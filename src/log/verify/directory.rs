@@ -1,7 +1,8 @@
 //! A data directory that no broker has open.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::{AtStart, Finding, Repaired};
@@ -10,8 +11,10 @@ use crate::log::error::IoContext;
 use crate::log::file::Disk;
 use crate::log::log_dir::{self, CLEAN_SHUTDOWN, FIRST_DIRTY, HIGH_WATERMARKS, LOG_STARTS, POSITIONS, RECOVERY_POINTS};
 use crate::log::meta_properties::{META_PROPERTIES, MetaProperties};
-use crate::log::{FoundPartition, LogDirError, LogError, OpenAt, Validated, checkpoint, names, positions};
-use crate::types::{Offset, TimestampMs, TopicId, TopicPartition};
+use crate::log::{
+    FoundPartition, LogDirError, LogError, OpenAt, PartitionState, Validated, checkpoint, names, positions,
+};
+use crate::types::{InOrder as _, Offset, TimestampMs, TopicId, TopicPartition};
 
 type Offsets = HashMap<TopicPartition, Offset>;
 
@@ -103,18 +106,39 @@ impl Directory {
         }
     }
 
-    /// Mends the directory's own files; a checkpoint that can't be read is kept beside it.
-    pub fn repair(&mut self) -> Result<(), LogError> {
-        for finding in std::mem::take(&mut self.findings) {
+    /// Mends the directory's own files; a checkpoint that can't be read is kept beside it. Gives what is kept so. Before
+    /// [`Directory::note`], which writes such files anew.
+    pub fn repair(&mut self) -> Result<Vec<PathBuf>, LogError> {
+        let mut kept = Vec::new();
+        for finding in self.findings.iter().filter(|finding| finding.file != META_PROPERTIES) {
             let path = self.path.join(&finding.file);
-            if finding.file == META_PROPERTIES {
-                self.findings.push(finding);
-                continue;
-            }
             let aside = names::with_suffix(&path, "cut");
             self.disk.rename(&path, &aside).doing("renaming", &path)?;
+            kept.push(aside);
         }
-        self.disk.sync_folder(&self.path).doing("syncing", &self.path)
+        self.disk.sync_folder(&self.path).doing("syncing", &self.path)?;
+        Ok(kept)
+    }
+
+    /// What `meta.properties` says, if it can be read.
+    pub fn meta(&self) -> Option<MetaProperties> {
+        MetaProperties::read(&self.path).ok().flatten()
+    }
+
+    /// Partitions that were known to have records, and have no folder: what they had, by offset.
+    pub fn without_folder(&self, present: &[FoundPartition]) -> Vec<(TopicPartition, Range<Offset>)> {
+        let has_folder = |partition: &TopicPartition| {
+            present.iter().any(|found| found.state == PartitionState::Live && found.partition == *partition)
+        };
+        let named: BTreeSet<&TopicPartition> =
+            self.recovery_points.keys().chain(self.log_starts.keys()).chain(self.validated.keys()).in_order();
+        let reached = |partition: &TopicPartition| {
+            let point = self.recovery_points.get(partition).copied().unwrap_or(0);
+            let start = self.log_starts.get(partition).copied().unwrap_or(0);
+            start..point.max(self.validated.get(partition).map_or(0, |validated| validated.next_offset))
+        };
+        let lost = named.into_iter().filter(|partition| !has_folder(partition));
+        lost.map(|partition| (partition.clone(), reached(partition))).filter(|(_, lost)| !lost.is_empty()).collect()
     }
 
     /// Notes where repaired logs begin and end, so that a start doesn't look for what is gone.
@@ -144,7 +168,7 @@ fn check_meta(disk: &Disk, path: &Path, findings: &mut Vec<Finding>) -> Result<(
     let what = match disk.read(&file).doing("reading", &file)?.map(|text| MetaProperties::parse(&text)) {
         Some(Ok(_)) => return Ok(()),
         Some(Err(why)) => (why.to_string(), AtStart::Refuses),
-        None => ("is missing: a start would take the directory for a new cluster's".to_owned(), AtStart::Mends),
+        None => ("is missing: write it anew with `ottla kafka-storage format`".to_owned(), AtStart::Refuses),
     };
     let (what, at_start) = what;
     findings.push(Finding { file: META_PROPERTIES.to_owned(), what, at_start, lost: None });

@@ -40,7 +40,18 @@ pub struct Verdict {
     pub start: Offset,
     /// The offset after the last whole batch.
     pub end: Offset,
+    /// The highest that a batch or a snapshot has; -1 if there is none.
+    pub highest_producer_id: ProducerId,
+    /// The newest that a batch says, or the file of epochs; -1 if there is none.
+    pub latest_epoch: LeaderEpoch,
     damages: Vec<Damage>,
+}
+
+impl Verdict {
+    /// Of a log whose folder is gone, which began at `start`.
+    pub fn without_folder(start: Offset, finding: Finding) -> Verdict {
+        Verdict { findings: vec![finding], start, end: start, ..Verdict::default() }
+    }
 }
 
 /// One thing that is not as it should be.
@@ -105,6 +116,10 @@ pub fn verify(disk: &Disk, folder: &Path, known: Known, progress: &mut dyn FnMut
     pass.verdict.segments = segments.len();
     pass.verdict.end = pass.next_offset;
     pass.beside(&segments)?;
+    let stored = pass.stored_epochs().and_then(|epochs| epochs.latest());
+    pass.verdict.latest_epoch = stored.max(pass.epochs.latest()).unwrap_or(-1);
+    let known = pass.producers.describe().into_iter().map(|producer| producer.producer_id);
+    pass.verdict.highest_producer_id = known.fold(pass.highest_producer_id, ProducerId::max);
     Ok(pass.verdict)
 }
 
@@ -128,6 +143,7 @@ struct Pass<'a> {
     runs: Vec<Run>,
     /// Base and size of the segment before.
     previous: (Offset, u64),
+    highest_producer_id: ProducerId,
 }
 
 /// Batches one after another that were written in the same epoch.
@@ -201,6 +217,7 @@ impl<'a> Pass<'a> {
             epochs: LeaderEpochs::default(),
             runs: Vec::new(),
             previous: (0, 0),
+            highest_producer_id: -1,
         })
     }
 

@@ -121,6 +121,7 @@ impl Pass<'_> {
         self.verdict.batches += 1;
         self.thinned |= is_thinned(header);
         self.next_offset = header.next_offset();
+        self.highest_producer_id = self.highest_producer_id.max(header.producer_id);
         self.note_epoch(segment, position, header);
         let path = self.place.file(segment, names::LOG);
         let bytes = walk.batch_bytes(position, header).doing("reading", &path)?;

@@ -53,7 +53,7 @@ impl TopicImage {
     }
 
     /// The highest leader epoch that any client can have seen here.
-    pub(super) fn highest_leader_epoch(&self) -> Option<LeaderEpoch> {
+    pub(in crate::metadata) fn highest_leader_epoch(&self) -> Option<LeaderEpoch> {
         self.partitions.values().map(|partition| partition.leader_epoch).max()
     }
 }

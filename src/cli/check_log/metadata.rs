@@ -1,0 +1,230 @@
+//! The metadata log as a start would read it, and a new one in the place of one that no start can be made on.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::report::DirectoryRepair;
+use super::topics::{METADATA, Topics};
+use crate::broker::random;
+use crate::cli::tools::kafka_dump_log::batches::BatchFile;
+use crate::log::verify::{Directory, Repaired, Verdict};
+use crate::log::{AppendAs, Disk, FoundPartition, Log, LogConfig, MetaProperties, OpenAt, Origin, PartitionState};
+use crate::metadata::records::MetadataRecord;
+use crate::metadata::{self, FoundFolder, Host, Salvage, SnapshotId, read_snapshot};
+use crate::record::{Batch, BatchBuilder, Codec};
+use crate::types::{LeaderEpoch, Offset, ProducerId, TimestampMs, TopicId, TopicPartition};
+
+/// How many topics are named.
+const NAMED: usize = 10;
+
+/// What can be read of a metadata log.
+#[derive(Debug, Default)]
+pub struct MetadataLog {
+    /// The directory it lies in.
+    pub data: PathBuf,
+    pub salvage: Salvage,
+    /// Where it begins, if no snapshot says what came before.
+    begins_late: Option<Offset>,
+    is_missing: bool,
+    latest_epoch: LeaderEpoch,
+}
+
+impl MetadataLog {
+    /// The metadata log of a data directory, or of the directory that a partition's folder is in; `None` if it has none.
+    pub fn of(given: &Path) -> Option<MetadataLog> {
+        let given = given.canonicalize().ok()?;
+        let data = if is_partition(&given) { given.parent()?.to_path_buf() } else { given };
+        let log = MetadataLog { data, ..MetadataLog::default() };
+        (!names(&log.folder()).is_empty()).then_some(log)
+    }
+
+    /// None, where there should be one.
+    pub fn missing(data: &Path) -> MetadataLog {
+        MetadataLog { data: data.to_path_buf(), is_missing: true, ..MetadataLog::default() }
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.data.join(format!("{METADATA}-0"))
+    }
+
+    pub fn topics(&self) -> Topics {
+        Topics::read(&self.data)
+    }
+
+    /// Reads all that can be read of it, as a start does: from the newest snapshot on, if it doesn't begin at 0.
+    pub fn read(data: &Path) -> MetadataLog {
+        let mut log = MetadataLog { data: data.to_path_buf(), ..MetadataLog::default() };
+        let folder = log.folder();
+        let names = names(&folder);
+        let segments: Vec<&String> = names.iter().filter(|name| name.ends_with(".log")).collect();
+        let is_empty = |name: &&String| fs::metadata(folder.join(name)).map_or(0, |found| found.len()) == 0;
+        log.is_missing = segments.iter().all(is_empty);
+        let begin: Offset = segments.first().and_then(|name| name.split('.').next()?.parse().ok()).unwrap_or(0);
+        let mut from = begin;
+        if begin > 0 {
+            match newest_snapshot(&folder, &names, begin) {
+                Some((end_offset, records)) => {
+                    records.iter().for_each(|record| log.salvage.replay(record));
+                    from = end_offset;
+                }
+                None => log.begins_late = Some(begin),
+            }
+        }
+        for name in segments {
+            // What is damaged is told when the log itself is checked.
+            let _ = log.replay(&folder.join(name), from);
+        }
+        log
+    }
+
+    fn replay(&mut self, path: &Path, from: Offset) -> Option<()> {
+        let file = BatchFile::open(path, u64::MAX).ok()?;
+        let mut position = 0;
+        while let Some(found) = file.batch_at(position, u64::MAX).ok()? {
+            position += found.size;
+            let batch = Batch::parse(&file.bytes_of(&found).ok()?).ok()?;
+            batch.check_crc().ok()?;
+            self.latest_epoch = self.latest_epoch.max(batch.header().partition_leader_epoch);
+            if batch.header().is_control() || batch.header().base_offset < from {
+                continue;
+            }
+            for record in batch.records().map_while(Result::ok) {
+                match record.value.as_ref().map(MetadataRecord::decode) {
+                    Some(Ok(decoded)) => self.salvage.replay(&decoded),
+                    Some(Err(error)) => self.salvage.unreadable(error.to_string()),
+                    None => {}
+                }
+            }
+        }
+        Some(())
+    }
+
+    /// Why no start can be made on it, apart from damage to its files.
+    pub fn why_refused(&self) -> Option<String> {
+        let begins_late = self.begins_late;
+        match self.is_missing {
+            true => Some(
+                "it is missing or empty, and there are partitions; if metadata.log.dir is set, name that directory \
+                          as well"
+                    .to_owned(),
+            ),
+            false => begins_late
+                .map(|at| format!("it begins at offset {at}, and no snapshot has what came before"))
+                .or_else(|| Some(format!("a record cannot follow those before it: {}", self.salvage.first_fault()?))),
+        }
+    }
+
+    /// Puts a new metadata log in its place: of the records that are left, and of the partitions' folders.
+    pub fn rebuild(
+        mut self,
+        directories: &[PathBuf],
+        found: &[FoundFolder],
+        highest_producer_id: ProducerId,
+        now: TimestampMs,
+    ) -> Result<DirectoryRepair, String> {
+        let Some(meta) = MetaProperties::read(&self.data).map_err(|error| error.to_string())? else {
+            return Err(format!(
+                "{} has no meta.properties: write it anew with `ottla kafka-storage format`, and repair it then",
+                self.data.display()
+            ));
+        };
+        let host = Host { node_id: meta.node_id, directory_id: meta.directory_id };
+        let topics = self.salvage.add_folders(found, host);
+        let (folder, epoch) = (self.folder(), self.latest_epoch.saturating_add(1));
+        let hex: String = random::uuid().0.iter().map(|byte| format!("{byte:02x}")).collect();
+        let beside = |suffix: &str| folder.with_file_name(format!("{METADATA}-0.{hex}-{suffix}"));
+        // What is left of it after a crash is cleared away.
+        let (anew, aside) = (beside("delete"), beside("stray"));
+        let records = self.salvage.records(highest_producer_id.saturating_add(1));
+        let end = write(&anew, records, epoch, now)?;
+        let rename = |from: &Path, to: &Path| {
+            fs::rename(from, to).map_err(|error| format!("cannot rename {}: {error}", from.display()))
+        };
+        let was_there = folder.exists();
+        if was_there {
+            rename(&folder, &aside)?;
+        }
+        rename(&anew, &folder)?;
+        fs::File::open(&self.data).and_then(|dir| dir.sync_all()).map_err(|error| error.to_string())?;
+        let repaired = [(TopicPartition::new(METADATA, 0), Repaired { start: 0, end, ..Repaired::default() })];
+        for directory in directories.iter().filter(|directory| !is_partition(directory)) {
+            let mut directory = Directory::lock(directory).map_err(|error| error.to_string())?;
+            directory.note(&repaired).map_err(|error| error.to_string())?;
+        }
+        let named: Vec<&str> = topics.iter().take(NAMED).map(|topic| &**topic).collect();
+        let more = if topics.len() > NAMED { ", …" } else { "" };
+        let of_folders = match topics.len() {
+            0 => String::new(),
+            count => format!(
+                "; {count} topics are known by their folders alone ({}{more}): their settings are lost, and they keep all \
+                 records (retention.ms and retention.bytes are -1) until these are set again",
+                named.join(", ")
+            ),
+        };
+        Ok(DirectoryRepair {
+            set_aside: was_there.then_some(aside).into_iter().collect(),
+            rebuilt: Some(format!("a new metadata log was made of what is known{of_folders}")),
+            left: Vec::new(),
+        })
+    }
+}
+
+/// Whether this is a partition's folder, and not a data directory.
+pub fn is_partition(path: &Path) -> bool {
+    let resolved = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    super::partition_of(&resolved).is_some() && !path.join(super::META_PROPERTIES).exists()
+}
+
+/// What a partition's folder tells of its topic.
+pub fn folder(found: &FoundPartition, verdict: &Verdict, compacted: bool) -> Option<FoundFolder> {
+    if found.state != PartitionState::Live || *found.partition.topic == *METADATA {
+        return None;
+    }
+    let text = fs::read_to_string(found.path.join("partition.metadata")).ok()?;
+    let topic_id = text.lines().find_map(|line| TopicId::parse(line.strip_prefix("topic_id: ")?.trim()))?;
+    Some(FoundFolder {
+        topic: found.partition.topic.clone(),
+        topic_id,
+        partition: found.partition.partition,
+        leader_epoch: verdict.latest_epoch,
+        compacted,
+    })
+}
+
+/// Sorted.
+fn names(folder: &Path) -> Vec<String> {
+    let entries =
+        fs::read_dir(folder).map(|entries| entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()));
+    let mut names: Vec<String> = entries.map(Iterator::collect).unwrap_or_default();
+    crate::types::sort_by(&mut names, String::cmp);
+    names
+}
+
+fn newest_snapshot(folder: &Path, names: &[String], begin: Offset) -> Option<(Offset, Vec<MetadataRecord>)> {
+    let ids = names.iter().rev().filter_map(|name| Some((name, SnapshotId::from_file_name(name)?)));
+    ids.filter(|(_, id)| id.end_offset >= begin).find_map(|(name, id)| {
+        let file = fs::read(folder.join(name)).ok()?;
+        Some((id.end_offset, read_snapshot(&Bytes::from(file)).ok()?))
+    })
+}
+
+/// Writes a metadata log of these records; where it ends.
+fn write(folder: &Path, records: Vec<MetadataRecord>, epoch: LeaderEpoch, now: TimestampMs) -> Result<Offset, String> {
+    let at = OpenAt { topic_id: Some(TopicId::METADATA), ..OpenAt::fresh(now) };
+    let log = Log::open(&Disk::plain(), folder, Arc::new(LogConfig::default()), at);
+    let mut log = log.map_err(|error| error.to_string())?;
+    for records in metadata::batches(records, metadata::MAX_BATCH_BYTES).map_err(|error| error.to_string())? {
+        let mut batch = BatchBuilder::new(Codec::None);
+        for record in records {
+            batch.append(now, None, Some(&record.encode().map_err(|error| error.to_string())?), &[]);
+        }
+        let how = AppendAs { leader_epoch: epoch, origin: Origin::Coordinator, now };
+        log.append(&batch.build().map_err(|error| error.to_string())?, how).map_err(|error| error.to_string())?;
+    }
+    let end = log.end_offset();
+    log.close().and_then(|ticket| ticket.sync()).map_err(|error| error.to_string())?;
+    Ok(end)
+}
