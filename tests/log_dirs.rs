@@ -115,7 +115,7 @@ async fn all_refuse(client: &Client, topic: &str, partition: i32, expected: Erro
     assert_eq!(code(produced), expected, "Produce");
     assert_eq!(code(client.fetch(topic, partition, 0, 1000, Duration::ZERO).await), expected, "Fetch");
     assert_eq!(code(client.list_offset(topic, partition, -1).await), expected, "ListOffsets");
-    let asked = OffsetForLeaderPartition { partition, current_leader_epoch: -1, leader_epoch: 0, ..Default::default() };
+    let asked = OffsetForLeaderPartition { partition, current_leader_epoch: -1, leader_epoch: 0 };
     let topics = vec![OffsetForLeaderTopic { topic: topic.into(), partitions: vec![asked] }];
     let answer = client.call(OffsetForLeaderEpochRequest { topics, ..Default::default() }).await.unwrap();
     assert_eq!(code_of(answer.topics[0].partitions[0].error_code), expected, "OffsetForLeaderEpoch");
@@ -408,4 +408,46 @@ fn what_is_no_directory_is_refused_by_what_it_is() {
         let said = refused(&[&format!("log.dirs={}", at(name).display())]);
         assert!(said.contains(expected), "{said}");
     }
+}
+
+#[test]
+fn directories_that_are_checked_together_know_each_others_topics() {
+    let dir = two_dirs();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let check = |words: &[&str]| {
+        let output = common::run(&[&["check-log"], words].concat());
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let before = contents(dir.path());
+    let (code, said) = check(&[&at("d1"), &at("d2")]);
+    assert!(code == Some(0) && said.contains("7 partitions") && said.contains("all is well"), "{said}");
+    let (code, said) = check(&[&at("d2")]);
+    assert!(code == Some(1) && said.contains("if it lies in another directory"), "{said}");
+    let mut after = contents(dir.path());
+    after.retain(|path, _| !path.ends_with(".lock"));
+    assert_eq!(after, before);
+}
+
+#[test]
+fn every_directory_is_formatted_and_described() {
+    let dir = TempDir::with_prefix("ottla-test-").unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let file = at("server.properties");
+    let text = format!("node.id=1\nlog.dirs={},{}\nmetadata.log.dir={}\n", at("a"), at("b"), at("m"));
+    fs::write(&file, text).unwrap();
+    let id = "5L6g3nShT-eMCtK--X86sw";
+    let format = || common::run(&["kafka-storage", "format", "-g", "-t", id, "-c", &file]);
+    let said = String::from_utf8(format().stdout).unwrap();
+    for expected in ["metadata directory", "data directory"] {
+        assert!(said.contains(&format!("Formatting {expected}")), "{said}");
+    }
+    assert_eq!(String::from_utf8(format().stdout).unwrap(), "All of the log directories are already formatted.\n");
+    let info = common::run(&["kafka-storage", "info", "-c", &file]);
+    let said = String::from_utf8(info.stdout).unwrap();
+    assert!(info.status.success() && said.starts_with("Found log directories:\n"), "{said}");
+    assert_eq!(said.matches("Found metadata: {cluster.id=5L6g3nShT-eMCtK--X86sw").count(), 3, "{said}");
+    fs::remove_file(dir.path().join("b/meta.properties")).unwrap();
+    let info = common::run(&["kafka-storage", "info", "-c", &file]);
+    let said = String::from_utf8(info.stdout).unwrap();
+    assert!(!info.status.success() && said.contains("b is not formatted."), "{said}");
 }

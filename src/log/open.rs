@@ -74,8 +74,11 @@ impl Opening {
         let end = recovered.end;
         let (mut epochs, epochs_known) = self.read_epochs(end > first)?;
         let epochs_on_file = epochs.clone();
-        // What is read again is derived again: the file may be of records that another power loss has taken.
-        epochs.truncate_end(end.min(recovered.derive_from));
+        // What is read again is derived again: the file may be of records that another power loss has taken. Where all
+        // records were deleted, the epoch that begins at the log's end is that of the last one: nothing is read of which
+        // it could be derived.
+        let emptied = start == end && recovered.derive_from == end;
+        epochs.truncate_end(if emptied { end.saturating_add(1) } else { end.min(recovered.derive_from) });
         let (mut producers, replay_from) = self.load_producers(&recovered, first)?;
         let from = if epochs_known { replay_from } else { first };
         let since_snapshot = if from < end {

@@ -107,8 +107,8 @@ impl MetadataLog {
         let begins_late = self.begins_late;
         match self.is_missing {
             true => Some(
-                "it is missing or empty, and there are partitions; if metadata.log.dir is set, name that directory \
-                          as well"
+                "it is missing or empty, and there are partitions; if it lies in another directory (metadata.log.dir, \
+                          or another one of log.dirs), name that one as well"
                     .to_owned(),
             ),
             false => begins_late

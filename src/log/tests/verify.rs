@@ -221,3 +221,60 @@ fn one_damaged_batch_costs_one_batch() {
     let log = shelf.open();
     assert_eq!(readable(&log).first().map(|(offset, _)| *offset), Some(2));
 }
+
+/// A log of idempotent batches, in several segments, all records of which were deleted.
+fn emptied(disk: &Simulation) -> (Shelf, Log) {
+    let mut shelf = Shelf::simulated(disk);
+    shelf.config.segment_bytes = 600;
+    let mut log = shelf.open();
+    for index in 0..20 {
+        log.append(&by_producer(7, 0, index, 1), AppendAs { leader_epoch: 3, ..CLIENT }).expect("appends");
+    }
+    let end = log.end_offset();
+    log.delete_records(end).expect("deletes");
+    shelf.at.log_start = Some(end);
+    (shelf, log)
+}
+
+fn epochs_are_whole(shelf: &Shelf, what: &str) {
+    let known = Known { at: shelf.at, compacted: false };
+    let findings = look(shelf, known).findings;
+    let of_epochs = findings.iter().find(|finding| finding.file == "leader-epoch-checkpoint");
+    assert_eq!(of_epochs, None, "{what}");
+}
+
+#[test]
+fn an_emptied_log_keeps_its_last_epoch_when_it_is_opened() {
+    for clean in [true, false] {
+        let (mut shelf, mut log) = emptied(&Simulation::default());
+        // As a roll does, and a clean stop.
+        log.take_snapshot().expect("is written");
+        let end = log.end_offset();
+        let validated = log.validated();
+        shelf.close(log);
+        shelf.at.clean_shutdown = clean;
+        let log = if clean { shelf.open() } else { shelf.reopen_killed(validated) };
+        assert_eq!(log.end_offset_for_epoch(3), Some((3, end)), "clean: {clean}");
+        epochs_are_whole(&shelf, if clean { "clean" } else { "killed" });
+    }
+}
+
+#[test]
+fn an_emptied_log_keeps_its_last_epoch_on_a_full_disk_and_a_kill() {
+    for allowed in 0..40 {
+        let disk = Simulation::default();
+        let (shelf, mut log) = emptied(&disk);
+        let validated = log.validated();
+        disk.fail_after_changes(Some(allowed));
+        // Larger than what is left of the segment: it rolls.
+        let taken = log.append(&by_producer(7, 0, 20, 20), AppendAs { leader_epoch: 3, ..CLIENT }).is_ok();
+        disk.fail_after_changes(None);
+        if let Ok(reopened) = log.reopen(NOW) {
+            log = reopened;
+        }
+        epochs_are_whole(&shelf, &format!("{allowed} changes, taken: {taken}"));
+        drop(log);
+        drop(shelf.reopen_killed(validated));
+        epochs_are_whole(&shelf, &format!("{allowed} changes, taken: {taken}, killed"));
+    }
+}
