@@ -1,8 +1,9 @@
 //! FindCoordinator (key 10, versions 0 to 6), JoinGroup (11, 0 to 9), Heartbeat (12, 0 to 4),
 //! LeaveGroup (13, 0 to 5) and SyncGroup (14, 0 to 5): the classic group protocol.
 //!
-//! The coordinator of every group is this broker. `__consumer_offsets` is made at the first request
-//! that needs it. From version 3 of LeaveGroup several members may leave at once.
+//! The coordinator of a group is this broker, if it has the group's partition of `__consumer_offsets`; otherwise there is
+//! none (COORDINATOR_NOT_AVAILABLE, and NOT_COORDINATOR to requests for the group).
+//! `__consumer_offsets` is made at the first request that needs it. From version 3 of LeaveGroup several members may leave at once.
 //!
 //! Departures: a static member that takes over from its predecessor is described with its own client id
 //! and host; Kafka goes on telling the predecessor's.

@@ -4,6 +4,8 @@
 //! same response. Brokers are told with the address that the asking client can reach. Topics by id
 //! from version 12; 10 and 11 have the field, but Kafka didn't mean it yet and refuses it.
 //!
+//! A partition that this broker doesn't serve has no leader (LEADER_NOT_AVAILABLE), and its replicas are offline.
+//!
 //! Departures: a topic with neither name nor id is INVALID_REQUEST, where Kafka fails with UNKNOWN_SERVER_ERROR.
 
 use std::collections::HashSet;

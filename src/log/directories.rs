@@ -43,8 +43,8 @@ struct Contents {
 /// # Errors
 /// When more than one directory holds data, and when one holds data that belongs to nobody.
 pub fn choose(log_dirs: &[PathBuf], metadata_dir: Option<&Path>) -> Result<Directories, LogDirError> {
-    let found = log_dirs.iter().map(|path| Contents::of(path)).collect::<Result<Vec<_>, _>>()?;
-    let explicit = metadata_dir.map(Contents::of).transpose()?;
+    let found = log_dirs.iter().map(|path| Contents::of(path, log_dirs.len() > 1)).collect::<Result<Vec<_>, _>>()?;
+    let explicit = metadata_dir.map(|path| Contents::of(path, true)).transpose()?;
     let explicit = explicit.filter(|explicit| !found.iter().any(|dir| is_same(&dir.path, &explicit.path)));
     let named = |dir: &Contents| metadata_dir.is_some_and(|named| is_same(named, &dir.path));
     // Kafka looks nowhere else where `metadata.log.dir` has one.
@@ -106,22 +106,19 @@ fn several(holding: &[&Contents], metadata: Option<&Contents>) -> LogDirError {
 }
 
 impl Contents {
-    fn of(path: &Path) -> Result<Contents, LogDirError> {
+    /// Partitions are looked for only if the directory isn't the only one, or isn't formatted.
+    fn of(path: &Path, one_of_many: bool) -> Result<Contents, LogDirError> {
         check_folder(path)?;
         if !path.exists() {
             return Ok(Contents { path: path.to_path_buf(), ..Contents::default() });
         }
         let metadata = path.join(METADATA_FOLDER);
-        let folders = partitions_of(&Disk::plain(), path)?.into_iter();
-        let live = folders.filter(|found| found.state == PartitionState::Live && found.path != metadata);
+        let formatted = path.join(META_PROPERTIES).exists();
+        let folders = if one_of_many || !formatted { partitions_of(&Disk::plain(), path)? } else { Vec::new() };
+        let live = folders.into_iter().filter(|found| found.state == PartitionState::Live && found.path != metadata);
         let mut partitions: Vec<String> = live.map(|found| found.partition.to_string()).collect();
         sort_by(&mut partitions, String::cmp);
-        Ok(Contents {
-            path: path.to_path_buf(),
-            formatted: path.join(META_PROPERTIES).exists(),
-            has_metadata_log: has_metadata(&metadata)?,
-            partitions,
-        })
+        Ok(Contents { path: path.to_path_buf(), formatted, has_metadata_log: has_metadata(&metadata)?, partitions })
     }
 
     /// Refuses data of which nobody can tell whose it is.
@@ -152,7 +149,7 @@ impl Contents {
 
 /// Refuses data in `path` that has no `meta.properties`.
 pub(super) fn check_identity(path: &Path) -> Result<(), LogDirError> {
-    Contents::of(path)?.check_identity()
+    Contents::of(path, false)?.check_identity()
 }
 
 /// Refuses a path that names something else than a folder, or something that is not there to be made.
