@@ -24,7 +24,7 @@ use crate::log::{
     AbortedTxn, AppendAs, AppendError, Appended, DeletedFiles, Log, LogConfig, LogError, Origin, ProducerDescription,
     ReadError, Slice, SyncTicket, TimestampOffset, TimestampQuery,
 };
-use crate::record::Verified;
+use crate::record::{Verified, VerifiedSet};
 
 /// Opens a partition's log; called at its first use, and by [`Partition::recover`] where that failed.
 pub type OpenLog = Box<dyn Fn() -> Result<Log, LogError> + Send>;
@@ -223,6 +223,26 @@ impl Partition {
             self.waiters.wake_all();
         }
         Ok(appended)
+    }
+
+    /// Appends the batches that one partition of a request was sent, with nothing in between, and wakes those who wait.
+    /// Where a later one fails, those before it stay.
+    pub fn append_set(&self, set: &VerifiedSet, origin: Origin, now: TimestampMs) -> Result<Appended, PartitionError> {
+        if set.rest.is_empty() {
+            return self.append(&set.first, origin, now);
+        }
+        let how = AppendAs { leader_epoch: self.leader_epoch(), origin, now };
+        let mut log = self.log()?;
+        let mut all = log.append(&set.first, how)?;
+        let rest = set.rest.iter().try_for_each(|batch| {
+            let appended = log.append(batch, how)?;
+            all.last_offset = appended.last_offset;
+            all.rolled |= appended.rolled;
+            Ok(())
+        });
+        drop(log);
+        self.waiters.wake_all();
+        rest.map(|()| all)
     }
 
     /// Whether records up to `end` must be synced before they are acknowledged (`flush.messages`).

@@ -15,6 +15,9 @@ pub trait Field: Sized {
 
     /// Writes it at the writer's version.
     fn put(&self, w: &mut Writer) -> Result<(), EncodeError>;
+
+    /// Shows `visit` every `i16` in it with the name of its field; `name` is this field's own.
+    fn visit_i16(&mut self, _name: &'static str, _visit: &mut dyn FnMut(&'static str, &mut i16)) {}
 }
 
 /// A field that has a null form; `Option` of it is a field too.
@@ -32,6 +35,10 @@ impl<T: Nullable> Field for Option<T> {
 
     fn put(&self, w: &mut Writer) -> Result<(), EncodeError> {
         T::put_nullable(self.as_ref(), w)
+    }
+
+    fn visit_i16(&mut self, name: &'static str, visit: &mut dyn FnMut(&'static str, &mut i16)) {
+        self.iter_mut().for_each(|value| value.visit_i16(name, visit));
     }
 }
 
@@ -57,13 +64,31 @@ macro_rules! primitives {
 primitives! {
     bool, bool, Bool;
     i8, i8, I8;
-    i16, i16, I16;
     u16, u16, U16;
     i32, i32, I32;
     u32, u32, U32;
     i64, i64, I64;
     f64, f64, F64;
     Uuid, uuid, Uuid;
+}
+
+impl Field for i16 {
+    const SHAPE: &'static Shape = &Shape::I16;
+
+    #[inline]
+    fn get(r: &mut Reader) -> Result<Self, DecodeError> {
+        r.i16()
+    }
+
+    #[inline]
+    fn put(&self, w: &mut Writer) -> Result<(), EncodeError> {
+        w.i16(*self);
+        Ok(())
+    }
+
+    fn visit_i16(&mut self, name: &'static str, visit: &mut dyn FnMut(&'static str, &mut i16)) {
+        visit(name, self);
+    }
 }
 
 /// Reads a field that has a null form where null isn't allowed.
@@ -131,6 +156,10 @@ impl<T: Field> Field for Vec<T> {
 
     fn put(&self, w: &mut Writer) -> Result<(), EncodeError> {
         Vec::put_nullable(Some(self), w)
+    }
+
+    fn visit_i16(&mut self, name: &'static str, visit: &mut dyn FnMut(&'static str, &mut i16)) {
+        self.iter_mut().for_each(|element| element.visit_i16(name, visit));
     }
 }
 

@@ -223,6 +223,11 @@ macro_rules! structs {
                 }
                 Ok(())
             }
+
+            fn visit_i16(&mut self, _: &'static str, visit: &mut dyn FnMut(&'static str, &mut i16)) {
+                $($crate::codec::Field::visit_i16(&mut self.$field, stringify!($field), visit);)*
+                let _ = visit;
+            }
         }
 
         impl $crate::codec::Nullable for $name {

@@ -8,6 +8,7 @@ mod acls;
 mod api_versions;
 mod cluster;
 mod configs;
+mod error_versions;
 mod errors;
 mod features;
 mod fetch;
@@ -157,9 +158,13 @@ impl Dispatch for Handlers {
             header,
         };
         match handle(&context, request) {
-            Answer::Ready(response) => encode(correlation_id, version, &response),
+            Answer::Ready(mut response) => {
+                error_versions::translate(version, &mut response);
+                encode(correlation_id, version, &response)
+            }
             Answer::Parked(future) => Outcome::Parked(Box::pin(async move {
-                let response = future.await;
+                let mut response = future.await;
+                error_versions::translate(version, &mut response);
                 encode_response(correlation_id, version, &response).map_err(|error| unwritable(key, &error))
             })),
             Answer::Nothing => Outcome::NoReply,

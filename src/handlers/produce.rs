@@ -1,13 +1,13 @@
 //! Produce (key 0), versions 0 to 11.
 //!
-//! Versions 0 to 2 carry message formats 0 and 1, which are converted, and may carry nothing, which
-//! succeeds; from 3 on exactly one v2 batch a partition. With acks 0 there is no response, and where
+//! Versions 0 to 2 carry message formats 0 and 1, in any mixture and with any number of compressed wrappers, which are
+//! converted, and may carry nothing, which succeeds; from 3 on exactly one v2 batch a partition. With acks 0 there is no response, and where
 //! something failed the connection is closed so that the client notices, as in Kafka. Appends of one
 //! connection happen in the order of its requests; an answer waits only where `flush.messages` asks for
 //! a sync.
 //!
 //! Departures: acks 1 and all are the same on one node. What was refused always comes with a message,
-//! which Kafka gives for some errors only; at most [`RecordFaults::MAX_LISTED`] records at fault are
+//! which Kafka gives for some errors only, and one about timestamps names the setting that they are beyond; at most [`RecordFaults::MAX_LISTED`] records at fault are
 //! listed. Records that cannot be decompressed or decoded are INVALID_RECORD, an unknown codec
 //! UNSUPPORTED_COMPRESSION_TYPE, and null records INVALID_RECORD, where Kafka fails with
 //! UNKNOWN_SERVER_ERROR or doesn't answer; `tests/data/produce-departures.tsv` has them all. There are
@@ -30,7 +30,7 @@ use crate::log::{AppendError, Appended, Origin};
 use crate::protocol::messages::produce::{
     BatchIndexAndErrorMessage, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceResponse,
 };
-use crate::record::{Accepts, BatchHeader, RecordError, Unverified, Verified, VerifyRules};
+use crate::record::{Accepts, BatchHeader, RecordError, Unverified, VerifiedSet, VerifyRules};
 use crate::types::{ErrorCode, NO_TIMESTAMP, Offset, TopicPartition};
 
 /// The one client id that may write to internal topics, as in Kafka.
@@ -210,12 +210,12 @@ impl LargeBatches {
     }
 
     /// Verifies a batch, again as a large one where it is one and the topic's rules allow it.
-    fn verify(&self, records: &Unverified, rules: &VerifyRules) -> Result<Verified, RecordError> {
-        match without_starving_others(records, || records.clone().verify(rules)) {
+    fn verify(&self, records: &Unverified, rules: &VerifyRules) -> Result<VerifiedSet, RecordError> {
+        match without_starving_others(records, || records.clone().verify_set(rules)) {
             Err(RecordError::ExpandsTooFar { .. }) => on_another_thread(|| {
                 let may_be_held = rules.target.is_some() || rules.accepts == Accepts::AnyFormat;
                 let _alone = may_be_held.then(|| self.held.lock());
-                records.clone().verify(&VerifyRules { large: Some(self.memory), ..rules.clone() })
+                records.clone().verify_set(&VerifyRules { large: Some(self.memory), ..rules.clone() })
             }),
             done => done,
         }
@@ -229,10 +229,10 @@ fn append(
     rules: &VerifyRules,
 ) -> Result<Appended, Refusal> {
     let verified = context.large_batches.verify(records, rules).map_err(Refusal::Records)?;
-    if verified.header().is_transactional() {
+    if verified.first.header().is_transactional() {
         return Err(Refusal::Rule(ErrorCode::InvalidProducerIdMapping, "the transactional id is not known"));
     }
-    partition.append(&verified, Origin::Client, rules.now).map_err(Refusal::Partition)
+    partition.append_set(&verified, Origin::Client, rules.now).map_err(Refusal::Partition)
 }
 
 impl Refusal {

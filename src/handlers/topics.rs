@@ -17,8 +17,7 @@ use super::{Answer, Context};
 use crate::broker::metadata::MetadataUnavailable;
 use crate::codec::Str;
 use crate::metadata::{
-    Command, CreatePartitions, CreateTopics, CreatedTopic, MetadataError, MorePartitions, NewTopic, Reply,
-    TopicDeletion, TopicRef,
+    Command, CreatePartitions, CreateTopics, CreatedTopic, MorePartitions, NewTopic, Reply, TopicDeletion, TopicRef,
 };
 use crate::protocol::messages::create_partitions::{
     CreatePartitionsRequest, CreatePartitionsResponse, CreatePartitionsTopicResult,
@@ -151,8 +150,6 @@ pub(super) fn delete(context: &Context, request: DeleteTopicsRequest) -> Answer 
 fn deletion_result(version: i16, deletion: TopicDeletion) -> DeletableTopicResult {
     let (error, message) = match deletion.result {
         Ok(()) => (ErrorCode::None, None),
-        // The code is younger than versions 0 to 2.
-        Err(MetadataError::TopicDeletionDisabled) if version < 3 => (ErrorCode::InvalidRequest, None),
         Err(error) => (error.error_code(), Some(Str::from(error.to_string()))),
     };
     DeletableTopicResult {

@@ -129,6 +129,18 @@ macro_rules! apis {
                     $(Response::$api(response) => response.write(w, version),)*
                 }
             }
+
+            /// Shows `visit` every error code in it.
+            pub fn visit_error_codes(&mut self, visit: &mut dyn FnMut(&mut i16)) {
+                let visit = &mut |name: &'static str, code: &mut i16| {
+                    if name.ends_with("error_code") {
+                        visit(code);
+                    }
+                };
+                match self {
+                    $(Response::$api(response) => crate::codec::Field::visit_i16(response, stringify!($api), visit),)*
+                }
+            }
         }
 
         $(

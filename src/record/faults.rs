@@ -25,10 +25,17 @@ pub struct RecordFault {
 pub enum Fault {
     /// It has no key, and compaction goes by keys.
     NoKey,
-    /// Its timestamp is outside of `message.timestamp.before.max.ms` and `message.timestamp.after.max.ms`.
-    OutOfRange { offset: Offset, timestamp: TimestampMs, earliest: TimestampMs, latest: TimestampMs },
+    /// Its timestamp is outside of the range that a setting of the topic gives.
+    OutOfRange { offset: Offset, timestamp: TimestampMs, earliest: TimestampMs, latest: TimestampMs, limit: TimeLimit },
     /// Its batch claims `LogAppendTime`, which is the broker's to give.
     ClaimsAppendTime { offset: Offset },
+}
+
+/// The setting that a timestamp is beyond: `message.timestamp.before.max.ms` or `message.timestamp.after.max.ms`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeLimit {
+    pub setting: &'static str,
+    pub ms: i64,
 }
 
 impl Fault {
@@ -64,24 +71,37 @@ impl RecordFaults {
         &self.listed
     }
 
-    /// For the response's `error_message`.
+    /// For the response's `error_message`: Kafka's sentence, and for timestamps what it leaves to the single records,
+    /// since many clients show this message alone.
     pub fn message(&self, partition: &TopicPartition) -> String {
         if self.any_time {
-            return "One or more records have been rejected due to invalid timestamp".to_owned();
+            let of_time = self.listed.iter().filter(|record| record.fault.is_of_time());
+            let told = of_time.take(RecordFaults::MAX_TOLD).map(|record| record.message(partition));
+            return format!(
+                "One or more records have been rejected due to invalid timestamp: {}",
+                told.collect::<Vec<_>>().join("; ")
+            );
         }
         let told = self.listed.iter().take(RecordFaults::MAX_TOLD).map(|record| {
             format!("RecordError(batchIndex={}, message='{}')", record.batch_index, record.message(partition))
         });
         format!(
-            "{self} in total, and only showing the first three errors at most: [{}]",
+            "One or more records have been rejected due to {} record errors in total, and only showing the first three \
+             errors at most: [{}]",
+            self.total,
             told.collect::<Vec<_>>().join(", ")
         )
     }
 }
 
+/// For the log: how many, and what is wrong with the first.
 impl fmt::Display for RecordFaults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "One or more records have been rejected due to {} record errors", self.total)
+        write!(f, "{} invalid {}", self.total, if self.total == 1 { "record" } else { "records" })?;
+        match self.listed.first() {
+            Some(first) => write!(f, ", the first at index {}: {}", first.batch_index, first.fault),
+            None => Ok(()),
+        }
     }
 }
 
@@ -89,12 +109,23 @@ impl RecordFault {
     /// For the response's `record_errors`.
     pub fn message(&self, partition: &TopicPartition) -> String {
         match self.fault {
-            Fault::NoKey => format!("Compacted topic cannot accept message without key in topic partition {partition}"),
-            Fault::OutOfRange { offset, timestamp, earliest, latest } => format!(
+            Fault::NoKey => format!("{} in topic partition {partition}", self.fault),
+            fault => fault.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::NoKey => f.write_str("Compacted topic cannot accept message without key"),
+            Fault::OutOfRange { offset, timestamp, earliest, latest, limit: TimeLimit { setting, ms } } => write!(
+                f,
                 "Timestamp {timestamp} of message with offset {offset} is out of range. The timestamp should be \
-                 within [{earliest}, {latest}]"
+                 within [{earliest}, {latest}] ({setting}={ms})"
             ),
-            Fault::ClaimsAppendTime { offset } => format!(
+            Fault::ClaimsAppendTime { offset } => write!(
+                f,
                 "Invalid timestamp type in message with offset {offset}. Producer should not set timestamp type to \
                  LogAppendTime."
             ),
@@ -136,14 +167,28 @@ mod tests {
         let claim = Fault::ClaimsAppendTime { offset: 1 };
         assert!(!faults(&[Fault::NoKey]).any_time());
         assert!(faults(&[Fault::NoKey, claim, Fault::NoKey]).any_time());
-        let message = faults(&[claim]).message(&TopicPartition::new("t", 0));
-        assert_eq!(message, "One or more records have been rejected due to invalid timestamp");
+        let message = faults(&[Fault::NoKey, Fault::NoKey, Fault::NoKey, claim]).message(&TopicPartition::new("t", 0));
+        let expect = "One or more records have been rejected due to invalid timestamp: Invalid timestamp type in message \
+                      with offset 1. Producer should not set timestamp type to LogAppendTime.";
+        assert_eq!(message, expect);
+    }
+
+    #[test]
+    fn timestamp_out_of_range_is_told_with_its_limit() {
+        let limit = TimeLimit { setting: "message.timestamp.after.max.ms", ms: 1000 };
+        let fault = Fault::OutOfRange { offset: 4, timestamp: 90_001, earliest: -5, latest: 2000, limit };
+        let told = "Timestamp 90001 of message with offset 4 is out of range. The timestamp should be within [-5, 2000] \
+                    (message.timestamp.after.max.ms=1000)";
+        let found = faults(&[fault]);
+        assert_eq!(found.listed()[0].message(&TopicPartition::new("t", 0)), told);
+        assert!(found.message(&TopicPartition::new("t", 0)).ends_with(told));
+        assert_eq!(found.to_string(), format!("1 invalid record, the first at index 0: {told}"));
     }
 
     #[test]
     fn few_of_very_many_are_listed() {
         let many = faults(&[Fault::NoKey; 2000]);
         assert_eq!(many.listed().len(), RecordFaults::MAX_LISTED);
-        assert!(many.to_string().contains("2000 record errors"));
+        assert!(many.to_string().starts_with("2000 invalid records, the first at index 0: "));
     }
 }

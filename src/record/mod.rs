@@ -1,7 +1,8 @@
 //! Record batches: Kafka's message format 2, and formats 0 and 1 both ways. Pure: bytes in, bytes out.
 //!
 //! What a peer sends is [`Unverified`]; [`Unverified::verify`] applies the rules of Kafka's
-//! `LogValidator` and yields [`Verified`], exactly one v2 batch, the only thing a log appends. What
+//! `LogValidator` and yields [`Verified`], exactly one v2 batch, the only thing a log appends (old message
+//! sets may need several: [`VerifiedSet`]). What
 //! the broker itself writes comes from [`BatchBuilder`] and is verified by construction. What a log
 //! holds is read back with [`batches`] and [`Batch::records`], in whatever format it was written; compaction looks
 //! at it with [`Expanded`] and leaves a [`SparseBatch`].
@@ -32,11 +33,11 @@ pub use batch::{Batch, Batches, Header, Record, RecordOffset, Records, batches};
 pub use builder::BatchBuilder;
 pub use compress::Codec;
 pub use error::RecordError;
-pub use faults::{Fault, RecordFault, RecordFaults};
+pub use faults::{Fault, RecordFault, RecordFaults, TimeLimit};
 pub use header::{BATCH_OVERHEAD, BatchCrc, BatchHeader, LOG_OVERHEAD, MAGIC_V2, TimestampType, check_crc, headers};
 pub use legacy::{Message as OldMessage, OldFormat, brings_nothing, down_convert, expand_wrapper, with_records};
 pub use sparse::{Expanded, RecordView, SparseBatch, put_emptied};
-pub use verify::{Accepts, Unverified, Verified, VerifyRules};
+pub use verify::{Accepts, Unverified, Verified, VerifiedSet, VerifyRules};
 
 #[cfg(test)]
 mod known_answers;

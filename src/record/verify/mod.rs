@@ -168,6 +168,27 @@ impl Verified {
     }
 }
 
+/// What one partition was sent, as the batches to append one after another: exactly one of format 2, more than one
+/// only of messages of older formats.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifiedSet {
+    pub first: Verified,
+    pub rest: Vec<Verified>,
+}
+
+impl VerifiedSet {
+    /// All batches in their order.
+    pub fn iter(&self) -> impl Iterator<Item = &Verified> {
+        std::iter::once(&self.first).chain(&self.rest)
+    }
+}
+
+impl From<Verified> for VerifiedSet {
+    fn from(only: Verified) -> VerifiedSet {
+        VerifiedSet { first: only, rest: Vec::new() }
+    }
+}
+
 impl Unverified {
     pub fn new(bytes: Bytes) -> Unverified {
         Unverified(bytes)
@@ -194,14 +215,28 @@ impl Unverified {
         matches!(next_size(&self.0), Ok(None))
     }
 
-    /// Checks everything that can be said without the log, and brings the batch into the shape the
+    /// Checks everything that can be said without the log, and brings what was sent into the shape the
     /// topic stores. Costs CPU in proportion to the bytes (expanded), so it belongs before any lock.
     ///
     /// Bytes after the last whole batch are ignored, as in Kafka.
-    pub fn verify(self, rules: &VerifyRules) -> Result<Verified, RecordError> {
+    pub fn verify_set(self, rules: &VerifyRules) -> Result<VerifiedSet, RecordError> {
         if rules.accepts == Accepts::AnyFormat && magic(&self.0).is_some_and(|magic| magic < MAGIC_V2 as u8) {
             return upgrade::verify_messages(&self.0, rules);
         }
+        self.verify_batch(rules).map(VerifiedSet::from)
+    }
+
+    /// As [`Unverified::verify_set`], for what has to be one batch: `TooLarge` where it isn't.
+    pub fn verify(self, rules: &VerifyRules) -> Result<Verified, RecordError> {
+        let set = self.verify_set(rules)?;
+        if set.rest.is_empty() {
+            return Ok(set.first);
+        }
+        let size = set.iter().map(|batch| batch.bytes().len()).sum();
+        Err(RecordError::TooLarge { size, limit: rules.max_message_bytes })
+    }
+
+    fn verify_batch(self, rules: &VerifyRules) -> Result<Verified, RecordError> {
         let header = sole_batch(&self.0, rules.accepts)?;
         let batch = self.0.slice(..header.size());
         if header.base_offset != 0 {

@@ -2,7 +2,7 @@
 
 use super::{RecordError, VerifyRules};
 use crate::record::compress::{Codec, Expansion};
-use crate::record::faults::{Fault, RecordFaults};
+use crate::record::faults::{Fault, RecordFaults, TimeLimit};
 use crate::record::header::{BatchHeader, TimestampType};
 use crate::record::parse::{RawRecord, body_len, take_body};
 use crate::record::partial::{PartialRecord, RecordHead};
@@ -118,8 +118,16 @@ impl VerifyRules {
         if self.timestamp_type == TimestampType::CreateTime && timestamp != NO_TIMESTAMP {
             let earliest = self.now.saturating_sub(self.before_max_ms);
             let latest = self.now.saturating_add(self.after_max_ms);
-            let out_of_range = Fault::OutOfRange { offset, timestamp, earliest, latest };
-            return (!(earliest..=latest).contains(&timestamp)).then_some(out_of_range);
+            let limit = match timestamp {
+                timestamp if timestamp < earliest => {
+                    TimeLimit { setting: "message.timestamp.before.max.ms", ms: self.before_max_ms }
+                }
+                timestamp if timestamp > latest => {
+                    TimeLimit { setting: "message.timestamp.after.max.ms", ms: self.after_max_ms }
+                }
+                _ => return None,
+            };
+            return Some(Fault::OutOfRange { offset, timestamp, earliest, latest, limit });
         }
         (sent == TimestampType::LogAppendTime).then_some(Fault::ClaimsAppendTime { offset })
     }

@@ -6,7 +6,7 @@ use super::*;
 use crate::record::compress::{CHUNK, compress};
 use crate::record::parse::put_record;
 use crate::record::samples::{NOW, old_rules, records, rules, sample, sent, verify};
-use crate::record::{Fault, OldFormat, RecordFault, down_convert};
+use crate::record::{Fault, OldFormat, RecordFault, TimeLimit, down_convert};
 
 /// The batch with its header changed and its CRC made right again.
 fn with_header(batch: &Bytes, change: impl FnOnce(&mut BatchHeader)) -> Bytes {
@@ -181,8 +181,17 @@ fn timestamps_within_limits() {
     assert_eq!(indexes(8, 7), [2]);
     assert_eq!(indexes(9, 6), [1]);
     assert_eq!(indexes(0, 0), [0, 1, 2]);
-    let too_early = Fault::OutOfRange { offset: 1, timestamp: NOW + 7, earliest: NOW - 9, latest: NOW + 6 };
-    assert_eq!(faults_within(9, 6)[0].fault, too_early);
+    let out_of_range = |offset, timestamp, before, after, setting, ms| Fault::OutOfRange {
+        offset,
+        timestamp,
+        earliest: NOW - before,
+        latest: NOW + after,
+        limit: TimeLimit { setting, ms },
+    };
+    let too_late = out_of_range(1, NOW + 7, 9, 6, "message.timestamp.after.max.ms", 6);
+    assert_eq!(faults_within(9, 6)[0].fault, too_late);
+    let too_early = out_of_range(2, NOW - 9, 8, 7, "message.timestamp.before.max.ms", 8);
+    assert_eq!(faults_within(8, 7)[0].fault, too_early);
 }
 
 #[test]

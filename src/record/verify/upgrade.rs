@@ -1,7 +1,14 @@
-//! Message sets of formats 0 and 1 into one v2 batch (Kafka's `LogValidator`, as of 3.9, the last
-//! that took them).
+//! Message sets of formats 0 and 1 into v2 batches: the rules of the brokers that spoke Produce 0 to 2, Kafka 0.8 to
+//! 0.10 (`ByteBufferMessageSet.validateMessagesAndAssignOffsets`), and of those up to 2.3, which converted as we do
+//! (`LogValidator`).
+//!
+//! A set may mix plain messages with any number of compressed wrappers, of either format and of several codecs; what
+//! is stored is compressed with the codec of the last wrapper. Offsets are numbered anew, whatever they were. Kafka 2.4
+//! to 3.9 took one wrapper, or messages of one format, only.
+//!
+//! `max.message.bytes` limited each message as it stood in a log, so plain messages become as many batches as that needs.
 
-use super::{RecordError, Verified, VerifyRules, check_size, next_size};
+use super::{RecordError, Verified, VerifiedSet, VerifyRules, check_size, next_size};
 use crate::record::BatchBuilder;
 use crate::record::compress::Codec;
 use crate::record::faults::RecordFaults;
@@ -9,65 +16,86 @@ use crate::record::header::TimestampType;
 use crate::record::legacy::{Message, expand_wrapper, take_message};
 
 /// Checks the messages and converts them. Those after the last whole one are ignored.
-pub fn verify_messages(bytes: &[u8], rules: &VerifyRules) -> Result<Verified, RecordError> {
-    let outer = outer_messages(bytes, rules)?;
-    let first = *outer.first().ok_or_else(|| RecordError::invalid("a message set without a whole message"))?;
-    if let Some(other) = outer.iter().find(|message| message.magic != first.magic) {
-        return Err(RecordError::invalid(format!(
-            "a message of magic {} stands among those of magic {}",
-            other.magic, first.magic
-        )));
-    }
-    let codec = first.codec()?;
-    let mut upgrade = Upgrade::new(codec, rules);
-    if codec == Codec::None {
-        for message in &outer {
-            upgrade.take(message, message.timestamp_type());
+pub fn verify_messages(bytes: &[u8], rules: &VerifyRules) -> Result<VerifiedSet, RecordError> {
+    let set = MessageSet::read(bytes, rules)?;
+    let mut upgrade = Upgrade::new(&set, rules);
+    for message in &set.messages {
+        match message.codec()? {
+            Codec::None => upgrade.take(message, message.timestamp_type())?,
+            codec => upgrade.take_wrapped(message, codec)?,
         }
-    } else {
-        upgrade.take_wrapped(&first, codec)?;
     }
     upgrade.finish()
 }
 
-/// The messages as they stand, wrappers unopened. A wrapper must be the only one.
-fn outer_messages<'a>(mut bytes: &'a [u8], rules: &VerifyRules) -> Result<Vec<Message<'a>>, RecordError> {
-    let mut outer = Vec::new();
-    let mut compressed = false;
-    while let Some(size) = next_size(bytes)? {
-        check_size(size, rules)?;
-        let Some(message) = take_message(&mut bytes)? else { break };
-        compressed |= message.codec()? != Codec::None;
-        if compressed && !outer.is_empty() {
-            return Err(RecordError::invalid("a compressed message must be the only one of its partition"));
+/// The messages as they were sent, wrappers unopened.
+struct MessageSet<'a> {
+    messages: Vec<Message<'a>>,
+    /// The last wrapper's, or none.
+    codec: Codec,
+    /// Bytes in all wrappers.
+    compressed: usize,
+}
+
+impl<'a> MessageSet<'a> {
+    fn read(mut bytes: &'a [u8], rules: &VerifyRules) -> Result<MessageSet<'a>, RecordError> {
+        let mut set = MessageSet { messages: Vec::new(), codec: Codec::None, compressed: 0 };
+        while let Some(size) = next_size(bytes)? {
+            check_size(size, rules)?;
+            let Some(message) = take_message(&mut bytes)? else { break };
+            let codec = message.codec()?;
+            if codec != Codec::None {
+                set.codec = codec;
+                set.compressed += message.value.map_or(0, <[u8]>::len);
+            }
+            set.messages.push(message);
         }
-        outer.push(message);
+        Ok(set)
     }
-    Ok(outer)
 }
 
 struct Upgrade<'a> {
     rules: &'a VerifyRules,
+    /// Bytes in all wrappers, how many bytes they may expand to, and how many of these are left.
+    compressed: usize,
+    expansion_limit: usize,
+    expansion_left: usize,
+    /// Whether what doesn't fit into one batch may go on in another.
+    splits: bool,
+    /// A batch without records.
+    empty: BatchBuilder,
+    done: Vec<Verified>,
     builder: BatchBuilder,
     index: i32,
     faults: Option<RecordFaults>,
 }
 
 impl<'a> Upgrade<'a> {
-    fn new(codec: Codec, rules: &'a VerifyRules) -> Upgrade<'a> {
-        let (codec, level) = rules.target.unwrap_or((codec, None));
-        let mut builder = BatchBuilder::new(codec).level(level);
+    fn new(set: &MessageSet<'_>, rules: &'a VerifyRules) -> Upgrade<'a> {
+        let (codec, level) = rules.target.unwrap_or((set.codec, None));
+        let mut empty = BatchBuilder::new(codec).level(level);
         if rules.timestamp_type == TimestampType::LogAppendTime {
-            builder = builder.log_append_time(rules.now);
+            empty = empty.log_append_time(rules.now);
         }
-        Upgrade { rules, builder, index: 0, faults: None }
+        let expansion_limit = rules.expansion_limit(set.compressed, true);
+        Upgrade {
+            rules,
+            compressed: set.compressed,
+            expansion_limit,
+            expansion_left: expansion_limit,
+            splits: set.codec == Codec::None && codec == Codec::None,
+            builder: empty.clone(),
+            empty,
+            done: Vec::new(),
+            index: 0,
+            faults: None,
+        }
     }
 
     fn take_wrapped(&mut self, wrapper: &Message<'_>, codec: Codec) -> Result<(), RecordError> {
-        let plain =
-            expand_wrapper(wrapper, codec, self.rules.expansion_limit(wrapper.value.map_or(0, <[u8]>::len), true))?;
+        let plain = self.expand(wrapper, codec)?;
         let mut rest = plain.as_slice();
-        let mut left = rest.len();
+        let (mut left, begun_at) = (rest.len(), self.index);
         while let Some(mut message) = take_message(&mut rest)? {
             self.rules.check_record_size(left - rest.len())?;
             left = rest.len();
@@ -83,29 +111,65 @@ impl<'a> Upgrade<'a> {
             if wrapper.timestamp_type() == TimestampType::LogAppendTime {
                 message.timestamp = wrapper.timestamp;
             }
-            self.take(&message, wrapper.timestamp_type());
+            self.take(&message, wrapper.timestamp_type())?;
         }
-        if self.index == 0 {
-            return Err(RecordError::invalid("a compressed message without messages inside"));
+        match self.index > begun_at {
+            true => Ok(()),
+            false => Err(RecordError::invalid("a compressed message without messages inside")),
         }
-        Ok(())
     }
 
-    fn take(&mut self, message: &Message<'_>, sent: TimestampType) {
+    /// The messages in one wrapper. All of a set share one limit, or many small ones would expand without any.
+    fn expand(&mut self, wrapper: &Message<'_>, codec: Codec) -> Result<Vec<u8>, RecordError> {
+        let plain = expand_wrapper(wrapper, codec, self.expansion_left).map_err(|error| match error {
+            RecordError::ExpandsTooFar { .. } => {
+                RecordError::ExpandsTooFar { compressed: self.compressed, limit: self.expansion_limit }
+            }
+            error => error,
+        })?;
+        self.expansion_left = self.expansion_left.saturating_sub(plain.len());
+        Ok(plain)
+    }
+
+    fn take(&mut self, message: &Message<'_>, sent: TimestampType) -> Result<(), RecordError> {
         let fault = self.rules.fault(message.key.is_some(), sent, message.offset, message.timestamp);
         match fault {
             Some(fault) => RecordFaults::add(&mut self.faults, self.index, fault),
-            None => self.builder.append(message.timestamp, message.key, message.value, &[]),
+            None => {
+                if self.splits && !self.fits(message) {
+                    let full = std::mem::replace(&mut self.builder, self.empty.clone());
+                    self.done.push(full.build()?);
+                }
+                self.builder.append(message.timestamp, message.key, message.value, &[]);
+            }
         }
         self.index += 1;
+        Ok(())
     }
 
-    fn finish(self) -> Result<Verified, RecordError> {
+    /// Whether the batch under way may take one more message, as far as the limit on its size goes.
+    fn fits(&self, message: &Message<'_>) -> bool {
+        /// What a v2 record has beside key and value, at the most: five lengths and deltas, attributes, no headers.
+        const RECORD_OVERHEAD: usize = 5 + 1 + 10 + 5 + 5 + 5 + 1;
+        let fields = message.key.map_or(0, <[u8]>::len) + message.value.map_or(0, <[u8]>::len);
+        let size = self.builder.uncompressed_size() + RECORD_OVERHEAD + fields;
+        self.builder.is_empty() || size <= self.rules.max_message_bytes
+    }
+
+    fn finish(self) -> Result<VerifiedSet, RecordError> {
         if let Some(faults) = self.faults {
             return Err(RecordError::Records(faults));
         }
-        let verified = self.builder.build()?;
-        check_size(verified.bytes().len(), self.rules)?;
-        Ok(verified)
+        if self.index == 0 {
+            return Err(RecordError::invalid("a message set without a whole message"));
+        }
+        let mut batches = self.done.into_iter().chain([self.builder.build()?]);
+        let first = batches.next().ok_or_else(|| RecordError::invalid("a message set without a whole message"))?;
+        let set = VerifiedSet { first, rest: batches.collect() };
+        set.iter().try_for_each(|batch| check_size(batch.bytes().len(), self.rules))?;
+        Ok(set)
     }
 }
+
+#[cfg(test)]
+mod tests;

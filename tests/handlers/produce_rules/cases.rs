@@ -364,6 +364,23 @@ impl Cases {
         self.old(2, "magic 1 that claims the broker's time", &[], &[message(1, t, 0).with(|m| m.attributes = 8)]);
         self.old(2, "magic 1 without a time", &[], &[message(1, -1, 0)]);
         let inner = [message(1, t, 7), message(1, t, 9)];
+        self.old(
+            2,
+            "magic 1 wrappers with a plain message between, to none",
+            &[("compression.type", "uncompressed")],
+            &{
+                let wrapped = wrapper(Codec::Snappy, &[message(1, t, 0), message(1, t + 1, 1)]);
+                [wrapped.clone(), message(1, t + 2, 0), wrapped]
+            },
+        );
+        self.old(
+            2,
+            "magic 1 wrappers of two codecs",
+            &[],
+            &[Codec::Gzip, Codec::Snappy].map(|codec| wrapper(codec, &[message(1, t, 0)])),
+        );
+        let many: Vec<Message> = (0..20).map(|offset| message(1, t + offset, offset)).collect();
+        self.old(2, "twenty of magic 1 beyond max.message.bytes together", &[("max.message.bytes", "200")], &many);
         self.old(2, "magic 1 wrapper with odd offsets", &[], &[wrapper(Codec::Gzip, &inner)]);
         let first = message(1, t, 0).bytes();
         self.add_at(2, "magic 1 and half of another", &[], [&first[..], &first[..9]].concat());
