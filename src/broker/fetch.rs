@@ -2,6 +2,11 @@
 //!
 //! Waiting is being woken: a fetch is on the list of each of its partitions, an append wakes it,
 //! and a timer ends it. Nothing polls.
+//!
+//! What hurries an answer is as in Kafka (`KafkaApis.handleFetchRequest`, `ReplicaManager.fetchMessages`,
+//! `DelayedFetch`): enough bytes, or a partition that cannot be read, such as an offset out of range, a fenced leader epoch,
+//! a failed log, a partition deleted meanwhile. Topics and partitions that the metadata doesn't know are told when the
+//! others have been waited for; where there are no others, at once.
 
 #[cfg(test)]
 mod tests;
@@ -39,7 +44,10 @@ pub struct Fetch {
 pub struct FetchPartition {
     pub key: FetchKey,
     pub ask: PartitionAsk,
+    /// An error is of the metadata, and is not changed by waiting.
     pub partition: Result<Arc<Partition>, FetchFault>,
+    /// What is answered instead of what was read: records that the client couldn't read are waited for as others are.
+    pub withheld: Option<FetchFault>,
 }
 
 /// Why one partition of a fetch can't be read; Kafka's codes of the same names.
@@ -91,16 +99,15 @@ pub enum Fetched {
 pub struct FetchResult {
     pub partitions: Vec<Fetched>,
     bytes: usize,
-    /// Something that waiting doesn't mend.
-    must_answer: bool,
+    /// Whether a partition could not be read.
+    failed: bool,
 }
 
 impl Fetch {
     /// Reads what there is now.
     pub fn read(&self) -> FetchResult {
         let mut left = self.max_bytes;
-        let mut result =
-            FetchResult { partitions: Vec::with_capacity(self.partitions.len()), bytes: 0, must_answer: false };
+        let mut result = FetchResult { partitions: Vec::with_capacity(self.partitions.len()), bytes: 0, failed: false };
         for partition in &self.partitions {
             let fetched = self.read_partition(partition, left, result.bytes == 0);
             match &fetched {
@@ -108,9 +115,9 @@ impl Fetch {
                     result.bytes += read.slice.bytes.len();
                     left = left.saturating_sub(read.slice.bytes.len());
                 }
-                Fetched::Diverging { .. } | Fetched::Fault(_) => result.must_answer = true,
+                Fetched::Diverging { .. } | Fetched::Fault(_) => result.failed |= partition.partition.is_ok(),
             }
-            result.partitions.push(fetched);
+            result.partitions.push(partition.withheld.clone().map_or(fetched, Fetched::Fault));
         }
         result
     }
@@ -132,7 +139,7 @@ impl Fetch {
 
     /// Whether what was read is answered without waiting.
     pub fn is_satisfied_by(&self, result: &FetchResult) -> bool {
-        result.must_answer || result.bytes >= self.min_bytes || self.partitions.is_empty()
+        result.failed || result.bytes >= self.min_bytes || self.partitions.iter().all(|p| p.partition.is_err())
     }
 
     /// Reads again whenever one of the partitions changes, until it is enough or `max_wait` is over.

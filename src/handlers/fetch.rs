@@ -147,15 +147,14 @@ fn look_up(cluster: &Cluster, key: &FetchKey, ask: &PartitionAsk, version: i16) 
         FetchTopic::Name(name) => (cluster.topic(name), FetchFault::UnknownTopicOrPartition),
         FetchTopic::Id(id) => (cluster.topic_by_id(*id), FetchFault::UnknownTopicId),
     };
+    // The formats before v2 don't know the codec.
+    let is_zstd = topic.is_some_and(|topic| topic.config.compression_type == CompressionType::Zstd);
+    let withheld = (version < 4 && is_zstd).then_some(FetchFault::UnsupportedCompression);
     let partition = match topic {
         None => Err(missing),
-        // The formats before v2 don't know the codec.
-        Some(topic) if version < 4 && topic.config.compression_type == CompressionType::Zstd => {
-            Err(FetchFault::UnsupportedCompression)
-        }
         Some(topic) => topic.partition(key.partition).cloned().map_err(FetchFault::from),
     };
-    FetchPartition { key: key.clone(), ask: *ask, partition }
+    FetchPartition { key: key.clone(), ask: *ask, partition, withheld }
 }
 
 /// Closes the session's part and writes down what was found.
@@ -217,7 +216,7 @@ fn partition_data(version: i16, key: &FetchKey, ask: &PartitionAsk, fetched: Fet
             records: Some(Bytes::new()),
             ..Default::default()
         },
-        Fetched::Fault(fault) => failed(version, key, fault.error_code()),
+        Fetched::Fault(fault) => failed(key, fault.error_code()),
     }
 }
 
@@ -228,7 +227,7 @@ fn read_data(version: i16, key: &FetchKey, ask: &PartitionAsk, read: Read) -> Pa
     };
     let records = match records {
         Ok(records) => records,
-        Err(error) => return failed(version, key, error.error_code()),
+        Err(error) => return failed(key, error.error_code()),
     };
     let aborted = read
         .aborted
@@ -247,12 +246,7 @@ fn read_data(version: i16, key: &FetchKey, ask: &PartitionAsk, read: Read) -> Pa
     }
 }
 
-fn failed(version: i16, key: &FetchKey, code: ErrorCode) -> PartitionData {
-    let code = match code {
-        // Clients before version 6 don't know the code, and would not try again.
-        ErrorCode::KafkaStorageError if version <= 5 => ErrorCode::NotLeaderOrFollower,
-        code => code,
-    };
+fn failed(key: &FetchKey, code: ErrorCode) -> PartitionData {
     // Kafka's two ways to say that there are none.
     let aborted_transactions = match code {
         ErrorCode::UnknownTopicOrPartition | ErrorCode::UnknownTopicId => Some(Vec::new()),

@@ -1,4 +1,4 @@
-//! Waiting fetches of committed records, and fetches of old consumers, who know no control batches.
+//! What a fetch waits for, and what ends its waiting; committed records; old consumers, who know no control batches.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::broker::fetch_sessions::FetchTopic;
 use crate::log::{Disk, Log, OpenAt, Origin, Simulation};
 use crate::record::control::{ControlType, EndTxnMarker};
 use crate::record::{BatchBuilder, Codec, Verified, batches};
-use crate::types::{ProducerIdEpoch, TopicId, TopicPartition};
+use crate::types::{ProducerIdEpoch, TopicId, TopicPartition, Uuid};
 
 const NOW: i64 = 1_700_000_000_000;
 const PRODUCER: ProducerIdEpoch = ProducerIdEpoch { producer_id: 7, epoch: 0 };
@@ -25,7 +25,7 @@ fn partition() -> Arc<Partition> {
 fn fetch(partition: &Arc<Partition>, isolation: Isolation) -> Fetch {
     let key = FetchKey { topic: FetchTopic::Name("t".into()), partition: 0 };
     let ask = PartitionAsk { fetch_offset: 0, max_bytes: 1 << 20, current_leader_epoch: -1, last_fetched_epoch: -1 };
-    let partitions = vec![FetchPartition { key, ask, partition: Ok(Arc::clone(partition)) }];
+    let partitions = vec![FetchPartition { key, ask, partition: Ok(Arc::clone(partition)), withheld: None }];
     Fetch { partitions, max_bytes: 1 << 20, min_bytes: 1, isolation, converted: false }
 }
 
@@ -120,4 +120,104 @@ fn old_consumers_come_past_control_batches() {
     check_converted(&partition, 4, one, &[5]);
     let by_others = Fetch { converted: false, ..converted(&partition, 4, one) };
     assert_eq!(offsets(&by_others.read()), [4], "others read all there is");
+}
+
+/// A partition that no metadata knows.
+fn unknown(fault: FetchFault) -> FetchPartition {
+    let known = fetch(&partition(), Isolation::ReadUncommitted).partitions.remove(0);
+    FetchPartition { partition: Err(fault), ..known }
+}
+
+/// An idle partition, asked for as `change` says.
+fn idle(change: impl FnOnce(&mut PartitionAsk)) -> FetchPartition {
+    let mut idle = fetch(&partition(), Isolation::ReadUncommitted).partitions.remove(0);
+    change(&mut idle.ask);
+    idle
+}
+
+/// Whether a fetch of these partitions is answered at once, or only when its hour is over.
+async fn is_answered_at_once(partitions: Vec<FetchPartition>) -> bool {
+    let since = Instant::now();
+    let fetch = Fetch { partitions, ..fetch(&partition(), Isolation::ReadUncommitted) };
+    let told = fetch.partitions.len();
+    assert_eq!(fetch.wait(HOUR).await.partitions.len(), told, "all are answered");
+    let elapsed = since.elapsed();
+    assert!(elapsed == Duration::ZERO || elapsed == HOUR, "{elapsed:?}");
+    elapsed == Duration::ZERO
+}
+
+#[tokio::test(start_paused = true)]
+async fn fetch_of_unknown_partitions_waits_for_those_beside_them() {
+    for fault in [FetchFault::UnknownTopicOrPartition, FetchFault::UnknownTopicId] {
+        let unknown = || unknown(fault.clone());
+        assert!(is_answered_at_once(vec![unknown()]).await, "{fault}: alone");
+        assert!(is_answered_at_once(vec![unknown(), unknown()]).await, "{fault}: among themselves");
+        assert!(!is_answered_at_once(vec![unknown(), idle(|_| ())]).await, "{fault}: before an idle one");
+        assert!(!is_answered_at_once(vec![idle(|_| ()), unknown()]).await, "{fault}: behind an idle one");
+    }
+    assert!(is_answered_at_once(vec![]).await, "of nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn fetch_of_a_partition_that_cannot_be_read_is_answered_at_once() {
+    let deleted = || {
+        let deleted = idle(|_| ());
+        let _ = deleted.partition.as_ref().unwrap().delete(Uuid::ZERO);
+        deleted
+    };
+    let cases: [(&str, &dyn Fn() -> FetchPartition); 5] = [
+        ("above the end", &|| idle(|ask| ask.fetch_offset = 1)),
+        ("below the start", &|| idle(|ask| ask.fetch_offset = -1)),
+        ("of an unknown leader epoch", &|| idle(|ask| ask.current_leader_epoch = 1)),
+        ("diverging", &|| idle(|ask| (ask.fetch_offset, ask.last_fetched_epoch) = (1, 0))),
+        ("deleted", &deleted),
+    ];
+    for (what, failing) in cases {
+        assert!(is_answered_at_once(vec![failing()]).await, "{what}");
+        assert!(is_answered_at_once(vec![idle(|_| ()), failing()]).await, "{what}: behind an idle one");
+        assert!(
+            is_answered_at_once(vec![unknown(FetchFault::UnknownTopicId), failing()]).await,
+            "{what}: behind an unknown one"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn fetch_beside_an_unknown_partition_is_woken_by_an_append_and_a_deletion() {
+    let waiting = |idle: &Arc<Partition>| {
+        let mut fetch = fetch(idle, Isolation::ReadUncommitted);
+        let partitions = vec![unknown(FetchFault::UnknownTopicOrPartition), fetch.partitions.remove(0)];
+        tokio::spawn(Fetch { partitions, ..fetch }.wait(HOUR))
+    };
+    let since = Instant::now();
+    let (grown, gone) = (partition(), partition());
+    let (of_grown, of_gone) = (waiting(&grown), waiting(&gone));
+    tokio::task::yield_now().await;
+    grown.append(&outside_of_transactions(), Origin::Client, NOW).unwrap();
+    let _ = gone.delete(Uuid::ZERO);
+    let (of_grown, of_gone) = (of_grown.await.unwrap().partitions, of_gone.await.unwrap().partitions);
+    assert_eq!(since.elapsed(), Duration::ZERO);
+    let [Fetched::Fault(FetchFault::UnknownTopicOrPartition), Fetched::Read(read)] = &of_grown[..] else {
+        panic!("{of_grown:?}")
+    };
+    assert_eq!(read.slice.next_offset, 1);
+    let [Fetched::Fault(FetchFault::UnknownTopicOrPartition), Fetched::Fault(FetchFault::Partition(_))] = &of_gone[..]
+    else {
+        panic!("{of_gone:?}")
+    };
+}
+
+#[tokio::test(start_paused = true)]
+async fn fetch_of_withheld_records_waits_for_them() {
+    let withheld = FetchPartition { withheld: Some(FetchFault::UnsupportedCompression), ..idle(|_| ()) };
+    let (partition, withheld) = (Arc::clone(withheld.partition.as_ref().unwrap()), vec![withheld]);
+    let since = Instant::now();
+    let waiting =
+        tokio::spawn(Fetch { partitions: withheld, ..fetch(&partition, Isolation::ReadUncommitted) }.wait(HOUR));
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    partition.append(&outside_of_transactions(), Origin::Client, NOW).unwrap();
+    let result = waiting.await.unwrap();
+    assert_eq!(since.elapsed(), Duration::ZERO);
+    assert!(matches!(result.partitions[..], [Fetched::Fault(FetchFault::UnsupportedCompression)]));
 }
