@@ -5,12 +5,13 @@
 //! none (COORDINATOR_NOT_AVAILABLE, and NOT_COORDINATOR to requests for the group).
 //! `__consumer_offsets` is made at the first request that needs it. From version 3 of LeaveGroup several members may leave at once.
 //!
-//! Departures: a static member that takes over from its predecessor is described with its own client id
+//! Departures: there are no transactions yet, and so no coordinator of one, which the error's message says. A static member that takes over from its predecessor is described with its own client id
 //! and host; Kafka goes on telling the predecessor's.
 
 use std::sync::Arc;
 
 use super::errors::{INVALID_REQUEST, ToErrorCode, code_of};
+use super::transactions::{self, NOT_SUPPORTED};
 use super::{Answer, Context};
 use crate::broker::groups::{GroupsUnavailable, PendingReply};
 use crate::codec::Str;
@@ -39,11 +40,14 @@ pub(super) fn find_coordinator(context: &Context, request: FindCoordinatorReques
     let node_id = context.broker.node_id();
     let broker = Arc::clone(&context.broker);
     let asked = Arc::clone(&broker);
+    if key_type == TRANSACTION {
+        let refused = keys.into_iter().map(|key| not_found(transactions::refuse(context, &key), NOT_SUPPORTED, key));
+        return coordinators(batched, refused).into();
+    }
     let respond = move |available: bool| {
         let found = keys.into_iter().map(|key| {
             let available = available && asked.groups().is_available(&key);
-            let error = coordinator_error(key_type, available);
-            match error {
+            match coordinator_error(key_type, available) {
                 ErrorCode::None => Coordinator {
                     key,
                     node_id,
@@ -53,17 +57,10 @@ pub(super) fn find_coordinator(context: &Context, request: FindCoordinatorReques
                     error_message: Some(Str::from_static(if batched { "" } else { "NONE" })),
                     ..Default::default()
                 },
-                error => Coordinator {
-                    key,
-                    node_id: -1,
-                    port: -1,
-                    error_code: error.code(),
-                    error_message: Some(Str::from_static(coordinator_message(key_type, batched, error))),
-                    ..Default::default()
-                },
+                error => not_found(error, coordinator_message(key_type, batched, error), key),
             }
         });
-        if batched { all_found(found.collect()) } else { one_found(found.into_iter().next()) }
+        coordinators(batched, found)
     };
     if key_type != GROUP || broker.has_offsets_topic() {
         return respond(true).into();
@@ -71,13 +68,11 @@ pub(super) fn find_coordinator(context: &Context, request: FindCoordinatorReques
     Answer::parked(async move { respond(broker.ensure_offsets_topic().await.is_ok()) })
 }
 
-/// This broker answers whatever is asked of a transaction's coordinator, though there are no transactions yet: who waited
-/// for a coordinator would wait for ever. Share groups have none.
+/// Every group's coordinator is here. Share groups have none.
 fn coordinator_error(key_type: i8, available: bool) -> ErrorCode {
     match key_type {
         GROUP if available => ErrorCode::None,
         GROUP => ErrorCode::CoordinatorNotAvailable,
-        TRANSACTION => ErrorCode::None,
         _ => ErrorCode::InvalidRequest,
     }
 }
@@ -91,8 +86,22 @@ fn coordinator_message(key_type: i8, batched: bool, error: ErrorCode) -> &'stati
     }
 }
 
-fn all_found(coordinators: Vec<Coordinator>) -> FindCoordinatorResponse {
-    FindCoordinatorResponse { coordinators, ..Default::default() }
+fn not_found(error: ErrorCode, message: &'static str, key: Str) -> Coordinator {
+    Coordinator {
+        key,
+        node_id: -1,
+        port: -1,
+        error_code: error.code(),
+        error_message: Some(Str::from_static(message)),
+        ..Default::default()
+    }
+}
+
+fn coordinators(batched: bool, mut found: impl Iterator<Item = Coordinator>) -> FindCoordinatorResponse {
+    match batched {
+        true => FindCoordinatorResponse { coordinators: found.collect(), ..Default::default() },
+        false => one_found(found.next()),
+    }
 }
 
 fn one_found(found: Option<Coordinator>) -> FindCoordinatorResponse {

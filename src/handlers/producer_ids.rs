@@ -1,13 +1,13 @@
 //! InitProducerId (key 22), versions 0 to 5, for producers without a transactional id.
 //!
-//! There are no transactions yet: nobody may use a transactional id (TRANSACTIONAL_ID_AUTHORIZATION_FAILED, an error
-//! that no client tries again), and the log says why. An idempotent producer that names an id and epoch it had (version 3 and above) is given a new id, as in Kafka; one without
+//! There are no transactions yet, and the log says so. Producers hear it when they look for the coordinator; one that comes
+//! here with a transactional id all the same gets INVALID_REQUEST, which no client tries again. An idempotent producer that names an id and epoch it had (version 3 and above) is given a new id, as in Kafka; one without
 //! the other is INVALID_REQUEST.
 
 use std::sync::Arc;
 
 use super::errors::ToErrorCode;
-use super::{Answer, Context};
+use super::{Answer, Context, transactions};
 use crate::protocol::messages::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
 use crate::types::{ErrorCode, NO_PRODUCER_EPOCH, NO_PRODUCER_ID};
 
@@ -16,12 +16,8 @@ pub(super) fn init(context: &Context, request: InitProducerIdRequest) -> Answer 
         if transactional_id.is_empty() {
             return refused(ErrorCode::InvalidRequest).into();
         }
-        tracing::warn!(
-            "client '{}' at {} wants transactions ({transactional_id}), which are not supported yet",
-            context.client_id(),
-            context.connection.peer
-        );
-        return refused(ErrorCode::TransactionalIdAuthorizationFailed).into();
+        transactions::refuse(context, transactional_id);
+        return refused(ErrorCode::InvalidRequest).into();
     }
     if (request.producer_id == NO_PRODUCER_ID) != (request.producer_epoch == NO_PRODUCER_EPOCH) {
         return refused(ErrorCode::InvalidRequest).into();

@@ -1,7 +1,8 @@
 //! DescribeProducers (key 61, version 0), DescribeTransactions (65, version 0) and ListTransactions (66,
 //! versions 0 to 2): producers and transactions as administrators see them (KIP-664).
 //!
-//! There are no transactions yet, so none is listed and none is found by its id.
+//! There are no transactions yet, so none is listed and none is found by its id. [`refuse`] is what a transactional
+//! producer hears.
 //!
 //! Departures: DescribeTransactions answers TRANSACTIONAL_ID_NOT_FOUND from the start, where Apache Kafka
 //! answers NOT_COORDINATOR until the first use of a transaction created `__transaction_state`.
@@ -24,6 +25,26 @@ use crate::protocol::messages::describe_transactions::{
 };
 use crate::protocol::messages::list_transactions::{ListTransactionsRequest, ListTransactionsResponse};
 use crate::types::ErrorCode;
+
+/// What FindCoordinator tells whoever wants the coordinator of a transaction, and the log.
+pub(super) const NOT_SUPPORTED: &str = "transactions are not supported yet";
+
+/// Says in the log that a client asked for a transaction, and gives the error for FindCoordinator.
+///
+/// No code says it in every client, so it depends on the version: what asks with version 2 is librdkafka, which shows the
+/// message beside this code alone and to most others asks again and again. Java's, kafka-python's and aiokafka's clients
+/// give up at any code that isn't retriable; those of version 3 and above show the message.
+pub(super) fn refuse(context: &Context, transactional_id: &str) -> ErrorCode {
+    tracing::warn!(
+        "client '{}' at {} asks for transactions ({transactional_id}): {NOT_SUPPORTED}",
+        context.client_id(),
+        context.connection.peer
+    );
+    match context.version() {
+        2 => ErrorCode::TransactionalIdAuthorizationFailed,
+        _ => ErrorCode::UnsupportedVersion,
+    }
+}
 
 pub(super) fn describe_producers(context: &Context, request: DescribeProducersRequest) -> Answer {
     let broker = Arc::clone(&context.broker);

@@ -236,7 +236,7 @@ async fn every_producer_gets_an_id_of_its_own() {
     for version in 0..=5 {
         let transactional = InitProducerIdRequest { transactional_id: Some(text("t")), ..Default::default() };
         let answer = world.client.call_at(transactional, version).await.unwrap();
-        assert_eq!(code(answer.error_code), "TRANSACTIONAL_ID_AUTHORIZATION_FAILED");
+        assert_eq!(code(answer.error_code), "INVALID_REQUEST");
         let answer = world.client.call_at(InitProducerIdRequest::default(), version).await.unwrap();
         assert_eq!((code(answer.error_code), answer.producer_epoch), ("NONE", 0), "version {version}");
         ids.push(answer.producer_id);
