@@ -62,6 +62,16 @@ fn fraud_detection() {
     }
 }
 
+/// Consumers that stay open while everything is taken away between two tests.
+#[test]
+fn aiokafka_across_resets() {
+    let _shared = QUIET.read().unwrap_or_else(PoisonError::into_inner);
+    let Some(python) = python_of(&TODAY) else { return };
+    let broker = Broker::with().arg("--admin-port").arg("0").arg("--create-topic").arg("orders:3").start();
+    let admin = format!("--admin={}", broker.ready().admin_url.clone().unwrap());
+    run(&python, "aiokafka_across_resets", &broker, &[&admin]);
+}
+
 /// Old clients read what new ones wrote, and the other way round, on one broker.
 #[test]
 fn old_and_new_clients_read_each_other() {

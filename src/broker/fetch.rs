@@ -4,9 +4,9 @@
 //! and a timer ends it. Nothing polls.
 //!
 //! What hurries an answer is as in Kafka (`KafkaApis.handleFetchRequest`, `ReplicaManager.fetchMessages`,
-//! `DelayedFetch`): enough bytes, or a partition that cannot be read, such as an offset out of range, a fenced leader epoch,
-//! a failed log, a partition deleted meanwhile. Topics and partitions that the metadata doesn't know are told when the
-//! others have been waited for; where there are no others, at once.
+//! `DelayedFetch`): enough bytes, or a partition that cannot be read, such as an offset out of range, a fenced leader
+//! epoch, a failed log, a partition deleted meanwhile. Topics and partitions that the metadata doesn't know are told
+//! when the others have been waited for; where there are no others, at once.
 
 #[cfg(test)]
 mod tests;

@@ -1,10 +1,11 @@
 //! The one place that knows which error codes a version of an API may answer.
 //!
-//! A code that is newer than the version is replaced where the brokers of that version's time answered another one for
-//! the same reason, or where clients of that time would do the wrong thing, such as never trying again. Other newer codes
-//! are answered as they are, as Kafka does: to clients that don't know a code it is an unknown error
-//! (Java's `Errors.forCode`, kafka-python's `for_code`, afkak's `raise_for_errno`), and many clients know more codes than
-//! the versions they speak would need. `tests/data/error-versions.tsv` has every such code that can be answered, and why.
+//! A code that is newer than the version is replaced where the brokers of that version's time answered another one
+//! for the same reason, or where clients of that time would do the wrong thing, such as never trying again. Other
+//! newer codes are answered as they are, as Kafka does: to clients that don't know a code it is an unknown error
+//! (Java's `Errors.forCode`, kafka-python's `for_code`, afkak's `raise_for_errno`), and many clients know more codes
+//! than the versions they speak would need. `tests/data/error-versions.tsv` has every such code that can be answered,
+//! and why.
 
 use crate::protocol::{ApiKey, Response};
 use crate::types::ErrorCode;
@@ -13,8 +14,8 @@ use ErrorCode::*;
 
 /// The last version of an API that is told the second code for the first.
 const REPLACED: &[(ApiKey, i16, ErrorCode, ErrorCode)] = &[
-    // Until Kafka 2.4 an invalid record was a corrupt one (KIP-467). Versions 3 to 7 keep the newer code, for most clients
-    // that speak them know it, and to others the older one means that they should try again.
+    // Until Kafka 2.4 an invalid record was a corrupt one (KIP-467). Versions 3 to 7 keep the newer code, for most
+    // clients that speak them know it, and to others the older one means that they should try again.
     (ApiKey::Produce, 2, InvalidRecord, CorruptMessage),
     (ApiKey::Fetch, 3, InvalidRecord, CorruptMessage),
     // A codec that the broker doesn't know was an unknown error until 2.1 (KIP-110).

@@ -5,8 +5,9 @@
 //! none (COORDINATOR_NOT_AVAILABLE, and NOT_COORDINATOR to requests for the group).
 //! `__consumer_offsets` is made at the first request that needs it. From version 3 of LeaveGroup several members may leave at once.
 //!
-//! Departures: there are no transactions yet, and so no coordinator of one, which the error's message says. A static member that takes over from its predecessor is described with its own client id
-//! and host; Kafka goes on telling the predecessor's.
+//! Departures: there are no transactions yet, and so no coordinator of one, which the error's message says. A static
+//! member that takes over from its predecessor is described with its own client id and host; Kafka goes on telling
+//! the predecessor's.
 
 use std::sync::Arc;
 

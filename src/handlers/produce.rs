@@ -1,14 +1,15 @@
 //! Produce (key 0), versions 0 to 11.
 //!
-//! Versions 0 to 2 carry message formats 0 and 1, in any mixture and with any number of compressed wrappers, which are
-//! converted, and may carry nothing, which succeeds; from 3 on exactly one v2 batch a partition. With acks 0 there is no response, and where
-//! something failed the connection is closed so that the client notices, as in Kafka. Appends of one
-//! connection happen in the order of its requests; an answer waits only where `flush.messages` asks for
-//! a sync.
+//! Versions 0 to 2 carry message formats 0 and 1, in any mixture and with any number of compressed wrappers,
+//! which are converted, and may carry nothing, which succeeds; from 3 on exactly one v2 batch a partition.
+//! With acks 0 there is no response, and where something failed the connection is closed so that the client
+//! notices, as in Kafka. Appends of one connection happen in the order of its requests; an answer waits only
+//! where `flush.messages` asks for a sync.
 //!
 //! Departures: acks 1 and all are the same on one node. What was refused always comes with a message,
-//! which Kafka gives for some errors only, and one about timestamps names the setting that they are beyond; at most [`RecordFaults::MAX_LISTED`] records at fault are
-//! listed. Records that cannot be decompressed or decoded are INVALID_RECORD, an unknown codec
+//! which Kafka gives for some errors only, and one about timestamps names the setting that they are beyond;
+//! at most [`RecordFaults::MAX_LISTED`] records at fault are listed. Records that cannot be decompressed or
+//! decoded are INVALID_RECORD, an unknown codec
 //! UNSUPPORTED_COMPRESSION_TYPE, and null records INVALID_RECORD, where Kafka fails with
 //! UNKNOWN_SERVER_ERROR or doesn't answer; `tests/data/produce-departures.tsv` has them all. There are
 //! no transactions yet: every transactional id is one that the coordinator doesn't know. A duplicate is

@@ -31,9 +31,9 @@ pub(super) const NOT_SUPPORTED: &str = "transactions are not supported yet";
 
 /// Says in the log that a client asked for a transaction, and gives the error for FindCoordinator.
 ///
-/// No code says it in every client, so it depends on the version: what asks with version 2 is librdkafka, which shows the
-/// message beside this code alone and to most others asks again and again. Java's, kafka-python's and aiokafka's clients
-/// give up at any code that isn't retriable; those of version 3 and above show the message.
+/// No code says it in every client, so it depends on the version: what asks with version 2 is librdkafka, which shows
+/// the message beside this code alone and to most others asks again and again. Java's, kafka-python's and aiokafka's
+/// clients give up at any code that isn't retriable; those of version 3 and above show the message.
 pub(super) fn refuse(context: &Context, transactional_id: &str) -> ErrorCode {
     tracing::warn!(
         "client '{}' at {} asks for transactions ({transactional_id}): {NOT_SUPPORTED}",

@@ -1,5 +1,5 @@
-//! Every error of every version of every API, beside when Kafka had them (`tests/data/protocol/releases.tsv`) and what is
-//! answered for those that are newer than the version (`tests/data/error-versions.tsv`).
+//! Every error of every version of every API, beside when Kafka had them (`tests/data/protocol/releases.tsv`) and
+//! what is answered for those that are newer than the version (`tests/data/error-versions.tsv`).
 
 use std::collections::{HashMap, HashSet};
 

@@ -6,7 +6,8 @@
 //! is stored is compressed with the codec of the last wrapper. Offsets are numbered anew, whatever they were. Kafka 2.4
 //! to 3.9 took one wrapper, or messages of one format, only.
 //!
-//! `max.message.bytes` limited each message as it stood in a log, so plain messages become as many batches as that needs.
+//! `max.message.bytes` limited each message as it stood in a log, so plain messages become as many batches as that
+//! needs.
 
 use super::{RecordError, Verified, VerifiedSet, VerifyRules, check_size, next_size};
 use crate::record::BatchBuilder;
