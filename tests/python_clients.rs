@@ -49,6 +49,7 @@ programs! {
     confluent_admin in [pinned_old, today];
     confluent_patterns in [pinned_old, today];
     cross_client in [pinned_old, today];
+    starting_together in [pinned_old, today];
     aiokafka_client in [today];
     faust_streams in [today];
 }

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,7 +19,9 @@ use super::driver::{Committed, DriveError, Driver, RecordForm};
 use super::partition::{Partition, PartitionError};
 use super::topics::Cluster;
 use crate::coordinator::ConnectionId;
-use crate::coordinator::group::{self, GroupCommand, GroupConfig, GroupMachine, GroupReply, GroupRequest};
+use crate::coordinator::group::{
+    self, EXPECTED_FOR, GroupClient, GroupCommand, GroupConfig, GroupMachine, GroupReply, GroupRequest,
+};
 use crate::coordinator::records::{GroupRecord, RecordError};
 use crate::machine::Machine;
 use crate::metadata::CONSUMER_OFFSETS;
@@ -84,6 +86,11 @@ pub struct Groups {
     timer: Notify,
     /// What the timer task sleeps until; none while it is awake, or has nothing to wait for.
     sleeping_until: Mutex<Option<Duration>>,
+    /// Until when, in monotonic milliseconds, a machine may expect members that asked for their coordinator. After
+    /// that, requests which concern those alone cost nothing.
+    expecting_until: AtomicU64,
+    /// The newest connection that is known of.
+    newest_connection: AtomicU64,
     /// The logs are about to be closed: whoever gets a shard's lock from now on leaves it alone.
     stopped: AtomicBool,
 }
@@ -105,6 +112,8 @@ impl Groups {
             shards: RwLock::default(),
             timer: Notify::new(),
             sleeping_until: Mutex::default(),
+            expecting_until: AtomicU64::new(0),
+            newest_connection: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
         }
     }
@@ -166,19 +175,56 @@ impl Groups {
         }
     }
 
-    /// Nothing more comes by this connection: the members that were last heard on it may be gone
-    /// (`ottla.group.disconnected.member.timeout.ms`).
-    pub fn connection_closed(&self, connection: ConnectionId) {
-        if self.config.disconnected_member_timeout.is_none() {
+    /// A connection was opened; they are numbered in the order in which they are.
+    pub fn connection_opened(&self, connection: ConnectionId) {
+        self.newest_connection.fetch_max(connection, Ordering::Relaxed);
+    }
+
+    /// A client asked for the group's coordinator: it may be about to join.
+    pub fn coordinator_found(&self, client: GroupClient, connection: ConnectionId) {
+        if self.config.initial_rebalance_delay.is_some() {
+            // No group waits for anybody in particular.
             return;
         }
+        let until = millis(self.clock.monotonic().saturating_add(EXPECTED_FOR));
+        self.expecting_until.fetch_max(until, Ordering::Relaxed);
+        self.tell(&client.group_id.clone(), GroupCommand::CoordinatorFound(client), connection);
+    }
+
+    /// The client of this connection asks something of the group that members do not ask before they join.
+    pub fn not_joining(&self, group_id: &str, connection: ConnectionId) {
+        if self.may_expect_members() {
+            self.tell(group_id, GroupCommand::NotJoining(group_id.into()), connection);
+        }
+    }
+
+    fn may_expect_members(&self) -> bool {
+        millis(self.clock.monotonic()) <= self.expecting_until.load(Ordering::Relaxed)
+    }
+
+    /// Runs a command that is only good to know: nobody waits for its reply, and a coordinator that is not available
+    /// does not need it.
+    fn tell(&self, group_id: &str, command: GroupCommand, connection: ConnectionId) {
+        let _ = self.submit(group_id, GroupRequest { command, connection: Some(connection) });
+    }
+
+    /// Nothing more comes by this connection: the members that were last heard on it may be gone
+    /// (`ottla.group.disconnected.member.timeout.ms`), and who asked for a coordinator by it goes on by another.
+    pub fn connection_closed(&self, connection: ConnectionId) {
+        let cuts_sessions = self.config.disconnected_member_timeout.is_some();
+        if !cuts_sessions && !self.may_expect_members() {
+            return;
+        }
+        let newest = self.newest_connection.load(Ordering::Relaxed).max(connection);
+        let closed = GroupCommand::ConnectionClosed { connection, newest };
         let shards: Vec<Arc<Shard>> = self.shards.read().values().cloned().collect();
         for shard in shards {
             // A machine that is not loaded has heard nobody.
-            let partition = shard.driver.lock().as_ref().map(|driver| Arc::clone(driver.partition()));
+            let concerned = |driver: &&GroupDriver| cuts_sessions || driver.machine().expects_by(connection);
+            let partition = shard.driver.lock().as_ref().filter(concerned).map(|driver| Arc::clone(driver.partition()));
             if let Some(partition) = partition {
                 // Nobody waits for this reply; a partition that is offline has said so already.
-                let _ = self.submit_to(&partition, GroupCommand::ConnectionClosed(connection).into());
+                let _ = self.submit_to(&partition, closed.clone().into());
             }
         }
     }
@@ -335,6 +381,10 @@ impl Groups {
         }
         next
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn tell_failure(partition: &Partition, error: &DriveError) {

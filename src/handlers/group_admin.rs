@@ -31,6 +31,7 @@ pub(super) fn describe(context: &Context, request: DescribeGroupsRequest) -> Ans
         false => operations::NOT_ASKED,
     };
     let groups = request.groups.into_iter().map(|group_id| {
+        context.broker.groups().not_joining(&group_id, context.connection.id);
         let found = match context.broker.has_offsets_topic() {
             true => context.broker.groups().query(&group_id, |machine| machine.describe(&group_id)),
             false => Ok(None),

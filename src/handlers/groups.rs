@@ -5,6 +5,9 @@
 //! none (COORDINATOR_NOT_AVAILABLE, and NOT_COORDINATOR to requests for the group).
 //! `__consumer_offsets` is made at the first request that needs it. From version 3 of LeaveGroup several members may leave at once.
 //!
+//! Whoever asks for the coordinator of one group may be about to join it, which the group is told: unless
+//! `group.initial.rebalance.delay.ms` is given, a group without members waits for them.
+//!
 //! Departures: there are no transactions yet, and so no coordinator of one, which the error's message says. A static
 //! member that takes over from its predecessor is described with its own client id and host; Kafka goes on telling
 //! the predecessor's.
@@ -17,8 +20,8 @@ use super::{Answer, Context};
 use crate::broker::groups::{GroupsUnavailable, PendingReply};
 use crate::codec::Str;
 use crate::coordinator::group::{
-    GroupCommand, GroupReply, GroupRequest, Heartbeat, JoinGroup, JoinRefused, Joined, LeaveGroup, LeavingMember,
-    MemberLeft, Protocol, SyncGroup, Synced,
+    GroupClient, GroupCommand, GroupReply, GroupRequest, Heartbeat, JoinGroup, JoinRefused, Joined, LeaveGroup,
+    LeavingMember, MemberLeft, Protocol, SyncGroup, Synced,
 };
 use crate::protocol::messages::find_coordinator::{Coordinator, FindCoordinatorRequest, FindCoordinatorResponse};
 use crate::protocol::messages::heartbeat::{HeartbeatRequest, HeartbeatResponse};
@@ -45,7 +48,18 @@ pub(super) fn find_coordinator(context: &Context, request: FindCoordinatorReques
         let refused = keys.into_iter().map(|key| not_found(transactions::refuse(context, &key), NOT_SUPPORTED, key));
         return coordinators(batched, refused).into();
     }
+    // Consumers ask for one group; administrators may ask for many.
+    let may_join = match keys.as_slice() {
+        [group_id] if key_type == GROUP => {
+            Some(GroupClient { group_id: (&**group_id).into(), client_id: context.client_id().into() })
+        }
+        _ => None,
+    };
+    let connection = context.connection.id;
     let respond = move |available: bool| {
+        if let Some(client) = may_join.filter(|client| available && asked.groups().is_available(&client.group_id)) {
+            asked.groups().coordinator_found(client, connection);
+        }
         let found = keys.into_iter().map(|key| {
             let available = available && asked.groups().is_available(&key);
             match coordinator_error(key_type, available) {

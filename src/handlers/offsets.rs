@@ -200,6 +200,8 @@ fn fetch_group(
         };
         machine.fetch_offsets(&asked.group_id, wanted, require_stable)
     };
+    // Members ask for offsets when they have joined.
+    groups.not_joining(&asked.group_id, context.connection.id);
     let found = match context.broker.has_offsets_topic() {
         true => groups.query(&asked.group_id, query),
         // Nothing was ever committed: what a fresh machine answers.

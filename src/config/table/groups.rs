@@ -4,8 +4,8 @@ use super::settings;
 
 settings! {
     pub(super) const GROUPS:
-    "group.initial.rebalance.delay.ms",                  Int,     "0",                   Any,             ReadOnly,    InEffect, "How long a new, empty group waits for more members before its first assignment.",
-        kafka "3000", "Nobody on one machine wants to wait three seconds for a first record.";
+    "group.initial.rebalance.delay.ms",                  Int,     "0",                   Any,             ReadOnly,    InEffect, "How long a new, empty group waits for more members before its first assignment. Not given: only for clients that have just asked for its coordinator, 0.1 s after each join and 0.4 s in all.",
+        kafka "3000", "Consumers that start together share the partitions at once, and a single one waits for nobody. A value that is given, 0 too, means what it means in Kafka.";
     "group.min.session.timeout.ms",                      Int,     "6000",                Any,             ReadOnly,    InEffect, "The shortest session timeout that a classic member may ask for.";
     "group.max.session.timeout.ms",                      Int,     "1800000",             Any,             ReadOnly,    InEffect, "The longest session timeout that a classic member may ask for.";
     "group.max.size",                                    Int,     "2147483647",          AtLeast(1),      ReadOnly,    InEffect, "Members of one classic group.";

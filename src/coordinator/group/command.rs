@@ -38,10 +38,18 @@ pub enum GroupCommand {
     CommitTxnOffsets(CommitTxnOffsets),
     DeleteOffsets(DeleteOffsets),
     DeleteGroups(Vec<GroupId>),
+    /// A client asked for the group's coordinator (FindCoordinator): it may be about to join.
+    CoordinatorFound(GroupClient),
+    /// What asked for the group's coordinator by this connection uses it for something else than joining.
+    NotJoining(GroupId),
     /// The topics are gone: what was committed for them goes too.
     TopicsDeleted(Vec<TopicName>),
-    /// Nothing more comes by this connection.
-    ConnectionClosed(ConnectionId),
+    /// Nothing more comes by this connection. `newest` is the newest that was open when it closed; connections are
+    /// numbered in the order in which they were opened.
+    ConnectionClosed {
+        connection: ConnectionId,
+        newest: ConnectionId,
+    },
 }
 
 impl GroupCommand {
@@ -67,8 +75,18 @@ pub enum GroupReply {
     CommitTxnOffsets(Result<Vec<TopicResults>, GroupError>),
     DeleteOffsets(Result<Vec<TopicResults>, GroupError>),
     DeleteGroups(Vec<(GroupId, Result<(), GroupError>)>),
+    CoordinatorFound,
+    NotJoining,
     TopicsDeleted,
     ConnectionClosed,
+}
+
+/// A client that deals with a group, before it is known whether it becomes a member.
+#[derive(Clone, Debug)]
+pub struct GroupClient {
+    pub group_id: GroupId,
+    /// Empty if it gave none.
+    pub client_id: Arc<str>,
 }
 
 /// JoinGroup.

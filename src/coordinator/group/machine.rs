@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use super::classic::ClassicGroup;
 use super::command::{
-    CommitOffsets, CommitTxnOffsets, DeleteOffsets, GroupCommand, GroupReply, GroupRequest, JoinGroup, JoinRefused,
-    LeaveGroup, MemberLeft, SyncGroup, TopicResults,
+    CommitOffsets, CommitTxnOffsets, DeleteOffsets, GroupClient, GroupCommand, GroupReply, GroupRequest, JoinGroup,
+    JoinRefused, LeaveGroup, MemberLeft, SyncGroup, TopicResults,
 };
 use super::config::GroupConfig;
 use super::error::GroupError;
+use super::expected::ExpectedMembers;
 use super::offsets::OffsetStore;
 use super::queries::GroupState;
 use super::timers::Timers;
@@ -31,7 +32,13 @@ impl Machine for GroupMachine {
 
     fn handle(&mut self, now: Now, to: ReplyTo, request: GroupRequest) -> GroupEffects {
         self.decide(now, request.connection, |machine, turn| match request.command {
-            GroupCommand::Join(request) => machine.join(turn, to, request),
+            GroupCommand::Join(request) => {
+                let id = request.group_id.clone();
+                turn.expected.joins(&id, &request.member_id, &request.client_id, turn.connection);
+                machine.join(turn, to, request);
+                // Members wait no longer for one that was refused.
+                machine.review_expected(turn, &id);
+            }
             GroupCommand::Sync(request) => machine.sync(turn, to, request),
             GroupCommand::Heartbeat(request) => {
                 let result = machine.heartbeat(turn, &request);
@@ -57,13 +64,25 @@ impl Machine for GroupMachine {
                 let results = machine.delete_groups(turn, ids);
                 turn.reply(to, GroupReply::DeleteGroups(results));
             }
+            GroupCommand::CoordinatorFound(client) => {
+                machine.coordinator_found(turn, &client);
+                turn.reply(to, GroupReply::CoordinatorFound);
+            }
+            GroupCommand::NotJoining(id) => {
+                turn.expected.not_joining(&id, turn.connection);
+                machine.review_expected(turn, &id);
+                turn.reply(to, GroupReply::NotJoining);
+            }
             GroupCommand::TopicsDeleted(topics) => {
                 machine.offsets.delete_topics(turn, &topics);
                 turn.reply(to, GroupReply::TopicsDeleted);
             }
-            GroupCommand::ConnectionClosed(connection) => {
-                for group in machine.groups.values_mut() {
-                    group.classic.connection_closed(turn, connection);
+            GroupCommand::ConnectionClosed { connection, newest } => {
+                turn.expected.connection_closed(connection, newest);
+                if let Some(wait) = turn.config.disconnected_member_timeout {
+                    for group in machine.groups.values_mut() {
+                        group.classic.connection_closed(turn, connection, wait);
+                    }
                 }
                 turn.reply(to, GroupReply::ConnectionClosed);
             }
@@ -138,11 +157,12 @@ impl GroupMachine {
             groups: Default::default(),
             offsets: OffsetStore::default(),
             timers: Timers::default(),
+            expected: ExpectedMembers::default(),
             next_expiry: None,
         }
     }
 
-    /// Makes one decision. The timers are lent to it, so that it can borrow groups beside them.
+    /// Makes one decision. Timers and expected members are lent to it, so that it can borrow groups beside them.
     fn decide(
         &mut self,
         now: Now,
@@ -151,11 +171,37 @@ impl GroupMachine {
     ) -> GroupEffects {
         let config = self.config.clone();
         let mut timers = std::mem::take(&mut self.timers);
-        let mut turn = Turn { now, connection, config: &config, timers: &mut timers, effects: Effects::default() };
+        let mut expected = std::mem::take(&mut self.expected);
+        let mut turn = Turn {
+            now,
+            connection,
+            config: &config,
+            timers: &mut timers,
+            expected: &mut expected,
+            effects: Effects::default(),
+        };
         decision(self, &mut turn);
         let effects = turn.effects;
         self.timers = timers;
+        self.expected = expected;
         effects
+    }
+
+    /// Remembers that the client may join, where a first generation would wait for it.
+    fn coordinator_found(&mut self, turn: &mut Turn, client: &GroupClient) {
+        let group = self.groups.get(&client.group_id);
+        let waits = group.is_none_or(|group| group.classic.awaits_first_generation());
+        if waits && turn.config.initial_rebalance_delay.is_none() {
+            turn.expected.asked(turn.now.monotonic, &client.group_id, &client.client_id, turn.connection);
+            self.review_expected(turn, &client.group_id);
+        }
+    }
+
+    /// Has the group look again whether somebody is expected.
+    fn review_expected(&mut self, turn: &mut Turn, id: &GroupId) {
+        if let Some(group) = self.groups.get_mut(id) {
+            group.classic.review_expected(turn);
+        }
     }
 
     fn join(&mut self, turn: &mut Turn, to: ReplyTo, request: JoinGroup) {

@@ -8,7 +8,7 @@
 //!
 //! Code map: `command` and `queries` are what can be asked; `classic` is the protocol in which
 //! one member assigns for all; `offsets` keeps what groups have read; `turn` is the context of
-//! one decision and `timers` the deadlines. The consumer protocol of KIP-848, in which the
+//! one decision and `timers` the deadlines; `expected` counts who is about to join. The consumer protocol of KIP-848, in which the
 //! coordinator assigns, is not here yet: it is to stand beside `classic`, and `Group` to hold
 //! either.
 //!
@@ -22,6 +22,7 @@ mod classic;
 mod command;
 mod config;
 mod error;
+mod expected;
 mod machine;
 mod offsets;
 mod partition;
@@ -37,18 +38,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::command::{
-    CommitOffsets, CommitTxnOffsets, DeleteOffsets, GroupCommand, GroupReply, GroupRequest, Heartbeat, JoinGroup,
-    JoinRefused, Joined, JoinedMember, LeaveGroup, LeavingMember, MemberLeft, PartitionCommit, Protocol, SyncGroup,
-    Synced, TopicCommits, TopicResults,
+    CommitOffsets, CommitTxnOffsets, DeleteOffsets, GroupClient, GroupCommand, GroupReply, GroupRequest, Heartbeat,
+    JoinGroup, JoinRefused, Joined, JoinedMember, LeaveGroup, LeavingMember, MemberLeft, PartitionCommit, Protocol,
+    SyncGroup, Synced, TopicCommits, TopicResults,
 };
 pub use self::config::GroupConfig;
 pub use self::error::GroupError;
+pub use self::expected::EXPECTED_FOR;
 pub use self::partition::partition_for;
 pub use self::queries::{
     FetchedOffset, GroupDescription, GroupState, GroupType, ListedGroup, MemberDescription, TopicOffsets, WantedOffsets,
 };
 
 use self::classic::ClassicGroup;
+use self::expected::ExpectedMembers;
 use self::offsets::OffsetStore;
 use self::timers::Timers;
 use self::turn::Timer;
@@ -62,6 +65,8 @@ pub struct GroupMachine {
     groups: HashMap<GroupId, Group>,
     offsets: OffsetStore,
     timers: Timers<(GroupId, Timer)>,
+    /// Who is about to join a group without members.
+    expected: ExpectedMembers,
     /// When to look for expired offsets next; none before recovery.
     next_expiry: Option<Duration>,
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::GroupMachine;
 use super::error::GroupError;
 use crate::coordinator::records::CommittedOffset;
-use crate::coordinator::{GroupId, InstanceId, MemberId};
+use crate::coordinator::{ConnectionId, GroupId, InstanceId, MemberId};
 use crate::types::{LeaderEpoch, Offset, PartitionIndex, TopicName};
 
 /// A classic group's state, as Kafka names it.
@@ -168,6 +168,11 @@ impl GroupMachine {
         };
         let wanted = |group: &ListedGroup| passes(states, group.state.name()) && passes(types, group.group_type.name());
         self.groups.iter().map(listed).filter(wanted).collect()
+    }
+
+    /// Whether a client that may be about to join asked by this connection.
+    pub fn expects_by(&self, connection: ConnectionId) -> bool {
+        self.expected.concerns(connection)
     }
 
     /// Every topic for which a group has offsets, so that those of topics that no longer exist can

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::command::GroupReply;
 use super::config::GroupConfig;
+use super::expected::ExpectedMembers;
 use super::timers::Timers;
 use crate::coordinator::records::GroupRecord;
 use crate::coordinator::{ConnectionId, Effects, GroupId, MemberId, ReplyTo};
@@ -20,13 +21,14 @@ pub(super) enum Timer {
     Session(MemberId),
 }
 
-/// The time, the settings, the timers, and the effects so far.
+/// The time, the settings, the timers, who is expected, and the effects so far.
 pub(super) struct Turn<'a> {
     pub now: Now,
     /// What the request under way came by; none in the broker's own name.
     pub connection: Option<ConnectionId>,
     pub config: &'a GroupConfig,
     pub timers: &'a mut Timers<(GroupId, Timer)>,
+    pub expected: &'a mut ExpectedMembers,
     pub effects: Effects<GroupRecord, GroupReply>,
 }
 
@@ -40,7 +42,12 @@ impl Turn<'_> {
     }
 
     pub fn set_timer(&mut self, group: &GroupId, timer: Timer, after: Duration) {
-        self.timers.set((group.clone(), timer), self.now.monotonic.saturating_add(after));
+        self.set_timer_at(group, timer, self.now.monotonic.saturating_add(after));
+    }
+
+    /// Has the timer act at `due`, on the monotonic clock.
+    pub fn set_timer_at(&mut self, group: &GroupId, timer: Timer, due: Duration) {
+        self.timers.set((group.clone(), timer), due);
     }
 
     /// Has the timer act `after` now at the latest.

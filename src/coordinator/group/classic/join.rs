@@ -49,6 +49,8 @@ impl ClassicGroup {
                 let timeout = Duration::from_millis(u64::try_from(request.session_timeout_ms).unwrap_or(0));
                 turn.set_timer(&self.id, Timer::Session(member_id.clone()), timeout);
                 self.tentative.insert(member_id.clone(), Link::of(turn));
+                let (now, connection) = (turn.now.monotonic, turn.connection);
+                turn.expected.given_member_id(now, &self.id, &member_id, &request.client_id, connection);
                 refuse(turn, to, member_id, GroupError::MemberIdRequired);
             }
             None => self.add(turn, to, member_id, request),
@@ -85,7 +87,7 @@ impl ClassicGroup {
     /// Adds a member and lets it wait for the next generation.
     fn add(&mut self, turn: &mut Turn, to: ReplyTo, member_id: MemberId, request: JoinGroup) {
         if let Phase::Preparing { initial: Some(initial) } = &mut self.phase {
-            initial.newcomer = true;
+            initial.newcomer_joined(turn.now.monotonic);
         }
         if self.members.is_empty() {
             self.protocol_type = Some(request.protocol_type.clone());

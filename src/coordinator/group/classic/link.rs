@@ -6,6 +6,8 @@
 //! Static members are left alone. That they may be gone for a session's length without a rebalance is what they are
 //! for (KIP-345), and who comes back in a member's name takes its place at once anyway.
 
+use std::time::Duration;
+
 use super::ClassicGroup;
 use crate::coordinator::group::turn::{Timer, Turn};
 use crate::coordinator::{ConnectionId, MemberId};
@@ -35,9 +37,8 @@ impl ClassicGroup {
         }
     }
 
-    /// Cuts the sessions of those who were last heard on this connection, unless they come back on another.
-    pub fn connection_closed(&mut self, turn: &mut Turn, connection: ConnectionId) {
-        let Some(wait) = turn.config.disconnected_member_timeout else { return };
+    /// Cuts the sessions of those who were last heard on this connection to `wait`, unless they come back on another.
+    pub fn connection_closed(&mut self, turn: &mut Turn, connection: ConnectionId, wait: Duration) {
         let tentative = self.tentative.iter().filter(|(_, link)| **link == Link::On(connection)).map(|(id, _)| id);
         let mut gone: Vec<MemberId> = tentative.cloned().collect();
         for member in self.members.values_mut() {

@@ -15,6 +15,7 @@
 //! that of Apache Kafka's `ClassicGroup` and `GroupMetadataManager`, except where a comment says so.
 
 mod heartbeat;
+mod initial;
 mod join;
 mod leave;
 mod link;
@@ -26,8 +27,8 @@ mod sync;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
+use self::initial::InitialWait;
 use self::link::Link;
 use self::member::Member;
 use super::error::GroupError;
@@ -67,24 +68,13 @@ pub(super) struct ClassicGroup {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Empty,
-    /// Collecting joins; of a group that was empty, for a set time.
+    /// Collecting joins; a group that was empty waits for more members than it has.
     Preparing {
-        initial: Option<InitialDelay>,
+        initial: Option<InitialWait>,
     },
     /// Collecting syncs, above all the leader's.
     Completing,
     Stable,
-}
-
-/// The wait of a group that was empty, which each newcomer extends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct InitialDelay {
-    /// The wait under way.
-    delay: Duration,
-    /// What may still be added.
-    remaining: Duration,
-    /// Someone came during the wait under way.
-    newcomer: bool,
 }
 
 impl ClassicGroup {

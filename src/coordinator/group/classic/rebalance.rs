@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ClassicGroup, InitialDelay, Phase};
+use super::{ClassicGroup, Phase};
 use crate::coordinator::MemberId;
 use crate::coordinator::group::error::GroupError;
 use crate::coordinator::group::turn::{Timer, Turn};
@@ -33,7 +33,7 @@ impl ClassicGroup {
         turn.cancel_timer(&self.id, Timer::Sync);
 
         if self.phase == Phase::Empty {
-            self.wait_for_more(turn);
+            self.begin_initial_wait(turn);
             return;
         }
         self.enter(turn, Phase::Preparing { initial: None });
@@ -41,49 +41,31 @@ impl ClassicGroup {
         self.complete_join_if_ready(turn);
     }
 
-    /// Lets a group that was empty wait for more members before its first generation.
-    fn wait_for_more(&mut self, turn: &mut Turn) {
-        let delay = turn.config.initial_rebalance_delay;
-        if delay.is_zero() {
-            self.enter(turn, Phase::Preparing { initial: None });
-            self.complete_join(turn);
-            return;
-        }
-        let remaining = self.rebalance_timeout().saturating_sub(delay);
-        let initial = Some(InitialDelay { delay, remaining, newcomer: false });
-        self.enter(turn, Phase::Preparing { initial });
-        turn.set_timer(&self.id, Timer::Join, delay);
-    }
-
     /// The wait for joins is over; that of a group that was empty may be extended.
     pub fn join_timer_passed(&mut self, turn: &mut Turn) {
         let Phase::Preparing { initial } = &mut self.phase else { return };
-        if let Some(initial) = initial
-            && initial.newcomer
-            && !initial.remaining.is_zero()
-        {
-            let waited = initial.delay;
-            initial.newcomer = false;
-            initial.delay = turn.config.initial_rebalance_delay.min(initial.remaining);
-            initial.remaining = initial.remaining.saturating_sub(waited);
-            turn.set_timer(&self.id, Timer::Join, initial.delay);
+        if let Some(extension) = initial.as_mut().and_then(|initial| initial.extension(turn.config)) {
+            turn.set_timer(&self.id, Timer::Join, extension);
             return;
         }
         self.complete_join(turn);
     }
 
-    /// Begins the next generation if everyone is here; a group that was empty waits its time.
+    /// Begins the next generation if everyone is here; a group that was empty may wait for more members.
     pub(super) fn complete_join_if_ready(&mut self, turn: &mut Turn) {
-        let everyone_joined = self.tentative.is_empty() && self.members.values().all(|m| m.has_joined());
-        if self.phase == (Phase::Preparing { initial: None }) && everyone_joined {
-            self.complete_join(turn);
+        let everyone_joined = || self.tentative.is_empty() && self.members.values().all(|m| m.has_joined());
+        match self.phase {
+            Phase::Preparing { initial: None } if everyone_joined() => self.complete_join(turn),
+            Phase::Preparing { initial: Some(_) } => self.review_expected(turn),
+            _ => {}
         }
     }
 
     /// Begins the next generation with those who joined. Static members stay in it even if they
     /// did not: they may be restarting.
-    fn complete_join(&mut self, turn: &mut Turn) {
+    pub(super) fn complete_join(&mut self, turn: &mut Turn) {
         turn.cancel_timer(&self.id, Timer::Join);
+        turn.expected.forget(&self.id);
         let missing = |m: &&super::Member| !m.has_joined() && m.instance_id.is_none();
         let missing: Vec<MemberId> = self.members.values().filter(missing).map(|m| m.id.clone()).collect();
         for member_id in &missing {
@@ -159,7 +141,7 @@ impl ClassicGroup {
     }
 
     /// The longest time that a member asked for.
-    fn rebalance_timeout(&self) -> Duration {
+    pub(super) fn rebalance_timeout(&self) -> Duration {
         self.members.values().map(|member| member.rebalance_timeout()).max().unwrap_or_default()
     }
 

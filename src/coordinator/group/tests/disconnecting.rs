@@ -16,7 +16,7 @@ fn world() -> World {
 }
 
 fn closes(world: &mut World, connection: u64) {
-    let to = world.ask(GroupCommand::ConnectionClosed(connection));
+    let to = world.ask(GroupCommand::ConnectionClosed { connection, newest: connection });
     assert_eq!(world.answer(to), Some(GroupReply::ConnectionClosed));
 }
 

@@ -40,6 +40,7 @@ pub struct World {
 /// What a client knows, and how it asks.
 #[derive(Clone)]
 pub struct Client {
+    pub client_id: Arc<str>,
     pub member_id: Arc<str>,
     pub instance_id: Option<Arc<str>>,
     pub generation: i32,
@@ -209,6 +210,7 @@ impl World {
     pub fn client(&mut self, name: &str) -> &mut Client {
         self.clients.entry(name.into()).or_insert_with(|| {
             let mut client = Client {
+                client_id: name.into(),
                 member_id: "".into(),
                 instance_id: None,
                 generation: -1,
@@ -247,7 +249,7 @@ impl World {
             group_id: GROUP.into(),
             member_id: client.member_id,
             instance_id: client.instance_id,
-            client_id: name.into(),
+            client_id: client.client_id,
             client_host: "/127.0.0.1".into(),
             session_timeout_ms: client.session_timeout_ms,
             rebalance_timeout_ms: client.rebalance_timeout_ms,

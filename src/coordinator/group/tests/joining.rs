@@ -116,7 +116,7 @@ fn the_last_to_come_back_to_a_group_that_is_too_large_go() {
 #[test]
 fn an_empty_group_waits_for_more_if_told_to() {
     let delay = Duration::from_secs(3);
-    let mut group = World::with(GroupConfig { initial_rebalance_delay: delay, ..GroupConfig::default() });
+    let mut group = World::with(GroupConfig { initial_rebalance_delay: Some(delay), ..GroupConfig::default() });
     group.joins("a").at(2_999).waits("a");
     group.joins("b").waits("b");
     // The newcomer extends the wait.
@@ -128,7 +128,7 @@ fn an_empty_group_waits_for_more_if_told_to() {
 #[test]
 fn newcomers_extend_the_first_wait_up_to_the_rebalance_timeout() {
     let delay = Duration::from_secs(3);
-    let mut group = World::with(GroupConfig { initial_rebalance_delay: delay, ..GroupConfig::default() });
+    let mut group = World::with(GroupConfig { initial_rebalance_delay: Some(delay), ..GroupConfig::default() });
     group.client("a").rebalance_timeout_ms = 7_000;
     group.joins("a");
     for (ms, name) in [(2_000, "b"), (5_000, "c"), (6_500, "d")] {

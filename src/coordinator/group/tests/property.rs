@@ -22,6 +22,8 @@ enum Op {
     Join(usize, bool),
     Heartbeat(usize),
     Leave(usize),
+    /// It asks for the coordinator.
+    FindCoordinator(usize),
     /// Its process starts anew.
     Restart(usize),
     /// Its connection breaks, with whatever it waits for; it goes on by another.
@@ -40,6 +42,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (client.clone(), any::<bool>()).prop_map(|(c, other)| Op::Join(c, other)),
         2 => client.clone().prop_map(Op::Heartbeat),
         1 => client.clone().prop_map(Op::Leave),
+        2 => client.clone().prop_map(Op::FindCoordinator),
         1 => client.clone().prop_map(Op::Restart),
         1 => client.clone().prop_map(Op::Reconnect),
         4 => client.prop_map(Op::Commit),
@@ -83,7 +86,7 @@ struct Run {
 }
 
 impl Run {
-    fn new(delay: Duration, disconnected: Option<Duration>) -> Run {
+    fn new(delay: Option<Duration>, disconnected: Option<Duration>) -> Run {
         let config = GroupConfig {
             initial_rebalance_delay: delay,
             disconnected_member_timeout: disconnected,
@@ -126,6 +129,7 @@ impl Run {
                 let _ = self.world.leaves(CLIENTS[client]);
                 self.forget(CLIENTS[client]);
             }
+            Op::FindCoordinator(client) => self.find_coordinator(CLIENTS[client]),
             Op::Restart(client) => {
                 self.reconnect(CLIENTS[client]);
                 self.forget(CLIENTS[client]);
@@ -149,12 +153,19 @@ impl Run {
     }
 
     fn reconnect(&mut self, name: &'static str) {
+        let newest = self.last_connection;
         self.last_connection += 1;
-        let before = self.connections.insert(name, self.last_connection);
-        self.world.ask(GroupCommand::ConnectionClosed(before.unwrap()));
+        let connection = self.connections.insert(name, self.last_connection).unwrap();
+        self.world.ask(GroupCommand::ConnectionClosed { connection, newest });
         if matches!(self.doing[name], Doing::Joining | Doing::Syncing) {
             self.doing.insert(name, Doing::Nothing);
         }
+    }
+
+    fn find_coordinator(&mut self, name: &'static str) {
+        self.speak_as(name);
+        let client = GroupClient { group_id: GROUP.into(), client_id: name.into() };
+        self.world.ask(GroupCommand::CoordinatorFound(client));
     }
 
     /// What is asked from now on comes from this client.
@@ -321,11 +332,11 @@ proptest! {
 
     #[test]
     fn groups_hold_whatever_happens(
-        delay in prop_oneof![Just(0), Just(3_000u64)],
+        delay in prop_oneof![Just(None), Just(Some(0)), Just(Some(3_000u64))],
         disconnected in prop_oneof![Just(None), Just(Some(0u64)), Just(Some(1_000u64))],
         ops in prop::collection::vec(op(), 1..120),
     ) {
-        let mut run = Run::new(Duration::from_millis(delay), disconnected.map(Duration::from_millis));
+        let mut run = Run::new(delay.map(Duration::from_millis), disconnected.map(Duration::from_millis));
         for op in ops {
             run.run(op);
         }

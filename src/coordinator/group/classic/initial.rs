@@ -1,0 +1,105 @@
+//! What the first generation of a group without members waits for.
+//!
+//! With `group.initial.rebalance.delay.ms` given, for that time, as in Apache Kafka. Without it, for those who are about
+//! to join ([`ExpectedMembers`](crate::coordinator::group::expected::ExpectedMembers)) and not at all if nobody is. Once
+//! two members have joined, consumers are evidently starting together, and those that have not asked yet have a moment too.
+//! The same holds for a group that has lost all its members, or was found without any after a restart.
+
+use std::time::Duration;
+
+use super::{ClassicGroup, Phase};
+use crate::coordinator::group::config::GroupConfig;
+use crate::coordinator::group::turn::{Timer, Turn};
+
+/// How long a group waits for further members after one has joined. (librdkafka may have closed its first connection
+/// without asking for the coordinator, and asks 50 ms later.)
+const WAIT_AFTER_JOIN: Duration = Duration::from_millis(100);
+
+/// The longest that a group waits for further members in all.
+const LONGEST_WAIT: Duration = Duration::from_millis(400);
+
+/// What a group waits for that was empty until its first member joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum InitialWait {
+    /// For a time, which each newcomer extends.
+    Delay {
+        /// The wait under way.
+        delay: Duration,
+        /// What may still be added.
+        remaining: Duration,
+        /// Someone came during the wait under way.
+        newcomer: bool,
+    },
+    /// For members that are expected, or likely.
+    Expected {
+        /// When the first member joined, on the monotonic clock.
+        since: Duration,
+        /// When the last one joined.
+        last_join: Duration,
+    },
+}
+
+impl InitialWait {
+    pub fn newcomer_joined(&mut self, now: Duration) {
+        match self {
+            InitialWait::Delay { newcomer, .. } => *newcomer = true,
+            InitialWait::Expected { last_join, .. } => *last_join = now,
+        }
+    }
+
+    /// What is added to a wait that is over; none if nothing is.
+    pub fn extension(&mut self, config: &GroupConfig) -> Option<Duration> {
+        match self {
+            InitialWait::Delay { delay, remaining, newcomer } if *newcomer && !remaining.is_zero() => {
+                let waited = *delay;
+                *newcomer = false;
+                *delay = config.initial_rebalance_delay.unwrap_or_default().min(*remaining);
+                *remaining = remaining.saturating_sub(waited);
+                Some(*delay)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl ClassicGroup {
+    /// Begins the first generation, or waits for more members.
+    pub(super) fn begin_initial_wait(&mut self, turn: &mut Turn) {
+        let Some(delay) = turn.config.initial_rebalance_delay else {
+            let now = turn.now.monotonic;
+            let initial = Some(InitialWait::Expected { since: now, last_join: now });
+            self.enter(turn, Phase::Preparing { initial });
+            self.review_expected(turn);
+            return;
+        };
+        if delay.is_zero() {
+            self.enter(turn, Phase::Preparing { initial: None });
+            self.complete_join(turn);
+            return;
+        }
+        let remaining = self.rebalance_timeout().saturating_sub(delay);
+        let initial = Some(InitialWait::Delay { delay, remaining, newcomer: false });
+        self.enter(turn, Phase::Preparing { initial });
+        turn.set_timer(&self.id, Timer::Join, delay);
+    }
+
+    /// Whether whoever is about to join would be waited for.
+    pub fn awaits_first_generation(&self) -> bool {
+        matches!(self.phase, Phase::Empty | Phase::Preparing { initial: Some(InitialWait::Expected { .. }) })
+    }
+
+    /// Waits on for further members, or begins the first generation if it has waited long enough or none are expected.
+    pub fn review_expected(&mut self, turn: &mut Turn) {
+        let Phase::Preparing { initial: Some(InitialWait::Expected { since, last_join }) } = self.phase else { return };
+        let now = turn.now.monotonic;
+        let limit = last_join.saturating_add(WAIT_AFTER_JOIN).min(since.saturating_add(LONGEST_WAIT));
+        let until = match self.members.len() {
+            0 | 1 => turn.expected.expected_until(now, &self.id).map_or(now, |until| until.min(limit)),
+            _ => limit,
+        };
+        match until > now {
+            true => turn.set_timer_at(&self.id, Timer::Join, until),
+            false => self.complete_join(turn),
+        }
+    }
+}
