@@ -70,7 +70,8 @@ def consume_with_kafka_python(bootstrap, topic, assignor, heartbeat_ms, report, 
 
     class Listener(ConsumerRebalanceListener):
         def on_partitions_revoked(self, revoked):
-            report("held", [])
+            kept = set(consumer.assignment()) - set(revoked)
+            report("held", sorted(partition.partition for partition in kept))
 
         def on_partitions_assigned(self, assigned):
             report("held", sorted(partition.partition for partition in consumer.assignment()))

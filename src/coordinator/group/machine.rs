@@ -98,6 +98,7 @@ impl Machine for GroupMachine {
                 match timer {
                     Timer::Join => group.classic.join_timer_passed(turn),
                     Timer::Sync => group.classic.sync_timer_passed(turn),
+                    Timer::Revocation => group.classic.revocation_timer_passed(turn),
                     Timer::Session(member_id) => group.classic.session_timer_passed(turn, &member_id),
                 }
             }

@@ -17,6 +17,8 @@ pub(super) enum Timer {
     Join,
     /// Members to ask for their assignment.
     Sync,
+    /// Members to give up partitions and join again.
+    Revocation,
     /// A sign of life of this member, or its second join while it is tentative.
     Session(MemberId),
 }

@@ -21,6 +21,7 @@ mod leave;
 mod link;
 mod member;
 mod rebalance;
+mod revocation;
 mod static_member;
 mod subscription;
 mod sync;
@@ -62,6 +63,8 @@ pub(super) struct ClassicGroup {
     tentative: BTreeMap<MemberId, Link>,
     /// What the members of this generation read; none if that cannot be known.
     subscribed: Option<BTreeSet<Box<str>>>,
+    /// Members that give up partitions and then join again, while the others' syncs wait for that.
+    revoking: BTreeSet<MemberId>,
 }
 
 /// Where a group stands, and what it waits for.
@@ -92,6 +95,7 @@ impl ClassicGroup {
             static_members: BTreeMap::new(),
             tentative: BTreeMap::new(),
             subscribed: None,
+            revoking: BTreeSet::new(),
         }
     }
 
@@ -112,6 +116,7 @@ impl ClassicGroup {
             members,
             tentative: BTreeMap::new(),
             subscribed: None,
+            revoking: BTreeSet::new(),
             id,
         };
         group.subscribed = group.compute_subscribed();

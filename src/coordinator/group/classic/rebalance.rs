@@ -27,6 +27,7 @@ impl ClassicGroup {
         if self.phase == Phase::Completing {
             self.cancel_syncs(turn);
         }
+        self.end_revocation(turn);
         for member in self.members.values_mut() {
             member.owes_sync = false;
         }
@@ -147,9 +148,16 @@ impl ClassicGroup {
 
     /// Tells everyone who waits for an assignment of this generation that there will be none.
     fn cancel_syncs(&mut self, turn: &mut Turn) {
-        let mut told = Vec::new();
         for member in self.members.values_mut() {
             member.assignment.clear();
+        }
+        self.refuse_syncs(turn);
+    }
+
+    /// Tells everyone whose sync waits for an answer to join again.
+    pub(super) fn refuse_syncs(&mut self, turn: &mut Turn) {
+        let mut told = Vec::new();
+        for member in self.members.values_mut() {
             if member.answer_sync(turn, Err(GroupError::RebalanceInProgress)) {
                 told.push(member.id.clone());
             }

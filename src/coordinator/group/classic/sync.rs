@@ -32,7 +32,9 @@ impl ClassicGroup {
             turn.cancel_timer(&self.id, Timer::Sync);
         }
         if self.phase == Phase::Stable {
-            self.hand_out(turn, &request.member_id);
+            if !self.holds_sync_of(&request.member_id) {
+                self.hand_out(turn, &request.member_id);
+            }
         } else if self.is_leader(&request.member_id) {
             self.assign(turn, request.assignments);
         }
@@ -64,8 +66,8 @@ impl ClassicGroup {
         Ok(())
     }
 
-    /// Takes the leader's assignment, writes it, and gives everyone who waits its part. Who is not
-    /// in it is assigned nothing.
+    /// Takes the leader's assignment, writes it, and gives everyone who waits its part, or lets it wait for a rebalance
+    /// that follows at once. Who is not in it is assigned nothing.
     fn assign(&mut self, turn: &mut Turn, assignments: Vec<(MemberId, Bytes)>) {
         let mut assignments: HashMap<MemberId, Bytes> = assignments.into_iter().collect();
         for member in self.members.values_mut() {
@@ -74,14 +76,15 @@ impl ClassicGroup {
         }
         self.enter(turn, Phase::Stable);
         self.persist(turn);
-        let member_ids: Vec<MemberId> = self.members.keys().cloned().collect();
-        for member_id in &member_ids {
-            self.hand_out(turn, member_id);
+        self.begin_revocation(turn);
+        let answered = self.members.keys().filter(|member_id| !self.holds_sync_of(member_id));
+        for member_id in answered.cloned().collect::<Vec<_>>() {
+            self.hand_out(turn, &member_id);
         }
     }
 
     /// Answers a parked sync with the member's assignment; its session starts anew.
-    fn hand_out(&mut self, turn: &mut Turn, member_id: &MemberId) {
+    pub(super) fn hand_out(&mut self, turn: &mut Turn, member_id: &MemberId) {
         let Some(member) = self.members.get_mut(member_id) else { return };
         let synced = Synced {
             protocol_type: self.protocol_type.clone(),

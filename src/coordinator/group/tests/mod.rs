@@ -9,6 +9,7 @@ mod property;
 mod queries;
 mod rebalancing;
 mod recovery;
+mod revoking;
 mod starting_together;
 mod static_members;
 mod syncing;

@@ -1,0 +1,141 @@
+//! The cooperative protocol: partitions that change hands are given up in one generation and assigned in the next.
+
+use bytes::Bytes;
+
+use super::harness::*;
+use crate::coordinator::group::*;
+
+/// How long a sync waits for those who give up partitions.
+const WAIT_MS: u64 = 200;
+
+/// A subscription to `orders` by a member that has these partitions of it.
+fn owning(partitions: &[i32]) -> Bytes {
+    let mut bytes = vec![0, 1];
+    bytes.extend_from_slice(&subscription(&["orders"])[2..]);
+    bytes.extend(partitions_of_orders(partitions));
+    bytes.into()
+}
+
+/// An assignment of these partitions of `orders`, as text: all of its bytes are ASCII.
+fn assignment(partitions: &[i32]) -> String {
+    let mut bytes = vec![0, 0];
+    bytes.extend(partitions_of_orders(partitions));
+    String::from_utf8(bytes).unwrap()
+}
+
+fn partitions_of_orders(partitions: &[i32]) -> Vec<u8> {
+    let mut bytes = 1i32.to_be_bytes().to_vec();
+    bytes.extend(b"\0\x06orders");
+    bytes.extend((partitions.len() as i32).to_be_bytes());
+    bytes.extend(partitions.iter().flat_map(|partition| partition.to_be_bytes()));
+    bytes
+}
+
+fn owns(world: &mut World, name: &str, partitions: &[i32]) {
+    world.client(name).protocols = vec![Protocol { name: "cooperative-sticky".into(), metadata: owning(partitions) }];
+}
+
+/// Two members that have 0 and 1, and 2; a third has joined, and all are in the next generation.
+fn third_member_joined(protocol_type: &str) -> World {
+    let mut world = World::new();
+    for name in ["a", "b", "c"] {
+        world.client(name).protocol_type = protocol_type.into();
+        owns(&mut world, name, &[]);
+    }
+    world.stable(&["a", "b"]);
+    owns(&mut world, "a", &[0, 1]);
+    owns(&mut world, "b", &[2]);
+    for name in ["c", "a", "b"] {
+        world.joins(name);
+    }
+    for name in ["a", "b", "c"] {
+        world.joined(name);
+    }
+    world
+}
+
+fn leader(world: &mut World) -> String {
+    let leader = world.machine.groups[GROUP].classic.to_metadata().leader;
+    let is_leader = |name: &&str| Some(&world.client(name).member_id) == leader.as_ref();
+    ["a", "b", "c"].into_iter().find(is_leader).unwrap().to_owned()
+}
+
+/// The leader hands in who gets what; the others ask, one before it, one after.
+fn sync_all(world: &mut World, parts: &[(&str, &[i32])]) {
+    let leader = leader(world);
+    let parts: Vec<(&str, String)> = parts.iter().map(|(name, partitions)| (*name, assignment(partitions))).collect();
+    let parts: Vec<(&str, &str)> = parts.iter().map(|(name, part)| (*name, part.as_str())).collect();
+    let mut followers = ["a", "b", "c"].into_iter().filter(|name| *name != leader);
+    world.syncs(followers.next().unwrap(), &[]).syncs(&leader, &parts).syncs(followers.next().unwrap(), &[]);
+}
+
+#[test]
+fn those_who_keep_what_they_have_wait_until_the_others_have_joined_again() {
+    let mut world = third_member_joined("consumer");
+    sync_all(&mut world, &[("a", &[0]), ("b", &[2]), ("c", &[])]);
+    assert_eq!(world.assigned("a"), Ok(assignment(&[0])));
+    world.wait(WAIT_MS - 1).waits("b").waits("c");
+    owns(&mut world, "a", &[0]);
+    world.joins("a");
+    for name in ["b", "c"] {
+        assert_eq!(world.assigned(name), Err(GroupError::RebalanceInProgress));
+        world.joins(name);
+    }
+    for name in ["a", "b", "c"] {
+        assert_eq!(world.joined(name).generation, 4);
+    }
+    // Nobody gives up anything now.
+    sync_all(&mut world, &[("a", &[0]), ("b", &[2]), ("c", &[1])]);
+    assert_eq!(world.assigned("a"), Ok(assignment(&[0])));
+    assert_eq!(world.assigned("b"), Ok(assignment(&[2])));
+    assert_eq!(world.assigned("c"), Ok(assignment(&[1])));
+}
+
+#[test]
+fn they_get_their_assignment_if_that_takes_long() {
+    let mut world = third_member_joined("consumer");
+    sync_all(&mut world, &[("a", &[0]), ("b", &[2]), ("c", &[3])]);
+    assert_eq!(world.assigned("a"), Ok(assignment(&[0])));
+    world.wait(WAIT_MS - 1).waits("b").waits("c").wait(1);
+    assert_eq!(world.assigned("b"), Ok(assignment(&[2])));
+    assert_eq!(world.assigned("c"), Ok(assignment(&[3])));
+    // Their sessions run from now on; that of the one that gave up a partition began before.
+    world.wait(9_700);
+    assert_eq!(world.heartbeats("a"), Ok(()));
+    world.wait(299);
+    assert_eq!(world.heartbeats("b"), Ok(()));
+}
+
+#[test]
+fn a_sync_that_comes_again_is_answered() {
+    let mut world = third_member_joined("consumer");
+    sync_all(&mut world, &[("a", &[0]), ("b", &[2]), ("c", &[3])]);
+    world.syncs("b", &[]).wait(WAIT_MS);
+    assert_eq!(world.assigned("b"), Ok(assignment(&[2])));
+}
+
+#[test]
+fn nobody_waits_where_nobody_gives_up_anything() {
+    let mut world = third_member_joined("consumer");
+    sync_all(&mut world, &[("a", &[0, 1]), ("b", &[2, 3]), ("c", &[])]);
+    for (name, partitions) in [("a", &[0, 1][..]), ("b", &[2, 3]), ("c", &[])] {
+        assert_eq!(world.assigned(name), Ok(assignment(partitions)));
+    }
+}
+
+#[test]
+fn what_members_of_another_kind_say_is_not_read() {
+    let mut world = third_member_joined("connect");
+    sync_all(&mut world, &[("a", &[0]), ("b", &[2]), ("c", &[])]);
+    assert_eq!(world.assigned("b"), Ok(assignment(&[2])));
+    assert_eq!(world.assigned("c"), Ok(assignment(&[])));
+}
+
+#[test]
+fn a_member_that_leaves_ends_the_wait() {
+    let mut world = third_member_joined("consumer");
+    sync_all(&mut world, &[("a", &[0]), ("b", &[2]), ("c", &[])]);
+    assert_eq!(world.leaves("a"), Ok(()));
+    assert_eq!(world.assigned("b"), Err(GroupError::RebalanceInProgress));
+    assert_eq!(world.assigned("c"), Err(GroupError::RebalanceInProgress));
+}
