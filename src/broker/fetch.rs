@@ -115,7 +115,7 @@ impl Fetch {
                     result.bytes += read.slice.bytes.len();
                     left = left.saturating_sub(read.slice.bytes.len());
                 }
-                Fetched::Diverging { .. } | Fetched::Fault(_) => result.failed |= partition.partition.is_ok(),
+                Fetched::Diverging { .. } | Fetched::Fault(_) => result.failed |= !partition.is_unknown(),
             }
             result.partitions.push(partition.withheld.clone().map_or(fetched, Fetched::Fault));
         }
@@ -163,6 +163,11 @@ impl Fetch {
 }
 
 impl FetchPartition {
+    /// Whether the metadata doesn't know it: as in Kafka, that ends nobody's wait.
+    fn is_unknown(&self) -> bool {
+        matches!(self.partition, Err(FetchFault::UnknownTopicId | FetchFault::UnknownTopicOrPartition))
+    }
+
     fn read(&self, from: Offset, left: usize, at_least_one: bool, isolation: Isolation) -> Fetched {
         let partition = match &self.partition {
             Ok(partition) => partition,
