@@ -12,7 +12,7 @@
 //!
 //! Everything blocks, for milliseconds, and may be called from tests with and without a runtime of their own: the
 //! broker has its own threads. Nothing of the process is touched but the soft limit on open files, which is raised:
-//! no signals, no environment, no output. (Who sets up a `tracing` subscriber sees what a broker logs.)
+//! no signals (unless [`BrokerOptions::map_files`] is asked for), no environment, no output. (Who sets up a `tracing` subscriber sees what a broker logs.)
 
 use std::fmt;
 use std::sync::{Arc, mpsc};
@@ -26,6 +26,7 @@ use tokio::sync::oneshot;
 use crate::broker;
 use crate::broker::clock::Clock;
 use crate::config::{BrokerConfig, Resolved, Sources, load};
+use crate::log::faults;
 use crate::service::{Service, temporary};
 
 /// How long anything may take before it is given up: far longer than it does.
@@ -54,6 +55,7 @@ pub struct Broker {
 pub struct BrokerOptions {
     settings: Vec<(String, String)>,
     topics: Vec<String>,
+    map_files: bool,
 }
 
 /// Why a broker could not do what was asked, in one plain line.
@@ -74,6 +76,18 @@ impl BrokerOptions {
         self
     }
 
+    /// Has records sent from mapped files, as `ottla serve` does, which spares a copy of what clients fetch. Without it
+    /// files are read with system calls.
+    ///
+    /// A page of a mapped file that can't be read, because somebody cut the file or the disk fails, is a signal. So this
+    /// installs a handler of SIGBUS for the whole process, for good, which has such a fault cost a partition of this
+    /// broker (KAFKA_STORAGE_ERROR) and chains to the handler that it finds for every other one. A handler that is
+    /// installed later has to chain to it. Brokers that are started later in this process map files, too.
+    pub fn map_files(mut self, map: bool) -> Self {
+        self.map_files = map;
+        self
+    }
+
     /// Starts the broker; when this returns, it answers.
     ///
     /// # Errors
@@ -82,6 +96,9 @@ impl BrokerOptions {
         let dir = temporary::directory();
         let dir = dir.map_err(|error| BrokerError(format!("cannot make a temporary directory: {error}")))?;
         let config = self.config(&dir)?;
+        if self.map_files {
+            faults::install().map_err(|error| BrokerError(format!("cannot handle SIGBUS: {error}")))?;
+        }
         let (stop, stop_asked) = oneshot::channel();
         let (tell_started, started) = mpsc::sync_channel(1);
         let (still_here, stopped) = mpsc::sync_channel(0);

@@ -151,3 +151,33 @@ fn signals_stay_as_they_were() {
     drop(broker);
     assert_eq!(caught(), before);
 }
+
+/// Cuts every log file with records under the temporary folders that this process has made for brokers.
+fn cut_log_of(topic: &str) {
+    let of_brokers = std::fs::read_dir(std::env::temp_dir()).unwrap().filter_map(Result::ok);
+    for folder in of_brokers.map(|entry| entry.path().join(format!("{topic}-0"))).filter(|folder| folder.is_dir()) {
+        let path = folder.join("00000000000000000000.log");
+        std::fs::File::options().write(true).open(path).and_then(|file| file.set_len(0)).unwrap();
+    }
+}
+
+#[test]
+fn a_log_file_that_is_cut_costs_its_partition_whether_files_are_mapped_or_not() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for map in [false, true] {
+        let broker = Broker::with().map_files(map).start().unwrap();
+        runtime.block_on(async {
+            let client = connect(&broker).await;
+            let topic = format!("cut-{map}-{}", std::process::id());
+            for name in [&*topic, "whole"] {
+                client.create_topic(name, 1, &[]).await.unwrap();
+                client.produce(name, 0, batch(&"v".repeat(100_000))).await.unwrap();
+                assert_eq!(values(&client, name).await.len(), 1);
+            }
+            cut_log_of(&topic);
+            let refused = client.fetch(&topic, 0, 0, 1 << 20, Duration::ZERO).await.unwrap_err();
+            assert_eq!(refused.code(), Some(ottla::types::ErrorCode::KafkaStorageError), "{refused}");
+            assert_eq!(values(&client, "whole").await.len(), 1);
+        });
+    }
+}

@@ -176,7 +176,7 @@ impl<M: Machine, F: RecordForm<M::Record>> Driver<M, F> {
     fn replay_log(&mut self, mut from: Offset) -> Result<(), DriveError> {
         let offsets = self.partition.offsets()?;
         while from < offsets.end {
-            let slice = self.partition.read(from, REPLAY_READ, true, Isolation::ReadUncommitted)?.slice;
+            let slice = self.partition.read_copied(from, REPLAY_READ, true, Isolation::ReadUncommitted)?.slice;
             if slice.bytes.is_empty() {
                 break;
             }

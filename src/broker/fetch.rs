@@ -125,7 +125,7 @@ impl Fetch {
     fn read_partition(&self, partition: &FetchPartition, left: usize, at_least_one: bool) -> Fetched {
         let mut from = partition.ask.fetch_offset;
         loop {
-            let fetched = partition.read(from, left, at_least_one, self.isolation);
+            let fetched = partition.read(from, left, at_least_one, self);
             match &fetched {
                 Fetched::Read(Read { slice, .. })
                     if self.converted && !slice.bytes.is_empty() && brings_nothing(&slice.bytes, from) =>
@@ -168,12 +168,12 @@ impl FetchPartition {
         matches!(self.partition, Err(FetchFault::UnknownTopicId | FetchFault::UnknownTopicOrPartition))
     }
 
-    fn read(&self, from: Offset, left: usize, at_least_one: bool, isolation: Isolation) -> Fetched {
+    fn read(&self, from: Offset, left: usize, at_least_one: bool, fetch: &Fetch) -> Fetched {
         let partition = match &self.partition {
             Ok(partition) => partition,
             Err(fault) => return Fetched::Fault(fault.clone()),
         };
-        self.read_from(partition, from, left, at_least_one, isolation).unwrap_or_else(Fetched::Fault)
+        self.read_from(partition, from, left, at_least_one, fetch).unwrap_or_else(Fetched::Fault)
     }
 
     fn read_from(
@@ -182,14 +182,18 @@ impl FetchPartition {
         from: Offset,
         left: usize,
         at_least_one: bool,
-        isolation: Isolation,
+        fetch: &Fetch,
     ) -> Result<Fetched, FetchFault> {
         check_leader_epoch(self.ask.current_leader_epoch, partition.leader_epoch())?;
         if let Some(diverging) = self.diverging(partition)? {
             return Ok(diverging);
         }
         let max_bytes = usize::try_from(self.ask.max_bytes).unwrap_or(0).min(left);
-        Ok(Fetched::Read(partition.read(from, max_bytes, at_least_one, isolation)?))
+        let read = match fetch.converted {
+            true => partition.read_copied(from, max_bytes, at_least_one, fetch.isolation),
+            false => partition.read(from, max_bytes, at_least_one, fetch.isolation),
+        };
+        Ok(Fetched::Read(read?))
     }
 
     /// Whether the records the client has are not the ones this log has (KIP-595).

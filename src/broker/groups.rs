@@ -99,6 +99,8 @@ pub struct Groups {
 #[derive(Default)]
 struct Shard {
     driver: Mutex<Option<GroupDriver>>,
+    /// What was said last of its failure; `None`: it is in order.
+    told: Mutex<Option<String>>,
 }
 
 impl Groups {
@@ -303,7 +305,10 @@ impl Groups {
             empty => {
                 let machine = GroupMachine::new(Arc::clone(&self.config));
                 match Driver::load(machine, Arc::clone(partition), self.clock.now()) {
-                    Ok(driver) => work(empty.insert(driver.compress_with(self.codec))),
+                    Ok(driver) => {
+                        let outcome = work(empty.insert(driver.compress_with(self.codec)));
+                        outcome.inspect(|_| shard.tell_recovery(partition))
+                    }
                     Err(error) => Err(error),
                 }
             }
@@ -311,7 +316,7 @@ impl Groups {
         outcome.map_err(|error| {
             // Memory may be ahead of the log now: the next request loads it again.
             *slot = None;
-            tell_failure(partition, &error);
+            shard.tell_failure(partition, &error);
             GroupsUnavailable::CoordinatorNotAvailable
         })
     }
@@ -370,7 +375,7 @@ impl Groups {
                 match driver.run_timeouts(now) {
                     Ok(committed) => release(&partition, committed),
                     Err(error) => {
-                        tell_failure(&partition, &error);
+                        shard.tell_failure(&partition, &error);
                         // As above.
                         *slot = None;
                         continue;
@@ -387,13 +392,34 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn tell_failure(partition: &Partition, error: &DriveError) {
-    match error {
-        // Its topic went away between the look at it and its use: no fault of anything.
-        DriveError::Partition(PartitionError::Deleted) => {
-            tracing::debug!(partition = %partition.id(), "the group coordinator was deleted");
+impl Shard {
+    /// Tells the operator why the coordinator can't be used; a failure that only repeats itself is told once.
+    fn tell_failure(&self, partition: &Partition, error: &DriveError) {
+        let partition = partition.id();
+        match error {
+            // Its topic went away between the look at it and its use: no fault of anything.
+            DriveError::Partition(PartitionError::Deleted) => {
+                tracing::debug!(%partition, "the group coordinator was deleted");
+            }
+            // The partition has said so.
+            DriveError::Partition(PartitionError::Storage(error)) => {
+                tracing::debug!(%partition, %error, "the group coordinator failed");
+            }
+            error => {
+                let text = error.to_string();
+                let mut told = self.told.lock();
+                if told.as_ref() != Some(&text) {
+                    tracing::error!(%partition, %error, "the group coordinator failed");
+                    *told = Some(text);
+                }
+            }
         }
-        error => tracing::error!(partition = %partition.id(), %error, "the group coordinator failed"),
+    }
+
+    fn tell_recovery(&self, partition: &Partition) {
+        if self.told.lock().take().is_some() {
+            tracing::info!(partition = %partition.id(), "the group coordinator is available again");
+        }
     }
 }
 

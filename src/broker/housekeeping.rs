@@ -192,10 +192,9 @@ impl Broker {
         }
     }
 
-    /// A failure has latched the partition, which says so itself.
+    /// The partition itself says what fails.
     pub(super) fn retain_partition(&self, topic: &Topic, partition: &Partition) {
-        let kept = partition.log().map(|mut log| log.housekeep(self.clock.now().wall));
-        if let Ok(Ok(files)) = kept
+        if let Ok(files) = partition.housekeep(self.clock.now().wall)
             && !files.is_empty()
         {
             let delay = Duration::from_millis(topic.config.file_delete_delay_ms.max(0).unsigned_abs());
@@ -284,7 +283,7 @@ impl Broker {
                 partition: id,
                 recovery_point: known.recovery_point,
                 log_start: known.log_start.unwrap_or(0),
-                high_watermark: known.recovery_point,
+                high_watermark: known.noted_end.end.max(known.recovery_point),
                 first_dirty: known.first_dirty,
                 validated: known.validated,
             }
@@ -337,6 +336,7 @@ impl Broker {
 /// How far the log is whole, once what else spares the next start time is done. A failure latches the partition, which
 /// says so itself.
 fn reached_by(log: &mut Log) -> Option<Validated> {
+    let _ = log.check_active();
     let _ = log.keep_snapshot_recent();
     log.validated()
 }

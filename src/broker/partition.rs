@@ -8,8 +8,10 @@
 use crate::types::{LeaderEpoch, Offset, TimestampMs, TopicId, TopicPartition, Uuid, sort_by_key};
 
 mod failing;
+mod reading;
 #[cfg(test)]
 mod tests;
+mod unreadable;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU64, Ordering};
@@ -18,11 +20,12 @@ pub use failing::LogGuard;
 use parking_lot::{Mutex, MutexGuard};
 use thiserror::Error;
 use tokio::sync::{Notify, watch};
+use unreadable::{Attempt, Unreadable};
 
 use super::waiters::{Registration, Waiters};
 use crate::log::{
     AbortedTxn, AppendAs, AppendError, Appended, DeletedFiles, Log, LogConfig, LogError, Origin, ProducerDescription,
-    ReadError, Slice, SyncTicket, TimestampOffset, TimestampQuery,
+    ReadError, Slice, SyncTicket,
 };
 use crate::record::{Verified, VerifiedSet};
 
@@ -90,6 +93,8 @@ pub struct Partition {
     reopening: Mutex<()>,
     /// What was said last of its failure; `None`: nothing is wrong.
     told: Mutex<Option<String>>,
+    /// Reads that fail although the log is open.
+    unreadable: Unreadable,
     /// Woken by every partition that fails.
     trouble: watch::Sender<()>,
 }
@@ -189,6 +194,7 @@ impl Partition {
             times_opened: AtomicU64::new(0),
             reopening: Mutex::new(()),
             told: Mutex::new(None),
+            unreadable: Unreadable::default(),
             trouble,
         }
     }
@@ -218,7 +224,10 @@ impl Partition {
     /// Appends one batch and wakes those who wait for it.
     pub fn append(&self, batch: &Verified, origin: Origin, now: TimestampMs) -> Result<Appended, PartitionError> {
         let how = AppendAs { leader_epoch: self.leader_epoch(), origin, now };
-        let appended = self.log()?.append(batch, how)?;
+        let mut log = self.log()?;
+        let appended = log.append(batch, how).map_err(PartitionError::from);
+        let appended = self.noted(&mut log, Attempt::Append, appended)?;
+        drop(log);
         if !appended.duplicate {
             self.waiters.wake_all();
         }
@@ -251,68 +260,9 @@ impl Partition {
         limit != i64::MAX && end - self.synced_to.load(Ordering::Acquire) >= limit
     }
 
-    /// Reads whole batches from `from` on.
-    pub fn read(
-        &self,
-        from: Offset,
-        max_bytes: usize,
-        at_least_one: bool,
-        isolation: Isolation,
-    ) -> Result<Read, PartitionError> {
-        let log = self.log()?;
-        let last_stable_offset = log.last_stable_offset();
-        let up_to = match isolation {
-            Isolation::ReadUncommitted => log.end_offset(),
-            Isolation::ReadCommitted => last_stable_offset,
-        };
-        let slice = log.read(from, max_bytes, at_least_one, up_to)?;
-        let aborted = match isolation {
-            Isolation::ReadCommitted if !slice.bytes.is_empty() => log.aborted_transactions(from, slice.next_offset)?,
-            _ => Vec::new(),
-        };
-        let high_watermark = log.end_offset();
-        Ok(Read {
-            slice,
-            high_watermark,
-            last_stable_offset,
-            log_start_offset: log.start_offset(),
-            committed_only: isolation == Isolation::ReadCommitted,
-            aborted,
-        })
-    }
-
     pub fn offsets(&self) -> Result<Offsets, PartitionError> {
         let log = self.log()?;
         Ok(Offsets { start: log.start_offset(), last_stable: log.last_stable_offset(), end: log.end_offset() })
-    }
-
-    /// Answers ListOffsets. What comes next is of the current epoch, and so is where the log ends.
-    pub fn offset_for_timestamp(&self, query: TimestampQuery) -> Result<Option<TimestampOffset>, PartitionError> {
-        let log = self.log()?;
-        let found = log.offset_for_timestamp(query)?;
-        Ok(found.map(|found| match query {
-            TimestampQuery::Earliest | TimestampQuery::Latest if found.offset == log.end_offset() => {
-                TimestampOffset { leader_epoch: self.leader_epoch(), ..found }
-            }
-            _ => found,
-        }))
-    }
-
-    /// Where segments begin that have no record younger than `timestamp`, newest first; before them the
-    /// log's end, at `now`.
-    pub fn segment_offsets_before(
-        &self,
-        timestamp: TimestampMs,
-        now: TimestampMs,
-    ) -> Result<Vec<Offset>, PartitionError> {
-        let log = self.log()?;
-        let mut marks = log.segment_marks()?;
-        if log.end_offset() > marks.last().map_or(log.start_offset(), |(offset, _)| *offset) {
-            marks.push((log.end_offset(), now));
-        }
-        // From the newest mark that is old enough on, all before it belong to the answer.
-        let count = marks.iter().rposition(|(_, newest)| *newest <= timestamp).map_or(0, |at| at + 1);
-        Ok(marks[..count].iter().rev().map(|(offset, _)| *offset).collect())
     }
 
     /// Where the records of an epoch end, and the epoch, which is the one before where this one has none. The current
@@ -333,6 +283,13 @@ impl Partition {
         let start = self.log()?.delete_records(before)?;
         self.waiters.wake_all();
         Ok(start)
+    }
+
+    /// Does what retention wants done (see [`Log::housekeep`]); the files returned are to be unlinked.
+    pub fn housekeep(&self, now: TimestampMs) -> Result<DeletedFiles, PartitionError> {
+        let mut log = self.log()?;
+        let kept = log.housekeep(now).map_err(PartitionError::from);
+        self.noted(&mut log, Attempt::Retention, kept)
     }
 
     /// The producers it remembers, sorted by id.
@@ -395,6 +352,9 @@ impl Partition {
         // A partition deleted in the meantime needs no mark.
         if let Ok(mut log) = self.log() {
             log.mark_synced(outcome);
+            let synced = failure.clone().map_or(Ok(()), |error| Err(error.into()));
+            // What is wrong with it goes to the caller below.
+            let _ = self.noted(&mut log, Attempt::Sync, synced);
         }
         match failure {
             Some(error) => Err(error.into()),
@@ -424,6 +384,7 @@ impl Partition {
         let slot = std::mem::replace(&mut *slot, Slot::Deleted);
         self.deleted.store(true, Ordering::Relaxed);
         *self.told.lock() = None;
+        self.unreadable.forget();
         self.waiters.wake_all();
         match slot {
             Slot::Open(mut log) => Some(log.delete(unique)),

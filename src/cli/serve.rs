@@ -13,6 +13,7 @@ use super::ready_file::{Ready, ReadyFile};
 use super::shutdown::StopSignals;
 use crate::broker::clock::Clock;
 use crate::config::{BrokerConfig, Resolved, Sources, load};
+use crate::log::faults;
 use crate::service::{Service, Stopped, temporary};
 
 /// How long replies that clients still wait for may take to leave once a stop was asked for.
@@ -25,6 +26,9 @@ pub fn run(args: &ServeArgs, clock: Clock) -> Result<ExitCode, String> {
     // Before anything is made that must be put away again.
     let signals = runtime.block_on(async { StopSignals::listen() });
     let mut signals = signals.map_err(|error| format!("cannot listen for signals: {error}"))?;
+    if let Err(error) = faults::install() {
+        tracing::warn!("files are not mapped, as a fault in one would end the process: {error}");
+    }
     let ephemeral = args.ephemeral.then(temporary::directory).transpose();
     let ephemeral = ephemeral.map_err(|error| format!("cannot make a temporary directory: {error}"))?;
     let Resolved { config, notices, without_effect } =

@@ -35,6 +35,7 @@ use bytes::Bytes;
 
 use crate::broker::Broker;
 use crate::broker::advertised::Endpoint;
+use crate::log::faults;
 use crate::protocol::frame::{FrameError, decode_request, encode_response};
 use crate::protocol::{ApiKey, Request, RequestHeader, Response};
 use crate::server::{CloseReason, ConnectionInfo, Dispatch, Outcome};
@@ -138,6 +139,18 @@ fn refusal(error: &FrameError) -> String {
 }
 
 impl Dispatch for Handlers {
+    fn faults(&self) -> u64 {
+        faults::count()
+    }
+
+    fn is_intact(&self, chunk: &[u8]) -> bool {
+        faults::is_intact(chunk)
+    }
+
+    fn on_unreadable(&self, chunk: &[u8]) {
+        faults::note_unreadable(chunk);
+    }
+
     fn on_disconnect(&self, connection: &Arc<ConnectionInfo>) {
         self.broker.groups().connection_closed(connection.id);
     }

@@ -12,8 +12,8 @@ use parking_lot::MutexGuard;
 use super::error::IoContext;
 use super::file::Disk;
 use super::log_dir::{FIRST_DIRTY, HIGH_WATERMARKS, LOG_STARTS, LogDir, POSITIONS, RECOVERY_POINTS};
-use super::{LogError, Validated, checkpoint, positions};
-use crate::types::{Offset, TopicPartition};
+use super::{LogError, NotedEnd, Validated, checkpoint, positions};
+use crate::types::{Offset, TimestampMs, TopicPartition};
 
 /// What a partition puts into the text checkpoints and our positions file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,16 @@ pub(super) struct Known {
     pub(super) log_starts: Offsets,
     pub(super) first_dirty: Offsets,
     pub(super) validated: HashMap<TopicPartition, Validated>,
+    pub(super) high_watermarks: Offsets,
+    pub(super) noted_at: NotedAt,
+}
+
+/// When files were written that say how far logs reached.
+#[derive(Debug, Default)]
+pub(super) struct NotedAt {
+    pub(super) recovery_points: TimestampMs,
+    pub(super) high_watermarks: TimestampMs,
+    pub(super) positions: TimestampMs,
 }
 
 impl Known {
@@ -44,6 +54,19 @@ impl Known {
         self.log_starts.remove(partition);
         self.first_dirty.remove(partition);
         self.validated.remove(partition);
+        self.high_watermarks.remove(partition);
+    }
+
+    /// Where the partition's log ended, by whichever file says most.
+    pub(super) fn noted_end(&self, partition: &TopicPartition) -> NotedEnd {
+        let at = &self.noted_at;
+        let ends = [
+            (self.recovery_points.get(partition).copied(), at.recovery_points),
+            (self.high_watermarks.get(partition).copied(), at.high_watermarks),
+            (self.validated.get(partition).map(|validated| validated.next_offset), at.positions),
+        ];
+        let noted = ends.into_iter().filter_map(|(end, at)| Some(NotedEnd { end: end?, at }));
+        noted.max_by_key(|noted| noted.end).unwrap_or_default()
     }
 }
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use parking_lot::Mutex;
 use rustix::fs::FlockOperation;
 
-use super::checkpoints::{Known, OnFile, read_checkpoint};
+use super::checkpoints::{Known, NotedAt, OnFile, read_checkpoint};
 use super::directories::{self, Directories};
 use super::error::IoContext;
 use super::file::Disk;
@@ -167,6 +167,12 @@ impl LogDir {
         let positions_path = path.join(POSITIONS);
         let positions_text = disk.read(&positions_path).doing("reading", &positions_path)?.unwrap_or_default();
         let validated = positions::parse(&positions_text, positions::boot_id().as_deref());
+        let high_watermarks = read_checkpoint(&disk, &path.join(HIGH_WATERMARKS)).unwrap_or_default();
+        let noted_at = NotedAt {
+            recovery_points: disk.modified(&path.join(RECOVERY_POINTS)),
+            high_watermarks: disk.modified(&path.join(HIGH_WATERMARKS)),
+            positions: disk.modified(&positions_path),
+        };
         Ok(LogDir {
             path: path.to_path_buf(),
             disk,
@@ -177,7 +183,7 @@ impl LogDir {
             why_not_mapped: None,
             may_have_lost_power: !clean_shutdown && validated.is_empty(),
             on_file: Mutex::new(OnFile::new(&recovery_points, &log_starts)),
-            known: Mutex::new(Known { recovery_points, log_starts, first_dirty, validated }),
+            known: Mutex::new(Known { recovery_points, log_starts, first_dirty, validated, high_watermarks, noted_at }),
         })
     }
 
@@ -294,6 +300,7 @@ impl LogDir {
             first_dirty: known.first_dirty.get(partition).copied(),
             topic_id,
             at_least: 0,
+            noted_end: known.noted_end(partition),
         }
     }
 

@@ -266,6 +266,8 @@ impl Log {
     /// Closes cleanly: trims files, writes indexes and the producer snapshot. The directory may be marked clean
     /// (`LogDir::mark_clean`) once the ticket is synced. Reading still works, appending doesn't.
     pub fn close(&mut self) -> Result<SyncTicket, LogError> {
+        self.checked_to = -1;
+        self.check_active()?;
         self.writing(|log| {
             if let Some(active) = log.segments.last_mut() {
                 active.seal(&log.place)?;
@@ -278,6 +280,23 @@ impl Log {
         })?;
         self.state = State::Closed;
         self.flush_target()
+    }
+
+    /// Finds out whether the file that is appended to is still all there, under its name; if not, the log is closed. It
+    /// costs a few system calls where there were appends since this was last asked.
+    pub fn check_active(&mut self) -> Result<(), LogError> {
+        if self.checked_to == self.end {
+            return Ok(());
+        }
+        let (end, folder) = (self.end, self.place.folder.clone());
+        self.retrying(|log| {
+            let Some(active) = log.segments.last().filter(|active| active.size() > 0) else { return Ok(()) };
+            if let Some(files) = active.opened() {
+                files.data.check().doing_to("looking at", || names::file(&folder, active.base(), names::LOG))?;
+            }
+            log.checked_to = end;
+            Ok(())
+        })
     }
 
     /// Renames the folder to `<topic>-<n>.<unique>-delete` and closes the log.

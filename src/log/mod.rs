@@ -38,6 +38,7 @@ mod leader_epochs;
 mod listing;
 mod log_dir;
 mod log_dir_error;
+mod loss;
 mod maintain;
 mod meta_properties;
 mod names;
@@ -68,6 +69,7 @@ pub use compact::{
 pub use config::LogConfig;
 pub use directories::{Directories, choose};
 pub use error::{AppendError, LogError, ReadError};
+pub use file::faults;
 pub use file::{Act, Disk, Fault, OpenLimits, Simulation};
 pub use log_dir::{FoundPartition, Identity, LogDir, PartitionState};
 pub use log_dir_error::LogDirError;
@@ -75,6 +77,6 @@ pub use meta_properties::MetaProperties;
 pub use partition_log::Log;
 pub use sync::{DeletedFiles, SyncTicket, Synced};
 pub use terms::{
-    AbortedTxn, AppendAs, Appended, OpenAt, OpenReport, Origin, ProducerDescription, Slice, TimestampOffset,
+    AbortedTxn, AppendAs, Appended, NotedEnd, OpenAt, OpenReport, Origin, ProducerDescription, Slice, TimestampOffset,
     TimestampQuery, Validated,
 };

@@ -42,12 +42,12 @@ impl Log {
 }
 
 /// A log on its way to being open.
-struct Opening {
-    place: Place,
-    config: Arc<LogConfig>,
-    at: OpenAt,
-    listing: Listing,
-    report: OpenReport,
+pub(super) struct Opening {
+    pub(super) place: Place,
+    pub(super) config: Arc<LogConfig>,
+    pub(super) at: OpenAt,
+    pub(super) listing: Listing,
+    pub(super) report: OpenReport,
     unsynced: Vec<PathBuf>,
     folder_changed: bool,
     /// Names were taken away that mustn't come back with a power loss, beside what is appended from now on.
@@ -72,6 +72,7 @@ impl Opening {
             recovered = self.begin_at(start, &recovered)?;
         }
         let end = recovered.end;
+        self.report_lost_end(end);
         let (mut epochs, epochs_known) = self.read_epochs(end > first)?;
         let epochs_on_file = epochs.clone();
         // What is read again is derived again: the file may be of records that another power loss has taken. Where all
@@ -119,6 +120,7 @@ impl Opening {
             first_timestamp: None,
             active_since: self.at.now,
             state: State::Open,
+            checked_to: end,
             first_dirty,
             first_dirty_synced: first_dirty,
             truncations: 0,
@@ -167,6 +169,7 @@ impl Opening {
             return Ok(Recovered { segments: vec![Segment::new(base)], end: base, derive_from: base });
         }
         self.rebuild_missing_indexes(&found)?;
+        self.mend_cut_segments(&mut found)?;
         let (believed, (end, derive_from)) = match self.believed_end(&found)? {
             Some(end) => (true, (end, end)),
             None => (false, self.scan_tail(&mut found)?),
@@ -275,7 +278,7 @@ impl Opening {
     }
 
     /// Refuses to end the log at `end` where more of it is known to have been there.
-    fn check_reaches(&self, end: Offset) -> Result<(), LogError> {
+    pub(super) fn check_reaches(&self, end: Offset) -> Result<(), LogError> {
         match end < self.at.at_least {
             false => Ok(()),
             true => {

@@ -38,6 +38,8 @@ pub struct Log {
     /// When the active segment began, for batches without timestamps.
     pub(super) active_since: TimestampMs,
     pub(super) state: State,
+    /// Where the log ended when [`Log::check_active`] last looked at its files.
+    pub(super) checked_to: Offset,
     /// Everything below was compacted; `None`: nothing was.
     pub(super) first_dirty: Option<Offset>,
     /// As `first_dirty`, once the files that compaction has put in place are sure to outlast a power loss.
@@ -67,17 +69,19 @@ pub(super) struct Failure {
     pub(super) error: Arc<LogError>,
     /// It was a sync: the kernel may have forgotten that what was appended since the last one isn't on disk.
     pub(super) of_sync: bool,
+    /// Somebody else has cut or removed a file of the log.
+    pub(super) of_loss: bool,
     /// How many bytes were to be appended when it happened.
     pub(super) wanted: u64,
 }
 
 impl Failure {
     fn of_write(error: &LogError) -> Failure {
-        Failure { error: Arc::new(error.clone()), of_sync: false, wanted: 0 }
+        Failure { error: Arc::new(error.clone()), of_sync: false, of_loss: error.is_loss(), wanted: 0 }
     }
 
     pub(super) fn of_sync(error: LogError) -> Failure {
-        Failure { error: Arc::new(error), of_sync: true, wanted: 0 }
+        Failure { error: Arc::new(error), of_sync: true, of_loss: false, wanted: 0 }
     }
 }
 
@@ -186,6 +190,13 @@ impl Log {
         }
     }
 
+    /// Closes the log, to reads as well, if the error of a read shows that records which were acknowledged are gone.
+    pub fn note_read_failure(&mut self, error: &LogError) {
+        if error.is_loss() && matches!(self.state, State::Open) {
+            self.latch(error);
+        }
+    }
+
     /// Refuses changes of a log that is closed or has failed.
     pub(super) fn check_open(&self) -> Result<(), LogError> {
         match &self.state {
@@ -198,7 +209,9 @@ impl Log {
     /// Refuses reading where what is read may not be what was written.
     pub(super) fn check_readable(&self) -> Result<(), LogError> {
         match &self.state {
-            State::Failed(failure) if failure.of_sync => Err(LogError::Latched(Arc::clone(&failure.error))),
+            State::Failed(failure) if failure.of_sync || failure.of_loss => {
+                Err(LogError::Latched(Arc::clone(&failure.error)))
+            }
             _ => Ok(()),
         }
     }

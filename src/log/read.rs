@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::error::IoContext;
 use super::offset_index::OffsetEntry;
-use super::segment::{Files, Located, Segment};
+use super::segment::{Files, Located, Purpose, Segment};
 use super::walk::Step;
 use super::{AbortedTxn, Log, LogError, ReadError, Slice, TimestampOffset, TimestampQuery};
 use crate::record::{BatchHeader, RecordError};
@@ -18,7 +18,31 @@ impl Log {
     /// Whole batches of one segment from the one that holds `from` (or the next there is), at most
     /// `max_bytes`, none of which begins at `up_to` or later. With `at_least_one`, a first batch larger than
     /// `max_bytes` is returned whole.
+    ///
+    /// The bytes are to be sent, not to be looked at: they may be in a mapping of a file, which somebody may cut.
     pub fn read(&self, from: Offset, max_bytes: usize, at_least_one: bool, up_to: Offset) -> Result<Slice, ReadError> {
+        self.read_for(Purpose::Send, from, max_bytes, at_least_one, up_to)
+    }
+
+    /// As [`Log::read`], for whoever looks at the bytes: they are copied.
+    pub fn read_copied(
+        &self,
+        from: Offset,
+        max_bytes: usize,
+        at_least_one: bool,
+        up_to: Offset,
+    ) -> Result<Slice, ReadError> {
+        self.read_for(Purpose::Look, from, max_bytes, at_least_one, up_to)
+    }
+
+    fn read_for(
+        &self,
+        purpose: Purpose,
+        from: Offset,
+        max_bytes: usize,
+        at_least_one: bool,
+        up_to: Offset,
+    ) -> Result<Slice, ReadError> {
         self.check_readable()?;
         if from < self.start || from > self.end {
             return Err(ReadError::OutOfRange { asked: from, start: self.start, end: self.end });
@@ -32,9 +56,9 @@ impl Log {
             return Ok(nothing);
         }
         let files = segment.files(&self.place)?;
-        match files.read(&self.place, segment.base(), &located, max_bytes, up_to)? {
+        match files.read(&self.place, segment.base(), &located, max_bytes, up_to, purpose)? {
             Some(slice) => Ok(slice),
-            None if at_least_one => Ok(files.read_one(&self.place, segment.base(), &located)?),
+            None if at_least_one => Ok(files.read_one(&self.place, segment.base(), &located, purpose)?),
             None => Ok(nothing),
         }
     }
@@ -52,6 +76,7 @@ impl Log {
     /// Answers ListOffsets. `Latest` is the log end; a caller that reads committed compares with
     /// [`Log::last_stable_offset`].
     pub fn offset_for_timestamp(&self, query: TimestampQuery) -> Result<Option<TimestampOffset>, LogError> {
+        self.check_readable()?;
         match query {
             TimestampQuery::Earliest => Ok(Some(TimestampOffset::end_of_log(self.start, self.epochs.at(self.start)))),
             TimestampQuery::Latest => {
@@ -65,6 +90,7 @@ impl Log {
     /// Where each segment begins, for readers, and the greatest timestamp of its records (of its file, where
     /// no record has one), oldest first: what ListOffsets was asked for before there was a time index.
     pub fn segment_marks(&self) -> Result<Vec<(Offset, TimestampMs)>, LogError> {
+        self.check_readable()?;
         let mark = |segment: &Segment| Ok((segment.base().max(self.start), segment.largest_timestamp(&self.place)?));
         self.segments.iter().map(mark).collect()
     }

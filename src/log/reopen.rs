@@ -5,7 +5,8 @@
 //! the pages it could not write as clean from then on, so that the next sync would succeed without them. Everything
 //! above the durable offset is therefore written again, the very same bytes in their place (readers may hold them),
 //! then read and checked as after a power loss, then synced. Where some of it is gone the log stays closed: to go on
-//! without acknowledged records is for a restart to say.
+//! without acknowledged records is for a restart to say. So it does where somebody else has cut or removed a file, until
+//! the file is put back.
 
 use std::io;
 use std::path::Path;
@@ -14,7 +15,7 @@ use super::error::IoContext;
 use super::file::Disk;
 use super::partition_log::{Failure, State};
 use super::segment::Segment;
-use super::{Log, LogError, OpenAt, leader_epochs, names, partition_metadata};
+use super::{Log, LogError, NotedEnd, OpenAt, leader_epochs, names, partition_metadata};
 use crate::types::TimestampMs;
 
 /// How much is written at a time.
@@ -29,6 +30,9 @@ impl Log {
     /// this log meanwhile; reading it is harmless.
     pub fn reopen(&self, now: TimestampMs) -> Result<Log, LogError> {
         let State::Failed(failure) = &self.state else { return Err(LogError::Closed) };
+        if failure.of_loss {
+            self.check_files(&failure.error)?;
+        }
         if failure.of_sync {
             self.write_unsynced_again()?;
         }
@@ -36,16 +40,29 @@ impl Log {
             now,
             clean_shutdown: false,
             recovery_point: self.recovery_point(),
-            validated: if failure.of_sync { None } else { self.reach() },
+            validated: if failure.of_sync || failure.of_loss { None } else { self.reach() },
             log_start: Some(self.start),
             first_dirty: self.first_dirty_synced,
             topic_id: None,
             at_least: self.end,
+            noted_end: NotedEnd::default(),
         };
         let mut log = Log::open(&self.place.disk, &self.place.folder, self.config.clone(), at)?;
         log.try_disk(failure)?;
         log.durable = log.durable.max(self.durable);
         Ok(log)
+    }
+
+    /// Refuses to open files that are shorter than they were, for the reason that closed the log.
+    fn check_files(&self, why: &LogError) -> Result<(), LogError> {
+        for segment in self.segments.iter().filter(|segment| segment.size() > 0) {
+            let path = self.place.file(segment.base(), names::LOG);
+            let len = self.place.disk.len(&path).doing("looking at", &path)?;
+            if len.is_none_or(|len| len < segment.size()) {
+                return Err(why.clone());
+            }
+        }
+        Ok(())
     }
 
     /// Finds out whether the disk does now what it failed to do.

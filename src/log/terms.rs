@@ -1,5 +1,7 @@
 //! The words in which callers and a log speak: what is passed in, what comes back.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
 use crate::types::{LeaderEpoch, NO_TIMESTAMP, Offset, ProducerId, TimestampMs, TopicId};
@@ -23,6 +25,17 @@ pub struct OpenAt {
     pub topic_id: Option<TopicId>,
     /// The log must reach this far: otherwise opening it is refused, and nothing is cut.
     pub at_least: Offset,
+    /// How far the log reached when that was last noted, which is told where it doesn't any more.
+    pub noted_end: NotedEnd,
+}
+
+/// Where a log is known to have ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NotedEnd {
+    /// 0 when unknown.
+    pub end: Offset,
+    /// When that was written down: it says nothing of a log that was made later, under the same name.
+    pub at: TimestampMs,
 }
 
 impl OpenAt {
@@ -37,6 +50,7 @@ impl OpenAt {
             first_dirty: None,
             topic_id: None,
             at_least: 0,
+            noted_end: NotedEnd::default(),
         }
     }
 }
@@ -160,6 +174,8 @@ pub struct OpenReport {
     pub truncated_bytes: u64,
     /// Copies of cut bytes that had whole batches after a broken one: corruption rather than a torn tail.
     pub set_aside: Vec<std::path::PathBuf>,
+    /// Offsets whose records were there before: somebody cut or removed a file, or a power loss took what wasn't synced.
+    pub lost: Vec<Range<Offset>>,
     /// Segments whose indexes were written anew.
     pub rebuilt_indexes: usize,
     /// Up to where the log was said to be compacted, which is behind its end: it will be compacted from its start.
@@ -171,6 +187,7 @@ impl OpenReport {
     pub fn is_worth_saying(&self) -> bool {
         self.truncated_bytes > 0
             || !self.set_aside.is_empty()
+            || !self.lost.is_empty()
             || self.rebuilt_indexes > 0
             || self.compacted_beyond_end.is_some()
     }

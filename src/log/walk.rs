@@ -8,7 +8,8 @@ use super::file::{DataFile, RawFile};
 use crate::record::{BATCH_OVERHEAD, BatchCrc, BatchHeader};
 use crate::types::Offset;
 
-/// How much is read at a time where reading copies. Headers of large batches are fetched one by one.
+/// How much is read at first, for most walks are short, and at the most. Headers of large batches are read one by one.
+const FIRST_CHUNK: usize = 4 << 10;
 const CHUNK: usize = 64 << 10;
 /// Behind a batch larger than this the next header is read alone: copying what is between costs more than a call.
 const HEADERS_ALONE: usize = 4 << 10;
@@ -16,9 +17,9 @@ const HEADERS_ALONE: usize = 4 << 10;
 /// Where a walk reads from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Source<'a> {
-    /// A segment in use: a mapped one is walked without system calls.
+    /// A segment in use.
     Data(&'a DataFile),
-    /// A file being recovered: a bad sector is an error here, where it would be a fault in a mapping.
+    /// A file being recovered.
     Raw(&'a RawFile),
 }
 
@@ -43,6 +44,8 @@ pub(crate) struct Walk<'a> {
     next_offset: Offset,
     window: Bytes,
     window_at: u64,
+    /// How much is read next time.
+    chunk: usize,
     /// Size of the batch before: small batches are read many at a time.
     last_size: usize,
 }
@@ -50,7 +53,16 @@ pub(crate) struct Walk<'a> {
 impl<'a> Walk<'a> {
     /// A walk that expects only offsets of at least `next_offset`.
     pub(crate) fn new(source: Source<'a>, position: u64, end: u64, next_offset: Offset) -> Walk<'a> {
-        Walk { source, position, end, next_offset, window: Bytes::new(), window_at: 0, last_size: 0 }
+        Walk {
+            source,
+            position,
+            end,
+            next_offset,
+            window: Bytes::new(),
+            window_at: 0,
+            chunk: FIRST_CHUNK,
+            last_size: 0,
+        }
     }
 
     /// Where the next step looks.
@@ -105,16 +117,9 @@ impl<'a> Walk<'a> {
         let rest = self.end - position;
         let wanted = rest.min(BATCH_OVERHEAD as u64);
         if position < self.window_at || position + wanted > covered {
-            // A view of all the rest costs nothing.
-            let view = match self.source {
-                Source::Data(data) => data.view(position, rest as usize),
-                Source::Raw(_) => None,
-            };
-            let len = if self.last_size > HEADERS_ALONE { wanted } else { rest.min(CHUNK as u64) };
-            self.window = match view {
-                Some(view) => view,
-                None => self.bytes(position, len as usize)?,
-            };
+            let len = if self.last_size > HEADERS_ALONE { wanted } else { rest.min(self.chunk as u64) };
+            self.window = self.bytes(position, len as usize)?;
+            self.chunk = (self.chunk * 2).min(CHUNK);
             self.window_at = position;
         }
         let at = (position - self.window_at) as usize;
@@ -127,7 +132,7 @@ impl<'a> Walk<'a> {
             return Ok(self.window.slice(at as usize..at as usize + len));
         }
         match self.source {
-            Source::Data(data) => data.read(position, len),
+            Source::Data(data) => data.copy(position, len),
             Source::Raw(raw) => {
                 let mut bytes = vec![0; len];
                 raw.read_exact_at(position, &mut bytes)?;

@@ -45,6 +45,8 @@ pub(super) enum End {
     SocketFailed(std::io::Error),
     /// We closed it.
     Closed(CloseReason),
+    /// A reply could not be read from the file that it is in. The partition says which.
+    UnreadableReply,
     /// The peer spoke that protocol.
     Foreign(&'static str),
     /// Nothing moved for as long as `connections.max.idle.ms` allows.
@@ -65,6 +67,8 @@ pub(super) struct Connection<S> {
     reader: FrameReader,
     replies: ReplyQueue,
     sent: u64,
+    /// [`Dispatch::faults`] when the replies that are owed were last seen to be intact.
+    faults: u64,
     watchdog: Watchdog,
     alarm: Pin<Box<Sleep>>,
     draining: bool,
@@ -76,7 +80,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let watchdog = Watchdog::new(shared.idle, shared.patience);
         let alarm = Box::pin(tokio::time::sleep(watchdog.period()));
         let replies = ReplyQueue::default();
-        Connection { socket, info, shared, reader, replies, sent: 0, watchdog, alarm, draining: false }
+        let faults = shared.dispatch.faults();
+        Connection { socket, info, shared, reader, replies, sent: 0, faults, watchdog, alarm, draining: false }
     }
 
     /// Serves the connection to its end. A panic on the way ends this connection and no other.
@@ -102,7 +107,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             loop {
                 self.replies.poll_parked(cx);
                 match self.poll_replies(cx) {
-                    Poll::Ready(Err(error)) => return Poll::Ready(End::SocketFailed(error)),
+                    Poll::Ready(Err(end)) => return Poll::Ready(end),
                     Poll::Ready(Ok(())) if self.replies.is_held_back() => {}
                     _ => break,
                 }
@@ -149,22 +154,43 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Sends what is known: `Pending` when the socket is full.
-    fn poll_replies(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_replies(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         while self.replies.has_known() {
+            self.check_replies()?;
             let mut slices = [IoSlice::new(&[]); MAX_CHUNKS];
             let filled = self.replies.gather(&mut slices);
             let socket = Pin::new(&mut self.socket);
-            let sent = match slices.get(..filled).unwrap_or_default() {
-                [only] => ready!(socket.poll_write(cx, only))?,
-                chunks => ready!(socket.poll_write_vectored(cx, chunks))?,
+            let slices = slices.get(..filled).unwrap_or_default();
+            let sent = match slices {
+                [only] => ready!(socket.poll_write(cx, only)),
+                chunks => ready!(socket.poll_write_vectored(cx, chunks)),
             };
-            if sent == 0 {
-                return Poll::Ready(Err(ErrorKind::WriteZero.into()));
-            }
+            let sent = match sent {
+                Ok(0) => return Poll::Ready(Err(End::SocketFailed(ErrorKind::WriteZero.into()))),
+                Ok(sent) => sent,
+                Err(error) if is_unreadable(&error) => {
+                    slices.iter().for_each(|chunk| self.shared.dispatch.on_unreadable(chunk));
+                    return Poll::Ready(Err(End::UnreadableReply));
+                }
+                Err(error) => return Poll::Ready(Err(End::SocketFailed(error))),
+            };
+            // What became unreadable meanwhile may have left as zeros: nothing follows it.
+            self.check_replies()?;
             self.sent += sent as u64;
             self.replies.advance(sent);
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Fails if something that is to be sent isn't what it was any more.
+    fn check_replies(&mut self) -> Result<(), End> {
+        let faults = self.shared.dispatch.faults();
+        if faults == self.faults {
+            return Ok(());
+        }
+        self.faults = faults;
+        let intact = self.replies.chunks().all(|chunk| self.shared.dispatch.is_intact(chunk));
+        if intact { Ok(()) } else { Err(End::UnreadableReply) }
     }
 
     /// There is nothing to do: sees to it that this does not last too long.
@@ -206,6 +232,11 @@ impl<S> Drop for Connection<S> {
     }
 }
 
+/// Whether a write failed because of the bytes that were to be written, rather than the socket.
+fn is_unreadable(error: &std::io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::FAULT.raw_os_error())
+}
+
 fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| text.to_string());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
@@ -233,6 +264,10 @@ impl End {
             }
             End::SocketFailed(error) => tracing::debug!("The connection from {connection} broke: {error}"),
             End::Closed(why) => tracing::warn!("Closed the connection from {connection}: {why}"),
+            End::UnreadableReply => tracing::warn!(
+                "Closed the connection from {connection}: records that it fetched cannot be read from their file, which \
+                 was cut, or is on a disk that fails"
+            ),
             End::Foreign(name) => {
                 tracing::warn!("Closed the connection from {connection}: it speaks {name}, and this is a Kafka port");
             }

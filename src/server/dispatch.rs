@@ -20,6 +20,24 @@ pub trait Dispatch: Send + Sync + 'static {
     /// the reply has left: what outlives the request should be copied out of it.
     fn dispatch(&self, connection: &Arc<ConnectionInfo>, frame: Bytes) -> Outcome;
 
+    /// How often memory that replies are made of has become unreadable since the process began; a change has
+    /// [`Dispatch::is_intact`] asked before more is sent. Must be cheap.
+    fn faults(&self) -> u64 {
+        0
+    }
+
+    /// Whether a part of a reply still holds what it held when the reply was made.
+    fn is_intact(&self, chunk: &[u8]) -> bool {
+        let _ = chunk;
+        true
+    }
+
+    /// The system could not read a part of a reply, or one sent with it (EFAULT): if it is of a mapped file, that was
+    /// cut, or its disk fails.
+    fn on_unreadable(&self, chunk: &[u8]) {
+        let _ = chunk;
+    }
+
     /// The connection is gone, for whatever reason; its parked futures have been dropped. Called once.
     fn on_disconnect(&self, connection: &Arc<ConnectionInfo>) {
         let _ = connection;

@@ -97,17 +97,21 @@ impl ReplyQueue {
 
     /// Fills `slices` with what may be sent, and says how many it filled.
     pub fn gather<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        let known = self.owed.iter().take(self.known);
-        let chunks = known.flat_map(|owed| match &owed.reply {
-            State::Known(chunks) => chunks.iter(),
-            _ => NOTHING.iter(),
-        });
         let mut filled = 0;
-        for (slice, chunk) in slices.iter_mut().zip(chunks.filter(|chunk| !chunk.is_empty())) {
+        for (slice, chunk) in slices.iter_mut().zip(self.chunks().filter(|chunk| !chunk.is_empty())) {
             *slice = IoSlice::new(chunk);
             filled += 1;
         }
         filled
+    }
+
+    /// What may be sent.
+    pub fn chunks(&self) -> impl Iterator<Item = &Bytes> {
+        let known = self.owed.iter().take(self.known);
+        known.flat_map(|owed| match &owed.reply {
+            State::Known(chunks) => chunks.iter(),
+            _ => NOTHING.iter(),
+        })
     }
 
     /// So many bytes have been sent.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
@@ -27,6 +27,10 @@ struct Toy {
     seen: Mutex<Vec<Bytes>>,
     parked: AtomicUsize,
     gone: AtomicUsize,
+    /// Faults in memory, those that hit replies, and chunks that the system could not read.
+    faults: AtomicUsize,
+    hit: AtomicUsize,
+    unreadable: AtomicUsize,
 }
 
 impl Dispatch for Arc<Toy> {
@@ -50,6 +54,18 @@ impl Dispatch for Arc<Toy> {
             Some(b'?') => Outcome::Parked(Box::pin(async { panic!("a bug in a future") })),
             _ => Outcome::Ready(reply),
         }
+    }
+
+    fn faults(&self) -> u64 {
+        self.faults.load(Ordering::SeqCst) as u64
+    }
+
+    fn is_intact(&self, _: &[u8]) -> bool {
+        self.hit.load(Ordering::SeqCst) == 0
+    }
+
+    fn on_unreadable(&self, _: &[u8]) {
+        self.unreadable.fetch_add(1, Ordering::SeqCst);
     }
 
     fn on_disconnect(&self, _: &Arc<ConnectionInfo>) {
@@ -87,10 +103,14 @@ impl House {
 
     fn connect(&self) -> (DuplexStream, JoinHandle<End>) {
         let (ours, theirs) = tokio::io::duplex(1 << 16);
+        (ours, self.serve(theirs))
+    }
+
+    fn serve(&self, theirs: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> JoinHandle<End> {
         let address = ([127, 0, 0, 1], 9092).into();
         let info = Arc::new(ConnectionInfo::new(0, address, address, "PLAINTEXT".into()));
         let mut connection = Connection::new(theirs, info, self.shared.clone());
-        (ours, tokio::spawn(async move { connection.serve().await }))
+        tokio::spawn(async move { connection.serve().await })
     }
 
     fn seen(&self) -> usize {
@@ -359,4 +379,70 @@ async fn partial_writes_go_on_where_they_stopped() {
     assert_eq!(reply(&mut ours).await, b"");
     assert_eq!(reply(&mut ours).await, b"e another one that is longer");
     assert!(calls.load(Ordering::SeqCst) > 7);
+}
+
+/// Takes no bytes, for the system can't read them.
+struct Unreadable(DuplexStream);
+
+impl AsyncRead for Unreadable {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut tokio::io::ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, into)
+    }
+}
+
+impl AsyncWrite for Unreadable {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<std::io::Result<usize>> {
+        Poll::Ready(Err(rustix::io::Errno::FAULT.into()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_that_the_system_cannot_read_is_reported_and_ends_the_connection() {
+    let house = House::new();
+    let (mut ours, theirs) = tokio::io::duplex(1 << 16);
+    let task = house.serve(Unreadable(theirs));
+    ours.write_all(&frame(b"e: a request")).await.unwrap();
+    let end = task.await.unwrap();
+    assert!(matches!(end, End::UnreadableReply), "{end:?}");
+    assert_eq!(house.toy.unreadable.load(Ordering::SeqCst), 2, "each chunk that was to be sent");
+}
+
+/// Has a fault happen while half of a reply is sent; what arrives of the reply, and how the connection ended.
+async fn fault_while_sending(hits_reply: bool) -> (usize, Option<End>) {
+    let house = House::new();
+    let (mut socket, task) = house.connect();
+    socket.write_all(&frame([b'e'; 200_000])).await.unwrap();
+    socket.write_all(&frame(b"")).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    house.toy.hit.store(usize::from(hits_reply), Ordering::SeqCst);
+    house.toy.faults.store(1, Ordering::SeqCst);
+    let mut arrived = vec![0; 200_004];
+    let mut got = 0;
+    while got < arrived.len() {
+        match socket.read(&mut arrived[got..]).await.unwrap() {
+            0 => return (got, Some(task.await.unwrap())),
+            some => got += some,
+        }
+    }
+    (got, None)
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_more_leaves_of_a_reply_whose_memory_had_a_fault() {
+    let (got, end) = fault_while_sending(true).await;
+    assert!(got < 200_004 && matches!(end, Some(End::UnreadableReply)), "{got}, {end:?}");
+    let (got, end) = fault_while_sending(false).await;
+    assert!(got == 200_004 && end.is_none(), "a fault elsewhere: {got}, {end:?}");
 }

@@ -54,7 +54,11 @@ impl Run {
         // Without the right to it the thread is as important as any.
         let _ = rustix::process::setpriority_process(None, NICE);
         let begun = self.clock.monotonic();
-        let done = self.compact()?;
+        let done = self.compact().inspect_err(|error| {
+            if let CompactError::Storage(error) = error {
+                self.partition.note_loss(error);
+            }
+        })?;
         self.tell(&done, self.clock.monotonic().saturating_sub(begun));
         Ok(done)
     }

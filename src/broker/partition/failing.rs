@@ -66,6 +66,7 @@ impl Partition {
                 self.tell_report(&mut log);
                 self.synced_to.fetch_max(log.durable_offset(), Ordering::AcqRel);
                 self.times_opened.fetch_add(1, Ordering::Relaxed);
+                self.unreadable.forget();
                 (Box::new(log), None)
             }
             Err(error) => (failed, Some(error)),
@@ -154,6 +155,12 @@ impl Partition {
 
     fn tell_report(&self, log: &mut Log) {
         if let Some(report) = log.take_open_report().filter(|report| report.is_worth_saying()) {
+            for lost in &report.lost {
+                tracing::error!(
+                    partition = %self.id, from = lost.start, to = lost.end,
+                    "records that were here are gone: their file was cut or removed, or they were not synced before a power loss"
+                );
+            }
             tracing::warn!(partition = %self.id, ?report, "the log was recovered");
         }
     }

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::task::{Context, Waker};
 
 use super::*;
-use crate::log::{Act, Disk, Fault, OpenAt, Simulation};
+use crate::log::{Act, Disk, Fault, OpenAt, Simulation, TimestampQuery};
 use crate::record::{BatchBuilder, Codec};
 
 const NOW: TimestampMs = 1_700_000_000_000;
@@ -171,4 +171,54 @@ fn the_current_epoch_begins_where_the_log_ends() {
     partition.raise_leader_epoch(7);
     partition.delete_records(2).unwrap();
     assert_eq!(epochs_at_ends(), (7, 7));
+}
+
+#[test]
+fn a_read_that_fails_costs_nothing_but_itself() {
+    let disk = Simulation::default();
+    let (partition, mut trouble) = partition(&disk);
+    for value in ["a", "b", "c"] {
+        append(&partition, value).unwrap();
+    }
+    let read = |from| partition.read(from, 1000, true, Isolation::ReadUncommitted);
+    disk.set_mishaps(|act| (act == Act::Read).then_some(Fault::Error));
+    assert!(matches!(read(0), Err(PartitionError::Storage(LogError::Io { .. }))));
+    assert!(matches!(partition.offset_for_timestamp(TimestampQuery::At(NOW)), Err(PartitionError::Storage(_))));
+    assert!(!partition.is_failed() && !was_told(&mut trouble));
+    assert_eq!(append(&partition, "d").unwrap().base_offset, 3, "appends go on");
+    disk.heal();
+    assert_eq!(read(0).unwrap().slice.next_offset, 4);
+    assert!(partition.offset_for_timestamp(TimestampQuery::At(NOW)).unwrap().is_some());
+}
+
+/// What meets a file that was cut; whether it was refused.
+type Meeting = (&'static str, fn(&Partition) -> bool);
+
+#[test]
+fn a_file_that_was_cut_takes_the_partition_offline_whoever_meets_it() {
+    let path = Path::new("/data/t-0/00000000000000000000.log");
+    let meetings: [Meeting; 6] = [
+        ("fetch", |it| it.read(0, 1000, true, Isolation::ReadUncommitted).is_err()),
+        ("replay", |it| it.read_copied(0, 1000, true, Isolation::ReadUncommitted).is_err()),
+        ("list offsets", |it| it.offset_for_timestamp(TimestampQuery::Max).is_err()),
+        ("append", |it| append(it, "more").is_err()),
+        ("the look at its end every few seconds", |it| it.if_open(Log::check_active).is_none_or(|seen| seen.is_err())),
+        ("close", |it| it.close(false).is_none_or(|closed| closed.is_err())),
+    ];
+    for (what, meets) in meetings {
+        let disk = Simulation::default();
+        let (partition, mut trouble) = partition(&disk);
+        for value in ["a", "b", "c"] {
+            append(&partition, value).unwrap();
+        }
+        disk.tamper(path, |bytes| bytes.truncate(bytes.len() / 2));
+        assert!(meets(&partition), "{what}");
+        assert!(partition.is_failed() && was_told(&mut trouble), "{what}");
+        let told = partition.told.lock().clone().unwrap();
+        assert!(told.contains("was cut while it was in use") && told.contains("00.log"), "{what}: {told}");
+        assert!(append(&partition, "d").is_err(), "{what}");
+        assert!(partition.read(0, 1, true, Isolation::ReadUncommitted).is_err(), "{what}");
+        assert!(!partition.recover(NOW), "{what}: what is gone stays gone");
+        assert_eq!(partition.told.lock().clone(), Some(told), "{what}: with the same words");
+    }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{CompactError, Pace, Source};
 use crate::log::error::IoContext;
-use crate::log::file::RawFile;
+use crate::log::file::{Loss, RawFile};
 use crate::log::names;
 use crate::log::segment::Place;
 use crate::record::{BATCH_OVERHEAD, BatchHeader, check_crc};
@@ -105,7 +105,11 @@ impl<'a> Reader<'a> {
         let len = (self.io_bytes.max(needed) as u64).min(left) as usize;
         self.buffer.resize(len, 0);
         self.buffer_at = self.position;
-        self.raw.read_exact_at(self.position, self.buffer).doing("reading", &self.path)?;
+        let read = self.raw.read_exact_at(self.position, self.buffer).or_else(|error| match self.raw.end()? {
+            left if left < self.size => Err(Loss::Cut { left, of: self.size }.into()),
+            _ => Err(error),
+        });
+        read.doing("reading", &self.path)?;
         super::go_on(pace, len as u64)
     }
 

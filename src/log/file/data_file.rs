@@ -1,7 +1,14 @@
-//! A segment's records: appended at the end, read without copying where the backing is a mapping.
+//! A segment's records: appended at the end, given out without copying where the backing is a mapping.
+//!
+//! The file may be cut or removed by somebody else while it is in use. Each read and append first compares its length
+//! with what is published (a system call that costs little), so that no zeros are served, and nothing is written behind
+//! a hole. Bytes in a mapping are for the kernel to send; what is looked at here is read with system calls, which
+//! report what would be a signal in a mapping.
 
+use std::fmt;
 use std::io::{self, ErrorKind};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 
@@ -14,6 +21,34 @@ use super::{Disk, RawFile};
 /// new mapping has to be touched anew.
 const SMALLEST_MAPPING: u64 = 64 << 10;
 const MAPPING_AHEAD: u64 = 8;
+/// Less than this is copied: who sends it copies it too, and may not do so from a mapping (see `codec::Writer`).
+pub(super) const VIEWED_FROM: usize = 4 << 10;
+
+/// What somebody else has done to a file in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// It was cut: `left` bytes are left of those that were there.
+    Cut { left: u64, of: u64 },
+    /// Its name is gone, or another file's.
+    Removed,
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Loss::Cut { left, of } => write!(f, "the file was cut while it was in use: {left} of {of} bytes are left"),
+            Loss::Removed => f.write_str("the file was removed or replaced while it was in use"),
+        }
+    }
+}
+
+impl std::error::Error for Loss {}
+
+impl From<Loss> for io::Error {
+    fn from(loss: Loss) -> io::Error {
+        io::Error::new(ErrorKind::UnexpectedEof, loss)
+    }
+}
 
 /// A segment's `.log` file. Descriptor and mapping are opened when they are needed, and closed when others need the
 /// room.
@@ -25,8 +60,10 @@ pub(crate) struct DataFile {
     /// No mapping is made beyond this, unless the file is longer.
     limit: u64,
     raw: PooledFile,
-    /// Made by the first read.
+    /// Made by the first read of much.
     mapping: Kept<Mapping>,
+    /// A mapping had a page that can't be read: system calls say what is wrong with it.
+    unmappable: AtomicBool,
     writable: bool,
     /// Room was asked for that may not be needed.
     reserved: bool,
@@ -36,12 +73,12 @@ impl DataFile {
     /// Opens (or creates) the file that is appended to, of which `len` bytes are known to be whole batches.
     /// What lies behind them is cut off. It is expected to grow to `limit`.
     pub(crate) fn open_tail(disk: &Disk, path: &Path, len: u64, limit: u64) -> io::Result<DataFile> {
-        let raw = disk.open_to_write(path)?;
-        let found = raw.len()?;
-        if found < len {
-            return Err(ErrorKind::UnexpectedEof.into());
-        }
-        if found > len {
+        let raw = match len {
+            0 => disk.open_to_write(path)?,
+            _ => disk.open_existing_to_write(path).map_err(removed)?,
+        };
+        check_reaches(&raw, len)?;
+        if raw.len()? > len {
             raw.set_len(len)?;
         }
         let raw = PooledFile::open(disk, path, raw, true);
@@ -50,21 +87,16 @@ impl DataFile {
 
     /// Opens a file that is only read, of which the first `len` bytes are whole batches.
     pub(crate) fn open_sealed(disk: &Disk, path: &Path, len: u64) -> io::Result<DataFile> {
-        let raw = disk.open_to_read(path)?.ok_or(ErrorKind::NotFound)?;
-        if raw.len()? < len {
-            return Err(ErrorKind::UnexpectedEof.into());
-        }
+        let raw = disk.open_to_read(path)?.ok_or(Loss::Removed)?;
+        check_reaches(&raw, len)?;
         let raw = PooledFile::open(disk, path, raw, false);
-        let file = DataFile::new(disk, raw, len, len, false);
-        if file.is_mapped() {
-            file.release_descriptor();
-        }
-        Ok(file)
+        Ok(DataFile::new(disk, raw, len, len, false))
     }
 
     fn new(disk: &Disk, raw: PooledFile, len: u64, limit: u64, writable: bool) -> DataFile {
         let mapping = Kept::nothing(disk.mappings());
-        DataFile { disk: disk.clone(), len, limit, raw, mapping, writable, reserved: false }
+        let unmappable = AtomicBool::new(false);
+        DataFile { disk: disk.clone(), len, limit, raw, mapping, unmappable, writable, reserved: false }
     }
 
     /// Bytes of whole batches.
@@ -94,27 +126,64 @@ impl DataFile {
 
     /// Appends two parts as one, and publishes them. After an error the file may hold more than is published.
     pub(crate) fn append(&mut self, head: &[u8], body: &[u8]) -> io::Result<()> {
-        self.raw.with(|raw| raw.write_parts_at(self.len, head, body))?;
+        let appended = self.raw.with(|raw| {
+            // Behind the end of a file that was cut there would be a hole.
+            check_reaches(raw, self.len)?;
+            raw.write_parts_at(self.len, head, body)
+        });
+        appended.map_err(removed)?;
         self.len += (head.len() + body.len()) as u64;
         Ok(())
     }
 
-    /// The bytes at `position`; without copying them if the file is mapped. They must be there.
+    /// The bytes at `position`, to be sent: not to be looked at, for they may be in a mapping of the file. They must be
+    /// there.
     pub(crate) fn read(&self, position: u64, len: usize) -> io::Result<Bytes> {
-        if position.checked_add(len as u64).is_none_or(|end| end > self.len) {
-            return Err(ErrorKind::UnexpectedEof.into());
+        self.check_published(position, len)?;
+        if len >= VIEWED_FROM {
+            self.raw.with(|raw| check_reaches(raw, self.len)).map_err(removed)?;
+            if let Some(view) = self.view(position, len) {
+                return Ok(view);
+            }
         }
-        if let Some(view) = self.view(position, len) {
-            return Ok(view);
-        }
+        self.copy(position, len)
+    }
+
+    /// The bytes at `position`, to be looked at. They must be there.
+    pub(crate) fn copy(&self, position: u64, len: usize) -> io::Result<Bytes> {
+        self.check_published(position, len)?;
         let mut bytes = vec![0; len];
-        self.raw.with(|raw| raw.read_exact_at(position, &mut bytes))?;
+        let read = self.raw.with(|raw| {
+            check_reaches(raw, self.len)?;
+            raw.read_exact_at(position, &mut bytes).or_else(|error| {
+                // Perhaps it was cut just now.
+                check_reaches(raw, self.len)?;
+                Err(error)
+            })
+        });
+        read.map_err(removed)?;
         Ok(bytes.into())
     }
 
-    /// As [`DataFile::read`], where that costs no copy; `None` where it does: without a mapping, or if none can be
-    /// made (there are too many, say).
-    pub(crate) fn view(&self, position: u64, len: usize) -> Option<Bytes> {
+    /// Finds out whether the file is still there, as long as it should be, and under its name: what is appended to a
+    /// file that was removed is gone when it is closed.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        let checked = self.raw.with(|raw| {
+            check_reaches(raw, self.len)?;
+            if raw.is_removed()? { Err(Loss::Removed.into()) } else { Ok(()) }
+        });
+        checked.map_err(removed)
+    }
+
+    fn check_published(&self, position: u64, len: usize) -> io::Result<()> {
+        match position.checked_add(len as u64) {
+            Some(end) if end <= self.len => Ok(()),
+            _ => Err(ErrorKind::UnexpectedEof.into()),
+        }
+    }
+
+    /// The bytes in a mapping; `None` without one, or if none can be made (there are too many, say).
+    fn view(&self, position: u64, len: usize) -> Option<Bytes> {
         let (position, published) = (index(position)?, index(self.len)?);
         self.with_mapping(|mapping| mapping.slice(position, len, published)).flatten()
     }
@@ -124,25 +193,19 @@ impl DataFile {
         self.raw.clone()
     }
 
-    /// Gives the descriptor back, if reading works without it. For files that are sealed and synced.
-    pub(crate) fn release_descriptor(&self) {
-        if self.mapping.if_open(|_| ()).is_some() {
-            self.raw.close();
-        }
-    }
-
     /// Gives back all that the next use can open again.
     pub(crate) fn release(&self) {
         self.mapping.close();
         self.raw.close();
     }
 
-    pub(super) fn is_mapped(&self) -> bool {
-        self.with_mapping(|_| ()).is_some()
-    }
-
     fn with_mapping<R>(&self, then: impl FnOnce(&Mapping) -> R) -> Option<R> {
-        if !self.disk.is_mapped() || self.len == 0 {
+        if !self.disk.is_mapped() || self.unmappable.load(Ordering::Relaxed) {
+            return None;
+        }
+        if self.mapping.if_open(Mapping::is_faulty) == Some(true) {
+            self.unmappable.store(true, Ordering::Relaxed);
+            self.mapping.close();
             return None;
         }
         // Those who hold slices of one that is too short keep it alive.
@@ -160,6 +223,19 @@ impl DataFile {
         // For a mapping alone a descriptor isn't kept.
         self.raw.if_open(map).unwrap_or_else(|| map(&self.raw.reopened()?))
     }
+}
+
+/// Fails if the file is shorter than what is published of it.
+fn check_reaches(raw: &RawFile, published: u64) -> io::Result<()> {
+    match raw.end()? {
+        left if left < published => Err(Loss::Cut { left, of: published }.into()),
+        _ => Ok(()),
+    }
+}
+
+/// A file that can't be opened again because there is none was removed.
+fn removed(error: io::Error) -> io::Error {
+    if error.kind() == ErrorKind::NotFound { Loss::Removed.into() } else { error }
 }
 
 fn index(bytes: u64) -> Option<usize> {

@@ -2,12 +2,12 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, IoSlice, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::limits::OpenLimits;
-use super::mapping::{Mapped, Mapping};
+use super::mapping::{Mapped, Mapping, faults};
 use super::pool::Pool;
 use super::simulated::{SimulatedFile, Simulation};
 
@@ -53,9 +53,13 @@ impl Disk {
     }
 
     /// The best backing that the file system under `folder` allows, found by trying; why not the best, if so. It keeps
-    /// as much open as this process may.
+    /// as much open as this process may. Nothing is mapped in a process that would not outlive a fault in a mapping
+    /// ([`faults::install`]).
     pub fn probe(folder: &Path) -> (Disk, Option<io::Error>) {
-        Disk::probe_with(folder, Mapping::new)
+        match faults::is_installed() {
+            true => Disk::probe_with(folder, Mapping::new),
+            false => (Disk::plain().with_limits(OpenLimits::of_process()), None),
+        }
     }
 
     /// As [`Disk::probe`], with another way to map a file.
@@ -315,6 +319,23 @@ impl RawFile {
         match self {
             RawFile::System(file) => Ok(file.metadata()?.len()),
             RawFile::Simulated(file) => Ok(file.len()),
+        }
+    }
+
+    /// As [`RawFile::len`], for often: the cheapest system call that tells.
+    pub(crate) fn end(&self) -> io::Result<u64> {
+        match self {
+            // Nobody uses the position that this moves.
+            RawFile::System(file) => Ok(rustix::fs::seek(file, rustix::fs::SeekFrom::End(0))?),
+            RawFile::Simulated(file) => Ok(file.len()),
+        }
+    }
+
+    /// Whether the file has no name any more: it was removed, or another one was put in its place.
+    pub(crate) fn is_removed(&self) -> io::Result<bool> {
+        match self {
+            RawFile::System(file) => Ok(file.metadata()?.nlink() == 0),
+            RawFile::Simulated(_) => Ok(false),
         }
     }
 

@@ -5,7 +5,8 @@
 //! - [`RawFile`]: reads and writes at a position; indexes and recovery use it.
 //! - [`DataFile`]: a segment's records, appended at the end and read without copying.
 //! - `pool`: how many of all these are open at once ([`OpenLimits`]); [`PooledFile`] is a file that shares them.
-//! - `mapping`: the only `unsafe` of the crate.
+//! - `mapping`: the only `unsafe` of the crate; [`faults`] has a mapped file that somebody cuts cost a partition, not the
+//!   process.
 
 mod data_file;
 mod disk;
@@ -17,9 +18,10 @@ mod simulated;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use data_file::DataFile;
+pub(crate) use data_file::{DataFile, Loss};
 pub use disk::Disk;
 pub(crate) use disk::{RawFile, ran_out};
 pub use limits::OpenLimits;
+pub use mapping::faults;
 pub(crate) use pooled_file::PooledFile;
 pub use simulated::{Act, Fault, Simulation};

@@ -3,9 +3,11 @@
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use super::data_file::VIEWED_FROM;
 use super::mapping::Mapping;
-
 use super::*;
+
+mod cut;
 
 /// Everything is closed again as soon as something else is used.
 const ONE_OF_EACH: OpenLimits = OpenLimits { descriptors: 1, mappings: 1 };
@@ -111,10 +113,13 @@ fn bytes_outlive_their_file() {
         let mut file = tail(disk, &path, 0, 1 << 20);
         file.append(b"ke", b"pt").expect("appends");
         let kept = file.read(0, 4).expect("reads");
+        file.append(b"", &[6; VIEWED_FROM]).expect("appends");
+        let much = file.read(4, VIEWED_FROM).expect("reads");
         file.append(b"", &[7; 700_000]).expect("appends through several mappings");
         drop(file);
         disk.remove(&path).expect("removes");
         assert_eq!(kept, b"kept"[..]);
+        assert_eq!(much, [6; VIEWED_FROM][..]);
     });
 }
 
@@ -181,20 +186,18 @@ fn files_are_written_anywhere_and_cut() {
 }
 
 #[test]
-fn a_sealed_file_is_read_with_and_without_its_descriptor() {
+fn a_sealed_file_shows_what_is_published_of_it() {
     on_every_backing(|disk, folder| {
         disk.create_folder(folder).expect("creates");
         let path = folder.join("data");
         let mut file = tail(disk, &path, 0, 1 << 20);
         file.append(b"01234", b"56789").expect("appends");
         file.sync_handle().sync().expect("syncs");
-        file.release_descriptor();
+        file.release();
         assert_eq!(file.read(2, 3).expect("reads"), b"234"[..]);
         drop(file);
         let sealed = DataFile::open_sealed(disk, &path, 7).expect("opens");
         assert!(!sealed.is_writable());
-        assert_eq!(sealed.is_mapped(), disk.is_mapped());
-        assert_eq!(disk.open_now().descriptors == 0, disk.is_mapped(), "a mapping needs no descriptor");
         assert_eq!(sealed.read(0, 7).expect("reads"), b"0123456"[..]);
         assert!(sealed.read(5, 3).is_err(), "what isn't whole batches isn't shown");
         assert_eq!(disk.len(&path).expect("looks"), Some(10), "and isn't cut");
@@ -230,6 +233,7 @@ fn a_file_knows_when_it_was_written() {
 #[test]
 fn a_mount_that_allows_mapping_is_mapped() {
     let folder = tempfile::tempdir().expect("a temporary folder");
+    faults::install().expect("installs");
     let (disk, why_not) = Disk::probe(folder.path());
     assert_eq!(disk.is_mapped(), why_not.is_none());
     assert_eq!(disk.list(folder.path()).expect("lists"), Some(vec![]), "the probe leaves nothing behind");
@@ -422,13 +426,13 @@ fn with_too_many_mappings_in_use_bytes_are_copied() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let read = |index: u8| {
         let mut file = tail(&disk, &folder.path().join(format!("{index}")), 0, 1 << 20);
-        file.append(&[index], &[index]).expect("appends");
-        file.read(0, 2).expect("reads")
+        file.append(&[], &[index; VIEWED_FROM]).expect("appends");
+        file.read(0, VIEWED_FROM).expect("reads")
     };
     // Whoever holds bytes holds the mapping they are in.
     let held: Vec<_> = (0..10).map(read).collect();
     assert_eq!(disk.open_now().mappings, 3, "three times as many as are kept");
-    assert!(held.iter().zip(0..).all(|(bytes, index)| *bytes == [index, index][..]));
+    assert!(held.iter().zip(0..).all(|(bytes, index)| *bytes == [index; VIEWED_FROM][..]));
     drop(held);
     assert_eq!(disk.open_now().mappings, 0);
 }
