@@ -25,6 +25,7 @@ use tokio::sync::oneshot;
 
 use crate::broker;
 use crate::broker::clock::Clock;
+use crate::broker::loggers::NoLoggers;
 use crate::config::{BrokerConfig, Resolved, Sources, load};
 use crate::log::faults;
 use crate::service::{Service, temporary};
@@ -214,7 +215,7 @@ fn run(
         }
     };
     runtime.block_on(async {
-        let service = match Service::start(config, clock, || Ok(())).await {
+        let service = match Service::start(config, clock, Arc::new(NoLoggers), || Ok(())).await {
             Ok(service) => service,
             Err(why) => {
                 let _ = tell_started.send(Err(why));

@@ -13,6 +13,7 @@
 //! |---|---|
 //! | [`cli`] | the command line |
 //! | `embedded` | [`Broker`]: a broker inside of a Rust test |
+//! | [`logging`] | the program's log lines on stderr |
 //! | [`service`] | a broker with its doors: start and stop |
 //! | [`client`] | a small async Kafka client, for tests, benchmarks and tools |
 //! | [`server`] | the only code that touches sockets: listeners, connections, in-order replies |
@@ -26,6 +27,7 @@
 //! | [`protocol`] | bytes ↔ structs for every API and version |
 //! | [`codec`] | wire primitives and the schema macro |
 //! | [`config`] | one table of settings, and the typed structs every room reads |
+//! | [`log_rate_limiter`] | how many log lines a peer can cause |
 //! | [`machine`] | the shape of a pure machine |
 //! | [`types`] | identities, times, error codes |
 //!
@@ -47,6 +49,8 @@ mod embedded;
 pub mod handlers;
 pub mod http;
 pub mod log;
+pub mod log_rate_limiter;
+pub mod logging;
 pub mod machine;
 pub mod metadata;
 pub mod protocol;

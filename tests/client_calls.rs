@@ -7,6 +7,7 @@ use bytes::Bytes;
 use ottla::client::{Client, ClientError, ClientOptions, produced};
 use ottla::codec::Str;
 use ottla::config::{BindAddress, BindHost};
+use ottla::log_rate_limiter::LogRateLimiter;
 use ottla::protocol::messages::api_versions::{ApiVersion, ApiVersionsResponse};
 use ottla::protocol::messages::heartbeat::HeartbeatRequest;
 use ottla::protocol::messages::metadata::{MetadataResponse, MetadataResponseTopic};
@@ -90,7 +91,7 @@ async fn connect() -> (Server, Client) {
     let at = BindAddress { host: BindHost::Named("127.0.0.1".to_owned()), port: 0 };
     let listener = Listener::bind("PLAINTEXT", &at, &limits).unwrap();
     let address = listener.address().to_string();
-    let server = serve(vec![listener], Arc::new(Broker), &limits).unwrap();
+    let server = serve(vec![listener], Arc::new(Broker), &limits, LogRateLimiter::new(|| Duration::ZERO)).unwrap();
     let options = ClientOptions { timeout: Duration::from_millis(500), ..ClientOptions::default() };
     (server, Client::connect_with(&address, options).await.unwrap())
 }

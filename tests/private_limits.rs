@@ -11,8 +11,21 @@ use ottla::config::{Scope, table};
 const LIMITS: &str = include_str!("data/private-limits.tsv");
 
 /// Where limits are looked for, and how names of constants that are limits begin, or what is in them.
-const FOLDERS: [&str; 11] =
-    ["server", "record", "handlers", "client", "http", "coordinator", "log", "broker", "metadata", "codec", "service"];
+const FOLDERS: [&str; 13] = [
+    "server",
+    "record",
+    "handlers",
+    "client",
+    "http",
+    "coordinator",
+    "log",
+    "broker",
+    "metadata",
+    "codec",
+    "service",
+    "logging",
+    "log_rate_limiter",
+];
 const BEGINNINGS: [&str; 14] = [
     "MAX",
     "MOST",

@@ -12,6 +12,7 @@ use super::clock::Clock;
 use super::cluster::{Published, Publisher};
 use super::driver::{DriveError, Driver, RecordForm};
 use super::partition::{Partition, PartitionError};
+use crate::log_rate_limiter::{LogRateLimiter, log_limited};
 use crate::machine::{Machine as _, RecordMeta};
 use crate::metadata::records::MetadataRecord;
 use crate::metadata::{self, Command, Image, MetadataConfig, MetadataMachine, Reply};
@@ -62,6 +63,7 @@ pub struct Metadata {
     durable: bool,
     /// Told which topics were deleted, once they are out of service.
     on_published: Box<dyn Fn(Published) + Send + Sync>,
+    log_rate_limiter: Arc<LogRateLimiter>,
 }
 
 /// What the log before `end_offset` said.
@@ -90,9 +92,11 @@ impl Metadata {
         publisher: Arc<Publisher>,
         durable: bool,
         on_published: Box<dyn Fn(Published) + Send + Sync>,
+        log_rate_limiter: Arc<LogRateLimiter>,
     ) -> Result<Metadata, DriveError> {
         let driver = Mutex::new(None);
-        let metadata = Metadata { clock, config, driver, partition, before, publisher, durable, on_published };
+        let metadata =
+            Metadata { clock, config, driver, partition, before, publisher, durable, on_published, log_rate_limiter };
         metadata.load_and_publish()?;
         Ok(metadata)
     }
@@ -179,7 +183,10 @@ impl Metadata {
         let (mut receiver, committed) = match driver.run(self.clock.now(), command) {
             Ok(running) => running,
             Err(error) => {
-                tracing::error!(%error, "a change of metadata was not written");
+                log_limited!(
+                    ERROR, self.log_rate_limiter, None, "changes of metadata that were not written",
+                    %error, "a change of metadata was not written"
+                );
                 let DriveError::Partition(error) = error else { return Err(MetadataUnavailable::NotWritten) };
                 if self.partition.is_failed() {
                     *slot = None;

@@ -17,7 +17,7 @@ pub mod groups;
 mod hosting;
 mod housekeeping;
 mod log_start_notes;
-mod log_valve;
+pub mod loggers;
 pub mod metadata;
 mod metadata_check;
 mod open;
@@ -40,6 +40,7 @@ use tokio::sync::watch;
 
 use crate::config::BrokerConfig;
 use crate::log::{Appended, Checkpoint, LogDir, Validated};
+use crate::log_rate_limiter::LogRateLimiter;
 use crate::metadata::{CONSUMER_OFFSETS, Command, CreateTopics, MetadataError, NewTopic, Reply};
 use crate::types::{Now, Offset, TopicName, TopicPartition, Uuid};
 use advertised::{Advertising, Endpoint};
@@ -48,7 +49,7 @@ use clock::Clock;
 use cluster::Publisher;
 use fetch_sessions::{Answered, FetchContext, FetchKey, FetchSessions, SessionError, SessionRequest};
 use groups::Groups;
-use log_valve::LogValve;
+use loggers::Loggers;
 use metadata::{Metadata, MetadataUnavailable};
 pub use open::OpenError;
 use partition::Partition;
@@ -67,7 +68,8 @@ pub struct Broker {
     producer_ids: ProducerIds,
     fetch_sessions: Mutex<FetchSessions>,
     advertising: Advertising,
-    refused_produces: Arc<LogValve>,
+    loggers: Arc<dyn Loggers>,
+    log_rate_limiter: Arc<LogRateLimiter>,
     housekeeping: housekeeping::Signals,
     cleaner: Arc<Cleaner>,
     /// How far each log was whole when its positions were last noted.
@@ -147,9 +149,14 @@ impl Broker {
         self.fetch_sessions.lock().finish(self.clock.monotonic(), context, answered, random::positive_i32)
     }
 
-    /// Whether a produce that was refused may have a line in the log.
-    pub fn may_log_refused_produce(&self) -> bool {
-        self.refused_produces.admits(self.clock)
+    /// What decides about the broker's log lines.
+    pub fn loggers(&self) -> &dyn Loggers {
+        &*self.loggers
+    }
+
+    /// Decides whether a line that a peer causes is logged.
+    pub fn log_rate_limiter(&self) -> &Arc<LogRateLimiter> {
+        &self.log_rate_limiter
     }
 
     /// What an append leaves to do for others.

@@ -16,7 +16,7 @@ use super::cluster::Publisher;
 use super::driver::DriveError;
 use super::fetch_sessions::FetchSessions;
 use super::groups::Groups;
-use super::log_valve::LogValve;
+use super::loggers::Loggers;
 use super::metadata::{Metadata, MetadataUnavailable, Snapshot};
 use super::metadata_check;
 use super::partition::{Partition, PartitionError};
@@ -24,6 +24,7 @@ use super::{Broker, Clock, ProducerIds, hosting, housekeeping, random, recoverin
 use crate::config::BrokerConfig;
 use crate::coordinator::group::GroupConfig;
 use crate::log::{self, Identity, Log, LogConfig, LogDir, LogDirError, LogError, Origin};
+use crate::log_rate_limiter::LogRateLimiter;
 use crate::metadata::records::MetadataRecord;
 use crate::metadata::{
     self, Command, MetadataConfig, MetadataError, RegisterBroker, Reply, SnapshotError, SupportedFeature, features,
@@ -88,11 +89,13 @@ pub enum OpenError {
 
 impl Broker {
     /// Opens the data directory and brings everything in it into service. `endpoints` are where the
-    /// listeners are bound. Needs a tokio runtime.
+    /// listeners are bound, `loggers` what controls the lines that are logged here. Needs a tokio runtime.
     pub async fn open(
         config: BrokerConfig,
         clock: Clock,
         endpoints: Vec<metadata::Endpoint>,
+        loggers: Arc<dyn Loggers>,
+        log_rate_limiter: Arc<LogRateLimiter>,
     ) -> Result<Arc<Broker>, OpenError> {
         let config = Arc::new(config);
         let log_dir = Arc::new(open_log_dir(&config)?);
@@ -112,6 +115,7 @@ impl Broker {
             Arc::clone(&publisher),
             !config.storage.ephemeral,
             on_published,
+            Arc::clone(&log_rate_limiter),
         );
         let metadata = Arc::new(metadata.map_err(|error| unreadable(error, &log_dir))?);
         let new_cluster = match publisher.current().image.metadata_version() {
@@ -132,7 +136,8 @@ impl Broker {
             producer_ids: ProducerIds::default(),
             fetch_sessions: Mutex::new(sessions),
             advertising: Advertising::new(&config),
-            refused_produces: LogValve::new("refused produces"),
+            loggers,
+            log_rate_limiter,
             housekeeping: signals,
             cleaner: Arc::new(Cleaner::default()),
             noted_positions: Mutex::default(),

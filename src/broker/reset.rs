@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Broker;
 use super::metadata::MetadataUnavailable;
+use crate::log_rate_limiter::log_limited;
 use crate::metadata::{Command, Reply};
 
 /// What a reset did, and how long it took.
@@ -32,11 +33,21 @@ impl Broker {
         // A consumer that goes on with its session learns by this that it must name its topics again.
         self.fetch_sessions.lock().clear();
         for (topic, error) in done.created.iter().filter_map(|(topic, made)| Some((topic, made.as_ref().err()?))) {
-            tracing::warn!(%topic, %error, "the topic was not made again");
+            log_limited!(
+                WARN, self.log_rate_limiter, None, "topics that were not made again",
+                %topic, %error, "the topic was not made again"
+            );
         }
         let topics_created = done.created.iter().filter(|(_, made)| made.is_ok()).count();
         let took = self.clock.monotonic().saturating_sub(begun);
-        tracing::info!("reset: {} topics removed, {topics_created} made again, in {took:?}", done.removed);
+        log_limited!(
+            INFO,
+            self.log_rate_limiter,
+            None,
+            "resets",
+            "reset: {} topics removed, {topics_created} made again, in {took:?}",
+            done.removed
+        );
         Ok(Reset { topics_removed: done.removed, topics_created, took })
     }
 }

@@ -26,6 +26,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::broker::clock::Clock;
+use crate::logging::Logging;
 use tools::Tool;
 use tools::output::Output;
 
@@ -127,10 +128,10 @@ says why.";
 const CANNOT_START: u8 = 2;
 
 /// Does what a command line asks for, the program's name first: one of Kafka's tools if that name or the first argument
-/// says so, else a command of our own. `clock` was started with the process.
+/// says so, else a command of our own. `clock` and `logging` were started with the process.
 ///
 /// Kafka's tools have their own way with flags, so they are looked for before our own flags are read.
-pub fn main(clock: Clock, line: Vec<OsString>) -> ExitCode {
+pub fn main(clock: Clock, logging: &Logging, line: Vec<OsString>) -> ExitCode {
     let mut words = line.iter();
     if let Some(name) = words.next() {
         if let Some(tool) = Tool::find(name) {
@@ -144,15 +145,15 @@ pub fn main(clock: Clock, line: Vec<OsString>) -> ExitCode {
         return tool.run(words.cloned().collect());
     }
     match mistakes::parse(line) {
-        Ok(cli) => cli.run(clock),
+        Ok(cli) => cli.run(clock, logging),
         Err(code) => code,
     }
 }
 
 impl Cli {
-    fn run(self, clock: Clock) -> ExitCode {
+    fn run(self, clock: Clock, logging: &Logging) -> ExitCode {
         let done = match self.command {
-            Some(Command::Serve(args)) => serve::run(&args, clock),
+            Some(Command::Serve(args)) => serve::run(&args, clock, logging),
             Some(Command::Config(args)) => config::run(&args),
             Some(Command::Topics(args)) => Ok(topics::run(args)),
             Some(Command::Configs(args)) => Ok(configs::run(args)),
@@ -169,12 +170,12 @@ impl Cli {
                 Output::stdout().bytes(&script);
                 Ok(ExitCode::SUCCESS)
             }
-            None => serve::run(&self.serve, clock),
+            None => serve::run(&self.serve, clock, logging),
         };
         match done {
             Ok(code) => code,
             Err(why) => {
-                eprintln!("ottla: {why}");
+                logging.say(format_args!("ottla: {why}"));
                 ExitCode::from(CANNOT_START)
             }
         }

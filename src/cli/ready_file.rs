@@ -35,8 +35,12 @@ pub struct Announced {
 }
 
 impl ReadyFile {
-    /// Takes away what an earlier run left at `path`.
+    /// Takes away what an earlier run left at `path`. What is not a file, such as a pipe or `/dev/stdout`, is left alone
+    /// and an error.
     pub fn claim(path: &Path) -> io::Result<ReadyFile> {
+        if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+        }
         match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(ReadyFile { path: path.to_owned(), written: false }),
@@ -47,10 +51,14 @@ impl ReadyFile {
     pub fn write(&mut self, ready: &Ready<'_>) -> io::Result<()> {
         let mut aside = self.path.clone().into_os_string();
         aside.push(format!(".{}", ready.pid));
-        fs::write(&aside, serde_json::to_string(ready)?)?;
-        fs::rename(&aside, &self.path)?;
-        self.written = true;
-        Ok(())
+        let ready = serde_json::to_string(ready)?;
+        let written = fs::write(&aside, ready).and_then(|()| fs::rename(&aside, &self.path));
+        match &written {
+            Ok(()) => self.written = true,
+            // Part of it may be there, on a disk that is full.
+            Err(_) => drop(fs::remove_file(&aside)),
+        }
+        written
     }
 }
 
@@ -81,5 +89,30 @@ mod tests {
         assert_eq!(text, r#"{"pid":7,"bootstrap_servers":"localhost:1","data_dir":"/d","ready_ms":1.5}"#);
         drop(file);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_is_not_a_file_is_refused_and_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        let (mode, kind) = (rustix::fs::Mode::RWXU, rustix::fs::FileType::Fifo);
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, kind, mode, 0).unwrap();
+        for path in [pipe.as_path(), dir.path()] {
+            let error = ReadyFile::claim(path).unwrap_err();
+            assert!(path.exists() && error.to_string().contains("not a regular file"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ready.json");
+        let mut file = ReadyFile::claim(&path).unwrap();
+        // A rename onto a folder fails.
+        fs::create_dir(&path).unwrap();
+        let ready =
+            Ready { pid: 7, bootstrap_servers: "localhost:1", admin_url: None, data_dir: dir.path(), ready_ms: 1.0 };
+        assert!(file.write(&ready).is_err());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }

@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
+use std::thread;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -14,13 +15,14 @@ use super::shutdown::StopSignals;
 use crate::broker::clock::Clock;
 use crate::config::{BrokerConfig, Resolved, Sources, load};
 use crate::log::faults;
+use crate::logging::Logging;
 use crate::service::{Service, Stopped, temporary};
 
 /// How long replies that clients still wait for may take to leave once a stop was asked for.
 const GRACE: Duration = Duration::from_millis(500);
 
 /// Runs a broker until it is told to stop. An error is one plain line: why it could not start.
-pub fn run(args: &ServeArgs, clock: Clock) -> Result<ExitCode, String> {
+pub fn run(args: &ServeArgs, clock: Clock, logging: &Logging) -> Result<ExitCode, String> {
     let runtime = runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start threads: {error}"))?;
     // Before anything is made that must be put away again.
@@ -36,7 +38,7 @@ pub fn run(args: &ServeArgs, clock: Clock) -> Result<ExitCode, String> {
 
     let ended = runtime.block_on(async {
         let mut ready_file = None;
-        let service = Service::start(&config, clock, || {
+        let service = Service::start(&config, clock, logging.loggers(), || {
             ready_file = args.ready_file.as_deref().map(claim_ready_file).transpose()?;
             Ok(())
         });
@@ -128,16 +130,22 @@ fn end(runtime: Runtime, ended: Result<End, String>) -> Result<ExitCode, String>
 }
 
 /// The lines by which Testcontainers' modules know Kafka to be ready. At once, so that whoever stops reading at the
-/// one they know leaves no broken pipe behind for the others.
+/// one they know leaves no broken pipe behind for the others; and by a thread of its own, so that a pipe that nobody
+/// reads holds up nobody.
 fn write_ready_lines(node_id: i32) {
     let lines = format!(
         "[BrokerLifecycleManager id={node_id}] Transitioning from RECOVERY to RUNNING\n\
          [KafkaServer id={node_id}] started\n\
          Kafka Server started\n"
     );
-    let mut stdout = io::stdout().lock();
-    if let Err(error) = stdout.write_all(lines.as_bytes()).and_then(|()| stdout.flush()) {
-        tracing::warn!("nobody reads on stdout that the broker is ready: {error}");
+    let write = move || {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(lines.as_bytes()).and_then(|()| stdout.flush())
+    };
+    let warn = |error| tracing::warn!("nobody reads on stdout that the broker is ready: {error}");
+    let thread = thread::Builder::new().name("ready-lines".to_owned());
+    if let Err(error) = thread.spawn(move || write().unwrap_or_else(warn)) {
+        warn(error);
     }
 }
 

@@ -2,20 +2,23 @@
 //! and ListConfigResources (74, 0 to 1): settings of topics, this broker, groups and client metrics.
 //!
 //! What is not in Kafka's table of a broker's settings is described without its value, as there.
+//! BROKER_LOGGER resources are in [`super::broker_loggers`]; AlterConfigs doesn't know them, as in Kafka.
 //!
-//! Departures: BROKER_LOGGER resources have no settings; logging is not set by Kafka's loggers here.
-//! Version 0 of DescribeConfigs tells truly which values are defaults; Kafka says that none is. An
+//! Departures: version 0 of DescribeConfigs tells truly which values are defaults; Kafka says that none is. An
 //! unknown operation, or a resource given twice, is INVALID_REQUEST, where Kafka fails with
 //! UNKNOWN_SERVER_ERROR or doesn't answer.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use super::broker_loggers::{self, BROKER_LOGGER};
 use super::errors::{INVALID_REQUEST, ToErrorCode};
 use super::topics::unavailable;
 use super::{Answer, Context};
 use crate::codec::Str;
 use crate::config::setting::{Kind, Standing};
 use crate::config::{self, BrokerConfig, Described, Origin, Scope};
+use crate::log_rate_limiter::log_limited;
 use crate::metadata::{
     AlterConfigs, Alteration, Command, ConfigChange, ConfigKind, ConfigOp, ConfigResource, MetadataError, OpKind,
     Reply, Settings,
@@ -37,14 +40,14 @@ use crate::protocol::messages::list_config_resources::{
 };
 use crate::types::ErrorCode;
 
-/// A kind of resource that Kafka knows and that has no settings here.
-const BROKER_LOGGER: i8 = 8;
-
 pub(super) fn describe(context: &Context, request: DescribeConfigsRequest) -> Answer {
     if request.resources.iter().any(|resource| !LISTED.contains(&resource.resource_type)) {
         return refuse_all(request).into();
     }
     let results = request.resources.iter().map(|resource| {
+        if resource.resource_type == BROKER_LOGGER {
+            return broker_loggers::describe(context, resource);
+        }
         let described = describe_resource(context, resource);
         let base = DescribeConfigsResult {
             resource_type: resource.resource_type,
@@ -120,7 +123,7 @@ fn unknown_settings(
     described.collect()
 }
 
-type Refused = (ErrorCode, String);
+pub(super) type Refused = (ErrorCode, String);
 
 fn describe_resource(
     context: &Context,
@@ -157,10 +160,6 @@ fn describe_resource(
         Some(ConfigKind::ClientMetrics) => {
             let overrides = cluster.image.configs().get(ConfigKind::ClientMetrics, name);
             config::describe_simple(Scope::ClientMetrics, overrides)
-        }
-        None if resource.resource_type == BROKER_LOGGER => {
-            check_node_id(broker, name)?;
-            return Ok((ConfigKind::Broker, Vec::new()));
         }
         None => return Err(invalid(INVALID_REQUEST.to_owned())),
     };
@@ -284,13 +283,17 @@ pub(super) fn alter(context: &Context, request: AlterConfigsRequest) -> Answer {
 }
 
 pub(super) fn alter_incrementally(context: &Context, request: IncrementalAlterConfigsRequest) -> Answer {
-    let asked = request.resources.into_iter().map(|resource| {
+    let loggers = broker_loggers::alter(context, &request);
+    let asked = request.resources.into_iter().zip(loggers).map(|(resource, settled)| {
+        if let Some(settled) = settled {
+            return (resource.resource_type, resource.resource_name, Err(settled));
+        }
         let ops = resource.configs.into_iter().map(|config| {
             let kind = OpKind::from_code(config.config_operation)
-                .ok_or_else(|| format!("Unknown operation type {}", config.config_operation))?;
+                .ok_or_else(|| refused(format!("Unknown operation type {}", config.config_operation)))?;
             Ok(ConfigOp { name: config.name.to_string(), kind, value: config.value.map(|value| value.to_string()) })
         });
-        let ops: Result<Vec<ConfigOp>, String> = ops.collect();
+        let ops: Result<Vec<ConfigOp>, Settled> = ops.collect();
         (resource.resource_type, resource.resource_name, ops.map(Alteration::Incremental))
     });
     let done = apply(context, asked.collect(), request.validate_only);
@@ -313,8 +316,15 @@ struct Altered {
     message: Option<Str>,
 }
 
-/// What is asked of one resource: its type, its name, and the change, or why there can't be one.
-type Asked = (i8, Str, Result<Alteration, String>);
+/// What became of a resource, and the message of that.
+pub(super) type Settled = (ErrorCode, Option<Str>);
+
+/// What is asked of one resource: its type, its name, and the change, or what has become of it already.
+type Asked = (i8, Str, Result<Alteration, Settled>);
+
+fn refused(message: String) -> Settled {
+    (ErrorCode::InvalidRequest, Some(message.into()))
+}
 
 fn apply(
     context: &Context,
@@ -326,8 +336,8 @@ fn apply(
     let mut places = Vec::new();
     for (resource_type, resource_name, how) in asked {
         let change = how.and_then(|how| {
-            let kind =
-                ConfigKind::from_code(resource_type).ok_or_else(|| format!("Unknown resource type {resource_type}"))?;
+            let kind = ConfigKind::from_code(resource_type)
+                .ok_or_else(|| refused(format!("Unknown resource type {resource_type}")))?;
             Ok(ConfigChange { resource: ConfigResource::new(kind, &*resource_name), how })
         });
         let (error, message) = match change {
@@ -336,11 +346,11 @@ fn apply(
                 places.push(altered.len());
                 (ErrorCode::None, None)
             }
-            Err(message) => (ErrorCode::InvalidRequest, Some(message.into())),
+            Err(settled) => settled,
         };
         altered.push(Altered { resource_type, resource_name, error, message });
     }
-    let client = context.connection.to_string();
+    let (broker, connection) = (Arc::clone(&context.broker), Arc::clone(&context.connection));
     let idle: Vec<String> = changes.iter().map(without_effect).collect();
     let command = Command::AlterConfigs(AlterConfigs { changes, validate_only });
     let submitted = context.broker.metadata().submit(command);
@@ -350,7 +360,13 @@ fn apply(
                 for (idle, _) in
                     idle.iter().zip(&results).filter(|(idle, (_, result))| !idle.is_empty() && result.is_ok())
                 {
-                    tracing::info!("{client} set what has no effect here: {idle}");
+                    log_limited!(
+                        INFO,
+                        broker.log_rate_limiter(),
+                        connection.peer.ip(),
+                        "settings without effect",
+                        "{connection} set what has no effect here: {idle}"
+                    );
                 }
                 results.into_iter().map(|(_, result)| refusal(result)).collect()
             }

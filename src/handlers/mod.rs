@@ -6,6 +6,7 @@
 
 mod acls;
 mod api_versions;
+mod broker_loggers;
 mod cluster;
 mod configs;
 mod error_versions;
@@ -40,6 +41,12 @@ use crate::protocol::frame::{FrameError, decode_request, encode_response};
 use crate::protocol::{ApiKey, Request, RequestHeader, Response};
 use crate::server::{CloseReason, ConnectionInfo, Dispatch, Outcome};
 
+/// What the log limiter calls connections that are closed for a request that isn't served.
+const UNSERVED: &str = "connections closed for a request that is not supported";
+
+/// The target of a line for each request, which Kafka's `kafka.request.logger` has.
+const REQUEST_LOG: &str = "ottla::request";
+
 /// What a handler gives back.
 enum Answer {
     Ready(Box<Response>),
@@ -48,7 +55,7 @@ enum Answer {
     /// The protocol gives no response (Produce with acks 0).
     Nothing,
     /// The connection has to go, as it does in Kafka.
-    Close(String),
+    Close(CloseReason),
 }
 
 impl Answer {
@@ -111,7 +118,11 @@ impl Handlers {
             let response = api_versions::unsupported_version();
             return encode(header.correlation_id, 0, &response.into());
         }
-        Outcome::Close(refusal(&error).into())
+        let kind = match error {
+            FrameError::UnsupportedVersion { .. } => UNSERVED,
+            _ => "connections closed for a request that cannot be read",
+        };
+        Outcome::Close(CloseReason::new(kind, refusal(&error)))
     }
 }
 
@@ -170,6 +181,10 @@ impl Dispatch for Handlers {
             connection: Arc::clone(connection),
             header,
         };
+        tracing::debug!(
+            target: REQUEST_LOG,
+            client = %connection, client_id = context.client_id(), version, correlation_id, "{key}"
+        );
         match handle(&context, request) {
             Answer::Ready(mut response) => {
                 error_versions::translate(version, &mut response);
@@ -181,7 +196,7 @@ impl Dispatch for Handlers {
                 encode_response(correlation_id, version, &response).map_err(|error| unwritable(key, &error))
             })),
             Answer::Nothing => Outcome::NoReply,
-            Answer::Close(why) => Outcome::Close(why.into()),
+            Answer::Close(why) => Outcome::Close(why),
         }
     }
 }
@@ -244,6 +259,8 @@ fn handle(context: &Context, request: Request) -> Answer {
         Request::DescribeTransactions(request) => transactions::describe(request),
         Request::ListTransactions(request) => transactions::list(request),
         Request::ListConfigResources(request) => configs::list_resources(context, request),
-        other => Answer::Close(format!("sent {}, which this broker doesn't serve", other.key())),
+        other => {
+            Answer::Close(CloseReason::new(UNSERVED, format!("sent {}, which this broker doesn't serve", other.key())))
+        }
     }
 }

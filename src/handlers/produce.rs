@@ -28,14 +28,19 @@ use crate::broker::partition::{Partition, PartitionError};
 use crate::broker::topics::NotServed;
 use crate::codec::Str;
 use crate::log::{AppendError, Appended, Origin};
+use crate::log_rate_limiter::log_limited;
 use crate::protocol::messages::produce::{
     BatchIndexAndErrorMessage, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceResponse,
 };
 use crate::record::{Accepts, BatchHeader, RecordError, Unverified, VerifiedSet, VerifyRules};
+use crate::server::CloseReason;
 use crate::types::{ErrorCode, NO_TIMESTAMP, Offset, TopicPartition};
 
 /// The one client id that may write to internal topics, as in Kafka.
 const ADMIN_CLIENT_ID: &str = "__admin_client";
+
+/// What the log limiter calls connections that are closed because a produce request without a response failed.
+const FAILED_UNANSWERED: &str = "connections closed for a failed produce request with acks=0";
 
 pub(super) fn handle(context: &Context, request: ProduceRequest) -> Answer {
     if !matches!(request.acks, -1..=1) {
@@ -43,7 +48,7 @@ pub(super) fn handle(context: &Context, request: ProduceRequest) -> Answer {
     }
     if request.transactional_id.is_none() && has_transactional_batch(&request) {
         return match request.acks {
-            0 => Answer::Close("sent a transactional batch without a transactional id".to_owned()),
+            0 => Answer::Close("sent a transactional batch without a transactional id".into()),
             _ => refuse_all(&request, ErrorCode::TransactionalIdAuthorizationFailed).into(),
         };
     }
@@ -52,7 +57,10 @@ pub(super) fn handle(context: &Context, request: ProduceRequest) -> Answer {
     if acks == 0 {
         return match production.failure() {
             None => Answer::Nothing,
-            Some(failure) => Answer::Close(format!("sent a produce request with acks=0 that failed: {failure}")),
+            Some(failure) => Answer::Close(CloseReason::new(
+                FAILED_UNANSWERED,
+                format!("sent a produce request with acks=0 that failed: {failure}"),
+            )),
         };
     }
     if production.syncs.is_empty() {
@@ -247,16 +255,14 @@ impl Refusal {
 
     /// One line that says who sent what, and why it was refused; not of each, where there are many.
     fn log(&self, context: &Context, partition: &Partition) {
-        if !context.broker.may_log_refused_produce() {
-            return;
-        }
         let reason: &dyn std::fmt::Display = match self {
             Refusal::Records(error) => error,
             Refusal::Partition(error) => error,
             Refusal::Rule(_, reason) => reason,
         };
         let code = self.code();
-        tracing::info!(
+        log_limited!(
+            INFO, context.broker.log_rate_limiter(), context.connection.peer.ip(), "refused produces",
             client = %context.connection, client_id = context.client_id(), partition = %partition.id(),
             "produce refused with {code}: {reason}"
         );

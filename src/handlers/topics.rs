@@ -14,8 +14,10 @@ use std::sync::Arc;
 use super::configs::describe_created;
 use super::errors::ToErrorCode;
 use super::{Answer, Context};
+use crate::broker::Broker;
 use crate::broker::metadata::MetadataUnavailable;
 use crate::codec::Str;
+use crate::log_rate_limiter::log_limited;
 use crate::metadata::{
     Command, CreatePartitions, CreateTopics, CreatedTopic, MorePartitions, NewTopic, Reply, TopicDeletion, TopicRef,
 };
@@ -28,6 +30,7 @@ use crate::protocol::messages::create_topics::{
 use crate::protocol::messages::delete_topics::{
     DeletableTopicResult, DeleteTopicState, DeleteTopicsRequest, DeleteTopicsResponse,
 };
+use crate::server::ConnectionInfo;
 use crate::types::{ErrorCode, TopicName};
 
 pub(super) fn create(context: &Context, request: CreateTopicsRequest) -> Answer {
@@ -38,14 +41,14 @@ pub(super) fn create(context: &Context, request: CreateTopicsRequest) -> Answer 
     let topics = request.topics.iter().map(|topic| new_topic(context, topic)).collect();
     let submitted = context.broker.metadata().submit(Command::CreateTopics(CreateTopics { topics, validate_only }));
     let broker = Arc::clone(&context.broker);
-    let client = context.connection.to_string();
+    let connection = Arc::clone(&context.connection);
     Answer::parked(async move {
         let topics = match submitted.await {
             Ok(Reply::TopicsCreated(results)) => results
                 .into_iter()
                 .map(|(name, result)| match result {
                     Ok(created) => {
-                        warn_of_clamping(&client, &name, &created);
+                        warn_of_clamping(&broker, &connection, &name, &created);
                         created_result(&broker, version, &name, &created)
                     }
                     Err(error) => refused_result(&name, error.error_code(), error.to_string()),
@@ -75,10 +78,11 @@ fn new_topic(context: &Context, topic: &CreatableTopic) -> NewTopic {
     }
 }
 
-fn warn_of_clamping(client: &str, name: &str, created: &CreatedTopic) {
+fn warn_of_clamping(broker: &Broker, connection: &ConnectionInfo, name: &str, created: &CreatedTopic) {
     if let Some(asked) = created.clamped_from {
-        tracing::warn!(
-            client,
+        log_limited!(
+            WARN, broker.log_rate_limiter(), connection.peer.ip(), "topics with fewer replicas than asked for",
+            client = %connection,
             topic = name,
             asked,
             "a replication factor above 1 was asked for; there is one broker, so the topic has one replica \
@@ -87,12 +91,7 @@ fn warn_of_clamping(client: &str, name: &str, created: &CreatedTopic) {
     }
 }
 
-fn created_result(
-    broker: &crate::broker::Broker,
-    version: i16,
-    name: &str,
-    created: &CreatedTopic,
-) -> CreatableTopicResult {
+fn created_result(broker: &Broker, version: i16, name: &str, created: &CreatedTopic) -> CreatableTopicResult {
     let mut result = CreatableTopicResult {
         name: name.into(),
         topic_id: created.id,

@@ -16,6 +16,7 @@ use super::{Answer, Context};
 use crate::broker::Broker;
 use crate::codec::Str;
 use crate::log::ProducerDescription;
+use crate::log_rate_limiter::log_limited;
 use crate::metadata::names;
 use crate::protocol::messages::describe_producers::{
     DescribeProducersRequest, DescribeProducersResponse, PartitionResponse, ProducerState, TopicRequest, TopicResponse,
@@ -35,7 +36,11 @@ pub(super) const NOT_SUPPORTED: &str = "transactions are not supported yet";
 /// the message beside this code alone and to most others asks again and again. Java's, kafka-python's and aiokafka's
 /// clients give up at any code that isn't retriable; those of version 3 and above show the message.
 pub(super) fn refuse(context: &Context, transactional_id: &str) -> ErrorCode {
-    tracing::warn!(
+    log_limited!(
+        WARN,
+        context.broker.log_rate_limiter(),
+        context.connection.peer.ip(),
+        "requests for transactions",
         "client '{}' at {} asks for transactions ({transactional_id}): {NOT_SUPPORTED}",
         context.client_id(),
         context.connection.peer

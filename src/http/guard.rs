@@ -1,42 +1,58 @@
-//! Keeps web pages from changing anything.
+//! Keeps web pages from changing anything, and from reading what is not theirs.
 //!
 //! A page that someone reads can have the browser send requests to this machine. It cannot do so without an `Origin`
 //! (but for old forms), cannot add a header of its own without asking first (and nobody here says yes), and where it
-//! had its own host name lead here (DNS rebinding), that name stands in `Host`.
+//! had its own host name lead here (DNS rebinding), that name stands in `Host`: so names must be known. Addresses may
+//! stand there, as no page can have them lead anywhere else.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use axum::http::header::{HOST, ORIGIN};
-use axum::http::{HeaderMap, Method};
+use axum::http::{HeaderMap, Method, Uri};
 
 /// The header that a request for a change must have; any value will do.
 pub const HEADER: &str = "x-ottla-admin";
 
-/// The names that lead to this machine alone.
-const OWN_HOSTS: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
-
 /// Why a request is refused: one plain sentence, or `None` where it is not.
-pub(super) fn refusal(method: &Method, headers: &HeaderMap, known_hosts: &[String]) -> Option<String> {
-    if method.is_safe() {
+pub(super) fn refusal(method: &Method, uri: &Uri, headers: &HeaderMap, known_hosts: &[String]) -> Option<String> {
+    if matches!(*method, Method::GET | Method::HEAD) && uri.path() == "/health" {
         return None;
     }
-    if headers.contains_key(ORIGIN) {
-        return Some("requests of web pages (with an Origin header) are refused".to_owned());
+    if !method.is_safe() {
+        if headers.contains_key(ORIGIN) {
+            return Some("requests of web pages (with an Origin header) are refused".to_owned());
+        }
+        if !headers.contains_key(HEADER) {
+            return Some("a request for a change needs the header X-Ottla-Admin: 1".to_owned());
+        }
+        if !headers.contains_key(HOST) {
+            return Some("a request for a change needs a Host".to_owned());
+        }
     }
-    if !headers.contains_key(HEADER) {
-        return Some("a request for a change needs the header X-Ottla-Admin: 1".to_owned());
-    }
+    host_refusal(uri, headers, known_hosts)
+}
+
+/// Why a request's host is not one to be called by. Without any, which no browser sends, there is nothing to refuse.
+pub(super) fn host_refusal(uri: &Uri, headers: &HeaderMap, known_hosts: &[String]) -> Option<String> {
     if headers.get_all(HOST).iter().count() > 1 {
         return Some("a request has one Host".to_owned());
     }
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    if !is_known(host_name(host), known_hosts) {
-        return Some(format!("the host \"{host}\" is not known; ottla.admin.allowed.hosts makes it so"));
-    }
-    None
+    let host = headers.get(HOST).map(|host| host.to_str().unwrap_or("(not text)"));
+    let mut hosts = host.into_iter().chain(uri.authority().map(|authority| authority.as_str()));
+    let unknown = hosts.find(|host| !is_known(host_name(host), known_hosts))?;
+    Some(format!("the host \"{unknown}\" is not known; ottla.admin.allowed.hosts makes it so"))
 }
 
 fn is_known(name: &str, known_hosts: &[String]) -> bool {
-    let mut known = OWN_HOSTS.into_iter().chain(known_hosts.iter().map(String::as_str));
-    known.any(|known| known.eq_ignore_ascii_case(name))
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let is_address = name.parse::<Ipv4Addr>().is_ok()
+        || name
+            .strip_prefix('[')
+            .and_then(|name| name.strip_suffix(']'))
+            .is_some_and(|name| name.parse::<Ipv6Addr>().is_ok());
+    is_address
+        || name.eq_ignore_ascii_case("localhost")
+        || known_hosts.iter().any(|known| host_name(known).eq_ignore_ascii_case(name))
 }
 
 /// `host[:port]` without the port; an IPv6 address keeps its brackets.
@@ -60,13 +76,29 @@ mod tests {
             (HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap())
         };
         let headers: HeaderMap = headers.iter().map(header).collect();
-        let refusal = refusal(&Method::POST, &headers, &["kafka".to_owned()]);
+        let refusal = refusal(&Method::POST, &Uri::from_static("/reset"), &headers, &["kafka".to_owned()]);
         assert_eq!(refusal.is_none(), expect, "{refusal:?}");
     }
 
     #[test]
     fn hosts_of_this_machine_are_known_with_and_without_a_port() {
-        for host in ["localhost", "LOCALHOST:9644", "127.0.0.1", "127.0.0.1:1", "[::1]", "[::1]:9644", "kafka:9644"] {
+        for host in [
+            "localhost",
+            "LOCALHOST:9644",
+            "127.0.0.1",
+            "127.0.0.1:1",
+            "[::1]",
+            "[::1]:9644",
+            "kafka:9644",
+            "localhost.:1",
+        ] {
+            check(&[("x-ottla-admin", "1"), ("host", host)], true);
+        }
+    }
+
+    #[test]
+    fn addresses_are_nobody_elses_names() {
+        for host in ["10.0.0.7:9644", "192.168.1.2", "[fe80::7]:9644", "[2001:db8::1]"] {
             check(&[("x-ottla-admin", "1"), ("host", host)], true);
         }
     }
@@ -86,10 +118,31 @@ mod tests {
         check(&[("x-ottla-admin", "1"), ("host", "localhost"), ("origin", "null")], false);
     }
 
+    /// What is answered to a GET.
+    #[track_caller]
+    fn check_get(uri: &'static str, host: Option<&'static str>, expect: bool) {
+        let headers = host.map(|host| (HOST, HeaderValue::from_static(host))).into_iter().collect();
+        let refusal = refusal(&Method::GET, &Uri::from_static(uri), &headers, &["kafka".to_owned()]);
+        assert_eq!(refusal.is_none(), expect, "{uri} {host:?}: {refusal:?}");
+    }
+
     #[test]
-    fn asking_is_free() {
-        assert_eq!(refusal(&Method::GET, &HeaderMap::new(), &[]), None);
-        assert!(refusal(&Method::DELETE, &HeaderMap::new(), &[]).is_some());
-        assert!(refusal(&Method::PUT, &HeaderMap::new(), &[]).is_some());
+    fn questions_are_answered_under_known_hosts_and_health_under_any() {
+        for host in [None, Some("localhost:9644"), Some("10.0.0.7"), Some("kafka")] {
+            check_get("/ready", host, true);
+        }
+        check_get("/ready", Some("evil.test"), false);
+        check_get("/", Some("evil.test"), false);
+        check_get("/HEALTH", Some("evil.test"), false);
+        check_get("/health", Some("evil.test"), true);
+        check_get("http://evil.test/ready", Some("localhost"), false);
+        check_get("http://localhost:9644/ready", Some("localhost:9644"), true);
+    }
+
+    #[test]
+    fn every_other_method_is_held_to_the_conditions_of_a_change() {
+        for method in [Method::DELETE, Method::PUT, Method::POST, Method::PATCH] {
+            assert!(refusal(&method, &Uri::from_static("/health"), &HeaderMap::new(), &[]).is_some(), "{method}");
+        }
     }
 }

@@ -2,17 +2,19 @@
 //!
 //! | request | answer |
 //! |---|---|
-//! | `GET /health` | 200 as soon as the process runs: it is alive |
+//! | `GET /health` | 200 as soon as the process runs: it is alive, and its version where the host is known |
 //! | `GET /ready` | 200 once Kafka clients are served, 503 before and while it stops |
 //! | `POST /reset` | 200 when everything is as after a first start, see [`Broker::reset`] |
 //!
 //! Answers are JSON; one that is no success has an `error`. There is no admin port unless it is asked for
 //! (`ottla.admin.listener`). Any web page can make its reader's browser send requests to this machine, so `guard`
-//! holds changes to conditions that a page cannot meet; whoever else reaches the port may do everything.
+//! holds all requests but the first to conditions that a page cannot meet; whoever else reaches the port may do
+//! everything.
 //!
-//! What a client can take is bounded: connections, bytes and time by `door`, one request a connection by `routes`.
+//! What a client can take is bounded: connections, bytes and time by `connections`, one request a connection by
+//! `routes`.
 
-mod door;
+mod connections;
 mod guard;
 mod routes;
 
@@ -21,15 +23,19 @@ use std::io;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::broker::Broker;
 use crate::config::{AdminConfig, BindHost};
+use crate::log_rate_limiter::LogRateLimiter;
 use crate::server::{Limits, Listener};
-use door::{Door, Places};
+use connections::{Acceptor, Caller, Slots};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 64;
+/// Changes under way at once, so that they leave slots to others.
+const MOST_CHANGES: usize = 32;
 
 /// A claimed port.
 #[derive(Debug)]
@@ -50,6 +56,8 @@ pub struct Admin {
 struct Shared {
     serving: RwLock<Option<Serving>>,
     known_hosts: Vec<String>,
+    changes: Semaphore,
+    limiter: Arc<LogRateLimiter>,
 }
 
 /// A broker that Kafka clients can use.
@@ -70,6 +78,7 @@ impl AdminPort {
             BindHost::Named(host) => host.clone(),
         };
         known_hosts.push(host.clone());
+        known_hosts.push(rustix::system::uname().nodename().to_string_lossy().into_owned());
         Ok(AdminPort { listener, host, known_hosts })
     }
 
@@ -78,14 +87,17 @@ impl AdminPort {
         format!("http://{}:{}", self.host, self.listener.address().port())
     }
 
-    /// Lets requests in, before there is a broker to speak of. Needs a tokio runtime.
-    pub fn open(self) -> io::Result<Admin> {
-        let shared = Arc::new(Shared { serving: RwLock::default(), known_hosts: self.known_hosts });
-        let places = Places::default();
+    /// Lets requests in, before there is a broker to speak of. Lines that peers cause are logged as far as `limiter`
+    /// admits them. Needs a tokio runtime.
+    pub fn open(self, limiter: Arc<LogRateLimiter>) -> io::Result<Admin> {
+        let slots = Slots::new(Arc::clone(&limiter));
+        let (serving, changes) = (RwLock::default(), Semaphore::new(MOST_CHANGES));
+        let shared = Arc::new(Shared { serving, known_hosts: self.known_hosts, changes, limiter });
         let mut tasks = JoinSet::new();
         for socket in self.listener.listen(BACKLOG)? {
-            let door = Door::new(socket, places.clone());
-            tasks.spawn(axum::serve(door, routes::routes(Arc::clone(&shared))).into_future());
+            let acceptor = Acceptor::new(socket, slots.clone());
+            let routes = routes::routes(Arc::clone(&shared)).into_make_service_with_connect_info::<Caller>();
+            tasks.spawn(axum::serve(acceptor, routes).into_future());
         }
         Ok(Admin { shared, _tasks: tasks })
     }
@@ -132,7 +144,7 @@ mod tests {
         let bind = BindAddress { host: BindHost::Named("127.0.0.1".to_owned()), port: 0 };
         let port = AdminPort::bind(&AdminConfig { bind, allowed_hosts: Vec::new() }).unwrap();
         let host = port.url().strip_prefix("http://").unwrap().to_owned();
-        let admin = port.open().unwrap();
+        let admin = port.open(LogRateLimiter::new(|| std::time::Duration::ZERO)).unwrap();
         assert_eq!(status(&host, "GET /health").await, "200");
         assert_eq!(status(&host, "GET /ready").await, "503");
         assert_eq!(status(&host, "POST /reset").await, "503");

@@ -12,6 +12,7 @@ use super::connection::{Connection, End, Shared};
 use super::dispatch::ConnectionInfo;
 use super::listener::canonical;
 use super::quotas::{Place, Quotas, Slot};
+use crate::log_rate_limiter::{LogRateLimiter, log_limited};
 
 /// How far a server has come in stopping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,28 +55,49 @@ impl Acceptor {
         if let Some(slot) = self.quotas.try_slot() {
             return slot;
         }
-        tracing::warn!("As many connections as max.connections allows: {} lets nobody else in", self.listener);
+        let limiter = &self.shared.log_rate_limiter;
+        let listener = &self.listener;
+        log_limited!(
+            WARN,
+            limiter,
+            None,
+            "waits for a connection to close",
+            "As many connections as max.connections allows: {listener} lets nobody else in"
+        );
         let slot = self.quotas.slot().await;
-        tracing::info!("There is room again: {} lets clients in", self.listener);
+        log_limited!(
+            INFO,
+            limiter,
+            None,
+            "ends of waits for a connection to close",
+            "There is room again: {listener} lets clients in"
+        );
         slot
     }
 
     /// The next connection. Without file descriptors or memory there is none for a while: what cannot
     /// be accepted waits with the system.
     async fn accept(&self) -> TcpStream {
+        let (listener, limiter) = (&self.listener, &self.shared.log_rate_limiter);
         let mut wait = FIRST_WAIT;
         loop {
             match self.socket.accept().await {
                 Ok((stream, _)) => {
                     if wait > FIRST_WAIT {
-                        tracing::info!("{} accepts connections again", self.listener);
+                        log_limited!(INFO, limiter, None, "recoveries", "{listener} accepts connections again");
                     }
                     return stream;
                 }
                 Err(error) if concerns_one_peer(&error) => {}
                 Err(error) => {
                     if wait == FIRST_WAIT {
-                        tracing::error!("{} cannot accept connections, and goes on trying: {error}", self.listener);
+                        log_limited!(
+                            ERROR,
+                            limiter,
+                            None,
+                            "failures to accept connections",
+                            "{listener} cannot accept connections, and goes on trying: {error}"
+                        );
                     }
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(LONGEST_WAIT);
@@ -90,7 +112,11 @@ impl Acceptor {
         let place = match self.quotas.enter(peer.ip(), slot) {
             Ok(place) => place,
             Err(allowed) => {
-                tracing::warn!(
+                log_limited!(
+                    WARN,
+                    self.shared.log_rate_limiter,
+                    peer.ip(),
+                    "connections refused by max.connections.per.ip",
                     "Refused a connection from {peer} on {}: it has the {allowed} connections that \
                      max.connections.per.ip allows",
                     self.listener
@@ -102,7 +128,8 @@ impl Acceptor {
         let info = Arc::new(ConnectionInfo::new(id, peer, local, self.listener.clone()));
         tracing::debug!("{info} connected");
         let connection = Connection::new(stream, info.clone(), self.shared.clone());
-        tokio::spawn(live(connection, info, place, self.phase.clone()));
+        let limiter = Arc::clone(&self.shared.log_rate_limiter);
+        tokio::spawn(live(connection, info, place, self.phase.clone(), limiter));
         Ok(())
     }
 }
@@ -121,6 +148,7 @@ async fn live(
     info: Arc<ConnectionInfo>,
     place: Place,
     mut phase: watch::Receiver<Phase>,
+    limiter: Arc<LogRateLimiter>,
 ) {
     let mut end = tokio::select! {
         biased;
@@ -135,7 +163,7 @@ async fn live(
             () = reached(&mut phase, Phase::Stopped) => None,
         };
     }
-    end.unwrap_or(End::Stopped).log(&info);
+    end.unwrap_or(End::Stopped).log(&info, &limiter);
     drop(connection);
     drop(place);
 }

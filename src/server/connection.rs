@@ -22,9 +22,13 @@ use super::memory::{BufferShelf, RequestBudget};
 use super::reader::{Frame, FrameReader, ReadEnd};
 use super::replies::ReplyQueue;
 use super::watchdog::{Seen, Verdict, Watchdog};
+use crate::log_rate_limiter::{LogRateLimiter, log_limited};
 
 /// Chunks handed to the socket in one call.
 const MAX_CHUNKS: usize = 64;
+
+/// What the log limiter calls panics of handlers.
+const PANICS: &str = "panics";
 
 /// What all connections of a server share.
 pub(super) struct Shared {
@@ -34,6 +38,7 @@ pub(super) struct Shared {
     pub max_frame: usize,
     pub idle: Option<Duration>,
     pub patience: Duration,
+    pub log_rate_limiter: Arc<LogRateLimiter>,
 }
 
 /// How a connection came to its end.
@@ -210,11 +215,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             match (verdict, self.reader.unfinished()) {
                 (Verdict::Alive, _) => self.alarm.set(tokio::time::sleep(self.watchdog.period())),
                 _ if self.replies.has_known() => {
-                    return Poll::Ready(End::Closed("it does not read its responses".into()));
+                    let why =
+                        CloseReason::new("connections closed for unread responses", "it does not read its responses");
+                    return Poll::Ready(End::Closed(why));
                 }
                 (Verdict::Stalled, Some((size, have))) => {
                     let why = format!("it sent {have} bytes of a request of {size} and then stood still");
-                    return Poll::Ready(End::Closed(why.into()));
+                    return Poll::Ready(End::Closed(CloseReason::new(
+                        "connections closed in the middle of a request",
+                        why,
+                    )));
                 }
                 _ => return Poll::Ready(End::Idle),
             }
@@ -227,7 +237,16 @@ impl<S> Drop for Connection<S> {
         self.replies.clear();
         let farewell = catch_unwind(AssertUnwindSafe(|| self.shared.dispatch.on_disconnect(&self.info)));
         if let Err(panic) = farewell {
-            tracing::error!("Forgetting the connection from {} panicked: {}", self.info, panic_message(&*panic));
+            let (limiter, peer) = (&self.shared.log_rate_limiter, self.info.peer.ip());
+            let panic = panic_message(&*panic);
+            log_limited!(
+                ERROR,
+                limiter,
+                peer,
+                PANICS,
+                "Forgetting the connection from {} panicked: {panic}",
+                self.info
+            );
         }
     }
 }
@@ -256,29 +275,48 @@ impl From<ReadEnd> for End {
 impl End {
     /// Tells the log who is gone and why: our doing where someone should look, a peer's goodbye for
     /// those who watch closely.
-    pub fn log(&self, connection: &ConnectionInfo) {
+    pub fn log(&self, connection: &ConnectionInfo, limiter: &Arc<LogRateLimiter>) {
+        let peer = connection.peer.ip();
         match self {
             End::PeerClosed { mid_request: false } => tracing::debug!("{connection} closed its connection"),
             End::PeerClosed { mid_request: true } => {
                 tracing::debug!("{connection} closed its connection in the middle of a request");
             }
             End::SocketFailed(error) => tracing::debug!("The connection from {connection} broke: {error}"),
-            End::Closed(why) => tracing::warn!("Closed the connection from {connection}: {why}"),
-            End::UnreadableReply => tracing::warn!(
+            End::Closed(why) => {
+                log_limited!(WARN, limiter, peer, why.kind(), "Closed the connection from {connection}: {why}");
+            }
+            End::UnreadableReply => log_limited!(
+                WARN,
+                limiter,
+                peer,
+                "connections closed whose records can't be read",
                 "Closed the connection from {connection}: records that it fetched cannot be read from their file, which \
                  was cut, or is on a disk that fails"
             ),
-            End::Foreign(name) => {
-                tracing::warn!("Closed the connection from {connection}: it speaks {name}, and this is a Kafka port");
-            }
+            End::Foreign(name) => log_limited!(
+                WARN,
+                limiter,
+                peer,
+                "connections closed that don't speak Kafka's protocol",
+                "Closed the connection from {connection}: it speaks {name}, and this is a Kafka port"
+            ),
             End::Idle => tracing::debug!("Closed the connection from {connection}: idle"),
-            End::Panicked(message) => {
-                tracing::error!("Closed the connection from {connection}: handling its request panicked: {message}");
-            }
+            End::Panicked(message) => log_limited!(
+                ERROR,
+                limiter,
+                peer,
+                PANICS,
+                "Closed the connection from {connection}: handling its request panicked: {message}"
+            ),
             End::Drained => tracing::debug!("Closed the connection from {connection}: stopping"),
-            End::Stopped => {
-                tracing::info!("Closed the connection from {connection}: stopping, with a request unanswered");
-            }
+            End::Stopped => log_limited!(
+                INFO,
+                limiter,
+                peer,
+                "connections closed with a request unanswered",
+                "Closed the connection from {connection}: stopping, with a request unanswered"
+            ),
         }
     }
 }

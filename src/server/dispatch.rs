@@ -67,17 +67,33 @@ pub enum Outcome {
 
 /// Why the broker ended a connection, as the log line says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CloseReason(Cow<'static, str>);
+pub struct CloseReason {
+    kind: &'static str,
+    why: Cow<'static, str>,
+}
+
+impl CloseReason {
+    /// A reason of a kind. The lines of a peer are limited for each kind by itself; `kind` names such connections in
+    /// the plural, as in "7 more connections closed for a bad request from 10.0.0.1".
+    pub fn new(kind: &'static str, why: impl Into<Cow<'static, str>>) -> CloseReason {
+        CloseReason { kind, why: why.into() }
+    }
+
+    /// Such connections, in the plural.
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+}
 
 impl<T: Into<Cow<'static, str>>> From<T> for CloseReason {
     fn from(why: T) -> Self {
-        CloseReason(why.into())
+        CloseReason::new("connections closed", why)
     }
 }
 
 impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.why)
     }
 }
 

@@ -35,6 +35,7 @@ pub use limits::Limits;
 pub use listener::Listener;
 pub use memory_limit::default_request_memory;
 
+use crate::log_rate_limiter::LogRateLimiter;
 use accept::{Acceptor, Phase};
 use connection::Shared;
 use memory::{BufferShelf, RequestBudget};
@@ -66,7 +67,14 @@ impl Doorkeeper {
 }
 
 /// Opens the listeners: when this returns, clients can connect. Needs a tokio runtime.
-pub fn serve(listeners: Vec<Listener>, dispatch: Arc<dyn Dispatch>, limits: &Limits) -> io::Result<Server> {
+///
+/// Lines that peers cause are logged as far as `log_rate_limiter` admits them.
+pub fn serve(
+    listeners: Vec<Listener>,
+    dispatch: Arc<dyn Dispatch>,
+    limits: &Limits,
+    log_rate_limiter: Arc<LogRateLimiter>,
+) -> io::Result<Server> {
     let phase = watch::Sender::new(Phase::Running);
     let shelf = Arc::new(BufferShelf::new((limits.request_memory / SPARE_SHARE).min(MOST_SPARE)));
     let shared = Arc::new(Shared {
@@ -76,6 +84,7 @@ pub fn serve(listeners: Vec<Listener>, dispatch: Arc<dyn Dispatch>, limits: &Lim
         max_frame: limits.max_request_bytes,
         idle: limits.idle,
         patience: limits.patience,
+        log_rate_limiter,
     });
     let quotas = Arc::new(Quotas::new(limits));
     let ids = Arc::default();

@@ -25,6 +25,8 @@ use super::dispatch::CloseReason;
 use super::memory::{BufferShelf, FrameBuffer, RequestBudget, Reservation};
 use super::sniff::{Foreign, foreign_protocol};
 
+/// What the log limiter calls connections that announced a size that is not allowed.
+const BAD_SIZE: &str = "connections closed for the size of a request";
 /// The size of a frame's size.
 const PREFIX: usize = 4;
 /// How much is read at once while no large frame is under way.
@@ -216,7 +218,7 @@ impl FrameReader {
 
     fn accept_size(&self, announced: i32) -> Result<usize, CloseReason> {
         let Ok(size) = usize::try_from(announced) else {
-            return Err(format!("it announced a request of {announced} bytes").into());
+            return Err(CloseReason::new(BAD_SIZE, format!("it announced a request of {announced} bytes")));
         };
         let (limit, setting) = if self.max_frame <= self.budget.total() {
             (self.max_frame, "socket.request.max.bytes")
@@ -224,7 +226,8 @@ impl FrameReader {
             (self.budget.total(), "queued.max.request.bytes")
         };
         if size > limit {
-            return Err(format!("it announced a request of {size} bytes, more than {setting} = {limit}").into());
+            let why = format!("it announced a request of {size} bytes, more than {setting} = {limit}");
+            return Err(CloseReason::new(BAD_SIZE, why));
         }
         Ok(size)
     }

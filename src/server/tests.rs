@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout};
 use super::connection::{Connection, End, Shared};
 use super::memory::{BufferShelf, RequestBudget};
 use super::{ConnectionInfo, Dispatch, Outcome};
+use crate::log_rate_limiter::LogRateLimiter;
 
 const IDLE: Duration = Duration::from_secs(600);
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -91,6 +92,7 @@ impl House {
     fn new() -> Self {
         let toy = Arc::new(Toy::default());
         let shared = Arc::new(Shared {
+            log_rate_limiter: LogRateLimiter::new(|| Duration::ZERO),
             dispatch: Arc::new(toy.clone()),
             budget: Arc::new(RequestBudget::new(BUDGET)),
             shelf: Arc::new(BufferShelf::new(BUDGET)),

@@ -13,9 +13,11 @@ use tokio::sync::watch;
 
 use crate::broker::Broker;
 use crate::broker::clock::Clock;
+use crate::broker::loggers::Loggers;
 use crate::config::BrokerConfig;
 use crate::handlers::Handlers;
 use crate::http::{Admin, AdminPort};
+use crate::log_rate_limiter::LogRateLimiter;
 use crate::server::{self, Doorkeeper, Server};
 
 /// One in so many bytes for requests may be taken by a batch that is larger once decompressed than is usual.
@@ -44,10 +46,13 @@ impl Service {
     /// Claims the ports first, because that is where a second broker on one machine finds out; then opens the data;
     /// then the doors. Needs a tokio runtime of several threads. The error is one plain line.
     ///
+    /// `loggers` is what controls the lines that are logged in this process.
+    ///
     /// `alone` runs once the ports are ours: before, another broker may still need what this one would take away.
     pub async fn start(
         config: &BrokerConfig,
         clock: Clock,
+        loggers: Arc<dyn Loggers>,
         alone: impl FnOnce() -> Result<(), String>,
     ) -> Result<Service, String> {
         open_files::raise_limit();
@@ -57,13 +62,15 @@ impl Service {
         alone()?;
         let addresses = bind::addresses(config, &ports);
         let admin_url = admin_port.as_ref().map(AdminPort::url);
-        let admin = admin_port.map(AdminPort::open).transpose();
+        let limiter = LogRateLimiter::new(move || clock.monotonic());
+        let admin = admin_port.map(|port| port.open(Arc::clone(&limiter))).transpose();
         let admin = admin.map_err(|error| format!("cannot accept connections at the admin port: {error}"))?;
-        let broker = Broker::open(config.clone(), clock, bind::endpoints(config, &ports));
+        let broker =
+            Broker::open(config.clone(), clock, bind::endpoints(config, &ports), loggers, Arc::clone(&limiter));
         let broker = broker.await.map_err(|error| format!("cannot use the data directory: {error}"))?;
         broker.create_start_topics().await.map_err(|error| error.to_string())?;
         let handlers = Arc::new(Handlers::new(Arc::clone(&broker), limits.request_memory / LARGE_BATCH_SHARE));
-        let server = server::serve(ports, handlers, &limits);
+        let server = server::serve(ports, handlers, &limits, limiter);
         let server = server.map_err(|error| format!("cannot accept connections: {error}"))?;
         tokio::spawn(follow_limits(broker.settings(), server.doorkeeper()));
         let service = Service { broker, server, admin, admin_url, addresses };
@@ -99,10 +106,12 @@ impl Service {
         }
         let unanswered = self.server.stop(grace).await;
         let broker = self.broker;
+        let limiter = Arc::clone(broker.log_rate_limiter());
         let closed = match tokio::task::spawn_blocking(move || broker.close()).await {
             Ok(closed) => closed.map_err(|error| error.to_string()),
             Err(panic) => Err(panic.to_string()),
         };
+        limiter.report_all();
         Stopped { unanswered, closed }
     }
 }

@@ -1,6 +1,8 @@
 //! Who is let in, and what they can take.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use crate::common::Broker;
 use crate::http::{ADMIN, address, ask, connect, send};
@@ -107,19 +109,64 @@ fn each_connection_is_for_one_request() {
     assert_eq!(String::from_utf8_lossy(&text).matches("HTTP/1.1 200").count(), 1);
 }
 
+/// Connections that send nothing, or half a request, however many.
 #[test]
-fn connections_are_counted() {
+fn health_is_answered_at_once_beside_slow_connections() {
     let broker = with_admin_port();
-    let idle: Vec<_> = (0..32).map(|_| connect(&broker)).collect();
-    let mut waiting = connect(&broker);
-    let request = format!("GET /health HTTP/1.1\r\nHost: {}\r\n\r\n", address(&broker));
-    waiting.write_all(request.as_bytes()).unwrap();
-    waiting.set_read_timeout(Some(std::time::Duration::from_millis(300))).unwrap();
-    let mut byte = [0];
-    assert!(waiting.read(&mut byte).is_err(), "more than 32 connections are served at once");
-    drop(idle);
-    waiting.set_read_timeout(Some(std::time::Duration::from_secs(30))).unwrap();
-    assert_eq!(waiting.read(&mut byte).unwrap(), 1);
+    let slow: Vec<_> = (0..200)
+        .map(|number| {
+            let mut stream = connect(&broker);
+            if number % 2 == 0 {
+                stream.write_all(b"GET /health HTTP/1.1\r\nHost: loc").unwrap();
+            }
+            stream
+        })
+        .collect();
+    for path in ["/health", "/ready", "/health"] {
+        let asked = Instant::now();
+        assert_eq!(ask(&broker, "GET", path, &[]).status, 200);
+        // Far less than the ten seconds that a request may take to arrive.
+        assert!(asked.elapsed() < Duration::from_secs(5), "{path} was answered after {:?}", asked.elapsed());
+    }
+    let is_closed = |mut stream: &TcpStream| {
+        stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+        match stream.read(&mut [0]) {
+            Err(error) => !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+            Ok(_) => true,
+        }
+    };
+    let open = slow.iter().filter(|stream| !is_closed(stream)).count();
+    assert!((1..=64).contains(&open), "{open} slow connections are still open");
+    let log = broker.log();
+    let lines = log.matches("before a whole request came: another needed its slot").count();
+    assert_eq!(lines, 10, "{log}");
+}
+
+/// A page whose own host name leads to this machine (DNS rebinding) learns nothing but that a process is alive.
+#[test]
+fn questions_under_a_foreign_host_are_refused_but_for_health() {
+    let broker =
+        Broker::with().set("ottla.admin.listener", "0").set("ottla.admin.allowed.hosts", "kafka,broker.test").start();
+    let get = |path: &str, host: &str| send(&broker, &format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+    let own_name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    for host in
+        ["localhost", "LOCALHOST:9644", "127.0.0.1", "10.1.2.3:80", "[::1]:9644", "kafka", "Broker.Test:1", &own_name]
+    {
+        let ready = get("/ready", host);
+        assert_eq!((ready.status, ready.body["status"].as_str()), (200, Some("ready")), "{host}");
+        assert!(get("/health", host).body["version"].is_string(), "{host}");
+    }
+    for host in ["evil.test", "evil.test:9644", "localhost.evil.test", "127.0.0.1.evil.test", "kafka.evil.test", ""] {
+        for path in ["/ready", "/", "/reset", "/health/", "//health"] {
+            let refused = get(path, host);
+            assert_eq!(refused.status, 403, "{path} {host}");
+            let told = refused.body.to_string();
+            assert!(!told.contains(&broker.port().to_string()), "{told}");
+        }
+        let health = get("/health", host);
+        assert_eq!((health.status, health.body), (200, serde_json::json!({"status": "alive"})), "{host}");
+    }
+    broker.wait_for_log("refused GET /ready from 127.0.0.1:");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod common;
 
 mod admin_answers;
+mod broker_loggers;
 mod configs;
 mod deleted_records;
 mod dynamic_settings;

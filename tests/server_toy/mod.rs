@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ottla::config::{BindAddress, BindHost};
+use ottla::log_rate_limiter::LogRateLimiter;
 use ottla::server::{ConnectionInfo, Dispatch, Limits, Listener, Outcome, Server, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -102,7 +103,7 @@ impl House {
         let listener = Listener::bind("PLAINTEXT", &BindAddress { host, port: 0 }, &limits).unwrap();
         let address = listener.address();
         let toy = Arc::new(Toy::default());
-        let server = serve(vec![listener], toy.clone(), &limits).unwrap();
+        let server = serve(vec![listener], toy.clone(), &limits, LogRateLimiter::new(|| Duration::ZERO)).unwrap();
         House { toy, address, server }
     }
 

@@ -4,7 +4,7 @@ use super::settings;
 
 settings! {
     pub(super) const OTTLA:
-    "ottla.admin.allowed.hosts",       List,    "",      Any,                          ReadOnly,    InEffect, "Host names beside localhost, 127.0.0.1 and [::1] by which the admin port may be asked for changes.";
+    "ottla.admin.allowed.hosts",       List,    "",      Any,                          ReadOnly,    InEffect, "Host names, beside localhost, IP addresses and this machine's own name, under which the admin port answers requests.";
     "ottla.admin.listener",            String,  null,    Any,                          ReadOnly,    InEffect, "Where the admin port (/health, /ready, /reset) listens: host:port, or a port of localhost alone; 0 picks a free one. Not set: there is none. --admin-port sets it.";
     "ottla.advertised.localhost.rewrite", Boolean, "true", Any,                        ReadOnly,    InEffect, "Where a listener advertises this machine itself (localhost, 127.0.0.1, ::1), a client that came from another machine or container is told the address it reached instead: localhost would send it to itself.";
     "ottla.cluster.id",                String,  null,    NonEmpty,                      ReadOnly,    InEffect, "The cluster's id where the data directory is new; random where not given. A directory that has one keeps it. CLUSTER_ID sets it.";

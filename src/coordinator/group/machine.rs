@@ -18,6 +18,7 @@ use super::turn::{Timer, Turn};
 use super::{Group, GroupMachine, Heartbeat};
 use crate::coordinator::records::GroupRecord;
 use crate::coordinator::{ConnectionId, Effects, GroupId, Machine, Outcome, RecordMeta, ReplyTo};
+use crate::log_rate_limiter::{Report, Windows};
 use crate::types::{Now, ProducerIdEpoch, TimestampMs};
 
 /// Tombstones after which one look for expired offsets pauses, so that its batch stays small.
@@ -90,6 +91,10 @@ impl Machine for GroupMachine {
     }
 
     fn handle_timeout(&mut self, now: Now) -> GroupEffects {
+        for Report { key, held_back, seconds } in self.removals.take_due(now.monotonic) {
+            let host = key.as_deref().unwrap_or("many hosts");
+            tracing::info!("{held_back} more removals of members at {host} in the last {seconds} s are not listed");
+        }
         self.decide(now, None, |machine, turn| {
             // Taken out first: what a timer sets anew waits for the next call.
             let due: Vec<_> = std::iter::from_fn(|| turn.timers.pop_due(now.monotonic)).collect();
@@ -110,7 +115,7 @@ impl Machine for GroupMachine {
 
     fn poll_timeout(&self) -> Option<Duration> {
         let expiry = self.next_expiry.filter(|_| !self.groups.is_empty());
-        self.timers.next().into_iter().chain(expiry).min()
+        self.timers.next().into_iter().chain(expiry).chain(self.removals.next_report()).min()
     }
 
     fn replay(&mut self, at: RecordMeta, record: &GroupRecord) {
@@ -159,6 +164,7 @@ impl GroupMachine {
             offsets: OffsetStore::default(),
             timers: Timers::default(),
             expected: ExpectedMembers::default(),
+            removals: Windows::default(),
             next_expiry: None,
         }
     }
@@ -173,18 +179,21 @@ impl GroupMachine {
         let config = self.config.clone();
         let mut timers = std::mem::take(&mut self.timers);
         let mut expected = std::mem::take(&mut self.expected);
+        let mut removals = std::mem::take(&mut self.removals);
         let mut turn = Turn {
             now,
             connection,
             config: &config,
             timers: &mut timers,
             expected: &mut expected,
+            removals: &mut removals,
             effects: Effects::default(),
         };
         decision(self, &mut turn);
         let effects = turn.effects;
         self.timers = timers;
         self.expected = expected;
+        self.removals = removals;
         effects
     }
 

@@ -57,6 +57,7 @@ use self::timers::Timers;
 use self::turn::Timer;
 use super::GroupId;
 use super::records::GroupMetadata;
+use crate::log_rate_limiter::Windows;
 
 /// The groups of one partition of `__consumer_offsets`. Cheap while it has none.
 #[derive(Debug)]
@@ -67,6 +68,8 @@ pub struct GroupMachine {
     timers: Timers<(GroupId, Timer)>,
     /// Who is about to join a group without members.
     expected: ExpectedMembers,
+    /// Log lines about members that were removed, by their hosts.
+    removals: Windows<Arc<str>>,
     /// When to look for expired offsets next; none before recovery.
     next_expiry: Option<Duration>,
 }

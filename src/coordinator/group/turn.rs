@@ -1,5 +1,6 @@
 //! One decision in the making: what every part of the machine needs at hand while it decides.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::command::GroupReply;
@@ -8,6 +9,7 @@ use super::expected::ExpectedMembers;
 use super::timers::Timers;
 use crate::coordinator::records::GroupRecord;
 use crate::coordinator::{ConnectionId, Effects, GroupId, MemberId, ReplyTo};
+use crate::log_rate_limiter::Windows;
 use crate::types::Now;
 
 /// What a group waits for.
@@ -31,6 +33,8 @@ pub(super) struct Turn<'a> {
     pub config: &'a GroupConfig,
     pub timers: &'a mut Timers<(GroupId, Timer)>,
     pub expected: &'a mut ExpectedMembers,
+    /// Log lines about members that are removed, by their hosts.
+    pub removals: &'a mut Windows<Arc<str>>,
     pub effects: Effects<GroupRecord, GroupReply>,
 }
 

@@ -1,5 +1,7 @@
 //! Signs of life, and what happens without them.
 
+use std::sync::Arc;
+
 use super::link::Link;
 use super::{ClassicGroup, Phase};
 use crate::coordinator::group::command::Heartbeat;
@@ -73,7 +75,10 @@ impl ClassicGroup {
             Some(Link::Closed) => "a member's connection closed and it did not come back",
             _ => "a member's session timed out",
         };
-        tracing::info!(group = %self.id, member = %member_id, "{why}, removing it");
+        let host = self.members.get(member_id).map(|member| Arc::clone(&member.client_host)).unwrap_or_default();
+        if turn.removals.admits(host, turn.now.monotonic) {
+            tracing::info!(group = %self.id, member = %member_id, "{why}, removing it");
+        }
         self.remove(turn, member_id);
         self.rebalance(turn, why);
     }

@@ -1,0 +1,211 @@
+//! One log line: its form, and what keeps text of others from forging or flooding it.
+//!
+//! Whatever an event says may come from a client, a file or a file's name. So everything of it that could end a line,
+//! command a terminal or reorder what is shown is escaped here, for every event, and values and lines have a limit.
+
+use std::fmt::{self, Write as _};
+
+use jiff::Timestamp;
+use tracing::Level;
+use tracing::field::{Field, Visit};
+
+use crate::broker::clock::wall_clock_nanos;
+
+/// Bytes of a message, once escaped.
+const MOST_MESSAGE: usize = 8 << 10;
+/// Bytes of the value of a field, once escaped.
+const MOST_VALUE: usize = 1 << 10;
+/// Bytes of a line from which on further fields are left out.
+const MOST_LINE: usize = 16 << 10;
+
+const RESET: &str = "\x1b[0m";
+const DIM: &str = "\x1b[2m";
+const ITALIC: &str = "\x1b[3m";
+
+/// A line in the making: time, level, message, `name=value` pairs.
+pub(super) struct Line {
+    text: String,
+    has_colors: bool,
+}
+
+impl Line {
+    /// Begins a line with the time (UTC) and the level.
+    pub fn begin(level: Level, has_colors: bool) -> Line {
+        let nanos = i128::try_from(wall_clock_nanos()).unwrap_or_default();
+        let time = Timestamp::from_nanosecond(nanos).unwrap_or_default();
+        let mut text = String::with_capacity(160);
+        // Writing to a string cannot fail.
+        let _ = match has_colors {
+            true => write!(text, "{DIM}{time:.6}{RESET} {}{level:>5}{RESET} ", color(level)),
+            false => write!(text, "{time:.6} {level:>5} "),
+        };
+        Line { text, has_colors }
+    }
+
+    /// Adds what the line tells.
+    pub fn message(&mut self, message: fmt::Arguments<'_>) {
+        push_escaped(&mut self.text, &message.to_string(), MOST_MESSAGE);
+    }
+
+    /// The whole line, with its end.
+    pub fn finish(mut self) -> Vec<u8> {
+        self.text.truncate(self.text.trim_end().len());
+        self.text.push('\n');
+        self.text.into_bytes()
+    }
+
+    fn value(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+        if self.text.len() > MOST_LINE {
+            return;
+        }
+        if field.name() == "message" {
+            self.message(value);
+        } else {
+            let name = field.name();
+            let _ = match self.has_colors {
+                true => write!(self.text, "{ITALIC}{name}{RESET}{DIM}={RESET}"),
+                false => write!(self.text, "{name}="),
+            };
+            push_escaped(&mut self.text, &value.to_string(), MOST_VALUE);
+        }
+        self.text.push(' ');
+    }
+}
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.value(field, format_args!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "message" => self.value(field, format_args!("{value}")),
+            _ => self.value(field, format_args!("{value:?}")),
+        }
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
+        self.value(field, format_args!("{value}"));
+    }
+}
+
+/// A line without time and level.
+pub(super) fn plain(text: &str) -> String {
+    let mut line = String::with_capacity(text.len() + 1);
+    push_escaped(&mut line, text, MOST_MESSAGE);
+    line.push('\n');
+    line
+}
+
+fn color(level: Level) -> &'static str {
+    match level {
+        Level::TRACE => "\x1b[35m",
+        Level::DEBUG => "\x1b[34m",
+        Level::INFO => "\x1b[32m",
+        Level::WARN => "\x1b[33m",
+        Level::ERROR => "\x1b[31m",
+    }
+}
+
+/// Appends text so that it stays on its line and means what it shows. Of a longer one the middle is left out: its
+/// beginning says what it is, and reasons stand at the end.
+fn push_escaped(line: &mut String, text: &str, limit: usize) {
+    let begins = line.len();
+    for character in text.chars() {
+        push_character(line, character);
+    }
+    let escaped = &line[begins..];
+    if escaped.len() <= limit {
+        return;
+    }
+    let head = floor_boundary(escaped, limit / 4 * 3);
+    let tail = floor_boundary(escaped, escaped.len() - limit / 4);
+    let note = format!("…[{} bytes left out]…", tail - head);
+    line.replace_range(begins + head..begins + tail, &note);
+}
+
+fn push_character(line: &mut String, character: char) {
+    match character {
+        '\n' => line.push_str("\\n"),
+        '\r' => line.push_str("\\r"),
+        '\t' => line.push_str("\\t"),
+        _ if is_unsafe(character) => {
+            let _ = write!(line, "\\u{{{:x}}}", u32::from(character));
+        }
+        _ => line.push(character),
+    }
+}
+
+/// Control characters, line and paragraph separators, and characters that are not seen or reorder what is.
+fn is_unsafe(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// The last place up to `index` at which the text can be cut.
+fn floor_boundary(text: &str, index: usize) -> usize {
+    (0..=index).rev().find(|&place| text.is_char_boundary(place)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn escaped(text: &str) -> String {
+        let mut line = String::new();
+        push_escaped(&mut line, text, MOST_MESSAGE);
+        line
+    }
+
+    #[test]
+    fn text_of_others_stays_on_its_line_and_means_what_it_shows() {
+        for (text, expect) in [
+            ("an orders client", "an orders client"),
+            ("Grüße, 你好, naïve 🦦", "Grüße, 你好, naïve 🦦"),
+            ("x\n2026-01-01T00:00:00Z  INFO forged", "x\\n2026-01-01T00:00:00Z  INFO forged"),
+            ("a\r\nb\tc", "a\\r\\nb\\tc"),
+            ("\x1b[31mred\x1b[0m", "\\u{1b}[31mred\\u{1b}[0m"),
+            ("\u{9b}31m\u{85}next\0\u{7f}", "\\u{9b}31m\\u{85}next\\u{0}\\u{7f}"),
+            ("a\u{2028}b\u{2029}c", "a\\u{2028}b\\u{2029}c"),
+            ("user\u{202e}txt.exe\u{2066}", "user\\u{202e}txt.exe\\u{2066}"),
+            ("zero\u{200b}width\u{feff}\u{e0041}", "zero\\u{200b}width\\u{feff}\\u{e0041}"),
+            ("C:\\data", "C:\\data"),
+        ] {
+            assert_eq!(escaped(text), expect);
+        }
+    }
+
+    #[test]
+    fn every_character_that_ends_a_line_or_commands_a_terminal_is_escaped() {
+        for character in (0..=0x10_ffff).filter_map(char::from_u32) {
+            let shown = escaped(&character.to_string());
+            let alone = shown.chars().count() == 1;
+            assert!(!alone || !(character.is_control() || "\u{2028}\u{2029}".contains(character)), "{character:?}");
+        }
+    }
+
+    #[test]
+    fn of_a_long_text_the_beginning_and_the_end_are_shown() {
+        let text = format!("client '{}' sent what is not supported", "\n".repeat(40_000));
+        let shown = escaped(&text);
+        assert!(shown.len() < MOST_MESSAGE + 40, "{}", shown.len());
+        assert!(shown.starts_with("client '\\n\\n") && shown.ends_with("' sent what is not supported"), "{shown}");
+        assert!(shown.contains("bytes left out"));
+        // Cut between characters, whatever their width.
+        for width in ["é", "€", "🦦"] {
+            assert!(escaped(&width.repeat(20_000)).contains("bytes left out"));
+        }
+    }
+
+    #[test]
+    fn a_line_begins_with_its_time_and_level() {
+        let mut line = Line::begin(Level::WARN, false);
+        line.message(format_args!("said"));
+        let line = String::from_utf8(line.finish()).unwrap();
+        let (time, rest) = line.split_at("2026-01-01T00:00:00.000000Z".len());
+        assert!(time.parse::<Timestamp>().is_ok() && time.ends_with('Z'), "{time}");
+        assert_eq!(rest, "  WARN said\n");
+    }
+}

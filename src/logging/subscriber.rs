@@ -1,0 +1,169 @@
+//! What `tracing` hands events to.
+
+use std::sync::Arc;
+
+use tracing::level_filters::LevelFilter;
+use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::{Interest, Subscriber};
+use tracing::{Event, Level, Metadata};
+
+use super::levels::Levels;
+use super::line::Line;
+use super::writer::LineWriter;
+
+/// Makes a line of each event that the levels let through.
+///
+/// Whether an event is wanted is decided once for its place in the code and remembered there, until the levels change:
+/// an event that isn't costs a comparison.
+pub(super) struct Lines {
+    levels: Arc<Levels>,
+    writer: Arc<LineWriter>,
+    has_colors: bool,
+}
+
+impl Lines {
+    pub fn new(levels: Arc<Levels>, writer: Arc<LineWriter>, has_colors: bool) -> Lines {
+        Lines { levels, writer, has_colors }
+    }
+}
+
+impl Subscriber for Lines {
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        match self.enabled(metadata) {
+            true => Interest::always(),
+            false => Interest::never(),
+        }
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        // Beside events there are mere questions whether one would be logged (`tracing::enabled!`).
+        !metadata.is_span() && self.levels.allow(metadata.target(), *metadata.level())
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(self.levels.most_verbose())
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let level = *event.metadata().level();
+        let mut line = Line::begin(level, self.has_colors);
+        event.record(&mut line);
+        self.writer.push(line.finish(), level <= Level::WARN);
+    }
+
+    // Spans are not used here, and those of libraries are not shown.
+    fn new_span(&self, _span: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _span: &Id, _values: &Record<'_>) {}
+
+    fn record_follows_from(&self, _span: &Id, _follows: &Id) {}
+
+    fn enter(&self, _span: &Id) {}
+
+    fn exit(&self, _span: &Id) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::time::Duration;
+
+    use parking_lot::Mutex;
+    use tracing::subscriber::with_default;
+
+    use super::super::writer::Sink;
+    use super::*;
+
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl Sink for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn wait(&mut self, _at_most: Duration) {}
+    }
+
+    /// What is written of the events in `log`, without the times.
+    fn written(has_colors: bool, log: impl FnOnce()) -> String {
+        let kept = Arc::default();
+        let writer = Arc::new(LineWriter::new(Box::new(Kept(Arc::clone(&kept)))));
+        let levels = Arc::new(Levels::parse("trace").0);
+        with_default(Lines::new(levels, Arc::clone(&writer), has_colors), log);
+        assert!(writer.flush());
+        let bytes = kept.lock().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn whether_an_event_would_be_logged_can_be_asked() {
+        let levels = Arc::new(Levels::parse("info").0);
+        let writer = Arc::new(LineWriter::new(Box::new(Kept(Arc::default()))));
+        with_default(Lines::new(levels, writer, false), || {
+            assert!(tracing::enabled!(Level::WARN) && tracing::enabled!(Level::INFO));
+            assert!(!tracing::enabled!(Level::DEBUG));
+        });
+    }
+
+    fn without_times(text: &str) -> Vec<&str> {
+        text.lines().map(|line| line.split_once(' ').unwrap().1).collect()
+    }
+
+    #[test]
+    fn an_event_is_a_line_of_its_level_message_and_fields() {
+        let text = written(false, || {
+            let error = io::Error::other("no luck");
+            tracing::info!(client = %"127.0.0.1:1", client_id = "it", count = 7, "produce refused: {}", "why");
+            tracing::error!(%error, "failed");
+            tracing::debug!(?error, yes = true, nothing = Option::<u64>::None);
+        });
+        let expect = [
+            " INFO produce refused: why client=127.0.0.1:1 client_id=\"it\" count=7",
+            "ERROR failed error=no luck",
+            "DEBUG error=Custom { kind: Other, error: \"no luck\" } yes=true",
+        ];
+        assert_eq!(without_times(&text), expect);
+    }
+
+    /// Whatever a peer sends, and by whichever way it comes into an event, one event is one line, and the only commands
+    /// for a terminal are those of the line's own form.
+    #[test]
+    fn no_event_makes_two_lines_or_commands_a_terminal() {
+        let forged = "x\n2026-01-01T00:00:00.000000Z  INFO all is well\r\x1b[2J\u{9b}2J\u{2028}\u{202e}";
+        let error = io::Error::other(forged);
+        let log = || {
+            tracing::info!("the message has {forged}");
+            tracing::info!("{forged}");
+            tracing::warn!(field = forged, "a string");
+            tracing::warn!(field = %forged, "a display");
+            tracing::warn!(field = ?forged, "a debug");
+            tracing::warn!(field = ?forged.as_bytes(), "bytes");
+            tracing::error!(error = &error as &dyn std::error::Error, "an error");
+            tracing::error!(%error, "an error as text");
+            tracing::error!(?error, "an error as a struct");
+            tracing::error!(message = forged);
+        };
+        let plain = written(false, log);
+        assert_eq!(plain.lines().count(), 10, "{plain}");
+        assert!(plain.chars().all(|c| c == '\n' || !c.is_control()), "{plain}");
+        assert!(!plain.contains(['\u{2028}', '\u{202e}']));
+
+        let colored = written(true, log);
+        assert_eq!(colored.lines().count(), 10);
+        let own = ["\x1b[0m", "\x1b[2m", "\x1b[3m", "\x1b[31m", "\x1b[32m", "\x1b[33m"];
+        let rest = own.iter().fold(colored, |text, own| text.replace(own, ""));
+        assert!(rest.chars().all(|c| c == '\n' || !c.is_control()), "{rest}");
+    }
+
+    #[test]
+    fn a_line_has_an_end_however_much_it_is_told() {
+        let long = "y".repeat(1 << 20);
+        let text = written(false, || {
+            tracing::info!(a = %long, b = long.as_str(), c = ?long, d = %long, e = %long, f = %long, "{long}");
+        });
+        assert!(text.len() < 20 << 10, "{}", text.len());
+    }
+}
