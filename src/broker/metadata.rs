@@ -73,6 +73,16 @@ pub struct Snapshot {
     pub records: Vec<MetadataRecord>,
 }
 
+/// An open metadata log, to be replayed.
+#[derive(Debug)]
+pub struct MetadataLog {
+    pub partition: Arc<Partition>,
+    /// What was decided before the log begins.
+    pub before: Option<Snapshot>,
+    /// Whether what is decided has to be on disk before its reply leaves.
+    pub durable: bool,
+}
+
 /// A reply, and the state it speaks of: that must be durable and published before it leaves, even
 /// where this command wrote nothing (a topic that "already exists" may have been created a moment ago).
 struct Decided {
@@ -87,13 +97,12 @@ impl Metadata {
     pub fn load(
         clock: Clock,
         config: MetadataConfig,
-        partition: Arc<Partition>,
-        before: Option<Snapshot>,
+        log: MetadataLog,
         publisher: Arc<Publisher>,
-        durable: bool,
         on_published: Box<dyn Fn(Published) + Send + Sync>,
         log_rate_limiter: Arc<LogRateLimiter>,
     ) -> Result<Metadata, DriveError> {
+        let MetadataLog { partition, before, durable } = log;
         let driver = Mutex::new(None);
         let metadata =
             Metadata { clock, config, driver, partition, before, publisher, durable, on_published, log_rate_limiter };

@@ -17,7 +17,7 @@ use super::driver::DriveError;
 use super::fetch_sessions::FetchSessions;
 use super::groups::Groups;
 use super::loggers::Loggers;
-use super::metadata::{Metadata, MetadataUnavailable, Snapshot};
+use super::metadata::{Metadata, MetadataLog, MetadataUnavailable, Snapshot};
 use super::metadata_check;
 use super::partition::{Partition, PartitionError};
 use super::{Broker, Clock, ProducerIds, hosting, housekeeping, random, recovering, reopening};
@@ -110,10 +110,8 @@ impl Broker {
         let metadata = Metadata::load(
             clock,
             metadata_config(&config),
-            partition,
-            before,
+            MetadataLog { partition, before, durable: !config.storage.ephemeral },
             Arc::clone(&publisher),
-            !config.storage.ephemeral,
             on_published,
             Arc::clone(&log_rate_limiter),
         );

@@ -130,7 +130,7 @@ fn health_is_answered_at_once_beside_slow_connections() {
     }
     let is_closed = |mut stream: &TcpStream| {
         stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
-        match stream.read(&mut [0]) {
+        match stream.read_exact(&mut [0]) {
             Err(error) => !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
             Ok(_) => true,
         }
