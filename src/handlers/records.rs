@@ -12,7 +12,7 @@ use super::{Answer, Context};
 use crate::broker::fetch::{FetchFault, check_leader_epoch};
 use crate::broker::partition::{Partition, PartitionError};
 use crate::broker::topics::NotServed;
-use crate::log::LogError;
+use crate::log_rate_limiter::log_limited;
 use crate::protocol::messages::delete_records::{
     DeleteRecordsPartitionResult, DeleteRecordsRequest, DeleteRecordsResponse, DeleteRecordsTopicResult,
 };
@@ -60,7 +60,14 @@ pub(super) fn delete(context: &Context, request: DeleteRecordsRequest) -> Answer
     Answer::parked(async move {
         match broker.note_log_starts().await {
             Ok(()) => response,
-            Err(error) => not_noted(response, &error),
+            Err(error) => {
+                // Each request meets it while the disk refuses.
+                log_limited!(
+                    ERROR, broker.log_rate_limiter(), None, "failures to note where logs begin",
+                    %error, "deleted records may come back after a crash: where the logs begin could not be noted"
+                );
+                not_noted(response)
+            }
         }
     })
 }
@@ -81,8 +88,7 @@ fn delete_before(partition: &Partition, offset: Offset, moved: &mut bool) -> Res
 }
 
 /// The records can't be read any more, but a crash could bring them back.
-fn not_noted(mut response: DeleteRecordsResponse, error: &LogError) -> DeleteRecordsResponse {
-    tracing::error!(%error, "deleted records may come back after a crash: where the logs begin could not be noted");
+fn not_noted(mut response: DeleteRecordsResponse) -> DeleteRecordsResponse {
     let partitions = response.topics.iter_mut().flat_map(|topic| &mut topic.partitions);
     for partition in partitions.filter(|partition| partition.error_code == ErrorCode::None.code()) {
         (partition.error_code, partition.low_watermark) = (ErrorCode::KafkaStorageError.code(), -1);
