@@ -110,12 +110,12 @@ impl Log {
             self.roll(now)?;
         }
         self.note_epoch(header.partition_leader_epoch, header.base_offset)?;
-        self.write_batch(batch, header)?;
+        self.write_batch(batch, header, now)?;
         self.note_producer(header, marker, now)?;
         Ok(rolled)
     }
 
-    fn write_batch(&mut self, batch: &Verified, header: &BatchHeader) -> Result<(), LogError> {
+    fn write_batch(&mut self, batch: &Verified, header: &BatchHeader, now: TimestampMs) -> Result<(), LogError> {
         let (limit, interval) = (u64::from(self.config.segment_bytes), u64::from(self.config.index_interval_bytes));
         let place = &self.place;
         let Some(active) = self.segments.last_mut() else { return Err(LogError::Closed) };
@@ -127,6 +127,10 @@ impl Log {
         let base = active.base();
         let files = active.files_to_append(place, limit, self.config.preallocate)?;
         let position = files.data.len();
+        if self.length_check.is_due(now, position) {
+            // Behind the end of a file that somebody cut there would be a hole.
+            files.data.check_length().doing_to("appending to", || place.file(base, names::LOG))?;
+        }
         let rest = batch.bytes().get(PLACED..).unwrap_or_default();
         let placed = batch.placed(header.base_offset, header.partition_leader_epoch);
         files.data.append(&placed, rest).doing_to("appending to", || place.file(base, names::LOG))?;

@@ -11,7 +11,7 @@ use super::gap::Gap;
 use super::leader_epochs::{self, LeaderEpochs};
 use super::listing::Listing;
 use super::offset_index::OffsetIndex;
-use super::partition_log::State;
+use super::partition_log::{LengthCheck, State};
 use super::producers::Producers;
 use super::recovery::{Ending, OnDisk, Scanned};
 use super::segment::{Found, Place, Segment};
@@ -121,6 +121,7 @@ impl Opening {
             active_since: self.at.now,
             state: State::Open,
             checked_to: end,
+            length_check: LengthCheck::default(),
             first_dirty,
             first_dirty_synced: first_dirty,
             truncations: 0,

@@ -9,6 +9,30 @@ use super::segment::{Place, Segment};
 use super::{LogConfig, LogError, OpenReport, ProducerDescription, Validated};
 use crate::types::{LeaderEpoch, Offset, TimestampMs};
 
+/// Bytes that are appended within a millisecond before the length of the file is compared again.
+const LENGTH_CHECK_BYTES: u64 = 64 << 10;
+
+/// When an append last compared the length of the active segment's file with what is published: a system call, which
+/// costs more than is to be spent on each of many small appends.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct LengthCheck {
+    at: TimestampMs,
+    position: u64,
+}
+
+impl LengthCheck {
+    /// Whether the length is to be compared before an append at `position`; if so, that is noted as done. It is in
+    /// another millisecond than the last time, in another file, or [`LENGTH_CHECK_BYTES`] further.
+    pub fn is_due(&mut self, now: TimestampMs, position: u64) -> bool {
+        let appended = position.checked_sub(self.position);
+        let is_due = now != self.at || appended.is_none_or(|bytes| bytes == 0 || bytes >= LENGTH_CHECK_BYTES);
+        if is_due {
+            *self = LengthCheck { at: now, position };
+        }
+        is_due
+    }
+}
+
 /// One partition's log: a folder `<topic>-<n>` of segments.
 ///
 /// Not synchronised: callers hold a lock around it. Bytes that [`Log::read`] gave out stay valid and
@@ -40,6 +64,8 @@ pub struct Log {
     pub(super) state: State,
     /// Where the log ended when [`Log::check_active`] last looked at its files.
     pub(super) checked_to: Offset,
+    /// When an append last compared the length of the active segment's file.
+    pub(super) length_check: LengthCheck,
     /// Everything below was compacted; `None`: nothing was.
     pub(super) first_dirty: Option<Offset>,
     /// As `first_dirty`, once the files that compaction has put in place are sure to outlast a power loss.
@@ -246,5 +272,21 @@ impl Log {
     /// Where the offsets of a segment end.
     pub(super) fn end_of_segment(&self, index: usize) -> Offset {
         self.segments.get(index + 1).map_or(self.end, Segment::base)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn length_check_is_due_once_per_millisecond_and_64_kib() {
+        let mut check = LengthCheck::default();
+        let due: Vec<bool> =
+            [(1, 0), (1, 100), (1, 65_535), (2, 65_600), (2, 65_700), (2, 131_136), (2, 131_137), (2, 50)]
+                .into_iter()
+                .map(|(now, position)| check.is_due(now, position))
+                .collect();
+        assert_eq!(due, [true, false, false, true, false, true, false, true], "a lower position is in another file");
     }
 }

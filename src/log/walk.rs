@@ -132,7 +132,7 @@ impl<'a> Walk<'a> {
             return Ok(self.window.slice(at as usize..at as usize + len));
         }
         match self.source {
-            Source::Data(data) => data.copy(position, len),
+            Source::Data(data) => data.copy_unchecked(position, len),
             Source::Raw(raw) => {
                 let mut bytes = vec![0; len];
                 raw.read_exact_at(position, &mut bytes)?;

@@ -1,9 +1,10 @@
 //! A segment's records: appended at the end, given out without copying where the backing is a mapping.
 //!
-//! The file may be cut or removed by somebody else while it is in use. Each read and append first compares its length
-//! with what is published (a system call that costs little), so that no zeros are served, and nothing is written behind
-//! a hole. Bytes in a mapping are for the kernel to send; what is looked at here is read with system calls, which
-//! report what would be a signal in a mapping.
+//! The file may be cut or removed by somebody else while it is in use. Each read that is to be sent first compares the
+//! file's length with what is published (a system call that costs little), so that no zeros are served; whoever appends
+//! calls [`DataFile::check_length`] as often as it can afford to, so that little is written behind a hole. Bytes in a
+//! mapping are for the kernel to send; what is looked at here is read with system calls, which report what would be a
+//! signal in a mapping.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -126,12 +127,7 @@ impl DataFile {
 
     /// Appends two parts as one, and publishes them. After an error the file may hold more than is published.
     pub(crate) fn append(&mut self, head: &[u8], body: &[u8]) -> io::Result<()> {
-        let appended = self.raw.with(|raw| {
-            // Behind the end of a file that was cut there would be a hole.
-            check_reaches(raw, self.len)?;
-            raw.write_parts_at(self.len, head, body)
-        });
-        appended.map_err(removed)?;
+        self.raw.with(|raw| raw.write_parts_at(self.len, head, body)).map_err(removed)?;
         self.len += (head.len() + body.len()) as u64;
         Ok(())
     }
@@ -140,29 +136,38 @@ impl DataFile {
     /// there.
     pub(crate) fn read(&self, position: u64, len: usize) -> io::Result<Bytes> {
         self.check_published(position, len)?;
-        if len >= VIEWED_FROM {
-            self.raw.with(|raw| check_reaches(raw, self.len)).map_err(removed)?;
-            if let Some(view) = self.view(position, len) {
-                return Ok(view);
-            }
+        self.check_length()?;
+        match self.view(position, len) {
+            Some(view) => Ok(view),
+            None => self.copy_unchecked(position, len),
         }
-        self.copy(position, len)
     }
 
     /// The bytes at `position`, to be looked at. They must be there.
     pub(crate) fn copy(&self, position: u64, len: usize) -> io::Result<Bytes> {
+        self.check_length()?;
+        self.copy_unchecked(position, len)
+    }
+
+    /// Like [`DataFile::copy`], for callers that find out whether these are the bytes of a batch: in a file that was cut
+    /// they may be others.
+    pub(crate) fn copy_unchecked(&self, position: u64, len: usize) -> io::Result<Bytes> {
         self.check_published(position, len)?;
         let mut bytes = vec![0; len];
         let read = self.raw.with(|raw| {
-            check_reaches(raw, self.len)?;
             raw.read_exact_at(position, &mut bytes).or_else(|error| {
-                // Perhaps it was cut just now.
+                // Perhaps it was cut.
                 check_reaches(raw, self.len)?;
                 Err(error)
             })
         });
         read.map_err(removed)?;
         Ok(bytes.into())
+    }
+
+    /// Fails if the file is shorter than what is published. Behind the end of one that was cut, appends leave a hole.
+    pub(crate) fn check_length(&self) -> io::Result<()> {
+        self.raw.with(|raw| check_reaches(raw, self.len)).map_err(removed)
     }
 
     /// Finds out whether the file is still there, as long as it should be, and under its name: what is appended to a
@@ -182,8 +187,12 @@ impl DataFile {
         }
     }
 
-    /// The bytes in a mapping; `None` without one, or if none can be made (there are too many, say).
+    /// The bytes in a mapping; `None` if they are few, or there is no mapping and none can be made (there are too many,
+    /// say).
     fn view(&self, position: u64, len: usize) -> Option<Bytes> {
+        if len < VIEWED_FROM {
+            return None;
+        }
         let (position, published) = (index(position)?, index(self.len)?);
         self.with_mapping(|mapping| mapping.slice(position, len, published)).flatten()
     }

@@ -125,7 +125,8 @@ fn readers_of_a_log_that_is_cut_anywhere_get_records_or_an_error() {
             assert!(read_everywhere(&log, &path, &what) > 0, "{what}: after faults");
             let error = log.read(log.segments[0].base(), 1, true, Offset::MAX).err();
             if is_active {
-                let refused = log.append(&batch(&["more"]), CLIENT).expect_err(&what);
+                let later = AppendAs { now: NOW + 1, ..CLIENT };
+                let refused = log.append(&batch(&["more"]), later).expect_err(&what);
                 assert!(matches!(&refused, AppendError::Storage(error) if error.is_loss()), "{what}: {refused}");
             } else {
                 let error = log.read(segment_base_of(&log, &shelf, &path), 1, true, Offset::MAX).expect_err(&what);
