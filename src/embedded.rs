@@ -23,12 +23,12 @@ use tempfile::TempDir;
 use tokio::runtime::{self, Handle};
 use tokio::sync::oneshot;
 
-use crate::broker;
-use crate::broker::clock::Clock;
-use crate::broker::loggers::NoLoggers;
-use crate::config::{BrokerConfig, Resolved, Sources, load};
-use crate::log::faults;
-use crate::service::{Service, temporary};
+use ottla_broker::service::{Service, temporary};
+use ottla_broker::state as broker;
+use ottla_broker::state::clock::Clock;
+use ottla_broker::state::loggers::NoLoggers;
+use ottla_config::{BrokerConfig, Resolved, Sources, load};
+use ottla_log::faults;
 
 /// How long anything may take before it is given up: far longer than it does.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -39,24 +39,10 @@
 //! producer's sequence, assigns offsets, stores, indexes → waiting fetches wake → the domain's
 //! outcome becomes a response → it leaves in the order of the requests.
 
-pub mod broker;
 pub mod cli;
-pub mod client;
-pub mod codec;
-pub mod config;
-pub mod coordinator;
 mod embedded;
-pub mod handlers;
-pub mod http;
-pub mod log;
-pub mod log_rate_limiter;
 pub mod logging;
-pub mod machine;
-pub mod metadata;
-pub mod protocol;
-pub mod record;
-pub mod server;
-pub mod service;
-pub mod types;
 
 pub use embedded::{Broker, BrokerError, BrokerOptions};
+pub use ottla_client as client;
+pub use ottla_wire as wire;

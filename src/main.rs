@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use ottla::broker::clock::Clock;
 use ottla::cli;
 use ottla::logging::Logging;
+use ottla_broker::state::clock::Clock;
 
 fn main() -> ExitCode {
     // First of all, so that the time to ready is the whole time.

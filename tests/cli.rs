@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use common::{Broker, run};
 use ottla::client::Client;
-use ottla::protocol::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
+use ottla_wire::protocol::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
 use rustix::process::Signal;
 
 /// Runs with `args`, which must fail at start: exit code 2, within a second, one plain line on stderr.

@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ottla::client::{Client, ClientError, ClientOptions, produced};
-use ottla::codec::Str;
-use ottla::config::{BindAddress, BindHost};
-use ottla::log_rate_limiter::LogRateLimiter;
-use ottla::protocol::messages::api_versions::{ApiVersion, ApiVersionsResponse};
-use ottla::protocol::messages::heartbeat::HeartbeatRequest;
-use ottla::protocol::messages::metadata::{MetadataResponse, MetadataResponseTopic};
-use ottla::protocol::messages::produce::{PartitionProduceResponse, ProduceResponse, TopicProduceResponse};
-use ottla::protocol::{ApiKey, Request, RequestHeader, Response, frame};
-use ottla::server::{ConnectionInfo, Dispatch, Limits, Listener, Outcome, Server, serve};
-use ottla::types::ErrorCode;
+use ottla_broker::log_rate_limiter::LogRateLimiter;
+use ottla_broker::server::{ConnectionInfo, Dispatch, Limits, Listener, Outcome, Server, serve};
+use ottla_config::{BindAddress, BindHost};
+use ottla_wire::codec::Str;
+use ottla_wire::protocol::messages::api_versions::{ApiVersion, ApiVersionsResponse};
+use ottla_wire::protocol::messages::heartbeat::HeartbeatRequest;
+use ottla_wire::protocol::messages::metadata::{MetadataResponse, MetadataResponseTopic};
+use ottla_wire::protocol::messages::produce::{PartitionProduceResponse, ProduceResponse, TopicProduceResponse};
+use ottla_wire::protocol::{ApiKey, Request, RequestHeader, Response, frame};
+use ottla_wire::types::ErrorCode;
 
 /// Serves ApiVersions up to 3, Metadata up to 9, Produce, and three ways not to answer a heartbeat.
 struct Broker;

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use common::{Broker, Options};
 use ottla::client::Client;
-use ottla::protocol::messages::incremental_alter_configs::{
+use ottla_wire::protocol::messages::incremental_alter_configs::{
     AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
 };
-use ottla::record::{BatchBuilder, Codec, batches};
-use ottla::types::{ErrorCode, Offset, TimestampMs};
+use ottla_wire::record::{BatchBuilder, Codec, batches};
+use ottla_wire::types::{ErrorCode, Offset, TimestampMs};
 
 const TOPIC: &str = "compacted";
 /// A batch a segment: each is so much later than the one before.

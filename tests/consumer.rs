@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use common::Broker;
 use ottla::client::Client;
 use ottla::client::consumer::{Consumer, ConsumerConfig, ConsumerError, Event, Topics};
-use ottla::record::{BatchBuilder, Codec};
-use ottla::types::{ErrorCode, TopicPartition};
+use ottla_wire::record::{BatchBuilder, Codec};
+use ottla_wire::types::{ErrorCode, TopicPartition};
 
 /// Far longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -15,11 +15,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use common::{Broker, wait_until};
 use ottla::client::{Client, ClientError};
-use ottla::protocol::RequestHeader;
-use ottla::protocol::frame::encode_request;
-use ottla::protocol::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
-use ottla::record::{BatchBuilder, Codec, batches};
-use ottla::types::ErrorCode;
+use ottla_wire::protocol::RequestHeader;
+use ottla_wire::protocol::frame::encode_request;
+use ottla_wire::protocol::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
+use ottla_wire::record::{BatchBuilder, Codec, batches};
+use ottla_wire::types::ErrorCode;
 
 const BATCHES: usize = 200;
 /// Once a log has failed it is tried again after 1 s: in so many attempts, with a pause after each, it is noticed.

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ottla::client::Client;
-use ottla::record::{BatchBuilder, Codec, batches};
 use ottla::{Broker, BrokerError};
+use ottla_wire::record::{BatchBuilder, Codec, batches};
 
 fn batch(value: &str) -> Bytes {
     let mut builder = BatchBuilder::new(Codec::None);
@@ -176,7 +176,7 @@ fn a_log_file_that_is_cut_costs_its_partition_whether_files_are_mapped_or_not() 
             }
             cut_log_of(&topic);
             let refused = client.fetch(&topic, 0, 0, 1 << 20, Duration::ZERO).await.unwrap_err();
-            assert_eq!(refused.code(), Some(ottla::types::ErrorCode::KafkaStorageError), "{refused}");
+            assert_eq!(refused.code(), Some(ottla_wire::types::ErrorCode::KafkaStorageError), "{refused}");
             assert_eq!(values(&client, "whole").await.len(), 1);
         });
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use common::Broker;
 use ottla::client::{Client, produced};
-use ottla::record::{BatchBuilder, Codec};
+use ottla_wire::record::{BatchBuilder, Codec};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 const PARTITIONS: i32 = 150;

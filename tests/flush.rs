@@ -9,11 +9,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use common::{Broker, Options, wait_until};
 use ottla::client::Client;
-use ottla::protocol::messages::delete_records::{DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic};
-use ottla::protocol::messages::incremental_alter_configs::{
+use ottla_wire::protocol::messages::delete_records::{
+    DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic,
+};
+use ottla_wire::protocol::messages::incremental_alter_configs::{
     AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
 };
-use ottla::record::{BatchBuilder, Codec};
+use ottla_wire::record::{BatchBuilder, Codec};
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use common::Broker;
 use ottla::client::producer::{Delivered, NewRecord, Observer, Producer, ProducerOptions, SendError};
 use ottla::client::{Client, ClientError};
-use ottla::record::{BatchBuilder, Codec, batches};
-use ottla::types::ErrorCode;
+use ottla_wire::record::{BatchBuilder, Codec, batches};
+use ottla_wire::types::ErrorCode;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 /// The limit, unless a test has one of its own.

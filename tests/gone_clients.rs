@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::Broker;
 use ottla::client::Client;
-use ottla::protocol::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
+use ottla_wire::protocol::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
 
 async fn topics(broker: &Broker) -> Vec<String> {
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();

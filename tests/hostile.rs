@@ -10,8 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use common::Broker;
 use ottla::client::Client;
-use ottla::record::{BatchBuilder, Codec};
-use ottla::types::ErrorCode;
+use ottla_wire::record::{BatchBuilder, Codec};
+use ottla_wire::types::ErrorCode;
 
 /// Sends bytes, expects to be hung up on, and expects a line in the log that names the sender.
 fn refused(broker: &Broker, bytes: &[u8], reason: &str) {

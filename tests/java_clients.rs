@@ -8,10 +8,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use common::Broker;
 use ottla::client::{Client, Subscription, produced};
-use ottla::protocol::messages::init_producer_id::InitProducerIdRequest;
-use ottla::protocol::messages::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
-use ottla::record::{BatchBuilder, Codec, OldFormat, down_convert};
-use ottla::types::ProducerIdEpoch;
+use ottla_wire::protocol::messages::init_producer_id::InitProducerIdRequest;
+use ottla_wire::protocol::messages::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
+use ottla_wire::record::{BatchBuilder, Codec, OldFormat, down_convert};
+use ottla_wire::types::ProducerIdEpoch;
 
 use java::dump_log::{dump, dumped_records, files};
 use java::java;

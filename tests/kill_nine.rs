@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use common::Broker;
 use ottla::client::Client;
-use ottla::record::Codec;
+use ottla_wire::record::Codec;
 use tokio::task::JoinHandle;
 
 use crash::member::{GROUP, GroupMember, Summary};

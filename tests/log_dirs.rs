@@ -16,17 +16,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use common::Broker;
 use ottla::client::{Client, ClientError};
-use ottla::log::{AppendAs, Disk, Log, LogConfig, OpenAt, Origin};
-use ottla::metadata::records::{MetadataRecord, PartitionRecord, RegisterBrokerRecord, TopicRecord};
-use ottla::protocol::messages::delete_records::{DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic};
-use ottla::protocol::messages::describe_log_dirs::DescribeLogDirsRequest;
-use ottla::protocol::messages::describe_producers::{DescribeProducersRequest, TopicRequest};
-use ottla::protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponsePartition};
-use ottla::protocol::messages::offset_for_leader_epoch::{
+use ottla_core::metadata::records::{MetadataRecord, PartitionRecord, RegisterBrokerRecord, TopicRecord};
+use ottla_log::{AppendAs, Disk, Log, LogConfig, OpenAt, Origin};
+use ottla_wire::protocol::messages::delete_records::{
+    DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic,
+};
+use ottla_wire::protocol::messages::describe_log_dirs::DescribeLogDirsRequest;
+use ottla_wire::protocol::messages::describe_producers::{DescribeProducersRequest, TopicRequest};
+use ottla_wire::protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponsePartition};
+use ottla_wire::protocol::messages::offset_for_leader_epoch::{
     OffsetForLeaderEpochRequest, OffsetForLeaderPartition, OffsetForLeaderTopic,
 };
-use ottla::record::{BatchBuilder, Codec};
-use ottla::types::{ErrorCode, TopicId, Uuid};
+use ottla_wire::record::{BatchBuilder, Codec};
+use ottla_wire::types::{ErrorCode, TopicId, Uuid};
 use tempfile::TempDir;
 
 /// A copy of Kafka's two directories.

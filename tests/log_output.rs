@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use common::{Broker, wait_until};
 use ottla::client::Client;
-use ottla::protocol::messages::metadata::MetadataRequest;
+use ottla_wire::protocol::messages::metadata::MetadataRequest;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;

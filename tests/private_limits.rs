@@ -6,26 +6,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ottla::config::{Scope, table};
+use ottla_config::{Scope, table};
 
 const LIMITS: &str = include_str!("data/private-limits.tsv");
 
 /// Where limits are looked for, and how names of constants that are limits begin, or what is in them.
-const FOLDERS: [&str; 13] = [
-    "server",
-    "record",
-    "handlers",
-    "client",
-    "http",
-    "coordinator",
-    "log",
-    "broker",
-    "metadata",
-    "codec",
-    "service",
-    "logging",
-    "log_rate_limiter",
-];
+const FOLDERS: [&str; 6] = ["wire", "core", "log", "broker", "client", "logging"];
 const BEGINNINGS: [&str; 14] = [
     "MAX",
     "MOST",

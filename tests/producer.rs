@@ -9,7 +9,7 @@ use std::time::Duration;
 use common::Broker;
 use ottla::client::Client;
 use ottla::client::producer::{Delivered, NewRecord, Observer, Producer, ProducerOptions, SendError};
-use ottla::record::batches;
+use ottla_wire::record::batches;
 
 const TOPIC: &str = "numbers";
 const RECORDS: u32 = 20_000;

@@ -10,15 +10,15 @@ use std::net::TcpStream;
 
 use common::{Broker, command, run_command};
 use ottla::client::Client;
-use ottla::config::setting::Standing;
-use ottla::config::{BindHost, LoadError, Scope, Sources, load, table};
-use ottla::log::{Identity, LogDir};
-use ottla::metadata::records::{AccessControlEntryRecord, MetadataRecord};
-use ottla::metadata::{feature_record, write_bootstrap};
-use ottla::protocol::messages::incremental_alter_configs::{
+use ottla_config::setting::Standing;
+use ottla_config::{BindHost, LoadError, Scope, Sources, load, table};
+use ottla_core::metadata::records::{AccessControlEntryRecord, MetadataRecord};
+use ottla_core::metadata::{feature_record, write_bootstrap};
+use ottla_log::{Identity, LogDir};
+use ottla_wire::protocol::messages::incremental_alter_configs::{
     AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
 };
-use ottla::types::Uuid;
+use ottla_wire::types::Uuid;
 
 const CASES: &str = include_str!("data/protection.tsv");
 const SETTINGS: &str = include_str!("data/protection-settings.tsv");
@@ -204,7 +204,7 @@ fn old_host_name_and_port_decide_where_to_listen() {
         let said = match load(&Sources { command_line, ..Sources::default() }) {
             Err(error) => error.to_string(),
             Ok(resolved) => {
-                let listener = |listener: &ottla::config::Listener| {
+                let listener = |listener: &ottla_config::Listener| {
                     let host = match &listener.bind.host {
                         BindHost::Any => "*",
                         BindHost::AnyV4 => "*v4",

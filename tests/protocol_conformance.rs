@@ -8,11 +8,11 @@
 
 use std::collections::BTreeMap;
 
-use ottla::codec::{Field, FieldRow, Message, Shape, Versions};
-use ottla::coordinator::records::schemas as coordinator;
-use ottla::metadata::records as metadata;
-use ottla::protocol::ApiKey;
-use ottla::protocol::messages::consumer_protocol::{ConsumerProtocolAssignment, ConsumerProtocolSubscription};
+use ottla_core::coordinator::records::schemas as coordinator;
+use ottla_core::metadata::records as metadata;
+use ottla_wire::codec::{Field, FieldRow, Message, Shape, Versions};
+use ottla_wire::protocol::ApiKey;
+use ottla_wire::protocol::messages::consumer_protocol::{ConsumerProtocolAssignment, ConsumerProtocolSubscription};
 
 const APIS: &str = include_str!("data/protocol/apis.tsv");
 const FIELDS: &str = include_str!("data/protocol/fields.tsv");

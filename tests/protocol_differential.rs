@@ -4,8 +4,8 @@
 mod protocol;
 
 use bytes::Bytes;
-use ottla::codec::{Reader, Writer};
-use ottla::protocol::{Request, Response};
+use ottla_wire::codec::{Reader, Writer};
+use ottla_wire::protocol::{Request, Response};
 use protocol::Kind;
 
 /// Lets us read a body and write it again.

@@ -3,8 +3,8 @@
 mod protocol;
 
 use bytes::Bytes;
-use ottla::protocol::frame::{decode_request, decode_response, encode_request, encode_response};
-use ottla::protocol::{ApiKey, RequestHeader};
+use ottla_wire::protocol::frame::{decode_request, decode_response, encode_request, encode_response};
+use ottla_wire::protocol::{ApiKey, RequestHeader};
 use proptest::prelude::*;
 use protocol::{Kind, tape};
 

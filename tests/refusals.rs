@@ -12,10 +12,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use common::Broker;
 use ottla::client::Client;
-use ottla::log::{AppendAs, Disk, Log, LogConfig, OpenAt, Origin};
-use ottla::metadata::records::{MetadataRecord, PartitionRecord};
-use ottla::record::{BatchBuilder, Codec, batches};
-use ottla::types::{TopicId, Uuid};
+use ottla_core::metadata::records::{MetadataRecord, PartitionRecord};
+use ottla_log::{AppendAs, Disk, Log, LogConfig, OpenAt, Origin};
+use ottla_wire::record::{BatchBuilder, Codec, batches};
+use ottla_wire::types::{TopicId, Uuid};
 
 const RECORDS: usize = 10;
 const METADATA: &str = "__cluster_metadata-0/00000000000000000000.log";
@@ -175,7 +175,7 @@ async fn a_metadata_log_that_goes_on_from_a_snapshot_is_used() {
     }
     // Kafka's has no line for the metadata log.
     fs::write(data.join("log-start-offset-checkpoint"), "0\n0\n").unwrap();
-    let snapshot = ottla::metadata::write_bootstrap(image, 1).unwrap().concat();
+    let snapshot = ottla_core::metadata::write_bootstrap(image, 1).unwrap().concat();
     fs::write(folder.join(format!("{base:020}-0000000001.checkpoint")), snapshot).unwrap();
     let check = common::run(&["check-log", data.to_str().unwrap()]);
     assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stdout));

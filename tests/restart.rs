@@ -9,12 +9,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use common::Broker;
 use ottla::client::Client;
-use ottla::log::{AppendAs, Identity, Log, LogDir, Origin};
-use ottla::metadata::records::{MetadataRecord, PartitionChangeRecord};
-use ottla::protocol::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
-use ottla::protocol::messages::metadata::MetadataRequest;
-use ottla::record::{BatchBuilder, Codec, batches};
-use ottla::types::{Offset, TopicId, TopicPartition};
+use ottla_core::metadata::records::{MetadataRecord, PartitionChangeRecord};
+use ottla_log::{AppendAs, Identity, Log, LogDir, Origin};
+use ottla_wire::protocol::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
+use ottla_wire::protocol::messages::metadata::MetadataRequest;
+use ottla_wire::record::{BatchBuilder, Codec, batches};
+use ottla_wire::types::{Offset, TopicId, TopicPartition};
 
 const TOPIC: &str = "orders";
 const GROUP: &str = "billing";

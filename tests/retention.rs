@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use common::{Broker, wait_until};
 use ottla::client::Client;
-use ottla::record::{BatchBuilder, Codec};
-use ottla::types::Offset;
+use ottla_wire::record::{BatchBuilder, Codec};
+use ottla_wire::types::Offset;
 
 const HOUR_MS: i64 = 3_600_000;
 

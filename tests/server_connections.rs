@@ -5,8 +5,8 @@ mod server_toy;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
-use ottla::config::BindHost;
-use ottla::server::Limits;
+use ottla_broker::server::Limits;
+use ottla_config::BindHost;
 use server_toy::{House, command, frame, logged, soon};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

@@ -6,7 +6,7 @@ mod server_toy;
 use std::fs::File;
 use std::time::Duration;
 
-use ottla::server::Limits;
+use ottla_broker::server::Limits;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use server_toy::{House, frame, logged};
 

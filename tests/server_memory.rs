@@ -6,7 +6,7 @@ mod server_toy;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
-use ottla::server::Limits;
+use ottla_broker::server::Limits;
 use server_toy::{House, frame, soon};
 
 const CLIENTS: usize = 1000;

@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use ottla::config::setting::{Kind, Rule, Setting, Update};
-use ottla::config::{Scope, table, validate_topic};
+use ottla_config::setting::{Kind, Rule, Setting, Update};
+use ottla_config::{Scope, table, validate_topic};
 
 const KAFKA_4_4: &str = include_str!("data/kafka-settings-4.4.tsv");
 const TOPIC_ANSWERS: &str = include_str!("data/topic-setting-answers.tsv");

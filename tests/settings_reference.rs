@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ottla::config::setting::{Setting, Standing, Update};
-use ottla::config::{Scope, Sources, load, table};
+use ottla_config::setting::{Setting, Standing, Update};
+use ottla_config::{Scope, Sources, load, table};
 
 #[test]
 fn the_reference_is_up_to_date() {
@@ -51,7 +51,7 @@ fn the_samples_are_accepted_with_everything_uncommented() {
 /// A typed field that no other room reads belongs to a setting without effect, and the other way round.
 #[test]
 fn what_is_said_to_take_effect_is_used() {
-    let rooms = code_outside(&["config", "protocol"]);
+    let rooms = code_outside(&["config", "wire/protocol"]);
     let mut wrong = Vec::new();
     for (file, scope) in [("src/config/broker.rs", Scope::Broker), ("src/config/topic.rs", Scope::Topic)] {
         let text = fs::read_to_string(in_project(file)).unwrap();

@@ -4,9 +4,9 @@ mod common;
 
 use common::{Broker, command, run_command};
 use ottla::client::{Client, TopicView};
-use ottla::codec::Str;
-use ottla::protocol::messages::describe_configs::{DescribeConfigsRequest, DescribeConfigsResource};
-use ottla::record::{BatchBuilder, Codec};
+use ottla_wire::codec::Str;
+use ottla_wire::protocol::messages::describe_configs::{DescribeConfigsRequest, DescribeConfigsResource};
+use ottla_wire::record::{BatchBuilder, Codec};
 
 /// DescribeConfigs' number for topics.
 const TOPIC: i8 = 2;

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ottla::client::Client;
-use ottla::record::{BatchBuilder, Codec};
-use ottla::types::ErrorCode;
+use ottla_wire::record::{BatchBuilder, Codec};
+use ottla_wire::types::ErrorCode;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::contender::{Contender, Running};

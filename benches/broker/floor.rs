@@ -14,8 +14,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 
 use memmap2::Mmap;
-use ottla::protocol::frame::encode_response;
-use ottla::protocol::messages::produce::{PartitionProduceResponse, ProduceResponse, TopicProduceResponse};
+use ottla_wire::protocol::frame::encode_response;
+use ottla_wire::protocol::messages::produce::{PartitionProduceResponse, ProduceResponse, TopicProduceResponse};
 use rustix::net::{RecvFlags, recv};
 
 use crate::load::PRODUCE_VERSION;
@@ -129,6 +129,7 @@ fn store_frames(mut socket: TcpStream, path: &Path, answer: &[u8]) -> io::Result
     }
 }
 
+#[allow(unsafe_code)]
 fn stored(file: &File) -> io::Result<Mmap> {
     // SAFETY: the file was created by this process in a directory of this run; nobody else opens it, and from now on
     // nobody writes to it or cuts it.

@@ -9,12 +9,12 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use ottla::codec::Str;
-use ottla::protocol::frame::{decode_response, encode_request};
-use ottla::protocol::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
-use ottla::protocol::messages::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
-use ottla::protocol::{ApiKey, Request, RequestHeader, Response};
-use ottla::record::{BATCH_OVERHEAD, BatchBuilder, Codec};
+use ottla_wire::codec::Str;
+use ottla_wire::protocol::frame::{decode_response, encode_request};
+use ottla_wire::protocol::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
+use ottla_wire::protocol::messages::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
+use ottla_wire::protocol::{ApiKey, Request, RequestHeader, Response};
+use ottla_wire::record::{BATCH_OVERHEAD, BatchBuilder, Codec};
 
 /// Versions that every broker measured serves, and that name topics.
 pub const PRODUCE_VERSION: i16 = 9;

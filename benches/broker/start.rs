@@ -4,7 +4,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use ottla::record::{BatchBuilder, Codec};
+use ottla_wire::record::{BatchBuilder, Codec};
 
 use crate::admin::Admin;
 use crate::contender::{Contender, Running, free_port, scratch};

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::time::Instant;
 
-use ottla::log::LogConfig;
-use ottla::record::{Codec, Verified};
+use ottla_log::LogConfig;
+use ottla_wire::record::{Codec, Verified};
 
 use crate::report::{Table, significant};
 use crate::{in_turns, median, share, shelf, system};

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ottla::broker::partition::Partition;
-use ottla::log::{LogConfig, Origin};
-use ottla::record::{Codec, Verified};
-use ottla::types::{TopicId, TopicPartition};
+use ottla_broker::state::partition::Partition;
+use ottla_log::{LogConfig, Origin};
+use ottla_wire::record::{Codec, Verified};
+use ottla_wire::types::{TopicId, TopicPartition};
 use tokio::runtime::Runtime;
 
 use crate::report::Table;

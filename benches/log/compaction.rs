@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ottla::log::{CompactionBuffers, Disk, Log, LogConfig, Replaced};
-use ottla::record::{BatchBuilder, Codec, Verified};
+use ottla_log::{CompactionBuffers, Disk, Log, LogConfig, Replaced};
+use ottla_wire::record::{BatchBuilder, Codec, Verified};
 use parking_lot::Mutex;
 
 use crate::report::{Samples, Table};

@@ -61,7 +61,7 @@ enum Section {
 }
 
 fn main() {
-    ottla::log::faults::install().expect("files can be mapped");
+    ottla_log::faults::install().expect("files can be mapped");
     let options = Options::parse();
     let burst = options.burst * 1_000_000;
     let limit = system::dirty_limit();

@@ -1,8 +1,8 @@
 //! What an open log takes of this process's memory.
 
-use ottla::log::{Log, LogConfig};
-use ottla::record::Codec;
-use ottla::types::Offset;
+use ottla_log::{Log, LogConfig};
+use ottla_wire::record::Codec;
+use ottla_wire::types::Offset;
 
 use crate::report::{Table, significant};
 use crate::{shelf, system};

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use memmap2::Mmap;
-use ottla::log::{Disk, Log, LogConfig};
-use ottla::types::Offset;
+use ottla_log::{Disk, Log, LogConfig};
+use ottla_wire::types::Offset;
 
 use crate::report::Table;
 use crate::{in_turns, median, share, shelf};
@@ -67,6 +67,7 @@ fn by_mapping(folder: &Path) -> f64 {
     for path in segments(folder) {
         let file = File::open(path).expect("a segment");
         // SAFETY: nobody else knows of this run's files, and nobody writes to them now.
+        #[allow(unsafe_code)]
         let map = unsafe { Mmap::map(&file) }.expect("a mapping");
         for chunk in map.chunks(AT_ONCE) {
             buffer[..chunk.len()].copy_from_slice(chunk);

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ottla::log::{Disk, Log, LogConfig, OpenAt, Validated};
+use ottla_log::{Disk, Log, LogConfig, OpenAt, Validated};
 
 use crate::read::segments;
 use crate::report::Table;

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ottla::log::{AppendAs, Disk, Log, LogConfig, OpenAt, Origin};
-use ottla::record::{BATCH_OVERHEAD, BatchBuilder, Codec, Verified};
-use ottla::types::TimestampMs;
+use ottla_log::{AppendAs, Disk, Log, LogConfig, OpenAt, Origin};
+use ottla_wire::record::{BATCH_OVERHEAD, BatchBuilder, Codec, Verified};
+use ottla_wire::types::TimestampMs;
 use tempfile::TempDir;
 
 /// What a record takes beside its value, if both are small.

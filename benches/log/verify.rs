@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use ottla::record::{Accepts, Codec, TimestampType, Unverified, Verified, VerifyRules};
+use ottla_wire::record::{Accepts, Codec, TimestampType, Unverified, Verified, VerifyRules};
 
 use crate::report::{Table, significant};
 use crate::{in_turns, median, share, shelf};

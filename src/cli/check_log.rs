@@ -6,13 +6,13 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use super::say::say_json;
-use crate::broker::clock::Clock;
-use crate::log::verify::{AtStart, Directory, Finding, Known, Loss, Repaired, Verdict, repair, verify};
-use crate::log::{Disk, OpenAt, PartitionState};
-use crate::metadata::FoundFolder;
-use crate::types::{ProducerId, TimestampMs, TopicPartition};
 use clap::Args;
 use metadata::MetadataLog;
+use ottla_broker::state::clock::Clock;
+use ottla_core::metadata::FoundFolder;
+use ottla_log::verify::{AtStart, Directory, Finding, Known, Loss, Repaired, Verdict, repair, verify};
+use ottla_log::{Disk, OpenAt, PartitionState};
+use ottla_wire::types::{ProducerId, TimestampMs, TopicPartition};
 use report::{Checked, DirectoryRepair, Report, ShownRepair, shown};
 use topics::Topics;
 
@@ -118,7 +118,7 @@ impl Check {
         if found.is_empty() && !path.join(META_PROPERTIES).exists() {
             return Err(format!("{} is neither a data directory nor a partition's folder", path.display()));
         }
-        crate::types::sort_by(&mut found, |a, b| a.partition.cmp(&b.partition));
+        ottla_wire::types::sort_by(&mut found, |a, b| a.partition.cmp(&b.partition));
         let topics = self.metadata.as_ref().map(|metadata| metadata.topics()).unwrap_or_default();
         if only.is_none() {
             self.report.findings.extend(directory.findings().iter().map(shown));

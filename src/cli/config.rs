@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use super::tools::output::Output;
 use super::{ServeArgs, serve};
-use crate::config::setting::{Setting, Standing, Update};
-use crate::config::{self, BrokerConfig, Described, Resolved, Scope, load, table};
+use ottla_config::setting::{Setting, Standing, Update};
+use ottla_config::{self as config, BrokerConfig, Described, Resolved, Scope, load, table};
 
 /// What to show.
 #[derive(Debug, Clone, Args)]

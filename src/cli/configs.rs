@@ -12,8 +12,8 @@ use super::say::{Said, say_json, tell};
 use super::table::table;
 use super::tools::connect::{Bootstrap, block_on};
 use super::tools::output::Output;
-use crate::client::Client;
-use crate::types::sort_by;
+use ottla_client::Client;
+use ottla_wire::types::sort_by;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -15,10 +15,10 @@ use super::tools::connect::{Bootstrap, Properties, connect};
 use super::tools::consuming::{Stop, block_on_beside, config, warn};
 use super::tools::log_line::date_and_time;
 use super::tools::output::Output;
-use crate::client::Client;
-use crate::client::consumer::{ConsumedRecord, Consumer, Event, PartitionRecords, Start, Topics};
-use crate::record::{Header, Record};
-use crate::types::{Offset, TopicPartition};
+use ottla_client::Client;
+use ottla_client::consumer::{ConsumedRecord, Consumer, Event, PartitionRecords, Start, Topics};
+use ottla_wire::record::{Header, Record};
+use ottla_wire::types::{Offset, TopicPartition};
 
 /// ListOffsets' timestamp for a log's end.
 const LATEST: i64 = -1;

@@ -16,8 +16,8 @@ use super::tools::connect::{Bootstrap, block_on};
 use super::tools::exceptions::Exception;
 use super::tools::kafka_consumer_groups::TargetArgs;
 use super::tools::output::Output;
-use crate::client::{ClientError, MemberDescription};
-use crate::types::{ErrorCode, Offset, TopicPartition, sort_by};
+use ottla_client::{ClientError, MemberDescription};
+use ottla_wire::types::{ErrorCode, Offset, TopicPartition, sort_by};
 
 const EXAMPLES: &str = "\
 Examples:

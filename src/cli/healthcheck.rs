@@ -12,10 +12,10 @@ use tokio::time::timeout;
 
 use super::ready_file::Announced;
 use super::{ServeArgs, serve};
-use crate::client::{Client, ClientOptions};
-use crate::codec::Str;
-use crate::config::load;
-use crate::service::bind;
+use ottla_broker::service::bind;
+use ottla_client::{Client, ClientOptions};
+use ottla_config::load;
+use ottla_wire::codec::Str;
 
 /// Which broker to ask, and how long to wait.
 #[derive(Debug, Clone, Args)]

@@ -8,7 +8,7 @@ use clap::Parser as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::{CANNOT_START, Cli, tools};
-use crate::config::table;
+use ottla_config::table;
 
 /// The command line, or the exit code once help was printed or the mistake told.
 pub fn parse(line: Vec<OsString>) -> Result<Cli, ExitCode> {

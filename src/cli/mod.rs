@@ -25,8 +25,8 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::broker::clock::Clock;
 use crate::logging::Logging;
+use ottla_broker::state::clock::Clock;
 use tools::Tool;
 use tools::output::Output;
 

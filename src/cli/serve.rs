@@ -12,11 +12,11 @@ use tokio::runtime::{self, Runtime};
 use super::ServeArgs;
 use super::ready_file::{Ready, ReadyFile};
 use super::shutdown::StopSignals;
-use crate::broker::clock::Clock;
-use crate::config::{BrokerConfig, Resolved, Sources, load};
-use crate::log::faults;
 use crate::logging::Logging;
-use crate::service::{Service, Stopped, temporary};
+use ottla_broker::service::{Service, Stopped, temporary};
+use ottla_broker::state::clock::Clock;
+use ottla_config::{BrokerConfig, Resolved, Sources, load};
+use ottla_log::faults;
 
 /// How long replies that clients still wait for may take to leave once a stop was asked for.
 const GRACE: Duration = Duration::from_millis(500);

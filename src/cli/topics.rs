@@ -14,8 +14,8 @@ use super::table::table;
 use super::tools::connect::{Bootstrap, block_on};
 use super::tools::kafka_topics::{PARTITIONS_AT_A_TIME, topic_settings};
 use super::tools::output::Output;
-use crate::client::Client;
-use crate::types::{InOrder as _, Offset, TopicPartition};
+use ottla_client::Client;
+use ottla_wire::types::{InOrder as _, Offset, TopicPartition};
 
 const EXAMPLES: &str = "\
 Examples:

@@ -1,12 +1,12 @@
 //! Topics and the cluster, in short forms.
 
 use super::{Client, ClientError, Result, refuse};
-use crate::codec::Str;
-use crate::protocol::ApiKey;
-use crate::protocol::messages::create_topics::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest};
-use crate::protocol::messages::delete_topics::{DeleteTopicState, DeleteTopicsRequest};
-use crate::protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponseTopic};
-use crate::types::TopicId;
+use ottla_wire::codec::Str;
+use ottla_wire::protocol::ApiKey;
+use ottla_wire::protocol::messages::create_topics::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest};
+use ottla_wire::protocol::messages::delete_topics::{DeleteTopicState, DeleteTopicsRequest};
+use ottla_wire::protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponseTopic};
+use ottla_wire::types::TopicId;
 
 /// How long the broker may take over a change of topics.
 const CHANGE_TIMEOUT_MS: i32 = 30_000;
@@ -53,7 +53,7 @@ impl Client {
         };
         let answer = self.call(request).await?;
         refuse(ApiKey::Metadata, answer.error_code, None)?;
-        let broker = |broker: &crate::protocol::messages::metadata::MetadataResponseBroker| BrokerAddress {
+        let broker = |broker: &ottla_wire::protocol::messages::metadata::MetadataResponseBroker| BrokerAddress {
             node_id: broker.node_id,
             host: broker.host.to_string(),
             port: broker.port,

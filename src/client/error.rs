@@ -3,9 +3,9 @@
 use std::io;
 use std::time::Duration;
 
-use crate::codec::{DecodeError, EncodeError};
-use crate::protocol::ApiKey;
-use crate::types::ErrorCode;
+use ottla_wire::codec::{DecodeError, EncodeError};
+use ottla_wire::protocol::ApiKey;
+use ottla_wire::types::ErrorCode;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {

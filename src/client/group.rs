@@ -6,18 +6,18 @@ use bytes::Bytes;
 
 use super::admin::BrokerAddress;
 use super::{Client, ClientError, Result, refuse};
-use crate::codec::Str;
-use crate::protocol::ApiKey;
-use crate::protocol::messages::find_coordinator::FindCoordinatorRequest;
-use crate::protocol::messages::heartbeat::HeartbeatRequest;
-use crate::protocol::messages::join_group::{JoinGroupRequest, JoinGroupRequestProtocol};
-use crate::protocol::messages::leave_group::{LeaveGroupRequest, MemberIdentity};
-use crate::protocol::messages::offset_commit::{
+use ottla_wire::codec::Str;
+use ottla_wire::protocol::ApiKey;
+use ottla_wire::protocol::messages::find_coordinator::FindCoordinatorRequest;
+use ottla_wire::protocol::messages::heartbeat::HeartbeatRequest;
+use ottla_wire::protocol::messages::join_group::{JoinGroupRequest, JoinGroupRequestProtocol};
+use ottla_wire::protocol::messages::leave_group::{LeaveGroupRequest, MemberIdentity};
+use ottla_wire::protocol::messages::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
-use crate::protocol::messages::offset_fetch::{OffsetFetchRequest, OffsetFetchRequestTopic};
-use crate::protocol::messages::sync_group::{SyncGroupRequest, SyncGroupRequestAssignment};
-use crate::types::{ErrorCode, Offset, PartitionIndex};
+use ottla_wire::protocol::messages::offset_fetch::{OffsetFetchRequest, OffsetFetchRequestTopic};
+use ottla_wire::protocol::messages::sync_group::{SyncGroupRequest, SyncGroupRequestAssignment};
+use ottla_wire::types::{ErrorCode, Offset, PartitionIndex};
 
 /// The newest versions that ask for one group or coordinator, in fields of their own, by topic name.
 const FIND_ONE_COORDINATOR: i16 = 3;

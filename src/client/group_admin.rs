@@ -7,21 +7,21 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::{Client, ClientError, Result, refuse};
-use crate::codec::{Message as _, Reader, Str, read_prefix};
-use crate::protocol::ApiKey;
-use crate::protocol::messages::consumer_group_describe::{self as modern, ConsumerGroupDescribeRequest};
-use crate::protocol::messages::consumer_protocol::ConsumerProtocolAssignment;
-use crate::protocol::messages::delete_groups::DeleteGroupsRequest;
-use crate::protocol::messages::describe_groups::{self as classic, DescribeGroupsRequest};
-use crate::protocol::messages::list_groups::ListGroupsRequest;
-use crate::protocol::messages::offset_commit::{
+use ottla_wire::codec::{Message as _, Reader, Str, read_prefix};
+use ottla_wire::protocol::ApiKey;
+use ottla_wire::protocol::messages::consumer_group_describe::{self as modern, ConsumerGroupDescribeRequest};
+use ottla_wire::protocol::messages::consumer_protocol::ConsumerProtocolAssignment;
+use ottla_wire::protocol::messages::delete_groups::DeleteGroupsRequest;
+use ottla_wire::protocol::messages::describe_groups::{self as classic, DescribeGroupsRequest};
+use ottla_wire::protocol::messages::list_groups::ListGroupsRequest;
+use ottla_wire::protocol::messages::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
-use crate::protocol::messages::offset_delete::{
+use ottla_wire::protocol::messages::offset_delete::{
     OffsetDeleteRequest, OffsetDeleteRequestPartition, OffsetDeleteRequestTopic,
 };
-use crate::protocol::messages::offset_fetch::{OffsetFetchRequest, OffsetFetchRequestGroup};
-use crate::types::{ErrorCode, InOrder as _, LeaderEpoch, Offset, PartitionIndex, TopicPartition};
+use ottla_wire::protocol::messages::offset_fetch::{OffsetFetchRequest, OffsetFetchRequestGroup};
+use ottla_wire::types::{ErrorCode, InOrder as _, LeaderEpoch, Offset, PartitionIndex, TopicPartition};
 
 /// The newest versions that name topics by name.
 const OFFSETS_BY_NAME: i16 = 9;

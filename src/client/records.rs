@@ -6,12 +6,14 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{Client, ClientError, Pending, Result, refuse};
-use crate::codec::Str;
-use crate::protocol::ApiKey;
-use crate::protocol::messages::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic};
-use crate::protocol::messages::list_offsets::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic};
-use crate::protocol::messages::produce::{PartitionProduceData, ProduceRequest, ProduceResponse, TopicProduceData};
-use crate::types::{LeaderEpoch, Offset, PartitionIndex, TimestampMs};
+use ottla_wire::codec::Str;
+use ottla_wire::protocol::ApiKey;
+use ottla_wire::protocol::messages::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic};
+use ottla_wire::protocol::messages::list_offsets::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic};
+use ottla_wire::protocol::messages::produce::{
+    PartitionProduceData, ProduceRequest, ProduceResponse, TopicProduceData,
+};
+use ottla_wire::types::{LeaderEpoch, Offset, PartitionIndex, TimestampMs};
 
 /// The last versions of Produce and Fetch that name topics by name.
 const PRODUCE_BY_NAME: i16 = 12;
@@ -33,7 +35,7 @@ pub struct Produced {
 /// What a partition gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fetched {
-    /// Whole batches, and perhaps part of one; see [`crate::record::batches`].
+    /// Whole batches, and perhaps part of one; see [`ottla_wire::record::batches`].
     pub records: Bytes,
     pub high_watermark: Offset,
     pub last_stable_offset: Offset,

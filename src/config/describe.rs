@@ -8,7 +8,7 @@ use super::table::{self, Scope, synonyms};
 use super::topic;
 use super::values::{Origin, Values};
 
-use crate::types::sort_by_key;
+use ottla_wire::types::sort_by_key;
 
 /// One setting as a client is told of it.
 #[derive(Debug, Clone, PartialEq)]

@@ -10,7 +10,7 @@ use super::setting;
 use super::table::synonyms::Synonym;
 use super::table::{self, Scope};
 
-use crate::types::InOrder as _;
+use ottla_wire::types::InOrder as _;
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -191,7 +191,7 @@ macro_rules! typed_settings {
         impl $struct {
             /// Reads each field from what `text` says for its setting's name.
             fn read<'a>(text: impl Fn(&'static str) -> Option<std::borrow::Cow<'a, str>>) -> $struct {
-                use $crate::config::values::SettingValue;
+                use $crate::values::SettingValue;
                 $struct { $( $field: <$type>::read(text($name).as_deref()).unwrap_or_default(), )* }
             }
 
@@ -204,7 +204,7 @@ macro_rules! typed_settings {
             pub(super) fn misfits<'a>(
                 text: impl Fn(&'static str) -> Option<std::borrow::Cow<'a, str>>,
             ) -> Vec<&'static str> {
-                use $crate::config::values::SettingValue;
+                use $crate::values::SettingValue;
                 let fits = [$(($name, <$type>::read(text($name).as_deref()).is_some())),*];
                 fits.into_iter().filter(|(_, fits)| !fits).map(|(name, _)| name).collect()
             }

@@ -8,9 +8,9 @@ use super::producers::{Marker, WrittenBatch};
 use super::segment::Segment;
 use super::time_index::TimeEntry;
 use super::{AppendAs, AppendError, Appended, Log, LogError, Origin, names};
-use crate::record::control::{ControlType, EndTxnMarker};
-use crate::record::{Batch, BatchHeader, Verified};
-use crate::types::{LeaderEpoch, Offset, TimestampMs};
+use ottla_wire::record::control::{ControlType, EndTxnMarker};
+use ottla_wire::record::{Batch, BatchHeader, Verified};
+use ottla_wire::types::{LeaderEpoch, Offset, TimestampMs};
 
 /// Bytes of a batch that [`Verified::placed`] replaces.
 const PLACED: usize = 16;

@@ -13,7 +13,7 @@ use super::error::IoContext;
 use super::file::Disk;
 use super::log_dir::{FIRST_DIRTY, HIGH_WATERMARKS, LOG_STARTS, LogDir, POSITIONS, RECOVERY_POINTS};
 use super::{LogError, NotedEnd, Validated, checkpoint, positions};
-use crate::types::{Offset, TimestampMs, TopicPartition};
+use ottla_wire::types::{Offset, TimestampMs, TopicPartition};
 
 /// What a partition puts into the text checkpoints and our positions file.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use super::error::IoContext;
 use super::log_dir::{METADATA_FOLDER, PartitionState, partitions_of};
 use super::meta_properties::META_PROPERTIES;
 use super::{Disk, LogDirError, LogError};
-use crate::types::sort_by;
+use ottla_wire::types::sort_by;
 
 /// How many partitions of a directory are named.
 const NAMED: usize = 3;

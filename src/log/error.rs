@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::file::{Loss, ran_out};
-use crate::types::{LeaderEpoch, Offset, ProducerId};
+use ottla_wire::types::{LeaderEpoch, Offset, ProducerId};
 
 /// A failure of the storage itself: Kafka's KAFKA_STORAGE_ERROR.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -24,7 +24,7 @@ pub enum LogError {
     Latched(Arc<LogError>),
     /// `partition.metadata` names another topic: the folder belongs to a topic that is gone.
     #[error("{} belongs to topic id {found}, not {expected}", path.display())]
-    OtherTopic { path: PathBuf, expected: crate::types::TopicId, found: crate::types::TopicId },
+    OtherTopic { path: PathBuf, expected: ottla_wire::types::TopicId, found: ottla_wire::types::TopicId },
 }
 
 impl LogError {

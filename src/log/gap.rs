@@ -3,7 +3,7 @@
 use super::recovery::{Ending, OnDisk, Scanned};
 use super::segment::{Found, Place};
 use super::{LogConfig, LogError, OpenAt};
-use crate::types::Offset;
+use ottla_wire::types::Offset;
 
 /// What is known about gaps in a log that is being opened.
 pub(super) struct Gap<'a> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::file::{Disk, PooledFile, RawFile};
-use crate::types::Offset;
+use ottla_wire::types::Offset;
 
 /// How many entries are kept in memory before they are written: one system call for many appends. What a
 /// killed process had not written is found again from the batches.

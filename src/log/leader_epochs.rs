@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::checkpoint;
-use crate::types::{LeaderEpoch, Offset};
+use ottla_wire::types::{LeaderEpoch, Offset};
 
 /// The file's name in a partition's folder.
 pub(crate) const FILE_NAME: &str = "leader-epoch-checkpoint";

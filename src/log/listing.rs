@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::error::IoContext;
 use super::segment::{Found, Place};
 use super::{LogError, compact, leader_epochs, names};
-use crate::types::Offset;
+use ottla_wire::types::Offset;
 
 /// The files of a log that count.
 #[derive(Debug, Default)]

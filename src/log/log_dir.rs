@@ -20,7 +20,7 @@ use super::meta_properties::{META_PROPERTIES, MetaError, MetaProperties};
 use super::{
     DeletedFiles, LogDirError, LogError, OpenAt, SyncTicket, Synced, names, partition_metadata, positions, sync,
 };
-use crate::types::{TimestampMs, TopicId, TopicPartition, Uuid};
+use ottla_wire::types::{TimestampMs, TopicId, TopicPartition, Uuid};
 
 /// The folder of the metadata log.
 pub(super) const METADATA_FOLDER: &str = "__cluster_metadata-0";

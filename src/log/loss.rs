@@ -13,7 +13,7 @@ use super::segment::{Found, Place};
 use super::time_index::TimeIndex;
 use super::walk::{Source, Step, Walk};
 use super::{LogError, partition_metadata};
-use crate::types::Offset;
+use ottla_wire::types::Offset;
 
 impl Opening {
     /// Notes which records are missing at the end of a log that ends at `end`.

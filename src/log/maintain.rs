@@ -6,7 +6,7 @@ use super::error::IoContext;
 use super::partition_log::{Failure, State};
 use super::segment::Segment;
 use super::{DeletedFiles, Log, LogError, ReadError, SyncTicket, Synced, leader_epochs, names, partition_metadata};
-use crate::types::{Offset, TimestampMs, Uuid};
+use ottla_wire::types::{Offset, TimestampMs, Uuid};
 
 /// Once this much was appended since the newest snapshot of producers, housekeeping takes one: what has to be
 /// walked through after a crash stays small.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::LogError;
 use super::checkpoint::quoted;
-use crate::types::Uuid;
+use ottla_wire::types::Uuid;
 
 /// The file's name.
 pub(super) const META_PROPERTIES: &str = "meta.properties";

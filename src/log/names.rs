@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::types::{Offset, TopicPartition, Uuid};
+use ottla_wire::types::{Offset, TopicPartition, Uuid};
 
 /// A segment's records.
 pub(crate) const LOG: &str = "log";

@@ -7,7 +7,7 @@ use std::io;
 
 use super::file::Disk;
 use super::index_file::{Entry, IndexFile, field};
-use crate::types::Offset;
+use ottla_wire::types::Offset;
 
 pub(crate) type OffsetIndex = IndexFile<OffsetEntry>;
 

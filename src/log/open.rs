@@ -17,8 +17,8 @@ use super::recovery::{Ending, OnDisk, Scanned};
 use super::segment::{Found, Place, Segment};
 use super::walk::{Source, Step, Walk};
 use super::{AbortedTxn, Log, LogConfig, LogError, OpenAt, OpenReport, Validated, names, partition_metadata};
-use crate::record::{Batch, BatchHeader};
-use crate::types::{Offset, TimestampMs, TopicId};
+use ottla_wire::record::{Batch, BatchHeader};
+use ottla_wire::types::{Offset, TimestampMs, TopicId};
 
 impl Log {
     /// Opens the log in `folder`, which is created if it doesn't exist, and recovers it as far as `at` says is

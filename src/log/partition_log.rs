@@ -7,7 +7,7 @@ use super::leader_epochs::LeaderEpochs;
 use super::producers::Producers;
 use super::segment::{Place, Segment};
 use super::{LogConfig, LogError, OpenReport, ProducerDescription, Validated};
-use crate::types::{LeaderEpoch, Offset, TimestampMs};
+use ottla_wire::types::{LeaderEpoch, Offset, TimestampMs};
 
 /// Bytes that are appended within a millisecond before the length of the file is compared again.
 const LENGTH_CHECK_BYTES: u64 = 64 << 10;

@@ -1,7 +1,7 @@
 //! `partition.metadata`: which topic a partition's folder belongs to.
 
 use super::checkpoint::quoted;
-use crate::types::{TopicId, Uuid};
+use ottla_wire::types::{TopicId, Uuid};
 
 /// The file's name in a partition's folder.
 pub(crate) const FILE_NAME: &str = "partition.metadata";

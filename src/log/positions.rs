@@ -12,7 +12,7 @@
 use std::collections::HashMap;
 
 use super::Validated;
-use crate::types::TopicPartition;
+use ottla_wire::types::TopicPartition;
 
 const VERSION: &str = "1";
 const LAST_LINE: &str = "end";

@@ -7,8 +7,8 @@ use super::offset_index::OffsetEntry;
 use super::segment::{Files, Located, Purpose, Segment};
 use super::walk::Step;
 use super::{AbortedTxn, Log, LogError, ReadError, Slice, TimestampOffset, TimestampQuery};
-use crate::record::{BatchHeader, RecordError};
-use crate::types::{Offset, TimestampMs};
+use ottla_wire::record::{BatchHeader, RecordError};
+use ottla_wire::types::{Offset, TimestampMs};
 
 /// How far back a producer's window is looked for at most, and in which steps at first.
 const FARTHEST_BACK: u64 = 256 << 20;

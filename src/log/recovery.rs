@@ -14,8 +14,8 @@ use super::segment::Place;
 use super::time_index::{TimeEntry, TimeIndex};
 use super::walk::{Source, Step, Walk};
 use super::{LogError, Validated, names};
-use crate::record::{BATCH_OVERHEAD, BatchHeader};
-use crate::types::Offset;
+use ottla_wire::record::{BATCH_OVERHEAD, BatchHeader};
+use ottla_wire::types::Offset;
 
 /// How much is read at a time when looking through bytes that are no batches.
 const CHUNK: u64 = 1 << 20;

@@ -16,7 +16,7 @@ use super::file::Disk;
 use super::partition_log::{Failure, State};
 use super::segment::Segment;
 use super::{Log, LogError, NotedEnd, OpenAt, leader_epochs, names, partition_metadata};
-use crate::types::TimestampMs;
+use ottla_wire::types::TimestampMs;
 
 /// How much is written at a time.
 const CHUNK: u64 = 1 << 20;

@@ -10,8 +10,8 @@ use super::error::IoContext;
 use super::file::Disk;
 use super::time_index::{TimeEntry, TimeIndex};
 use super::{AbortedTxn, LogError, names, txn_index};
-use crate::types::{NO_TIMESTAMP, Offset, TimestampMs};
 pub(crate) use files::{Files, Located, Purpose};
+use ottla_wire::types::{NO_TIMESTAMP, Offset, TimestampMs};
 
 /// Where a log's segments are and on which disk; what a segment needs to open itself.
 #[derive(Clone, Debug)]

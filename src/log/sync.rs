@@ -6,7 +6,7 @@ use super::LogError;
 use super::error::IoContext;
 use super::file::{Disk, PooledFile};
 use super::segment::Extent;
-use crate::types::Offset;
+use ottla_wire::types::Offset;
 
 /// What has to be synced for every record below [`SyncTicket::end_offset`] to survive a power loss.
 ///

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::types::{LeaderEpoch, NO_TIMESTAMP, Offset, ProducerId, TimestampMs, TopicId};
+use ottla_wire::types::{LeaderEpoch, NO_TIMESTAMP, Offset, ProducerId, TimestampMs, TopicId};
 
 /// What is known about a partition's files before they are opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::io;
 
 use super::file::Disk;
 use super::index_file::{Entry, IndexFile, field};
-use crate::types::{NO_TIMESTAMP, Offset, TimestampMs};
+use ottla_wire::types::{NO_TIMESTAMP, Offset, TimestampMs};
 
 pub(crate) type TimeIndex = IndexFile<TimeEntry>;
 

@@ -5,8 +5,8 @@ use std::io;
 use bytes::Bytes;
 
 use super::file::{DataFile, RawFile};
-use crate::record::{BATCH_OVERHEAD, BatchCrc, BatchHeader};
-use crate::types::Offset;
+use ottla_wire::record::{BATCH_OVERHEAD, BatchCrc, BatchHeader};
+use ottla_wire::types::Offset;
 
 /// How much is read at first, for most walks are short, and at the most. Headers of large batches are read one by one.
 const FIRST_CHUNK: usize = 4 << 10;

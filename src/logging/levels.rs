@@ -2,15 +2,17 @@
 //!
 //! A logger is a module of the code; what is within it inherits its level. Its name is the module's path with dots
 //! (`ottla.server` for the target `ottla::server`), as Kafka's tools take no colons in names; both forms are understood.
+//! Names say nothing of the crate that a module is in ([`CRATES`]), so that code can move without a change for operators.
 //! The loggers that people of Kafka know have Kafka's names beside.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use parking_lot::RwLock;
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
 
-use crate::broker::loggers::{LogLevel, Loggers, ROOT_LOGGER};
+use ottla_broker::state::loggers::{LogLevel, Loggers, ROOT_LOGGER};
 
 /// The target of the root logger, which all targets are within.
 const ROOT: &str = "";
@@ -42,6 +44,17 @@ const LOGGERS: &[(&str, &[&str])] = &[
 const REQUESTS: &str = "ottla::request";
 const REQUESTS_LEVEL: LogLevel = LogLevel::Warn;
 
+/// The crates' targets, and the paths that loggers have in their place; the first one that fits counts.
+const CRATES: &[(&str, &str)] = &[
+    ("ottla_broker::state", "ottla::broker"),
+    ("ottla_broker", "ottla"),
+    ("ottla_client", "ottla::client"),
+    ("ottla_config", "ottla::config"),
+    ("ottla_core", "ottla"),
+    ("ottla_log", "ottla::log"),
+    ("ottla_wire", "ottla"),
+];
+
 /// Levels by target.
 pub(super) struct Levels {
     own: RwLock<BTreeMap<String, LogLevel>>,
@@ -72,7 +85,7 @@ impl Levels {
 
     /// Whether an event is logged.
     pub fn allow(&self, target: &str, level: Level) -> bool {
-        level <= filter(in_force(&self.own.read(), target))
+        level <= filter(in_force(&self.own.read(), &logger_path(target)))
     }
 
     /// The most that any logger shows.
@@ -129,7 +142,14 @@ fn name_of(target: &str) -> String {
 
 /// The target of the logger of that name, if it is one of our modules.
 fn target_of(logger: &str) -> String {
-    logger.replace('.', "::")
+    logger_path(&logger.replace('.', "::")).into_owned()
+}
+
+/// The path of the logger that a module's events belong to.
+fn logger_path(target: &str) -> Cow<'_, str> {
+    let within = |outer: &str| target.strip_prefix(outer).filter(|rest| rest.is_empty() || rest.starts_with("::"));
+    let found = CRATES.iter().find_map(|(outer, path)| Some((path, within(outer)?)));
+    found.map_or(Cow::Borrowed(target), |(path, rest)| Cow::Owned(format!("{path}{rest}")))
 }
 
 /// The level of the nearest target that this one is within and that has one.
@@ -231,6 +251,27 @@ mod tests {
         assert!(levels.allow(SERVER, Level::TRACE) && !levels.allow("ottla::http", Level::ERROR));
         levels.set("ottla::server", None);
         assert!(!levels.allow(SERVER, Level::ERROR));
+    }
+
+    #[test]
+    fn event_of_a_member_crate_belongs_to_the_logger_of_its_module() {
+        for (target, path) in [
+            ("ottla_broker::state::cleaner::run", "ottla::broker::cleaner::run"),
+            ("ottla_broker::state", "ottla::broker"),
+            ("ottla_broker::states", "ottla::states"),
+            ("ottla_broker::server::connection", "ottla::server::connection"),
+            ("ottla_core::metadata", "ottla::metadata"),
+            ("ottla_log::recovery", "ottla::log::recovery"),
+            ("ottla_logger::x", "ottla_logger::x"),
+            ("ottla::cli", "ottla::cli"),
+            ("hyper::client", "hyper::client"),
+        ] {
+            assert_eq!(logger_path(target), path);
+        }
+        let levels = Levels::parse("warn,ottla::server=debug,ottla_log=trace").0;
+        assert!(levels.allow("ottla_broker::server::accept", Level::DEBUG));
+        assert!(!levels.allow("ottla_broker::http", Level::INFO));
+        assert!(levels.allow("ottla_log::recovery", Level::TRACE));
     }
 
     #[test]

@@ -17,8 +17,8 @@ use std::fmt;
 use std::io::IsTerminal as _;
 use std::sync::Arc;
 
-use crate::broker::loggers::Loggers;
 use levels::Levels;
+use ottla_broker::state::loggers::Loggers;
 use subscriber::Lines;
 use writer::{LineWriter, Stderr};
 

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ottla::client::{Client, ClientError, Joined, Subscription, fetched};
-use ottla::protocol::messages::describe_configs::{DescribeConfigsRequest, DescribeConfigsResource};
-use ottla::protocol::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
-use ottla::protocol::messages::incremental_alter_configs::{
+use ottla_wire::protocol::messages::describe_configs::{DescribeConfigsRequest, DescribeConfigsResource};
+use ottla_wire::protocol::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
+use ottla_wire::protocol::messages::incremental_alter_configs::{
     AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
 };
-use ottla::protocol::messages::init_producer_id::InitProducerIdRequest;
-use ottla::protocol::messages::list_groups::ListGroupsRequest;
-use ottla::record::{BatchBuilder, Codec};
-use ottla::types::ErrorCode;
+use ottla_wire::protocol::messages::init_producer_id::InitProducerIdRequest;
+use ottla_wire::protocol::messages::list_groups::ListGroupsRequest;
+use ottla_wire::record::{BatchBuilder, Codec};
+use ottla_wire::types::ErrorCode;
 
 use crate::common::Broker;
 use crate::http::reset;

@@ -3,8 +3,8 @@
 use std::mem;
 
 use bytes::Bytes;
-use ottla::record::batches;
-use ottla::types::{Offset, PartitionIndex};
+use ottla_wire::record::batches;
+use ottla_wire::types::{Offset, PartitionIndex};
 
 use super::PARTITIONS;
 use super::random::Random;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use ottla::client::{Client, ClientError, Member, Subscription};
-use ottla::types::{Offset, PartitionIndex};
+use ottla_wire::types::{Offset, PartitionIndex};
 
 use super::random::Random;
 use super::{PARTITIONS, TOPIC, World, end_offset, expect_crash};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ottla::client::{Client, ClientError};
-use ottla::types::{Offset, PartitionIndex};
+use ottla_wire::types::{Offset, PartitionIndex};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ottla::client::{Client, ClientError, produced};
-use ottla::protocol::messages::init_producer_id::InitProducerIdRequest;
-use ottla::record::{BatchBuilder, Codec};
-use ottla::types::ProducerIdEpoch;
+use ottla_wire::protocol::messages::init_producer_id::InitProducerIdRequest;
+use ottla_wire::record::{BatchBuilder, Codec};
+use ottla_wire::types::ProducerIdEpoch;
 
 use super::ledger::{Acknowledged, Name};
 use super::random::Random;

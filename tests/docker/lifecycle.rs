@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use ottla::client::Client;
-use ottla::record::{BatchBuilder, Codec};
+use ottla_wire::record::{BatchBuilder, Codec};
 
 use crate::engine::{Container, LABEL, Volume, docker_says, is_here, text};
 

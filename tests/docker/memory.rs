@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ottla::client::Client;
-use ottla::record::{BatchBuilder, Codec, batches};
+use ottla_wire::record::{BatchBuilder, Codec, batches};
 
 use crate::engine::{Container, is_here};
 

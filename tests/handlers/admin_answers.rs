@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use ottla::protocol::ApiKey;
+use ottla_wire::protocol::ApiKey;
 
 use crate::common::Broker;
 use crate::wire::Asking;

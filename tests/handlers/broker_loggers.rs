@@ -2,13 +2,13 @@
 //! it ends. The answers are Apache Kafka 4.3.1's.
 
 use ottla::client::Client;
-use ottla::protocol::messages::alter_configs::{
+use ottla_wire::protocol::messages::alter_configs::{
     AlterConfigsRequest, AlterConfigsResource as OldResource, AlterableConfig as OldConfig,
 };
-use ottla::protocol::messages::describe_configs::{
+use ottla_wire::protocol::messages::describe_configs::{
     DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResult,
 };
-use ottla::protocol::messages::incremental_alter_configs::{
+use ottla_wire::protocol::messages::incremental_alter_configs::{
     AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
 };
 

@@ -1,15 +1,15 @@
 //! DescribeConfigs, AlterConfigs, IncrementalAlterConfigs and ListConfigResources.
 
-use ottla::protocol::messages::alter_configs::{
+use ottla_wire::protocol::messages::alter_configs::{
     AlterConfigsRequest, AlterConfigsResource as Replaced, AlterableConfig as Replacement,
 };
-use ottla::protocol::messages::describe_configs::{
+use ottla_wire::protocol::messages::describe_configs::{
     DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult, DescribeConfigsResult,
 };
-use ottla::protocol::messages::incremental_alter_configs::{
+use ottla_wire::protocol::messages::incremental_alter_configs::{
     AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
 };
-use ottla::protocol::messages::list_config_resources::ListConfigResourcesRequest;
+use ottla_wire::protocol::messages::list_config_resources::ListConfigResourcesRequest;
 
 use crate::common::Broker;
 use crate::world::{BROKER, TOPIC, World, code, text};
@@ -36,7 +36,7 @@ async fn describe(world: &World, resource_type: i8, name: &str, keys: Option<&[&
 
 /// `value@source {name=value@source, ...}`: a setting, and all that might decide it.
 fn shown(config: &DescribeConfigsResourceResult) -> String {
-    let value = |value: &Option<ottla::codec::Str>| value.as_deref().unwrap_or("null").to_owned();
+    let value = |value: &Option<ottla_wire::codec::Str>| value.as_deref().unwrap_or("null").to_owned();
     let synonyms: Vec<_> =
         config.synonyms.iter().map(|one| format!("{}={}@{}", one.name, value(&one.value), one.source)).collect();
     format!("{}@{} {{{}}}", value(&config.value), config.config_source, synonyms.join(", "))

@@ -1,7 +1,9 @@
 //! Log starts that outlive a crash, and do not outlive their topic.
 
 use ottla::client::Client;
-use ottla::protocol::messages::delete_records::{DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic};
+use ottla_wire::protocol::messages::delete_records::{
+    DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic,
+};
 
 use super::common::Broker;
 use super::world::{World, batch, connect};

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ottla::client::Client;
-use ottla::record::{Codec, batches};
+use ottla_wire::record::{Codec, batches};
 
 use crate::common::Broker;
 use crate::world::{BROKER, LONG_AGO, TOPIC, World, batch, batch_at};

@@ -1,7 +1,9 @@
 //! UpdateFeatures.
 
-use ottla::protocol::messages::api_versions::ApiVersionsRequest;
-use ottla::protocol::messages::update_features::{FeatureUpdateKey, UpdateFeaturesRequest, UpdateFeaturesResponse};
+use ottla_wire::protocol::messages::api_versions::ApiVersionsRequest;
+use ottla_wire::protocol::messages::update_features::{
+    FeatureUpdateKey, UpdateFeaturesRequest, UpdateFeaturesResponse,
+};
 
 use crate::world::{World, code, text};
 

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use ottla::protocol::messages::fetch::{
+use ottla_wire::protocol::messages::fetch::{
     FetchPartition, FetchRequest, FetchResponse, FetchTopic, ForgottenTopic, PartitionData,
 };
-use ottla::record::batches;
+use ottla_wire::record::batches;
 
 use crate::world::{LONG_AGO, World, batch, batch_at, code, text};
 

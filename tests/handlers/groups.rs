@@ -4,22 +4,24 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ottla::client::{Client, ClientError, Joined, Subscription};
-use ottla::protocol::messages::delete_groups::DeleteGroupsRequest;
-use ottla::protocol::messages::describe_groups::DescribeGroupsRequest;
-use ottla::protocol::messages::find_coordinator::FindCoordinatorRequest;
-use ottla::protocol::messages::heartbeat::HeartbeatRequest;
-use ottla::protocol::messages::join_group::{JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse};
-use ottla::protocol::messages::leave_group::{LeaveGroupRequest, MemberIdentity};
-use ottla::protocol::messages::list_groups::ListGroupsRequest;
-use ottla::protocol::messages::offset_commit::{
+use ottla_wire::protocol::messages::delete_groups::DeleteGroupsRequest;
+use ottla_wire::protocol::messages::describe_groups::DescribeGroupsRequest;
+use ottla_wire::protocol::messages::find_coordinator::FindCoordinatorRequest;
+use ottla_wire::protocol::messages::heartbeat::HeartbeatRequest;
+use ottla_wire::protocol::messages::join_group::{JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse};
+use ottla_wire::protocol::messages::leave_group::{LeaveGroupRequest, MemberIdentity};
+use ottla_wire::protocol::messages::list_groups::ListGroupsRequest;
+use ottla_wire::protocol::messages::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
-use ottla::protocol::messages::offset_delete::{
+use ottla_wire::protocol::messages::offset_delete::{
     OffsetDeleteRequest, OffsetDeleteRequestPartition, OffsetDeleteRequestTopic,
 };
-use ottla::protocol::messages::offset_fetch::{OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopics};
-use ottla::protocol::messages::sync_group::SyncGroupRequest;
-use ottla::types::{TopicId, Uuid};
+use ottla_wire::protocol::messages::offset_fetch::{
+    OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopics,
+};
+use ottla_wire::protocol::messages::sync_group::SyncGroupRequest;
+use ottla_wire::types::{TopicId, Uuid};
 
 use crate::world::{World, code, text};
 
@@ -288,7 +290,7 @@ async fn a_group_with_members_takes_offsets_from_them_alone() {
 async fn fetched(world: &World, version: i16, groups: Vec<OffsetFetchRequestGroup>) -> Vec<String> {
     let request = OffsetFetchRequest { groups, ..Default::default() };
     let answer = world.client.call_at(request, version).await.unwrap();
-    let group = |group: &ottla::protocol::messages::offset_fetch::OffsetFetchResponseGroup| {
+    let group = |group: &ottla_wire::protocol::messages::offset_fetch::OffsetFetchResponseGroup| {
         let partitions = group.topics.iter().flat_map(|topic| &topic.partitions);
         let told = partitions.map(|one| match one.error_code {
             0 => format!("{}={}", one.partition_index, one.committed_offset),

@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use ottla::protocol::messages::describe_topic_partitions::{
+use ottla_wire::protocol::messages::describe_topic_partitions::{
     Cursor, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse, TopicRequest,
 };
-use ottla::protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponse};
-use ottla::types::{TopicId, Uuid};
+use ottla_wire::protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponse};
+use ottla_wire::types::{TopicId, Uuid};
 
 use crate::common::Broker;
 use crate::world::{World, code, connect, text};

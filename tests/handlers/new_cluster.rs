@@ -9,8 +9,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use ottla::config::{Scope, table};
-use ottla::protocol::ApiKey;
+use ottla_config::{Scope, table};
+use ottla_wire::protocol::ApiKey;
 
 use crate::admin_answers::{Table, ours};
 use crate::common::{Broker, run};
@@ -25,7 +25,7 @@ const ANSWERS: Table = Table {
 /// Every setting that DescribeConfigs tells, of each kind of resource.
 const SETTINGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/new-cluster-settings.tsv");
 /// Where we tell something else of a setting, and why; what is nothing but another default says so in the table of
-/// settings ([`ottla::config::setting::Departure`]).
+/// settings ([`ottla_config::setting::Departure`]).
 const SETTING_DEPARTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/new-cluster-setting-departures.tsv");
 /// What is written to the data directory: by both, by Kafka, or here.
 const FILES: &str = include_str!("../data/new-cluster-files.tsv");

@@ -1,13 +1,15 @@
 //! ListOffsets, OffsetForLeaderEpoch and DeleteRecords: where logs begin and end.
 
-use ottla::protocol::messages::delete_records::{DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic};
-use ottla::protocol::messages::list_offsets::{
+use ottla_wire::protocol::messages::delete_records::{
+    DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic,
+};
+use ottla_wire::protocol::messages::list_offsets::{
     ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsTopic,
 };
-use ottla::protocol::messages::offset_for_leader_epoch::{
+use ottla_wire::protocol::messages::offset_for_leader_epoch::{
     OffsetForLeaderEpochRequest, OffsetForLeaderPartition, OffsetForLeaderTopic,
 };
-use ottla::record::{BatchBuilder, Codec};
+use ottla_wire::record::{BatchBuilder, Codec};
 
 use crate::world::{LONG_AGO, World, batch_at, code, text};
 

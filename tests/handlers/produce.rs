@@ -1,12 +1,12 @@
 //! Produce and InitProducerId.
 
 use bytes::Bytes;
-use ottla::protocol::messages::init_producer_id::InitProducerIdRequest;
-use ottla::protocol::messages::produce::{
+use ottla_wire::protocol::messages::init_producer_id::InitProducerIdRequest;
+use ottla_wire::protocol::messages::produce::{
     PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceData,
 };
-use ottla::record::{BatchBuilder, Codec};
-use ottla::types::ProducerIdEpoch;
+use ottla_wire::record::{BatchBuilder, Codec};
+use ottla_wire::types::ProducerIdEpoch;
 
 use crate::common::{Broker, wait_until};
 use crate::world::{LONG_AGO, World, batch, batch_at, code, text};

@@ -1,10 +1,10 @@
 //! DescribeQuorum and UnregisterBroker.
 
-use ottla::protocol::messages::describe_quorum::{
+use ottla_wire::protocol::messages::describe_quorum::{
     DescribeQuorumRequest, DescribeQuorumResponse, RequestPartitionData, RequestTopicData,
 };
-use ottla::protocol::messages::unregister_broker::UnregisterBrokerRequest;
-use ottla::types::Uuid;
+use ottla_wire::protocol::messages::unregister_broker::UnregisterBrokerRequest;
+use ottla_wire::types::Uuid;
 
 use crate::world::{World, code, text};
 

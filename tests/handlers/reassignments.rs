@@ -1,13 +1,13 @@
 //! ElectLeaders, AlterPartitionReassignments, ListPartitionReassignments and AlterReplicaLogDirs.
 
-use ottla::protocol::messages::alter_partition_reassignments::{
+use ottla_wire::protocol::messages::alter_partition_reassignments::{
     AlterPartitionReassignmentsRequest, ReassignablePartition, ReassignableTopic,
 };
-use ottla::protocol::messages::alter_replica_log_dirs::{
+use ottla_wire::protocol::messages::alter_replica_log_dirs::{
     AlterReplicaLogDir, AlterReplicaLogDirTopic, AlterReplicaLogDirsRequest,
 };
-use ottla::protocol::messages::elect_leaders::{ElectLeadersRequest, TopicPartitions};
-use ottla::protocol::messages::list_partition_reassignments::{
+use ottla_wire::protocol::messages::elect_leaders::{ElectLeadersRequest, TopicPartitions};
+use ottla_wire::protocol::messages::list_partition_reassignments::{
     ListPartitionReassignmentsRequest, ListPartitionReassignmentsTopics,
 };
 

@@ -1,7 +1,7 @@
 //! A topic deleted is gone when that is answered, and its name free for another at once.
 
-use ottla::protocol::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
-use ottla::types::TopicId;
+use ottla_wire::protocol::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
+use ottla_wire::types::TopicId;
 
 use crate::world::{World, batch, code};
 

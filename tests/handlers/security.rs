@@ -1,10 +1,10 @@
 //! ACLs, client quotas and SCRAM credentials, of which there are none.
 
-use ottla::protocol::messages::create_acls::{AclCreation, CreateAclsRequest};
-use ottla::protocol::messages::delete_acls::{DeleteAclsFilter, DeleteAclsRequest};
-use ottla::protocol::messages::describe_acls::DescribeAclsRequest;
-use ottla::protocol::messages::describe_client_quotas::{ComponentData, DescribeClientQuotasRequest};
-use ottla::protocol::messages::describe_user_scram_credentials::{DescribeUserScramCredentialsRequest, UserName};
+use ottla_wire::protocol::messages::create_acls::{AclCreation, CreateAclsRequest};
+use ottla_wire::protocol::messages::delete_acls::{DeleteAclsFilter, DeleteAclsRequest};
+use ottla_wire::protocol::messages::describe_acls::DescribeAclsRequest;
+use ottla_wire::protocol::messages::describe_client_quotas::{ComponentData, DescribeClientQuotasRequest};
+use ottla_wire::protocol::messages::describe_user_scram_credentials::{DescribeUserScramCredentialsRequest, UserName};
 
 use crate::world::{World, code, text};
 

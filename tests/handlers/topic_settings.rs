@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
-use ottla::config::setting::Standing;
-use ottla::config::{Scope, table};
-use ottla::record::{BatchBuilder, Codec};
+use ottla_config::setting::Standing;
+use ottla_config::{Scope, table};
+use ottla_wire::record::{BatchBuilder, Codec};
 
 use crate::common::Broker;
 use crate::dynamic_settings::eventually;

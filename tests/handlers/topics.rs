@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use ottla::protocol::messages::create_partitions::{
+use ottla_wire::protocol::messages::create_partitions::{
     CreatePartitionsAssignment, CreatePartitionsRequest, CreatePartitionsTopic,
 };
-use ottla::protocol::messages::create_topics::{
+use ottla_wire::protocol::messages::create_topics::{
     CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig, CreatableTopicResult, CreateTopicsRequest,
 };
-use ottla::protocol::messages::delete_topics::{DeleteTopicState, DeleteTopicsRequest};
-use ottla::protocol::messages::describe_configs::{
+use ottla_wire::protocol::messages::delete_topics::{DeleteTopicState, DeleteTopicsRequest};
+use ottla_wire::protocol::messages::describe_configs::{
     DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult,
 };
-use ottla::protocol::messages::describe_log_dirs::{DescribableLogDirTopic, DescribeLogDirsRequest};
-use ottla::types::{TopicId, Uuid};
+use ottla_wire::protocol::messages::describe_log_dirs::{DescribableLogDirTopic, DescribeLogDirsRequest};
+use ottla_wire::types::{TopicId, Uuid};
 
 use crate::common::Broker;
 use crate::world::{World, batch, code, text};

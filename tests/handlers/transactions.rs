@@ -1,10 +1,10 @@
 //! DescribeProducers, DescribeTransactions and ListTransactions.
 
-use ottla::protocol::messages::describe_producers::{DescribeProducersRequest, TopicRequest};
-use ottla::protocol::messages::describe_transactions::DescribeTransactionsRequest;
-use ottla::protocol::messages::list_transactions::ListTransactionsRequest;
-use ottla::record::{BatchBuilder, Codec};
-use ottla::types::ProducerIdEpoch;
+use ottla_wire::protocol::messages::describe_producers::{DescribeProducersRequest, TopicRequest};
+use ottla_wire::protocol::messages::describe_transactions::DescribeTransactionsRequest;
+use ottla_wire::protocol::messages::list_transactions::ListTransactionsRequest;
+use ottla_wire::record::{BatchBuilder, Codec};
+use ottla_wire::types::ProducerIdEpoch;
 
 use crate::common::Broker;
 use crate::dynamic_settings::eventually;
@@ -23,7 +23,7 @@ async fn producers(world: &World, topic: &str, indexes: &[i32]) -> Vec<String> {
     let partitions = answer.topics[0].partitions.iter();
     partitions
         .map(|it| {
-            let producer = |of: &ottla::protocol::messages::describe_producers::ProducerState| {
+            let producer = |of: &ottla_wire::protocol::messages::describe_producers::ProducerState| {
                 assert!(of.last_timestamp >= LONG_AGO);
                 let (id, epoch, last) = (of.producer_id, of.producer_epoch, of.last_sequence);
                 format!("{id}/{epoch} {last} {} {}", of.coordinator_epoch, of.current_txn_start_offset)

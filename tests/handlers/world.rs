@@ -2,13 +2,13 @@
 
 use bytes::Bytes;
 use ottla::client::Client;
-use ottla::codec::Str;
-use ottla::protocol::messages::incremental_alter_configs::{
+use ottla_wire::codec::Str;
+use ottla_wire::protocol::messages::incremental_alter_configs::{
     AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
 };
-use ottla::protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponseTopic};
-use ottla::record::{BatchBuilder, Codec};
-use ottla::types::{ErrorCode, TopicId};
+use ottla_wire::protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponseTopic};
+use ottla_wire::record::{BatchBuilder, Codec};
+use ottla_wire::types::{ErrorCode, TopicId};
 
 use crate::common::{Broker, Options};
 

@@ -4,13 +4,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use ottla::client::Client;
-use ottla::protocol::messages::delete_records::{DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic};
-use ottla::protocol::messages::incremental_alter_configs::{
+use ottla_wire::protocol::messages::delete_records::{
+    DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic,
+};
+use ottla_wire::protocol::messages::incremental_alter_configs::{
     AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
 };
-use ottla::protocol::messages::init_producer_id::InitProducerIdRequest;
-use ottla::record::{BatchBuilder, Codec};
-use ottla::types::ProducerIdEpoch;
+use ottla_wire::protocol::messages::init_producer_id::InitProducerIdRequest;
+use ottla_wire::record::{BatchBuilder, Codec};
+use ottla_wire::types::ProducerIdEpoch;
 
 const CODECS: [Codec; 5] = [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd];
 /// What topics had before, and one that is made here.

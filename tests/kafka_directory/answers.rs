@@ -3,17 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ottla::client::Client;
-use ottla::protocol::messages::describe_configs::{DescribeConfigsRequest, DescribeConfigsResource};
-use ottla::protocol::messages::describe_log_dirs::DescribeLogDirsRequest;
-use ottla::protocol::messages::describe_producers::{self, DescribeProducersRequest, ProducerState};
-use ottla::protocol::messages::fetch::{FetchPartition, FetchRequest, FetchTopic, PartitionData};
-use ottla::protocol::messages::list_offsets::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic};
-use ottla::protocol::messages::offset_fetch::{OffsetFetchRequest, OffsetFetchRequestGroup};
-use ottla::protocol::messages::offset_for_leader_epoch::{
+use ottla_wire::protocol::messages::describe_configs::{DescribeConfigsRequest, DescribeConfigsResource};
+use ottla_wire::protocol::messages::describe_log_dirs::DescribeLogDirsRequest;
+use ottla_wire::protocol::messages::describe_producers::{self, DescribeProducersRequest, ProducerState};
+use ottla_wire::protocol::messages::fetch::{FetchPartition, FetchRequest, FetchTopic, PartitionData};
+use ottla_wire::protocol::messages::list_offsets::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic};
+use ottla_wire::protocol::messages::offset_fetch::{OffsetFetchRequest, OffsetFetchRequestGroup};
+use ottla_wire::protocol::messages::offset_for_leader_epoch::{
     OffsetForLeaderEpochRequest, OffsetForLeaderPartition, OffsetForLeaderTopic,
 };
-use ottla::record::{BatchHeader, headers};
-use ottla::types::{Offset, TopicId};
+use ottla_wire::record::{BatchHeader, headers};
+use ottla_wire::types::{Offset, TopicId};
 
 const UNCOMMITTED: i8 = 0;
 const COMMITTED: i8 = 1;

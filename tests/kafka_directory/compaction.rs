@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use ottla::client::Client;
-use ottla::record::{BatchHeader, batches};
+use ottla_wire::record::{BatchHeader, batches};
 use tempfile::TempDir;
 
 use super::answers::ask;

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ottla::log::{AppendAs, Disk, Log, LogConfig, OpenAt, Origin};
-use ottla::record::control::{ControlType, EndTxnMarker};
-use ottla::record::{BatchBuilder, Codec, Verified};
-use ottla::types::ProducerIdEpoch;
+use ottla_log::{AppendAs, Disk, Log, LogConfig, OpenAt, Origin};
+use ottla_wire::record::control::{ControlType, EndTxnMarker};
+use ottla_wire::record::{BatchBuilder, Codec, Verified};
+use ottla_wire::types::ProducerIdEpoch;
 use tempfile::TempDir;
 
 use super::java::dump_log::{dump, dumped_records, files};

@@ -8,8 +8,8 @@
 #![allow(dead_code, reason = "not every test program needs all of it")]
 
 use bytes::Bytes;
-use ottla::codec::{FieldRow, Schema, Shape};
-use ottla::protocol::ApiKey;
+use ottla_wire::codec::{FieldRow, Schema, Shape};
+use ottla_wire::protocol::ApiKey;
 use proptest::prelude::*;
 
 /// A request's or a response's place in the list of APIs.

@@ -9,9 +9,9 @@ use std::sync::{Arc, LazyLock, Mutex, Once};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use ottla::config::{BindAddress, BindHost};
-use ottla::log_rate_limiter::LogRateLimiter;
-use ottla::server::{ConnectionInfo, Dispatch, Limits, Listener, Outcome, Server, serve};
+use ottla_broker::log_rate_limiter::LogRateLimiter;
+use ottla_broker::server::{ConnectionInfo, Dispatch, Limits, Listener, Outcome, Server, serve};
+use ottla_config::{BindAddress, BindHost};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 

@@ -1,7 +1,7 @@
 //! kafka-console-consumer.
 
 use ottla::client::Client;
-use ottla::record::{BatchBuilder, Codec};
+use ottla_wire::record::{BatchBuilder, Codec};
 
 use super::common::Broker;
 use super::side_by_side::SideBySide;

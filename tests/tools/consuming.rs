@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use ottla::client::Client;
-use ottla::record::{BatchBuilder, Codec};
+use ottla_wire::record::{BatchBuilder, Codec};
 
 use super::common::{self, Broker};
 use super::side_by_side::{Ran, SideBySide};

@@ -4,17 +4,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use ottla::codec::{Message, Schema};
-use ottla::coordinator::records::schemas::{
+use ottla_core::coordinator::records::schemas::{
     GROUP_RECORDS, GroupMetadataKey, GroupMetadataValue, MemberMetadataRow, RecordKind, SHARE_STATE_RECORDS,
     TRANSACTION_RECORDS,
 };
-use ottla::metadata::records::RecordBody;
-use ottla::metadata::records::control::{KRaftVersionRecord, LeaderChangeMessage, VotersRecord};
-use ottla::protocol::messages::consumer_protocol::{ConsumerProtocolAssignment, ConsumerProtocolSubscription};
-use ottla::record::control::{ControlType, EndTxnMarker};
-use ottla::record::{BatchBuilder, Codec, OldFormat, down_convert};
-use ottla::types::{Offset, ProducerIdEpoch};
+use ottla_core::metadata::records::RecordBody;
+use ottla_core::metadata::records::control::{KRaftVersionRecord, LeaderChangeMessage, VotersRecord};
+use ottla_wire::codec::{Message, Schema};
+use ottla_wire::protocol::messages::consumer_protocol::{ConsumerProtocolAssignment, ConsumerProtocolSubscription};
+use ottla_wire::record::control::{ControlType, EndTxnMarker};
+use ottla_wire::record::{BatchBuilder, Codec, OldFormat, down_convert};
+use ottla_wire::types::{Offset, ProducerIdEpoch};
 use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 use regex::Regex;
@@ -360,7 +360,7 @@ fn what_members_of_groups_said() {
 }
 
 fn bytes_of(message: &impl Message, version: i16) -> Vec<u8> {
-    let mut writer = ottla::codec::Writer::new();
+    let mut writer = ottla_wire::codec::Writer::new();
     message.write(&mut writer, version).unwrap();
     writer.into_bytes().to_vec()
 }

@@ -3,7 +3,7 @@
 use super::common::Broker;
 use super::side_by_side::SideBySide;
 use ottla::client::Client;
-use ottla::record::{BatchBuilder, Codec};
+use ottla_wire::record::{BatchBuilder, Codec};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn offsets() {

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ottla::client::{Client, Joined, Subscription};
-use ottla::codec::write_prefixed;
-use ottla::protocol::messages::consumer_protocol::{
+use ottla_wire::codec::write_prefixed;
+use ottla_wire::protocol::messages::consumer_protocol::{
     ConsumerProtocolAssignment, ConsumerProtocolSubscription, TopicPartition,
 };
-use ottla::record::{BatchBuilder, Codec};
+use ottla_wire::record::{BatchBuilder, Codec};
 
 use super::common::Broker;
 use super::side_by_side::{Ran, SideBySide, check, ours};

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use ottla::client::Client;
-use ottla::record::{BatchBuilder, Codec};
+use ottla_wire::record::{BatchBuilder, Codec};
 use tempfile::TempDir;
 
 use super::common::Broker;

@@ -7,7 +7,7 @@ use super::common::Broker;
 use super::java::java;
 use super::side_by_side::{SideBySide, ours};
 use ottla::client::Client;
-use ottla::record::{Record, batches};
+use ottla_wire::record::{Record, batches};
 use regex::Regex;
 
 /// How long records may take to arrive: Kafka's tools leave some to a thread that goes on when they are done.

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::common::Broker;
 use super::side_by_side::{self, Ran};
 use ottla::client::Client;
-use ottla::protocol::messages::api_versions::ApiVersionsRequest;
+use ottla_wire::protocol::messages::api_versions::ApiVersionsRequest;
 use tempfile::TempDir;
 
 const CLUSTER: &str = "5L6g3nShT-eMCtK--X86sw";

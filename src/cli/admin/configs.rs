@@ -1,16 +1,16 @@
 //! Settings of topics, brokers, groups and client metrics.
 
 use super::{Result, accepted, incomplete};
-use crate::client::{Client, ClientError};
-use crate::codec::Str;
-use crate::protocol::ApiKey;
-use crate::protocol::messages::describe_configs::{
+use ottla_client::{Client, ClientError};
+use ottla_wire::codec::Str;
+use ottla_wire::protocol::ApiKey;
+use ottla_wire::protocol::messages::describe_configs::{
     DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult, DescribeConfigsSynonym,
 };
-use crate::protocol::messages::incremental_alter_configs::{
+use ottla_wire::protocol::messages::incremental_alter_configs::{
     AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
 };
-use crate::protocol::messages::list_config_resources::ListConfigResourcesRequest;
+use ottla_wire::protocol::messages::list_config_resources::ListConfigResourcesRequest;
 
 /// What has settings, by Kafka's number (`ConfigResource.Type`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use super::{Result, accepted};
 use crate::cli::tools::exceptions::Exception;
-use crate::client::Client;
-use crate::codec::Str;
-use crate::protocol::messages::alter_replica_log_dirs::{
+use ottla_client::Client;
+use ottla_wire::codec::Str;
+use ottla_wire::protocol::messages::alter_replica_log_dirs::{
     AlterReplicaLogDir, AlterReplicaLogDirTopic, AlterReplicaLogDirsRequest,
 };
-use crate::protocol::messages::describe_log_dirs::{DescribeLogDirsRequest, DescribeLogDirsTopic};
-use crate::types::{TopicName, TopicPartition};
+use ottla_wire::protocol::messages::describe_log_dirs::{DescribeLogDirsRequest, DescribeLogDirsTopic};
+use ottla_wire::types::{TopicName, TopicPartition};
 
 /// A log directory.
 #[derive(Clone, Debug)]

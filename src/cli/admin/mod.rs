@@ -15,10 +15,10 @@ pub mod transactions;
 use std::time::{Duration, Instant};
 
 use super::tools::exceptions::Exception;
-use crate::client::{Client, ClientError};
-use crate::protocol::ApiKey;
-use crate::protocol::messages::list_groups::ListGroupsRequest;
-use crate::types::ErrorCode;
+use ottla_client::{Client, ClientError};
+use ottla_wire::protocol::ApiKey;
+use ottla_wire::protocol::messages::list_groups::ListGroupsRequest;
+use ottla_wire::types::ErrorCode;
 
 pub type Result<T, E = Exception> = std::result::Result<T, E>;
 

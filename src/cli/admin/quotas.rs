@@ -1,13 +1,15 @@
 //! Quotas of users, clients and addresses, and what SCRAM credentials users have.
 
 use super::{Result, accepted, incomplete};
-use crate::client::Client;
-use crate::codec::Str;
-use crate::protocol::ApiKey;
-use crate::protocol::messages::alter_client_quotas::{AlterClientQuotasRequest, EntityData, OpData, RequestEntryData};
-use crate::protocol::messages::describe_client_quotas::{ComponentData, DescribeClientQuotasRequest};
-use crate::protocol::messages::describe_user_scram_credentials::{DescribeUserScramCredentialsRequest, UserName};
-use crate::types::ErrorCode;
+use ottla_client::Client;
+use ottla_wire::codec::Str;
+use ottla_wire::protocol::ApiKey;
+use ottla_wire::protocol::messages::alter_client_quotas::{
+    AlterClientQuotasRequest, EntityData, OpData, RequestEntryData,
+};
+use ottla_wire::protocol::messages::describe_client_quotas::{ComponentData, DescribeClientQuotasRequest};
+use ottla_wire::protocol::messages::describe_user_scram_credentials::{DescribeUserScramCredentialsRequest, UserName};
+use ottla_wire::types::ErrorCode;
 
 use crate::cli::tools::exceptions::Exception;
 

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use super::{CHANGE_TIMEOUT_MS, Result, accepted};
 use crate::cli::tools::exceptions::Exception;
-use crate::client::Client;
-use crate::codec::Str;
-use crate::protocol::messages::alter_partition_reassignments::{
+use ottla_client::Client;
+use ottla_wire::codec::Str;
+use ottla_wire::protocol::messages::alter_partition_reassignments::{
     AlterPartitionReassignmentsRequest, ReassignablePartition, ReassignableTopic,
 };
-use crate::protocol::messages::list_partition_reassignments::{
+use ottla_wire::protocol::messages::list_partition_reassignments::{
     ListPartitionReassignmentsRequest, ListPartitionReassignmentsTopics,
 };
-use crate::types::{InOrder as _, TopicPartition};
+use ottla_wire::types::{InOrder as _, TopicPartition};
 
 /// A partition that is on its way.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

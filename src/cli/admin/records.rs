@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::{CHANGE_TIMEOUT_MS, Result, accepted, incomplete};
-use crate::client::Client;
-use crate::codec::Str;
-use crate::protocol::ApiKey;
-use crate::protocol::messages::delete_records::{DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic};
-use crate::types::{InOrder as _, Offset, TopicPartition};
+use ottla_client::Client;
+use ottla_wire::codec::Str;
+use ottla_wire::protocol::ApiKey;
+use ottla_wire::protocol::messages::delete_records::{
+    DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic,
+};
+use ottla_wire::types::{InOrder as _, Offset, TopicPartition};
 
 /// Deletes the records before an offset (-1 is the high watermark) of each partition. Tells, for each, the first
 /// offset that is left, or why nothing was deleted.

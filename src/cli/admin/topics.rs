@@ -2,21 +2,21 @@
 
 use super::{CHANGE_TIMEOUT_MS, Result, accepted, incomplete};
 use crate::cli::tools::exceptions::Exception;
-use crate::client::Client;
-use crate::codec::Str;
-use crate::protocol::ApiKey;
-use crate::protocol::messages::create_partitions::{
+use ottla_client::Client;
+use ottla_wire::codec::Str;
+use ottla_wire::protocol::ApiKey;
+use ottla_wire::protocol::messages::create_partitions::{
     CreatePartitionsAssignment, CreatePartitionsRequest, CreatePartitionsTopic,
 };
-use crate::protocol::messages::create_topics::{
+use ottla_wire::protocol::messages::create_topics::{
     CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
 };
-use crate::protocol::messages::delete_topics::{DeleteTopicState, DeleteTopicsRequest};
-use crate::protocol::messages::describe_topic_partitions::{
+use ottla_wire::protocol::messages::delete_topics::{DeleteTopicState, DeleteTopicsRequest};
+use ottla_wire::protocol::messages::describe_topic_partitions::{
     DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponsePartition, TopicRequest,
 };
-use crate::protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponseTopic};
-use crate::types::{ErrorCode, PartitionIndex, TopicId, sort_by, sort_by_key};
+use ottla_wire::protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponseTopic};
+use ottla_wire::types::{ErrorCode, PartitionIndex, TopicId, sort_by, sort_by_key};
 
 /// A topic that there is.
 #[derive(Clone, Debug)]

@@ -3,16 +3,18 @@
 use std::time::Duration;
 
 use super::{Result, accepted, incomplete, settled};
-use crate::client::{Client, ClientError};
-use crate::codec::Str;
-use crate::protocol::ApiKey;
-use crate::protocol::messages::describe_producers::{self, DescribeProducersRequest, TopicRequest};
-use crate::protocol::messages::describe_transactions::DescribeTransactionsRequest;
-use crate::protocol::messages::find_coordinator::FindCoordinatorRequest;
-use crate::protocol::messages::init_producer_id::InitProducerIdRequest;
-use crate::protocol::messages::list_transactions::{ListTransactionsRequest, TransactionState};
-use crate::protocol::messages::write_txn_markers::{WritableTxnMarker, WritableTxnMarkerTopic, WriteTxnMarkersRequest};
-use crate::types::{ErrorCode, Offset, ProducerId, ProducerIdEpoch, TimestampMs, TopicPartition};
+use ottla_client::{Client, ClientError};
+use ottla_wire::codec::Str;
+use ottla_wire::protocol::ApiKey;
+use ottla_wire::protocol::messages::describe_producers::{self, DescribeProducersRequest, TopicRequest};
+use ottla_wire::protocol::messages::describe_transactions::DescribeTransactionsRequest;
+use ottla_wire::protocol::messages::find_coordinator::FindCoordinatorRequest;
+use ottla_wire::protocol::messages::init_producer_id::InitProducerIdRequest;
+use ottla_wire::protocol::messages::list_transactions::{ListTransactionsRequest, TransactionState};
+use ottla_wire::protocol::messages::write_txn_markers::{
+    WritableTxnMarker, WritableTxnMarkerTopic, WriteTxnMarkersRequest,
+};
+use ottla_wire::types::{ErrorCode, Offset, ProducerId, ProducerIdEpoch, TimestampMs, TopicPartition};
 
 /// What FindCoordinator calls the coordinators of transactions.
 const TRANSACTION: i8 = 1;

@@ -8,14 +8,14 @@ use bytes::Bytes;
 
 use super::report::DirectoryRepair;
 use super::topics::{METADATA, Topics};
-use crate::broker::random;
 use crate::cli::tools::kafka_dump_log::batches::BatchFile;
-use crate::log::verify::{Directory, Repaired, Verdict};
-use crate::log::{AppendAs, Disk, FoundPartition, Log, LogConfig, MetaProperties, OpenAt, Origin, PartitionState};
-use crate::metadata::records::MetadataRecord;
-use crate::metadata::{self, FoundFolder, Host, Salvage, SnapshotId, read_snapshot};
-use crate::record::{Batch, BatchBuilder, Codec};
-use crate::types::{LeaderEpoch, Offset, ProducerId, TimestampMs, TopicId, TopicPartition};
+use ottla_broker::state::random;
+use ottla_core::metadata::records::MetadataRecord;
+use ottla_core::metadata::{self, FoundFolder, Host, Salvage, SnapshotId, read_snapshot};
+use ottla_log::verify::{Directory, Repaired, Verdict};
+use ottla_log::{AppendAs, Disk, FoundPartition, Log, LogConfig, MetaProperties, OpenAt, Origin, PartitionState};
+use ottla_wire::record::{Batch, BatchBuilder, Codec};
+use ottla_wire::types::{LeaderEpoch, Offset, ProducerId, TimestampMs, TopicId, TopicPartition};
 
 /// How many topics are named.
 const NAMED: usize = 10;
@@ -199,7 +199,7 @@ fn names(folder: &Path) -> Vec<String> {
     let entries =
         fs::read_dir(folder).map(|entries| entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()));
     let mut names: Vec<String> = entries.map(Iterator::collect).unwrap_or_default();
-    crate::types::sort_by(&mut names, String::cmp);
+    ottla_wire::types::sort_by(&mut names, String::cmp);
     names
 }
 

@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::topics::METADATA;
 use crate::cli::tools::output::Output;
-use crate::log::verify::{AtStart, Finding, Verdict};
-use crate::types::TopicPartition;
+use ottla_log::verify::{AtStart, Finding, Verdict};
+use ottla_wire::types::TopicPartition;
 
 const FORGETS: &str = "topics, settings and partitions that were decided in what a repair of the metadata log gives up are \
                        forgotten; topics of which there are folders are made again, and keep all records until their \

@@ -7,10 +7,10 @@ use std::path::Path;
 use bytes::Bytes;
 
 use crate::cli::tools::kafka_dump_log::batches::BatchFile;
-use crate::metadata::records::{MetadataRecord, RecordBody};
-use crate::metadata::{CONSUMER_OFFSETS, SnapshotId, TRANSACTION_STATE, read_snapshot};
-use crate::record::Batch;
-use crate::types::{TopicId, TopicPartition};
+use ottla_core::metadata::records::{MetadataRecord, RecordBody};
+use ottla_core::metadata::{CONSUMER_OFFSETS, SnapshotId, TRANSACTION_STATE, read_snapshot};
+use ottla_wire::record::Batch;
+use ottla_wire::types::{TopicId, TopicPartition};
 
 pub const METADATA: &str = "__cluster_metadata";
 const SHARE_STATE: &str = "__share_group_state";

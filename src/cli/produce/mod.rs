@@ -21,8 +21,8 @@ use super::tools::kafka_console_producer::input;
 use super::tools::kafka_console_producer::line_reader::OwnedHeader;
 use super::tools::output::Output;
 use super::tools::producing::{asked_to_end, start};
-use crate::broker::clock::Clock;
-use crate::client::producer::{Delivered, NewRecord, Observer, Producer, RecordHeader, SendError};
+use ottla_broker::state::clock::Clock;
+use ottla_client::producer::{Delivered, NewRecord, Observer, Producer, RecordHeader, SendError};
 
 /// Between two looks at how far it is.
 const PROGRESS: Duration = Duration::from_secs(1);

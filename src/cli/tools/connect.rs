@@ -7,10 +7,10 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use super::exceptions::Exception;
-use crate::client::{Client, ClientError, ClientOptions};
-use crate::codec::Str;
-use crate::config;
-use crate::types::InOrder as _;
+use ottla_client::{Client, ClientError, ClientOptions};
+use ottla_config as config;
+use ottla_wire::codec::Str;
+use ottla_wire::types::InOrder as _;
 
 /// How long tools try to reach a broker, and wait for an answer (`default.api.timeout.ms`).
 const DEFAULT_API_TIMEOUT: Duration = Duration::from_secs(60);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::connect::{Properties, connect};
 use super::exceptions::Exception;
 use crate::cli::shutdown::StopSignals;
-use crate::client::consumer::{Consumer, ConsumerConfig, ConsumerError};
+use ottla_client::consumer::{Consumer, ConsumerConfig, ConsumerError};
 
 /// How long consumers wait for a broker: they have nothing else to do.
 const PATIENCE_MS: &str = "31536000000";

@@ -5,8 +5,8 @@
 use bytes::Bytes;
 
 use super::schema_json::{self, OpenBlob};
-use crate::codec::{DecodeError, DecodeErrorKind, Reader, read_prefix};
-use crate::coordinator::records::schemas::RecordKind;
+use ottla_core::coordinator::records::schemas::RecordKind;
+use ottla_wire::codec::{DecodeError, DecodeErrorKind, Reader, read_prefix};
 
 /// A record's key or value, or that it has none, as the two kinds of tools that print them see it.
 #[derive(Debug, PartialEq, Eq)]
@@ -72,12 +72,14 @@ fn malformed(part: &'static str, version: i16, why: DecodeError) -> Untold {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::write_prefixed;
-    use crate::coordinator::records::schemas::transaction::{PartitionsSchema, TransactionLogKey, TransactionLogValue};
-    use crate::coordinator::records::schemas::{
+    use ottla_core::coordinator::records::schemas::transaction::{
+        PartitionsSchema, TransactionLogKey, TransactionLogValue,
+    };
+    use ottla_core::coordinator::records::schemas::{
         GROUP_RECORDS, GroupMetadataKey, GroupMetadataValue, MemberMetadataRow, OffsetCommitKey, OffsetCommitValue,
         TRANSACTION_RECORDS,
     };
+    use ottla_wire::codec::write_prefixed;
 
     #[track_caller]
     fn check(kinds: &[RecordKind], key: &Bytes, value: Option<Bytes>, expect: Result<(&str, Option<&str>), &str>) {

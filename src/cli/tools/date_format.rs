@@ -1,7 +1,7 @@
 //! Times by a pattern, as Java's `SimpleDateFormat` writes them; in UTC.
 
 use super::log_line::date;
-use crate::types::TimestampMs;
+use ottla_wire::types::TimestampMs;
 
 const MONTHS: [&str; 12] = [
     "January",

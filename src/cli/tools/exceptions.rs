@@ -1,7 +1,7 @@
 //! Errors by the names that Kafka's Java tools print, which scripts look for.
 
-use crate::client::ClientError;
-use crate::types::ErrorCode;
+use ottla_client::ClientError;
+use ottla_wire::types::ErrorCode;
 
 /// The Java exception of an error code, without its package: `TopicExistsException`.
 ///
@@ -182,7 +182,7 @@ const IRREGULAR: &[(ErrorCode, &str)] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::ApiKey;
+    use ottla_wire::protocol::ApiKey;
 
     #[test]
     fn names() {

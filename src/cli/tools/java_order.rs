@@ -3,7 +3,7 @@
 //! Kafka's tools print topics, settings and partitions in that order. It is the same in every run, so that scripts and
 //! tests may have come to rely on it.
 
-use crate::types::sort_by_key;
+use ottla_wire::types::sort_by_key;
 
 /// Puts items in the order in which a `java.util.HashMap` that they are added to iterates over them. `capacity` is the
 /// one that the map is made with: 16 if nothing is said.

@@ -14,10 +14,10 @@ use super::options::Manner;
 use super::output::Output;
 use super::servers::{BROKERS, describe_cluster};
 use super::{RunTool, Tool};
-use crate::client::Client;
-use crate::protocol::ApiKey;
-use crate::protocol::messages::api_versions::ApiVersionsRequest;
-use crate::types::InOrder as _;
+use ottla_client::Client;
+use ottla_wire::protocol::ApiKey;
+use ottla_wire::protocol::messages::api_versions::ApiVersionsRequest;
+use ottla_wire::types::InOrder as _;
 
 pub const TOOL: Tool = Tool::new::<Options>("kafka-broker-api-versions", Manner::JoptSimple);
 

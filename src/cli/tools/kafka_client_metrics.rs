@@ -13,9 +13,9 @@ use super::java_order::sort_by_name;
 use super::options::Manner;
 use super::output::Output;
 use super::{RunTool, Tool};
-use crate::broker::random;
 use crate::cli::admin::configs::{self, Change, ConfigEntry, ResourceType};
-use crate::client::Client;
+use ottla_broker::state::random;
+use ottla_client::Client;
 
 pub const TOOL: Tool = Tool::new::<Options>("kafka-client-metrics", Manner::JoptSimple);
 

@@ -13,9 +13,9 @@ use super::options::Manner;
 use super::output::Output;
 use super::servers::{BROKERS, CONTROLLERS, Servers, describe_cluster};
 use super::{RunTool, Tool};
-use crate::client::{Client, ClientError};
-use crate::protocol::messages::describe_cluster::DescribeClusterBroker;
-use crate::protocol::messages::unregister_broker::UnregisterBrokerRequest;
+use ottla_client::{Client, ClientError};
+use ottla_wire::protocol::messages::describe_cluster::DescribeClusterBroker;
+use ottla_wire::protocol::messages::unregister_broker::UnregisterBrokerRequest;
 
 pub const TOOL: Tool = Tool::new::<Options>("kafka-cluster", Manner::Argparse);
 

@@ -15,9 +15,9 @@ use super::exceptions::Exception;
 use super::options::{Manner, one_number, one_value};
 use super::output::Output;
 use super::{RunTool, Tool};
-use crate::broker::clock::{wall_clock_ms, wall_clock_nanos};
-use crate::client::consumer::{Consumer, Event, PartitionRecords, Topics};
-use crate::types::TimestampMs;
+use ottla_broker::state::clock::{wall_clock_ms, wall_clock_nanos};
+use ottla_client::consumer::{Consumer, Event, PartitionRecords, Topics};
+use ottla_wire::types::TimestampMs;
 
 pub const TOOL: Tool = Tool::new::<Options>("kafka-consumer-perf-test", Manner::JoptSimple);
 

@@ -19,7 +19,7 @@ use super::options::{Manner, one_value, required};
 use super::output::Output;
 use super::{RunTool, Tool};
 use crate::cli::admin::records;
-use crate::types::{Offset, TopicPartition};
+use ottla_wire::types::{Offset, TopicPartition};
 
 pub const TOOL: Tool = Tool::new::<Options>("kafka-delete-records", Manner::JoptSimple);
 

@@ -17,10 +17,10 @@ use super::log_line::log;
 use super::options::{self, Manner};
 use super::output::Output;
 use super::producing::{java_send_error, start};
-use crate::broker::clock::Clock;
-use crate::client::Client;
-use crate::client::producer::{Delivered, NewRecord, Observer, Producer, RecordHeader, SendError};
-use crate::record::{Record, batches};
+use ottla_broker::state::clock::Clock;
+use ottla_client::Client;
+use ottla_client::producer::{Delivered, NewRecord, Observer, Producer, RecordHeader, SendError};
+use ottla_wire::record::{Record, batches};
 
 pub const TOOL: Tool =
     Tool { name: "kafka-e2e-latency", manner: Manner::JoptSimple, command: Options::command, run: run_tool };

@@ -15,12 +15,12 @@ use super::output::Output;
 use super::releases::{self, FEATURES, Feature};
 use super::servers::{BROKERS, Servers, describe_cluster};
 use super::{RunTool, Tool};
-use crate::client::Client;
-use crate::metadata::UpgradeType;
-use crate::metadata::features::METADATA_VERSION;
-use crate::protocol::messages::api_versions::ApiVersionsRequest;
-use crate::protocol::messages::update_features::{FeatureUpdateKey, UpdateFeaturesRequest};
-use crate::types::sort_by;
+use ottla_client::Client;
+use ottla_core::metadata::UpgradeType;
+use ottla_core::metadata::features::METADATA_VERSION;
+use ottla_wire::protocol::messages::api_versions::ApiVersionsRequest;
+use ottla_wire::protocol::messages::update_features::{FeatureUpdateKey, UpdateFeaturesRequest};
+use ottla_wire::types::sort_by;
 
 pub const TOOL: Tool = Tool::new::<Options>("kafka-features", Manner::Argparse);
 

@@ -15,8 +15,8 @@ use super::options::Manner;
 use super::output::Output;
 use super::topic_filter::{TopicFilter, is_internal};
 use super::{RunTool, Tool};
-use crate::client::{Client, ClientError};
-use crate::types::{PartitionIndex, TimestampMs, sort_by_key};
+use ottla_client::{Client, ClientError};
+use ottla_wire::types::{PartitionIndex, TimestampMs, sort_by_key};
 
 pub const TOOL: Tool = Tool::new::<Options>("kafka-get-offsets", Manner::JoptSimple);
 

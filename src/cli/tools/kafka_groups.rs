@@ -13,7 +13,7 @@ use super::java_order::sort_by_name;
 use super::options::Manner;
 use super::output::{Output, row};
 use super::{RunTool, Tool};
-use crate::client::ListedGroup;
+use ottla_client::ListedGroup;
 
 pub const TOOL: Tool = Tool::new::<Options>("kafka-groups", Manner::JoptSimple);
 

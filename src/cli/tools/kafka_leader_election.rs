@@ -15,9 +15,9 @@ use super::java_order::{sort_as_hash_map, topic_partition_hash};
 use super::options::Manner;
 use super::output::Output;
 use super::{RunTool, Tool};
-use crate::client::Client;
-use crate::protocol::messages::elect_leaders::{ElectLeadersRequest, TopicPartitions};
-use crate::types::{ErrorCode, InOrder as _, sort_by};
+use ottla_client::Client;
+use ottla_wire::protocol::messages::elect_leaders::{ElectLeadersRequest, TopicPartitions};
+use ottla_wire::types::{ErrorCode, InOrder as _, sort_by};
 
 pub const TOOL: Tool = Tool::new::<Options>("kafka-leader-election", Manner::JoptSimple);
 

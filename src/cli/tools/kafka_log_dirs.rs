@@ -19,7 +19,7 @@ use crate::cli::admin::{
     self,
     log_dirs::{self, LogDir, LogDirReplica},
 };
-use crate::types::InOrder as _;
+use ottla_wire::types::InOrder as _;
 
 pub const TOOL: Tool = Tool::new::<Options>("kafka-log-dirs", Manner::JoptSimple);
 

@@ -13,13 +13,13 @@ use super::options::Manner;
 use super::output::{Output, print_table};
 use super::servers::{BROKERS, Servers, describe_cluster};
 use super::{RunTool, Tool};
-use crate::broker::clock::wall_clock_ms;
-use crate::client::Client;
-use crate::metadata::names::METADATA_TOPIC;
-use crate::protocol::messages::describe_quorum::{
+use ottla_broker::state::clock::wall_clock_ms;
+use ottla_client::Client;
+use ottla_core::metadata::names::METADATA_TOPIC;
+use ottla_wire::protocol::messages::describe_quorum::{
     DescribeQuorumRequest, Node, ReplicaState, RequestPartitionData, RequestTopicData, ResponsePartitionData,
 };
-use crate::types::Uuid;
+use ottla_wire::types::Uuid;
 
 pub const TOOL: Tool = Tool::new::<Options>("kafka-metadata-quorum", Manner::Argparse);
 

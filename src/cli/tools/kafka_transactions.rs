@@ -13,11 +13,11 @@ use super::exceptions::Exception;
 use super::options::Manner;
 use super::output::print_table;
 use super::{RunTool, Tool};
-use crate::broker::clock::wall_clock_ms;
 use crate::cli::admin::topics;
 use crate::cli::admin::transactions::{self, ProducerState, TransactionFilter};
-use crate::client::Client;
-use crate::types::{InOrder as _, Offset, PartitionIndex, ProducerId, ProducerIdEpoch, TopicPartition};
+use ottla_broker::state::clock::wall_clock_ms;
+use ottla_client::Client;
+use ottla_wire::types::{InOrder as _, Offset, PartitionIndex, ProducerId, ProducerIdEpoch, TopicPartition};
 
 pub const TOOL: Tool = Tool::new::<Options>("kafka-transactions", Manner::Argparse);
 

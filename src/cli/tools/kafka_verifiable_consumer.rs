@@ -16,9 +16,9 @@ use super::log_line::log_exception;
 use super::options::Manner;
 use super::output::Output;
 use super::{RunTool, Tool};
-use crate::broker::clock::wall_clock_ms;
-use crate::client::consumer::{ConsumedRecord, Consumer, Event, PartitionRecords, Topics};
-use crate::types::{ErrorCode, Offset, PartitionIndex, TimestampMs, TopicPartition};
+use ottla_broker::state::clock::wall_clock_ms;
+use ottla_client::consumer::{ConsumedRecord, Consumer, Event, PartitionRecords, Topics};
+use ottla_wire::types::{ErrorCode, Offset, PartitionIndex, TimestampMs, TopicPartition};
 
 pub const TOOL: Tool = Tool::new::<Options>("kafka-verifiable-consumer", Manner::Argparse);
 

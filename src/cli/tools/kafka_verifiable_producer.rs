@@ -17,9 +17,9 @@ use super::output::Output;
 use super::producing::{asked_to_end, exception_class, start};
 use super::throttle::Throttle;
 use super::{RunTool, Tool};
-use crate::broker::clock::wall_clock_ms;
-use crate::client::producer::{Delivered, NewRecord, Observer, Producer, SendError};
-use crate::types::{Offset, PartitionIndex, TimestampMs};
+use ottla_broker::state::clock::wall_clock_ms;
+use ottla_client::producer::{Delivered, NewRecord, Observer, Producer, SendError};
+use ottla_wire::types::{Offset, PartitionIndex, TimestampMs};
 
 pub const TOOL: Tool = Tool::new::<Options>("kafka-verifiable-producer", Manner::Argparse);
 

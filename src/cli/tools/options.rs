@@ -16,7 +16,7 @@ use clap::{Arg, ArgAction, Command};
 use super::exceptions::Exception;
 use super::output::Output;
 
-use crate::types::sort_by_key;
+use ottla_wire::types::sort_by_key;
 
 /// Columns of a terminal, as Kafka's tools assume.
 const WIDTH: usize = 80;

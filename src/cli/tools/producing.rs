@@ -7,7 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::connect::addresses;
 use super::exceptions::exception_name;
-use crate::client::producer::{Observer, Producer, ProducerOptions, SendError};
+use ottla_client::producer::{Observer, Producer, ProducerOptions, SendError};
 
 /// A producer for the brokers in `bootstrap.servers`. The error is a line as Kafka's tools print it.
 pub fn start<T: Send + 'static>(

@@ -2,7 +2,7 @@
 //!
 //! Source: `org.apache.kafka.server.common.{MetadataVersion,Feature}` of Apache Kafka 4.3.1.
 
-use crate::metadata::features::{METADATA_VERSION, METADATA_VERSIONS, MetadataVersion, NEW_METADATA_VERSION};
+use ottla_core::metadata::features::{METADATA_VERSION, METADATA_VERSIONS, MetadataVersion, NEW_METADATA_VERSION};
 
 /// The newest `metadata.version` that Apache Kafka 4.3 knows by name; it is not finished there.
 const NEWEST_NAMED: i16 = 31;

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 
 use super::java_text;
-use crate::codec::{DecodeError, DecodeErrorKind, FieldRow, Reader, Schema, Shape};
+use ottla_wire::codec::{DecodeError, DecodeErrorKind, FieldRow, Reader, Schema, Shape};
 
 /// Reads a message of `schema` at `version`, and adds it to `out`. What follows it stays unread.
 ///
@@ -224,9 +224,9 @@ fn add(out: &mut String, what: impl std::fmt::Display) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::{Message, Writer};
-    use crate::metadata::records::{PartitionChangeRecord, PartitionRecord};
-    use crate::types::Uuid;
+    use ottla_core::metadata::records::{PartitionChangeRecord, PartitionRecord};
+    use ottla_wire::codec::{Message, Writer};
+    use ottla_wire::types::Uuid;
 
     #[track_caller]
     fn check<M: Message>(message: &M, version: i16, expect: &str) {

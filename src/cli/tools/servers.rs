@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::connect::{Properties, connect};
 use super::exceptions::Exception;
-use crate::client::Client;
-use crate::protocol::messages::describe_cluster::{DescribeClusterRequest, DescribeClusterResponse};
+use ottla_client::Client;
+use ottla_wire::protocol::messages::describe_cluster::{DescribeClusterRequest, DescribeClusterResponse};
 
 /// DescribeCluster's kinds of endpoint.
 pub const BROKERS: i8 = 1;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::types::TimestampMs;
+use ottla_wire::types::TimestampMs;
 
 /// Sleeps of less than this aren't worth it: they add up until they are.
 const SHORTEST: Duration = Duration::from_millis(2);

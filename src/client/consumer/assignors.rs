@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::sticky;
-use crate::types::{InOrder as _, TopicName, TopicPartition, sort_by_key};
+use ottla_wire::types::{InOrder as _, TopicName, TopicPartition, sort_by_key};
 
 /// A way to share partitions out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,10 +7,10 @@ use std::collections::{HashSet, VecDeque};
 
 use bytes::{Buf as _, Bytes};
 
-use crate::protocol::messages::fetch::AbortedTransaction;
-use crate::record::control::ControlType;
-use crate::record::{Batch, Record, RecordError, Records, TimestampType, headers};
-use crate::types::{LeaderEpoch, Offset, ProducerId, TopicPartition};
+use ottla_wire::protocol::messages::fetch::AbortedTransaction;
+use ottla_wire::record::control::ControlType;
+use ottla_wire::record::{Batch, Record, RecordError, Records, TimestampType, headers};
+use ottla_wire::types::{LeaderEpoch, Offset, ProducerId, TopicPartition};
 
 /// A record and what its batch says of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,8 +162,8 @@ fn ends_in_abort(batch: &Batch) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{BatchBuilder, Codec};
-    use crate::types::ProducerIdEpoch;
+    use ottla_wire::record::{BatchBuilder, Codec};
+    use ottla_wire::types::ProducerIdEpoch;
 
     fn plain(codec: Codec, values: &[&str]) -> BatchBuilder {
         let mut builder = BatchBuilder::new(codec);

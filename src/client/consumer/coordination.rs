@@ -19,16 +19,16 @@ use super::assignors::Assignor;
 use super::config::GroupConfig;
 use super::membership::{self, Membership};
 use super::positions::Progress;
-use crate::client::group::{COMMIT_BY_NAME, FETCH_ONE_GROUP, join_request};
-use crate::client::{Client, ClientError, ClientOptions, Joined, Member, Result as ClientResult, Subscription, refuse};
-use crate::codec::Str;
-use crate::protocol::ApiKey;
-use crate::protocol::messages::join_group::JoinGroupResponse;
-use crate::protocol::messages::offset_commit::{
+use crate::group::{COMMIT_BY_NAME, FETCH_ONE_GROUP, join_request};
+use crate::{Client, ClientError, ClientOptions, Joined, Member, Result as ClientResult, Subscription, refuse};
+use ottla_wire::codec::Str;
+use ottla_wire::protocol::ApiKey;
+use ottla_wire::protocol::messages::join_group::JoinGroupResponse;
+use ottla_wire::protocol::messages::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
-use crate::protocol::messages::offset_fetch::{OffsetFetchRequest, OffsetFetchRequestTopic};
-use crate::types::{ErrorCode, InOrder as _, LeaderEpoch, Offset, TopicName, TopicPartition};
+use ottla_wire::protocol::messages::offset_fetch::{OffsetFetchRequest, OffsetFetchRequestTopic};
+use ottla_wire::types::{ErrorCode, InOrder as _, LeaderEpoch, Offset, TopicName, TopicPartition};
 
 /// How much longer than others wait for a member the answer to its join may take.
 const JOIN_GRACE: Duration = Duration::from_secs(5);
@@ -311,7 +311,7 @@ async fn join(
 async fn lead(client: &Client, answer: &JoinGroupResponse) -> Result<Vec<(String, Bytes)>, ConsumerError> {
     let chosen = answer.protocol_name.as_deref().unwrap_or_default();
     let assignor = Assignor::from_name(chosen).ok_or_else(|| ConsumerError::UnknownAssignor(chosen.to_owned()))?;
-    let candidate = |member: &crate::protocol::messages::join_group::JoinGroupResponseMember| {
+    let candidate = |member: &ottla_wire::protocol::messages::join_group::JoinGroupResponseMember| {
         membership::candidate(&member.member_id, member.group_instance_id.as_deref(), &member.metadata)
     };
     let candidates = answer.members.iter().map(candidate).collect::<Result<Vec<_>, _>>()?;

@@ -1,8 +1,8 @@
 //! What a consumer cannot get over by itself.
 
-use crate::client::ClientError;
-use crate::record::RecordError;
-use crate::types::{ErrorCode, Offset, TopicPartition};
+use crate::ClientError;
+use ottla_wire::record::RecordError;
+use ottla_wire::types::{ErrorCode, Offset, TopicPartition};
 
 /// The texts are those that Java's consumer has for the same.
 #[derive(Debug, thiserror::Error)]

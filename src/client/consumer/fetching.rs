@@ -6,11 +6,11 @@ use std::pin::Pin;
 use super::chunk::{Chunk, end_of};
 use super::config::ConsumerConfig;
 use super::coordination::by_topic;
-use crate::client::{Client, Result, refuse};
-use crate::codec::Str;
-use crate::protocol::ApiKey;
-use crate::protocol::messages::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic};
-use crate::types::{ErrorCode, Offset, TopicPartition};
+use crate::{Client, Result, refuse};
+use ottla_wire::codec::Str;
+use ottla_wire::protocol::ApiKey;
+use ottla_wire::protocol::messages::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic};
+use ottla_wire::types::{ErrorCode, Offset, TopicPartition};
 
 /// The last version that names topics by name.
 const FETCH_BY_NAME: i16 = 12;

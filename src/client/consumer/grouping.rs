@@ -5,8 +5,8 @@ use tokio::time::Instant;
 use super::membership::{Change, Consequence};
 use super::positions::Progress;
 use super::{Consumer, ConsumerError, Event, Start};
-use crate::client::ClientError;
-use crate::types::TopicPartition;
+use crate::ClientError;
+use ottla_wire::types::TopicPartition;
 
 impl Consumer {
     pub(super) fn must_join(&self) -> bool {

@@ -9,11 +9,11 @@ use bytes::Bytes;
 
 use super::ConsumerError;
 use super::assignors::{Assignor, Candidate, Shares};
-use crate::codec::{self, Str};
-use crate::protocol::messages::consumer_protocol::{
+use ottla_wire::codec::{self, Str};
+use ottla_wire::protocol::messages::consumer_protocol::{
     ConsumerProtocolAssignment, ConsumerProtocolSubscription, TopicPartition as Partitions,
 };
-use crate::types::{ErrorCode, InOrder as _, TopicName, TopicPartition};
+use ottla_wire::types::{ErrorCode, InOrder as _, TopicName, TopicPartition};
 
 /// The consumer protocol's version that is written.
 const VERSION: i16 = 3;

@@ -37,10 +37,10 @@ pub use positions::Start;
 pub use topics::Topics;
 
 use super::{Client, ClientError};
-use crate::types::{LeaderEpoch, Offset, TopicPartition};
 use chunk::Chunk;
 use coordination::{Coordination, Joining};
 use fetching::InFlight;
+use ottla_wire::types::{LeaderEpoch, Offset, TopicPartition};
 use positions::{Positions, Progress};
 use topics::Subscription;
 

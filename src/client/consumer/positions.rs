@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
-use crate::types::{InOrder as _, LeaderEpoch, Offset, TimestampMs, TopicPartition};
+use ottla_wire::types::{InOrder as _, LeaderEpoch, Offset, TimestampMs, TopicPartition};
 
 /// Where to start in a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use super::config::OffsetReset;
 use super::fetching::{Arrived, InFlight};
 use super::positions::Start;
 use super::{Consumer, ConsumerError, Event, PartitionRecords};
-use crate::types::{ErrorCode, Offset, PartitionIndex, TimestampMs, TopicPartition};
+use ottla_wire::types::{ErrorCode, Offset, PartitionIndex, TimestampMs, TopicPartition};
 
 /// ListOffsets' timestamps for a log's ends.
 const LATEST: TimestampMs = -1;
@@ -202,7 +202,7 @@ impl Consumer {
     }
 
     /// Told after what could be read; the partition stays where it was.
-    fn unreadable(&mut self, chunk: &Chunk, error: crate::record::RecordError) {
+    fn unreadable(&mut self, chunk: &Chunk, error: ottla_wire::record::RecordError) {
         let (partition, offset) = (chunk.partition.clone(), chunk.next_offset());
         self.seek(&partition, Start::At(offset));
         self.failed = Some(ConsumerError::Unreadable { partition, offset, error });

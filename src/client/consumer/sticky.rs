@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::assignors::{Candidate, Shares, partitions_of};
-use crate::types::{InOrder as _, TopicName, TopicPartition, sort_by, sort_by_key};
+use ottla_wire::types::{InOrder as _, TopicName, TopicPartition, sort_by, sort_by_key};
 
 /// Shares partitions out among `candidates`, which are in their order of precedence.
 pub fn assign(candidates: &[&Candidate], partitions: &BTreeMap<TopicName, i32>, mut shares: Shares) -> Shares {

@@ -7,8 +7,8 @@ use regex::Regex;
 use tokio::time::Instant;
 
 use super::{Consumer, ConsumerError, Event, Start};
-use crate::metadata::is_internal;
-use crate::types::{ErrorCode, InOrder as _, TopicName, TopicPartition};
+use ottla_wire::types::is_internal;
+use ottla_wire::types::{ErrorCode, InOrder as _, TopicName, TopicPartition};
 
 /// How soon to ask again for a topic that isn't there.
 const SOON: Duration = Duration::from_millis(100);

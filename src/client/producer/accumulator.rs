@@ -15,9 +15,9 @@ use super::error::SendError;
 use super::options::ProducerOptions;
 use super::partition::{Partition, Topic};
 use super::partitioner::partition_of_key;
-use crate::codec::Str;
-use crate::record::BatchBuilder;
-use crate::types::{ErrorCode, PartitionIndex, ProducerIdEpoch, TimestampMs};
+use ottla_wire::codec::Str;
+use ottla_wire::record::BatchBuilder;
+use ottla_wire::types::{ErrorCode, PartitionIndex, ProducerIdEpoch, TimestampMs};
 
 /// Room made for a batch at once, at most.
 const MOST_ROOM: usize = 64 << 10;

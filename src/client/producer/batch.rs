@@ -5,9 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::error::SendError;
-use crate::codec::varint::varint_len;
-use crate::record::{self, BATCH_OVERHEAD, BatchBuilder, Codec, Record, RecordError, Verified};
-use crate::types::{PartitionIndex, ProducerIdEpoch, TimestampMs};
+use ottla_wire::codec::varint::varint_len;
+use ottla_wire::record::{self, BATCH_OVERHEAD, BatchBuilder, Codec, Record, RecordError, Verified};
+use ottla_wire::types::{PartitionIndex, ProducerIdEpoch, TimestampMs};
 
 /// The most that a record takes besides its key, value and headers
 /// (`org.apache.kafka.common.record.DefaultRecord.MAX_RECORD_OVERHEAD`).

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::client::ClientError;
-use crate::types::{ErrorCode, PartitionIndex};
+use crate::ClientError;
+use ottla_wire::types::{ErrorCode, PartitionIndex};
 
 /// Why a record was not delivered; the texts are those of Kafka's Java producer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

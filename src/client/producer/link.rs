@@ -6,7 +6,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::ProducerOptions;
-use crate::client::{Client, ClientError, ClientOptions};
+use crate::{Client, ClientError, ClientOptions};
 
 /// Between two warnings that the broker isn't there.
 const REMINDER: Duration = Duration::from_secs(10);

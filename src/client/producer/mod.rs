@@ -29,13 +29,13 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::Client;
-use crate::codec::Str;
-use crate::types::{ErrorCode, Offset, PartitionIndex, TimestampMs};
 use accumulator::{Accumulator, Appended, Place};
 pub use batch::{NewRecord, RecordHeader};
 pub use error::SendError;
 use link::Link;
 pub use options::ProducerOptions;
+use ottla_wire::codec::Str;
+use ottla_wire::types::{ErrorCode, Offset, PartitionIndex, TimestampMs};
 use sender::Sender;
 
 /// Where a batch of records was stored.

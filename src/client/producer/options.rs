@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::codec::Str;
-use crate::record::Codec;
+use ottla_wire::codec::Str;
+use ottla_wire::record::Codec;
 
 /// What a producer does; the defaults are Apache Kafka 4.3's.
 ///

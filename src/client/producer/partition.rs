@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::batch::{Batch, sequence_after};
 use super::options::ProducerOptions;
 use super::partitioner::Sticky;
-use crate::codec::Str;
-use crate::record::BATCH_OVERHEAD;
-use crate::types::{PartitionIndex, ProducerIdEpoch};
+use ottla_wire::codec::Str;
+use ottla_wire::record::BATCH_OVERHEAD;
+use ottla_wire::types::{PartitionIndex, ProducerIdEpoch};
 
 pub struct Topic<T> {
     pub name: Str,

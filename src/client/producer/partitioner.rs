@@ -1,6 +1,6 @@
 //! Which partition a record goes to: by its key, or to the partition whose turn it is.
 
-use crate::types::PartitionIndex;
+use ottla_wire::types::PartitionIndex;
 
 /// The partition that every Kafka client in Java gives this key to.
 ///

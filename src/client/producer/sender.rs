@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use super::accumulator::{GivenUp, Outgoing};
 use super::{Delivered, SendError, Shared};
-use crate::client::{Client, ClientError};
-use crate::codec::Str;
-use crate::protocol::ApiKey;
-use crate::protocol::messages::init_producer_id::InitProducerIdRequest;
-use crate::protocol::messages::produce::{
+use crate::{Client, ClientError};
+use ottla_wire::codec::Str;
+use ottla_wire::protocol::ApiKey;
+use ottla_wire::protocol::messages::init_producer_id::InitProducerIdRequest;
+use ottla_wire::protocol::messages::produce::{
     PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceData,
 };
-use crate::types::{ErrorCode, InOrder as _, Offset, PartitionIndex, ProducerIdEpoch};
+use ottla_wire::types::{ErrorCode, InOrder as _, Offset, PartitionIndex, ProducerIdEpoch};
 
 /// The last version of Produce that names topics by name.
 const PRODUCE_BY_NAME: i16 = 12;
@@ -228,7 +228,7 @@ async fn sleep_until(due: Option<Duration>) {
 
 /// By topic and partition, where the batch begins or why it isn't there.
 fn outcomes(answer: ProduceResponse) -> BTreeMap<(Str, PartitionIndex), Result<Offset, SendError>> {
-    let of_topic = |topic: crate::protocol::messages::produce::TopicProduceResponse| {
+    let of_topic = |topic: ottla_wire::protocol::messages::produce::TopicProduceResponse| {
         let name = topic.name;
         topic
             .partition_responses

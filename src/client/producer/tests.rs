@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::accumulator::{Accumulator, Appended, GivenUp, Outgoing, Place};
 use super::{NewRecord, ProducerOptions, SendError};
-use crate::record::{Batch, BatchHeader, Codec};
-use crate::types::{ErrorCode, ProducerIdEpoch};
+use ottla_wire::record::{Batch, BatchHeader, Codec};
+use ottla_wire::types::{ErrorCode, ProducerIdEpoch};
 
 const PRODUCER: ProducerIdEpoch = ProducerIdEpoch { producer_id: 7, epoch: 0 };
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::Ipv6Addr;
 
-use crate::config::setting;
+use crate::setting;
 
 /// `NAME://host:port` taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]

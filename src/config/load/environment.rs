@@ -3,8 +3,8 @@
 use std::fs;
 
 use super::LoadError;
-use crate::config::table::{self, Scope};
-use crate::types::sort_by;
+use crate::table::{self, Scope};
+use ottla_wire::types::sort_by;
 
 /// A variable read as a setting. Whether there is such a setting is the caller's question.
 #[derive(Debug, PartialEq, Eq)]

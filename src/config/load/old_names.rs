@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use super::LoadError;
-use crate::config::listener::{self, ListenerSettings, OldNames};
-use crate::config::values::{Source, Values};
+use crate::listener::{self, ListenerSettings, OldNames};
+use crate::values::{Source, Values};
 
 const HOST: &str = "host.name";
 const HOST_OF_0_7: &str = "hostname";

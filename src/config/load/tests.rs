@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::BindHost;
+use crate::BindHost;
 
 /// Sources with a file of this name and content, kept until the end of the test.
 fn with_file(name: &str, content: &str) -> (tempfile::TempDir, Sources) {

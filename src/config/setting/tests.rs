@@ -1,7 +1,7 @@
 //! Values that pass, and Kafka's words for those that don't.
 
-use crate::config::table;
-use crate::config::table::Scope;
+use crate::table;
+use crate::table::Scope;
 
 /// Checks `value` for the setting `name` and compares with Kafka's words, or `ok`.
 fn check(scope: Scope, name: &str, value: &str, expect: &str) {

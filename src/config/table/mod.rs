@@ -149,15 +149,15 @@ macro_rules! settings {
         $($internal:ident)? $name:literal, $kind:ident, $default:tt, $rule:expr, $update:ident, $standing:ident,
         $doc:literal $(, kafka $kafka:literal, $reason:literal)?;
     )*) => {
-        $vis const $table: &[$crate::config::setting::Setting] = {
-            use $crate::config::setting::Rule::*;
-            &[$($crate::config::setting::Setting {
+        $vis const $table: &[$crate::setting::Setting] = {
+            use $crate::setting::Rule::*;
+            &[$($crate::setting::Setting {
                 name: $name,
-                kind: $crate::config::setting::Kind::$kind,
+                kind: $crate::setting::Kind::$kind,
                 default: settings!(@default $default),
                 rule: $rule,
-                update: $crate::config::setting::Update::$update,
-                standing: $crate::config::setting::Standing::$standing,
+                update: $crate::setting::Update::$update,
+                standing: $crate::setting::Standing::$standing,
                 internal: settings!(@internal $($internal)?),
                 doc: $doc,
                 departure: settings!(@departure $($kafka, $reason)?),
@@ -169,7 +169,7 @@ macro_rules! settings {
     (@internal internal) => { true };
     (@internal) => { false };
     (@departure $kafka:literal, $reason:literal) => {
-        Some($crate::config::setting::Departure { kafka_default: $kafka, reason: $reason })
+        Some($crate::setting::Departure { kafka_default: $kafka, reason: $reason })
     };
     (@departure) => { None };
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::setting::{Kind, Rule};
+use crate::setting::{Kind, Rule};
 
 #[test]
 fn every_setting_of_kafka_4_4_is_here() {

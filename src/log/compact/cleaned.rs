@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use super::{CompactError, Pace, go_on};
-use crate::log::error::IoContext;
-use crate::log::file::RawFile;
-use crate::log::offset_index::{OffsetEntry, OffsetIndex};
-use crate::log::segment::Place;
-use crate::log::time_index::{TimeEntry, TimeIndex};
-use crate::log::{AbortedTxn, LogError, names, txn_index};
-use crate::record::BatchHeader;
-use crate::types::{Offset, TimestampMs};
+use crate::error::IoContext;
+use crate::file::RawFile;
+use crate::offset_index::{OffsetEntry, OffsetIndex};
+use crate::segment::Place;
+use crate::time_index::{TimeEntry, TimeIndex};
+use crate::{AbortedTxn, LogError, names, txn_index};
+use ottla_wire::record::BatchHeader;
+use ottla_wire::types::{Offset, TimestampMs};
 
 /// A segment that is being written.
 pub(super) struct CleanedSegment<'a> {

@@ -9,12 +9,12 @@ use super::key_map::{Full, KeyMap};
 use super::reader::Reader;
 use super::transactions::Transactions;
 use super::{CleanedGroup, CompactError, CompactionBuffers, CompactionStats, Pace};
-use crate::log::error::IoContext;
-use crate::log::producers::LastRecord;
-use crate::log::segment::Place;
-use crate::log::{AbortedTxn, LogConfig, LogError, names, txn_index};
-use crate::record::{BatchHeader, Expanded};
-use crate::types::{Offset, ProducerId, TimestampMs};
+use crate::error::IoContext;
+use crate::producers::LastRecord;
+use crate::segment::Place;
+use crate::{AbortedTxn, LogConfig, LogError, names, txn_index};
+use ottla_wire::record::{BatchHeader, Expanded};
+use ottla_wire::types::{Offset, ProducerId, TimestampMs};
 
 /// A compaction under way; see the module's documentation. It owns all it needs, so that the log can go on meanwhile.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub struct Compaction {
     pub(super) config: Arc<LogConfig>,
     /// When it began: what delete horizons are compared with and counted from.
     pub(super) now: TimestampMs,
-    /// [`Log::truncations`](crate::log::Log) as it was.
+    /// [`Log::truncations`](crate::Log) as it was.
     pub(super) truncations: u64,
     pub(super) first_dirty: Offset,
     pub(super) first_uncleanable: Offset,
@@ -272,7 +272,7 @@ fn map_batch(
     transactions: &mut Transactions,
     room: &mut Vec<u8>,
 ) -> Result<u64, Unmapped> {
-    let broken = |error: crate::record::RecordError| Unmapped::Broken(error.to_string());
+    let broken = |error: ottla_wire::record::RecordError| Unmapped::Broken(error.to_string());
     let records = u64::try_from(header.record_count).unwrap_or(0);
     if header.is_control() {
         transactions.on_control(header, filter::control(header, batch, room).map_err(broken)?);

@@ -8,12 +8,12 @@ use super::CompactionStats;
 use super::cleaned::CleanedSegment;
 use super::key_map::KeyMap;
 use super::transactions::{Control, Marker, Transactions};
-use crate::log::producers::LastRecord;
-use crate::record::control::ControlType;
-use crate::record::{
+use crate::producers::LastRecord;
+use ottla_wire::record::control::ControlType;
+use ottla_wire::record::{
     Batch, BatchHeader, Expanded, Record, RecordError, RecordView, SparseBatch, put_emptied, with_records,
 };
-use crate::types::{Offset, ProducerId, TimestampMs};
+use ottla_wire::types::{Offset, ProducerId, TimestampMs};
 
 /// Decides about the batches of a log, which come in order, and puts what stays into cleaned segments.
 pub(super) struct Filter<'a> {

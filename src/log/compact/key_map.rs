@@ -5,7 +5,7 @@
 
 use twox_hash::XxHash3_128;
 
-use crate::types::Offset;
+use ottla_wire::types::Offset;
 
 /// High and low half of a key's hash, and its offset plus one; zeros where there is no key.
 type Slot = [u64; 3];

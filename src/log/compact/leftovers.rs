@@ -8,14 +8,14 @@
 
 use std::ops::Range;
 
-use crate::log::error::IoContext;
-use crate::log::segment::Place;
-use crate::log::walk::{Source, Step, Walk};
-use crate::log::{LogError, names};
-use crate::types::Offset;
+use crate::error::IoContext;
+use crate::segment::Place;
+use crate::walk::{Source, Step, Walk};
+use crate::{LogError, names};
+use ottla_wire::types::Offset;
 
 /// Finishes or takes back what was interrupted; `found` are the names in the folder. Whether anything was changed.
-pub(in crate::log) fn finish_interrupted(place: &Place, found: &[String]) -> Result<bool, LogError> {
+pub(crate) fn finish_interrupted(place: &Place, found: &[String]) -> Result<bool, LogError> {
     let cleaned = suffixed(found, names::CLEANED);
     let (mut given_up, mut swaps): (Vec<_>, Vec<_>) = match cleaned.iter().map(|file| file.base).min() {
         Some(first_cleaned) => suffixed(found, names::SWAP).into_iter().partition(|file| file.base >= first_cleaned),

@@ -44,7 +44,7 @@ use self::filter::Rooms;
 pub(super) use self::leftovers::finish_interrupted;
 use super::segment::Place;
 use super::{DeletedFiles, LogError};
-use crate::types::Offset;
+use ottla_wire::types::Offset;
 
 /// Less is never read or written at a time.
 const SMALLEST_IO: usize = 4 << 10;

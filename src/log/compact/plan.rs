@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::{AbortedIn, Cleanable, Compaction, CompactionStats, Source};
-use crate::log::partition_log::State;
-use crate::log::segment::Segment;
-use crate::log::{Log, LogError};
-use crate::types::{Offset, TimestampMs};
+use crate::partition_log::State;
+use crate::segment::Segment;
+use crate::{Log, LogError};
+use ottla_wire::types::{Offset, TimestampMs};
 
 impl Log {
     /// What there is to compact, [`Cleanable::is_due`] or not; `None` if the topic isn't compacted, its log is empty,

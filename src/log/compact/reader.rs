@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use super::{CompactError, Pace, Source};
-use crate::log::error::IoContext;
-use crate::log::file::{Loss, RawFile};
-use crate::log::names;
-use crate::log::segment::Place;
-use crate::record::{BATCH_OVERHEAD, BatchHeader, check_crc};
-use crate::types::Offset;
+use crate::error::IoContext;
+use crate::file::{Loss, RawFile};
+use crate::names;
+use crate::segment::Place;
+use ottla_wire::record::{BATCH_OVERHEAD, BatchHeader, check_crc};
+use ottla_wire::types::Offset;
 
 /// Steps from batch to batch of one segment.
 pub(super) struct Reader<'a> {

@@ -11,11 +11,11 @@ use std::path::Path;
 use super::cleaned::{self, Finished};
 use super::compaction::Source;
 use super::{CleanedGroup, Compaction, Replaced};
-use crate::log::error::IoContext;
-use crate::log::partition_log::State;
-use crate::log::segment::Segment;
-use crate::log::{DeletedFiles, Log, LogError, names};
-use crate::types::Offset;
+use crate::error::IoContext;
+use crate::partition_log::State;
+use crate::segment::Segment;
+use crate::{DeletedFiles, Log, LogError, names};
+use ottla_wire::types::Offset;
 
 impl Log {
     /// Puts a group in the place of the segments it was made from: renames, and nothing that waits for the disk.
@@ -77,7 +77,7 @@ impl Log {
     }
 
     /// Notes that all groups of a compaction are in place. [`Log::first_dirty_offset`] moves once a
-    /// [`SyncTicket`](crate::log::SyncTicket) that is taken afterwards is synced. Without effect on a log that was
+    /// [`SyncTicket`](crate::SyncTicket) that is taken afterwards is synced. Without effect on a log that was
     /// emptied meanwhile; refused for one that is closed or has failed.
     pub fn finish_compaction(&mut self, done: &Compaction) -> Result<(), LogError> {
         self.check_open()?;

@@ -8,11 +8,11 @@
 use std::collections::HashMap;
 
 use super::*;
-use crate::log::tests::*;
-use crate::log::{Log, LogConfig, OpenAt, Simulation};
-use crate::record::control::{ControlType, EndTxnMarker};
-use crate::record::{Batch, BatchBuilder, Codec, Verified, batches};
-use crate::types::{Offset, ProducerId, ProducerIdEpoch, TimestampMs};
+use crate::tests::*;
+use crate::{Log, LogConfig, OpenAt, Simulation};
+use ottla_wire::record::control::{ControlType, EndTxnMarker};
+use ottla_wire::record::{Batch, BatchBuilder, Codec, Verified, batches};
+use ottla_wire::types::{Offset, ProducerId, ProducerIdEpoch, TimestampMs};
 
 mod crash;
 mod files;

@@ -3,9 +3,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::log::AbortedTxn;
-use crate::record::BatchHeader;
-use crate::types::ProducerId;
+use crate::AbortedTxn;
+use ottla_wire::record::BatchHeader;
+use ottla_wire::types::ProducerId;
 
 /// Follows transactions through a log whose batches are shown to it in order.
 #[derive(Clone, Debug, Default)]
@@ -101,7 +101,7 @@ impl Transactions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::Offset;
+    use ottla_wire::types::Offset;
 
     fn aborted(producer_id: ProducerId, first_offset: Offset, last_offset: Offset) -> AbortedTxn {
         AbortedTxn { producer_id, first_offset, last_offset, last_stable_offset: last_offset + 1 }

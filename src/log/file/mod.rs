@@ -11,6 +11,7 @@
 mod data_file;
 mod disk;
 mod limits;
+#[allow(unsafe_code)]
 mod mapping;
 mod pool;
 mod pooled_file;

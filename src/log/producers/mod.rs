@@ -10,9 +10,9 @@ mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::log::{AbortedTxn, AppendError, Origin, ProducerDescription};
-use crate::record::BatchHeader;
-use crate::types::{Offset, ProducerId, TimestampMs};
+use crate::{AbortedTxn, AppendError, Origin, ProducerDescription};
+use ottla_wire::record::BatchHeader;
+use ottla_wire::types::{Offset, ProducerId, TimestampMs};
 
 pub(crate) use producer::{Producer, WrittenBatch};
 

@@ -1,9 +1,9 @@
 //! One producer: its epoch, its last five batches, its transaction.
 
 use super::Marker;
-use crate::log::{AppendError, Origin, ProducerDescription};
-use crate::record::BatchHeader;
-use crate::types::{NO_PRODUCER_EPOCH, NO_SEQUENCE, NO_TIMESTAMP, Offset, ProducerId, TimestampMs};
+use crate::{AppendError, Origin, ProducerDescription};
+use ottla_wire::record::BatchHeader;
+use ottla_wire::types::{NO_PRODUCER_EPOCH, NO_SEQUENCE, NO_TIMESTAMP, Offset, ProducerId, TimestampMs};
 
 /// How many batches a producer may have in flight, and so how many are remembered.
 pub(crate) const WINDOW: usize = 5;

@@ -11,7 +11,7 @@
 use bytes::{Buf, BufMut};
 
 use super::{Producer, Producers, WrittenBatch};
-use crate::types::TimestampMs;
+use ottla_wire::types::TimestampMs;
 
 const VERSION: i16 = 1;
 const CRC_COVERS_FROM: usize = 2 + 4;

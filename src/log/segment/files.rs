@@ -3,14 +3,14 @@
 use bytes::Bytes;
 
 use super::Place;
-use crate::log::error::IoContext;
-use crate::log::file::DataFile;
-use crate::log::offset_index::{OffsetEntry, OffsetIndex};
-use crate::log::time_index::{TimeEntry, TimeIndex};
-use crate::log::walk::{Source, Step, Walk};
-use crate::log::{LogError, Slice, names};
-use crate::record::{Batch, BatchHeader};
-use crate::types::Offset;
+use crate::error::IoContext;
+use crate::file::DataFile;
+use crate::offset_index::{OffsetEntry, OffsetIndex};
+use crate::time_index::{TimeEntry, TimeIndex};
+use crate::walk::{Source, Step, Walk};
+use crate::{LogError, Slice, names};
+use ottla_wire::record::{Batch, BatchHeader};
+use ottla_wire::types::Offset;
 
 /// A segment's open files.
 #[derive(Debug)]

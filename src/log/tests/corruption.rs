@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::model::number;
 use super::random::Random;
 use super::*;
-use crate::types::TopicPartition;
+use ottla_wire::types::TopicPartition;
 
 const DIR: &str = "/data";
 const TOPIC: Uuid = Uuid([3; 16]);

@@ -3,7 +3,7 @@
 
 use super::random::Random;
 use super::*;
-use crate::types::{TopicId, TopicPartition};
+use ottla_wire::types::{TopicId, TopicPartition};
 
 const DIR: &str = "/data";
 

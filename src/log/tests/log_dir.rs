@@ -3,7 +3,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
-use crate::types::TopicPartition;
+use ottla_wire::types::TopicPartition;
 
 fn identity() -> Identity {
     Identity {

@@ -116,7 +116,7 @@ fn a_directory_remembers_where_its_logs_ended() {
     };
     let open = || LogDir::open_on(Disk::simulated(&disk), Path::new("/data"), &identity).expect("opens");
     let dir = open();
-    let partition = crate::types::TopicPartition::new("t", 0);
+    let partition = ottla_wire::types::TopicPartition::new("t", 0);
     let entry = |recovery_point, high_watermark| Checkpoint {
         partition: partition.clone(),
         recovery_point,

@@ -23,9 +23,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::*;
-use crate::record::control::{ControlType, EndTxnMarker};
-use crate::record::{BatchBuilder, Codec, Verified, batches};
-use crate::types::{Offset, ProducerId, ProducerIdEpoch, TimestampMs, Uuid};
+use ottla_wire::record::control::{ControlType, EndTxnMarker};
+use ottla_wire::record::{BatchBuilder, Codec, Verified, batches};
+use ottla_wire::types::{Offset, ProducerId, ProducerIdEpoch, TimestampMs, Uuid};
 
 pub(super) const NOW: TimestampMs = 1_700_000_000_000;
 

@@ -3,9 +3,9 @@
 //! The files and what Apache Kafka's own tool says of them are in `tests/data/old-formats`, with how they were made.
 
 use super::*;
-use crate::log::segment::Segment;
-use crate::log::walk::{Source, Step, Walk};
-use crate::record::{Batch, BatchHeader, OldFormat, Record, TimestampType, down_convert};
+use crate::segment::Segment;
+use crate::walk::{Source, Step, Walk};
+use ottla_wire::record::{Batch, BatchHeader, OldFormat, Record, TimestampType, down_convert};
 
 /// Base offset, bytes, and Kafka's dump of each segment.
 const SEGMENTS: [(Offset, &[u8], &str); 3] = [
@@ -356,7 +356,7 @@ fn a_segment_without_times_is_filled_since_it_was_opened() {
 
 /// Where the batches of a segment end.
 fn ends(bytes: &[u8]) -> Vec<usize> {
-    let starts = crate::record::headers(bytes).map(|found| found.expect("whole"));
+    let starts = ottla_wire::record::headers(bytes).map(|found| found.expect("whole"));
     starts.map(|(at, header)| at + header.size()).collect()
 }
 

@@ -1,8 +1,8 @@
 /// A generator of numbers that a printed seed repeats.
-pub(in crate::log) struct Random(pub(in crate::log) u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    pub(in crate::log) fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         // SplitMix64.
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -11,7 +11,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    pub(in crate::log) fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.next() % limit
     }
 }

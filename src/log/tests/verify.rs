@@ -2,7 +2,7 @@
 
 use super::random::Random;
 use super::*;
-use crate::log::verify::{AtStart, Known, Verdict, repair, verify};
+use crate::verify::{AtStart, Known, Verdict, repair, verify};
 
 /// A log with everything in it, closed cleanly or not; where it ends.
 fn written(disk: &Simulation, clean: bool) -> (Shelf, Offset) {

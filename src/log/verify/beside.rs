@@ -2,12 +2,12 @@
 
 use super::segment::DamageKind;
 use super::{AtStart, Finding, Loss, Pass, file_name};
-use crate::log::error::IoContext;
-use crate::log::leader_epochs::{self, LeaderEpochs};
-use crate::log::producers::Producers;
-use crate::log::segment::Found;
-use crate::log::{LogError, names, partition_metadata};
-use crate::types::Offset;
+use crate::error::IoContext;
+use crate::leader_epochs::{self, LeaderEpochs};
+use crate::producers::Producers;
+use crate::segment::Found;
+use crate::{LogError, names, partition_metadata};
+use ottla_wire::types::Offset;
 
 impl Pass<'_> {
     /// Compares the snapshots taken at `offset` and before with what the batches before say.

@@ -6,15 +6,13 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::{AtStart, Finding, Repaired};
-use crate::log::checkpoints::read_checkpoint;
-use crate::log::error::IoContext;
-use crate::log::file::Disk;
-use crate::log::log_dir::{self, CLEAN_SHUTDOWN, FIRST_DIRTY, HIGH_WATERMARKS, LOG_STARTS, POSITIONS, RECOVERY_POINTS};
-use crate::log::meta_properties::{META_PROPERTIES, MetaProperties};
-use crate::log::{
-    FoundPartition, LogDirError, LogError, OpenAt, PartitionState, Validated, checkpoint, names, positions,
-};
-use crate::types::{InOrder as _, Offset, TimestampMs, TopicId, TopicPartition};
+use crate::checkpoints::read_checkpoint;
+use crate::error::IoContext;
+use crate::file::Disk;
+use crate::log_dir::{self, CLEAN_SHUTDOWN, FIRST_DIRTY, HIGH_WATERMARKS, LOG_STARTS, POSITIONS, RECOVERY_POINTS};
+use crate::meta_properties::{META_PROPERTIES, MetaProperties};
+use crate::{FoundPartition, LogDirError, LogError, OpenAt, PartitionState, Validated, checkpoint, names, positions};
+use ottla_wire::types::{InOrder as _, Offset, TimestampMs, TopicId, TopicPartition};
 
 type Offsets = HashMap<TopicPartition, Offset>;
 

@@ -19,7 +19,7 @@ use super::leader_epochs::LeaderEpochs;
 use super::producers::Producers;
 use super::segment::{Found, Place};
 use super::{LogError, OpenAt, names};
-use crate::types::{LeaderEpoch, Offset, ProducerId};
+use ottla_wire::types::{LeaderEpoch, Offset, ProducerId};
 
 pub use directory::Directory;
 pub use repair::{Repaired, repair};

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use super::segment::{Damage, DamageKind};
 use super::{Known, Verdict, verify};
-use crate::log::compact::finish_interrupted;
-use crate::log::error::IoContext;
-use crate::log::file::{Disk, RawFile};
-use crate::log::recovery::OnDisk;
-use crate::log::segment::Place;
-use crate::log::{Log, LogConfig, LogError, OpenAt, leader_epochs, names, partition_metadata};
-use crate::record::{BATCH_OVERHEAD, BatchHeader};
-use crate::types::{LeaderEpoch, Offset};
+use crate::compact::finish_interrupted;
+use crate::error::IoContext;
+use crate::file::{Disk, RawFile};
+use crate::recovery::OnDisk;
+use crate::segment::Place;
+use crate::{Log, LogConfig, LogError, OpenAt, leader_epochs, names, partition_metadata};
+use ottla_wire::record::{BATCH_OVERHEAD, BatchHeader};
+use ottla_wire::types::{LeaderEpoch, Offset};
 
 const CHUNK: u64 = 1 << 20;
 /// Where a batch has its epoch, and where the bytes that its CRC covers begin.

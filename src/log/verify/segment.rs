@@ -3,19 +3,19 @@
 use std::io;
 
 use super::{AtStart, Finding, Loss, Pass, Run, file_name};
-use crate::log::append::parse_marker;
-use crate::log::error::IoContext;
-use crate::log::file::RawFile;
-use crate::log::index_file::Entry;
-use crate::log::offset_index::OffsetEntry;
-use crate::log::recovery::OnDisk;
-use crate::log::segment::Found;
-use crate::log::time_index::TimeEntry;
-use crate::log::txn_index;
-use crate::log::walk::{Source, Step, Walk};
-use crate::log::{AbortedTxn, LogError, names};
-use crate::record::{Batch, BatchHeader, MAGIC_V2};
-use crate::types::{LeaderEpoch, NO_TIMESTAMP, Offset};
+use crate::append::parse_marker;
+use crate::error::IoContext;
+use crate::file::RawFile;
+use crate::index_file::Entry;
+use crate::offset_index::OffsetEntry;
+use crate::recovery::OnDisk;
+use crate::segment::Found;
+use crate::time_index::TimeEntry;
+use crate::txn_index;
+use crate::walk::{Source, Step, Walk};
+use crate::{AbortedTxn, LogError, names};
+use ottla_wire::record::{Batch, BatchHeader, MAGIC_V2};
+use ottla_wire::types::{LeaderEpoch, NO_TIMESTAMP, Offset};
 
 /// Damage that a repair has to undo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

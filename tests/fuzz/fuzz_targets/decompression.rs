@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use ottla::record::compress::{MAX_EXPANSION, compress, decompress};
-use ottla::record::{
+use ottla_wire::record::compress::{MAX_EXPANSION, compress, decompress};
+use ottla_wire::record::{
     Accepts, BATCH_OVERHEAD, BatchHeader, Codec, RecordError, TimestampType, Unverified, VerifyRules, batches,
 };
 

@@ -8,7 +8,7 @@
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use ottla::record::{
+use ottla_wire::record::{
     Accepts, BATCH_OVERHEAD, Batch, BatchHeader, Codec, OldFormat, Record, RecordError, TimestampType, Unverified,
     Verified, VerifyRules, batches, down_convert, headers,
 };

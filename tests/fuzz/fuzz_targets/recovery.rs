@@ -12,12 +12,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
-use ottla::log::{
+use ottla_log::{
     AppendAs, AppendError, CompactionBuffers, Disk, Log, LogConfig, LogError, OpenAt, Origin, Replaced, Simulation,
     TimestampQuery, Validated,
 };
-use ottla::record::{BATCH_OVERHEAD, BatchBuilder, Codec, Verified, batches};
-use ottla::types::ProducerIdEpoch;
+use ottla_wire::record::{BATCH_OVERHEAD, BatchBuilder, Codec, Verified, batches};
+use ottla_wire::types::ProducerIdEpoch;
 
 const NOW: i64 = 1_700_000_000_000;
 /// The bit of choices that makes the topic a compacted one.

@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ottla::protocol::frame::{decode_request, encode_request};
+use ottla_wire::protocol::frame::{decode_request, encode_request};
 
 const FRAME_SIZE_BYTES: usize = 4;
 

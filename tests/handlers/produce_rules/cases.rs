@@ -1,7 +1,7 @@
 //! What is sent: whole and slightly broken batches, each to a topic of its own.
 
 use bytes::Bytes;
-use ottla::record::{Codec, compress};
+use ottla_wire::record::{Codec, compress};
 
 use super::handmade::{Handmade, HandmadeRecord, Message, batch_of, damaged, message, record, wrapper};
 

@@ -1,8 +1,8 @@
 //! Batches and messages made by hand, field by field, so that any of them can be wrong.
 
 use bytes::{BufMut, Bytes};
-use ottla::codec::varint::{put_varint, put_varlong};
-use ottla::record::{Codec, compress};
+use ottla_wire::codec::varint::{put_varint, put_varlong};
+use ottla_wire::record::{Codec, compress};
 
 /// A v2 batch; its length and its CRC are right whatever else is wrong.
 #[derive(Clone)]

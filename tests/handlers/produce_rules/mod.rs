@@ -13,10 +13,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use ottla::client::{Client, ClientOptions};
-use ottla::protocol::messages::produce::{
+use ottla_wire::protocol::messages::produce::{
     PartitionProduceData, PartitionProduceResponse, ProduceRequest, TopicProduceData,
 };
-use ottla::record::{Batch, TimestampType, batches};
+use ottla_wire::record::{Batch, TimestampType, batches};
 
 use crate::common::Broker;
 use crate::world::{code, text};
@@ -215,8 +215,8 @@ impl Words<'_> {
 }
 
 /// How many bytes of a codec's stream say how it is framed.
-fn frame_header(codec: ottla::record::Codec) -> usize {
-    use ottla::record::Codec;
+fn frame_header(codec: ottla_wire::record::Codec) -> usize {
+    use ottla_wire::record::Codec;
     match codec {
         Codec::None => 0,
         Codec::Gzip => 3,

@@ -1,7 +1,7 @@
 //! Requests and answers as text, for tables of what Apache Kafka answers and what we do.
 //!
 //! A request is written as `name=value` for each field that is not left at its default, the fields named as in
-//! `src/protocol/messages`: `topics=[{name=a num_partitions=1}] validate_only=true`. A value is a word, text in double
+//! `src/wire/protocol/messages`: `topics=[{name=a num_partitions=1}] validate_only=true`. A value is a word, text in double
 //! quotes, `null`, a list in brackets or a struct in braces; `$name` stands for the id of the topic of that name. An
 //! answer is written in the same way, error codes by their names, lists in the order of their text, and without what
 //! differs from run to run. No code is needed for an API: the codec's own rows tell how its messages look.
@@ -15,8 +15,8 @@ use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use ottla::protocol::ApiKey;
-use ottla::types::Uuid;
+use ottla_wire::protocol::ApiKey;
+use ottla_wire::types::Uuid;
 
 use reading::Read;
 

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use ottla::codec::{FieldRow, Shape};
-use ottla::protocol::ApiKey;
-use ottla::types::{ErrorCode, Uuid};
+use ottla_wire::codec::{FieldRow, Shape};
+use ottla_wire::protocol::ApiKey;
+use ottla_wire::types::{ErrorCode, Uuid};
 
 /// Fields whose value differs from run to run.
 const CHANGING: &[&str] = &[

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ottla::codec::{FieldRow, Shape};
-use ottla::protocol::ApiKey;
-use ottla::record::{BatchBuilder, Codec};
-use ottla::types::Uuid;
+use ottla_wire::codec::{FieldRow, Shape};
+use ottla_wire::protocol::ApiKey;
+use ottla_wire::record::{BatchBuilder, Codec};
+use ottla_wire::types::Uuid;
 
 use super::notation::{Fields, Value};
 

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use super::{Groups, GroupsError, TopicSelection};
-use crate::client::ClientError;
-use crate::types::{TopicPartition, sort_by};
+use ottla_client::ClientError;
+use ottla_wire::types::{TopicPartition, sort_by};
 
 /// What became of the deletion of a group's offsets.
 #[derive(Debug)]

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{Groups, GroupsError};
-use crate::client::{ClientError, CommittedOffset, GroupDescription, ListedOffset};
-use crate::types::{ErrorCode, InOrder as _, Offset, TimestampMs, TopicPartition, sort_by_key};
+use ottla_client::{ClientError, CommittedOffset, GroupDescription, ListedOffset};
+use ottla_wire::types::{ErrorCode, InOrder as _, Offset, TimestampMs, TopicPartition, sort_by_key};
 
 /// What ListOffsets calls the end of a partition.
 pub(super) const LATEST: TimestampMs = -1;

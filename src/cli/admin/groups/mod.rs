@@ -18,7 +18,7 @@ pub use reset::{Note, Reset, Scope, Target, TopicSelection};
 pub use reset_plan::{ResetPlan, to_csv};
 
 use super::settled;
-use crate::client::{BrokerAddress, Client, ClientError, GroupDescription, ListedGroup};
+use ottla_client::{BrokerAddress, Client, ClientError, GroupDescription, ListedGroup};
 
 /// Protocols of the groups that are groups of consumers; a group that nobody has ever joined has none.
 const CONSUMER_PROTOCOLS: [&str; 2] = ["", "consumer"];

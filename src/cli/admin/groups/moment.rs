@@ -6,7 +6,7 @@ use jiff::civil::DateTime;
 use jiff::tz::Offset;
 use regex::Regex;
 
-use crate::types::TimestampMs;
+use ottla_wire::types::TimestampMs;
 
 const SECONDS_A_DAY: i128 = 24 * 60 * 60;
 

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::description::{EARLIEST, LATEST};
 use super::{Groups, GroupsError, ResetPlan};
 use crate::cli::tools::exceptions::Exception;
-use crate::client::{ClientError, CommittedOffset};
-use crate::protocol::ApiKey;
-use crate::types::{InOrder as _, Offset, PartitionIndex, TimestampMs, TopicPartition};
+use ottla_client::{ClientError, CommittedOffset};
+use ottla_wire::protocol::ApiKey;
+use ottla_wire::types::{InOrder as _, Offset, PartitionIndex, TimestampMs, TopicPartition};
 
 /// Where offsets go.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::GroupsError;
-use crate::types::{Offset, TopicPartition};
+use ottla_wire::types::{Offset, TopicPartition};
 
 /// The longest text that may go without quotes.
 const LONGEST_BARE: usize = 24;

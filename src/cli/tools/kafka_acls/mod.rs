@@ -20,11 +20,11 @@ use super::options::Manner;
 use super::output::Output;
 use super::servers::Servers;
 use super::{RunTool, Tool};
-use crate::client::Client;
-use crate::protocol::messages::create_acls::{AclCreation, CreateAclsRequest};
-use crate::protocol::messages::delete_acls::{DeleteAclsFilter, DeleteAclsRequest};
-use crate::protocol::messages::describe_acls::DescribeAclsRequest;
 use binding::{ANY, Entry, Operation, Pattern, PatternType, Permission, ResourceType};
+use ottla_client::Client;
+use ottla_wire::protocol::messages::create_acls::{AclCreation, CreateAclsRequest};
+use ottla_wire::protocol::messages::delete_acls::{DeleteAclsFilter, DeleteAclsRequest};
+use ottla_wire::protocol::messages::describe_acls::DescribeAclsRequest;
 use wanted::Wanted;
 
 pub const TOOL: Tool = Tool::new::<Options>("kafka-acls", Manner::JoptSimple);

@@ -6,7 +6,7 @@ use super::entities::{Entities, Kind};
 use super::{Failure, Options};
 use crate::cli::admin::configs::{self, Change, ResourceType};
 use crate::cli::tools::output::Output;
-use crate::client::Client;
+use ottla_client::Client;
 
 impl Options {
     pub(super) async fn alter(&self, client: &Client, entities: &Entities) -> Result<(), Failure> {

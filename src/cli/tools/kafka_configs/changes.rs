@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::{Failure, Options};
 use crate::cli::tools::options::one_value;
-use crate::config;
-use crate::types::InOrder as _;
+use ottla_config as config;
+use ottla_wire::types::InOrder as _;
 
 /// Settings by name, with their values.
 pub(super) type Additions = BTreeMap<String, String>;

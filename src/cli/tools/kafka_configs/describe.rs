@@ -7,9 +7,9 @@ use crate::cli::admin::{self, topics};
 use crate::cli::tools::exceptions::Exception;
 use crate::cli::tools::java_order::{sort_as_hash_map, string_hash};
 use crate::cli::tools::output::Output;
-use crate::client::Client;
-use crate::metadata::names;
-use crate::types::sort_by;
+use ottla_client::Client;
+use ottla_core::metadata::names;
+use ottla_wire::types::sort_by;
 
 impl Options {
     pub(super) async fn describe(&self, client: &Client, entities: &Entities) -> Result<(), Failure> {

@@ -21,7 +21,7 @@ use super::connect::{Properties, block_on, connect};
 use super::exceptions::Exception;
 use super::options::{Manner, one_value};
 use super::{RunTool, Tool};
-use crate::client::Client;
+use ottla_client::Client;
 
 pub const TOOL: Tool = Tool::new::<Options>("kafka-configs", Manner::JoptSimple);
 

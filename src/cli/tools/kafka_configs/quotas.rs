@@ -8,8 +8,8 @@ use crate::cli::tools::exceptions::Exception;
 use crate::cli::tools::java_order::{sort_as_hash_map, string_hash};
 use crate::cli::tools::java_text;
 use crate::cli::tools::output::Output;
-use crate::client::{Client, ClientError};
-use crate::protocol::ApiKey;
+use ottla_client::{Client, ClientError};
+use ottla_wire::protocol::ApiKey;
 
 /// Quotas of users and clients (`org.apache.kafka.server.config.QuotaConfig`).
 const USER_AND_CLIENT_QUOTAS: [&str; 4] =

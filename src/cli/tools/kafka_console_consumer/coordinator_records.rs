@@ -5,8 +5,8 @@
 
 use super::super::coordinator_json::{self, Untold};
 use super::super::exceptions::Exception;
-use crate::coordinator::records::schemas::{GROUP_RECORDS, TRANSACTION_RECORDS};
-use crate::record::Record;
+use ottla_core::coordinator::records::schemas::{GROUP_RECORDS, TRANSACTION_RECORDS};
+use ottla_wire::record::Record;
 
 /// What a formatter prints; the rest of the topic it passes over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +50,8 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::codec::write_prefixed;
-    use crate::coordinator::records::schemas::{GroupMetadataKey, OffsetCommitKey, OffsetCommitValue};
+    use ottla_core::coordinator::records::schemas::{GroupMetadataKey, OffsetCommitKey, OffsetCommitValue};
+    use ottla_wire::codec::write_prefixed;
 
     #[track_caller]
     fn check(kind: Kind, key: &Bytes, value: Option<Bytes>, expect: &str) {

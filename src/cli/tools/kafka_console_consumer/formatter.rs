@@ -7,9 +7,9 @@ use super::super::exceptions::Exception;
 use super::super::log_line::log_exception;
 use super::coordinator_records::Kind;
 use super::deserializers::Deserializer;
-use crate::client::consumer::ConsumedRecord;
-use crate::record::TimestampType;
-use crate::types::{NO_TIMESTAMP, TopicPartition};
+use ottla_client::consumer::ConsumedRecord;
+use ottla_wire::record::TimestampType;
+use ottla_wire::types::{NO_TIMESTAMP, TopicPartition};
 
 const PACKAGE: &str = "org.apache.kafka.tools.consumer.";
 const DEFAULT_CLASS: &str = "org.apache.kafka.tools.consumer.DefaultMessageFormatter";
@@ -146,7 +146,7 @@ impl Columns {
         Ok(())
     }
 
-    fn write_headers(&self, record: &crate::record::Record, out: &mut Vec<u8>) -> Result<(), Exception> {
+    fn write_headers(&self, record: &ottla_wire::record::Record, out: &mut Vec<u8>) -> Result<(), Exception> {
         if record.headers.is_empty() {
             out.extend_from_slice(b"NO_HEADERS");
         }
@@ -199,7 +199,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::record::{Header, Record};
+    use ottla_wire::record::{Header, Record};
 
     #[track_caller]
     fn check(settings: &[(&str, &str)], expect: &str) {

@@ -16,10 +16,10 @@ use super::exceptions::Exception;
 use super::log_line::log_exception;
 use super::options::Manner;
 use super::{RunTool, Tool};
-use crate::client::consumer::{Consumer, Event, PartitionRecords, Start, Topics};
-use crate::types::TopicPartition;
 use formatter::Formatter;
 use options::{Options, Plan, Source, Wrong};
+use ottla_client::consumer::{Consumer, Event, PartitionRecords, Start, Topics};
+use ottla_wire::types::TopicPartition;
 
 pub const TOOL: Tool = Tool::new::<Options>("kafka-console-consumer", Manner::JoptSimple);
 
@@ -188,7 +188,7 @@ impl Printer {
     fn print(
         &mut self,
         partition: &TopicPartition,
-        record: &crate::client::consumer::ConsumedRecord,
+        record: &ottla_client::consumer::ConsumedRecord,
     ) -> Result<(), End> {
         self.count += 1;
         if let Err(why) = self.formatter.write(partition, record, &mut self.out) {

@@ -10,9 +10,9 @@ use super::super::consuming::properties;
 use super::super::exceptions::Exception;
 use super::super::options::{one_number, one_value};
 use super::formatter::Formatter;
-use crate::broker::clock::wall_clock_nanos;
-use crate::client::consumer::Start;
-use crate::types::{InOrder as _, TimestampMs, TopicPartition};
+use ottla_broker::state::clock::wall_clock_nanos;
+use ottla_client::consumer::Start;
+use ottla_wire::types::{InOrder as _, TimestampMs, TopicPartition};
 
 /// ListOffsets' timestamps for a log's ends.
 const LATEST: TimestampMs = -1;

@@ -17,8 +17,8 @@ use super::log_line::log;
 use super::options::Manner;
 use super::producing::{asked_to_end, java_send_error, key_values, start};
 use super::{RunTool, Tool};
-use crate::client::producer::{Delivered, NewRecord, Observer, Producer, RecordHeader, SendError};
 use line_reader::{LineReader, LineRecord};
+use ottla_client::producer::{Delivered, NewRecord, Observer, Producer, RecordHeader, SendError};
 
 pub const TOOL: Tool = Tool::new::<Options>("kafka-console-producer", Manner::JoptSimple);
 

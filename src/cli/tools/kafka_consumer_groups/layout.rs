@@ -4,8 +4,8 @@
 
 use crate::cli::admin::groups::{GroupOffsets, PartitionRow, assignment_text};
 use crate::cli::tools::output::row;
-use crate::client::{BrokerAddress, GroupDescription, ListedGroup, MemberDescription};
-use crate::types::{Offset, TopicPartition};
+use ottla_client::{BrokerAddress, GroupDescription, ListedGroup, MemberDescription};
+use ottla_wire::types::{Offset, TopicPartition};
 
 /// What stands for a value that isn't there.
 pub const MISSING: &str = "-";

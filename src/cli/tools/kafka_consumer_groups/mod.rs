@@ -24,8 +24,8 @@ use super::{RunTool, Tool};
 use crate::cli::admin::groups::{
     CONSUMER_STATES, CONSUMER_TYPES, GroupOffsets, Groups, GroupsError, Note, OffsetsDeleted, Scope, Target, to_csv,
 };
-use crate::client::{ClientError, GroupDescription};
-use crate::types::{ErrorCode, InOrder as _, Offset, TopicPartition, sort_by_key};
+use ottla_client::{ClientError, GroupDescription};
+use ottla_wire::types::{ErrorCode, InOrder as _, Offset, TopicPartition, sort_by_key};
 
 pub const TOOL: Tool = Tool::new::<Options>("kafka-consumer-groups", Manner::JoptSimple);
 

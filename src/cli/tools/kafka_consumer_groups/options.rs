@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser};
 
-use crate::broker::clock::wall_clock_ms;
 use crate::cli::admin::groups::{GroupsError, ResetPlan, Scope, Target, TopicSelection, date_and_time, duration};
+use ottla_broker::state::clock::wall_clock_ms;
 
 /// This tool helps to list all consumer groups, describe a consumer group, delete consumer group info, or reset consumer
 /// group offsets.

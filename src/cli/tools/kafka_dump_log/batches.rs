@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use bytes::{Buf, Bytes};
 
 use crate::cli::tools::exceptions::Exception;
-use crate::record::{BATCH_OVERHEAD, BatchHeader, LOG_OVERHEAD, MAGIC_V2};
-use crate::types::Offset;
+use ottla_wire::record::{BATCH_OVERHEAD, BatchHeader, LOG_OVERHEAD, MAGIC_V2};
+use ottla_wire::types::Offset;
 
 /// What has to be there of a batch for its length to be looked at: up to the magic byte, and one byte more.
 const SHORTEST: u64 = 17;
@@ -150,6 +150,6 @@ pub fn cannot(path: &Path, error: &io::Error) -> Exception {
 }
 
 /// Records that can't be read.
-pub fn corrupt(error: &crate::record::RecordError) -> Exception {
+pub fn corrupt(error: &ottla_wire::record::RecordError) -> Exception {
     Exception::new("org.apache.kafka.common.InvalidRecordException", error.to_string())
 }

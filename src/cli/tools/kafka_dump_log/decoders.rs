@@ -13,13 +13,13 @@ use super::remote;
 use crate::cli::tools::coordinator_json::{self, Untold};
 use crate::cli::tools::exceptions::{Exception, constant_name};
 use crate::cli::tools::schema_json;
-use crate::codec::{Message, Reader, Schema, read_prefix, read_prefixed, read_record_frame};
-use crate::coordinator::records::schemas::{
+use ottla_core::coordinator::records::schemas::{
     GROUP_RECORDS, GroupMetadataValue, RecordKind, SHARE_STATE_RECORDS, TRANSACTION_RECORDS,
 };
-use crate::metadata::records::RecordBody;
-use crate::protocol::messages::consumer_protocol::{ConsumerProtocolAssignment, ConsumerProtocolSubscription};
-use crate::types::Offset;
+use ottla_core::metadata::records::RecordBody;
+use ottla_wire::codec::{Message, Reader, Schema, read_prefix, read_prefixed, read_record_frame};
+use ottla_wire::protocol::messages::consumer_protocol::{ConsumerProtocolAssignment, ConsumerProtocolSubscription};
+use ottla_wire::types::Offset;
 
 const PACKAGE: &str = "org.apache.kafka.tools.api.";
 /// What the value of a group of consumers says in `protocolType`.
@@ -186,9 +186,9 @@ fn metadata_record(value: &Bytes) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::write_prefixed;
-    use crate::coordinator::records::schemas::{GroupMetadataKey, MemberMetadataRow};
-    use crate::metadata::records::{MetadataRecord, NoOpRecord};
+    use ottla_core::coordinator::records::schemas::{GroupMetadataKey, MemberMetadataRow};
+    use ottla_core::metadata::records::{MetadataRecord, NoOpRecord};
+    use ottla_wire::codec::write_prefixed;
 
     #[track_caller]
     fn check(decoder: &Decoder, key: Option<&[u8]>, value: Option<&[u8]>, expect: (Option<&str>, Option<&str>)) {

@@ -10,7 +10,7 @@ use super::problems::Problems;
 use super::{file_name, start_offset};
 use crate::cli::tools::exceptions::Exception;
 use crate::cli::tools::output::Output;
-use crate::types::{NO_TIMESTAMP, Offset, TimestampMs};
+use ottla_wire::types::{NO_TIMESTAMP, Offset, TimestampMs};
 
 /// What is asked of an index.
 #[derive(Clone, Copy, Debug)]

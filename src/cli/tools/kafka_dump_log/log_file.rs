@@ -11,14 +11,14 @@ use super::{file_name, start_offset};
 use crate::cli::tools::exceptions::Exception;
 use crate::cli::tools::output::Output;
 use crate::cli::tools::schema_json;
-use crate::codec::{Reader, Schema};
-use crate::metadata::records::control::{
+use ottla_core::metadata::records::control::{
     KRaftVersionRecord, LeaderChangeMessage, SnapshotFooterRecord, SnapshotHeaderRecord, VotersRecord,
 };
-use crate::record::compress::MAX_EXPANSION;
-use crate::record::control::{ControlType, EndTxnMarker};
-use crate::record::{Batch, BatchHeader, Codec, MAGIC_V2, OldMessage, Record, TimestampType, expand_wrapper};
-use crate::types::{NO_SEQUENCE, NO_TIMESTAMP, Offset, TimestampMs};
+use ottla_wire::codec::{Reader, Schema};
+use ottla_wire::record::compress::MAX_EXPANSION;
+use ottla_wire::record::control::{ControlType, EndTxnMarker};
+use ottla_wire::record::{Batch, BatchHeader, Codec, MAGIC_V2, OldMessage, Record, TimestampType, expand_wrapper};
+use ottla_wire::types::{NO_SEQUENCE, NO_TIMESTAMP, Offset, TimestampMs};
 
 const BOOTSTRAP: &str = "bootstrap.checkpoint";
 

@@ -21,10 +21,10 @@ use super::exceptions::Exception;
 use super::options::{Manner, one_number, one_value, required};
 use super::output::Output;
 use super::{RunTool, Tool};
-use crate::types::Offset;
 use decoders::{Class, Decoder};
 use indexes::Asked;
 use log_file::Depth;
+use ottla_wire::types::Offset;
 use problems::Problems;
 
 pub const TOOL: Tool = Tool::new::<Options>("kafka-dump-log", Manner::JoptSimple);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf, absolute};
 
 use crate::cli::tools::java_order::sort_by_name;
 use crate::cli::tools::output::Output;
-use crate::types::{Offset, TimestampMs};
+use ottla_wire::types::{Offset, TimestampMs};
 
 /// Things of a file, under its absolute path.
 #[derive(Debug)]

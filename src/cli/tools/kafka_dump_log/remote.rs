@@ -5,8 +5,8 @@
 
 use bytes::Bytes;
 
-use crate::codec::{DecodeError, Message, Reader, Str, messages, read_record_frame, structs};
-use crate::types::{Uuid, sort_by};
+use ottla_wire::codec::{DecodeError, Message, Reader, Str, messages, read_record_frame, structs};
+use ottla_wire::types::{Uuid, sort_by};
 
 structs! {
     /// A segment that is, or is to be, in remote storage.

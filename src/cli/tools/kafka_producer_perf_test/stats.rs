@@ -1,6 +1,6 @@
 //! Latencies and rates, and the lines that tell them.
 
-use crate::types::TimestampMs;
+use ottla_wire::types::TimestampMs;
 
 /// Latencies that are kept for the percentiles, at most.
 const MOST_SAMPLES: u64 = 500_000;

@@ -6,13 +6,13 @@ use std::time::Duration;
 use super::generate::{assignment_of_topics, dirs};
 use super::plan::{Assignment, Dirs, Plan, Replica, commas, json};
 use super::{Failure, Options, throttles, verify};
-use crate::broker::clock::Clock;
 use crate::cli::admin::{self, log_dirs, reassignments};
 use crate::cli::tools::exceptions::Exception;
 use crate::cli::tools::options::one_number;
 use crate::cli::tools::output::Output;
-use crate::client::Client;
-use crate::types::{ErrorCode, InOrder as _};
+use ottla_broker::state::clock::Clock;
+use ottla_client::Client;
+use ottla_wire::types::{ErrorCode, InOrder as _};
 
 /// How long moves between log directories may take to begin.
 const MOVE_TIMEOUT_MS: u64 = 10_000;

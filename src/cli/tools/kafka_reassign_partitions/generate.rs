@@ -9,8 +9,8 @@ use crate::cli::tools::exceptions::Exception;
 use crate::cli::tools::kafka_topics::PARTITIONS_AT_A_TIME;
 use crate::cli::tools::options::one_value;
 use crate::cli::tools::output::Output;
-use crate::client::Client;
-use crate::types::{ErrorCode, InOrder as _, TopicPartition};
+use ottla_client::Client;
+use ottla_wire::types::{ErrorCode, InOrder as _, TopicPartition};
 
 impl Options {
     pub(super) async fn generate(&self, client: &Client) -> Result<(), Failure> {

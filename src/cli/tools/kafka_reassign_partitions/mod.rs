@@ -24,7 +24,7 @@ use super::options::{Manner, one_value};
 use super::output::Output;
 use super::{RunTool, Tool};
 use crate::cli::admin::reassignments;
-use crate::client::Client;
+use ottla_client::Client;
 
 pub const TOOL: Tool = Tool::new::<Options>("kafka-reassign-partitions", Manner::JoptSimple);
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::Failure;
 use crate::cli::tools::json_input::{array, field, integer, object, string, version_1};
-use crate::types::{InOrder as _, TopicPartition};
+use ottla_wire::types::{InOrder as _, TopicPartition};
 
 /// Any log directory will do.
 const ANY: &str = "any";

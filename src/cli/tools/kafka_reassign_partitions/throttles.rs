@@ -8,8 +8,8 @@ use crate::cli::admin::configs::{self, Change, ResourceType};
 use crate::cli::admin::{self, reassignments::Reassignment};
 use crate::cli::tools::java_order::{sort_as_hash_map, string_hash};
 use crate::cli::tools::output::Output;
-use crate::client::Client;
-use crate::types::{InOrder as _, TopicPartition};
+use ottla_client::Client;
+use ottla_wire::types::{InOrder as _, TopicPartition};
 
 const LEADER_RATE: &str = "leader.replication.throttled.rate";
 const FOLLOWER_RATE: &str = "follower.replication.throttled.rate";

@@ -7,8 +7,8 @@ use super::plan::{Dirs, Plan, Replica, commas};
 use super::{Failure, Options, throttles};
 use crate::cli::admin::{log_dirs, reassignments, topics};
 use crate::cli::tools::output::Output;
-use crate::client::Client;
-use crate::types::InOrder as _;
+use ottla_client::Client;
+use ottla_wire::types::InOrder as _;
 
 impl Options {
     pub(super) async fn verify(&self, client: &Client) -> Result<(), Failure> {

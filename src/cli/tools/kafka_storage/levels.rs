@@ -5,10 +5,10 @@ use std::fmt;
 
 use crate::cli::tools::kafka_features::name_and_level;
 use crate::cli::tools::releases::{self, FEATURES, Feature};
-use crate::metadata::feature_record;
-use crate::metadata::features::METADATA_VERSION;
-use crate::metadata::records::MetadataRecord;
-use crate::types::InOrder as _;
+use ottla_core::metadata::feature_record;
+use ottla_core::metadata::features::METADATA_VERSION;
+use ottla_core::metadata::records::MetadataRecord;
+use ottla_wire::types::InOrder as _;
 
 /// How Kafka's quorum works; it is no record of the metadata log.
 const KRAFT_VERSION: &str = "kraft.version";

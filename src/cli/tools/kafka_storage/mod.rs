@@ -16,12 +16,12 @@ use super::kafka_features::{print_mapping, print_needs};
 use super::options::Manner;
 use super::output::Output;
 use super::{RunTool, Tool};
-use crate::broker::{clock, random};
-use crate::config::{self, BrokerConfig, Sources};
-use crate::log::{Identity, LogDir, MetaProperties};
-use crate::metadata::write_bootstrap;
-use crate::types::Uuid;
 use levels::Levels;
+use ottla_broker::state::{clock, random};
+use ottla_config::{self as config, BrokerConfig, Sources};
+use ottla_core::metadata::write_bootstrap;
+use ottla_log::{Identity, LogDir, MetaProperties};
+use ottla_wire::types::Uuid;
 
 pub const TOOL: Tool = Tool::new::<Options>("kafka-storage", Manner::Argparse);
 

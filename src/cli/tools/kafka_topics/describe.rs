@@ -15,8 +15,8 @@ use crate::cli::tools::exceptions::Exception;
 use crate::cli::tools::java_order::{sort_as_hash_map, string_hash};
 use crate::cli::tools::options::{one_number, one_value};
 use crate::cli::tools::output::Output;
-use crate::client::Client;
-use crate::types::{TopicId, TopicName, TopicPartition, Uuid};
+use ottla_client::Client;
+use ottla_wire::types::{TopicId, TopicName, TopicPartition, Uuid};
 
 type Reassignments = BTreeMap<TopicPartition, Reassignment>;
 

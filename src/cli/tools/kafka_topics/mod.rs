@@ -19,7 +19,7 @@ use super::output::Output;
 use super::topic_filter::{TopicFilter, is_internal};
 use super::{RunTool, Tool};
 use crate::cli::admin::topics::{self, MorePartitions, NewTopic};
-use crate::client::Client;
+use ottla_client::Client;
 
 pub use settings::topic_settings;
 

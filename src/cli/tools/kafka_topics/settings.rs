@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::cli::tools::exceptions::Exception;
-use crate::config::{self, Refused};
+use ottla_config::{self as config, Refused};
 
 /// A topic's settings, each given as `name=value`; checked as the broker will check them.
 pub fn topic_settings(given: &[String]) -> Result<Vec<(String, String)>, Exception> {

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::log::LogError;
-use crate::log::tests::random::Random;
+use crate::LogError;
+use crate::tests::random::Random;
 
 /// Segments that become two groups, with every kind of batch; producer 7 has nothing in the active one.
 const TEXT: &str = "a1 b1,c1 | 7!a2 d1 7x | 8!e1 _1 a3 8+ | b-,f1 8!a4 8x | c2 7!g1 7+ g2 | h1 a5 | i1";
@@ -30,7 +30,7 @@ fn view(log: &Log) -> BTreeMap<String, String> {
     let mut view = BTreeMap::new();
     for batch in all_batches(log).iter().filter(|batch| !batch.header().is_control()) {
         let header = batch.header();
-        let is_in = |txn: &crate::log::AbortedTxn| {
+        let is_in = |txn: &crate::AbortedTxn| {
             txn.producer_id == header.producer_id && (txn.first_offset..txn.last_offset).contains(&header.base_offset)
         };
         if header.is_transactional() && aborted.iter().any(is_in) {

@@ -1,8 +1,8 @@
 //! The files that compaction leaves, and what is looked up in them.
 
 use super::*;
-use crate::log::verify::{Known, repair, verify};
-use crate::log::{AbortedTxn, names, txn_index};
+use crate::verify::{Known, repair, verify};
+use crate::{AbortedTxn, names, txn_index};
 
 /// The base offsets of segments on disk.
 fn bases(shelf: &Shelf) -> Vec<Offset> {
@@ -112,7 +112,7 @@ fn offsets_and_times_are_found() {
         }
         for time in (NOW - 500..NOW + 41_000).step_by(500) {
             let expect = records.iter().find(|record| record.1 >= time).map(|record| record.0);
-            let found = log.offset_for_timestamp(crate::log::TimestampQuery::At(time)).expect("looks up");
+            let found = log.offset_for_timestamp(crate::TimestampQuery::At(time)).expect("looks up");
             assert_eq!(found.map(|found| found.offset), expect, "time {time}");
         }
     }
@@ -124,7 +124,7 @@ fn leader_epochs_survive() {
     let mut log = shelf.open();
     let mut writer = Writer::new(Codec::None);
     for (epoch, key) in [(1, "a1"), (2, "a2"), (4, "b1"), (4, "a3")] {
-        let how = crate::log::AppendAs { leader_epoch: epoch, ..CLIENT };
+        let how = crate::AppendAs { leader_epoch: epoch, ..CLIENT };
         log.append(&writer.batch(key), how).expect("appends");
     }
     log.roll(NOW).expect("rolls");
@@ -168,7 +168,7 @@ fn a_log_that_was_changed_keeps_its_segments() {
             drop(log.housekeep(NOW).expect("keeps house"));
         },
         |log| drop(log.close().expect("closes")),
-        |log| drop(log.delete(crate::types::Uuid([1; 16])).expect("deletes")),
+        |log| drop(log.delete(ottla_wire::types::Uuid([1; 16])).expect("deletes")),
     ];
     for change in changes {
         let shelf = simulated();

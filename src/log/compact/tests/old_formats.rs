@@ -1,7 +1,7 @@
 //! Logs with batches of formats 0 and 1.
 
 use super::*;
-use crate::record::{BatchHeader, Record, with_records};
+use ottla_wire::record::{BatchHeader, Record, with_records};
 
 /// Records of an old format, as text like that of a log, the first at `offset`.
 fn old_batches(magic: i8, codec: Codec, mut offset: Offset, text: &str) -> Vec<u8> {

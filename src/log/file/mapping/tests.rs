@@ -101,7 +101,7 @@ fn as_many_mappings_as_there_are_have_their_own_mark() {
 fn run_child(task: &str) -> ExitStatus {
     let program = std::env::current_exe().expect("a program");
     let mut command = Command::new(program);
-    command.args(["--exact", "log::file::mapping::tests::child", "--nocapture"]).env(TASK, task);
+    command.args(["--exact", "file::mapping::tests::child", "--nocapture"]).env(TASK, task);
     command.stdout(Stdio::null()).stderr(Stdio::null()).status().expect("runs")
 }
 

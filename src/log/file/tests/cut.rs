@@ -64,7 +64,7 @@ fn what_cannot_be_sent_from_a_mapping_is_read_by_system_calls() {
 #[test]
 fn nothing_is_sent_from_a_mapping_that_the_encoder_would_copy() {
     let bytes = bytes::Bytes::from(vec![1; VIEWED_FROM]);
-    let mut writer = crate::codec::Writer::new();
+    let mut writer = ottla_wire::codec::Writer::new();
     writer.blob(&bytes);
     assert!(writer.finish().iter().any(|chunk| chunk.as_ptr() == bytes.as_ptr()));
 }

@@ -39,7 +39,7 @@ impl Run {
         assert_eq!(self.log.end_offset(), self.plain.end());
     }
 
-    pub(in crate::log::tests) fn append_plain(&mut self) {
+    pub(in crate::tests) fn append_plain(&mut self) {
         let batch = self.new_batch();
         self.append(batch);
     }
@@ -118,7 +118,7 @@ impl Run {
     }
 
     /// Each producer's last five batches are recognised, so far as they are in the log.
-    pub(in crate::log::tests) fn check_windows(&mut self) {
+    pub(in crate::tests) fn check_windows(&mut self) {
         for producer_id in 0..PRODUCERS {
             let (_, window) = self.plain.window(producer_id);
             let recent: Vec<Batch> = window.into_iter().rev().take(5).cloned().collect();

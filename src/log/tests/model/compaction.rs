@@ -6,7 +6,7 @@
 
 use super::plain::{Batch, Plain};
 use super::*;
-use crate::record::Batch as Stored;
+use ottla_wire::record::Batch as Stored;
 
 /// A pass over the log, whether or not it went through.
 #[derive(Clone, Copy, Debug)]
@@ -171,7 +171,7 @@ fn adopt(of: &mut Plain, stored: &Stored) {
 }
 
 /// Offsets, producer and codec stay as they were, whatever became of the records.
-fn same_header(batch: &Batch, header: &crate::record::BatchHeader) {
+fn same_header(batch: &Batch, header: &ottla_wire::record::BatchHeader) {
     assert_eq!(header.next_offset(), batch.next_offset(), "{header:?}");
     assert_eq!((header.producer_id, header.producer_epoch), (batch.producer_id, batch.epoch), "{header:?}");
     assert_eq!(header.is_control(), batch.marker.is_some(), "{header:?}");

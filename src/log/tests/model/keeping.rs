@@ -6,7 +6,7 @@ use super::compaction::Pass;
 use super::*;
 
 impl Run {
-    pub(in crate::log::tests) fn sync(&mut self) {
+    pub(in crate::tests) fn sync(&mut self) {
         let ticket = if self.random.below(3) == 0 { self.log.flush_sealed() } else { self.log.flush_target() };
         let synced = ticket.expect("a ticket").sync();
         self.log.mark_synced(synced);
@@ -79,7 +79,7 @@ impl Run {
     }
 
     /// Does the next bit of a compaction, or begins one.
-    pub(in crate::log::tests) fn compact(&mut self) {
+    pub(in crate::tests) fn compact(&mut self) {
         let Some(mut compacting) = self.compacting.take() else { return self.begin_compaction() };
         // Often to the end at once: what comes in between is seldom of interest.
         loop {

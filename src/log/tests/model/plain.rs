@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::*;
-use crate::types::{LeaderEpoch, NO_PRODUCER_ID};
+use ottla_wire::types::{LeaderEpoch, NO_PRODUCER_ID};
 
 pub(super) const PRODUCERS: i64 = 4;
 

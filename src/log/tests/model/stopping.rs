@@ -4,7 +4,7 @@ use super::compaction::stored;
 use super::*;
 
 impl Run {
-    pub(in crate::log::tests) fn reopen_clean(&mut self) {
+    pub(in crate::tests) fn reopen_clean(&mut self) {
         let synced = self.log.close().expect("closes").sync();
         self.log.mark_synced(synced);
         assert!(self.log.failure().is_none());
@@ -16,14 +16,14 @@ impl Run {
         self.check_state();
     }
 
-    pub(in crate::log::tests) fn kill(&mut self) {
+    pub(in crate::tests) fn kill(&mut self) {
         self.stopped();
         self.log = self.shelf.reopen_killed(self.validated);
         self.check_state();
         self.rules.check(&mut self.plain, &self.log, false);
     }
 
-    pub(in crate::log::tests) fn lose_power(&mut self) {
+    pub(in crate::tests) fn lose_power(&mut self) {
         let Some(simulation) = self.simulation.clone() else { return self.kill() };
         let survivor = simulation.power_loss(&mut || self.random.next());
         self.shelf.disk = Disk::simulated(&survivor);
@@ -73,7 +73,7 @@ impl Run {
     }
 
     /// What a broker would find after a power loss now.
-    pub(in crate::log::tests) fn after_power_loss(&self, seed: u64, unsure: &Unsure) -> Run {
+    pub(in crate::tests) fn after_power_loss(&self, seed: u64, unsure: &Unsure) -> Run {
         let mut random = Random(seed);
         let disk = self.simulation.as_ref().expect("a simulated disk");
         let mut run = self.opened_again(disk.power_loss(&mut || random.next()), None);
@@ -82,7 +82,7 @@ impl Run {
     }
 
     /// What a broker would find after `kill -9` now.
-    pub(in crate::log::tests) fn after_kill(&self, unsure: &Unsure) -> Run {
+    pub(in crate::tests) fn after_kill(&self, unsure: &Unsure) -> Run {
         let disk = self.simulation.clone().expect("a simulated disk");
         let mut run = self.opened_again(disk, self.validated);
         run.reconcile(&mut unsure.clone(), false);
@@ -109,7 +109,7 @@ impl Run {
         }
     }
 
-    pub(in crate::log::tests) fn try_close_and_open(&mut self) -> Result<(), LogError> {
+    pub(in crate::tests) fn try_close_and_open(&mut self) -> Result<(), LogError> {
         let synced = self.log.close()?.sync()?;
         self.log.mark_synced(Ok(synced));
         self.note_checkpoints();

@@ -50,7 +50,7 @@ fn mishaps(seed: u64, noted: &Arc<Mishaps>) -> impl FnMut(Act) -> Option<Fault> 
 
 /// What may have happened although nobody was told.
 #[derive(Clone, Debug, Default)]
-pub(in crate::log::tests) struct Unsure {
+pub(in crate::tests) struct Unsure {
     batch: Option<Batch>,
     /// Retention was at work with this limit.
     retention: Option<i64>,
@@ -92,14 +92,14 @@ impl Run {
         }
     }
 
-    pub(in crate::log::tests) fn try_append(&mut self, unsure: &mut Unsure) -> Result<(), LogError> {
+    pub(in crate::tests) fn try_append(&mut self, unsure: &mut Unsure) -> Result<(), LogError> {
         let producer_id = self.random.below(PRODUCERS as u64) as i64;
         let batch = if self.random.below(2) == 0 { self.new_batch() } else { self.next_of_producer(producer_id) };
         self.try_append_batch(batch, unsure)
     }
 
     /// Ends a transaction, if one is open.
-    pub(in crate::log::tests) fn try_end_transaction(&mut self, unsure: &mut Unsure) -> Result<(), LogError> {
+    pub(in crate::tests) fn try_end_transaction(&mut self, unsure: &mut Unsure) -> Result<(), LogError> {
         let open = (0..PRODUCERS).find(|id| self.plain.open_transaction(*id).is_some());
         let Some(producer_id) = open else { return Ok(()) };
         let batch = self.marker(producer_id, 0);
@@ -123,7 +123,7 @@ impl Run {
         }
     }
 
-    pub(in crate::log::tests) fn try_sync(&mut self) -> Result<(), LogError> {
+    pub(in crate::tests) fn try_sync(&mut self) -> Result<(), LogError> {
         let outcome = self.log.flush_target()?.sync();
         let failed = outcome.as_ref().err().cloned();
         self.log.mark_synced(outcome);
@@ -141,11 +141,7 @@ impl Run {
         self.try_retain_older_than(cutoff, unsure)
     }
 
-    pub(in crate::log::tests) fn try_retain_older_than(
-        &mut self,
-        cutoff: i64,
-        unsure: &mut Unsure,
-    ) -> Result<(), LogError> {
+    pub(in crate::tests) fn try_retain_older_than(&mut self, cutoff: i64, unsure: &mut Unsure) -> Result<(), LogError> {
         let config = LogConfig { retention_ms: cutoff, ..self.shelf.config.clone() };
         self.log.set_config(Arc::new(config));
         let outcome = self.log.housekeep(self.now);
@@ -157,7 +153,7 @@ impl Run {
         self.try_sync()
     }
 
-    pub(in crate::log::tests) fn try_delete_records(&mut self) -> Result<(), LogError> {
+    pub(in crate::tests) fn try_delete_records(&mut self) -> Result<(), LogError> {
         let before = self.plain.start + (self.synced - self.plain.start) / 3;
         match self.log.delete_records(before) {
             Ok(start) => {
@@ -187,7 +183,7 @@ impl Run {
         self.log.offset_for_timestamp(TimestampQuery::Max).map(drop)
     }
 
-    pub(in crate::log::tests) fn try_compact(&mut self) -> Result<(), LogError> {
+    pub(in crate::tests) fn try_compact(&mut self) -> Result<(), LogError> {
         let storage = |error| match error {
             CompactError::Storage(error) => error,
             other => panic!("{other}"),
@@ -207,7 +203,7 @@ impl Run {
         self.try_sync()
     }
 
-    pub(in crate::log::tests) fn try_truncate(&mut self, unsure: &mut Unsure) -> Result<(), LogError> {
+    pub(in crate::tests) fn try_truncate(&mut self, unsure: &mut Unsure) -> Result<(), LogError> {
         let new_start = self.plain.end() + self.random.below(50) as i64;
         unsure.truncation = true;
         let deleted = self.log.truncate_fully(new_start, self.now)?;

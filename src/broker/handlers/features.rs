@@ -1,0 +1,68 @@
+//! UpdateFeatures (key 57, versions 0 to 2): the cluster's feature levels.
+//!
+//! Levels that this broker serves can be set, as ApiVersions lists them. Eligible leader replicas (KIP-966) come with
+//! `min.insync.replicas` as a dynamic default of the cluster.
+//!
+//! Departures: `metadata.version` may go up to what Apache Kafka 4.4 writes, beyond what 4.3 reads.
+
+use super::api_versions::supported_features;
+use super::errors::ToErrorCode;
+use super::topics::unavailable;
+use super::{Answer, Context};
+use ottla_core::metadata::{Command, FeatureUpdate, Reply, UpdateFeatures, UpgradeType};
+use ottla_wire::codec::Str;
+use ottla_wire::protocol::messages::update_features::{
+    FeatureUpdateKey, UpdatableFeatureResult, UpdateFeaturesRequest, UpdateFeaturesResponse,
+};
+use ottla_wire::types::ErrorCode;
+
+pub(super) fn update(context: &Context, request: UpdateFeaturesRequest) -> Answer {
+    let version = context.version();
+    let names: Vec<Str> = request.feature_updates.iter().map(|update| update.feature.clone()).collect();
+    let updates = request.feature_updates.into_iter().map(|update| FeatureUpdate {
+        upgrade: upgrade_type(version, &update),
+        name: update.feature.to_string(),
+        level: update.max_version_level,
+    });
+    let command = UpdateFeatures {
+        updates: updates.collect(),
+        supported: supported_features(),
+        validate_only: request.validate_only,
+    };
+    let submitted = context.broker.metadata().submit(Command::UpdateFeatures(command));
+    Answer::parked(async move {
+        match submitted.await {
+            Ok(Reply::FeaturesUpdated(Ok(()))) => {
+                // From version 2 on there is one answer for all.
+                let names = if version <= 1 { names } else { Vec::new() };
+                UpdateFeaturesResponse { results: names.into_iter().map(updated).collect(), ..Default::default() }
+            }
+            Ok(Reply::FeaturesUpdated(Err(error))) => {
+                let why =
+                    format!("The update failed for all features since the following feature had an error: {error}");
+                refused(error.error_code(), why)
+            }
+            other => {
+                let error = unavailable(other);
+                refused(error.error_code(), error.to_string())
+            }
+        }
+    })
+}
+
+fn upgrade_type(version: i16, update: &FeatureUpdateKey) -> Option<UpgradeType> {
+    match (version, update.allow_downgrade) {
+        (0, true) => Some(UpgradeType::SafeDowngrade),
+        (0, false) => Some(UpgradeType::Upgrade),
+        _ => UpgradeType::from_code(update.upgrade_type),
+    }
+}
+
+fn updated(feature: Str) -> UpdatableFeatureResult {
+    let none = ErrorCode::None;
+    UpdatableFeatureResult { feature, error_code: none.code(), error_message: Some(Str::from_static(none.name())) }
+}
+
+fn refused(error: ErrorCode, why: String) -> UpdateFeaturesResponse {
+    UpdateFeaturesResponse { error_code: error.code(), error_message: Some(why.into()), ..Default::default() }
+}

@@ -1,0 +1,263 @@
+//! Fetch (key 1), versions 0 to 18.
+//!
+//! Sessions (KIP-227) from version 7; topics by id from 13. Empty partitions carry zero bytes of
+//! records, never null: librdkafka stumbles over null. Versions 0 to 3 get message formats 0 and 1,
+//! by conversion of what isn't stored in them; the others get what is stored. Waiting is on appends,
+//! see [`crate::state::fetch`].
+//!
+//! Departures: there are no followers, so the replica's fields are ignored. Batches are always whole:
+//! Kafka cuts the last one where the limit is reached, and pads what it converted. The first batch is
+//! given even where it is larger than the limit, in versions 0 to 2 too. Aborted transactions are those with
+//! records in the answer, where Kafka may tell of some that begin behind it. A limit below 0 is 0, and an
+//! unknown isolation level reads uncommitted, where Kafka fails with UNKNOWN_SERVER_ERROR.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::errors::ToErrorCode;
+use super::{Answer, Context};
+use crate::state::Broker;
+use crate::state::fetch::{Fetch, FetchFault, FetchPartition, Fetched};
+use crate::state::fetch_sessions::{Answered, FetchContext, FetchKey, FetchTopic, PartitionAsk, SessionRequest};
+use crate::state::partition::{Isolation, Read};
+use crate::state::topics::Cluster;
+use ottla_config::CompressionType;
+use ottla_wire::codec::Str;
+use ottla_wire::protocol::messages::fetch::{
+    AbortedTransaction, EpochEndOffset, FetchRequest, FetchResponse, FetchableTopicResponse, PartitionData,
+};
+use ottla_wire::record::{OldFormat, down_convert};
+use ottla_wire::types::{ErrorCode, TopicName, Uuid};
+
+/// Bytes that one answer converts to an old format, the first batch aside: they are in memory at once,
+/// where records as they are stored cost nothing.
+const MOST_CONVERTED: usize = 4 << 20;
+
+pub(super) fn handle(context: &Context, request: FetchRequest) -> Answer {
+    let version = context.version();
+    let cluster = context.broker.cluster();
+    let (max_wait_ms, limits) = (request.max_wait_ms, Limits::of(context, &request));
+    let session = session_request(version, request);
+    let fetch_context = match context.broker.begin_fetch(session) {
+        Ok(fetch_context) => fetch_context,
+        Err(error) => {
+            return FetchResponse { error_code: error.error_code().code(), ..Default::default() }.into();
+        }
+    };
+    let partitions = fetch_context.partitions.iter().map(|(key, ask)| look_up(&cluster, key, ask, version)).collect();
+    let fetch = Fetch {
+        partitions,
+        max_bytes: limits.max_bytes,
+        min_bytes: limits.min_bytes,
+        isolation: limits.isolation,
+        converted: OldFormat::for_fetch(version).is_some(),
+    };
+    let broker = Arc::clone(&context.broker);
+    if fetch.converted {
+        return converted(broker, version, fetch_context, fetch, max_wait_ms);
+    }
+    let result = fetch.read();
+    if max_wait_ms <= 0 || fetch.is_satisfied_by(&result) {
+        return respond(&broker, version, &fetch_context, result.partitions).into();
+    }
+    let max_wait = Duration::from_millis(max_wait_ms.unsigned_abs().into());
+    Answer::parked(async move {
+        let result = fetch.wait(max_wait).await;
+        respond(&broker, version, &fetch_context, result.partitions)
+    })
+}
+
+/// An answer that is converted to an old format: built only when all before it have been sent, so that
+/// a connection has one of them in memory, and on a thread where it holds up nobody.
+fn converted(broker: Arc<Broker>, version: i16, context: FetchContext, fetch: Fetch, max_wait_ms: i32) -> Answer {
+    let max_wait = Duration::from_millis(max_wait_ms.max(0).unsigned_abs().into());
+    Answer::parked(async move {
+        let result = fetch.wait(max_wait).await;
+        let answer = tokio::task::spawn_blocking(move || respond(&broker, version, &context, result.partitions));
+        answer.await.unwrap_or_else(|_| FetchResponse::default())
+    })
+}
+
+/// The limits of the whole request.
+struct Limits {
+    max_bytes: usize,
+    min_bytes: usize,
+    isolation: Isolation,
+}
+
+impl Limits {
+    fn of(context: &Context, request: &FetchRequest) -> Limits {
+        let max_bytes =
+            usize::try_from(request.max_bytes).unwrap_or(0).min(context.broker.config().fetch.fetch_max_bytes);
+        let max_bytes = match OldFormat::for_fetch(context.version()) {
+            Some(_) => max_bytes.min(MOST_CONVERTED),
+            None => max_bytes,
+        };
+        Limits {
+            max_bytes,
+            min_bytes: usize::try_from(request.min_bytes).unwrap_or(0).min(max_bytes),
+            isolation: match request.isolation_level {
+                1 => Isolation::ReadCommitted,
+                _ => Isolation::ReadUncommitted,
+            },
+        }
+    }
+}
+
+fn session_request(version: i16, request: FetchRequest) -> SessionRequest {
+    let uses_topic_ids = version >= 13;
+    let topic_of = |name: &Str, id: Uuid| match uses_topic_ids {
+        true => FetchTopic::Id(id),
+        // Copied, because a session outlives the request that the name is a slice of.
+        false => FetchTopic::Name(TopicName::from(&**name)),
+    };
+    let mut partitions = Vec::new();
+    for topic in &request.topics {
+        let name = topic_of(&topic.topic, topic.topic_id);
+        partitions.extend(topic.partitions.iter().map(|asked| {
+            let ask = PartitionAsk {
+                fetch_offset: asked.fetch_offset,
+                max_bytes: asked.partition_max_bytes,
+                current_leader_epoch: asked.current_leader_epoch,
+                last_fetched_epoch: asked.last_fetched_epoch,
+            };
+            (FetchKey { topic: name.clone(), partition: asked.partition }, ask)
+        }));
+    }
+    let mut forgotten = Vec::new();
+    for topic in &request.forgotten_topics_data {
+        let name = topic_of(&topic.topic, topic.topic_id);
+        forgotten.extend(topic.partitions.iter().map(|&partition| FetchKey { topic: name.clone(), partition }));
+    }
+    SessionRequest {
+        session_id: request.session_id,
+        // Before version 7 there are no sessions; the field's default says so.
+        epoch: request.session_epoch,
+        uses_topic_ids,
+        partitions,
+        forgotten,
+    }
+}
+
+fn look_up(cluster: &Cluster, key: &FetchKey, ask: &PartitionAsk, version: i16) -> FetchPartition {
+    let (topic, missing) = match &key.topic {
+        FetchTopic::Name(name) => (cluster.topic(name), FetchFault::UnknownTopicOrPartition),
+        FetchTopic::Id(id) => (cluster.topic_by_id(*id), FetchFault::UnknownTopicId),
+    };
+    // The formats before v2 don't know the codec.
+    let is_zstd = topic.is_some_and(|topic| topic.config.compression_type == CompressionType::Zstd);
+    let withheld = (version < 4 && is_zstd).then_some(FetchFault::UnsupportedCompression);
+    let partition = match topic {
+        None => Err(missing),
+        Some(topic) => topic.partition(key.partition).cloned().map_err(FetchFault::from),
+    };
+    FetchPartition { key: key.clone(), ask: *ask, partition, withheld }
+}
+
+/// Closes the session's part and writes down what was found.
+fn respond(broker: &Broker, version: i16, context: &FetchContext, fetched: Vec<Fetched>) -> FetchResponse {
+    let data: Vec<PartitionData> = context
+        .partitions
+        .iter()
+        .zip(fetched)
+        .map(|((key, ask), fetched)| partition_data(version, key, ask, fetched))
+        .collect();
+    let answered: Vec<(FetchKey, Answered)> =
+        context.partitions.iter().zip(&data).map(|((key, _), data)| (key.clone(), answered(data))).collect();
+    match broker.finish_fetch(context, &answered) {
+        Ok((session_id, included)) => {
+            let told = answered.into_iter().zip(data).zip(included).filter(|(_, included)| *included);
+            let responses = by_topic(told.map(|(((key, _), data), _)| (key.topic, data)));
+            FetchResponse { session_id, responses, ..Default::default() }
+        }
+        Err(error) => FetchResponse { error_code: error.error_code().code(), ..Default::default() },
+    }
+}
+
+fn answered(data: &PartitionData) -> Answered {
+    Answered {
+        has_records: data.records.as_ref().is_some_and(|records| !records.is_empty()),
+        must_tell: data.error_code != 0 || data.diverging_epoch != EpochEndOffset::default(),
+        high_watermark: data.high_watermark,
+        log_start_offset: data.log_start_offset,
+    }
+}
+
+/// Gathers neighbours of one topic, keeping the order in which partitions were read.
+fn by_topic(partitions: impl Iterator<Item = (FetchTopic, PartitionData)>) -> Vec<FetchableTopicResponse> {
+    let mut responses: Vec<FetchableTopicResponse> = Vec::new();
+    let mut place: HashMap<FetchTopic, usize> = HashMap::new();
+    for (topic, data) in partitions {
+        let at = *place.entry(topic.clone()).or_insert_with(|| {
+            let (name, topic_id) = match &topic {
+                FetchTopic::Name(name) => (Str::from(&**name), Uuid::ZERO),
+                FetchTopic::Id(id) => (Str::new(), *id),
+            };
+            responses.push(FetchableTopicResponse { topic: name, topic_id, partitions: Vec::new() });
+            responses.len() - 1
+        });
+        responses[at].partitions.push(data);
+    }
+    responses
+}
+
+fn partition_data(version: i16, key: &FetchKey, ask: &PartitionAsk, fetched: Fetched) -> PartitionData {
+    match fetched {
+        Fetched::Read(read) => read_data(version, key, ask, read),
+        Fetched::Diverging { epoch, end_offset, offsets } => PartitionData {
+            partition_index: key.partition,
+            high_watermark: offsets.end,
+            last_stable_offset: offsets.last_stable,
+            log_start_offset: offsets.start,
+            diverging_epoch: EpochEndOffset { epoch, end_offset },
+            records: Some(Bytes::new()),
+            ..Default::default()
+        },
+        Fetched::Fault(fault) => failed(key, fault.error_code()),
+    }
+}
+
+fn read_data(version: i16, key: &FetchKey, ask: &PartitionAsk, read: Read) -> PartitionData {
+    let records = match OldFormat::for_fetch(version) {
+        Some(format) => down_convert(&read.slice.bytes, format, ask.fetch_offset),
+        None => Ok(read.slice.bytes),
+    };
+    let records = match records {
+        Ok(records) => records,
+        Err(error) => return failed(key, error.error_code()),
+    };
+    let aborted = read
+        .aborted
+        .iter()
+        .map(|txn| AbortedTransaction { producer_id: txn.producer_id, first_offset: txn.first_offset })
+        .collect();
+    PartitionData {
+        partition_index: key.partition,
+        error_code: ErrorCode::None.code(),
+        high_watermark: read.high_watermark,
+        last_stable_offset: read.last_stable_offset,
+        log_start_offset: read.log_start_offset,
+        aborted_transactions: read.committed_only.then_some(aborted),
+        records: Some(records),
+        ..Default::default()
+    }
+}
+
+fn failed(key: &FetchKey, code: ErrorCode) -> PartitionData {
+    // Kafka's two ways to say that there are none.
+    let aborted_transactions = match code {
+        ErrorCode::UnknownTopicOrPartition | ErrorCode::UnknownTopicId => Some(Vec::new()),
+        _ => None,
+    };
+    PartitionData {
+        partition_index: key.partition,
+        error_code: code.code(),
+        high_watermark: -1,
+        aborted_transactions,
+        records: Some(Bytes::new()),
+        ..Default::default()
+    }
+}

@@ -1,0 +1,204 @@
+//! DescribeGroups (key 15, versions 0 to 6), ListGroups (16, 0 to 5), DeleteGroups (42, 0 to 3) and
+//! OffsetDelete (47, version 0): groups as administrators see them.
+//!
+//! A group that doesn't exist is described as `Dead`, from version 6 with GROUP_ID_NOT_FOUND.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::errors::{ToErrorCode, code_of};
+use super::groups::{optional, run, text};
+use super::{Answer, Context, operations};
+use crate::state::groups::GroupsUnavailable;
+use ottla_core::coordinator::GroupId;
+use ottla_core::coordinator::group::{
+    DeleteOffsets, GroupCommand, GroupDescription, GroupError, GroupReply, GroupState, MemberDescription,
+};
+use ottla_wire::codec::Str;
+use ottla_wire::protocol::messages::delete_groups::{DeletableGroupResult, DeleteGroupsRequest, DeleteGroupsResponse};
+use ottla_wire::protocol::messages::describe_groups::{
+    DescribeGroupsRequest, DescribeGroupsResponse, DescribedGroup, DescribedGroupMember,
+};
+use ottla_wire::protocol::messages::list_groups::{ListGroupsRequest, ListGroupsResponse, ListedGroup};
+use ottla_wire::protocol::messages::offset_delete::{
+    OffsetDeleteRequest, OffsetDeleteResponse, OffsetDeleteResponsePartition, OffsetDeleteResponseTopic,
+};
+use ottla_wire::types::{ErrorCode, PartitionIndex, TopicName};
+
+pub(super) fn describe(context: &Context, request: DescribeGroupsRequest) -> Answer {
+    let authorized_operations = match request.include_authorized_operations {
+        true => operations::GROUP,
+        false => operations::NOT_ASKED,
+    };
+    let groups = request.groups.into_iter().map(|group_id| {
+        context.broker.groups().not_joining(&group_id, context.connection.id);
+        let found = match context.broker.has_offsets_topic() {
+            true => context.broker.groups().query(&group_id, |machine| machine.describe(&group_id)),
+            false => Ok(None),
+        };
+        match found {
+            Ok(Some(group)) => DescribedGroup { authorized_operations, ..described(group) },
+            Ok(None) if context.version() >= 6 => not_found(group_id),
+            Ok(None) => DescribedGroup { authorized_operations, ..dead(group_id) },
+            Err(unavailable) => {
+                DescribedGroup { error_code: unavailable.error_code().code(), group_id, ..Default::default() }
+            }
+        }
+    });
+    DescribeGroupsResponse { groups: groups.collect(), ..Default::default() }.into()
+}
+
+fn described(group: GroupDescription) -> DescribedGroup {
+    DescribedGroup {
+        group_id: text(&group.group_id),
+        group_state: Str::from_static(group.state.name()),
+        protocol_type: text(&group.protocol_type),
+        protocol_data: text(&group.protocol),
+        members: group.members.into_iter().map(described_member).collect(),
+        ..Default::default()
+    }
+}
+
+fn described_member(member: MemberDescription) -> DescribedGroupMember {
+    DescribedGroupMember {
+        member_id: text(&member.member_id),
+        group_instance_id: optional(member.instance_id.as_ref()),
+        client_id: text(&member.client_id),
+        client_host: text(&member.client_host),
+        member_metadata: member.metadata,
+        member_assignment: member.assignment,
+    }
+}
+
+fn dead(group_id: Str) -> DescribedGroup {
+    DescribedGroup { group_id, group_state: Str::from_static(GroupState::Dead.name()), ..Default::default() }
+}
+
+fn not_found(group_id: Str) -> DescribedGroup {
+    DescribedGroup {
+        error_code: ErrorCode::GroupIdNotFound.code(),
+        error_message: Some(format!("Group {group_id} not found.").into()),
+        ..dead(group_id)
+    }
+}
+
+pub(super) fn list(context: &Context, request: ListGroupsRequest) -> Answer {
+    let listed =
+        context.broker.groups().query_all(|machine| machine.list(&request.states_filter, &request.types_filter));
+    match listed {
+        Ok(shards) => {
+            let groups = shards.into_iter().flatten().map(|group| ListedGroup {
+                group_id: text(&group.group_id),
+                protocol_type: text(&group.protocol_type),
+                group_state: Str::from_static(group.state.name()),
+                group_type: Str::from_static(group.group_type.name()),
+            });
+            ListGroupsResponse { groups: groups.collect(), ..Default::default() }.into()
+        }
+        Err(unavailable) => {
+            ListGroupsResponse { error_code: unavailable.error_code().code(), ..Default::default() }.into()
+        }
+    }
+}
+
+pub(super) fn delete(context: &Context, request: DeleteGroupsRequest) -> Answer {
+    let broker = Arc::clone(&context.broker);
+    // Each coordinator gets its groups at once; the answers may wait for a sync.
+    let mut named = HashSet::new();
+    let submitted: Vec<_> = request
+        .groups_names
+        .into_iter()
+        // What is asked for twice is answered once.
+        .filter(|name| named.insert(name.clone()))
+        .map(|name| {
+            let group: GroupId = (&*name).into();
+            let pending = match broker.has_offsets_topic() {
+                true => broker.groups().submit(&group, GroupCommand::DeleteGroups(vec![Arc::clone(&group)])).map(Some),
+                false => Ok(None),
+            };
+            (name, pending)
+        })
+        .collect();
+    Answer::parked(async move {
+        let mut results = Vec::with_capacity(submitted.len());
+        for (group_id, pending) in submitted {
+            let result = match pending {
+                Ok(Some(pending)) => deletion(pending.await.ok()),
+                Ok(None) => Err(GroupError::GroupIdNotFound.error_code()),
+                Err(unavailable) => Err(unavailable.error_code()),
+            };
+            let error = result.err().unwrap_or(ErrorCode::None);
+            // Clients have better words for the code than there are here.
+            results.push(DeletableGroupResult { group_id, error_code: error.code(), error_message: None });
+        }
+        DeleteGroupsResponse { results, ..Default::default() }
+    })
+}
+
+fn deletion(reply: Option<GroupReply>) -> Result<(), ErrorCode> {
+    match reply {
+        Some(GroupReply::DeleteGroups(mut results)) => match results.pop() {
+            Some((_, result)) => result.map_err(|error| error.error_code()),
+            None => Err(ErrorCode::UnknownServerError),
+        },
+        Some(_) => Err(ErrorCode::UnknownServerError),
+        None => Err(GroupsUnavailable::CoordinatorNotAvailable.error_code()),
+    }
+}
+
+pub(super) fn delete_offsets(context: &Context, request: OffsetDeleteRequest) -> Answer {
+    let cluster = context.broker.cluster();
+    let group_id: Arc<str> = (&*request.group_id).into();
+    let exists = |topic: &str, index: PartitionIndex| cluster.image.partition(topic, index).is_some();
+    // What exists goes to the coordinator; the rest is refused one by one.
+    let topics: Vec<(TopicName, Vec<PartitionIndex>)> = request
+        .topics
+        .iter()
+        .map(|topic| {
+            let indexes = topic.partitions.iter().map(|partition| partition.partition_index);
+            (TopicName::from(&*topic.name), indexes.filter(|&index| exists(&topic.name, index)).collect())
+        })
+        .collect();
+    let command = DeleteOffsets { group_id: Arc::clone(&group_id), topics };
+    if !context.broker.has_offsets_topic() {
+        let error_code = GroupError::GroupIdNotFound.error_code().code();
+        return OffsetDeleteResponse { error_code, ..Default::default() }.into();
+    }
+    run(context, &group_id, GroupCommand::DeleteOffsets(command), move |reply| match reply {
+        Ok(GroupReply::DeleteOffsets(Ok(results))) => {
+            let outcomes: HashMap<(TopicName, PartitionIndex), i16> = results
+                .into_iter()
+                .flat_map(|topic| {
+                    let name = topic.topic;
+                    topic
+                        .partitions
+                        .into_iter()
+                        .map(move |(index, result)| ((Arc::clone(&name), index), code_of(&result)))
+                })
+                .collect();
+            OffsetDeleteResponse { topics: deleted_offsets(request, &outcomes), ..Default::default() }
+        }
+        Ok(GroupReply::DeleteOffsets(Err(error))) => {
+            OffsetDeleteResponse { error_code: error.error_code().code(), ..Default::default() }
+        }
+        Ok(_) => OffsetDeleteResponse { error_code: ErrorCode::UnknownServerError.code(), ..Default::default() },
+        Err(unavailable) => OffsetDeleteResponse { error_code: unavailable.error_code().code(), ..Default::default() },
+    })
+}
+
+fn deleted_offsets(
+    request: OffsetDeleteRequest,
+    outcomes: &HashMap<(TopicName, PartitionIndex), i16>,
+) -> Vec<OffsetDeleteResponseTopic> {
+    let topic = |topic: ottla_wire::protocol::messages::offset_delete::OffsetDeleteRequestTopic| {
+        let name = TopicName::from(&*topic.name);
+        let partitions = topic.partitions.iter().map(|partition| {
+            let index = partition.partition_index;
+            let missing = ErrorCode::UnknownTopicOrPartition.code();
+            let error_code = outcomes.get(&(Arc::clone(&name), index)).copied().unwrap_or(missing);
+            OffsetDeleteResponsePartition { partition_index: index, error_code }
+        });
+        OffsetDeleteResponseTopic { partitions: partitions.collect(), name: topic.name }
+    };
+    request.topics.into_iter().filter(|topic| !topic.partitions.is_empty()).map(topic).collect()
+}

@@ -1,0 +1,354 @@
+//! FindCoordinator (key 10, versions 0 to 6), JoinGroup (11, 0 to 9), Heartbeat (12, 0 to 4),
+//! LeaveGroup (13, 0 to 5) and SyncGroup (14, 0 to 5): the classic group protocol.
+//!
+//! The coordinator of a group is this broker, if it has the group's partition of `__consumer_offsets`; otherwise there is
+//! none (COORDINATOR_NOT_AVAILABLE, and NOT_COORDINATOR to requests for the group).
+//! `__consumer_offsets` is made at the first request that needs it. From version 3 of LeaveGroup several members may leave at once.
+//!
+//! Whoever asks for the coordinator of one group may be about to join it, which the group is told: unless
+//! `group.initial.rebalance.delay.ms` is given, a group without members waits for them.
+//!
+//! Departures: there are no transactions yet, and so no coordinator of one, which the error's message says. A static
+//! member that takes over from its predecessor is described with its own client id and host; Kafka goes on telling
+//! the predecessor's.
+
+use std::sync::Arc;
+
+use super::errors::{INVALID_REQUEST, ToErrorCode, code_of};
+use super::transactions::{self, NOT_SUPPORTED};
+use super::{Answer, Context};
+use crate::state::groups::{GroupsUnavailable, PendingReply};
+use ottla_core::coordinator::group::{
+    GroupClient, GroupCommand, GroupReply, GroupRequest, Heartbeat, JoinGroup, JoinRefused, Joined, LeaveGroup,
+    LeavingMember, MemberLeft, Protocol, SyncGroup, Synced,
+};
+use ottla_wire::codec::Str;
+use ottla_wire::protocol::messages::find_coordinator::{Coordinator, FindCoordinatorRequest, FindCoordinatorResponse};
+use ottla_wire::protocol::messages::heartbeat::{HeartbeatRequest, HeartbeatResponse};
+use ottla_wire::protocol::messages::join_group::{JoinGroupRequest, JoinGroupResponse, JoinGroupResponseMember};
+use ottla_wire::protocol::messages::leave_group::{LeaveGroupRequest, LeaveGroupResponse, MemberResponse};
+use ottla_wire::protocol::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
+use ottla_wire::types::ErrorCode;
+
+/// FindCoordinator's kinds of key.
+const GROUP: i8 = 0;
+const TRANSACTION: i8 = 1;
+/// Those that Kafka knows: of groups, transactions and share groups.
+const KNOWN_TYPES: std::ops::RangeInclusive<i8> = 0..=2;
+
+pub(super) fn find_coordinator(context: &Context, request: FindCoordinatorRequest) -> Answer {
+    let batched = context.version() >= 4;
+    let keys = if batched { request.coordinator_keys } else { vec![request.key] };
+    let key_type = request.key_type;
+    let endpoint = context.endpoint();
+    let node_id = context.broker.node_id();
+    let broker = Arc::clone(&context.broker);
+    let asked = Arc::clone(&broker);
+    if key_type == TRANSACTION {
+        let refused = keys.into_iter().map(|key| not_found(transactions::refuse(context, &key), NOT_SUPPORTED, key));
+        return coordinators(batched, refused).into();
+    }
+    // Consumers ask for one group; administrators may ask for many.
+    let may_join = match keys.as_slice() {
+        [group_id] if key_type == GROUP => {
+            Some(GroupClient { group_id: (&**group_id).into(), client_id: context.client_id().into() })
+        }
+        _ => None,
+    };
+    let connection = context.connection.id;
+    let respond = move |available: bool| {
+        if let Some(client) = may_join.filter(|client| available && asked.groups().is_available(&client.group_id)) {
+            asked.groups().coordinator_found(client, connection);
+        }
+        let found = keys.into_iter().map(|key| {
+            let available = available && asked.groups().is_available(&key);
+            match coordinator_error(key_type, available) {
+                ErrorCode::None => Coordinator {
+                    key,
+                    node_id,
+                    host: endpoint.host.as_str().into(),
+                    port: endpoint.port.into(),
+                    // As Kafka says that there is no error, before and after requests came in batches.
+                    error_message: Some(Str::from_static(if batched { "" } else { "NONE" })),
+                    ..Default::default()
+                },
+                error => not_found(error, coordinator_message(key_type, batched, error), key),
+            }
+        });
+        coordinators(batched, found)
+    };
+    if key_type != GROUP || broker.has_offsets_topic() {
+        return respond(true).into();
+    }
+    Answer::parked(async move { respond(broker.ensure_offsets_topic().await.is_ok()) })
+}
+
+/// Every group's coordinator is here. Share groups have none.
+fn coordinator_error(key_type: i8, available: bool) -> ErrorCode {
+    match key_type {
+        GROUP if available => ErrorCode::None,
+        GROUP => ErrorCode::CoordinatorNotAvailable,
+        _ => ErrorCode::InvalidRequest,
+    }
+}
+
+/// Why there is no coordinator, in Kafka's words. It has none for single keys of a batch.
+fn coordinator_message(key_type: i8, batched: bool, error: ErrorCode) -> &'static str {
+    match error {
+        _ if batched && KNOWN_TYPES.contains(&key_type) => "",
+        ErrorCode::CoordinatorNotAvailable => "The coordinator is not available.",
+        _ => INVALID_REQUEST,
+    }
+}
+
+fn not_found(error: ErrorCode, message: &'static str, key: Str) -> Coordinator {
+    Coordinator {
+        key,
+        node_id: -1,
+        port: -1,
+        error_code: error.code(),
+        error_message: Some(Str::from_static(message)),
+        ..Default::default()
+    }
+}
+
+fn coordinators(batched: bool, mut found: impl Iterator<Item = Coordinator>) -> FindCoordinatorResponse {
+    match batched {
+        true => FindCoordinatorResponse { coordinators: found.collect(), ..Default::default() },
+        false => one_found(found.next()),
+    }
+}
+
+fn one_found(found: Option<Coordinator>) -> FindCoordinatorResponse {
+    let found = found.unwrap_or_default();
+    FindCoordinatorResponse {
+        error_code: found.error_code,
+        error_message: found.error_message,
+        node_id: found.node_id,
+        host: found.host,
+        port: found.port,
+        ..Default::default()
+    }
+}
+
+/// Runs a group's command and makes its response of the reply, or of why there is none.
+pub(super) fn run<Response>(
+    context: &Context,
+    group_id: &str,
+    command: GroupCommand,
+    respond: impl FnOnce(Result<GroupReply, GroupsUnavailable>) -> Response + Send + 'static,
+) -> Answer
+where
+    Response: Into<ottla_wire::protocol::Response> + 'static,
+{
+    let broker = Arc::clone(&context.broker);
+    let request = GroupRequest { command, connection: Some(context.connection.id) };
+    if !broker.has_offsets_topic() {
+        let group_id = group_id.to_owned();
+        return Answer::parked(async move {
+            let reply = match broker.ensure_offsets_topic().await {
+                Ok(()) => reply_of(broker.groups().submit(&group_id, request)).await,
+                Err(_) => Err(GroupsUnavailable::CoordinatorNotAvailable),
+            };
+            respond(reply)
+        });
+    }
+    match broker.groups().submit(group_id, request) {
+        Err(unavailable) => respond(Err(unavailable)).into().into(),
+        Ok(mut pending) => match pending.try_recv() {
+            // Most commands are answered at once.
+            Ok(reply) => respond(Ok(reply)).into().into(),
+            Err(_) => Answer::parked(async move { respond(reply_of(Ok(pending)).await) }),
+        },
+    }
+}
+
+async fn reply_of(submitted: Result<PendingReply, GroupsUnavailable>) -> Result<GroupReply, GroupsUnavailable> {
+    // A reply that never comes belongs to a decision that could not be written down.
+    submitted?.await.map_err(|_| GroupsUnavailable::CoordinatorNotAvailable)
+}
+
+pub(super) fn join(context: &Context, request: JoinGroupRequest) -> Answer {
+    let version = context.version();
+    let group_id: Arc<str> = (&*request.group_id).into();
+    let requested_member: Arc<str> = (&*request.member_id).into();
+    let command = JoinGroup {
+        group_id: Arc::clone(&group_id),
+        member_id: Arc::clone(&requested_member),
+        instance_id: request.group_instance_id.as_deref().map(Arc::from),
+        client_id: context.client_id().into(),
+        client_host: format!("/{}", context.connection.peer.ip()).into(),
+        session_timeout_ms: request.session_timeout_ms,
+        rebalance_timeout_ms: request.rebalance_timeout_ms,
+        protocol_type: (&*request.protocol_type).into(),
+        protocols: request
+            .protocols
+            .iter()
+            // Copied: members outlive the request that these are slices of.
+            .map(|protocol| Protocol {
+                name: (&*protocol.name).into(),
+                metadata: bytes::Bytes::copy_from_slice(&protocol.metadata),
+            })
+            .collect(),
+        reason: request.reason.as_deref().map(str::to_owned),
+        member_id_required: version >= 4,
+        can_skip_assignment: version >= 9,
+        random: context.broker.random_bits(),
+    };
+    run(context, &group_id, GroupCommand::Join(command), move |reply| match reply {
+        Ok(GroupReply::Join(Ok(joined))) => joined_response(version, joined),
+        Ok(GroupReply::Join(Err(JoinRefused { member_id, error }))) => {
+            join_refused(version, &member_id, error.error_code())
+        }
+        Ok(_) => join_refused(version, &requested_member, ErrorCode::UnknownServerError),
+        Err(unavailable) => join_refused(version, &requested_member, unavailable.error_code()),
+    })
+}
+
+fn joined_response(version: i16, joined: Joined) -> JoinGroupResponse {
+    JoinGroupResponse {
+        generation_id: joined.generation,
+        protocol_type: optional(joined.protocol_type.as_ref()),
+        protocol_name: protocol_name(version, joined.protocol.as_ref()),
+        leader: text(&joined.leader),
+        skip_assignment: joined.skip_assignment,
+        member_id: text(&joined.member_id),
+        members: joined
+            .members
+            .into_iter()
+            .map(|member| JoinGroupResponseMember {
+                member_id: text(&member.member_id),
+                group_instance_id: optional(member.instance_id.as_ref()),
+                metadata: member.metadata,
+            })
+            .collect(),
+        ..Default::default()
+    }
+}
+
+fn join_refused(version: i16, member_id: &str, error: ErrorCode) -> JoinGroupResponse {
+    JoinGroupResponse {
+        error_code: error.code(),
+        generation_id: -1,
+        protocol_name: protocol_name(version, None),
+        member_id: member_id.into(),
+        ..Default::default()
+    }
+}
+
+/// Null is allowed from version 7 on; before, "none" is the empty name.
+fn protocol_name(version: i16, name: Option<&Arc<str>>) -> Option<Str> {
+    match name {
+        None if version < 7 => Some(Str::new()),
+        name => optional(name),
+    }
+}
+
+pub(super) fn sync(context: &Context, request: SyncGroupRequest) -> Answer {
+    // From version 5 on both must be named.
+    if context.version() >= 5 && (request.protocol_type.is_none() || request.protocol_name.is_none()) {
+        return sync_refused(ErrorCode::InconsistentGroupProtocol).into();
+    }
+    let group_id: Arc<str> = (&*request.group_id).into();
+    let command = SyncGroup {
+        group_id: Arc::clone(&group_id),
+        member_id: (&*request.member_id).into(),
+        instance_id: request.group_instance_id.as_deref().map(Arc::from),
+        generation: request.generation_id,
+        protocol_type: request.protocol_type.as_deref().map(Arc::from),
+        protocol: request.protocol_name.as_deref().map(Arc::from),
+        assignments: request
+            .assignments
+            .iter()
+            .map(|one| ((&*one.member_id).into(), bytes::Bytes::copy_from_slice(&one.assignment)))
+            .collect(),
+    };
+    run(context, &group_id, GroupCommand::Sync(command), |reply| match reply {
+        Ok(GroupReply::Sync(Ok(synced))) => synced_response(synced),
+        Ok(GroupReply::Sync(Err(error))) => sync_refused(error.error_code()),
+        Ok(_) => sync_refused(ErrorCode::UnknownServerError),
+        Err(unavailable) => sync_refused(unavailable.error_code()),
+    })
+}
+
+fn synced_response(synced: Synced) -> SyncGroupResponse {
+    SyncGroupResponse {
+        protocol_type: optional(synced.protocol_type.as_ref()),
+        protocol_name: optional(synced.protocol.as_ref()),
+        assignment: synced.assignment,
+        ..Default::default()
+    }
+}
+
+fn sync_refused(error: ErrorCode) -> SyncGroupResponse {
+    SyncGroupResponse { error_code: error.code(), ..Default::default() }
+}
+
+pub(super) fn heartbeat(context: &Context, request: HeartbeatRequest) -> Answer {
+    let group_id: Arc<str> = (&*request.group_id).into();
+    let command = Heartbeat {
+        group_id: Arc::clone(&group_id),
+        member_id: (&*request.member_id).into(),
+        instance_id: request.group_instance_id.as_deref().map(Arc::from),
+        generation: request.generation_id,
+    };
+    run(context, &group_id, GroupCommand::Heartbeat(command), |reply| {
+        let error_code = match reply {
+            Ok(GroupReply::Heartbeat(result)) => code_of(&result),
+            Ok(_) => ErrorCode::UnknownServerError.code(),
+            // While it cannot be found out, the member shall go on, as in Kafka.
+            Err(unavailable) => unavailable.error_code().code(),
+        };
+        HeartbeatResponse { error_code, ..Default::default() }
+    })
+}
+
+pub(super) fn leave(context: &Context, request: LeaveGroupRequest) -> Answer {
+    let batched = context.version() >= 3;
+    let group_id: Arc<str> = (&*request.group_id).into();
+    let members = match batched {
+        true => request
+            .members
+            .iter()
+            .map(|member| LeavingMember {
+                member_id: (&*member.member_id).into(),
+                instance_id: member.group_instance_id.as_deref().map(Arc::from),
+                reason: member.reason.as_deref().map(str::to_owned),
+            })
+            .collect(),
+        false => vec![LeavingMember { member_id: (&*request.member_id).into(), instance_id: None, reason: None }],
+    };
+    let command = LeaveGroup { group_id: Arc::clone(&group_id), members };
+    run(context, &group_id, GroupCommand::Leave(command), move |reply| match reply {
+        Ok(GroupReply::Leave(Ok(left))) if batched => {
+            LeaveGroupResponse { members: left.into_iter().map(member_left).collect(), ..Default::default() }
+        }
+        Ok(GroupReply::Leave(Ok(left))) => {
+            let error_code = left.first().map_or(0, |left| code_of(&left.result));
+            LeaveGroupResponse { error_code, ..Default::default() }
+        }
+        Ok(GroupReply::Leave(Err(error))) => leave_refused(error.error_code()),
+        Ok(_) => leave_refused(ErrorCode::UnknownServerError),
+        Err(unavailable) => leave_refused(unavailable.error_code()),
+    })
+}
+
+fn member_left(left: MemberLeft) -> MemberResponse {
+    MemberResponse {
+        error_code: code_of(&left.result),
+        member_id: text(&left.member_id),
+        group_instance_id: optional(left.instance_id.as_ref()),
+    }
+}
+
+fn leave_refused(error: ErrorCode) -> LeaveGroupResponse {
+    LeaveGroupResponse { error_code: error.code(), ..Default::default() }
+}
+
+pub(super) fn text(text: &Arc<str>) -> Str {
+    Str::from(&**text)
+}
+
+pub(super) fn optional(optional: Option<&Arc<str>>) -> Option<Str> {
+    optional.map(text)
+}

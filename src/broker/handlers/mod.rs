@@ -1,0 +1,266 @@
+//! Wire to domain to wire: one file per family of APIs. No sockets, files or clocks.
+//!
+//! A handler does the order-sensitive part of its request before it returns, and what may wait
+//! inside a parked answer. Protocol structs stop here: below are only domain types, and
+//! [`errors`] is the one place where a domain error becomes a Kafka error code.
+
+mod acls;
+mod api_versions;
+mod broker_loggers;
+mod cluster;
+mod configs;
+mod error_versions;
+mod errors;
+mod features;
+mod fetch;
+mod group_admin;
+mod groups;
+mod list_offsets;
+mod metadata;
+mod offsets;
+mod operations;
+mod produce;
+mod producer_ids;
+mod quorum;
+mod reassignments;
+mod records;
+mod served;
+mod topics;
+mod transactions;
+mod users_and_quotas;
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::server::{CloseReason, ConnectionInfo, Dispatch, Outcome};
+use crate::state::Broker;
+use crate::state::advertised::Endpoint;
+use ottla_log::faults;
+use ottla_wire::protocol::frame::{FrameError, decode_request, encode_response};
+use ottla_wire::protocol::{ApiKey, Request, RequestHeader, Response};
+
+/// What the log limiter calls connections that are closed for a request that isn't served.
+const UNSERVED: &str = "connections closed for a request that is not supported";
+
+/// The target of a line for each request, which Kafka's `kafka.request.logger` has.
+const REQUEST_LOG: &str = "ottla::request";
+
+/// What a handler gives back.
+enum Answer {
+    Ready(Box<Response>),
+    /// To come. Whatever depends on the order of requests was done before.
+    Parked(Pin<Box<dyn Future<Output = Response> + Send>>),
+    /// The protocol gives no response (Produce with acks 0).
+    Nothing,
+    /// The connection has to go, as it does in Kafka.
+    Close(CloseReason),
+}
+
+impl Answer {
+    fn parked(future: impl Future<Output = impl Into<Response>> + Send + 'static) -> Answer {
+        Answer::Parked(Box::pin(async { future.await.into() }))
+    }
+}
+
+impl<T: Into<Response>> From<T> for Answer {
+    fn from(response: T) -> Answer {
+        Answer::Ready(Box::new(response.into()))
+    }
+}
+
+/// Who asks, and how.
+struct Context {
+    broker: Arc<Broker>,
+    large_batches: Arc<produce::LargeBatches>,
+    connection: Arc<ConnectionInfo>,
+    header: RequestHeader,
+}
+
+impl Context {
+    /// The request's version.
+    fn version(&self) -> i16 {
+        self.header.api_version
+    }
+
+    /// Where to tell this client to find us.
+    fn endpoint(&self) -> Endpoint {
+        self.broker.endpoint_for(&self.connection.listener, self.connection.peer.ip(), self.connection.local)
+    }
+
+    /// The client's own name for itself; empty if it gave none.
+    fn client_id(&self) -> &str {
+        self.header.client_id.as_deref().unwrap_or_default()
+    }
+}
+
+/// Answers every request of every connection.
+pub struct Handlers {
+    broker: Arc<Broker>,
+    large_batches: Arc<produce::LargeBatches>,
+}
+
+impl Handlers {
+    /// `batch_memory` is how many bytes a produced batch may expand to that must be held in memory, where that is more
+    /// than is usual.
+    pub fn new(broker: Arc<Broker>, batch_memory: usize) -> Handlers {
+        Handlers { broker, large_batches: Arc::new(produce::LargeBatches::new(batch_memory)) }
+    }
+
+    /// Answers what couldn't be read: ApiVersions always gets an answer, so that a client newer
+    /// than we are can fall back; anything else is closed, as Kafka does.
+    fn refuse(&self, error: FrameError) -> Outcome {
+        if let Some(header) = error.header()
+            && header.api_key == ApiKey::ApiVersions as i16
+            && let FrameError::UnsupportedVersion { .. } = error
+        {
+            let response = api_versions::unsupported_version();
+            return encode(header.correlation_id, 0, &response.into());
+        }
+        let kind = match error {
+            FrameError::UnsupportedVersion { .. } => UNSERVED,
+            _ => "connections closed for a request that cannot be read",
+        };
+        Outcome::Close(CloseReason::new(kind, refusal(&error)))
+    }
+}
+
+/// The words of the log line for a request that gets no answer: which client sent what, and what is served.
+fn refusal(error: &FrameError) -> String {
+    let client = match error.header().and_then(|header| header.client_id.as_ref()) {
+        Some(client_id) => format!("client '{client_id}' sent"),
+        None => "it sent".to_owned(),
+    };
+    match error {
+        FrameError::UnsupportedVersion { key, header } | FrameError::BadBody { key, header, .. } => {
+            let version = header.api_version;
+            match served::versions(*key) {
+                // It would be served if it could be read.
+                Some(range) if range.contains(&version) => format!("{client} a request that cannot be read: {error}"),
+                Some(range) => {
+                    let (oldest, newest) = (range.start(), range.end());
+                    format!("{client} {key} version {version}, which is not supported: {oldest} to {newest} are")
+                }
+                None => format!("{client} {key} version {version}, which is not supported"),
+            }
+        }
+        error => format!("{client} a request that cannot be read: {error}"),
+    }
+}
+
+impl Dispatch for Handlers {
+    fn faults(&self) -> u64 {
+        faults::count()
+    }
+
+    fn is_intact(&self, chunk: &[u8]) -> bool {
+        faults::is_intact(chunk)
+    }
+
+    fn on_unreadable(&self, chunk: &[u8]) {
+        faults::note_unreadable(chunk);
+    }
+
+    fn on_disconnect(&self, connection: &Arc<ConnectionInfo>) {
+        self.broker.groups().connection_closed(connection.id);
+    }
+
+    fn dispatch(&self, connection: &Arc<ConnectionInfo>, frame: Bytes) -> Outcome {
+        let (header, request) = match decode_request(frame) {
+            Ok(read) => read,
+            Err(error) => return self.refuse(error),
+        };
+        let (correlation_id, version, key) = (header.correlation_id, header.api_version, request.key());
+        if !served::versions(key).is_some_and(|range| range.contains(&version)) {
+            return self.refuse(FrameError::UnsupportedVersion { key, header });
+        }
+        let context = Context {
+            broker: Arc::clone(&self.broker),
+            large_batches: Arc::clone(&self.large_batches),
+            connection: Arc::clone(connection),
+            header,
+        };
+        tracing::debug!(
+            target: REQUEST_LOG,
+            client = %connection, client_id = context.client_id(), version, correlation_id, "{key}"
+        );
+        match handle(&context, request) {
+            Answer::Ready(mut response) => {
+                error_versions::translate(version, &mut response);
+                encode(correlation_id, version, &response)
+            }
+            Answer::Parked(future) => Outcome::Parked(Box::pin(async move {
+                let mut response = future.await;
+                error_versions::translate(version, &mut response);
+                encode_response(correlation_id, version, &response).map_err(|error| unwritable(key, &error))
+            })),
+            Answer::Nothing => Outcome::NoReply,
+            Answer::Close(why) => Outcome::Close(why),
+        }
+    }
+}
+
+fn encode(correlation_id: i32, version: i16, response: &Response) -> Outcome {
+    match encode_response(correlation_id, version, response) {
+        Ok(frame) => Outcome::Ready(frame),
+        Err(error) => Outcome::Close(unwritable(response.key(), &error)),
+    }
+}
+
+fn unwritable(key: ApiKey, error: &ottla_wire::codec::EncodeError) -> CloseReason {
+    format!("asked for {key} and the answer cannot be written: {error}").into()
+}
+
+/// Every API that [`served`] lists has its arm here.
+fn handle(context: &Context, request: Request) -> Answer {
+    match request {
+        Request::ApiVersions(request) => api_versions::handle(context, request),
+        Request::Metadata(request) => metadata::handle(context, request),
+        Request::Produce(request) => produce::handle(context, request),
+        Request::Fetch(request) => fetch::handle(context, request),
+        Request::ListOffsets(request) => list_offsets::handle(context, request),
+        Request::FindCoordinator(request) => groups::find_coordinator(context, request),
+        Request::JoinGroup(request) => groups::join(context, request),
+        Request::SyncGroup(request) => groups::sync(context, request),
+        Request::Heartbeat(request) => groups::heartbeat(context, request),
+        Request::LeaveGroup(request) => groups::leave(context, request),
+        Request::OffsetCommit(request) => offsets::commit(context, request),
+        Request::OffsetFetch(request) => offsets::fetch(context, request),
+        Request::DescribeGroups(request) => group_admin::describe(context, request),
+        Request::ListGroups(request) => group_admin::list(context, request),
+        Request::DeleteGroups(request) => group_admin::delete(context, request),
+        Request::OffsetDelete(request) => group_admin::delete_offsets(context, request),
+        Request::CreateTopics(request) => topics::create(context, request),
+        Request::DeleteTopics(request) => topics::delete(context, request),
+        Request::CreatePartitions(request) => topics::create_partitions(context, request),
+        Request::DescribeConfigs(request) => configs::describe(context, request),
+        Request::AlterConfigs(request) => configs::alter(context, request),
+        Request::IncrementalAlterConfigs(request) => configs::alter_incrementally(context, request),
+        Request::DescribeLogDirs(request) => cluster::describe_log_dirs(context, request),
+        Request::DescribeCluster(request) => cluster::describe_cluster(context, request),
+        Request::UnregisterBroker(request) => cluster::unregister_broker(context, request),
+        Request::DescribeTopicPartitions(request) => cluster::describe_topic_partitions(context, request),
+        Request::DeleteRecords(request) => records::delete(context, request),
+        Request::OffsetForLeaderEpoch(request) => records::offset_for_leader_epoch(context, request),
+        Request::InitProducerId(request) => producer_ids::init(context, request),
+        Request::DescribeAcls(request) => acls::describe(request),
+        Request::CreateAcls(request) => acls::create(request),
+        Request::DeleteAcls(request) => acls::delete(request),
+        Request::AlterReplicaLogDirs(request) => reassignments::alter_log_dirs(context, request),
+        Request::ElectLeaders(request) => reassignments::elect_leaders(context, request),
+        Request::AlterPartitionReassignments(request) => reassignments::alter(context, request),
+        Request::ListPartitionReassignments(request) => reassignments::list(request),
+        Request::DescribeClientQuotas(request) => users_and_quotas::describe_quotas(context, request),
+        Request::DescribeUserScramCredentials(request) => users_and_quotas::describe_scram(context, request),
+        Request::DescribeQuorum(request) => quorum::describe(context, request),
+        Request::UpdateFeatures(request) => features::update(context, request),
+        Request::DescribeProducers(request) => transactions::describe_producers(context, request),
+        Request::DescribeTransactions(request) => transactions::describe(request),
+        Request::ListTransactions(request) => transactions::list(request),
+        Request::ListConfigResources(request) => configs::list_resources(context, request),
+        other => {
+            Answer::Close(CloseReason::new(UNSERVED, format!("sent {}, which this broker doesn't serve", other.key())))
+        }
+    }
+}

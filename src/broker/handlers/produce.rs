@@ -1,0 +1,336 @@
+//! Produce (key 0), versions 0 to 11.
+//!
+//! Versions 0 to 2 carry message formats 0 and 1, in any mixture and with any number of compressed wrappers,
+//! which are converted, and may carry nothing, which succeeds; from 3 on exactly one v2 batch a partition.
+//! With acks 0 there is no response, and where something failed the connection is closed so that the client
+//! notices, as in Kafka. Appends of one connection happen in the order of its requests; an answer waits only
+//! where `flush.messages` asks for a sync.
+//!
+//! Departures: acks 1 and all are the same on one node. What was refused always comes with a message,
+//! which Kafka gives for some errors only, and one about timestamps names the setting that they are beyond;
+//! at most [`RecordFaults::MAX_LISTED`] records at fault are listed. Records that cannot be decompressed or
+//! decoded are INVALID_RECORD, an unknown codec
+//! UNSUPPORTED_COMPRESSION_TYPE, and null records INVALID_RECORD, where Kafka fails with
+//! UNKNOWN_SERVER_ERROR or doesn't answer; `tests/data/produce-departures.tsv` has them all. There are
+//! no transactions yet: every transactional id is one that the coordinator doesn't know. A duplicate is
+//! answered like the batch it repeats; Kafka tells the producer's own timestamp as the broker's there.
+//!
+//! [`RecordFaults::MAX_LISTED`]: ottla_wire::record::RecordFaults::MAX_LISTED
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::runtime::RuntimeFlavor;
+
+use super::errors::ToErrorCode;
+use super::{Answer, Context};
+use crate::log_rate_limiter::log_limited;
+use crate::server::CloseReason;
+use crate::state::partition::{Partition, PartitionError};
+use crate::state::topics::NotServed;
+use ottla_log::{AppendError, Appended, Origin};
+use ottla_wire::codec::Str;
+use ottla_wire::protocol::messages::produce::{
+    BatchIndexAndErrorMessage, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceResponse,
+};
+use ottla_wire::record::{Accepts, BatchHeader, RecordError, Unverified, VerifiedSet, VerifyRules};
+use ottla_wire::types::{ErrorCode, NO_TIMESTAMP, Offset, TopicPartition};
+
+/// The one client id that may write to internal topics, as in Kafka.
+const ADMIN_CLIENT_ID: &str = "__admin_client";
+
+/// What the log limiter calls connections that are closed because a produce request without a response failed.
+const FAILED_UNANSWERED: &str = "connections closed for a failed produce request with acks=0";
+
+pub(super) fn handle(context: &Context, request: ProduceRequest) -> Answer {
+    if !matches!(request.acks, -1..=1) {
+        return refuse_all(&request, ErrorCode::InvalidRequiredAcks).into();
+    }
+    if request.transactional_id.is_none() && has_transactional_batch(&request) {
+        return match request.acks {
+            0 => Answer::Close("sent a transactional batch without a transactional id".into()),
+            _ => refuse_all(&request, ErrorCode::TransactionalIdAuthorizationFailed).into(),
+        };
+    }
+    let acks = request.acks;
+    let production = append_all(context, request);
+    if acks == 0 {
+        return match production.failure() {
+            None => Answer::Nothing,
+            Some(failure) => Answer::Close(CloseReason::new(
+                FAILED_UNANSWERED,
+                format!("sent a produce request with acks=0 that failed: {failure}"),
+            )),
+        };
+    }
+    if production.syncs.is_empty() {
+        return production.response.into();
+    }
+    Answer::parked(production.synced())
+}
+
+/// Told by the header alone: nothing else of a batch is looked at before the request is known to be allowed.
+fn has_transactional_batch(request: &ProduceRequest) -> bool {
+    let mut batches = request.topic_data.iter().flat_map(|topic| &topic.partition_data);
+    batches.any(|data| {
+        let header = data.records.as_ref().map(|records| BatchHeader::parse(records));
+        header.is_some_and(|header| header.is_ok_and(|header| header.is_transactional()))
+    })
+}
+
+/// What was appended, and what must be synced before it is acknowledged.
+struct Production {
+    response: ProduceResponse,
+    syncs: Vec<PendingSync>,
+}
+
+/// A partition response that waits for a sync: its place in the response.
+struct PendingSync {
+    topic: usize,
+    partition: usize,
+    log: Arc<Partition>,
+    end: Offset,
+}
+
+impl Production {
+    /// Words for the first partition that failed.
+    fn failure(&self) -> Option<String> {
+        self.response.responses.iter().find_map(|topic| {
+            let failed = topic.partition_responses.iter().find(|partition| partition.error_code != 0)?;
+            let code = ErrorCode::from_code(failed.error_code).map_or("an unknown error", ErrorCode::name);
+            Some(format!("{}-{}: {code}", topic.name, failed.index))
+        })
+    }
+
+    async fn synced(mut self) -> ProduceResponse {
+        for sync in self.syncs {
+            let Err(error) = sync.log.sync_to(sync.end).await else { continue };
+            let slot = self.response.responses.get_mut(sync.topic);
+            if let Some(slot) = slot.and_then(|topic| topic.partition_responses.get_mut(sync.partition)) {
+                *slot = failed(slot.index, error.error_code(), error.to_string());
+            }
+        }
+        self.response
+    }
+}
+
+fn append_all(context: &Context, request: ProduceRequest) -> Production {
+    let cluster = context.broker.cluster();
+    let now = context.broker.now().wall;
+    let accepts = Accepts::for_produce(context.version());
+    let mut production = Production { response: ProduceResponse::default(), syncs: Vec::new() };
+    for topic_data in request.topic_data.into_iter().filter(|topic| !topic.partition_data.is_empty()) {
+        let topic = cluster.topic(&topic_data.name);
+        let rules = topic.map(|topic| topic.verify_rules(accepts, now));
+        let mut responses = Vec::with_capacity(topic_data.partition_data.len());
+        for data in topic_data.partition_data {
+            let index = data.index;
+            let found = topic.ok_or(NotServed::Unknown).and_then(|topic| topic.partition(index));
+            let (partition, rules) = match (found, &rules) {
+                (Ok(partition), Some(rules)) => (partition, rules),
+                (Err(why @ (NotServed::NotLeader | NotServed::AbsentDirectory)), _) => {
+                    responses.push(failed(index, why.error_code(), why.to_string()));
+                    continue;
+                }
+                _ => {
+                    responses.push(failed(index, ErrorCode::UnknownTopicOrPartition, None));
+                    continue;
+                }
+            };
+            if topic.is_some_and(|topic| topic.image.is_internal()) && context.client_id() != ADMIN_CLIENT_ID {
+                let refusal = Refusal::Rule(ErrorCode::InvalidTopicException, "only the broker writes to this topic");
+                refusal.log(context, partition);
+                responses.push(refusal.response(index, partition));
+                continue;
+            }
+            let records = Unverified::new(data.records.unwrap_or_default());
+            if accepts == Accepts::AnyFormat && records.holds_nothing_whole() {
+                responses.push(PartitionProduceResponse { index, base_offset: -1, ..Default::default() });
+                continue;
+            }
+            match append(context, partition, &records, rules) {
+                Ok(appended) => {
+                    let end = appended.last_offset + 1;
+                    if partition.must_sync_before_ack(end) {
+                        let at = (production.response.responses.len(), responses.len());
+                        production.syncs.push(PendingSync {
+                            topic: at.0,
+                            partition: at.1,
+                            log: Arc::clone(partition),
+                            end,
+                        });
+                    }
+                    context.broker.after_append(partition, &appended);
+                    responses.push(accepted(index, &appended));
+                }
+                Err(refusal) => {
+                    refusal.log(context, partition);
+                    responses.push(refusal.response(index, partition));
+                }
+            }
+        }
+        production.response.responses.push(TopicProduceResponse {
+            name: topic_data.name,
+            partition_responses: responses,
+            ..Default::default()
+        });
+    }
+    production
+}
+
+/// Why one partition's records were not appended.
+enum Refusal {
+    Records(RecordError),
+    Partition(PartitionError),
+    Rule(ErrorCode, &'static str),
+}
+
+/// Compressed records of this many bytes may take a while to be looked at.
+const LONG_WORK: usize = 16 << 10;
+
+/// Does work that may take long on this thread, while its other tasks go on on another.
+fn without_starving_others<T>(records: &Unverified, work: impl FnOnce() -> T) -> T {
+    match records.is_compressed() && records.len() >= LONG_WORK {
+        true => on_another_thread(work),
+        false => work(),
+    }
+}
+
+/// The same whatever the work is, where there is another thread.
+fn on_another_thread<T>(work: impl FnOnce() -> T) -> T {
+    let runtime = tokio::runtime::Handle::try_current();
+    match runtime.is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread) {
+        true => tokio::task::block_in_place(work),
+        false => work(),
+    }
+}
+
+/// Batches that expand further than is usual: looking at one takes its time, and if it is to be compressed anew its
+/// memory, so that there is one of the latter at a time.
+pub(super) struct LargeBatches {
+    /// Bytes that one may have that must be held in memory.
+    memory: usize,
+    held: Mutex<()>,
+}
+
+impl LargeBatches {
+    pub fn new(memory: usize) -> LargeBatches {
+        LargeBatches { memory, held: Mutex::new(()) }
+    }
+
+    /// Verifies a batch, again as a large one where it is one and the topic's rules allow it.
+    fn verify(&self, records: &Unverified, rules: &VerifyRules) -> Result<VerifiedSet, RecordError> {
+        match without_starving_others(records, || records.clone().verify_set(rules)) {
+            Err(RecordError::ExpandsTooFar { .. }) => on_another_thread(|| {
+                let may_be_held = rules.target.is_some() || rules.accepts == Accepts::AnyFormat;
+                let _alone = may_be_held.then(|| self.held.lock());
+                records.clone().verify_set(&VerifyRules { large: Some(self.memory), ..rules.clone() })
+            }),
+            done => done,
+        }
+    }
+}
+
+fn append(
+    context: &Context,
+    partition: &Partition,
+    records: &Unverified,
+    rules: &VerifyRules,
+) -> Result<Appended, Refusal> {
+    let verified = context.large_batches.verify(records, rules).map_err(Refusal::Records)?;
+    if verified.first.header().is_transactional() {
+        return Err(Refusal::Rule(ErrorCode::InvalidProducerIdMapping, "the transactional id is not known"));
+    }
+    partition.append_set(&verified, Origin::Client, rules.now).map_err(Refusal::Partition)
+}
+
+impl Refusal {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Refusal::Records(error) => error.error_code(),
+            Refusal::Partition(error) => error.error_code(),
+            Refusal::Rule(code, _) => *code,
+        }
+    }
+
+    /// One line that says who sent what, and why it was refused; not of each, where there are many.
+    fn log(&self, context: &Context, partition: &Partition) {
+        let reason: &dyn std::fmt::Display = match self {
+            Refusal::Records(error) => error,
+            Refusal::Partition(error) => error,
+            Refusal::Rule(_, reason) => reason,
+        };
+        let code = self.code();
+        log_limited!(
+            INFO, context.broker.log_rate_limiter(), context.connection.peer.ip(), "refused produces",
+            client = %context.connection, client_id = context.client_id(), partition = %partition.id(),
+            "produce refused with {code}: {reason}"
+        );
+    }
+
+    /// Where the log was asked, the answer tells its start, as a success does.
+    fn log_start_offset(&self, partition: &Partition) -> Offset {
+        match self {
+            Refusal::Partition(PartitionError::Append(AppendError::LargerThanSegment { .. })) => -1,
+            Refusal::Records(RecordError::Invalid(_) | RecordError::Records(_))
+            | Refusal::Partition(PartitionError::Append(_)) => partition.offsets().map_or(-1, |offsets| offsets.start),
+            _ => -1,
+        }
+    }
+
+    fn response(self, index: i32, partition: &Partition) -> PartitionProduceResponse {
+        let log_start_offset = self.log_start_offset(partition);
+        PartitionProduceResponse { log_start_offset, ..self.words(index, partition.id()) }
+    }
+
+    fn words(self, index: i32, partition: &TopicPartition) -> PartitionProduceResponse {
+        let code = self.code();
+        match self {
+            Refusal::Records(RecordError::Records(faults)) => {
+                let record_errors = faults.listed().iter().map(|record| BatchIndexAndErrorMessage {
+                    batch_index: record.batch_index,
+                    batch_index_error_message: Some(record.message(partition).into()),
+                });
+                let record_errors = record_errors.collect();
+                PartitionProduceResponse { record_errors, ..failed(index, code, faults.message(partition)) }
+            }
+            Refusal::Records(error) => failed(index, code, error.to_string()),
+            Refusal::Partition(error) => failed(index, code, error.to_string()),
+            Refusal::Rule(_, reason) => failed(index, code, reason.to_owned()),
+        }
+    }
+}
+
+fn accepted(index: i32, appended: &Appended) -> PartitionProduceResponse {
+    PartitionProduceResponse {
+        index,
+        error_code: ErrorCode::None.code(),
+        base_offset: appended.base_offset,
+        log_append_time_ms: appended.log_append_time.unwrap_or(NO_TIMESTAMP),
+        log_start_offset: appended.log_start_offset,
+        ..Default::default()
+    }
+}
+
+fn failed(index: i32, code: ErrorCode, message: impl Into<Option<String>>) -> PartitionProduceResponse {
+    PartitionProduceResponse {
+        index,
+        error_code: code.code(),
+        base_offset: -1,
+        error_message: message.into().map(Str::from),
+        ..Default::default()
+    }
+}
+
+fn refuse_all(request: &ProduceRequest, code: ErrorCode) -> ProduceResponse {
+    let responses = request
+        .topic_data
+        .iter()
+        .map(|topic| TopicProduceResponse {
+            name: topic.name.clone(),
+            topic_id: topic.topic_id,
+            partition_responses: topic.partition_data.iter().map(|p| failed(p.index, code, None)).collect(),
+        })
+        .collect();
+    ProduceResponse { responses, ..Default::default() }
+}

@@ -1,0 +1,75 @@
+//! Which versions of which APIs this broker serves: what ApiVersions promises.
+//!
+//! Invariant: a range stands here only when a handler does all that its versions mean.
+
+use std::ops::RangeInclusive;
+
+use ottla_wire::protocol::ApiKey;
+
+/// Every API served, with the versions served, in the order of its key.
+pub const SERVED: &[(ApiKey, RangeInclusive<i16>)] = &[
+    // 12 and above belong to transactions of the second version (KIP-890); 13 names topics by id.
+    (ApiKey::Produce, 0..=11),
+    (ApiKey::Fetch, 0..=18),
+    (ApiKey::ListOffsets, 0..=11),
+    (ApiKey::Metadata, 0..=13),
+    (ApiKey::OffsetCommit, 0..=10),
+    (ApiKey::OffsetFetch, 0..=10),
+    (ApiKey::FindCoordinator, 0..=6),
+    (ApiKey::JoinGroup, 0..=9),
+    (ApiKey::Heartbeat, 0..=4),
+    (ApiKey::LeaveGroup, 0..=5),
+    (ApiKey::SyncGroup, 0..=5),
+    (ApiKey::DescribeGroups, 0..=6),
+    (ApiKey::ListGroups, 0..=5),
+    (ApiKey::ApiVersions, 0..=5),
+    (ApiKey::CreateTopics, 0..=7),
+    (ApiKey::DeleteTopics, 0..=6),
+    (ApiKey::DeleteRecords, 0..=2),
+    (ApiKey::InitProducerId, 0..=5),
+    (ApiKey::OffsetForLeaderEpoch, 0..=4),
+    (ApiKey::DescribeAcls, 0..=3),
+    (ApiKey::CreateAcls, 0..=3),
+    (ApiKey::DeleteAcls, 0..=3),
+    (ApiKey::DescribeConfigs, 0..=4),
+    (ApiKey::AlterConfigs, 0..=2),
+    (ApiKey::AlterReplicaLogDirs, 0..=2),
+    (ApiKey::DescribeLogDirs, 0..=5),
+    (ApiKey::CreatePartitions, 0..=3),
+    (ApiKey::DeleteGroups, 0..=3),
+    (ApiKey::ElectLeaders, 0..=2),
+    (ApiKey::IncrementalAlterConfigs, 0..=1),
+    (ApiKey::AlterPartitionReassignments, 0..=1),
+    (ApiKey::ListPartitionReassignments, 0..=0),
+    (ApiKey::OffsetDelete, 0..=0),
+    (ApiKey::DescribeClientQuotas, 0..=1),
+    (ApiKey::DescribeUserScramCredentials, 0..=0),
+    (ApiKey::DescribeQuorum, 0..=2),
+    (ApiKey::UpdateFeatures, 0..=2),
+    (ApiKey::DescribeCluster, 0..=2),
+    (ApiKey::DescribeProducers, 0..=0),
+    (ApiKey::UnregisterBroker, 0..=0),
+    (ApiKey::DescribeTransactions, 0..=0),
+    (ApiKey::ListTransactions, 0..=2),
+    (ApiKey::ListConfigResources, 0..=1),
+    (ApiKey::DescribeTopicPartitions, 0..=0),
+];
+
+/// The versions served of an API; none where it isn't served at all.
+pub fn versions(key: ApiKey) -> Option<RangeInclusive<i16>> {
+    SERVED.iter().find(|(served, _)| *served == key).map(|(_, range)| range.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_served_can_be_read_and_stands_once_in_order() {
+        assert!(SERVED.is_sorted_by(|(a, _), (b, _)| a < b));
+        for (key, range) in SERVED {
+            let read = key.versions();
+            assert!(read.contains(range.start()) && read.contains(range.end()), "{key}");
+        }
+    }
+}

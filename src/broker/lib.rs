@@ -1,0 +1,17 @@
+//! The broker: owns state, time and tasks, and serves Kafka's APIs and an admin port.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`service`] | starts and stops a broker with its listeners |
+//! | [`server`] | Kafka's listeners and connections: the only code that touches sockets of clients |
+//! | [`http`] | the admin port |
+//! | [`handlers`] | requests to commands, outcomes to responses; one file per family of APIs |
+//! | [`state`] | [`Broker`](state::Broker): partitions, groups, metadata, and the tasks that keep them |
+//! | [`log_rate_limiter`] | how many log lines a peer can cause |
+
+pub mod handlers;
+pub mod http;
+pub mod log_rate_limiter;
+pub mod server;
+pub mod service;
+pub mod state;

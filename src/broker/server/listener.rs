@@ -1,0 +1,184 @@
+//! The doors: claims ports.
+
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpListener;
+
+use super::Limits;
+use ottla_config::{BindAddress, BindHost};
+
+/// How often the system is asked for another port where the first it gave is not free at every address.
+const TRIES_FOR_A_FREE_PORT: u32 = 10;
+
+/// A claimed address. Connections are refused by the system until [`super::serve`] listens on it.
+#[derive(Debug)]
+pub struct Listener {
+    name: Arc<str>,
+    sockets: Vec<Socket>,
+    address: SocketAddr,
+}
+
+impl Listener {
+    /// Claims an address for the listener `name`. Port 0 lets the system choose one.
+    ///
+    /// "Every address" is one socket for IPv6 and IPv4, and so is `0.0.0.0`, as it is for Kafka. A name
+    /// is claimed at every address it resolves to here: `localhost` at ::1 and at 127.0.0.1, whichever
+    /// a client tries first. Where IPv6 is switched off, IPv4 alone will do.
+    ///
+    /// Resolving a name may block.
+    pub fn bind(name: impl Into<Arc<str>>, at: &BindAddress, limits: &Limits) -> io::Result<Listener> {
+        let name = name.into();
+        let mut tries = if at.port == 0 { TRIES_FOR_A_FREE_PORT } else { 1 };
+        loop {
+            tries -= 1;
+            match Listener::try_bind(&name, at, limits) {
+                // The port that was free at a name's first address is not at its second.
+                Err(error) if error.kind() == ErrorKind::AddrInUse && tries > 0 => {}
+                bound => return bound,
+            }
+        }
+    }
+
+    fn try_bind(name: &Arc<str>, at: &BindAddress, limits: &Limits) -> io::Result<Listener> {
+        let mut sockets = Vec::new();
+        let mut address = None;
+        let mut last_error = io::Error::new(ErrorKind::AddrNotAvailable, "the host name has no address");
+        for ip in candidates(&at.host)? {
+            // The first address settles the port for the others.
+            let port = address.map_or(at.port, |first: SocketAddr| first.port());
+            let candidate = SocketAddr::new(ip, port);
+            match bind_socket(candidate, limits) {
+                Ok((socket, bound)) => {
+                    address.get_or_insert(bound);
+                    sockets.push(socket);
+                    if bound.ip().is_unspecified() {
+                        break;
+                    }
+                }
+                Err(error) if matches!(error.kind(), ErrorKind::AddrInUse | ErrorKind::PermissionDenied) => {
+                    return Err(error);
+                }
+                Err(error) => last_error = error,
+            }
+        }
+        let address = address.ok_or(last_error)?;
+        Ok(Listener { name: Arc::clone(name), sockets, address })
+    }
+
+    /// The listener's name.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// The address it has, with the port the system chose; the first one where a name has several.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Opens the doors. Needs a tokio runtime.
+    pub fn listen(self, backlog: i32) -> io::Result<Vec<TcpListener>> {
+        let open = |socket: Socket| {
+            socket.listen(backlog)?;
+            socket.set_nonblocking(true)?;
+            TcpListener::from_std(socket.into())
+        };
+        self.sockets.into_iter().map(open).collect()
+    }
+}
+
+fn candidates(host: &BindHost) -> io::Result<Vec<IpAddr>> {
+    match host {
+        BindHost::Any | BindHost::AnyV4 => Ok(vec![Ipv6Addr::UNSPECIFIED.into(), Ipv4Addr::UNSPECIFIED.into()]),
+        BindHost::Named(name) => resolve(name),
+    }
+}
+
+/// The addresses of a name, each once.
+pub(super) fn resolve(name: &str) -> io::Result<Vec<IpAddr>> {
+    let mut addresses: Vec<IpAddr> = Vec::new();
+    for address in (name, 0).to_socket_addrs()? {
+        if !addresses.contains(&address.ip()) {
+            addresses.push(address.ip());
+        }
+    }
+    Ok(addresses)
+}
+
+/// What is set here, accepted connections inherit.
+fn bind_socket(address: SocketAddr, limits: &Limits) -> io::Result<(Socket, SocketAddr)> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if let SocketAddr::V6(address) = address {
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_tcp_nodelay(true)?;
+    socket.set_keepalive(true)?;
+    if let Some(bytes) = limits.receive_buffer {
+        socket.set_recv_buffer_size(bytes)?;
+    }
+    if let Some(bytes) = limits.send_buffer {
+        socket.set_send_buffer_size(bytes)?;
+    }
+    socket.bind(&address.into())?;
+    let bound = socket.local_addr()?.as_socket().unwrap_or(address);
+    Ok((socket, bound))
+}
+
+/// An address as people know it: IPv4 peers of a dual-stack socket as IPv4.
+pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bind(host: BindHost, port: u16) -> io::Result<Listener> {
+        Listener::bind("PLAINTEXT", &BindAddress { host, port }, &Limits::default())
+    }
+
+    fn localhost() -> BindHost {
+        BindHost::Named("localhost".to_owned())
+    }
+
+    #[test]
+    fn every_address_is_one_socket() {
+        for host in [BindHost::Any, BindHost::AnyV4] {
+            let listener = bind(host, 0).unwrap();
+            assert!(listener.address().ip().is_unspecified());
+            assert_ne!(listener.address().port(), 0);
+            assert_eq!(listener.sockets.len(), 1);
+        }
+    }
+
+    #[test]
+    fn a_name_is_claimed_at_each_of_its_addresses_on_one_port() {
+        let listener = bind(localhost(), 0).unwrap();
+        let ports = listener.sockets.iter().map(|socket| socket.local_addr().unwrap().as_socket().unwrap().port());
+        assert!(ports.into_iter().all(|port| port == listener.address().port()));
+    }
+
+    #[test]
+    fn a_port_in_use_is_an_error() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        for host in [BindHost::Any, BindHost::Named("127.0.0.1".to_owned()), localhost()] {
+            assert_eq!(bind(host, port).unwrap_err().kind(), ErrorKind::AddrInUse);
+        }
+    }
+
+    #[tokio::test]
+    async fn accepted_sockets_inherit_the_options() {
+        let listener = bind(BindHost::Any, 0).unwrap();
+        let port = listener.address().port();
+        let door = listener.listen(1).unwrap().remove(0);
+        let _client = std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        let (accepted, peer) = door.accept().await.unwrap();
+        assert!(accepted.nodelay().unwrap());
+        assert!(socket2::SockRef::from(&accepted).keepalive().unwrap());
+        assert_eq!(canonical(peer).ip(), Ipv4Addr::LOCALHOST);
+    }
+}

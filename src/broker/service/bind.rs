@@ -1,0 +1,116 @@
+//! Claims the ports of the configured listeners, and says what went wrong in words a person can act on.
+
+use std::io;
+
+use crate::http::AdminPort;
+use crate::server;
+use ottla_config::{BindHost, BrokerConfig, Listener};
+use ottla_core::metadata::Endpoint;
+
+/// Claims every listener's port. The error is one plain line.
+pub fn claim_ports(config: &BrokerConfig, limits: &server::Limits) -> Result<Vec<server::Listener>, String> {
+    let claim = |listener: &Listener| {
+        server::Listener::bind(listener.name.as_str(), &listener.bind, limits)
+            .map_err(|error| explain(listener, &error))
+    };
+    config.listeners.iter().map(claim).collect()
+}
+
+/// Claims the admin port, if there shall be one. The error is one plain line.
+pub fn claim_admin_port(config: &BrokerConfig) -> Result<Option<AdminPort>, String> {
+    let Some(admin) = &config.admin else { return Ok(None) };
+    let port = admin.bind.port;
+    AdminPort::bind(admin).map(Some).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("the admin port {port} is in use; stop what uses it, or choose another with --admin-port")
+        }
+        _ => format!("cannot listen at the admin port {port}: {error}"),
+    })
+}
+
+/// Where a client on this machine connects to, by listener.
+pub fn addresses(config: &BrokerConfig, ports: &[server::Listener]) -> Vec<String> {
+    let address =
+        |(listener, bound): (&Listener, &server::Listener)| bootstrap_server(listener, bound.address().port());
+    config.listeners.iter().zip(ports).map(address).collect()
+}
+
+/// What the metadata log says of the listeners: what is advertised, and otherwise what is bound.
+pub fn endpoints(config: &BrokerConfig, ports: &[server::Listener]) -> Vec<Endpoint> {
+    let endpoint = |(listener, bound): (&Listener, &server::Listener)| Endpoint {
+        listener: listener.name.clone(),
+        host: listener.advertised.host.clone().unwrap_or_else(|| "localhost".to_owned()),
+        port: listener.advertised.port.unwrap_or_else(|| bound.address().port()),
+        security_protocol: listener.protocol.id(),
+    };
+    config.listeners.iter().zip(ports).map(endpoint).collect()
+}
+
+/// `host:port` as a client on this machine can use it.
+pub fn bootstrap_server(listener: &Listener, port: u16) -> String {
+    match &listener.bind.host {
+        BindHost::Any | BindHost::AnyV4 => format!("localhost:{port}"),
+        BindHost::Named(host) if host.contains(':') => format!("[{host}]:{port}"),
+        BindHost::Named(host) => format!("{host}:{port}"),
+    }
+}
+
+fn explain(listener: &Listener, error: &io::Error) -> String {
+    let (name, port) = (&listener.name, listener.bind.port);
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("port {port} is in use (listener {name}); stop what uses it, or choose another with --port")
+        }
+        io::ErrorKind::PermissionDenied => {
+            format!("port {port} is not allowed to this user (listener {name}); ports from 1024 up are")
+        }
+        _ => format!("cannot listen at {} (listener {name}): {error}", bootstrap_server(listener, port)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ottla_config::{Sources, load};
+
+    fn config(pairs: &[(&str, &str)]) -> BrokerConfig {
+        let command_line = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        load(&Sources { command_line, ..Sources::default() }).unwrap().config
+    }
+
+    #[test]
+    fn a_client_here_reaches_every_listener() {
+        let check = |listeners, expect: &str| {
+            let config = config(&[("listeners", listeners)]);
+            assert_eq!(bootstrap_server(&config.listeners[0], 7), expect, "{listeners}");
+        };
+        check("PLAINTEXT://:0", "localhost:7");
+        check("PLAINTEXT://0.0.0.0:0", "localhost:7");
+        check("PLAINTEXT://127.0.0.1:0", "127.0.0.1:7");
+        check("PLAINTEXT://[::1]:0", "[::1]:7");
+    }
+
+    #[test]
+    fn a_port_in_use_is_one_plain_line() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let config = config(&[("listeners", &format!("PLAINTEXT://127.0.0.1:{port}"))]);
+        let said = claim_ports(&config, &server::Limits::default()).unwrap_err();
+        assert_eq!(
+            said,
+            format!("port {port} is in use (listener PLAINTEXT); stop what uses it, or choose another with --port")
+        );
+    }
+
+    #[test]
+    fn an_admin_port_in_use_is_one_plain_line_too() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let config = config(&[("ottla.admin.listener", &format!("127.0.0.1:{port}"))]);
+        let said = claim_admin_port(&config).unwrap_err();
+        assert_eq!(
+            said,
+            format!("the admin port {port} is in use; stop what uses it, or choose another with --admin-port")
+        );
+    }
+}

@@ -1,0 +1,172 @@
+//! One compaction, from its beginning to its end.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use super::Cleaner;
+use crate::state::clock::Clock;
+use crate::state::housekeeping::unlink_later;
+use crate::state::partition::{LogGuard, Partition, PartitionError};
+use crate::state::{Broker, random};
+use ottla_config::BrokerConfig;
+use ottla_log::{CompactError, CompactionBuffers, CompactionStats, LogError, Replaced};
+
+/// How long a wait is slept through without looking whether it is still wanted.
+const NAP: Duration = Duration::from_millis(5);
+/// The niceness of the thread: appends and reads come first.
+const NICE: i32 = 10;
+/// Kafka's limit for a worker's share of `log.cleaner.dedupe.buffer.size`.
+const LARGEST_MAP: i64 = i32::MAX as i64;
+
+/// A compaction that is about to run.
+pub struct Run {
+    partition: Arc<Partition>,
+    /// A log opened again since is another one.
+    opened: u64,
+    cleaner: Arc<Cleaner>,
+    clock: Clock,
+    settings: watch::Receiver<Arc<BrokerConfig>>,
+    runtime: Handle,
+    file_delete_delay: Duration,
+}
+
+impl Run {
+    pub fn new(broker: &Broker, partition: &Arc<Partition>) -> Run {
+        let cluster = broker.cluster();
+        let delay = cluster.topic_by_id(partition.topic_id()).map_or(0, |topic| topic.config.file_delete_delay_ms);
+        Run {
+            partition: Arc::clone(partition),
+            opened: partition.times_opened(),
+            cleaner: Arc::clone(&broker.cleaner),
+            clock: broker.clock,
+            settings: broker.settings(),
+            runtime: Handle::current(),
+            file_delete_delay: Duration::from_millis(delay.max(0).unsigned_abs()),
+        }
+    }
+
+    /// Compacts the log, on a thread that does nothing else.
+    pub fn with_low_priority(self) -> Result<CompactionStats, CompactError> {
+        // Without the right to it the thread is as important as any.
+        let _ = rustix::process::setpriority_process(None, NICE);
+        let begun = self.clock.monotonic();
+        let done = self.compact().inspect_err(|error| {
+            if let CompactError::Storage(error) = error {
+                self.partition.note_loss(error);
+            }
+        })?;
+        self.tell(&done, self.clock.monotonic().saturating_sub(begun));
+        Ok(done)
+    }
+
+    fn compact(&self) -> Result<CompactionStats, CompactError> {
+        let mut buffers = self.buffers();
+        let mut pace = |bytes| self.pace(bytes);
+        let Some(mut compaction) = self.log()?.begin_compaction(self.clock.now().wall)? else {
+            return Err(CompactError::Abandoned);
+        };
+        self.partition.sync_now().map_err(unavailable)?;
+        while let Some(group) = compaction.next_group(&mut buffers, &mut pace)? {
+            let replaced = self.log()?.replace(group)?;
+            match replaced {
+                Replaced::InPlace(files) => unlink_later(files, self.file_delete_delay, &self.runtime),
+                Replaced::LogChanged(files) => {
+                    files.unlink()?;
+                    return Err(CompactError::Abandoned);
+                }
+            }
+        }
+        self.log()?.finish_compaction(&compaction)?;
+        self.partition.sync_sealed().map_err(unavailable)?;
+        Ok(*compaction.stats())
+    }
+
+    /// Memory according to the settings in force, taken as it is needed and given back when the compaction ends.
+    fn buffers(&self) -> CompactionBuffers {
+        let settings = self.settings.borrow();
+        let cleaner = &settings.cleaner;
+        let threads = cleaner.threads.max(1);
+        let map_bytes = (cleaner.dedupe_buffer_size.max(0) / threads as i64).min(LARGEST_MAP);
+        CompactionBuffers::new(
+            usize::try_from(map_bytes).unwrap_or(0),
+            cleaner.io_buffer_load_factor,
+            cleaner.io_buffer_size / threads,
+            random::bits() as u64,
+        )
+    }
+
+    /// The partition's log, if it is still the one that the compaction was begun on.
+    fn log(&self) -> Result<LogGuard<'_>, CompactError> {
+        let log = self.partition.log().map_err(unavailable)?;
+        if self.partition.times_opened() != self.opened || !log.config().cleanup_compact {
+            return Err(CompactError::Abandoned);
+        }
+        Ok(log)
+    }
+
+    fn is_unwanted(&self) -> bool {
+        self.cleaner.is_stopping()
+            || self.partition.is_deleted()
+            || self.partition.is_failed()
+            || self.partition.times_opened() != self.opened
+    }
+
+    /// Waits as long as `log.cleaner.io.max.bytes.per.second` asks for, if the compaction is still wanted.
+    fn pace(&self, bytes: u64) -> ControlFlow<()> {
+        let rate = self.rate();
+        let now = self.clock.monotonic();
+        let until = now + self.cleaner.throttle.lock().wait(now, bytes, rate);
+        loop {
+            if self.is_unwanted() {
+                return ControlFlow::Break(());
+            }
+            let left = until.saturating_sub(self.clock.monotonic());
+            if left.is_zero() {
+                return ControlFlow::Continue(());
+            }
+            if self.rate() != rate {
+                self.cleaner.throttle.lock().forgive();
+                return ControlFlow::Continue(());
+            }
+            std::thread::sleep(left.min(NAP));
+        }
+    }
+
+    fn rate(&self) -> f64 {
+        self.settings.borrow().cleaner.io_max_bytes_per_second
+    }
+
+    /// One line; of the broker's own topics only who wants to know all has it.
+    fn tell(&self, done: &CompactionStats, took: Duration) {
+        let partition = self.partition.id();
+        let CompactionStats { from, to, records_read, records_written, bytes_read, bytes_written, .. } = *done;
+        let mb = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+        let line = format!(
+            "compacted up to offset {to} (dirty from {from}): {records_written} of {records_read} records are left, \
+             {:.1} of {:.1} MB, in {:.1} s",
+            mb(bytes_written),
+            mb(bytes_read),
+            took.as_secs_f64()
+        );
+        match partition.topic.starts_with("__") {
+            true => tracing::debug!(%partition, "{line}"),
+            false => tracing::info!(%partition, "{line}"),
+        }
+        if done.records_without_key > 0 {
+            let dropped = done.records_without_key;
+            tracing::warn!(%partition, "compaction dropped {dropped} records that have no key");
+        }
+    }
+}
+
+/// A partition that is gone, or fails, has no use for a compaction.
+fn unavailable(error: PartitionError) -> CompactError {
+    match error {
+        PartitionError::Storage(error @ LogError::Io { .. }) => CompactError::Storage(error),
+        _ => CompactError::Abandoned,
+    }
+}

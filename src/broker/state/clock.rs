@@ -1,0 +1,43 @@
+//! The only place that reads a clock. Pure rooms are told the time as [`Now`].
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use ottla_wire::types::{Now, TimestampMs};
+
+/// The broker's clock: monotonic time since it was made, and the wall's time.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    started: Instant,
+}
+
+impl Clock {
+    /// A clock whose monotonic time starts now.
+    pub fn start() -> Clock {
+        Clock { started: Instant::now() }
+    }
+
+    /// Both times, read together.
+    pub fn now(&self) -> Now {
+        Now { monotonic: self.monotonic(), wall: wall_clock_ms() }
+    }
+
+    /// Time since the clock was started.
+    pub fn monotonic(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// The runtime's instant that stands at `monotonic` on this clock, for timers.
+    pub fn instant_at(&self, monotonic: Duration) -> tokio::time::Instant {
+        tokio::time::Instant::from_std(self.started + monotonic)
+    }
+}
+
+/// Milliseconds since the Unix epoch; 0 on a clock set before it.
+pub fn wall_clock_ms() -> TimestampMs {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as TimestampMs)
+}
+
+/// Nanoseconds since the Unix epoch, as a last resort for something that differs each time.
+pub fn wall_clock_nanos() -> u128 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos())
+}

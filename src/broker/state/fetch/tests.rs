@@ -1,0 +1,223 @@
+//! What a fetch waits for, and what ends its waiting; committed records; old consumers, who know no control batches.
+
+use std::path::Path;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::*;
+use crate::state::fetch_sessions::FetchTopic;
+use ottla_log::{Disk, Log, OpenAt, Origin, Simulation};
+use ottla_wire::record::control::{ControlType, EndTxnMarker};
+use ottla_wire::record::{BatchBuilder, Codec, Verified, batches};
+use ottla_wire::types::{ProducerIdEpoch, TopicId, TopicPartition, Uuid};
+
+const NOW: i64 = 1_700_000_000_000;
+const PRODUCER: ProducerIdEpoch = ProducerIdEpoch { producer_id: 7, epoch: 0 };
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn partition() -> Arc<Partition> {
+    let disk = Disk::simulated(&Simulation::default());
+    let log = Log::open(&disk, Path::new("/data/t-0"), Arc::default(), OpenAt::fresh(NOW)).unwrap();
+    Arc::new(Partition::opened(TopicPartition::new("t", 0), TopicId::METADATA, 0, log, watch::Sender::new(())))
+}
+
+fn fetch(partition: &Arc<Partition>, isolation: Isolation) -> Fetch {
+    let key = FetchKey { topic: FetchTopic::Name("t".into()), partition: 0 };
+    let ask = PartitionAsk { fetch_offset: 0, max_bytes: 1 << 20, current_leader_epoch: -1, last_fetched_epoch: -1 };
+    let partitions = vec![FetchPartition { key, ask, partition: Ok(Arc::clone(partition)), withheld: None }];
+    Fetch { partitions, max_bytes: 1 << 20, min_bytes: 1, isolation, converted: false }
+}
+
+fn in_transaction() -> Verified {
+    let mut batch = BatchBuilder::new(Codec::None).producer(PRODUCER, 0).transactional();
+    batch.append(NOW, None, Some(b"x"), &[]);
+    batch.build().unwrap()
+}
+
+fn outside_of_transactions() -> Verified {
+    let mut batch = BatchBuilder::new(Codec::None);
+    batch.append(NOW, None, Some(b"value"), &[]);
+    batch.build().unwrap()
+}
+
+fn abort() -> Verified {
+    let marker = EndTxnMarker { coordinator_epoch: 0 };
+    BatchBuilder::end_transaction(PRODUCER, ControlType::Abort, marker, NOW).unwrap()
+}
+
+/// What a fetch gave in the end: where the next begins, and where aborted transactions begin. It must have come at once
+/// when it could: on a clock that jumps to the next timer whenever nothing else is left to do.
+async fn outcome(waiting: tokio::task::JoinHandle<FetchResult>, since: Instant) -> (Offset, Vec<Offset>) {
+    let result = waiting.await.unwrap();
+    assert!(since.elapsed() < HOUR, "woken, and not by its timer");
+    match &result.partitions[..] {
+        [Fetched::Read(read)] => {
+            (read.slice.next_offset, read.aborted.iter().map(|aborted| aborted.first_offset).collect())
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn readers_of_committed_records_wait_for_the_transactions_end() {
+    let (partition, since) = (partition(), Instant::now());
+    let committed = tokio::spawn(fetch(&partition, Isolation::ReadCommitted).wait(HOUR));
+    let uncommitted = tokio::spawn(fetch(&partition, Isolation::ReadUncommitted).wait(HOUR));
+    tokio::task::yield_now().await;
+    partition.append(&in_transaction(), Origin::Client, NOW).unwrap();
+    assert_eq!(outcome(uncommitted, since).await, (1, vec![]));
+    assert!(!committed.is_finished(), "what is open is nothing to readers of committed records");
+    partition.append(&abort(), Origin::Coordinator, NOW).unwrap();
+    assert_eq!(outcome(committed, since).await, (2, vec![0]));
+}
+
+/// An old consumer's fetch.
+fn converted(partition: &Arc<Partition>, fetch_offset: Offset, max_bytes: i32) -> Fetch {
+    let mut fetch = Fetch { converted: true, ..fetch(partition, Isolation::ReadUncommitted) };
+    fetch.partitions.iter_mut().for_each(|partition| {
+        (partition.ask.fetch_offset, partition.ask.max_bytes) = (fetch_offset, max_bytes);
+    });
+    fetch
+}
+
+/// Where the batches that were read begin.
+fn offsets(result: &FetchResult) -> Vec<Offset> {
+    let Fetched::Read(read) = &result.partitions[0] else { panic!("{result:?}") };
+    batches(&read.slice.bytes).map(|batch| batch.unwrap().header().base_offset).collect()
+}
+
+#[track_caller]
+fn check_converted(partition: &Arc<Partition>, from: Offset, max_bytes: i32, expect: &[Offset]) {
+    let fetch = converted(partition, from, max_bytes);
+    let result = fetch.read();
+    assert_eq!(offsets(&result), expect, "from {from}");
+    assert_eq!(fetch.is_satisfied_by(&result), !expect.is_empty(), "from {from}");
+}
+
+#[test]
+fn old_consumers_come_past_control_batches() {
+    let partition = partition();
+    let append = |batches: &[Verified]| {
+        for batch in batches {
+            partition.append(batch, Origin::Coordinator, NOW).unwrap();
+        }
+    };
+    let (data, marker) = (outside_of_transactions(), abort());
+    append(&[data.clone(), marker.clone(), marker.clone(), data.clone(), marker.clone()]);
+    let [one, of_marker] = [&data, &marker].map(|batch| batch.bytes().len() as i32);
+    check_converted(&partition, 0, one, &[0]);
+    check_converted(&partition, 0, one + of_marker, &[0, 1]);
+    for max_bytes in [0, of_marker, of_marker + one, of_marker * 2] {
+        // With markers, but never with them alone.
+        let expect: &[Offset] = if max_bytes < of_marker + one { &[3] } else { &[2, 3] };
+        check_converted(&partition, 2, max_bytes, expect);
+    }
+    check_converted(&partition, 1, 1 << 20, &[1, 2, 3, 4]);
+    // At the end there is nothing to answer with, and so it is waited for.
+    check_converted(&partition, 4, 1 << 20, &[]);
+    append(&[data]);
+    check_converted(&partition, 4, one, &[5]);
+    let by_others = Fetch { converted: false, ..converted(&partition, 4, one) };
+    assert_eq!(offsets(&by_others.read()), [4], "others read all there is");
+}
+
+/// A partition that no metadata knows.
+fn unknown(fault: FetchFault) -> FetchPartition {
+    let known = fetch(&partition(), Isolation::ReadUncommitted).partitions.remove(0);
+    FetchPartition { partition: Err(fault), ..known }
+}
+
+/// An idle partition, asked for as `change` says.
+fn idle(change: impl FnOnce(&mut PartitionAsk)) -> FetchPartition {
+    let mut idle = fetch(&partition(), Isolation::ReadUncommitted).partitions.remove(0);
+    change(&mut idle.ask);
+    idle
+}
+
+/// Whether a fetch of these partitions is answered at once, or only when its hour is over.
+async fn is_answered_at_once(partitions: Vec<FetchPartition>) -> bool {
+    let since = Instant::now();
+    let fetch = Fetch { partitions, ..fetch(&partition(), Isolation::ReadUncommitted) };
+    let told = fetch.partitions.len();
+    assert_eq!(fetch.wait(HOUR).await.partitions.len(), told, "all are answered");
+    let elapsed = since.elapsed();
+    assert!(elapsed == Duration::ZERO || elapsed == HOUR, "{elapsed:?}");
+    elapsed == Duration::ZERO
+}
+
+#[tokio::test(start_paused = true)]
+async fn fetch_of_unknown_partitions_waits_for_those_beside_them() {
+    for fault in [FetchFault::UnknownTopicOrPartition, FetchFault::UnknownTopicId] {
+        let unknown = || unknown(fault.clone());
+        assert!(is_answered_at_once(vec![unknown()]).await, "{fault}: alone");
+        assert!(is_answered_at_once(vec![unknown(), unknown()]).await, "{fault}: among themselves");
+        assert!(!is_answered_at_once(vec![unknown(), idle(|_| ())]).await, "{fault}: before an idle one");
+        assert!(!is_answered_at_once(vec![idle(|_| ()), unknown()]).await, "{fault}: behind an idle one");
+    }
+    assert!(is_answered_at_once(vec![]).await, "of nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn fetch_of_a_partition_that_cannot_be_read_is_answered_at_once() {
+    let deleted = || {
+        let deleted = idle(|_| ());
+        let _ = deleted.partition.as_ref().unwrap().delete(Uuid::ZERO);
+        deleted
+    };
+    let cases: [(&str, &dyn Fn() -> FetchPartition); 5] = [
+        ("above the end", &|| idle(|ask| ask.fetch_offset = 1)),
+        ("below the start", &|| idle(|ask| ask.fetch_offset = -1)),
+        ("of an unknown leader epoch", &|| idle(|ask| ask.current_leader_epoch = 1)),
+        ("diverging", &|| idle(|ask| (ask.fetch_offset, ask.last_fetched_epoch) = (1, 0))),
+        ("deleted", &deleted),
+    ];
+    for (what, failing) in cases {
+        assert!(is_answered_at_once(vec![failing()]).await, "{what}");
+        assert!(is_answered_at_once(vec![idle(|_| ()), failing()]).await, "{what}: behind an idle one");
+        assert!(
+            is_answered_at_once(vec![unknown(FetchFault::UnknownTopicId), failing()]).await,
+            "{what}: behind an unknown one"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn fetch_beside_an_unknown_partition_is_woken_by_an_append_and_a_deletion() {
+    let waiting = |idle: &Arc<Partition>| {
+        let mut fetch = fetch(idle, Isolation::ReadUncommitted);
+        let partitions = vec![unknown(FetchFault::UnknownTopicOrPartition), fetch.partitions.remove(0)];
+        tokio::spawn(Fetch { partitions, ..fetch }.wait(HOUR))
+    };
+    let since = Instant::now();
+    let (grown, gone) = (partition(), partition());
+    let (of_grown, of_gone) = (waiting(&grown), waiting(&gone));
+    tokio::task::yield_now().await;
+    grown.append(&outside_of_transactions(), Origin::Client, NOW).unwrap();
+    let _ = gone.delete(Uuid::ZERO);
+    let (of_grown, of_gone) = (of_grown.await.unwrap().partitions, of_gone.await.unwrap().partitions);
+    assert_eq!(since.elapsed(), Duration::ZERO);
+    let [Fetched::Fault(FetchFault::UnknownTopicOrPartition), Fetched::Read(read)] = &of_grown[..] else {
+        panic!("{of_grown:?}")
+    };
+    assert_eq!(read.slice.next_offset, 1);
+    let [Fetched::Fault(FetchFault::UnknownTopicOrPartition), Fetched::Fault(FetchFault::Partition(_))] = &of_gone[..]
+    else {
+        panic!("{of_gone:?}")
+    };
+}
+
+#[tokio::test(start_paused = true)]
+async fn fetch_of_withheld_records_waits_for_them() {
+    let withheld = FetchPartition { withheld: Some(FetchFault::UnsupportedCompression), ..idle(|_| ()) };
+    let (partition, withheld) = (Arc::clone(withheld.partition.as_ref().unwrap()), vec![withheld]);
+    let since = Instant::now();
+    let waiting =
+        tokio::spawn(Fetch { partitions: withheld, ..fetch(&partition, Isolation::ReadUncommitted) }.wait(HOUR));
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    partition.append(&outside_of_transactions(), Origin::Client, NOW).unwrap();
+    let result = waiting.await.unwrap();
+    assert_eq!(since.elapsed(), Duration::ZERO);
+    assert!(matches!(result.partitions[..], [Fetched::Fault(FetchFault::UnsupportedCompression)]));
+}

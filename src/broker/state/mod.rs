@@ -1,0 +1,256 @@
+//! Owns state, time and tasks, and drives the pure parts. Never sees a wire struct.
+//!
+//! Code map: [`metadata`] and [`groups`] are machines in service, both run by [`driver`];
+//! [`cluster`] publishes what exists; [`partition`] is a log in service; [`fetch`] reads and waits;
+//! [`housekeeping`] is what happens without being asked, with [`flushing`] and the [`cleaner`]; [`reopening`] mends partitions whose log failed; [`reset`] starts over; [`clock`] is the only reader of
+//! clocks.
+
+pub mod advertised;
+mod cleaner;
+pub mod clock;
+pub mod cluster;
+pub mod driver;
+pub mod fetch;
+pub mod fetch_sessions;
+mod flushing;
+pub mod groups;
+mod hosting;
+mod housekeeping;
+mod log_start_notes;
+pub mod loggers;
+pub mod metadata;
+mod metadata_check;
+mod open;
+pub mod partition;
+pub mod producer_ids;
+pub mod random;
+mod recovering;
+mod reopening;
+pub mod reset;
+mod start_topics;
+pub mod topics;
+mod waiters;
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::log_rate_limiter::LogRateLimiter;
+use advertised::{Advertising, Endpoint};
+use cleaner::Cleaner;
+use clock::Clock;
+use cluster::Publisher;
+use fetch_sessions::{Answered, FetchContext, FetchKey, FetchSessions, SessionError, SessionRequest};
+use groups::Groups;
+use loggers::Loggers;
+use metadata::{Metadata, MetadataUnavailable};
+pub use open::OpenError;
+use ottla_config::BrokerConfig;
+use ottla_core::metadata::{CONSUMER_OFFSETS, Command, CreateTopics, MetadataError, NewTopic, Reply};
+use ottla_log::{Appended, Checkpoint, LogDir, Validated};
+use ottla_wire::types::{Now, Offset, TopicName, TopicPartition, Uuid};
+use partition::Partition;
+use producer_ids::ProducerIds;
+pub use start_topics::StartTopicError;
+use topics::Cluster;
+
+/// A broker in service; shared by all connections.
+pub struct Broker {
+    config: Arc<BrokerConfig>,
+    clock: Clock,
+    log_dir: Arc<LogDir>,
+    publisher: Arc<Publisher>,
+    metadata: Arc<Metadata>,
+    groups: Arc<Groups>,
+    producer_ids: ProducerIds,
+    fetch_sessions: Mutex<FetchSessions>,
+    advertising: Advertising,
+    loggers: Arc<dyn Loggers>,
+    log_rate_limiter: Arc<LogRateLimiter>,
+    housekeeping: housekeeping::Signals,
+    cleaner: Arc<Cleaner>,
+    /// How far each log was whole when its positions were last noted.
+    noted_positions: Mutex<Vec<(TopicPartition, Option<Validated>)>>,
+    /// What Kafka's checkpoint of log starts says.
+    noted_log_starts: Mutex<HashMap<TopicPartition, Offset>>,
+    log_start_notes: log_start_notes::Notes,
+    /// What Kafka's checkpoints say.
+    last_checkpoints: Mutex<Vec<Checkpoint>>,
+}
+
+impl Broker {
+    /// The settings as they were at the start; [`Cluster::config`] has what changed since.
+    pub fn config(&self) -> &BrokerConfig {
+        &self.config
+    }
+
+    /// The settings in force, as they change while the broker runs.
+    pub fn settings(&self) -> watch::Receiver<Arc<BrokerConfig>> {
+        self.publisher.settings()
+    }
+
+    pub fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    pub fn node_id(&self) -> i32 {
+        self.config.node_id
+    }
+
+    pub fn cluster_id(&self) -> &str {
+        &self.log_dir.meta().cluster_id
+    }
+
+    pub fn log_dir(&self) -> &LogDir {
+        &self.log_dir
+    }
+
+    /// One consistent view of topics and settings.
+    pub fn cluster(&self) -> Arc<Cluster> {
+        self.publisher.current()
+    }
+
+    pub fn groups(&self) -> &Arc<Groups> {
+        &self.groups
+    }
+
+    pub fn metadata(&self) -> &Arc<Metadata> {
+        &self.metadata
+    }
+
+    pub fn producer_ids(&self) -> &ProducerIds {
+        &self.producer_ids
+    }
+
+    /// The end of the metadata log that the view in force stands for.
+    pub fn metadata_end_offset(&self) -> Offset {
+        self.publisher.published_to()
+    }
+
+    /// Where to tell a client to find us that came from `peer` to `local` by the listener of that name.
+    pub fn endpoint_for(&self, listener: &str, peer: IpAddr, local: SocketAddr) -> Endpoint {
+        self.advertising.endpoint_for(&self.cluster().config, listener, peer, local)
+    }
+
+    /// Finds out what a fetch wants read.
+    pub fn begin_fetch(&self, request: SessionRequest) -> Result<FetchContext, SessionError> {
+        self.fetch_sessions.lock().begin(self.clock.monotonic(), request)
+    }
+
+    /// Closes a fetch: the session id to answer with, and which partitions belong in the response.
+    pub fn finish_fetch(
+        &self,
+        context: &FetchContext,
+        answered: &[(FetchKey, Answered)],
+    ) -> Result<(i32, Vec<bool>), SessionError> {
+        self.fetch_sessions.lock().finish(self.clock.monotonic(), context, answered, random::positive_i32)
+    }
+
+    /// What decides about the broker's log lines.
+    pub fn loggers(&self) -> &dyn Loggers {
+        &*self.loggers
+    }
+
+    /// Decides whether a line that a peer causes is logged.
+    pub fn log_rate_limiter(&self) -> &Arc<LogRateLimiter> {
+        &self.log_rate_limiter
+    }
+
+    /// What an append leaves to do for others.
+    pub fn after_append(&self, partition: &Arc<Partition>, appended: &Appended) {
+        if appended.rolled {
+            self.housekeeping.rolled(partition);
+        }
+    }
+
+    /// Creates topics that a client used without creating them; gives those that couldn't be, and why.
+    pub fn create_topics_by_use(
+        self: &Arc<Self>,
+        names: Vec<TopicName>,
+    ) -> impl Future<Output = Vec<(TopicName, NotCreated)>> + Send + use<> {
+        let topics = names
+            .iter()
+            .map(|name| match &**name {
+                CONSUMER_OFFSETS => self.offsets_topic(),
+                _ => NewTopic::new(Arc::clone(name), random::uuid()),
+            })
+            .collect();
+        let submitted = self.metadata.submit(Command::CreateTopics(CreateTopics { topics, validate_only: false }));
+        async move {
+            match submitted.await {
+                Ok(Reply::TopicsCreated(results)) => results
+                    .into_iter()
+                    .filter_map(|(name, result)| match result {
+                        // Someone else was faster: the topic is there.
+                        Ok(_) | Err(MetadataError::TopicAlreadyExists(_)) => None,
+                        Err(error) => Some((name, NotCreated::Refused(error))),
+                    })
+                    .collect(),
+                Ok(_) => unavailable(names, &MetadataUnavailable::NotWritten),
+                Err(error) => unavailable(names, &error),
+            }
+        }
+    }
+
+    /// Whether groups have a place to be kept in.
+    pub fn has_offsets_topic(&self) -> bool {
+        self.cluster().topic(CONSUMER_OFFSETS).is_some()
+    }
+
+    /// A new random id.
+    pub fn new_uuid(&self) -> Uuid {
+        random::uuid()
+    }
+
+    /// Where the data is, as an absolute path.
+    pub fn log_dir_path(&self) -> String {
+        let path = self.log_dir.path();
+        std::path::absolute(path).as_deref().unwrap_or(path).display().to_string()
+    }
+
+    /// The bytes of the data directory's volume, and how many of them are left to us.
+    pub fn disk_space(&self) -> Option<(i64, i64)> {
+        let stat = rustix::fs::statvfs(self.log_dir.path()).ok()?;
+        let bytes = |blocks: u64| i64::try_from(blocks.saturating_mul(stat.f_frsize)).unwrap_or(i64::MAX);
+        Some((bytes(stat.f_blocks), bytes(stat.f_bavail)))
+    }
+
+    /// Random bits for a command.
+    pub fn random_bits(&self) -> u128 {
+        random::bits()
+    }
+
+    fn offsets_topic(&self) -> NewTopic {
+        let groups = &self.config.groups;
+        NewTopic::consumer_offsets(
+            random::uuid(),
+            groups.offsets_topic_num_partitions,
+            groups.offsets_topic_segment_bytes,
+        )
+    }
+
+    /// Makes sure that groups have a place to be kept in.
+    pub async fn ensure_offsets_topic(self: &Arc<Self>) -> Result<(), MetadataUnavailable> {
+        if self.has_offsets_topic() {
+            return Ok(());
+        }
+        match self.create_topics_by_use(vec![CONSUMER_OFFSETS.into()]).await.first() {
+            None => Ok(()),
+            Some(_) => Err(MetadataUnavailable::NotWritten),
+        }
+    }
+}
+
+/// Why a topic was not created.
+#[derive(Clone, Debug)]
+pub enum NotCreated {
+    Refused(MetadataError),
+    Unavailable(MetadataUnavailable),
+}
+
+fn unavailable(names: Vec<TopicName>, error: &MetadataUnavailable) -> Vec<(TopicName, NotCreated)> {
+    names.into_iter().map(|name| (name, NotCreated::Unavailable(error.clone()))).collect()
+}

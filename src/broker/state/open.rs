@@ -1,0 +1,278 @@
+//! From a directory to a broker in service, and back to a directory.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use thiserror::Error;
+use tokio::sync::watch;
+
+use super::advertised::Advertising;
+use super::cleaner::{self, Cleaner};
+use super::cluster::Publisher;
+use super::driver::DriveError;
+use super::fetch_sessions::FetchSessions;
+use super::groups::Groups;
+use super::loggers::Loggers;
+use super::metadata::{Metadata, MetadataLog, MetadataUnavailable, Snapshot};
+use super::metadata_check;
+use super::partition::{Partition, PartitionError};
+use super::{Broker, Clock, ProducerIds, hosting, housekeeping, random, recovering, reopening};
+use crate::log_rate_limiter::LogRateLimiter;
+use ottla_config::BrokerConfig;
+use ottla_core::coordinator::group::GroupConfig;
+use ottla_core::metadata::records::MetadataRecord;
+use ottla_core::metadata::{
+    self, Command, MetadataConfig, MetadataError, RegisterBroker, Reply, SnapshotError, SupportedFeature, features,
+};
+use ottla_log::{self as log, Identity, Log, LogConfig, LogDir, LogDirError, LogError, Origin};
+use ottla_wire::record::control::ControlType;
+use ottla_wire::record::{BatchBuilder, Codec, Verified};
+use ottla_wire::types::{Offset, PartitionIndex, TimestampMs, TopicId, TopicPartition};
+
+/// The metadata log's topic.
+const METADATA_TOPIC: &str = "__cluster_metadata";
+/// How long a fetch session must have been idle before another may take its place (Kafka's constant).
+const SESSION_EVICTION: Duration = Duration::from_secs(120);
+
+/// Why a broker can't start on a directory.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    #[error("{0}")]
+    Directory(#[from] LogDirError),
+    #[error("the metadata log cannot be read: {0}")]
+    Metadata(#[from] DriveError),
+    #[error("the metadata log cannot be opened: {0}")]
+    MetadataLog(#[from] LogError),
+    #[error("{0}")]
+    Partition(#[from] PartitionError),
+    #[error("{0}")]
+    NotWritten(#[from] MetadataUnavailable),
+    #[error("the broker cannot be registered: {0}")]
+    Refused(#[from] MetadataError),
+    #[error("the metadata log cannot begin: {0}")]
+    Epoch(String),
+    #[error(
+        "the metadata log in {} is damaged: {what}. Nothing was changed: bring the files back from a copy, or give up what \
+         they had, settings of topics included, with `ottla check-log --repair {}`",
+        folder.display(), data
+    )]
+    DamagedMetadata { folder: PathBuf, what: String, data: String },
+    #[error(
+        "the metadata log in {} is missing or empty, and there are partitions. Nothing was changed: bring its folder back \
+         from a copy; or name its directory in metadata.log.dir, if it is another one; or make a new one of the partitions' \
+         folders, without the topics' settings, with `ottla check-log --repair {}`",
+        folder.display(), data
+    )]
+    MissingMetadata { folder: PathBuf, data: String },
+    #[error(
+        "the metadata log cannot be read: its record at offset {offset}: {reason}. Start a version that knows such records; \
+         or make a new log of what can be read with `ottla check-log --repair {}`",
+        data
+    )]
+    UnreadableMetadata { offset: Offset, reason: String, data: String },
+    #[error(
+        "{}/bootstrap.checkpoint cannot be read: {error}. Remove it, and the metadata log begins as that of a new cluster; or \
+         write it anew with `ottla kafka-storage format`, after meta.properties was moved away",
+        path.display()
+    )]
+    Bootstrap { path: PathBuf, error: SnapshotError },
+    #[error(
+        "authorizer.class.name demands that {count} ACLs in the metadata log are enforced, and there is no authorizer \
+         yet: leave it out if every client may do everything"
+    )]
+    Acls { count: usize },
+}
+
+impl Broker {
+    /// Opens the data directory and brings everything in it into service. `endpoints` are where the
+    /// listeners are bound, `loggers` what controls the lines that are logged here. Needs a tokio runtime.
+    pub async fn open(
+        config: BrokerConfig,
+        clock: Clock,
+        endpoints: Vec<metadata::Endpoint>,
+        loggers: Arc<dyn Loggers>,
+        log_rate_limiter: Arc<LogRateLimiter>,
+    ) -> Result<Arc<Broker>, OpenError> {
+        let config = Arc::new(config);
+        let log_dir = Arc::new(open_log_dir(&config)?);
+        let (trouble, in_trouble) = watch::channel(());
+        let publisher = Arc::new(Publisher::new(Arc::clone(&config), Arc::clone(&log_dir), trouble.clone()));
+        let codec = Codec::from_id(config.groups.offsets_topic_compression_codec).unwrap_or_default();
+        let groups = Groups::new(clock, GroupConfig::from(&*config), codec, Arc::clone(&publisher));
+        let groups = Arc::new(groups);
+        let (signals, work) = housekeeping::signals();
+        let on_published = housekeeping::after_publishing(Arc::clone(&groups), signals.clone());
+        let (partition, before) = open_metadata_log(&config, &log_dir, clock, trouble)?;
+        let metadata = Metadata::load(
+            clock,
+            metadata_config(&config),
+            MetadataLog { partition, before, durable: !config.storage.ephemeral },
+            Arc::clone(&publisher),
+            on_published,
+            Arc::clone(&log_rate_limiter),
+        );
+        let metadata = Arc::new(metadata.map_err(|error| unreadable(error, &log_dir))?);
+        let new_cluster = match publisher.current().image.metadata_version() {
+            None => formatted_with(&log_dir)?,
+            Some(_) => Vec::new(),
+        };
+        let found_there = hosting::found_here(&publisher.current(), &log_dir);
+        register(&metadata, &config, &log_dir, endpoints, new_cluster, found_there).await?;
+        check_acls(&config, publisher.current().image.acl_count())?;
+        hosting::report(&publisher.current());
+        let sessions = FetchSessions::new(config.fetch.max_incremental_fetch_session_cache_slots, SESSION_EVICTION);
+        let broker = Arc::new(Broker {
+            clock,
+            log_dir,
+            publisher,
+            metadata,
+            groups,
+            producer_ids: ProducerIds::default(),
+            fetch_sessions: Mutex::new(sessions),
+            advertising: Advertising::new(&config),
+            loggers,
+            log_rate_limiter,
+            housekeeping: signals,
+            cleaner: Arc::new(Cleaner::default()),
+            noted_positions: Mutex::default(),
+            noted_log_starts: Mutex::default(),
+            log_start_notes: Default::default(),
+            last_checkpoints: Mutex::default(),
+            config,
+        });
+        housekeeping::start(&broker, work);
+        reopening::start(&broker, in_trouble);
+        recovering::recover(&broker).await;
+        cleaner::start(&broker);
+        Ok(broker)
+    }
+}
+
+fn open_log_dir(config: &BrokerConfig) -> Result<LogDir, LogDirError> {
+    let identity = Identity {
+        node_id: config.node_id,
+        cluster_id: None,
+        new_cluster_id: config.storage.cluster_id.clone().unwrap_or_else(|| random::uuid().to_string()),
+        new_directory_id: random::uuid(),
+    };
+    let chosen = log::choose(&config.log_dirs, config.metadata_log_dir.as_deref())?;
+    let log_dir = LogDir::open_chosen(&chosen, &identity)?;
+    chosen.notices.iter().for_each(|notice| tracing::warn!("{notice}"));
+    let path = chosen.data.display();
+    if let Some(why) = log_dir.why_not_mapped() {
+        tracing::warn!("files in {path} cannot be mapped and are read with copies: {why}");
+    }
+    let found = &log_dir.meta().cluster_id;
+    if let Some(given) = config.storage.cluster_id.as_ref().filter(|given| *given != found) {
+        tracing::warn!(
+            "the data in {path} is cluster {found}'s, and goes on to be; the id {given} is for a new directory"
+        );
+    }
+    Ok(log_dir)
+}
+
+/// With an authorizer, ACLs close what they are about, even where `allow.everyone.if.no.acl.found` opens all else.
+fn check_acls(config: &BrokerConfig, count: usize) -> Result<(), OpenError> {
+    let authorizer = config.values.given("authorizer.class.name").unwrap_or_default();
+    match count > 0 && !authorizer.is_empty() {
+        true => Err(OpenError::Acls { count }),
+        false => Ok(()),
+    }
+}
+
+/// Opens the metadata log and begins an epoch in it, as a KRaft leader does when it is elected.
+fn open_metadata_log(
+    config: &BrokerConfig,
+    log_dir: &Arc<LogDir>,
+    clock: Clock,
+    trouble: watch::Sender<()>,
+) -> Result<(Arc<Partition>, Option<Snapshot>), OpenError> {
+    let id = TopicPartition::new(METADATA_TOPIC, 0);
+    let now = clock.now().wall;
+    let log_config = LogConfig { cleanup_delete: false, retention_ms: -1, ..LogConfig::default() };
+    let before = metadata_check::check(log_dir, &id, now)?;
+    let at = log_dir.open_at(&id, Some(TopicId::METADATA), now);
+    let log = Log::open(log_dir.disk(), &log_dir.partition_path(&id), Arc::new(log_config), at)?;
+    let epoch = log.latest_epoch().map_or(1, |epoch| epoch + 1);
+    let partition = Arc::new(Partition::opened(id, TopicId::METADATA, epoch, log, trouble));
+    partition.append(&leader_change(config.node_id, now)?, Origin::Coordinator, now)?;
+    Ok((partition, before))
+}
+
+/// Says what to do about a log of which a record can't be read, or can't follow those before it.
+fn unreadable(error: DriveError, log_dir: &LogDir) -> OpenError {
+    match error {
+        DriveError::Unreadable { offset, reason } => {
+            OpenError::UnreadableMetadata { offset, reason, data: log_dir.paths() }
+        }
+        error => error.into(),
+    }
+}
+
+/// The control batch that begins an epoch.
+fn leader_change(node_id: i32, now: TimestampMs) -> Result<Verified, OpenError> {
+    let value =
+        metadata::records::control::leader_change(node_id).map_err(|error| OpenError::Epoch(error.to_string()))?;
+    let mut batch = BatchBuilder::new(Codec::None).control();
+    batch.append(now, Some(&ControlType::LeaderChange.to_key()), Some(&value), &[]);
+    batch.build().map_err(|error| OpenError::Epoch(error.to_string()))
+}
+
+/// What kafka-storage wrote for a new metadata log to begin with; nothing if the directory was not formatted.
+fn formatted_with(log_dir: &LogDir) -> Result<Vec<MetadataRecord>, OpenError> {
+    match log_dir.bootstrap()? {
+        Some(file) => metadata::read_snapshot(&Bytes::from(file))
+            .map_err(|error| OpenError::Bootstrap { path: log_dir.path().to_path_buf(), error }),
+        None => Ok(Vec::new()),
+    }
+}
+
+async fn register(
+    metadata: &Arc<Metadata>,
+    config: &BrokerConfig,
+    log_dir: &LogDir,
+    endpoints: Vec<metadata::Endpoint>,
+    new_cluster: Vec<MetadataRecord>,
+    found_there: HashSet<(TopicId, PartitionIndex)>,
+) -> Result<(), OpenError> {
+    let register = RegisterBroker {
+        incarnation_id: random::uuid(),
+        endpoints,
+        features: readable_features(),
+        rack: config.rack.clone(),
+        directory_id: log_dir.meta().directory_id,
+        metadata_is_there: log_dir.has_metadata(),
+        found_there,
+        new_cluster,
+    };
+    match metadata.submit(Command::RegisterBroker(register)).await? {
+        Reply::BrokerRegistered(Ok(_)) => Ok(()),
+        Reply::BrokerRegistered(Err(error)) => Err(error.into()),
+        _ => Err(MetadataUnavailable::NotWritten.into()),
+    }
+}
+
+/// What the registration says that this broker can read.
+fn readable_features() -> Vec<SupportedFeature> {
+    let oldest = |name: &str| match name {
+        features::METADATA_VERSION => *features::READABLE_METADATA_VERSIONS.start(),
+        _ => 0,
+    };
+    let feature = |(name, max): (&str, i16)| SupportedFeature { name: name.to_owned(), min: oldest(name), max };
+    features::READABLE.into_iter().map(feature).collect()
+}
+
+fn metadata_config(config: &Arc<BrokerConfig>) -> MetadataConfig {
+    MetadataConfig {
+        node_id: config.node_id,
+        default_partitions: config.topics.num_partitions,
+        default_replication_factor: config.topics.default_replication_factor,
+        replication: config.topics.replication_factor_policy,
+        topic_deletion: config.topics.delete_topic_enable,
+        broker: Arc::clone(config),
+    }
+}

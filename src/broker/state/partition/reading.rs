@@ -1,0 +1,132 @@
+//! What needs the files of a partition's log: records, and what is known of their times. Failures are told to the operator.
+
+use super::unreadable::Attempt;
+use super::{Isolation, Partition, PartitionError, Read};
+use ottla_log::{Log, LogError, ReadError, Slice, TimestampOffset, TimestampQuery};
+use ottla_wire::types::{Offset, TimestampMs};
+
+impl Partition {
+    /// Reads whole batches from `from` on, to be sent (see [`Log::read`]).
+    pub fn read(
+        &self,
+        from: Offset,
+        max_bytes: usize,
+        at_least_one: bool,
+        isolation: Isolation,
+    ) -> Result<Read, PartitionError> {
+        self.read_by(isolation, from, |log, up_to| log.read(from, max_bytes, at_least_one, up_to))
+    }
+
+    /// As [`Partition::read`], for whoever looks at the records.
+    pub fn read_copied(
+        &self,
+        from: Offset,
+        max_bytes: usize,
+        at_least_one: bool,
+        isolation: Isolation,
+    ) -> Result<Read, PartitionError> {
+        self.read_by(isolation, from, |log, up_to| log.read_copied(from, max_bytes, at_least_one, up_to))
+    }
+
+    fn read_by(
+        &self,
+        isolation: Isolation,
+        from: Offset,
+        read: impl FnOnce(&Log, Offset) -> Result<Slice, ReadError>,
+    ) -> Result<Read, PartitionError> {
+        let read = self.reading(Attempt::Records(from), |log| {
+            let last_stable_offset = log.last_stable_offset();
+            let up_to = match isolation {
+                Isolation::ReadUncommitted => log.end_offset(),
+                Isolation::ReadCommitted => last_stable_offset,
+            };
+            let slice = read(log, up_to)?;
+            let aborted = match isolation {
+                Isolation::ReadCommitted if !slice.bytes.is_empty() => {
+                    log.aborted_transactions(from, slice.next_offset)?
+                }
+                _ => Vec::new(),
+            };
+            Ok(Read {
+                slice,
+                high_watermark: log.end_offset(),
+                last_stable_offset,
+                log_start_offset: log.start_offset(),
+                committed_only: isolation == Isolation::ReadCommitted,
+                aborted,
+            })
+        });
+        read.inspect(|read| self.unreadable.succeeded(&self.id, Attempt::Records(from), read.slice.next_offset))
+    }
+
+    /// Answers ListOffsets. What comes next is of the current epoch, and so is where the log ends.
+    pub fn offset_for_timestamp(&self, query: TimestampQuery) -> Result<Option<TimestampOffset>, PartitionError> {
+        self.reading(Attempt::Timestamp(query), |log| {
+            let found = log.offset_for_timestamp(query)?;
+            Ok(found.map(|found| match query {
+                TimestampQuery::Earliest | TimestampQuery::Latest if found.offset == log.end_offset() => {
+                    TimestampOffset { leader_epoch: self.leader_epoch(), ..found }
+                }
+                _ => found,
+            }))
+        })
+    }
+
+    /// Where segments begin that have no record younger than `timestamp`, newest first; before them the
+    /// log's end, at `now`.
+    pub fn segment_offsets_before(
+        &self,
+        timestamp: TimestampMs,
+        now: TimestampMs,
+    ) -> Result<Vec<Offset>, PartitionError> {
+        let marks = self.reading(Attempt::SegmentTimestamps, |log| {
+            let mut marks = log.segment_marks()?;
+            if log.end_offset() > marks.last().map_or(log.start_offset(), |(offset, _)| *offset) {
+                marks.push((log.end_offset(), now));
+            }
+            Ok(marks)
+        })?;
+        // From the newest mark that is old enough on, all before it belong to the answer.
+        let count = marks.iter().rposition(|(_, newest)| *newest <= timestamp).map_or(0, |at| at + 1);
+        Ok(marks[..count].iter().rev().map(|(offset, _)| *offset).collect())
+    }
+
+    /// Reads something of the log; a failure is told to the operator, whoever asked.
+    fn reading<T>(
+        &self,
+        attempt: Attempt,
+        read: impl FnOnce(&Log) -> Result<T, PartitionError>,
+    ) -> Result<T, PartitionError> {
+        let mut log = self.log()?;
+        let outcome = read(&log);
+        self.noted(&mut log, attempt, outcome)
+    }
+
+    /// The outcome of something that needs the log's files, once what it says of them is noted.
+    pub(super) fn noted<T>(
+        &self,
+        log: &mut Log,
+        attempt: Attempt,
+        outcome: Result<T, PartitionError>,
+    ) -> Result<T, PartitionError> {
+        match &outcome {
+            Err(PartitionError::Storage(error)) => self.note_read_failure(log, attempt, error),
+            Ok(_) => self.unreadable.succeeded(&self.id, attempt, 0),
+            Err(_) => {}
+        }
+        outcome
+    }
+
+    fn note_read_failure(&self, log: &mut Log, attempt: Attempt, error: &LogError) {
+        log.note_read_failure(error);
+        // Of a log that failed, or is closed, this has been told, or will be when it is given back.
+        if log.failure().is_none() && !matches!(error, LogError::Closed) {
+            self.unreadable.failed(&self.id, attempt, error);
+        }
+    }
+
+    /// Closes the log if what was found while reading its files without its lock shows that records are gone.
+    pub fn note_loss(&self, error: &LogError) {
+        self.if_open(|log| log.note_read_failure(error));
+    }
+}

@@ -1,0 +1,224 @@
+//! A partition on a simulated disk, which may fail.
+
+use std::path::Path;
+use std::pin::pin;
+use std::task::{Context, Waker};
+
+use super::*;
+use ottla_log::{Act, Disk, Fault, OpenAt, Simulation, TimestampQuery};
+use ottla_wire::record::{BatchBuilder, Codec};
+
+const NOW: TimestampMs = 1_700_000_000_000;
+
+/// A partition on `disk`, and what it wakes when it fails.
+fn partition(disk: &Simulation) -> (Arc<Partition>, watch::Receiver<()>) {
+    let (disk, trouble) = (Disk::simulated(disk), watch::Sender::new(()));
+    let told = trouble.subscribe();
+    let open: OpenLog = Box::new(move || Log::open(&disk, Path::new("/data/t-0"), Arc::default(), OpenAt::fresh(NOW)));
+    let id = TopicPartition::new("t", 0);
+    (Arc::new(Partition::new(id, TopicId::METADATA, 0, i64::MAX, open, trouble)), told)
+}
+
+fn append(partition: &Partition, value: &str) -> Result<Appended, PartitionError> {
+    let mut batch = BatchBuilder::new(Codec::None);
+    batch.append(NOW, None, Some(value.as_bytes()), &[]);
+    partition.append(&batch.build().unwrap(), Origin::Client, NOW)
+}
+
+/// Whether somebody was told since this was last asked.
+fn was_told(trouble: &mut watch::Receiver<()>) -> bool {
+    let told = trouble.has_changed().unwrap();
+    trouble.mark_unchanged();
+    told
+}
+
+/// Whether `notify` was woken since this was last asked.
+fn was_woken(notify: &Notify) -> bool {
+    pin!(notify.notified()).poll(&mut Context::from_waker(Waker::noop())).is_ready()
+}
+
+#[test]
+fn a_full_disk_latches_until_it_has_room() {
+    let disk = Simulation::default();
+    let (partition, mut trouble) = partition(&disk);
+    append(&partition, "a").unwrap();
+    let fetch = Arc::new(Notify::new());
+    let _waiting = partition.watch(&fetch);
+    disk.fail_after_changes(Some(0));
+    assert!(matches!(append(&partition, "b"), Err(PartitionError::Storage(_))));
+    assert!(partition.is_failed() && was_told(&mut trouble) && was_woken(&fetch));
+    assert!(matches!(append(&partition, "c"), Err(PartitionError::Storage(LogError::Latched(_)))));
+    assert!(!was_told(&mut trouble), "told once");
+    assert!(!partition.recover(NOW), "the disk fails still");
+    let read = partition.read(0, 1000, true, Isolation::ReadUncommitted).unwrap();
+    assert_eq!(read.high_watermark, 1, "what was written can be read");
+    disk.fail_after_changes(None);
+    assert!(partition.recover(NOW) && !partition.is_failed());
+    assert!(was_woken(&fetch));
+    assert_eq!(append(&partition, "b").unwrap().base_offset, 1);
+}
+
+#[test]
+fn a_partition_that_could_not_be_opened_is_not_tried_by_everyone() {
+    let disk = Simulation::default();
+    let (partition, mut trouble) = partition(&disk);
+    disk.fail_after_changes(Some(0));
+    append(&partition, "a").unwrap_err();
+    assert!(partition.is_failed() && was_told(&mut trouble));
+    disk.fail_after_changes(None);
+    append(&partition, "a").unwrap_err();
+    assert!(partition.recover(NOW));
+    assert_eq!(append(&partition, "a").unwrap().base_offset, 0);
+}
+
+#[test]
+fn settings_change_and_topics_go_while_a_log_has_failed() {
+    let disk = Simulation::default();
+    let (partition, _) = partition(&disk);
+    append(&partition, "a").unwrap();
+    disk.fail_after_changes(Some(0));
+    append(&partition, "b").unwrap_err();
+    disk.fail_after_changes(None);
+    let config = LogConfig { retention_ms: 5, ..LogConfig::default() };
+    partition.set_config(Arc::new(config.clone()), i64::MAX);
+    assert!(partition.recover(NOW));
+    assert_eq!(partition.if_open(|log| (**log.config()).clone()), Some(config));
+    disk.fail_after_changes(Some(0));
+    append(&partition, "b").unwrap_err();
+    disk.fail_after_changes(None);
+    assert!(matches!(partition.delete(Uuid([7; 16])), Some(Ok(_))));
+    assert!(!partition.is_failed());
+    assert!(matches!(append(&partition, "c"), Err(PartitionError::Deleted)));
+}
+
+#[tokio::test]
+async fn appends_in_flight_share_a_sync() {
+    let disk = Simulation::default();
+    let (partition, _) = partition(&disk);
+    append(&partition, "first").unwrap();
+    partition.sync_to(1).await.unwrap();
+    let before = disk.syncs();
+    let ends: Vec<Offset> = (0..64).map(|_| append(&partition, "x").unwrap().last_offset + 1).collect();
+    let waiting: Vec<_> = ends
+        .into_iter()
+        .map(|end| {
+            let partition = Arc::clone(&partition);
+            tokio::spawn(async move { partition.sync_to(end).await })
+        })
+        .collect();
+    for acknowledged in waiting {
+        acknowledged.await.unwrap().unwrap();
+    }
+    assert_eq!(disk.syncs() - before, 1, "one file, synced once for all of them");
+    assert_eq!(partition.if_open(|log| log.durable_offset()), Some(65));
+}
+
+#[tokio::test]
+async fn a_failed_sync_refuses_all_that_wait_and_what_they_wrote_is_synced_later() {
+    let disk = Simulation::default();
+    let (partition, _) = partition(&disk);
+    append(&partition, "a").unwrap();
+    disk.set_mishaps(|act| (act == Act::Sync).then_some(Fault::Forgets));
+    assert!(partition.sync_to(1).await.is_err());
+    assert!(partition.sync_to(1).await.is_err());
+    let read = partition.read(0, 1000, true, Isolation::ReadUncommitted);
+    assert!(matches!(read, Err(PartitionError::Storage(_))), "nobody knows what would be read");
+    disk.heal();
+    assert!(partition.recover(NOW));
+    let before = disk.syncs();
+    partition.sync_to(1).await.unwrap();
+    assert_eq!(disk.syncs(), before, "it is on disk already");
+    let survivor = disk.power_loss(&mut || 0);
+    let (partition, _) = self::partition(&survivor);
+    assert_eq!(partition.offsets().unwrap().end, 1);
+}
+
+#[test]
+fn who_wants_a_sync_before_the_answer_is_told_so_while_running() {
+    let disk = Simulation::default();
+    let (partition, _) = partition(&disk);
+    let end = append(&partition, "a").unwrap().last_offset + 1;
+    let cases = [(i64::MAX, false), (2, false), (1, true)];
+    for (flush_messages, expect) in cases {
+        partition.set_config(Arc::default(), flush_messages);
+        assert_eq!(partition.must_sync_before_ack(end), expect, "{flush_messages}");
+    }
+    partition.sync_now().unwrap();
+    assert!(!partition.must_sync_before_ack(end));
+}
+
+#[test]
+fn the_current_epoch_begins_where_the_log_ends() {
+    let (partition, _) = partition(&Simulation::default());
+    let ends = |epochs: [LeaderEpoch; 5]| epochs.map(|epoch| partition.end_offset_for_epoch(epoch).unwrap());
+    let epoch_at = |query| partition.offset_for_timestamp(query).unwrap().unwrap().leader_epoch;
+    let epochs_at_ends = || (epoch_at(TimestampQuery::Earliest), epoch_at(TimestampQuery::Latest));
+
+    partition.raise_leader_epoch(2);
+    assert_eq!(ends([-1, 0, 1, 2, 3]), [None, Some((0, 0)), Some((1, 0)), Some((2, 0)), None]);
+    assert_eq!(epochs_at_ends(), (2, 2));
+    append(&partition, "a").unwrap();
+    partition.raise_leader_epoch(5);
+    // The newest records are of epoch 2; those to come of 5.
+    assert_eq!(ends([1, 2, 4, 5, 6]), [Some((1, 0)), Some((2, 1)), Some((2, 1)), Some((5, 1)), None]);
+    assert_eq!(epochs_at_ends(), (2, 5));
+    append(&partition, "b").unwrap();
+    assert_eq!(ends([1, 2, 4, 5, 6]), [Some((1, 0)), Some((2, 1)), Some((2, 1)), Some((5, 2)), None]);
+    assert_eq!(epochs_at_ends(), (2, 5));
+    partition.delete_records(1).unwrap();
+    assert_eq!(ends([1, 2, 4, 5, 6]), [Some((1, 1)), Some((2, 1)), Some((4, 1)), Some((5, 2)), None]);
+    assert_eq!(epochs_at_ends(), (5, 5));
+    partition.raise_leader_epoch(7);
+    partition.delete_records(2).unwrap();
+    assert_eq!(epochs_at_ends(), (7, 7));
+}
+
+#[test]
+fn a_read_that_fails_costs_nothing_but_itself() {
+    let disk = Simulation::default();
+    let (partition, mut trouble) = partition(&disk);
+    for value in ["a", "b", "c"] {
+        append(&partition, value).unwrap();
+    }
+    let read = |from| partition.read(from, 1000, true, Isolation::ReadUncommitted);
+    disk.set_mishaps(|act| (act == Act::Read).then_some(Fault::Error));
+    assert!(matches!(read(0), Err(PartitionError::Storage(LogError::Io { .. }))));
+    assert!(matches!(partition.offset_for_timestamp(TimestampQuery::At(NOW)), Err(PartitionError::Storage(_))));
+    assert!(!partition.is_failed() && !was_told(&mut trouble));
+    assert_eq!(append(&partition, "d").unwrap().base_offset, 3, "appends go on");
+    disk.heal();
+    assert_eq!(read(0).unwrap().slice.next_offset, 4);
+    assert!(partition.offset_for_timestamp(TimestampQuery::At(NOW)).unwrap().is_some());
+}
+
+/// What meets a file that was cut; whether it was refused.
+type Meeting = (&'static str, fn(&Partition) -> bool);
+
+#[test]
+fn a_file_that_was_cut_takes_the_partition_offline_whoever_meets_it() {
+    let path = Path::new("/data/t-0/00000000000000000000.log");
+    let meetings: [Meeting; 6] = [
+        ("fetch", |it| it.read(0, 1000, true, Isolation::ReadUncommitted).is_err()),
+        ("replay", |it| it.read_copied(0, 1000, true, Isolation::ReadUncommitted).is_err()),
+        ("list offsets", |it| it.offset_for_timestamp(TimestampQuery::Max).is_err()),
+        ("append", |it| append(it, "more").is_err()),
+        ("the look at its end every few seconds", |it| it.if_open(Log::check_active).is_none_or(|seen| seen.is_err())),
+        ("close", |it| it.close(false).is_none_or(|closed| closed.is_err())),
+    ];
+    for (what, meets) in meetings {
+        let disk = Simulation::default();
+        let (partition, mut trouble) = partition(&disk);
+        for value in ["a", "b", "c"] {
+            append(&partition, value).unwrap();
+        }
+        disk.tamper(path, |bytes| bytes.truncate(bytes.len() / 2));
+        assert!(meets(&partition), "{what}");
+        assert!(partition.is_failed() && was_told(&mut trouble), "{what}");
+        let told = partition.told.lock().clone().unwrap();
+        assert!(told.contains("was cut while it was in use") && told.contains("00.log"), "{what}: {told}");
+        assert!(append(&partition, "d").is_err(), "{what}");
+        assert!(partition.read(0, 1, true, Isolation::ReadUncommitted).is_err(), "{what}");
+        assert!(!partition.recover(NOW), "{what}: what is gone stays gone");
+        assert_eq!(partition.told.lock().clone(), Some(told), "{what}: with the same words");
+    }
+}

@@ -1,0 +1,78 @@
+//! After a crash every log is opened, several at a time; otherwise each is when it is first used.
+//!
+//! After a killed process only the logs' tails are read again, and clients are served meanwhile: who needs a log that
+//! isn't open yet opens it. After a power loss much more may have to be read, which nobody should have to wait for with
+//! a connection open: then clients are let in when all is done, as in Kafka.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use super::Broker;
+use super::partition::Partition;
+
+/// Begins to open all logs if the last broker here crashed, and waits for it if the power may have been lost.
+pub async fn recover(broker: &Arc<Broker>) {
+    if broker.log_dir.clean_shutdown() {
+        return;
+    }
+    let wait = broker.log_dir.may_have_lost_power();
+    let broker = Arc::clone(broker);
+    let opening = tokio::task::spawn_blocking(move || open_all(&broker));
+    if wait {
+        let _ = opening.await;
+    }
+}
+
+fn open_all(broker: &Broker) {
+    let began = broker.clock.monotonic();
+    let partitions: Vec<_> = broker.cluster().local_partitions().cloned().collect();
+    if partitions.is_empty() {
+        return;
+    }
+    open_in_parallel(&partitions, broker.config.storage.num_recovery_threads_per_data_dir);
+    let took = broker.clock.monotonic().saturating_sub(began);
+    tracing::info!("{} logs were opened after an unclean stop, in {took:?}", partitions.len());
+}
+
+fn open_in_parallel(partitions: &[Arc<Partition>], threads: usize) {
+    let next = AtomicUsize::new(0);
+    let open_some = || {
+        while let Some(partition) = partitions.get(next.fetch_add(1, Ordering::Relaxed)) {
+            // One that fails says so itself.
+            let _ = partition.offsets();
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..threads.min(partitions.len()) {
+            scope.spawn(open_some);
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ottla_log::{Disk, Log, LogConfig, OpenAt, Simulation};
+    use ottla_wire::types::{TopicId, TopicPartition};
+
+    #[test]
+    fn every_log_is_opened_once() {
+        let opened = Arc::new(AtomicUsize::new(0));
+        let disk = Disk::simulated(&Simulation::default());
+        let partition = |index| {
+            let (disk, opened) = (disk.clone(), Arc::clone(&opened));
+            let open = Box::new(move || {
+                opened.fetch_add(1, Ordering::Relaxed);
+                let folder = format!("/data/t-{index}");
+                Log::open(&disk, folder.as_ref(), Arc::new(LogConfig::default()), OpenAt::fresh(0))
+            });
+            let id = TopicPartition::new("t", index);
+            Arc::new(Partition::new(id, TopicId::METADATA, 0, i64::MAX, open, Default::default()))
+        };
+        let partitions: Vec<_> = (0..100).map(partition).collect();
+        open_in_parallel(&partitions, 3);
+        assert_eq!(opened.load(Ordering::Relaxed), 100);
+        assert!(partitions.iter().all(|partition| partition.if_open(|_| ()).is_some()));
+    }
+}

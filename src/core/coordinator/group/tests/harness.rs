@@ -1,0 +1,491 @@
+//! One group and its clients, by name. Records take the way through bytes, as they would through a
+//! log, and a crash leaves only them.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::coordinator::group::*;
+use crate::coordinator::records::GroupRecord;
+use crate::coordinator::{ConnectionId, Effects, Machine, Outcome, RecordMeta, ReplyTo};
+use ottla_wire::types::{Now, ProducerIdEpoch, TopicId};
+
+pub const GROUP: &str = "readers";
+/// Wall time when a story begins.
+pub const START: i64 = 1_700_000_000_000;
+
+/// What the log holds.
+#[derive(Clone)]
+enum Entry {
+    Record(RecordMeta, Bytes, Option<Bytes>),
+    EndTxn(ProducerIdEpoch, Outcome),
+}
+
+/// The machine, its log, and everyone who talks to it.
+pub struct World {
+    pub machine: GroupMachine,
+    pub config: GroupConfig,
+    log: Vec<Entry>,
+    now: Duration,
+    next_reply: u64,
+    /// What requests come by.
+    pub connection: Option<ConnectionId>,
+    answers: HashMap<ReplyTo, GroupReply>,
+    answered: HashSet<ReplyTo>,
+    clients: BTreeMap<String, Client>,
+}
+
+/// What a client knows, and how it asks.
+#[derive(Clone)]
+pub struct Client {
+    pub client_id: Arc<str>,
+    pub member_id: Arc<str>,
+    pub instance_id: Option<Arc<str>>,
+    pub generation: i32,
+    pub session_timeout_ms: i32,
+    pub rebalance_timeout_ms: i32,
+    pub protocol_type: Arc<str>,
+    pub protocols: Vec<Protocol>,
+    pub member_id_required: bool,
+    pub can_skip_assignment: bool,
+    /// The request that has not been looked at yet.
+    asked: Option<ReplyTo>,
+}
+
+impl Client {
+    pub fn speaks(&mut self, protocols: &[&str]) {
+        self.protocols =
+            protocols.iter().map(|&name| Protocol { name: name.into(), metadata: subscription(&["orders"]) }).collect();
+    }
+
+    pub fn reads(&mut self, topics: &[&str]) {
+        for protocol in &mut self.protocols {
+            protocol.metadata = subscription(topics);
+        }
+    }
+}
+
+/// A consumer's subscription, version 0.
+pub fn subscription(topics: &[&str]) -> Bytes {
+    let mut bytes = vec![0, 0];
+    bytes.extend((topics.len() as i32).to_be_bytes());
+    for topic in topics {
+        bytes.extend((topic.len() as i16).to_be_bytes());
+        bytes.extend(topic.as_bytes());
+    }
+    bytes.extend((-1i32).to_be_bytes());
+    bytes.into()
+}
+
+impl World {
+    pub fn new() -> World {
+        World::with(GroupConfig::default())
+    }
+
+    pub fn with(config: GroupConfig) -> World {
+        let mut machine = GroupMachine::new(Arc::new(config.clone()));
+        machine.recovered(Now { monotonic: Duration::ZERO, wall: START });
+        World {
+            machine,
+            config,
+            log: Vec::new(),
+            now: Duration::ZERO,
+            next_reply: 0,
+            connection: None,
+            answers: HashMap::new(),
+            answered: HashSet::new(),
+            clients: BTreeMap::new(),
+        }
+    }
+
+    // Time and crashes.
+
+    pub fn now(&self) -> Now {
+        Now { monotonic: self.now, wall: START + self.now.as_millis() as i64 }
+    }
+
+    /// Lets time pass until `ms` after the start, with every timer on the way.
+    pub fn at(&mut self, ms: u64) -> &mut World {
+        let target = Duration::from_millis(ms);
+        assert!(target >= self.now, "time does not go back");
+        while let Some(due) = self.machine.poll_timeout().filter(|&due| due <= target) {
+            self.now = self.now.max(due);
+            let now = self.now();
+            let effects = self.machine.handle_timeout(now);
+            self.apply(effects, ProducerIdEpoch::NONE);
+        }
+        self.now = target;
+        self
+    }
+
+    pub fn wait(&mut self, ms: u64) -> &mut World {
+        self.at(self.now.as_millis() as u64 + ms)
+    }
+
+    /// kill -9 and restart: only the log is left. Whoever waits for an answer gets none.
+    pub fn crash(&mut self) -> &mut World {
+        self.machine = self.recovered_copy();
+        for client in self.clients.values_mut() {
+            client.asked = None;
+        }
+        self
+    }
+
+    /// What a restart would find.
+    pub fn recovered_copy(&self) -> GroupMachine {
+        let mut machine = GroupMachine::new(Arc::new(self.config.clone()));
+        for entry in &self.log {
+            play(&mut machine, entry);
+        }
+        machine.recovered(self.now());
+        machine
+    }
+
+    /// The records in the log, from `from` on.
+    pub fn records(&self, from: usize) -> Vec<GroupRecord> {
+        let records = self.log[from..].iter().filter_map(|entry| match entry {
+            Entry::Record(_, key, value) => Some(GroupRecord::decode(key, value.as_ref()).unwrap()),
+            Entry::EndTxn(..) => None,
+        });
+        records.collect()
+    }
+
+    pub fn log_len(&self) -> usize {
+        self.log.len()
+    }
+
+    // The machine.
+
+    /// Gives the command, and applies what comes of it.
+    pub fn ask(&mut self, command: GroupCommand) -> ReplyTo {
+        self.next_reply += 1;
+        let to = ReplyTo(self.next_reply);
+        let producer = command.producer();
+        let now = self.now();
+        let effects = self.machine.handle(now, to, GroupRequest { command, connection: self.connection });
+        self.apply(effects, producer);
+        to
+    }
+
+    pub fn end_txn(&mut self, producer: ProducerIdEpoch, outcome: Outcome) {
+        let entry = Entry::EndTxn(producer, outcome);
+        play(&mut self.machine, &entry);
+        self.log.push(entry);
+    }
+
+    pub fn answer(&mut self, to: ReplyTo) -> Option<GroupReply> {
+        self.answers.remove(&to)
+    }
+
+    fn apply(&mut self, effects: Effects<GroupRecord, GroupReply>, producer: ProducerIdEpoch) {
+        for record in effects.records {
+            let (key, value) = record.encode().unwrap();
+            let at = RecordMeta { offset: self.log.len() as i64, timestamp: self.now().wall, producer };
+            let entry = Entry::Record(at, key, value);
+            play(&mut self.machine, &entry);
+            self.log.push(entry);
+        }
+        for (to, reply) in effects.replies {
+            assert!(self.answered.insert(to), "answered twice");
+            self.answers.insert(to, reply);
+        }
+        self.check_settled();
+    }
+
+    /// A stable or empty group is exactly what was last written of it.
+    fn check_settled(&self) {
+        for (id, group) in &self.machine.groups {
+            let settled = matches!(group.classic.state(), GroupState::Stable | GroupState::Empty);
+            if let Some(durable) = group.durable.as_deref().filter(|_| settled) {
+                assert_eq!(group.classic.to_metadata(), *durable, "group {id}");
+            }
+        }
+    }
+
+    // Clients.
+
+    /// The client of that name, to say how it asks.
+    pub fn client(&mut self, name: &str) -> &mut Client {
+        self.clients.entry(name.into()).or_insert_with(|| {
+            let mut client = Client {
+                client_id: name.into(),
+                member_id: "".into(),
+                instance_id: None,
+                generation: -1,
+                session_timeout_ms: 10_000,
+                rebalance_timeout_ms: 60_000,
+                protocol_type: "consumer".into(),
+                protocols: Vec::new(),
+                member_id_required: true,
+                can_skip_assignment: true,
+                asked: None,
+            };
+            client.speaks(&["range"]);
+            client
+        })
+    }
+
+    /// Joins, a second time if it is told to.
+    pub fn joins(&mut self, name: &str) -> &mut World {
+        self.asks_to_join(name);
+        let to = self.client(name).asked.unwrap();
+        let required = match self.answers.get(&to) {
+            Some(GroupReply::Join(Err(refused))) if refused.error == GroupError::MemberIdRequired => {
+                refused.member_id.clone()
+            }
+            _ => return self,
+        };
+        self.client(name).member_id = required;
+        self.asks_to_join(name)
+    }
+
+    /// Joins once.
+    pub fn asks_to_join(&mut self, name: &str) -> &mut World {
+        let random = u128::from(self.next_reply) << 64;
+        let client = self.client(name).clone();
+        let request = JoinGroup {
+            group_id: GROUP.into(),
+            member_id: client.member_id,
+            instance_id: client.instance_id,
+            client_id: client.client_id,
+            client_host: "/127.0.0.1".into(),
+            session_timeout_ms: client.session_timeout_ms,
+            rebalance_timeout_ms: client.rebalance_timeout_ms,
+            protocol_type: client.protocol_type,
+            protocols: client.protocols,
+            reason: None,
+            member_id_required: client.member_id_required,
+            can_skip_assignment: client.can_skip_assignment,
+            random,
+        };
+        let to = self.ask(GroupCommand::Join(request));
+        self.client(name).asked = Some(to);
+        self
+    }
+
+    /// The client's join has been answered; it is now of that generation.
+    #[track_caller]
+    pub fn joined(&mut self, name: &str) -> Joined {
+        match self.take(name) {
+            Some(GroupReply::Join(Ok(joined))) => {
+                let client = self.client(name);
+                client.member_id = joined.member_id.clone();
+                client.generation = joined.generation;
+                joined
+            }
+            other => panic!("{name} has not joined: {other:?}"),
+        }
+    }
+
+    /// The client's join has been refused so.
+    #[track_caller]
+    pub fn not_joined(&mut self, name: &str) -> JoinRefused {
+        match self.take(name) {
+            Some(GroupReply::Join(Err(refused))) => refused,
+            other => panic!("{name} has not been refused: {other:?}"),
+        }
+    }
+
+    /// The client waits for an answer.
+    #[track_caller]
+    pub fn waits(&mut self, name: &str) -> &mut World {
+        let to = self.client(name).asked.expect("the client has asked");
+        assert_eq!(self.answers.get(&to), None, "{name} does not wait");
+        self
+    }
+
+    /// Asks for its assignment; as leader, hands in who gets what.
+    pub fn syncs(&mut self, name: &str, assignments: &[(&str, &str)]) -> &mut World {
+        let assignments = assignments
+            .iter()
+            .map(|(whom, what)| (self.client(whom).member_id.clone(), Bytes::copy_from_slice(what.as_bytes())));
+        let assignments = assignments.collect();
+        let client = self.client(name).clone();
+        let request = SyncGroup {
+            group_id: GROUP.into(),
+            member_id: client.member_id,
+            instance_id: client.instance_id,
+            generation: client.generation,
+            protocol_type: Some(client.protocol_type),
+            protocol: None,
+            assignments,
+        };
+        let to = self.ask(GroupCommand::Sync(request));
+        self.client(name).asked = Some(to);
+        self
+    }
+
+    /// What the client's sync was answered.
+    #[track_caller]
+    pub fn assigned(&mut self, name: &str) -> Result<String, GroupError> {
+        match self.take(name) {
+            Some(GroupReply::Sync(result)) => {
+                result.map(|synced| String::from_utf8(synced.assignment.to_vec()).unwrap())
+            }
+            other => panic!("{name} has no answer to its sync: {other:?}"),
+        }
+    }
+
+    pub fn heartbeats(&mut self, name: &str) -> Result<(), GroupError> {
+        let client = self.client(name).clone();
+        let request = Heartbeat {
+            group_id: GROUP.into(),
+            member_id: client.member_id,
+            instance_id: client.instance_id,
+            generation: client.generation,
+        };
+        let to = self.ask(GroupCommand::Heartbeat(request));
+        match self.answer(to) {
+            Some(GroupReply::Heartbeat(result)) => result,
+            other => panic!("not an answer to a heartbeat: {other:?}"),
+        }
+    }
+
+    pub fn leaves(&mut self, name: &str) -> Result<(), GroupError> {
+        let client = self.client(name).clone();
+        self.leave(vec![(&client.member_id, None)]).remove(0)
+    }
+
+    /// LeaveGroup by member id and instance id.
+    pub fn leave(&mut self, who: Vec<(&str, Option<&str>)>) -> Vec<Result<(), GroupError>> {
+        let members = who
+            .into_iter()
+            .map(|(member_id, instance_id)| LeavingMember {
+                member_id: member_id.into(),
+                instance_id: instance_id.map(Into::into),
+                reason: None,
+            })
+            .collect();
+        let to = self.ask(GroupCommand::Leave(LeaveGroup { group_id: GROUP.into(), members }));
+        match self.answer(to) {
+            Some(GroupReply::Leave(Ok(left))) => left.into_iter().map(|left| left.result).collect(),
+            other => panic!("not an answer to LeaveGroup: {other:?}"),
+        }
+    }
+
+    /// A commit of `orders`-0 as this client, whatever it is a member of.
+    pub fn commits(&mut self, name: &str, offset: i64) -> Result<(), GroupError> {
+        let client = self.client(name).clone();
+        let request = CommitOffsets {
+            group_id: GROUP.into(),
+            member_id: client.member_id,
+            instance_id: client.instance_id,
+            generation: client.generation,
+            retention_ms: None,
+            knows_group_id_not_found: true,
+            topics: vec![topic_commit("orders", 0, offset)],
+        };
+        self.commit(request)
+    }
+
+    pub fn commit(&mut self, request: CommitOffsets) -> Result<(), GroupError> {
+        let to = self.ask(GroupCommand::CommitOffsets(request));
+        match self.answer(to) {
+            Some(GroupReply::CommitOffsets(result)) => result.and_then(|topics| topics[0].partitions[0].1),
+            other => panic!("not an answer to OffsetCommit: {other:?}"),
+        }
+    }
+
+    /// The committed offset of `orders`-0.
+    pub fn committed(&self) -> Option<i64> {
+        self.committed_of("orders", 0)
+    }
+
+    pub fn committed_of(&self, topic: &str, partition: i32) -> Option<i64> {
+        let wanted = [(topic.into(), vec![partition])];
+        let topics = self.machine.fetch_offsets(GROUP, WantedOffsets::Of(&wanted), false);
+        topics[0].partitions[0].1.clone().unwrap().map(|fetched| fetched.offset)
+    }
+
+    pub fn state(&self) -> GroupState {
+        self.machine.describe(GROUP).map_or(GroupState::Dead, |group| group.state)
+    }
+
+    pub fn generation(&self) -> i32 {
+        self.machine.groups.get(GROUP).map_or(-1, |group| group.classic.to_metadata().generation)
+    }
+
+    /// Forms a stable group of these clients, the first as leader, each assigned its own name.
+    pub fn stable(&mut self, names: &[&str]) -> &mut World {
+        for name in names {
+            self.joins(name);
+        }
+        // Each newcomer made the others join again.
+        for _ in names {
+            for name in names {
+                self.returns(name);
+            }
+        }
+        let mut leader = None;
+        for name in names {
+            if !self.joined(name).members.is_empty() {
+                leader = Some(*name);
+            }
+        }
+        let everyone: Vec<(&str, &str)> = names.iter().map(|&name| (name, name)).collect();
+        for name in names {
+            let assignments: &[_] = if leader == Some(*name) { &everyone } else { &[] };
+            self.syncs(name, assignments);
+        }
+        for name in names {
+            assert_eq!(self.assigned(name).as_deref(), Ok(*name));
+        }
+        assert_eq!(self.state(), GroupState::Stable);
+        self
+    }
+
+    /// Joins again if the group rebalances and the client does not know.
+    fn returns(&mut self, name: &str) {
+        let to = self.client(name).asked;
+        if to.is_some_and(|to| self.answers.contains_key(&to)) && self.state() == GroupState::PreparingRebalance {
+            self.joined(name);
+            self.joins(name);
+        }
+    }
+
+    // For clients that do not know what comes next.
+
+    /// Joins once; the answer is to be [seen](World::see).
+    pub fn joins_as(&mut self, name: &str) -> ReplyTo {
+        self.asks_to_join(name);
+        self.asked(name)
+    }
+
+    /// The request that the client has not seen answered.
+    pub fn asked(&mut self, name: &str) -> ReplyTo {
+        self.client(name).asked.expect("the client has asked")
+    }
+
+    /// The answer to the client's last request, if it is there.
+    pub fn see(&mut self, name: &str) -> Option<GroupReply> {
+        let to = self.client(name).asked?;
+        let answer = self.answer(to)?;
+        self.client(name).asked = None;
+        Some(answer)
+    }
+
+    pub fn is_answered(&self, to: ReplyTo) -> bool {
+        self.answered.contains(&to)
+    }
+
+    fn take(&mut self, name: &str) -> Option<GroupReply> {
+        let to = self.client(name).asked.take()?;
+        self.answer(to)
+    }
+}
+
+fn play(machine: &mut GroupMachine, entry: &Entry) {
+    match entry {
+        Entry::Record(at, key, value) => {
+            machine.replay(*at, &GroupRecord::decode(key, value.as_ref()).unwrap());
+        }
+        Entry::EndTxn(producer, outcome) => machine.replay_end_txn(*producer, *outcome),
+    }
+}
+
+pub fn topic_commit(topic: &str, partition: i32, offset: i64) -> TopicCommits {
+    let commit = PartitionCommit { partition, offset, leader_epoch: -1, metadata: None, timestamp: None };
+    TopicCommits { topic: topic.into(), topic_id: TopicId::ZERO, partitions: vec![commit] }
+}

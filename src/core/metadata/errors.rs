@@ -1,0 +1,55 @@
+//! Why the metadata machine refuses.
+
+use ottla_wire::types::TopicName;
+
+/// Why a command, or one part of it, was refused; the text is what a client is shown.
+///
+/// Each variant is one Kafka error code of the same name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MetadataError {
+    /// `INVALID_TOPIC_EXCEPTION`
+    #[error("{0}")]
+    InvalidTopic(String),
+    /// `TOPIC_ALREADY_EXISTS`
+    #[error("Topic '{0}' already exists.")]
+    TopicAlreadyExists(TopicName),
+    /// `UNKNOWN_TOPIC_OR_PARTITION`
+    #[error("This server does not host this topic-partition.")]
+    UnknownTopicOrPartition,
+    /// `UNKNOWN_TOPIC_OR_PARTITION`, of a topic whose settings were to change.
+    #[error("The topic '{0}' does not exist.")]
+    UnknownTopic(TopicName),
+    /// `UNKNOWN_TOPIC_ID`
+    #[error("This server does not host this topic ID.")]
+    UnknownTopicId,
+    /// `INVALID_PARTITIONS`
+    #[error("{0}")]
+    InvalidPartitions(String),
+    /// `INVALID_REPLICATION_FACTOR`
+    #[error("{0}")]
+    InvalidReplicationFactor(String),
+    /// `INVALID_REPLICA_ASSIGNMENT`
+    #[error("{0}")]
+    InvalidReplicaAssignment(String),
+    /// `INVALID_CONFIG`
+    #[error("{0}")]
+    InvalidConfig(String),
+    /// `INVALID_REQUEST`
+    #[error("{0}")]
+    InvalidRequest(String),
+    /// `TOPIC_DELETION_DISABLED`
+    #[error("Topic deletion is disabled.")]
+    TopicDeletionDisabled,
+    /// `POLICY_VIOLATION`
+    #[error("{0}")]
+    PolicyViolation(String),
+    /// `BROKER_ID_NOT_REGISTERED`
+    #[error("Broker ID {0} is not currently registered")]
+    BrokerIdNotRegistered(i32),
+    /// `INVALID_UPDATE_VERSION`
+    #[error("{0}")]
+    InvalidUpdateVersion(String),
+    /// `UNKNOWN_SERVER_ERROR`: nothing a client does can mend it.
+    #[error("{0}")]
+    Internal(String),
+}

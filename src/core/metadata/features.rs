@@ -1,0 +1,146 @@
+//! Feature levels: what is stored in the log, and what of it this broker serves (KIP-584).
+
+use std::collections::BTreeMap;
+
+use ottla_wire::types::InOrder as _;
+
+/// Levels of features by name, as `FeatureLevelRecord`s hold them. A missing feature is at level 0.
+pub type Features = BTreeMap<String, i16>;
+
+/// The feature that says which records may stand in the log.
+pub const METADATA_VERSION: &str = "metadata.version";
+
+/// `4.3-IV0`: the level of a new log, the newest that Apache Kafka 4.3 reads.
+pub const NEW_METADATA_VERSION: i16 = 30;
+
+/// The levels of `metadata.version` that can be read: from `3.3-IV3`, with which Apache Kafka 4
+/// begins, to `4.4-IV2`, whose record schemas these are.
+pub const READABLE_METADATA_VERSIONS: std::ops::RangeInclusive<i16> = 7..=33;
+
+/// A level of `metadata.version`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MetadataVersion {
+    pub level: i16,
+    /// Kafka's name for it, such as `4.3-IV0`.
+    pub name: &'static str,
+    /// Records of this level say what those of the level before cannot, so that there is no way back.
+    pub changes_records: bool,
+}
+
+/// Every readable level of `metadata.version`, oldest first (Kafka's `MetadataVersion`).
+pub const METADATA_VERSIONS: [MetadataVersion; 27] = {
+    const fn version(level: i16, name: &'static str, changes_records: bool) -> MetadataVersion {
+        MetadataVersion { level, name, changes_records }
+    }
+    [
+        version(7, "3.3-IV3", true),
+        version(8, "3.4-IV0", true),
+        version(9, "3.5-IV0", false),
+        version(10, "3.5-IV1", false),
+        version(11, "3.5-IV2", true),
+        version(12, "3.6-IV0", false),
+        version(13, "3.6-IV1", true),
+        version(14, "3.6-IV2", true),
+        version(15, "3.7-IV0", true),
+        version(16, "3.7-IV1", false),
+        version(17, "3.7-IV2", true),
+        version(18, "3.7-IV3", false),
+        version(19, "3.7-IV4", false),
+        version(20, "3.8-IV0", false),
+        version(21, "3.9-IV0", false),
+        version(22, "4.0-IV0", false),
+        version(23, "4.0-IV1", true),
+        version(24, "4.0-IV2", false),
+        version(25, "4.0-IV3", false),
+        version(26, "4.1-IV0", false),
+        version(27, "4.1-IV1", false),
+        version(28, "4.2-IV0", false),
+        version(29, "4.2-IV1", false),
+        version(30, "4.3-IV0", true),
+        version(31, "4.4-IV0", false),
+        // Apache Kafka hasn't said of these yet.
+        version(32, "4.4-IV1", true),
+        version(33, "4.4-IV2", true),
+    ]
+};
+
+/// The feature that says whether partitions keep eligible leader replicas (KIP-966). Where it is at a level above 0,
+/// `min.insync.replicas` is a dynamic default of the cluster: see [`super::MetadataMachine`].
+pub const ELIGIBLE_LEADER_REPLICAS: &str = "eligible.leader.replicas.version";
+
+/// The oldest `metadata.version` with [`ELIGIBLE_LEADER_REPLICAS`]: `4.0-IV1`.
+pub(super) const ELIGIBLE_LEADER_REPLICAS_NEED: i16 = 23;
+
+/// What Apache Kafka 4.3 finalizes in a new cluster, `metadata.version` first.
+pub const NEW_CLUSTER: [(&str, i16); 6] = [
+    (METADATA_VERSION, NEW_METADATA_VERSION),
+    (ELIGIBLE_LEADER_REPLICAS, 1),
+    ("group.version", 1),
+    ("share.version", 1),
+    ("streams.version", 1),
+    ("transaction.version", 2),
+];
+
+/// The highest level of every feature that a log may hold and still be understood. A log beyond
+/// these is refused, never read in part.
+pub const READABLE: [(&str, i16); 6] = [
+    (METADATA_VERSION, 33),
+    (ELIGIBLE_LEADER_REPLICAS, 1),
+    ("group.version", 1),
+    ("share.version", 2),
+    ("streams.version", 1),
+    ("transaction.version", 2),
+];
+
+/// The finalized features that ApiVersions tells: for each the lower of the level stored and the
+/// level implemented, without those at 0.
+///
+/// The log may be ahead of the broker, because Apache Kafka wrote it or may take it over. A
+/// client told of a level that isn't there would use a protocol that isn't there.
+pub fn served(stored: &Features, implemented: &[(&str, i16)]) -> Features {
+    let level = |name: &str| stored.get(name).copied().unwrap_or(0);
+    implemented
+        .iter()
+        .map(|&(name, most)| (name.to_owned(), level(name).min(most)))
+        .filter(|(_, level)| *level > 0)
+        .in_order()
+}
+
+/// Whether a log that holds this level can be understood.
+pub(super) fn is_readable(name: &str, level: i16) -> bool {
+    if name == METADATA_VERSION {
+        return READABLE_METADATA_VERSIONS.contains(&level);
+    }
+    level == 0 || READABLE.iter().any(|&(known, most)| known == name && (1..=most).contains(&level))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broker_serves_what_is_both_stored_and_implemented() {
+        let stored = Features::from([
+            (METADATA_VERSION.to_owned(), 30),
+            ("group.version".to_owned(), 1),
+            ("transaction.version".to_owned(), 2),
+        ]);
+        let implemented = [(METADATA_VERSION, 33), ("transaction.version", 1), ("share.version", 1)];
+        let expected = Features::from([(METADATA_VERSION.to_owned(), 30), ("transaction.version".to_owned(), 1)]);
+        assert_eq!(served(&stored, &implemented), expected);
+    }
+
+    #[test]
+    fn every_readable_metadata_version_has_a_name() {
+        assert!(METADATA_VERSIONS.iter().map(|version| version.level).eq(READABLE_METADATA_VERSIONS));
+    }
+
+    #[test]
+    fn what_a_new_cluster_holds_can_be_read() {
+        assert!(NEW_CLUSTER.iter().all(|&(name, level)| is_readable(name, level)));
+        assert!(!is_readable(METADATA_VERSION, 34));
+        assert!(!is_readable(METADATA_VERSION, 6));
+        assert!(!is_readable("from.the.future", 1));
+        assert!(is_readable("from.the.future", 0));
+    }
+}

@@ -1,0 +1,74 @@
+//! Where a partition lies, as seen by a broker that has one log directory.
+
+use super::{BrokerId, PartitionImage};
+use ottla_wire::types::Uuid;
+
+/// `DirectoryId.MIGRATING`: the log was written before replicas had directories, or says nothing of this one.
+pub const MIGRATING_DIRECTORY: Uuid = Uuid::ZERO;
+/// `DirectoryId.UNASSIGNED`: a replica that has no log directory yet.
+pub const UNASSIGNED_DIRECTORY: Uuid = Uuid([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+
+/// Whether a broker has a partition's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hosting {
+    /// In its log directory, or about to be made there.
+    Here,
+    /// The broker is not one of the partition's replicas.
+    OtherNode,
+    /// The broker's replica lies in another log directory. `DirectoryId.LOST` (2) is one that nobody knows any more.
+    AbsentDirectory(Uuid),
+}
+
+impl PartitionImage {
+    /// Whether the broker `node` with the log directory `directory` has this partition's log.
+    pub fn hosting(&self, node: BrokerId, directory: Uuid) -> Hosting {
+        let Some(at) = self.replicas.iter().position(|replica| *replica == node) else { return Hosting::OtherNode };
+        match self.directories.get(at).copied().unwrap_or(MIGRATING_DIRECTORY) {
+            MIGRATING_DIRECTORY | UNASSIGNED_DIRECTORY => Hosting::Here,
+            assigned if assigned == directory => Hosting::Here,
+            assigned => Hosting::AbsentDirectory(assigned),
+        }
+    }
+
+    /// The directories of all replicas once that of `node` is `directory`.
+    pub(in crate::metadata) fn directories_with(&self, node: BrokerId, directory: Uuid) -> Vec<Uuid> {
+        let known = self.directories.iter().copied().chain(std::iter::repeat(MIGRATING_DIRECTORY));
+        let of = |(replica, known): (&BrokerId, Uuid)| if *replica == node { directory } else { known };
+        self.replicas.iter().zip(known).map(of).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metadata::records::PartitionRecord;
+
+    const OURS: Uuid = Uuid([7; 16]);
+    const OTHER: Uuid = Uuid([8; 16]);
+    const LOST: Uuid = Uuid([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]);
+
+    fn hosting(replicas: &[BrokerId], directories: &[Uuid]) -> Hosting {
+        let record =
+            PartitionRecord { replicas: replicas.to_vec(), directories: directories.to_vec(), ..Default::default() };
+        super::super::apply::partition_image(&record, None).hosting(1, OURS)
+    }
+
+    #[test]
+    fn replicas_and_directories_decide_where_a_partition_lies() {
+        for (replicas, directories, expected) in [
+            (&[1][..], &[OURS][..], Hosting::Here),
+            (&[1], &[UNASSIGNED_DIRECTORY], Hosting::Here),
+            (&[1], &[MIGRATING_DIRECTORY], Hosting::Here),
+            // Before metadata.version 3.7-IV2.
+            (&[1], &[], Hosting::Here),
+            (&[1], &[OTHER], Hosting::AbsentDirectory(OTHER)),
+            (&[1], &[LOST], Hosting::AbsentDirectory(LOST)),
+            (&[2, 1], &[OURS, OTHER], Hosting::AbsentDirectory(OTHER)),
+            (&[2, 1], &[OTHER, OURS], Hosting::Here),
+            (&[2, 3], &[OTHER, OURS], Hosting::OtherNode),
+            (&[], &[], Hosting::OtherNode),
+        ] {
+            assert_eq!(hosting(replicas, directories), expected, "{replicas:?} in {directories:?}");
+        }
+    }
+}

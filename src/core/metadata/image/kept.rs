@@ -1,0 +1,65 @@
+//! Records that this broker does not act on, kept so that a snapshot loses nothing.
+
+use std::collections::BTreeMap;
+
+use super::Image;
+use crate::metadata::records::{ClientQuotaRecord, MetadataRecord, RecordBody};
+use ottla_wire::types::{Uuid, sort_by};
+
+/// What a client quota is given to: the entity's parts by kind, sorted. A missing name is the default
+/// entity of its kind.
+pub type QuotaEntity = Vec<(String, Option<String>)>;
+
+/// Each kept record under what it replaces and is removed by. The order of the variants is the
+/// order in which Kafka's snapshots have them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::metadata) enum KeptKey {
+    Controller(i32),
+    /// The quota's entity, and its name.
+    Quota(QuotaEntity, String),
+    Acl(Uuid),
+    /// A user and the number of a mechanism.
+    Scram(String, i8),
+    Token(String),
+}
+
+pub(in crate::metadata) type Kept = BTreeMap<KeptKey, MetadataRecord>;
+
+impl KeptKey {
+    pub fn quota(record: &ClientQuotaRecord) -> KeptKey {
+        let part = |name: &ottla_wire::codec::Str| name.to_string();
+        let mut entity: Vec<_> =
+            record.entity.iter().map(|it| (part(&it.entity_type), it.entity_name.as_ref().map(part))).collect();
+        sort_by(&mut entity, Ord::cmp);
+        KeptKey::Quota(entity, part(&record.key))
+    }
+
+    pub fn scram(user: &str, mechanism: i8) -> KeptKey {
+        KeptKey::Scram(user.to_owned(), mechanism)
+    }
+}
+
+impl Image {
+    /// Client quotas (entity, name, value), sorted. Nothing here enforces them.
+    pub fn client_quotas(&self) -> impl Iterator<Item = (&QuotaEntity, &str, f64)> {
+        self.kept.iter().filter_map(|(key, record)| match (key, &record.body) {
+            (KeptKey::Quota(entity, name), RecordBody::ClientQuota(quota)) => Some((entity, &**name, quota.value)),
+            _ => None,
+        })
+    }
+
+    /// How many ACLs there are. Nothing here enforces them.
+    pub fn acl_count(&self) -> usize {
+        self.kept.keys().filter(|key| matches!(key, KeptKey::Acl(_))).count()
+    }
+
+    /// SCRAM credentials (user, mechanism, iterations), sorted. Nothing here checks them.
+    pub fn scram_credentials(&self) -> impl Iterator<Item = (&str, i8, i32)> {
+        self.kept.iter().filter_map(|(key, record)| match (key, &record.body) {
+            (KeptKey::Scram(user, mechanism), RecordBody::UserScramCredential(credential)) => {
+                Some((&**user, *mechanism, credential.iterations))
+            }
+            _ => None,
+        })
+    }
+}

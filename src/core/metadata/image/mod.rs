@@ -1,0 +1,161 @@
+//! The image: everything the metadata log says, ready to be read.
+
+mod apply;
+mod brokers;
+mod configs;
+mod hosting;
+mod kept;
+mod shared_map;
+mod topics;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+pub use apply::ReplayFault;
+pub use brokers::BrokerImage;
+pub use configs::{ConfigKind, ConfigResource, ConfigsImage, Settings};
+pub use hosting::{Hosting, UNASSIGNED_DIRECTORY};
+pub(super) use kept::KeptKey;
+pub use kept::QuotaEntity;
+pub use ottla_wire::types::{INTERNAL_TOPICS, is_internal};
+pub use shared_map::SharedMap;
+pub use topics::{BrokerId, NO_LEADER, PartitionImage, TopicImage};
+
+use super::features::{Features, METADATA_VERSION};
+use super::names;
+use ottla_wire::types::{LeaderEpoch, PartitionIndex, ProducerId, TopicId, TopicName, sort_by};
+
+/// What the metadata log says, at one offset.
+///
+/// Immutable for those who hold it; a clone is a few pointers and shares everything with the
+/// image it came from. Lookups take constant time.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Image {
+    /// Which name has which id; the topics themselves stand once, under their id.
+    topic_ids: SharedMap<TopicName, TopicId>,
+    topics: SharedMap<TopicId, Arc<TopicImage>>,
+    /// The names with `.` or `_`, under the form in which they collide. One request can create two
+    /// that do.
+    colliding: SharedMap<Box<str>, BTreeSet<TopicName>>,
+    partition_count: usize,
+    configs: ConfigsImage,
+    features: Arc<Features>,
+    brokers: Arc<BTreeMap<BrokerId, Arc<BrokerImage>>>,
+    next_producer_id: ProducerId,
+    /// New partitions start at this leader epoch: above every epoch of every topic ever deleted.
+    /// `RemoveTopicRecord` keeps only an id, so the floor is one for all names.
+    leader_epoch_floor: LeaderEpoch,
+    kept: Arc<kept::Kept>,
+}
+
+impl Image {
+    pub fn topic(&self, name: &str) -> Option<&Arc<TopicImage>> {
+        self.topics.get(self.topic_ids.get(name)?)
+    }
+
+    pub fn topic_by_id(&self, id: TopicId) -> Option<&Arc<TopicImage>> {
+        self.topics.get(&id)
+    }
+
+    pub fn topic_id(&self, name: &str) -> Option<TopicId> {
+        self.topic_ids.get(name).copied()
+    }
+
+    pub fn partition(&self, topic: &str, index: PartitionIndex) -> Option<&PartitionImage> {
+        self.topic(topic)?.partition(index)
+    }
+
+    /// A topic whose name differs from this one at most in `.` and `_`.
+    pub fn colliding_topic(&self, name: &str) -> Option<&TopicName> {
+        self.colliding.get(&*names::unified(name)?)?.first()
+    }
+
+    /// Every topic, in no order that means anything.
+    pub fn topics(&self) -> impl Iterator<Item = &Arc<TopicImage>> {
+        self.topics.iter().map(|(_, topic)| topic)
+    }
+
+    /// Every topic, sorted by name.
+    pub fn topics_by_name(&self) -> Vec<&Arc<TopicImage>> {
+        let mut topics: Vec<_> = self.topics().collect();
+        sort_by(&mut topics, |a, b| a.name.cmp(&b.name));
+        topics
+    }
+
+    /// The topics that may be others than in `before`, an earlier image, or have other overrides: all of those, each
+    /// once, and some more; far from all where little has changed.
+    pub fn topics_touched_since<'a>(&'a self, before: &'a Image) -> Vec<&'a Arc<TopicImage>> {
+        let changed = self.topics.touched_since(&before.topics).map(|(_, topic)| topic);
+        let with_settings = self.configs.topics_touched_since(&before.configs).filter_map(|name| self.topic(name));
+        let mut found = BTreeSet::new();
+        changed.chain(with_settings).filter(|topic| found.insert(topic.id)).collect()
+    }
+
+    /// The topics of `before` that are no more; one of the same name is another.
+    pub fn topics_gone_since<'a>(&'a self, before: &'a Image) -> impl Iterator<Item = &'a Arc<TopicImage>> {
+        let touched = before.topics.touched_since(&self.topics).map(|(_, topic)| topic);
+        touched.filter(|topic| self.topic_by_id(topic.id).is_none())
+    }
+
+    pub fn topic_count(&self) -> usize {
+        self.topics.len()
+    }
+
+    pub fn partition_count(&self) -> usize {
+        self.partition_count
+    }
+
+    /// Every override of every resource.
+    pub fn configs(&self) -> &ConfigsImage {
+        &self.configs
+    }
+
+    /// A topic's overrides; empty if it has none.
+    pub fn topic_configs(&self, name: &str) -> &Arc<Settings> {
+        self.configs.get(ConfigKind::Topic, name)
+    }
+
+    /// A group's overrides; empty if it has none.
+    pub fn group_configs(&self, group: &str) -> &Arc<Settings> {
+        self.configs.get(ConfigKind::Group, group)
+    }
+
+    /// The dynamic settings of one broker; empty if it has none.
+    pub fn broker_configs(&self, broker: BrokerId) -> &Arc<Settings> {
+        self.configs.get(ConfigKind::Broker, &broker.to_string())
+    }
+
+    /// The dynamic settings of all brokers, below each broker's own.
+    pub fn default_broker_configs(&self) -> &Arc<Settings> {
+        self.configs.get(ConfigKind::Broker, "")
+    }
+
+    /// The levels stored in the log; see [`super::features::served`] for what to tell clients.
+    pub fn features(&self) -> &Features {
+        &self.features
+    }
+
+    /// The stored `metadata.version`; None only in an empty log.
+    pub fn metadata_version(&self) -> Option<i16> {
+        self.features.get(METADATA_VERSION).copied()
+    }
+
+    pub fn brokers(&self) -> &BTreeMap<BrokerId, Arc<BrokerImage>> {
+        &self.brokers
+    }
+
+    /// The first producer id that no block has given away yet.
+    pub fn next_producer_id(&self) -> ProducerId {
+        self.next_producer_id
+    }
+
+    /// The leader epoch at which new partitions start.
+    pub fn leader_epoch_floor(&self) -> LeaderEpoch {
+        self.leader_epoch_floor
+    }
+
+    /// The records kept for Apache Kafka's sake: controllers, quotas, ACLs, users, tokens.
+    pub(super) fn kept(&self) -> &kept::Kept {
+        &self.kept
+    }
+}

@@ -1,0 +1,63 @@
+//! The metadata machine: what there is in this cluster of one.
+//!
+//! Topics, partitions, settings, feature levels, the broker's registration and blocks of producer
+//! ids are remembered as KRaft records in `__cluster_metadata-0`, as Apache Kafka writes and reads
+//! them. [`MetadataMachine`] decides over them; [`Image`] is what every request reads.
+
+mod batches;
+mod brokers;
+mod commands;
+mod configs;
+mod errors;
+mod feature_updates;
+pub mod features;
+mod image;
+mod internal_topics;
+mod machine;
+mod min_insync;
+pub mod names;
+mod placement;
+mod producer_ids;
+pub mod records;
+mod reset;
+mod salvage;
+mod settings;
+mod snapshot;
+mod topics;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+pub use batches::{MAX_BATCH_BYTES, batches};
+pub use brokers::feature_record;
+pub use commands::*;
+pub use errors::MetadataError;
+pub use image::*;
+pub use internal_topics::{CONSUMER_OFFSETS, TRANSACTION_STATE};
+use machine::Decision;
+pub use machine::MetadataMachine;
+pub use placement::check_assignment;
+pub use producer_ids::PRODUCER_ID_BLOCK_SIZE;
+pub use salvage::{FoundFolder, Host, Salvage};
+pub use snapshot::{SnapshotError, SnapshotId, read_snapshot, snapshot_records, write_bootstrap, write_snapshot};
+pub use topics::MAX_PARTITIONS_PER_REQUEST;
+
+use ottla_config::{BrokerConfig, ReplicationFactorPolicy};
+
+/// Who this broker is, and what it does where a request leaves it open.
+#[derive(Clone, Debug)]
+pub struct MetadataConfig {
+    pub node_id: BrokerId,
+    /// `num.partitions`.
+    pub default_partitions: i32,
+    /// `default.replication.factor`.
+    pub default_replication_factor: i16,
+    /// What to do when more replicas are asked for than there are brokers.
+    pub replication: ReplicationFactorPolicy,
+    /// `delete.topic.enable`.
+    pub topic_deletion: bool,
+    /// The broker's settings, which bound those of groups.
+    pub broker: Arc<BrokerConfig>,
+}

@@ -1,0 +1,235 @@
+//! What can still be said of a cluster when a part of its metadata log is lost: by the records that are left, and by the
+//! folders of partitions.
+
+use std::collections::BTreeMap;
+
+use super::brokers::feature_record;
+use super::configs::config_record;
+use super::features::NEW_CLUSTER;
+use super::image::{BrokerId, ConfigResource, Image, is_internal};
+use super::records::{MetadataRecord, NoOpRecord, PartitionRecord, RecordBody, TopicRecord, WriteVersions};
+use super::snapshot::snapshot_records;
+use ottla_wire::types::{LeaderEpoch, PartitionIndex, ProducerId, TopicId, TopicName, Uuid};
+
+/// An image in the making, which passes over records that can't follow those before them.
+#[derive(Debug, Default)]
+pub struct Salvage {
+    image: Image,
+    /// What was read since BeginTransaction.
+    transaction: Option<Vec<MetadataRecord>>,
+    first_fault: Option<String>,
+}
+
+/// A partition's folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundFolder {
+    pub topic: TopicName,
+    pub topic_id: TopicId,
+    pub partition: PartitionIndex,
+    /// The newest that has written there; -1 if none has.
+    pub leader_epoch: LeaderEpoch,
+    /// Whether the log cleaner has been at it.
+    pub compacted: bool,
+}
+
+/// Where the partitions are that folders were found of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Host {
+    pub node_id: BrokerId,
+    /// `directory.id` of the log directory; zero if it has none.
+    pub directory_id: Uuid,
+}
+
+impl Salvage {
+    pub fn image(&self) -> &Image {
+        &self.image
+    }
+
+    /// Why the first record that was passed over could not be applied.
+    pub fn first_fault(&self) -> Option<&str> {
+        self.first_fault.as_deref()
+    }
+
+    /// Applies the next record that is left of the log, if it can be.
+    pub fn replay(&mut self, record: &MetadataRecord) {
+        match (&record.body, &mut self.transaction) {
+            (RecordBody::BeginTransaction(_), transaction) => *transaction = Some(Vec::new()),
+            (RecordBody::AbortTransaction(_), transaction) => *transaction = None,
+            (RecordBody::EndTransaction(_), transaction) => {
+                for record in transaction.take().unwrap_or_default() {
+                    self.apply(&record);
+                }
+            }
+            (_, Some(pending)) => pending.push(record.clone()),
+            (_, None) => self.apply(record),
+        }
+    }
+
+    /// Notes that a record could not even be read.
+    pub fn unreadable(&mut self, why: String) {
+        self.first_fault.get_or_insert(why);
+    }
+
+    fn apply(&mut self, record: &MetadataRecord) {
+        if let Err(fault) = self.image.apply(record) {
+            self.first_fault.get_or_insert(fault.to_string());
+        }
+    }
+
+    /// Whether a folder belongs to a topic that the image doesn't have. One of another topic of the same name doesn't.
+    pub fn is_unknown(&self, folder: &FoundFolder) -> bool {
+        match self.image.topic(&folder.topic) {
+            None => self.image.topic_by_id(folder.topic_id).is_none(),
+            Some(topic) => topic.id == folder.topic_id && topic.partition(folder.partition).is_none(),
+        }
+    }
+
+    /// Adds the partitions that only their folders tell of, and those numbered below them. Their topics keep all records
+    /// until their settings are made again: what these were is lost.
+    pub fn add_folders(&mut self, folders: &[FoundFolder], host: Host) -> Vec<TopicName> {
+        let mut topics: BTreeMap<(&TopicName, TopicId), Vec<&FoundFolder>> = BTreeMap::new();
+        for folder in folders {
+            topics.entry((&folder.topic, folder.topic_id)).or_default().push(folder);
+        }
+        let mut added = Vec::new();
+        for ((name, id), folders) in topics {
+            if folders.iter().any(|folder| self.is_unknown(folder)) {
+                if self.image.topic(name).is_none() {
+                    self.add_topic(name, id, folders.iter().any(|folder| folder.compacted));
+                }
+                added.push(name.clone());
+            }
+            if self.image.topic_id(name) == Some(id) {
+                self.add_partitions(name, id, &folders, host);
+            }
+        }
+        added
+    }
+
+    fn add_topic(&mut self, name: &TopicName, id: TopicId, compacted: bool) {
+        self.apply(&MetadataRecord::new(0, TopicRecord { name: (&**name).into(), topic_id: id }));
+        let policy = if compacted || is_internal(name) { "compact" } else { "delete" };
+        for (setting, value) in [("cleanup.policy", policy), ("retention.bytes", "-1"), ("retention.ms", "-1")] {
+            self.apply(&config_record(&ConfigResource::topic(name.clone()), setting, Some(&value.to_owned())));
+        }
+    }
+
+    fn add_partitions(&mut self, name: &TopicName, id: TopicId, folders: &[&FoundFolder], host: Host) {
+        let count = folders.iter().map(|folder| folder.partition.saturating_add(1)).max().unwrap_or(0);
+        for index in 0..count {
+            let found = folders.iter().find(|folder| folder.partition == index);
+            let written = found.map_or(0, |folder| folder.leader_epoch).max(0);
+            let known = self.image.partition(name, index);
+            if known.is_some_and(|known| known.leader_epoch >= written) {
+                continue;
+            }
+            let record = match known {
+                Some(known) => PartitionRecord {
+                    replicas: known.replicas.to_vec(),
+                    isr: known.isr.to_vec(),
+                    leader: known.leader,
+                    directories: known.directories.to_vec(),
+                    ..Default::default()
+                },
+                None => PartitionRecord {
+                    replicas: vec![host.node_id],
+                    isr: vec![host.node_id],
+                    leader: host.node_id,
+                    directories: vec![host.directory_id],
+                    ..Default::default()
+                },
+            };
+            let record = PartitionRecord {
+                partition_id: index,
+                topic_id: id,
+                leader_epoch: written,
+                partition_epoch: 0,
+                ..record
+            };
+            self.apply(&MetadataRecord::new(self.versions().partition, record));
+        }
+    }
+
+    fn versions(&self) -> WriteVersions {
+        WriteVersions::at(self.image.metadata_version().unwrap_or(super::features::NEW_METADATA_VERSION))
+    }
+
+    /// The records that a new metadata log is to have. Producer ids below `next_producer_id` are in use.
+    pub fn records(mut self, next_producer_id: ProducerId) -> Vec<MetadataRecord> {
+        if self.image.metadata_version().is_none() {
+            for (name, level) in NEW_CLUSTER {
+                self.apply(&feature_record(name, level));
+            }
+        }
+        let highest = self.image.topics().filter_map(|topic| topic.highest_leader_epoch()).max().unwrap_or(0);
+        let floor = NoOpRecord { leader_epoch_floor: highest.saturating_add(1) };
+        self.apply(&MetadataRecord::new(0, floor));
+        if next_producer_id > self.image.next_producer_id() {
+            self.apply(&producer_ids(next_producer_id));
+        }
+        snapshot_records(&self.image)
+    }
+}
+
+fn producer_ids(next_producer_id: ProducerId) -> MetadataRecord {
+    let ids = super::records::ProducerIdsRecord { broker_id: -1, broker_epoch: -1, next_producer_id };
+    MetadataRecord::new(0, ids)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metadata::tests::{NODE, World, names};
+
+    const HOST: Host = Host { node_id: NODE, directory_id: Uuid([3; 16]) };
+
+    fn folder(topic: &str, id: u8, partition: i32, leader_epoch: i32) -> FoundFolder {
+        let topic_id = Uuid([id; 16]);
+        FoundFolder { topic: topic.into(), topic_id, partition, leader_epoch, compacted: topic == "compacted" }
+    }
+
+    /// An image of the records that a salvage leads to; each must follow those before it.
+    fn image(records: &[MetadataRecord]) -> Image {
+        let mut image = Image::default();
+        records.iter().for_each(|record| image.apply(record).unwrap());
+        image
+    }
+
+    #[test]
+    fn topics_come_back_from_folders_alone() {
+        let mut salvage = Salvage::default();
+        let folders = [folder("t", 5, 2, 4), folder("t", 5, 0, -1), folder("compacted", 6, 0, 0), folder("t", 7, 1, 0)];
+        let added = salvage.add_folders(&folders, HOST);
+        assert_eq!(added.iter().map(|name| &**name).collect::<Vec<_>>(), ["compacted", "t"]);
+        let image = image(&salvage.records(3000));
+        assert_eq!(names(&image).iter().map(|name| &**name).collect::<Vec<_>>(), ["compacted", "t"]);
+        assert_eq!(image.topic_id("t"), Some(Uuid([5; 16])));
+        let partitions: Vec<_> =
+            image.topic("t").unwrap().partitions().map(|(_, it)| (it.leader, it.leader_epoch)).collect();
+        assert_eq!(partitions, [(NODE, 0), (NODE, 0), (NODE, 4)]);
+        assert_eq!(image.topic_configs("t")["retention.ms"], "-1");
+        assert_eq!(image.topic_configs("compacted")["cleanup.policy"], "compact");
+        assert_eq!((image.next_producer_id(), image.leader_epoch_floor()), (3000, 5));
+        assert!(image.metadata_version().is_some());
+    }
+
+    #[test]
+    fn records_that_are_left_are_kept_and_the_others_are_told() {
+        let mut world = World::started();
+        world.create_named("first", 1);
+        world.create_named("second", 2);
+        let all = snapshot_records(world.image());
+        let is_first = |record: &MetadataRecord| matches!(&record.body, RecordBody::Topic(it) if &*it.name == "first");
+        let mut salvage = Salvage::default();
+        all.iter().filter(|record| !is_first(record)).for_each(|record| salvage.replay(record));
+        assert!(salvage.first_fault().is_some_and(|fault| fault.contains("no topic with id")));
+        let second = world.image().topic_id("second").unwrap();
+        let newer = FoundFolder { topic_id: second, leader_epoch: 9, ..folder("second", 0, 1, 9) };
+        assert!(!salvage.is_unknown(&newer) && salvage.is_unknown(&folder("first", 1, 0, 0)));
+        assert_eq!(salvage.add_folders(&[newer], HOST), Vec::<TopicName>::new());
+        let image = image(&salvage.records(0));
+        assert_eq!(image.partition("second", 1).unwrap().leader_epoch, 9, "its log has records of this epoch");
+        assert_eq!(image.topic_configs("second"), world.image().topic_configs("second"));
+        assert_eq!(image.next_producer_id(), world.image().next_producer_id());
+    }
+}

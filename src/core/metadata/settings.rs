@@ -1,0 +1,160 @@
+//! What the table of settings says of a resource's dynamic settings.
+
+use std::ops::RangeInclusive;
+
+use super::errors::MetadataError;
+use super::image::{ConfigKind, Settings};
+use ottla_config::setting::{Kind, Setting, Update};
+use ottla_config::{self as config, BrokerConfig, Refused, Scope, table};
+
+/// How a broker's settings begin that belong to one listener: `listener.name.<listener>.<setting>`.
+const LISTENER_PREFIX: &str = "listener.name.";
+
+/// Whose table has the settings of a kind of resource.
+pub(super) fn scope(kind: ConfigKind) -> Scope {
+    match kind {
+        ConfigKind::Topic => Scope::Topic,
+        ConfigKind::Broker => Scope::Broker,
+        ConfigKind::ClientMetrics => Scope::ClientMetrics,
+        ConfigKind::Group => Scope::Group,
+    }
+}
+
+/// Checks all overrides that a topic, a group or a client-metrics subscription is to have, together (Kafka's
+/// `ControllerConfigurationValidator`). `broker` gives topics their defaults and groups their bounds; for brokers' own
+/// see [`check_broker`].
+pub(super) fn check(broker: &BrokerConfig, kind: ConfigKind, settings: &Settings) -> Result<(), MetadataError> {
+    let refused = |refused: Refused| match (kind, &refused) {
+        (ConfigKind::ClientMetrics, Refused::Unknown { .. }) => MetadataError::InvalidRequest(refused.to_string()),
+        _ => MetadataError::InvalidConfig(refused.to_string()),
+    };
+    match kind {
+        ConfigKind::Topic => config::validate_topic_of(broker, settings).map_err(refused)?,
+        ConfigKind::Group => config::validate_group(broker, settings).map_err(refused)?,
+        _ => {
+            settings.iter().try_for_each(|(name, value)| config::validate(scope(kind), name, value).map_err(refused))?
+        }
+    }
+    match kind {
+        ConfigKind::ClientMetrics => {
+            settings.get("interval.ms").map_or(Ok(()), |interval| check_client_interval(interval))?;
+            settings.get("match").map_or(Ok(()), |patterns| check_client_match(patterns))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// How often clients may be told to push their metrics, in milliseconds.
+const CLIENT_INTERVALS: RangeInclusive<i64> = 100..=3_600_000;
+
+/// Checks a subscription's `interval.ms`, which is a number.
+fn check_client_interval(interval: &str) -> Result<(), MetadataError> {
+    match interval.trim().parse() {
+        Ok(number) if CLIENT_INTERVALS.contains(&number) => Ok(()),
+        _ => Err(MetadataError::InvalidRequest(format!(
+            "Invalid value {interval} for interval.ms, interval must be between 100 and 3600000 (1 hour)"
+        ))),
+    }
+}
+
+/// What a client-metrics subscription can choose clients by (KIP-714).
+const CLIENT_PARAMETERS: [&str; 6] = [
+    "client_id",
+    "client_instance_id",
+    "client_software_name",
+    "client_software_version",
+    "client_source_address",
+    "client_source_port",
+];
+
+/// Checks that every entry of a subscription's `match` is `<parameter>=<pattern>`.
+fn check_client_match(patterns: &str) -> Result<(), MetadataError> {
+    let legal = |entry: &str| match entry.trim_end_matches('=').split('=').collect::<Vec<_>>()[..] {
+        [name, pattern] => CLIENT_PARAMETERS.contains(&name.trim()) && is_pattern(pattern.trim()),
+        _ => false,
+    };
+    match config::setting::list(patterns).find(|entry| !legal(entry)) {
+        Some(wrong) => Err(MetadataError::InvalidConfig(format!("Illegal client matching pattern: {wrong}"))),
+        None => Ok(()),
+    }
+}
+
+/// Whether this is a regular expression. One of Java's that cannot be used here passes: it is kept for Kafka.
+fn is_pattern(pattern: &str) -> bool {
+    let unsupported = |error: &regex::Error| {
+        let why = error.to_string();
+        why.contains("not supported") || why.contains("unrecognized escape sequence")
+    };
+    regex::Regex::new(pattern).map_or_else(|error| unsupported(&error), |_| true)
+}
+
+/// Checks the dynamic settings of one broker, or with `default` those of all (Kafka's
+/// `DynamicBrokerConfig.validate`). Names that Kafka does not know pass: they may be a plug-in's.
+///
+/// Refusals are INVALID_REQUEST, which Kafka keeps for old clients' sake.
+pub(super) fn check_broker(settings: &Settings, default: bool) -> Result<(), MetadataError> {
+    let refuse = |message: String| Err(MetadataError::InvalidRequest(message));
+    let named = |wrong: fn(&str, &Setting) -> bool| {
+        let names = settings.keys().filter(|name| known(name).is_some_and(|setting| wrong(name, setting)));
+        names.map(String::as_str).collect::<Vec<_>>().join(", ")
+    };
+    let fixed = named(|_, setting| setting.update == Update::ReadOnly);
+    if !fixed.is_empty() {
+        return refuse(format!("Cannot update these configs dynamically: [{fixed}]"));
+    }
+    let unprefixed = named(|name, _| name.starts_with("ssl.") && is_listener_security(name));
+    if !unprefixed.is_empty() {
+        return refuse(format!(
+            "These security configs can be dynamically updated only per-listener using the listener prefix: [{unprefixed}]"
+        ));
+    }
+    let own = named(|_, setting| setting.update == Update::PerBroker);
+    if default && !own.is_empty() {
+        return refuse(format!(
+            "Cannot update these configs at default cluster level, broker id must be specified: [{own}]"
+        ));
+    }
+    for (name, value) in settings {
+        if let Some(Err(invalid)) = known(name).map(|setting| setting.check(value)) {
+            return refuse(invalid.to_string());
+        }
+    }
+    match config::check_retention(|name| settings.get(name).map(String::as_str)) {
+        Err(why) => refuse(format!("requirement failed: {why}")),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Whether a setting is in a table.
+pub(super) fn is_known(kind: ConfigKind, name: &str) -> bool {
+    find(kind, name).is_some()
+}
+
+/// Whether a setting is a list, so that values can be added to it and taken from it.
+pub(super) fn is_list(kind: ConfigKind, name: &str) -> bool {
+    // Kafka's controller doesn't know the types of what subscriptions have.
+    kind != ConfigKind::ClientMetrics && find(kind, name).is_some_and(|setting| setting.kind == Kind::List)
+}
+
+/// The entries of the list that a setting is when nobody sets it.
+pub(super) fn default_list(kind: ConfigKind, name: &str) -> &'static str {
+    find(kind, name).and_then(|setting| setting.default).unwrap_or_default()
+}
+
+fn find(kind: ConfigKind, name: &str) -> Option<&'static Setting> {
+    match kind {
+        ConfigKind::Broker => known(name),
+        _ => table::find(scope(kind), name),
+    }
+}
+
+/// The broker setting of that name, with or without a listener's prefix.
+fn known(name: &str) -> Option<&'static Setting> {
+    let plain = name.strip_prefix(LISTENER_PREFIX).and_then(|rest| rest.split_once('.')).map(|(_, plain)| plain);
+    table::find(Scope::Broker, plain.unwrap_or(name))
+}
+
+/// Whether a broker setting is that of a listener's key material.
+fn is_listener_security(name: &str) -> bool {
+    name.starts_with("ssl.keystore.") || name.starts_with("ssl.truststore.") || name == "ssl.key.password"
+}

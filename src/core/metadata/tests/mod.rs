@@ -1,0 +1,193 @@
+//! Stories of what the metadata machine does, told through the same steps as the driver's:
+//! decide, write down, read back, apply, answer.
+
+mod brokers;
+mod configs;
+mod equality;
+mod feature_levels;
+mod min_insync;
+mod real_log;
+mod reset;
+mod topics;
+
+use bytes::Bytes;
+
+use super::*;
+use crate::machine::{Machine, RecordMeta, ReplyTo};
+use crate::metadata::records::MetadataRecord;
+use ottla_config::ReplicationFactorPolicy;
+use ottla_wire::types::{Now, ProducerIdEpoch, TopicId, TopicName, Uuid};
+
+pub(super) const NODE: BrokerId = 1;
+pub(super) const DIRECTORY: Uuid = Uuid([7; 16]);
+
+/// A machine with its log, which is kept in bytes.
+pub(super) struct World {
+    pub machine: MetadataMachine,
+    pub log: Vec<Bytes>,
+    ids_drawn: u16,
+}
+
+impl World {
+    /// An empty log.
+    pub fn empty() -> World {
+        World::with(config())
+    }
+
+    pub fn with(config: MetadataConfig) -> World {
+        World { machine: MetadataMachine::new(config), log: Vec::new(), ids_drawn: 0 }
+    }
+
+    /// A broker that has started for the first time.
+    pub fn started() -> World {
+        World::empty().start()
+    }
+
+    pub fn start(mut self) -> World {
+        assert!(matches!(self.run(Command::RegisterBroker(registration())), Reply::BrokerRegistered(Ok(_))));
+        self
+    }
+
+    /// Runs one command to its end; whatever it leads to goes through bytes.
+    pub fn run(&mut self, command: Command) -> Reply {
+        let (records, reply) = self.decide(command);
+        for batch in batches(records, MAX_BATCH_BYTES).unwrap() {
+            self.write(&batch);
+        }
+        reply
+    }
+
+    pub fn decide(&mut self, command: Command) -> (Vec<MetadataRecord>, Reply) {
+        let mut effects = self.machine.handle(now(), ReplyTo(1), command);
+        let (to, reply) = effects.replies.pop().unwrap();
+        assert_eq!((to, effects.replies.len()), (ReplyTo(1), 0));
+        (effects.records, reply)
+    }
+
+    pub fn write(&mut self, records: &[MetadataRecord]) {
+        for record in records {
+            let value = record.encode().unwrap();
+            let read = MetadataRecord::decode(&value).unwrap();
+            assert_eq!(&read, record, "what is written is what is read");
+            self.machine.replay(meta(self.log.len() as i64), &read);
+            self.log.push(value);
+        }
+        assert_eq!(self.machine.fault(), None);
+    }
+
+    /// The same broker after a restart: all it knows is the log.
+    pub fn restarted(&self) -> World {
+        let mut machine = MetadataMachine::new(self.machine.config.clone());
+        for (offset, value) in (0..).zip(&self.log) {
+            machine.replay(meta(offset), &MetadataRecord::decode(value).unwrap());
+        }
+        machine.recovered(now());
+        World { machine, log: self.log.clone(), ids_drawn: self.ids_drawn }
+    }
+
+    /// The same broker after its log was replaced by a snapshot.
+    pub fn cut_to_snapshot(&self) -> World {
+        let mut world = World::with(self.machine.config.clone());
+        world.write(&snapshot_records(self.image()));
+        world.ids_drawn = self.ids_drawn;
+        world
+    }
+
+    pub fn image(&self) -> &Image {
+        self.machine.image()
+    }
+
+    pub fn id(&mut self) -> TopicId {
+        self.ids_drawn += 1;
+        Uuid(std::array::from_fn(|i| self.ids_drawn.to_be_bytes()[i % 2]))
+    }
+
+    /// A topic with the broker's defaults, yet to be created.
+    pub fn topic(&mut self, name: &str) -> NewTopic {
+        NewTopic::new(name, self.id())
+    }
+
+    pub fn create(&mut self, topic: NewTopic) -> Result<CreatedTopic, MetadataError> {
+        let request = CreateTopics { topics: vec![topic], validate_only: false };
+        match self.run(Command::CreateTopics(request)) {
+            Reply::TopicsCreated(mut results) if results.len() == 1 => results.remove(0).1,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Creates a topic that there is nothing to say against.
+    pub fn create_named(&mut self, name: &str, partitions: i32) -> CreatedTopic {
+        let topic = NewTopic { partitions, ..self.topic(name) };
+        self.create(topic).unwrap()
+    }
+
+    pub fn delete(&mut self, name: &str) -> Result<(), MetadataError> {
+        match self.run(Command::DeleteTopics(vec![TopicRef::Name(name.into())])) {
+            Reply::TopicsDeleted(mut results) if results.len() == 1 => results.remove(0).result,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn grow(&mut self, name: &str, count: i32, assignments: Option<Vec<Vec<i32>>>) -> Result<(), MetadataError> {
+        let topics = vec![MorePartitions { name: name.into(), count, assignments }];
+        match self.run(Command::CreatePartitions(CreatePartitions { topics, validate_only: false })) {
+            Reply::PartitionsCreated(mut results) if results.len() == 1 => results.remove(0).1,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn alter(&mut self, resource: ConfigResource, how: Alteration) -> Result<(), MetadataError> {
+        let request = AlterConfigs { changes: vec![ConfigChange { resource, how }], validate_only: false };
+        match self.run(Command::AlterConfigs(request)) {
+            Reply::ConfigsAltered(mut results) if results.len() == 1 => results.remove(0).1,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+pub(super) fn config() -> MetadataConfig {
+    MetadataConfig {
+        node_id: NODE,
+        default_partitions: 1,
+        default_replication_factor: 1,
+        replication: ReplicationFactorPolicy::Clamp,
+        topic_deletion: true,
+        broker: Default::default(),
+    }
+}
+
+pub(super) fn registration() -> RegisterBroker {
+    RegisterBroker {
+        incarnation_id: Uuid([9; 16]),
+        endpoints: vec![Endpoint {
+            listener: "PLAINTEXT".to_owned(),
+            host: "localhost".to_owned(),
+            port: 9092,
+            security_protocol: 0,
+        }],
+        features: vec![SupportedFeature { name: features::METADATA_VERSION.to_owned(), min: 7, max: 30 }],
+        rack: None,
+        directory_id: DIRECTORY,
+        metadata_is_there: true,
+        found_there: Default::default(),
+        new_cluster: Vec::new(),
+    }
+}
+
+pub(super) fn now() -> Now {
+    Now { monotonic: std::time::Duration::ZERO, wall: 1_700_000_000_000 }
+}
+
+pub(super) fn meta(offset: i64) -> RecordMeta {
+    RecordMeta { offset, timestamp: now().wall, producer: ProducerIdEpoch::NONE }
+}
+
+/// The error's kind by name, such as `InvalidTopic`.
+pub(super) fn kind<T: std::fmt::Debug>(result: Result<T, MetadataError>) -> String {
+    let text = format!("{:?}", result.unwrap_err());
+    text.split(['(', ' ']).next().unwrap_or_default().to_owned()
+}
+
+pub(super) fn names(image: &Image) -> Vec<TopicName> {
+    image.topics_by_name().into_iter().map(|topic| topic.name.clone()).collect()
+}

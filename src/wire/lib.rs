@@ -1,0 +1,15 @@
+//! The bytes of Kafka: requests, responses and records, in every version.
+//!
+//! Pure: no files, no network, no clock, no runtime.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`types`] | identities, times, error codes |
+//! | [`codec`] | wire primitives and the schema macro |
+//! | [`protocol`] | a struct for each API's requests and responses |
+//! | [`record`] | record batches: verification, building, compression, old formats |
+
+pub mod codec;
+pub mod protocol;
+pub mod record;
+pub mod types;
