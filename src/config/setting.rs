@@ -91,7 +91,7 @@ pub enum Rule {
     OffsetReset,
     /// Each entry of a list is `NAME://host:port`.
     Endpoints,
-    /// Each entry of a list is an address and a number of connections: see [`address_count`].
+    /// Each entry of a list is an address and a number of connections: see `address_count`.
     AddressCounts,
     /// Each entry of a list is a topic to create: see [`StartTopic`].
     StartTopics,

@@ -2,7 +2,7 @@
 //!
 //! A handler does the order-sensitive part of its request before it returns, and what may wait
 //! inside a parked answer. Protocol structs stop here: below are only domain types, and
-//! [`errors`] is the one place where a domain error becomes a Kafka error code.
+//! `errors` is the one place where a domain error becomes a Kafka error code.
 
 mod acls;
 mod api_versions;

@@ -1,6 +1,6 @@
 //! The log rate limiter: keeps a peer from flooding the log.
 //!
-//! Lines that a peer can cause as often as it likes pass here first ([`log_limited!`]). The first few of a time pass, the
+//! Lines that a peer can cause as often as it likes pass here first (`log_limited!`). The first few of a time pass, the
 //! others are counted, and told of in one line when that time is over. Peers and kinds of lines are limited each by
 //! itself, so that a flood of one hides no line of another.
 

@@ -1,6 +1,6 @@
 //! A broker with its doors: from settings to one that answers, and back to nothing.
 //!
-//! What `ottla serve` and [`crate::Broker`] have in common. Signals, environment and log lines are theirs.
+//! What `ottla serve` and `ottla::Broker` have in common. Signals, environment and log lines are theirs.
 
 pub mod bind;
 mod open_files;

@@ -4,7 +4,7 @@
 //! flags, same layout of what is printed and to which stream, same exit codes, same texts where scripts look for
 //! them. What differs on purpose: no Java stack traces, and a start in milliseconds.
 //!
-//! Each tool is a module of its own with a [`Tool`] in [`TOOLS`]: options as a clap struct, and a function that does
+//! Each tool is a module of its own with a [`Tool`] in `TOOLS`: options as a clap struct, and a function that does
 //! the work. What they share: [`options`] parses a command line as Kafka's two parsers do; [`connect`] finds the
 //! broker; [`exceptions`] calls errors by the names that Kafka's tools print; [`output`] prints.
 //!

@@ -1,7 +1,7 @@
 //! Who reads which partitions: what a group's leader decides. Pure.
 //!
 //! Range and round-robin give what Java's `RangeAssignor` and `RoundRobinAssignor` give, member by member; racks, which
-//! one machine has none of, are left out. The sticky one (see [`sticky`]) keeps what members have as far as balance lets it.
+//! one machine has none of, are left out. The sticky one (see `sticky`) keeps what members have as far as balance lets it.
 
 use std::collections::BTreeMap;
 

@@ -5,8 +5,8 @@
 //! goes into a `select!`. What would mend itself (a lost connection, a coordinator that loads) is tried again, and told as
 //! a warning once.
 //!
-//! Apart from what is sent stand the decisions, each pure: [`assignors`] shares partitions out, [`membership`] is the state
-//! of a member, [`positions`] what to fetch from where, [`chunk`] which records of a fetch count.
+//! Apart from what is sent stand the decisions, each pure: `assignors` shares partitions out, `membership` is the state
+//! of a member, `positions` what to fetch from where, `chunk` which records of a fetch count.
 //!
 //! The protocol is the classic one. Absent: racks, fetch sessions (one connection to a broker on the same machine has no
 //! use for either), pausing partitions.

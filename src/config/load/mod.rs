@@ -3,6 +3,7 @@
 mod environment;
 mod old_names;
 mod properties;
+#[cfg(feature = "toml")]
 mod toml_file;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -188,7 +189,10 @@ fn read_file(path: &Path) -> Result<Entries, LoadError> {
     let bytes = std::fs::read(path).map_err(|error| LoadError::File { path: path.to_owned(), error })?;
     let is_toml = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
     let entries = match is_toml {
+        #[cfg(feature = "toml")]
         true => toml_file::decode(&bytes).and_then(toml_file::parse),
+        #[cfg(not(feature = "toml"))]
+        true => Err((None, "this build reads no TOML (feature \"toml\" of ottla-config)".to_owned())),
         false => properties::decode(&bytes).map_err(|reason| (None, reason)).and_then(|text| properties::parse(&text)),
     };
     entries.map_err(|(line, reason)| LoadError::Syntax {

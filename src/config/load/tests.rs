@@ -30,6 +30,7 @@ fn later_sources_win() {
     assert_eq!(config.values.source("log.dirs"), Some(&Source::Environment("KAFKA_LOG_DIRS".to_owned())));
 }
 
+#[cfg(feature = "toml")]
 #[test]
 fn toml_by_its_extension() {
     let (_dir, sources) = with_file(
@@ -177,6 +178,7 @@ fn the_names_before_listeners() {
     check(&[("KAFKA_ADVERTISED_PORT", "32000")], "9092 -> :32000");
 }
 
+#[cfg(feature = "toml")]
 #[test]
 fn topics_at_start_come_from_everywhere() {
     let (_dir, mut sources) = with_file("ottla.toml", "ottla.create.topics = [\"orders:3\", \"users\"]\n");

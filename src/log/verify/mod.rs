@@ -3,7 +3,7 @@
 //! [`verify`] reads everything and changes nothing: batches with their CRCs and the records inside, offsets, indexes,
 //! aborted transactions, snapshots of producers, leader epochs, what is left over. [`repair`] does what it says would
 //! be done: damaged stretches are set aside in plain files as recovery does, an empty batch stands for the offsets
-//! that are gone (as compaction leaves them), and what is derived is written anew by [`Log::open`] itself.
+//! that are gone (as compaction leaves them), and what is derived is written anew by [`Log::open`](crate::Log::open) itself.
 
 mod beside;
 mod directory;

@@ -14,7 +14,7 @@ type Shard<K, V> = HashMap<K, V, FixedState>;
 
 /// A map that is cheap to clone while readers hold older clones.
 ///
-/// A clone copies one pointer. The first change after it copies the table of [`SHARDS`] pointers
+/// A clone copies one pointer. The first change after it copies the table of `SHARDS` pointers
 /// and the one shard that changes; a change that nobody else looks at copies nothing. So creating
 /// one topic among 10,000 copies some 150 entries, and replaying a log copies none.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! The four codecs, and how far a compressed batch may expand.
 //!
 //! A batch's records are compressed as one stream. Nothing in such a stream is believed: output is
-//! taken in pieces of [`CHUNK`] bytes, memory grows with what was really produced, and a stream that
+//! taken in pieces of `CHUNK` bytes, memory grows with what was really produced, and a stream that
 //! goes on beyond a limit is refused: [`MAX_EXPANSION`], and far less where a producer sends it.
 
 mod lz4;
