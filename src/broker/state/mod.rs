@@ -2,7 +2,7 @@
 //!
 //! Code map: [`metadata`] and [`groups`] are machines in service, both run by [`driver`];
 //! [`cluster`] publishes what exists; [`partition`] is a log in service; [`fetch`] reads and waits;
-//! `housekeeping` is what happens without being asked, with `flushing` and the `cleaner`; `reopening` mends partitions whose log failed; `reset` starts over; `clock` is the only reader of
+//! `housekeeping` is what happens without being asked, with `flushing` and the `cleaner`; `reopening` mends partitions whose log failed; [`reset`] starts over; [`clock`] is the only reader of
 //! clocks.
 
 pub mod advertised;
