@@ -42,8 +42,6 @@ pub(super) fn handle(context: &Context, request: ApiVersionsRequest) -> Answer {
         }
         context.connection.set_client_software(name, version);
     }
-    // The first request of most connections.
-    context.broker.groups().connection_opened(context.connection.id);
     let cluster = context.broker.cluster();
     let finalized = features::served(cluster.image.features(), IMPLEMENTED);
     ApiVersionsResponse {

@@ -194,6 +194,7 @@ pub(super) fn join(context: &Context, request: JoinGroupRequest) -> Answer {
         member_id_required: version >= 4,
         can_skip_assignment: version >= 9,
         random: context.broker.random_bits(),
+        others_expected_until: context.broker.groups().others_expected_until(context.client_id()),
     };
     run(context, &group_id, GroupCommand::Join(command), move |reply| match reply {
         Ok(GroupReply::Join(Ok(joined))) => joined_response(version, joined),

@@ -34,9 +34,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::server::{CloseReason, ConnectionInfo, Dispatch, Outcome};
+use crate::server::{CloseReason, ConnectionInfo, ConnectionUse, Dispatch, NewUse, Outcome};
 use crate::state::Broker;
 use crate::state::advertised::Endpoint;
+use crate::state::arriving_clients::Arrival;
 use ottla_log::faults;
 use ottla_wire::protocol::frame::{FrameError, decode_request, encode_response};
 use ottla_wire::protocol::{ApiKey, Request, RequestHeader, Response};
@@ -185,6 +186,9 @@ impl Dispatch for Handlers {
             target: REQUEST_LOG,
             client = %connection, client_id = context.client_id(), version, correlation_id, "{key}"
         );
+        if let Some(new_use) = connection.first_use.note(use_of(&request)) {
+            note_use(&context, new_use);
+        }
         match handle(&context, request) {
             Answer::Ready(mut response) => {
                 error_versions::translate(version, &mut response);
@@ -198,6 +202,30 @@ impl Dispatch for Handlers {
             Answer::Nothing => Outcome::NoReply,
             Answer::Close(why) => Outcome::Close(why),
         }
+    }
+}
+
+/// What a request shows of its connection's use.
+fn use_of(request: &Request) -> ConnectionUse {
+    match request {
+        Request::ApiVersions(_) => ConnectionUse::Handshake,
+        Request::Metadata(request) if request.topics.as_ref().is_some_and(Vec::is_empty) => ConnectionUse::FindBrokers,
+        Request::FindCoordinator(_) => ConnectionUse::FindCoordinator,
+        Request::JoinGroup(_) => ConnectionUse::JoinGroup,
+        _ => ConnectionUse::Work,
+    }
+}
+
+/// Tells the groups what a connection is used for: its client may be about to join one.
+fn note_use(context: &Context, new: NewUse) {
+    let (groups, client_id, connection) = (context.broker.groups(), context.client_id(), context.connection.id);
+    let client = Arrival { client_id, connection, found_brokers: new.found_brokers };
+    match new.connection_use {
+        ConnectionUse::Handshake => groups.connection_opened(client_id, connection),
+        ConnectionUse::FindBrokers => {}
+        ConnectionUse::FindCoordinator => groups.arriving(|now, clients| clients.asked(now, client)),
+        ConnectionUse::JoinGroup => groups.arriving(|_, clients| clients.joins(connection)),
+        ConnectionUse::Work => groups.arriving(|now, clients| clients.works(now, client, new.had_asked)),
     }
 }
 

@@ -8,6 +8,8 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
+use super::first_use::FirstUse;
+
 /// Answers request frames. One instance serves every connection of every listener.
 pub trait Dispatch: Send + Sync + 'static {
     /// Handles one request: `frame` is its header and body, without the size prefix.
@@ -108,6 +110,8 @@ pub struct ConnectionInfo {
     pub local: SocketAddr,
     /// The listener's name, such as `PLAINTEXT`.
     pub listener: Arc<str>,
+    /// What the client uses it for at first.
+    pub first_use: FirstUse,
     client_software: OnceLock<ClientSoftware>,
 }
 
@@ -120,7 +124,8 @@ pub struct ClientSoftware {
 
 impl ConnectionInfo {
     pub fn new(id: u64, peer: SocketAddr, local: SocketAddr, listener: Arc<str>) -> Self {
-        ConnectionInfo { id, peer, local, listener, client_software: OnceLock::new() }
+        let (first_use, client_software) = (FirstUse::default(), OnceLock::new());
+        ConnectionInfo { id, peer, local, listener, first_use, client_software }
     }
 
     /// What the client said it is, once it has.

@@ -11,6 +11,7 @@
 mod accept;
 mod connection;
 pub mod dispatch;
+mod first_use;
 mod limits;
 mod listener;
 mod memory;
@@ -31,6 +32,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 pub use dispatch::{ClientSoftware, CloseReason, ConnectionInfo, Dispatch, Outcome, ParkedReply, Reply};
+pub use first_use::{ConnectionUse, FirstUse, NewUse};
 pub use limits::Limits;
 pub use listener::Listener;
 pub use memory_limit::default_request_memory;

@@ -13,6 +13,7 @@ use parking_lot::{Mutex, RwLock};
 use thiserror::Error;
 use tokio::sync::{Notify, oneshot};
 
+use super::arriving_clients::ArrivingClients;
 use super::clock::Clock;
 use super::cluster::Publisher;
 use super::driver::{Committed, DriveError, Driver, RecordForm};
@@ -89,6 +90,8 @@ pub struct Groups {
     /// Until when, in monotonic milliseconds, a machine may expect members that asked for their coordinator. After
     /// that, requests which concern those alone cost nothing.
     expecting_until: AtomicU64,
+    /// Clients that may be about to join a group. A lock of its own: connections that open and close concern no machine.
+    arriving: Mutex<ArrivingClients>,
     /// The newest connection that is known of.
     newest_connection: AtomicU64,
     /// The logs are about to be closed: whoever gets a shard's lock from now on leaves it alone.
@@ -115,6 +118,7 @@ impl Groups {
             timer: Notify::new(),
             sleeping_until: Mutex::default(),
             expecting_until: AtomicU64::new(0),
+            arriving: Mutex::default(),
             newest_connection: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
         }
@@ -178,8 +182,21 @@ impl Groups {
     }
 
     /// A connection was opened; they are numbered in the order in which they are.
-    pub fn connection_opened(&self, connection: ConnectionId) {
+    pub fn connection_opened(&self, client_id: &str, connection: ConnectionId) {
         self.newest_connection.fetch_max(connection, Ordering::Relaxed);
+        self.arriving(|now, clients| clients.connected(now, client_id, connection));
+    }
+
+    /// Tells of clients that are arriving, with the monotonic time.
+    pub fn arriving(&self, tell: impl FnOnce(Duration, &mut ArrivingClients)) {
+        if self.config.initial_rebalance_delay.is_none() {
+            tell(self.clock.monotonic(), &mut self.arriving.lock());
+        }
+    }
+
+    /// Until when, on the monotonic clock, further clients with this id may come to a new group; none if none may.
+    pub fn others_expected_until(&self, client_id: &str) -> Option<Duration> {
+        self.arriving.lock().expected_until(self.clock.monotonic(), client_id)
     }
 
     /// A client asked for the group's coordinator: it may be about to join.
@@ -213,11 +230,12 @@ impl Groups {
     /// Nothing more comes by this connection: the members that were last heard on it may be gone
     /// (`ottla.group.disconnected.member.timeout.ms`), and who asked for a coordinator by it goes on by another.
     pub fn connection_closed(&self, connection: ConnectionId) {
+        let newest = self.newest_connection.load(Ordering::Relaxed).max(connection);
+        self.arriving(|now, clients| clients.closed(now, connection, newest));
         let cuts_sessions = self.config.disconnected_member_timeout.is_some();
         if !cuts_sessions && !self.may_expect_members() {
             return;
         }
-        let newest = self.newest_connection.load(Ordering::Relaxed).max(connection);
         let closed = GroupCommand::ConnectionClosed { connection, newest };
         let shards: Vec<Arc<Shard>> = self.shards.read().values().cloned().collect();
         for shard in shards {

@@ -6,6 +6,7 @@
 //! clocks.
 
 pub mod advertised;
+pub mod arriving_clients;
 mod cleaner;
 pub mod clock;
 pub mod cluster;

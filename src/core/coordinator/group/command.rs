@@ -4,6 +4,7 @@
 //! what the client can take.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -115,6 +116,9 @@ pub struct JoinGroup {
     pub can_skip_assignment: bool,
     /// Random bits for the member id, should one be given.
     pub random: u128,
+    /// Until when, on the monotonic clock, further clients are about to connect that may be members of this group; none if
+    /// none are.
+    pub others_expected_until: Option<Duration>,
 }
 
 /// One way to assign that a member supports, and what it tells the leader in that way's terms.

@@ -8,8 +8,9 @@
 //! A client asks by one connection, often closes that, and joins by another one; the consumers of one program usually
 //! have the same client id. So clients are counted by their client id, not identified:
 //! - a connection that asks again is the same client;
-//! - a connection that was opened after one that had asked was closed, and asks, is the same client: librdkafka asks
-//!   again when it has closed its bootstrap connection, whether it has joined meanwhile or not;
+//! - a connection that was opened after one that had asked was closed, and asks [`RETURNS_AFTER`] that or later, is the
+//!   same client: librdkafka asks again 50 ms after it closed its bootstrap connection, whether it has joined meanwhile or
+//!   not;
 //! - a join by a client id is that of one of its clients.
 //!
 //! A wrong guess only moves the start of a first generation, within the limits below.
@@ -23,6 +24,9 @@ use crate::coordinator::{ConnectionId, GroupId, MemberId};
 /// How long a client is expected after it asked or was given its member id. (kafka-python 2 joins 100 ms after it
 /// asked.)
 pub const EXPECTED_FOR: Duration = Duration::from_millis(250);
+
+/// A connection by which a client asks sooner than this after another one was closed is another client's.
+pub const RETURNS_AFTER: Duration = Duration::from_millis(25);
 
 /// Clients that are remembered at a time by one machine; those above that are not waited for.
 const MAX_CLIENTS: usize = 256;
@@ -48,8 +52,11 @@ struct ExpectedMember {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum AskedBy {
     Open(ConnectionId),
-    /// It is closed. The newest connection at that time was this one: the client goes on by one that is newer.
-    Closed(ConnectionId),
+    /// It was closed at this time. The client goes on by one that is newer than the newest then.
+    Closed {
+        at: Duration,
+        newest: ConnectionId,
+    },
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -72,7 +79,11 @@ impl ExpectedMembers {
         }
         let Some(new) = connection else { return };
         let returned = |client: &&mut ExpectedMember| {
-            matches!(client.connection, AskedBy::Closed(newest) if newest < new) && client.client_id == *client_id
+            let is_back = match client.connection {
+                AskedBy::Closed { at, newest } => newest < new && at.saturating_add(RETURNS_AFTER) <= now,
+                AskedBy::Open(_) => false,
+            };
+            is_back && client.client_id == *client_id
         };
         // One that has joined first: whether the others come is still to be seen.
         if let Some(client) = clients.iter_mut().filter(returned).max_by_key(|c| c.progress == Progress::Settled) {
@@ -126,10 +137,10 @@ impl ExpectedMembers {
     }
 
     /// Nothing more comes by this connection. Its client may go on by one that is newer than the newest of now.
-    pub fn connection_closed(&mut self, connection: ConnectionId, newest: ConnectionId) {
+    pub fn connection_closed(&mut self, now: Duration, connection: ConnectionId, newest: ConnectionId) {
         for client in self.groups.values_mut().flatten() {
             if client.asked_by(Some(connection)) {
-                client.connection = AskedBy::Closed(newest);
+                client.connection = AskedBy::Closed { at: now, newest };
             }
         }
     }
@@ -170,7 +181,7 @@ impl ExpectedMembers {
             return;
         }
         let until = now.saturating_add(EXPECTED_FOR);
-        let connection = connection.map_or(AskedBy::Closed(0), AskedBy::Open);
+        let connection = connection.map_or(AskedBy::Closed { at: now, newest: 0 }, AskedBy::Open);
         let client = ExpectedMember { client_id: client_id.clone(), connection, progress, until };
         self.groups.entry(group.clone()).or_default().push(client);
     }

@@ -35,6 +35,7 @@ impl Machine for GroupMachine {
         self.decide(now, request.connection, |machine, turn| match request.command {
             GroupCommand::Join(request) => {
                 let id = request.group_id.clone();
+                turn.others_expected_until = request.others_expected_until;
                 turn.expected.joins(&id, &request.member_id, &request.client_id, turn.connection);
                 machine.join(turn, to, request);
                 // Members wait no longer for one that was refused.
@@ -79,7 +80,7 @@ impl Machine for GroupMachine {
                 turn.reply(to, GroupReply::TopicsDeleted);
             }
             GroupCommand::ConnectionClosed { connection, newest } => {
-                turn.expected.connection_closed(connection, newest);
+                turn.expected.connection_closed(now.monotonic, connection, newest);
                 if let Some(wait) = turn.config.disconnected_member_timeout {
                     for group in machine.groups.values_mut() {
                         group.classic.connection_closed(turn, connection, wait);
@@ -186,6 +187,7 @@ impl GroupMachine {
             config: &config,
             timers: &mut timers,
             expected: &mut expected,
+            others_expected_until: None,
             removals: &mut removals,
             effects: Effects::default(),
         };

@@ -44,7 +44,7 @@ pub use self::command::{
 };
 pub use self::config::GroupConfig;
 pub use self::error::GroupError;
-pub use self::expected::EXPECTED_FOR;
+pub use self::expected::{EXPECTED_FOR, RETURNS_AFTER};
 pub use self::partition::partition_for;
 pub use self::queries::{
     FetchedOffset, GroupDescription, GroupState, GroupType, ListedGroup, MemberDescription, TopicOffsets, WantedOffsets,

@@ -33,6 +33,8 @@ pub(super) struct Turn<'a> {
     pub config: &'a GroupConfig,
     pub timers: &'a mut Timers<(GroupId, Timer)>,
     pub expected: &'a mut ExpectedMembers,
+    /// Until when further clients may come that the request under way, a join, knows of.
+    pub others_expected_until: Option<Duration>,
     /// Log lines about members that are removed, by their hosts.
     pub removals: &'a mut Windows<Arc<str>>,
     pub effects: Effects<GroupRecord, GroupReply>,

@@ -1,7 +1,8 @@
 //! What the first generation of a group without members waits for.
 //!
 //! With `group.initial.rebalance.delay.ms` given, for that time, as in Apache Kafka. Without it, for those who are about
-//! to join ([`ExpectedMembers`](crate::coordinator::group::expected::ExpectedMembers)) and not at all if nobody is. Once
+//! to join ([`ExpectedMembers`](crate::coordinator::group::expected::ExpectedMembers)) or to connect, and not at all if
+//! nobody is. Once
 //! two members have joined, consumers are evidently starting together, and those that have not asked yet have a moment too.
 //! The same holds for a group that has lost all its members, or was found without any after a restart.
 
@@ -36,6 +37,8 @@ pub(super) enum InitialWait {
         since: Duration,
         /// When the last one joined.
         last_join: Duration,
+        /// Until when clients were about to connect when the first member joined.
+        others_until: Option<Duration>,
     },
 }
 
@@ -67,7 +70,8 @@ impl ClassicGroup {
     pub(super) fn begin_initial_wait(&mut self, turn: &mut Turn) {
         let Some(delay) = turn.config.initial_rebalance_delay else {
             let now = turn.now.monotonic;
-            let initial = Some(InitialWait::Expected { since: now, last_join: now });
+            let initial =
+                Some(InitialWait::Expected { since: now, last_join: now, others_until: turn.others_expected_until });
             self.enter(turn, Phase::Preparing { initial });
             self.review_expected(turn);
             return;
@@ -90,11 +94,16 @@ impl ClassicGroup {
 
     /// Waits on for further members, or begins the first generation if it has waited long enough or none are expected.
     pub fn review_expected(&mut self, turn: &mut Turn) {
-        let Phase::Preparing { initial: Some(InitialWait::Expected { since, last_join }) } = self.phase else { return };
+        let Phase::Preparing { initial: Some(InitialWait::Expected { since, last_join, others_until }) } = self.phase
+        else {
+            return;
+        };
         let now = turn.now.monotonic;
         let limit = last_join.saturating_add(WAIT_AFTER_JOIN).min(since.saturating_add(LONGEST_WAIT));
         let until = match self.members.len() {
-            0 | 1 => turn.expected.expected_until(now, &self.id).map_or(now, |until| until.min(limit)),
+            0 | 1 => {
+                turn.expected.expected_until(now, &self.id).max(others_until).map_or(now, |until| until.min(limit))
+            }
             _ => limit,
         };
         match until > now {

@@ -32,6 +32,8 @@ pub struct World {
     next_reply: u64,
     /// What requests come by.
     pub connection: Option<ConnectionId>,
+    /// What joins know of clients that are about to connect.
+    pub others_expected_until: Option<Duration>,
     answers: HashMap<ReplyTo, GroupReply>,
     answered: HashSet<ReplyTo>,
     clients: BTreeMap<String, Client>,
@@ -94,6 +96,7 @@ impl World {
             now: Duration::ZERO,
             next_reply: 0,
             connection: None,
+            others_expected_until: None,
             answers: HashMap::new(),
             answered: HashSet::new(),
             clients: BTreeMap::new(),
@@ -246,6 +249,7 @@ impl World {
         let random = u128::from(self.next_reply) << 64;
         let client = self.client(name).clone();
         let request = JoinGroup {
+            others_expected_until: self.others_expected_until,
             group_id: GROUP.into(),
             member_id: client.member_id,
             instance_id: client.instance_id,

@@ -334,3 +334,36 @@ fn those_who_ask_are_remembered_up_to_a_bound_and_for_a_while() {
     asks(&mut world, 2);
     assert_eq!(remembered(&world), 1);
 }
+
+#[test]
+fn first_member_waits_for_clients_that_are_about_to_connect() {
+    let mut world = World::new();
+    asks(&mut world, 1);
+    world.others_expected_until = Some(Duration::from_millis(40));
+    joins(&mut world, "a", 2).wait(39).waits("a");
+    // One of them comes for this group.
+    asks(&mut world, 3);
+    world.wait(20).waits("a");
+    world.others_expected_until = None;
+    joins(&mut world, "b", 4).wait(WAIT_MS);
+    assert_eq!((world.joined("a").members.len(), world.joined("b").generation), (2, 1));
+}
+
+#[test]
+fn first_member_waits_no_longer_than_clients_are_expected_to_connect() {
+    let mut world = World::new();
+    asks(&mut world, 1);
+    world.others_expected_until = Some(Duration::from_millis(40));
+    joins(&mut world, "a", 2).wait(39).waits("a").wait(1);
+    assert_eq!(world.joined("a").generation, 1);
+}
+
+#[test]
+fn client_that_asks_right_after_another_connection_closed_is_another_client() {
+    let mut world = World::new();
+    asks(&mut world, 1);
+    closes(&mut world, 1, 1);
+    world.wait(24);
+    asks(&mut world, 2);
+    joins(&mut world, "a", 3).waits("a");
+}

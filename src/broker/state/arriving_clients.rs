@@ -1,0 +1,248 @@
+//! Clients that have connected and not shown yet what for.
+//!
+//! Consumers of one program that start together connect within milliseconds, and the quickest of them joins its group
+//! before the others have asked for the coordinator. librdkafka moreover closes its bootstrap connection once it knows the
+//! brokers, often without asking, and connects again 50 ms later. So a group's first member waits for clients with its
+//! client id that have done no more than that: they may be consumers of the same group.
+//!
+//! Clients are counted by their client id, not identified. A client that works by a connection is there; so is one that
+//! begins to work by a connection that was opened after its bootstrap connection was closed, and that it does not ask for
+//! the brokers again at once. A wrong guess only moves the start of a first generation, by [`ARRIVES_WITHIN`] at most.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ottla_core::coordinator::ConnectionId;
+use ottla_core::coordinator::group::RETURNS_AFTER;
+
+/// How long a client is expected to show what it wants, after it connected and after it closed its bootstrap connection.
+const ARRIVES_WITHIN: Duration = Duration::from_millis(80);
+
+/// Clients that are remembered at a time; those above that are not waited for.
+const MAX_ARRIVING: usize = 256;
+
+/// The longest client id, in bytes, that is remembered.
+const MAX_CLIENT_ID: usize = 255;
+
+/// Clients that are about to show what they want. Times are monotonic.
+#[derive(Debug, Default)]
+pub struct ArrivingClients {
+    clients: Vec<ArrivingClient>,
+}
+
+#[derive(Debug)]
+struct ArrivingClient {
+    client_id: Arc<str>,
+    connection: Connection,
+    /// It asked for a coordinator: what group it may join is known, and who waits for it then.
+    has_asked: bool,
+    until: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Connection {
+    Open(ConnectionId),
+    /// The bootstrap connection was closed at this time. The client goes on by one that is newer than the newest then.
+    Closed {
+        at: Duration,
+        newest: ConnectionId,
+    },
+}
+
+/// A client that shows by this connection what it wants.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival<'a> {
+    pub client_id: &'a str,
+    pub connection: ConnectionId,
+    /// Before that it asked for the brokers by this connection.
+    pub found_brokers: bool,
+}
+
+impl ArrivingClients {
+    /// A client opened a connection.
+    pub fn connected(&mut self, now: Duration, client_id: &str, connection: ConnectionId) {
+        self.clients.retain(|client| client.until > now);
+        if self.clients.len() < MAX_ARRIVING && client_id.len() <= MAX_CLIENT_ID {
+            self.clients.push(ArrivingClient {
+                client_id: client_id.into(),
+                connection: Connection::Open(connection),
+                has_asked: false,
+                until: now.saturating_add(ARRIVES_WITHIN),
+            });
+        }
+    }
+
+    /// The client of this connection asked for a coordinator.
+    pub fn asked(&mut self, now: Duration, arrival: Arrival) {
+        if let Some(client) = self.clients.iter_mut().find(|client| client.is_open(arrival.connection)) {
+            client.has_asked = true;
+        }
+        self.returned(now, arrival);
+    }
+
+    /// The client of this connection joins a group.
+    pub fn joins(&mut self, connection: ConnectionId) {
+        self.clients.retain(|client| !client.is_open(connection));
+    }
+
+    /// The client of this connection began to work by it; it may have asked for a coordinator by it before.
+    pub fn works(&mut self, now: Duration, arrival: Arrival, had_asked: bool) {
+        self.clients.retain(|client| !client.is_open(arrival.connection));
+        if !had_asked {
+            self.returned(now, arrival);
+        }
+    }
+
+    /// A connection was closed; `newest` is the newest one at this time.
+    pub fn closed(&mut self, now: Duration, connection: ConnectionId, newest: ConnectionId) {
+        if let Some(client) = self.clients.iter_mut().find(|client| client.is_open(connection)) {
+            client.connection = Connection::Closed { at: now, newest };
+            client.until = now.saturating_add(ARRIVES_WITHIN);
+        }
+    }
+
+    /// Until when clients with this id are expected that have not asked for a coordinator; none if none are.
+    pub fn expected_until(&self, now: Duration, client_id: &str) -> Option<Duration> {
+        let expected = |client: &&ArrivingClient| !client.has_asked && client.until > now && client.has_id(client_id);
+        self.clients.iter().filter(expected).map(|client| client.until).max()
+    }
+
+    /// Perhaps a client goes on by this connection: one of those with its id that had closed their bootstrap connections. Those
+    /// that had asked come first, so that the others are waited for rather too long than too briefly.
+    fn returned(&mut self, now: Duration, Arrival { client_id, connection, found_brokers }: Arrival) {
+        let away = if found_brokers { RETURNS_AFTER } else { Duration::ZERO };
+        let is_it = |client: &ArrivingClient| match client.connection {
+            Connection::Closed { at, newest } => {
+                newest < connection && at.saturating_add(away) <= now && client.has_id(client_id)
+            }
+            Connection::Open(_) => false,
+        };
+        let found = self.clients.iter().enumerate().filter(|(_, client)| is_it(client));
+        if let Some((at, _)) = found.max_by_key(|(_, client)| client.has_asked) {
+            self.clients.remove(at);
+        }
+    }
+}
+
+impl ArrivingClient {
+    fn is_open(&self, connection: ConnectionId) -> bool {
+        self.connection == Connection::Open(connection)
+    }
+
+    fn has_id(&self, client_id: &str) -> bool {
+        *self.client_id == *client_id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "rdkafka";
+
+    const fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    fn arrival(connection: ConnectionId) -> Arrival<'static> {
+        Arrival { client_id: ID, connection, found_brokers: true }
+    }
+
+    /// A client connects and closes its bootstrap connection, before or after it asks for a coordinator.
+    fn bootstraps(clients: &mut ArrivingClients, at: u64, connection: ConnectionId, asks: bool) {
+        clients.connected(ms(at), ID, connection);
+        if asks {
+            clients.asked(ms(at), arrival(connection));
+        }
+        clients.closed(ms(at), connection, connection);
+    }
+
+    fn expected(clients: &ArrivingClients, at: u64) -> Option<Duration> {
+        clients.expected_until(ms(at), ID)
+    }
+
+    #[test]
+    fn lone_consumer_expects_nobody_when_it_joins() {
+        for asks in [false, true] {
+            let mut clients = ArrivingClients::default();
+            bootstraps(&mut clients, 0, 1, asks);
+            if asks {
+                assert_eq!(expected(&clients, 3), None, "it may join already");
+            }
+            clients.connected(ms(51), ID, 2);
+            clients.asked(ms(51), arrival(2));
+            clients.connected(ms(51), ID, 3);
+            clients.joins(3);
+            assert_eq!(expected(&clients, 52), None, "asked by the bootstrap connection: {asks}");
+        }
+    }
+
+    #[test]
+    fn lone_consumer_that_does_not_ask_for_the_brokers_again_may_return_at_once() {
+        let mut clients = ArrivingClients::default();
+        bootstraps(&mut clients, 0, 1, false);
+        clients.connected(ms(1), ID, 2);
+        clients.asked(ms(1), Arrival { found_brokers: false, ..arrival(2) });
+        assert_eq!(expected(&clients, 2), None);
+    }
+
+    #[test]
+    fn client_that_connected_and_has_not_asked_is_expected() {
+        let mut clients = ArrivingClients::default();
+        bootstraps(&mut clients, 0, 1, true);
+        clients.connected(ms(2), ID, 2);
+        clients.connected(ms(2), "another", 3);
+        assert_eq!(expected(&clients, 5), Some(ms(82)));
+        clients.asked(ms(5), arrival(2));
+        assert_eq!(expected(&clients, 6), None);
+    }
+
+    #[test]
+    fn client_that_closed_its_bootstrap_connection_is_expected_until_it_works_by_a_newer_one() {
+        let mut clients = ArrivingClients::default();
+        bootstraps(&mut clients, 0, 5, false);
+        clients.works(ms(50), arrival(5), false);
+        clients.works(ms(50), Arrival { client_id: "another", ..arrival(6) }, false);
+        clients.works(ms(50), arrival(7), true);
+        clients.works(ms(24), arrival(8), false);
+        assert_eq!(expected(&clients, 50), Some(ms(80)));
+        clients.works(ms(50), arrival(9), false);
+        assert_eq!(expected(&clients, 50), None);
+    }
+
+    #[test]
+    fn each_return_is_that_of_one_client() {
+        let mut clients = ArrivingClients::default();
+        for (at, connection, asks) in [(0, 1, false), (3, 2, true), (7, 3, false)] {
+            bootstraps(&mut clients, at, connection, asks);
+        }
+        for connection in [4, 5] {
+            clients.connected(ms(52), ID, connection);
+            clients.asked(ms(52), arrival(connection));
+        }
+        assert!(expected(&clients, 55).is_some());
+        clients.works(ms(57), arrival(6), false);
+        assert_eq!(expected(&clients, 57), None);
+    }
+
+    #[test]
+    fn client_that_stays_away_is_expected_no_longer() {
+        let mut clients = ArrivingClients::default();
+        clients.connected(ms(0), ID, 1);
+        assert_eq!(expected(&clients, 79), Some(ms(80)));
+        assert_eq!(expected(&clients, 80), None);
+    }
+
+    #[test]
+    fn number_and_size_of_remembered_clients_are_bounded() {
+        let mut clients = ArrivingClients::default();
+        clients.connected(ms(0), &"x".repeat(MAX_CLIENT_ID + 1), 1);
+        assert_eq!(clients.clients.len(), 0);
+        for connection in 0..2 * MAX_ARRIVING as u64 {
+            clients.connected(ms(0), ID, connection);
+        }
+        assert_eq!(clients.clients.len(), MAX_ARRIVING);
+        clients.connected(ms(80), ID, 1);
+        assert_eq!(clients.clients.len(), 1);
+    }
+}
