@@ -7,7 +7,7 @@
 //!
 //! Clients are counted by their client id, not identified. A client that works by a connection is there; so is one that
 //! begins to work by a connection that was opened after its bootstrap connection was closed, and that it does not ask for
-//! the brokers again at once. A wrong guess only moves the start of a first generation, by [`ARRIVES_WITHIN`] at most.
+//! the brokers again at once. A wrong guess only moves the start of a first generation, by `ARRIVES_WITHIN` at most.
 
 use std::sync::Arc;
 use std::time::Duration;
