@@ -148,7 +148,7 @@ impl Broker {
             id == self.metadata.partition().id() || cluster.image.partition(&id.topic, id.partition).is_some()
         };
         if let Err(error) = self.log_dir.forget_unless(exists) {
-            tracing::warn!(%error, "what was noted of deleted partitions stays");
+            tracing::warn!(%error, "failed to remove deleted partitions from the checkpoint files, retrying when a log is opened");
         }
         let mut left_over = Vec::new();
         for folder in found {

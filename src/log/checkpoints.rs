@@ -75,12 +75,14 @@ impl Known {
 pub(super) struct OnFile {
     recovery_points: Offsets,
     log_starts: Offsets,
+    /// Deleted partitions are in the files still: they could not be written.
+    outdated: bool,
 }
 
 impl OnFile {
     pub(super) fn new(recovery_points: &Offsets, log_starts: &Offsets) -> OnFile {
         let of = |offsets: &Offsets| above_zero(offsets.iter().map(|(partition, offset)| (partition, *offset)));
-        OnFile { recovery_points: of(recovery_points), log_starts: of(log_starts) }
+        OnFile { recovery_points: of(recovery_points), log_starts: of(log_starts), outdated: false }
     }
 }
 
@@ -104,7 +106,8 @@ impl LogDir {
     /// Takes back what was noted of partitions whose folders are out of the way.
     ///
     /// # Errors
-    /// If a file can't be written; it says then of partitions with these names what was true of the ones that are gone.
+    /// If a file can't be written; it says then of partitions with these names what was true of the deleted ones, until
+    /// [`LogDir::forget_deleted`] succeeds.
     pub fn forget<'a>(&self, partitions: impl Iterator<Item = &'a TopicPartition>) -> Result<(), LogError> {
         let gone: HashSet<&TopicPartition> = partitions.collect();
         let mut on_file = self.on_file.lock();
@@ -112,12 +115,27 @@ impl LogDir {
         gone.iter().for_each(|partition| known.forget(partition));
         drop(known);
         let is_gone = |partition: &TopicPartition, _: &mut Offset| gone.contains(partition);
-        if on_file.log_starts.extract_if(is_gone).count() > 0 {
+        let starts = on_file.log_starts.extract_if(is_gone).count();
+        let points = on_file.recovery_points.extract_if(is_gone).count();
+        on_file.outdated |= starts + points > 0;
+        self.write_if_outdated(&mut on_file)
+    }
+
+    /// Takes back what [`LogDir::forget`] failed to. To be called before the log of a partition is opened: it may have the
+    /// name of a deleted one, and the next start would take that one's log start for its own.
+    ///
+    /// # Errors
+    /// If a file can't be written.
+    pub fn forget_deleted(&self) -> Result<(), LogError> {
+        self.write_if_outdated(&mut self.on_file.lock())
+    }
+
+    fn write_if_outdated(&self, on_file: &mut OnFile) -> Result<(), LogError> {
+        if on_file.outdated {
             self.write_offsets(LOG_STARTS, on_file.log_starts.iter(), true)?;
-        }
-        if on_file.recovery_points.extract_if(is_gone).count() > 0 {
-            // A lost one costs only time.
+            // A lost recovery point costs only time.
             self.write_offsets(RECOVERY_POINTS, on_file.recovery_points.iter(), false)?;
+            on_file.outdated = false;
         }
         Ok(())
     }
