@@ -12,6 +12,7 @@ use parking_lot::MutexGuard;
 use super::error::IoContext;
 use super::file::Disk;
 use super::log_dir::{FIRST_DIRTY, HIGH_WATERMARKS, LOG_STARTS, LogDir, POSITIONS, RECOVERY_POINTS};
+use super::log_dir::{FoundPartition, PartitionState};
 use super::{LogError, NotedEnd, Validated, checkpoint, positions};
 use crate::types::{Offset, TimestampMs, TopicPartition};
 
@@ -152,6 +153,18 @@ impl LogDir {
             named.chain(known.validated.keys()).filter(|partition| !exists(partition)).cloned().collect();
         drop(known);
         self.forget(gone.iter())
+    }
+
+    /// Partitions that had records by what was noted when the directory was opened, and where their logs ended; without
+    /// those of `found`, whose folders are there, and those that were deleted since.
+    pub fn without_folder(&self, found: &[FoundPartition]) -> Vec<(TopicPartition, Offset)> {
+        let live = found.iter().filter(|folder| folder.state == PartitionState::Live);
+        let live: HashSet<&TopicPartition> = live.map(|folder| &folder.partition).collect();
+        let known = self.known.lock();
+        let named = known.recovery_points.keys().chain(known.high_watermarks.keys()).chain(known.validated.keys());
+        let missing: HashSet<&TopicPartition> = named.filter(|partition| !live.contains(partition)).collect();
+        let ended = |partition: &TopicPartition| (partition.clone(), known.noted_end(partition).end);
+        missing.into_iter().map(ended).filter(|(_, end)| *end > 0).collect()
     }
 
     /// As [`CheckpointWriter::write_all`].

@@ -185,3 +185,18 @@ fn clean_marker_is_put_back_as_it_was_found() {
     dir.restore_clean_marker().expect("writes");
     assert_eq!(fs::read_to_string(&marker).expect("reads"), text);
 }
+
+#[test]
+fn partitions_that_had_records_and_whose_folders_are_missing_are_found() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let open = || LogDir::open(folder.path(), &identity()).expect("opens");
+    let empty = Checkpoint { recovery_point: 0, high_watermark: 0, validated: None, ..checkpoint("empty", 0) };
+    open().write_checkpoints(&[checkpoint("there", 0), checkpoint("removed", 0), empty]).expect("writes");
+    fs::create_dir(folder.path().join("there-0")).expect("creates");
+    let dir = open();
+    let missing = || dir.without_folder(&dir.partitions().expect("lists"));
+    let removed = TopicPartition::new("removed", 0);
+    assert_eq!(missing(), [(removed.clone(), 10)]);
+    dir.forget([&removed].into_iter()).expect("writes");
+    assert_eq!(missing(), []);
+}
