@@ -12,6 +12,7 @@ use parking_lot::MutexGuard;
 use super::error::IoContext;
 use super::file::Disk;
 use super::log_dir::{FIRST_DIRTY, HIGH_WATERMARKS, LOG_STARTS, LogDir, POSITIONS, RECOVERY_POINTS};
+use super::log_dir::{FoundPartition, PartitionState};
 use super::{LogError, NotedEnd, Validated, checkpoint, positions};
 use ottla_wire::types::{Offset, TimestampMs, TopicPartition};
 
@@ -75,12 +76,14 @@ impl Known {
 pub(super) struct OnFile {
     recovery_points: Offsets,
     log_starts: Offsets,
+    /// Deleted partitions are in the files still: they could not be written.
+    outdated: bool,
 }
 
 impl OnFile {
     pub(super) fn new(recovery_points: &Offsets, log_starts: &Offsets) -> OnFile {
         let of = |offsets: &Offsets| above_zero(offsets.iter().map(|(partition, offset)| (partition, *offset)));
-        OnFile { recovery_points: of(recovery_points), log_starts: of(log_starts) }
+        OnFile { recovery_points: of(recovery_points), log_starts: of(log_starts), outdated: false }
     }
 }
 
@@ -104,7 +107,8 @@ impl LogDir {
     /// Takes back what was noted of partitions whose folders are out of the way.
     ///
     /// # Errors
-    /// If a file can't be written; it says then of partitions with these names what was true of the ones that are gone.
+    /// If a file can't be written; it says then of partitions with these names what was true of the deleted ones, until
+    /// [`LogDir::forget_deleted`] succeeds.
     pub fn forget<'a>(&self, partitions: impl Iterator<Item = &'a TopicPartition>) -> Result<(), LogError> {
         let gone: HashSet<&TopicPartition> = partitions.collect();
         let mut on_file = self.on_file.lock();
@@ -112,12 +116,27 @@ impl LogDir {
         gone.iter().for_each(|partition| known.forget(partition));
         drop(known);
         let is_gone = |partition: &TopicPartition, _: &mut Offset| gone.contains(partition);
-        if on_file.log_starts.extract_if(is_gone).count() > 0 {
+        let starts = on_file.log_starts.extract_if(is_gone).count();
+        let points = on_file.recovery_points.extract_if(is_gone).count();
+        on_file.outdated |= starts + points > 0;
+        self.write_if_outdated(&mut on_file)
+    }
+
+    /// Takes back what [`LogDir::forget`] failed to. To be called before the log of a partition is opened: it may have the
+    /// name of a deleted one, and the next start would take that one's log start for its own.
+    ///
+    /// # Errors
+    /// If a file can't be written.
+    pub fn forget_deleted(&self) -> Result<(), LogError> {
+        self.write_if_outdated(&mut self.on_file.lock())
+    }
+
+    fn write_if_outdated(&self, on_file: &mut OnFile) -> Result<(), LogError> {
+        if on_file.outdated {
             self.write_offsets(LOG_STARTS, on_file.log_starts.iter(), true)?;
-        }
-        if on_file.recovery_points.extract_if(is_gone).count() > 0 {
-            // A lost one costs only time.
+            // A lost recovery point costs only time.
             self.write_offsets(RECOVERY_POINTS, on_file.recovery_points.iter(), false)?;
+            on_file.outdated = false;
         }
         Ok(())
     }
@@ -134,6 +153,18 @@ impl LogDir {
             named.chain(known.validated.keys()).filter(|partition| !exists(partition)).cloned().collect();
         drop(known);
         self.forget(gone.iter())
+    }
+
+    /// Partitions that had records by what was noted when the directory was opened, and where their logs ended; without
+    /// those of `found`, whose folders are there, and those that were deleted since.
+    pub fn without_folder(&self, found: &[FoundPartition]) -> Vec<(TopicPartition, Offset)> {
+        let live = found.iter().filter(|folder| folder.state == PartitionState::Live);
+        let live: HashSet<&TopicPartition> = live.map(|folder| &folder.partition).collect();
+        let known = self.known.lock();
+        let named = known.recovery_points.keys().chain(known.high_watermarks.keys()).chain(known.validated.keys());
+        let missing: HashSet<&TopicPartition> = named.filter(|partition| !live.contains(partition)).collect();
+        let ended = |partition: &TopicPartition| (partition.clone(), known.noted_end(partition).end);
+        missing.into_iter().map(ended).filter(|(_, end)| *end > 0).collect()
     }
 
     /// As [`CheckpointWriter::write_all`].

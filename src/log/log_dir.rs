@@ -72,7 +72,8 @@ pub struct LogDir {
     meta: MetaProperties,
     /// The directory of the metadata log, if it isn't this one.
     metadata: Option<MetadataDir>,
-    clean_shutdown: bool,
+    /// The content of `.kafka_cleanshutdown`, which opening has removed; `None` where there was no such file.
+    clean_marker: Option<Vec<u8>>,
     may_have_lost_power: bool,
     why_not_mapped: Option<String>,
     /// What the files said when the directory was opened, but for partitions that are gone since.
@@ -94,7 +95,7 @@ impl LogDir {
     /// `meta.properties` of its own, which must be of the same cluster and node.
     pub fn open_chosen(chosen: &Directories, identity: &Identity) -> Result<LogDir, LogDirError> {
         let Some(metadata) = &chosen.metadata else { return LogDir::open(&chosen.data, identity) };
-        let known = |path: &Path| MetaProperties::read(path).map(|meta| meta.map(|meta| meta.cluster_id));
+        let known = |path: &Path| read_meta(path).map(|meta| meta.map(|meta| meta.cluster_id));
         let cluster_id = match known(&chosen.data)? {
             Some(of_data) => Some(of_data),
             None => known(metadata)?,
@@ -156,7 +157,8 @@ impl LogDir {
             error => error.into(),
         })?;
         let marker = path.join(CLEAN_SHUTDOWN);
-        let clean_shutdown = disk.len(&marker).doing("looking at", &marker)?.is_some();
+        let clean_marker = disk.read(&marker).doing("reading", &marker)?;
+        let clean_shutdown = clean_marker.is_some();
         if clean_shutdown {
             disk.remove(&marker).doing("removing", &marker)?;
             disk.sync_folder(path).doing("syncing", path)?;
@@ -179,7 +181,7 @@ impl LogDir {
             _lock: None,
             meta,
             metadata: None,
-            clean_shutdown,
+            clean_marker,
             why_not_mapped: None,
             may_have_lost_power: !clean_shutdown && validated.is_empty(),
             on_file: Mutex::new(OnFile::new(&recovery_points, &log_starts)),
@@ -222,7 +224,7 @@ impl LogDir {
 
     /// Whether the last broker on this directory, Ottla or Kafka, closed it cleanly.
     pub fn clean_shutdown(&self) -> bool {
-        self.clean_shutdown
+        self.clean_marker.is_some()
     }
 
     /// The names in a folder of the directory; none if it isn't there.
@@ -293,7 +295,7 @@ impl LogDir {
         let known = self.known.lock();
         OpenAt {
             now,
-            clean_shutdown: self.clean_shutdown,
+            clean_shutdown: self.clean_shutdown(),
             recovery_point: known.recovery_points.get(partition).copied().unwrap_or(0),
             validated: known.validated.get(partition).copied(),
             log_start: known.log_starts.get(partition).copied(),
@@ -316,9 +318,17 @@ impl LogDir {
 
     /// Writes `.kafka_cleanshutdown`: everything is closed and synced. `broker_epoch` is -1 when unknown.
     pub fn mark_clean(&self, broker_epoch: i64) -> Result<(), LogError> {
+        self.write_clean_marker(format!(r#"{{"version":0,"brokerEpoch":{broker_epoch}}}"#).as_bytes())
+    }
+
+    /// Puts `.kafka_cleanshutdown` back as it was before the directory was opened, if it was there: nothing was changed.
+    pub fn restore_clean_marker(&self) -> Result<(), LogError> {
+        self.clean_marker.as_deref().map_or(Ok(()), |text| self.write_clean_marker(text))
+    }
+
+    fn write_clean_marker(&self, text: &[u8]) -> Result<(), LogError> {
         let path = self.path.join(CLEAN_SHUTDOWN);
-        let text = format!(r#"{{"version":0,"brokerEpoch":{broker_epoch}}}"#);
-        self.disk.write_aside(&path, text.as_bytes(), true).doing("writing", &path)?;
+        self.disk.write_aside(&path, text, true).doing("writing", &path)?;
         self.sync()
     }
 }
@@ -361,6 +371,21 @@ pub(super) fn lock(path: &Path) -> Result<File, LogDirError> {
     }
 }
 
+/// Reads `meta.properties`, if it is there.
+fn read_meta(dir: &Path) -> Result<Option<MetaProperties>, LogDirError> {
+    let path = dir.join(META_PROPERTIES);
+    let Some(text) = Disk::plain().read(&path).doing("reading", &path)? else { return Ok(None) };
+    let parsed = MetaProperties::parse(&text).map_err(|error| unusable_meta(dir, error))?;
+    Ok(Some(parsed.or_directory_id(Uuid::ZERO)))
+}
+
+fn unusable_meta(dir: &Path, error: MetaError) -> LogDirError {
+    match error {
+        MetaError::OfZooKeeper => LogDirError::OfZooKeeper { path: dir.to_path_buf() },
+        MetaError::Damaged(why) => LogDirError::DamagedIdentity { path: dir.to_path_buf(), why },
+    }
+}
+
 /// Reads `meta.properties` and compares it with who we are, or writes it.
 fn open_meta(disk: &Disk, dir: &Path, identity: &Identity) -> Result<MetaProperties, LogDirError> {
     let path = dir.join(META_PROPERTIES);
@@ -371,10 +396,7 @@ fn open_meta(disk: &Disk, dir: &Path, identity: &Identity) -> Result<MetaPropert
         write_meta(disk, dir, &path, &meta)?;
         return Ok(meta);
     };
-    let parsed = MetaProperties::parse(&text).map_err(|error| match error {
-        MetaError::OfZooKeeper => LogDirError::OfZooKeeper { path: dir.to_path_buf() },
-        MetaError::Damaged(why) => LogDirError::DamagedIdentity { path: dir.to_path_buf(), why },
-    })?;
+    let parsed = MetaProperties::parse(&text).map_err(|error| unusable_meta(dir, error))?;
     let found = parsed.or_directory_id(identity.new_directory_id);
     if found.node_id != identity.node_id {
         return Err(LogDirError::OtherNode { path: dir.into(), expected: identity.node_id, found: found.node_id });

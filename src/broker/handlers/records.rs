@@ -27,7 +27,7 @@ const HIGH_WATERMARK: Offset = -1;
 
 pub(super) fn delete(context: &Context, request: DeleteRecordsRequest) -> Answer {
     let cluster = context.broker.cluster();
-    let mut moved = false;
+    let mut deleted = false;
     let named = request.topics.into_iter().filter(|topic| !topic.partitions.is_empty());
     let topics = named.map(|topic| {
         // A partition named twice counts once, with what was said last.
@@ -40,9 +40,9 @@ pub(super) fn delete(context: &Context, request: DeleteRecordsRequest) -> Answer
                 // Kafka's own state must not be cut (nor, with KRaft, its metadata).
                 Ok((topic, _)) if topic.image.is_internal() => Err(ErrorCode::InvalidTopicException),
                 Ok((topic, _)) if !topic.config.cleanup_policy.delete => Err(ErrorCode::PolicyViolation),
-                Ok((_, partition)) => {
-                    delete_before(partition, asked.offset, &mut moved).map_err(|error| error.error_code())
-                }
+                Ok((_, partition)) => delete_before(partition, asked.offset)
+                    .inspect(|_| deleted = true)
+                    .map_err(|error| error.error_code()),
             };
             DeleteRecordsPartitionResult {
                 partition_index: asked.partition_index,
@@ -53,9 +53,10 @@ pub(super) fn delete(context: &Context, request: DeleteRecordsRequest) -> Answer
         DeleteRecordsTopicResult { partitions: partitions.collect(), name: topic.name }
     });
     let response = DeleteRecordsResponse { topics: topics.collect(), ..Default::default() };
-    if !moved {
+    if !deleted {
         return response.into();
     }
+    // Also where no log start moved: it may be one that an earlier request failed to note.
     let broker = Arc::clone(&context.broker);
     Answer::parked(async move {
         match broker.note_log_starts().await {
@@ -72,8 +73,7 @@ pub(super) fn delete(context: &Context, request: DeleteRecordsRequest) -> Answer
     })
 }
 
-/// `moved` is set where records are gone now that were there before.
-fn delete_before(partition: &Partition, offset: Offset, moved: &mut bool) -> Result<Offset, PartitionError> {
+fn delete_before(partition: &Partition, offset: Offset) -> Result<Offset, PartitionError> {
     let offsets = partition.offsets()?;
     let before = match offset {
         HIGH_WATERMARK => offsets.end,
@@ -82,9 +82,7 @@ fn delete_before(partition: &Partition, offset: Offset, moved: &mut bool) -> Res
         }
         offset => offset.max(offsets.start),
     };
-    let start = partition.delete_records(before)?;
-    *moved |= start > offsets.start;
-    Ok(start)
+    partition.delete_records(before)
 }
 
 /// The records can't be read any more, but a crash could bring them back.

@@ -122,7 +122,7 @@ impl Publisher {
         }
         let local = || gone.iter().flat_map(|topic| topic.local_partitions()).map(|partition| partition.id());
         if let Err(error) = self.log_dir.forget(local()) {
-            tracing::error!(%error, "what was noted of deleted partitions stays: topics of their names may not begin at 0");
+            tracing::error!(%error, "failed to remove deleted partitions from the checkpoint files, retrying when a log is opened");
         }
         published
     }
@@ -199,6 +199,7 @@ impl Publisher {
         let id = TopicPartition::new(Arc::clone(&topic.name), index);
         let (log_dir, config, opened, topic_id) = (Arc::clone(&self.log_dir), Arc::clone(config), id.clone(), topic.id);
         let open: OpenLog = Box::new(move || {
+            log_dir.forget_deleted()?;
             let at = log_dir.open_at(&opened, Some(topic_id), clock::wall_clock_ms());
             let path = log_dir.partition_path(&opened);
             match Log::open(log_dir.disk(), &path, Arc::clone(&config), at) {

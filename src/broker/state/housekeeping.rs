@@ -15,7 +15,7 @@ use super::groups::Groups;
 use super::partition::Partition;
 use super::topics::Topic;
 use super::{Broker, flushing, random};
-use ottla_log::{Checkpoint, DeletedFiles, Log, LogError, PartitionState, Validated};
+use ottla_log::{Checkpoint, DeletedFiles, FoundPartition, Log, LogError, PartitionState, Validated};
 use ottla_wire::types::{Offset, TopicPartition};
 
 /// How often our own file of validated positions is brought up to date: how much a start after
@@ -148,8 +148,9 @@ impl Broker {
             id == self.metadata.partition().id() || cluster.image.partition(&id.topic, id.partition).is_some()
         };
         if let Err(error) = self.log_dir.forget_unless(exists) {
-            tracing::warn!(%error, "what was noted of deleted partitions stays");
+            tracing::warn!(%error, "failed to remove deleted partitions from the checkpoint files, retrying when a log is opened");
         }
+        self.report_missing_folders(&found);
         let mut left_over = Vec::new();
         for folder in found {
             match folder.state {
@@ -160,6 +161,19 @@ impl Broker {
         }
         if !left_over.is_empty() {
             self.housekeeping.tell(Work::Unlink(left_over));
+        }
+    }
+
+    /// Reports partitions that had records and whose folders somebody removed. They are served without records.
+    fn report_missing_folders(&self, found: &[FoundPartition]) {
+        let cluster = self.cluster();
+        for (partition, end) in self.log_dir.without_folder(found) {
+            if cluster.partition(&partition.topic, partition.partition).is_ok() {
+                tracing::warn!(
+                    %partition, end_offset = end,
+                    "the folder of the partition is missing, its records are lost: the partition is empty"
+                );
+            }
         }
     }
 

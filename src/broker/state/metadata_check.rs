@@ -39,10 +39,8 @@ pub(super) fn check(log_dir: &LogDir, id: &TopicPartition, now: TimestampMs) -> 
             }
         },
     };
-    if clean {
-        // The next start is to refuse as well: opening the directory has taken the mark away.
-        log_dir.mark_clean(-1)?;
-    }
+    // The next start is to refuse as well.
+    log_dir.restore_clean_marker()?;
     Err(refused)
 }
 

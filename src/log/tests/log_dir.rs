@@ -147,3 +147,56 @@ fn partition_folders_are_told_apart() {
     ];
     assert_eq!(found, expected.map(|(name, state)| (name.to_owned(), state)));
 }
+
+#[test]
+fn what_could_not_be_forgotten_of_a_deleted_partition_is_forgotten_before_the_next_log_is_opened() {
+    let simulation = Simulation::default();
+    let path = Path::new("/data");
+    let open = || LogDir::open_on(Disk::simulated(&simulation), path, &identity()).expect("opens");
+    let (kept, deleted) = (TopicPartition::new("kept", 0), TopicPartition::new("deleted", 0));
+    let dir = open();
+    dir.write_checkpoints(&[checkpoint("kept", 0), checkpoint("deleted", 0)]).expect("writes");
+    let dir = {
+        drop(dir);
+        open()
+    };
+    simulation.set_mishaps(|_| Some(Fault::Full));
+    dir.forget([&deleted].into_iter()).expect_err("the disk is full");
+    dir.forget_deleted().expect_err("the disk is full still");
+    simulation.heal();
+    dir.forget_deleted().expect("there is room again");
+    drop(dir);
+    let dir = open();
+    let log_start = |partition| dir.open_at(partition, None, NOW).log_start;
+    assert_eq!((log_start(&kept), log_start(&deleted)), (Some(3), None));
+}
+
+#[test]
+fn clean_marker_is_put_back_as_it_was_found() {
+    let folder = tempfile::tempdir().expect("a folder");
+    drop(LogDir::open(folder.path(), &identity()).expect("opens"));
+    let marker = folder.path().join(".kafka_cleanshutdown");
+    LogDir::open(folder.path(), &identity()).expect("opens").restore_clean_marker().expect("has nothing to do");
+    assert!(!marker.exists());
+    let text = r#"{"version":0,"brokerEpoch":16}"#;
+    fs::write(&marker, text).expect("writes");
+    let dir = LogDir::open(folder.path(), &identity()).expect("opens");
+    assert!(!marker.exists());
+    dir.restore_clean_marker().expect("writes");
+    assert_eq!(fs::read_to_string(&marker).expect("reads"), text);
+}
+
+#[test]
+fn partitions_that_had_records_and_whose_folders_are_missing_are_found() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let open = || LogDir::open(folder.path(), &identity()).expect("opens");
+    let empty = Checkpoint { recovery_point: 0, high_watermark: 0, validated: None, ..checkpoint("empty", 0) };
+    open().write_checkpoints(&[checkpoint("there", 0), checkpoint("removed", 0), empty]).expect("writes");
+    fs::create_dir(folder.path().join("there-0")).expect("creates");
+    let dir = open();
+    let missing = || dir.without_folder(&dir.partitions().expect("lists"));
+    let removed = TopicPartition::new("removed", 0);
+    assert_eq!(missing(), [(removed.clone(), 10)]);
+    dir.forget([&removed].into_iter()).expect("writes");
+    assert_eq!(missing(), []);
+}

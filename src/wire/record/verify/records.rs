@@ -146,6 +146,6 @@ impl VerifyRules {
 #[cold]
 fn too_large_record(size: usize, limit: usize) -> RecordError {
     RecordError::Invalid(format!(
-        "a record has {size} bytes once decompressed, which exceeds the maximum configured value of {limit}"
+        "a record has {size} bytes once decompressed, more than max.decompressed.message.bytes, which is {limit}"
     ))
 }
