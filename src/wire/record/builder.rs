@@ -11,12 +11,12 @@ use crate::types::{LeaderEpoch, Offset, ProducerIdEpoch, TimestampMs};
 /// Collects records into one v2 batch.
 ///
 /// ```
-/// # use ottla::record::{BatchBuilder, Codec};
+/// # use ottla_wire::record::{BatchBuilder, Codec};
 /// let mut builder = BatchBuilder::new(Codec::Zstd);
 /// builder.append(1_700_000_000_000, Some(b"key"), Some(b"value"), &[(b"trace", Some(b"7"))]);
 /// let batch = builder.build()?;
 /// assert_eq!(batch.header().record_count, 1);
-/// # Ok::<(), ottla::record::RecordError>(())
+/// # Ok::<(), ottla_wire::record::RecordError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct BatchBuilder {
