@@ -158,6 +158,37 @@ async fn metadata_logs_are_mended_by_what_their_refusals_recommend() {
 }
 
 #[tokio::test]
+async fn a_partition_that_was_never_used_is_new_after_a_repair_of_a_directory_that_only_ottla_has_used() {
+    let broker = filled().await;
+    let data = broker.data_dir().to_path_buf();
+    // As after a crash before its folder was made.
+    fs::remove_dir_all(data.join("plain-0")).unwrap();
+    fs::remove_dir_all(data.join("__cluster_metadata-0")).unwrap();
+    let (broker, report) = mended_by_its_advice(broker, "no folders", "is missing or empty").await;
+    assert!(report.contains("without a folder, new and empty now: 1 partition (plain-0)"), "{report}");
+    assert!(!report.contains("not served"), "{report}");
+    serves_everything(&broker, "no folders").await;
+}
+
+#[tokio::test]
+async fn a_partition_that_had_records_is_not_new_after_a_repair_where_its_folder_is_gone() {
+    let broker = filled().await;
+    let data = broker.data_dir().to_path_buf();
+    let moved = data.with_file_name("moved");
+    fs::create_dir(data.join("plain-2")).unwrap();
+    fs::copy(data.join("plain-1/partition.metadata"), data.join("plain-2/partition.metadata")).unwrap();
+    fs::rename(data.join("plain-1"), &moved).unwrap();
+    fs::remove_dir_all(data.join("__cluster_metadata-0")).unwrap();
+    let (mut broker, report) = mended_by_its_advice(broker, "a folder", "is missing or empty").await;
+    assert!(report.contains("not served now (KAFKA_STORAGE_ERROR): 1 partition (plain-1)"), "{report}");
+    assert!(client(&broker).await.produce("plain", 1, batch("lost?")).await.is_err());
+    broker.stop();
+    fs::rename(&moved, data.join("plain-1")).unwrap();
+    broker.restart();
+    serves_everything(&broker, "a folder").await;
+}
+
+#[tokio::test]
 async fn a_metadata_log_that_goes_on_from_a_snapshot_is_used() {
     let broker = filled().await;
     let data = broker.data_dir().to_path_buf();
@@ -206,6 +237,8 @@ async fn a_partition_whose_folder_is_gone_is_found_and_goes_on_behind_what_is_lo
     let mut broker = filled().await;
     let data = broker.data_dir().to_path_buf();
     fs::remove_dir_all(data.join("plain-1")).unwrap();
+    // As after a repair, or where another machine has it.
+    fs::remove_file(data.join("ottla-positions")).unwrap();
     let check = common::run(&["check-log", data.to_str().unwrap()]);
     let said = String::from_utf8(check.stdout).unwrap();
     assert!(!check.status.success() && said.contains("which was known to have offsets 0 to 9"), "{said}");
