@@ -59,14 +59,14 @@ pub fn run(args: &CheckLogArgs, clock: Clock) -> ExitCode {
     let checked = folders.iter().try_for_each(|folder| check.folder(folder)).and_then(|()| check.metadata(&folders));
     if let Err(why) = checked {
         check.progress.clear();
-        eprintln!("ottla: {why}");
+        err_line!("ottla: {why}");
         return ExitCode::from(USAGE);
     }
     check.progress.clear();
     let fine = check.report.is_fine();
     if args.json {
         if let Err(why) = say_json(&check.report) {
-            eprintln!("ottla: {why}");
+            err_line!("ottla: {why}");
         }
     } else {
         check.report.print(args.repair);
@@ -315,12 +315,12 @@ impl Progress {
             return;
         };
         *shown = Instant::now();
-        eprint!("\r\x1b[K{:.1} MB, {partition}", self.bytes as f64 / 1e6);
+        err_text!("\r\x1b[K{:.1} MB, {partition}", self.bytes as f64 / 1e6);
     }
 
     fn clear(&self) {
         if self.shown.is_some() {
-            eprint!("\r\x1b[K");
+            err_text!("\r\x1b[K");
         }
     }
 }
