@@ -17,6 +17,7 @@ use metadata::MetadataLog;
 use report::{Checked, DirectoryRepair, Report, ShownRepair, shown};
 use topics::Topics;
 
+mod groups;
 mod metadata;
 mod report;
 mod topics;

@@ -8,9 +8,13 @@ use super::brokers::feature_record;
 use super::configs::config_record;
 use super::features::NEW_CLUSTER;
 use super::image::{BrokerId, ConfigResource, Image, LOST_DIRECTORY, is_internal};
+use super::internal_topics::CONSUMER_OFFSETS;
 use super::records::{MetadataRecord, NoOpRecord, PartitionRecord, RecordBody, TopicRecord, WriteVersions};
 use super::snapshot::snapshot_records;
 use crate::types::{LeaderEpoch, PartitionIndex, ProducerId, TopicId, TopicName, TopicPartition, Uuid};
+
+/// The default of `offsets.topic.num.partitions`, which few change for more.
+const USUAL_OFFSETS_PARTITIONS: i32 = 50;
 
 /// An image in the making, which passes over records that can't follow those before them.
 #[derive(Debug, Default)]
@@ -56,6 +60,8 @@ pub struct Added {
     pub empty: Vec<TopicPartition>,
     /// Partitions without a folder that may have records elsewhere: no broker serves them here.
     pub absent: Vec<TopicPartition>,
+    /// How many partitions `__consumer_offsets` has now, if some of them may be elsewhere.
+    pub offsets_partitions: Option<i32>,
 }
 
 impl Salvage {
@@ -104,21 +110,40 @@ impl Salvage {
 
     /// Adds the partitions that only their folders tell of, and those numbered below them. Their topics keep all records
     /// until their settings are made again: what these were is lost.
-    pub fn add_folders(&mut self, folders: &[FoundFolder], host: &Host) -> Added {
+    ///
+    /// A group is looked for in the partition of `__consumer_offsets` that its name and their number tell; `groups_fit`
+    /// says whether those found there are where so many partitions have them.
+    pub fn add_folders(
+        &mut self,
+        folders: &[FoundFolder],
+        host: &Host,
+        groups_fit: impl Fn(PartitionIndex) -> bool,
+    ) -> Added {
         let mut topics: BTreeMap<(&TopicName, TopicId), Vec<&FoundFolder>> = BTreeMap::new();
         for folder in folders {
             topics.entry((&folder.topic, folder.topic_id)).or_default().push(folder);
         }
         let mut added = Added::default();
-        for ((name, id), folders) in topics {
+        // Last: the others tell whether there are more directories.
+        let (offsets, others): (Vec<_>, Vec<_>) =
+            topics.into_iter().partition(|((name, _), _)| ***name == *CONSUMER_OFFSETS);
+        for ((name, id), folders) in others.into_iter().chain(offsets) {
+            let is_new = self.image.topic(name).is_none();
             if folders.iter().any(|folder| self.is_unknown(folder)) {
-                if self.image.topic(name).is_none() {
+                if is_new {
                     self.add_topic(name, id, folders.iter().any(|folder| folder.compacted));
                 }
                 added.topics.push(name.clone());
             }
             if self.image.topic_id(name) == Some(id) {
-                self.add_partitions(name, id, &folders, host, &mut added);
+                let mut count = folders.iter().map(|folder| folder.partition.saturating_add(1)).max().unwrap_or(0);
+                if is_new && **name == *CONSUMER_OFFSETS {
+                    let has_gap = folders.len() < count as usize && host.only_directory.is_none();
+                    let are_elsewhere = has_gap || !added.absent.is_empty();
+                    count = offsets_partitions(count, are_elsewhere, &groups_fit);
+                    added.offsets_partitions = are_elsewhere.then_some(count);
+                }
+                self.add_partitions(name, id, &folders, count, host, &mut added);
             }
         }
         added
@@ -137,10 +162,10 @@ impl Salvage {
         name: &TopicName,
         id: TopicId,
         folders: &[&FoundFolder],
+        count: i32,
         host: &Host,
         added: &mut Added,
     ) {
-        let count = folders.iter().map(|folder| folder.partition.saturating_add(1)).max().unwrap_or(0);
         for index in 0..count {
             let found = folders.iter().find(|folder| folder.partition == index);
             let written = found.map_or(0, |folder| folder.leader_epoch).max(0);
@@ -214,6 +239,15 @@ impl Salvage {
     }
 }
 
+/// How many partitions `__consumer_offsets` is to have, of which at least so many are known. Where there may be more of them
+/// elsewhere, as many as fit: a group that is not here is then looked for in one that is not here either, mostly, and not
+/// served as one that has never committed.
+fn offsets_partitions(least: i32, are_elsewhere: bool, fit: impl Fn(i32) -> bool) -> i32 {
+    let mut fitting = (least..=USUAL_OFFSETS_PARTITIONS).filter(|count| fit(*count));
+    let chosen = if are_elsewhere { fitting.next_back() } else { fitting.next() };
+    chosen.unwrap_or(least)
+}
+
 /// A partition that one node has, in this log directory.
 fn replica(node: BrokerId, directory: Uuid) -> PartitionRecord {
     PartitionRecord {
@@ -259,7 +293,7 @@ mod tests {
     fn topics_come_back_from_folders_alone() {
         let mut salvage = Salvage::default();
         let folders = [folder("t", 5, 2, 4), folder("t", 5, 0, -1), folder("compacted", 6, 0, 0), folder("t", 7, 1, 0)];
-        let added = salvage.add_folders(&folders, &host());
+        let added = salvage.add_folders(&folders, &host(), |_| true);
         assert_eq!(added.topics.iter().map(|name| &**name).collect::<Vec<_>>(), ["compacted", "t"]);
         let image = image(&salvage.records(3000));
         assert_eq!(names(&image).iter().map(|name| &**name).collect::<Vec<_>>(), ["compacted", "t"]);
@@ -286,7 +320,7 @@ mod tests {
         let second = world.image().topic_id("second").unwrap();
         let newer = FoundFolder { topic_id: second, leader_epoch: 9, ..folder("second", 0, 1, 9) };
         assert!(!salvage.is_unknown(&newer) && salvage.is_unknown(&folder("first", 1, 0, 0)));
-        assert_eq!(salvage.add_folders(&[newer], &host()), Added::default());
+        assert_eq!(salvage.add_folders(&[newer], &host(), |_| true), Added::default());
         let image = image(&salvage.records(0));
         assert_eq!(image.partition("second", 1).unwrap().leader_epoch, 9, "its log has records of this epoch");
         assert_eq!(image.topic_configs("second"), world.image().topic_configs("second"));
@@ -299,7 +333,7 @@ mod tests {
         if let Some(level) = metadata_version {
             salvage.replay(&feature_record(crate::metadata::features::METADATA_VERSION, level));
         }
-        let added = salvage.add_folders(folders, host);
+        let added = salvage.add_folders(folders, host, |_| true);
         let records = salvage.records(0);
         // As written, and read again by a start.
         let read = |record: &MetadataRecord| MetadataRecord::decode(&record.encode().unwrap()).unwrap();
@@ -353,5 +387,32 @@ mod tests {
         let absent = [other, LOST_DIRECTORY].map(Hosting::AbsentDirectory);
         assert_eq!(found, [Hosting::Here, absent[0], absent[1]]);
         assert_eq!((added.empty, added.absent), (vec![], vec![]));
+    }
+
+    #[test]
+    fn the_topic_of_groups_has_as_many_partitions_as_fit_the_groups_that_are_found() {
+        let check = |least, are_elsewhere, fits: &[i32], expected| {
+            let chosen = offsets_partitions(least, are_elsewhere, |count| fits.contains(&count));
+            assert_eq!(chosen, expected, "{least} {are_elsewhere} {fits:?}");
+        };
+        check(3, false, &[1, 2, 3, 50], 3);
+        check(3, false, &[5, 50], 5);
+        check(3, true, &[3, 5, 50], 50);
+        check(3, true, &[2, 3, 6, 60], 6);
+        check(3, true, &[], 3);
+        check(70, true, &[70], 70);
+
+        let of_kafka = Host { only_directory: None, ..host() };
+        let counted = |folders: &[FoundFolder], host: &Host| {
+            let mut salvage = Salvage::default();
+            let added = salvage.add_folders(folders, host, |count| count % 2 == 0);
+            let partitions = salvage.image().topic(CONSUMER_OFFSETS).map_or(0, |topic| topic.partitions().count());
+            (partitions, added.offsets_partitions)
+        };
+        let offsets = |index| folder(CONSUMER_OFFSETS, 6, index, 0);
+        assert_eq!(counted(&[offsets(0), offsets(1)], &of_kafka), (2, None));
+        assert_eq!(counted(&[offsets(0), offsets(1), folder("t", 5, 1, 0)], &of_kafka), (50, Some(50)));
+        assert_eq!(counted(&[offsets(1)], &of_kafka), (50, Some(50)));
+        assert_eq!(counted(&[offsets(1)], &host()), (2, None));
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use ottla::types::ErrorCode;
 
-use super::{all_refuse, batch, client, common, copy, end_offset, folders, refused, start, two_dirs};
+use super::{all_refuse, batch, client, code, common, copy, end_offset, folders, refused, start, two_dirs};
 
 /// Runs a repair, which must mend everything; what it says.
 fn repaired(dirs: &[&Path]) -> String {
@@ -24,7 +24,8 @@ async fn a_repair_of_one_of_kafkas_directories_makes_nothing_empty_of_what_may_l
     assert!(refused(&[&format!("log.dirs={}", first.display())]).contains("`ottla check-log --repair "));
     let said = repaired(&[&first]);
     for part in [
-        "without a folder, not served now (KAFKA_STORAGE_ERROR): 1 partition (orders-1)".to_owned(),
+        " partitions (orders-1, __consumer_offsets-1, ".to_owned(),
+        "Groups in those that are not here have no coordinator".to_owned(),
         format!("move its folder into {}", first.display()),
         format!("mkdir {}/orders-1", first.display()),
         "not known: topics without any folder here, and partitions numbered above those found".to_owned(),
@@ -34,8 +35,13 @@ async fn a_repair_of_one_of_kafkas_directories_makes_nothing_empty_of_what_may_l
     }
     let before = folders(&first);
     let mut broker = start(&first);
-    broker.wait_for_log("1 partitions (orders-1) lie in a log directory that is not here");
+    broker.wait_for_log(" lie in a log directory that is not here");
     let asking = client(&broker).await;
+    let committed = asking.committed_offsets("other", "orders", &[0, 1, 2, 3]).await.unwrap();
+    assert!(committed.iter().all(|partition| partition.offset == 100), "{committed:?}");
+    for group in ["grp", "third"] {
+        assert_eq!(code(asking.find_coordinator(group).await), ErrorCode::CoordinatorNotAvailable, "{group}");
+    }
     all_refuse(&asking, "orders", 1, ErrorCode::KafkaStorageError).await;
     assert_eq!((end_offset(&asking, 0).await, end_offset(&asking, 2).await), (100, 100));
     drop(asking);
@@ -67,6 +73,9 @@ async fn a_partition_that_a_repair_found_no_folder_of_begins_anew_where_an_empty
 async fn a_repair_of_both_directories_assigns_each_partition_to_the_one_that_has_it() {
     let dir = two_dirs();
     let (first, second) = (dir.path().join("d1"), dir.path().join("d2"));
+    fs::remove_dir_all(first.join("__cluster_metadata-0")).unwrap();
+    // As the repair of one says.
+    assert!(repaired(&[&first]).contains("without a folder, not served now"));
     fs::remove_dir_all(first.join("__cluster_metadata-0")).unwrap();
     let said = repaired(&[&first, &second]);
     assert!(!said.contains("without a folder"), "{said}");

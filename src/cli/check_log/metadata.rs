@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::groups::FoundGroups;
 use super::report::DirectoryRepair;
 use super::topics::{METADATA, Topics};
 use crate::broker::random;
@@ -14,7 +15,7 @@ use crate::cli::tools::kafka_dump_log::batches::BatchFile;
 use crate::log::verify::{Directory, Repaired, Verdict};
 use crate::log::{AppendAs, Disk, FoundPartition, Log, LogConfig, MetaProperties, OpenAt, Origin, PartitionState};
 use crate::metadata::records::MetadataRecord;
-use crate::metadata::{self, FoundFolder, Host, Hosting, Salvage, SnapshotId, read_snapshot};
+use crate::metadata::{self, CONSUMER_OFFSETS, FoundFolder, Host, Hosting, Salvage, SnapshotId, read_snapshot};
 use crate::record::{Batch, BatchBuilder, Codec};
 use crate::types::{LeaderEpoch, Offset, ProducerId, TimestampMs, TopicId, TopicName, TopicPartition, Uuid};
 
@@ -139,7 +140,13 @@ impl MetadataLog {
                 self.data.display()
             ));
         };
-        let added = self.salvage.add_folders(found, &Host { node_id: meta.node_id, ..host });
+        let mut groups = FoundGroups::default();
+        for offsets in found.iter().filter(|it| *it.topic == *CONSUMER_OFFSETS) {
+            let folders = directories.iter().map(|directory| directory.join(folder_name(offsets)));
+            folders.for_each(|folder| groups.read(&folder, offsets.partition));
+        }
+        let host = Host { node_id: meta.node_id, ..host };
+        let added = self.salvage.add_folders(found, &host, |partitions| groups.fit(partitions));
         let (folder, epoch) = (self.folder(), self.latest_epoch.saturating_add(1));
         let hex: String = random::uuid().0.iter().map(|byte| format!("{byte:02x}")).collect();
         let beside = |suffix: &str| folder.with_file_name(format!("{METADATA}-0.{hex}-{suffix}"));
@@ -166,6 +173,7 @@ impl MetadataLog {
         // Where the log belongs, a partition's folder does as well, unless `metadata.log.dir` names another directory.
         let holds = |directory: &&PathBuf| found.iter().any(|it| directory.join(folder_name(it)).exists());
         said.extend(absent(&added.absent, directories.iter().find(holds).unwrap_or(&self.data)));
+        said.extend(added.offsets_partitions.map(offsets_partitions));
         said.push(unknown(&folder, was_there.then_some(&*aside)));
         Ok(DirectoryRepair {
             set_aside: was_there.then_some(aside).into_iter().collect(),
@@ -217,6 +225,13 @@ fn absent(partitions: &[TopicPartition], data: &Path) -> Option<String> {
     ))
 }
 
+fn offsets_partitions(count: i32) -> String {
+    format!(
+        "{CONSUMER_OFFSETS} has {count} partitions now: how many it had is not known, and so many fit the groups that are \
+         found. Groups in those that are not here have no coordinator (COORDINATOR_NOT_AVAILABLE)"
+    )
+}
+
 /// What no folder tells of.
 fn unknown(folder: &Path, aside: Option<&Path>) -> String {
     let folder = folder.display();
@@ -253,8 +268,8 @@ pub fn folder(found: &FoundPartition, verdict: &Verdict, compacted: bool, direct
     })
 }
 
-/// Sorted.
-fn names(folder: &Path) -> Vec<String> {
+/// Of the files in a folder, sorted.
+pub fn names(folder: &Path) -> Vec<String> {
     let entries =
         fs::read_dir(folder).map(|entries| entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()));
     let mut names: Vec<String> = entries.map(Iterator::collect).unwrap_or_default();
