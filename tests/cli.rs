@@ -106,6 +106,44 @@ fn the_ready_file_says_where() {
 }
 
 #[test]
+fn a_ready_file_that_cannot_be_written_stops_the_broker_cleanly() {
+    let dir = tempfile::TempDir::with_prefix("ottla-test-").unwrap();
+    let (data, ready) = (dir.path().join("data"), dir.path().join("missing/ready.json"));
+    let words = ["--data-dir", data.to_str().unwrap(), "--port", "0", "--ready-file", ready.to_str().unwrap()];
+    let output = common::run(&words);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), said.lines().count()), (Some(2), 1), "{said}");
+    let expected = format!("ottla: cannot write the ready file {}: No such file or directory", ready.display());
+    assert!(said.starts_with(&expected), "{said}");
+    assert!(data.join(".kafka_cleanshutdown").exists());
+}
+
+#[test]
+fn a_stderr_that_nobody_reads_changes_no_exit_code() {
+    let broken = || {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        std::process::Stdio::from(writer)
+    };
+    let lines: [&[&str]; 8] = [
+        &["--no-such-flag"],
+        &["--set", "nonsense=1"],
+        &["kafka-nonsense"],
+        &["check-log", "/no/such/folder"],
+        &["topics", "--bootstrap-server", "localhost:1"],
+        &["healthcheck", "--set", "listeners=PLAINTEXT://localhost:1"],
+        &["kafka-topics", "--list"],
+        &["kafka-run-class"],
+    ];
+    for words in lines {
+        let expected = common::run(words).status.code();
+        let mut command = common::command(&[]);
+        let status = command.args(words).stdout(std::process::Stdio::null()).stderr(broken()).status().unwrap();
+        assert!(status.code() == expected && expected != Some(0), "{words:?}: {status:?}, not {expected:?}");
+    }
+}
+
+#[test]
 fn one_line_says_that_it_is_ready() {
     let broker = Broker::start();
     let ready = broker.ready();

@@ -3,7 +3,8 @@
 mod common;
 
 use std::fs::{self, File};
-use std::os::unix::fs::{FileExt as _, symlink};
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _, symlink};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Output;
 use std::sync::Arc;
@@ -158,6 +159,37 @@ async fn metadata_logs_are_mended_by_what_their_refusals_recommend() {
 }
 
 #[tokio::test]
+async fn a_partition_that_was_never_used_is_new_after_a_repair_of_a_directory_that_only_ottla_has_used() {
+    let broker = filled().await;
+    let data = broker.data_dir().to_path_buf();
+    // As after a crash before its folder was made.
+    fs::remove_dir_all(data.join("plain-0")).unwrap();
+    fs::remove_dir_all(data.join("__cluster_metadata-0")).unwrap();
+    let (broker, report) = mended_by_its_advice(broker, "no folders", "is missing or empty").await;
+    assert!(report.contains("without a folder, new and empty now: 1 partition (plain-0)"), "{report}");
+    assert!(!report.contains("not served"), "{report}");
+    serves_everything(&broker, "no folders").await;
+}
+
+#[tokio::test]
+async fn a_partition_that_had_records_is_not_new_after_a_repair_where_its_folder_is_gone() {
+    let broker = filled().await;
+    let data = broker.data_dir().to_path_buf();
+    let moved = data.with_file_name("moved");
+    fs::create_dir(data.join("plain-2")).unwrap();
+    fs::copy(data.join("plain-1/partition.metadata"), data.join("plain-2/partition.metadata")).unwrap();
+    fs::rename(data.join("plain-1"), &moved).unwrap();
+    fs::remove_dir_all(data.join("__cluster_metadata-0")).unwrap();
+    let (mut broker, report) = mended_by_its_advice(broker, "a folder", "is missing or empty").await;
+    assert!(report.contains("not served now (KAFKA_STORAGE_ERROR): 1 partition (plain-1)"), "{report}");
+    assert!(client(&broker).await.produce("plain", 1, batch("lost?")).await.is_err());
+    broker.stop();
+    fs::rename(&moved, data.join("plain-1")).unwrap();
+    broker.restart();
+    serves_everything(&broker, "a folder").await;
+}
+
+#[tokio::test]
 async fn a_metadata_log_that_goes_on_from_a_snapshot_is_used() {
     let broker = filled().await;
     let data = broker.data_dir().to_path_buf();
@@ -206,6 +238,8 @@ async fn a_partition_whose_folder_is_gone_is_found_and_goes_on_behind_what_is_lo
     let mut broker = filled().await;
     let data = broker.data_dir().to_path_buf();
     fs::remove_dir_all(data.join("plain-1")).unwrap();
+    // As after a repair, or where another machine has it.
+    fs::remove_file(data.join("ottla-positions")).unwrap();
     let check = common::run(&["check-log", data.to_str().unwrap()]);
     let said = String::from_utf8(check.stdout).unwrap();
     assert!(!check.status.success() && said.contains("which was known to have offsets 0 to 9"), "{said}");
@@ -271,4 +305,138 @@ async fn directories_are_mended_by_what_their_refusals_recommend() {
     assert!(refused(&formatted).contains("bootstrap.checkpoint cannot be read"));
     fs::remove_file(formatted.join("bootstrap.checkpoint")).unwrap();
     drop(Broker::with().data_dir(&formatted).start());
+}
+
+#[tokio::test]
+async fn a_directory_in_use_is_served_once_the_other_broker_has_stopped_and_another_one_at_once() {
+    let mut holder = filled().await;
+    holder.restart();
+    let data = holder.data_dir().to_path_buf();
+    let said = refused(&data);
+    assert!(said.contains("is in use by another broker"), "{said}");
+    assert!(said.contains("stop that one, or name another directory"), "{said}");
+    drop(Broker::with().data_dir(&data.with_file_name("another")).start());
+    holder.stop();
+    let next = Broker::with().data_dir(&data).start();
+    serves_everything(&next, "in use before").await;
+}
+
+#[tokio::test]
+async fn a_metadata_directory_of_another_cluster_is_refused_and_the_right_one_is_served() {
+    let dir = tempfile::TempDir::with_prefix("ottla-test-").unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let setting = |name: &str| format!("metadata.log.dir={}", at(name).display());
+    let started = |data: &str, metadata: &str| {
+        Broker::with().data_dir(&at(data)).set("metadata.log.dir", at(metadata).to_str().unwrap()).start()
+    };
+    let mut broker = started("data", "metadata");
+    client(&broker).await.create_topic("t", 1, &[]).await.unwrap();
+    client(&broker).await.produce("t", 0, batch("1")).await.unwrap();
+    broker.stop();
+    started("other-data", "other-metadata").stop();
+
+    let cluster = |name: &str| {
+        let text = fs::read_to_string(at(name).join("meta.properties")).unwrap();
+        text.lines().find_map(|line| line.strip_prefix("cluster.id=")).unwrap().to_owned()
+    };
+    let data = at("data");
+    let words = ["--data-dir", data.to_str().unwrap(), "--port", "0", "--set", &setting("other-metadata")];
+    let output = common::run(&words);
+    let said = String::from_utf8(output.stderr).unwrap();
+    let expected = format!("name a directory of cluster {} in its place", cluster("data"));
+    assert!(output.status.code() == Some(2) && said.contains(&expected), "{said}");
+    assert!(said.contains(&format!("belongs to cluster {}", cluster("other-metadata"))), "{said}");
+    let broker = started("data", "metadata");
+    assert_eq!(client(&broker).await.produce("t", 0, batch("2")).await.unwrap().base_offset, 1);
+}
+
+#[test]
+fn a_zookeeper_brokers_directory_is_left_as_it_is_and_another_one_or_a_migrated_one_is_served() {
+    let dir = tempfile::TempDir::with_prefix("ottla-test-").unwrap();
+    let data = dir.path().join("old");
+    fs::create_dir_all(data.join("t-0")).unwrap();
+    fs::write(data.join("t-0/00000000000000000000.log"), batch("kept")).unwrap();
+    fs::write(data.join("t-0/leader-epoch-checkpoint"), "0\n1\n0 0\n").unwrap();
+    let meta = data.join("meta.properties");
+    fs::write(&meta, "version=0\nbroker.id=1\ncluster.id=x\n").unwrap();
+    let names = || {
+        let names = fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.filter(|name| name != ".lock").collect();
+        names.sort();
+        names
+    };
+    let said = refused(&data);
+    assert!(said.contains("Migrate that cluster to KRaft with Apache Kafka 3.9"), "{said}");
+    assert!(said.contains("for an empty broker, name another directory"), "{said}");
+    // Repair has no other answer, and doesn't claim one.
+    let repair = common::run(&["check-log", "--repair", data.to_str().unwrap()]);
+    let report = String::from_utf8(repair.stdout).unwrap() + &String::from_utf8(repair.stderr).unwrap();
+    assert!(
+        !repair.status.success() && report.contains("version 0 is of a broker that ran with ZooKeeper"),
+        "{report}"
+    );
+    assert_eq!(names(), ["meta.properties", "t-0"], "{report}");
+    assert_eq!(refused(&data), said);
+    drop(Broker::with().data_dir(&dir.path().join("another")).start());
+    // A migration leaves a directory of version 1, with a metadata log beside the partitions; here without either.
+    fs::remove_dir_all(data.join("t-0")).unwrap();
+    fs::write(&meta, "version=1\nnode.id=1\ncluster.id=x\n").unwrap();
+    drop(Broker::with().data_dir(&data).start());
+}
+
+/// As a user without rights, if we have more.
+const NOBODY: u32 = 65534;
+
+#[test]
+fn a_directory_without_rights_is_served_once_they_are_given_as_the_refusal_says() {
+    let dir = tempfile::TempDir::with_prefix("ottla-test-").unwrap();
+    let data = dir.path().join("data");
+    let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    set(dir.path(), 0o777);
+    Broker::with().data_dir(&data).start().stop();
+    let is_root = rustix::process::geteuid().is_root();
+    let start = || {
+        let mut command = common::command(&[]);
+        let ready = dir.path().join("ready");
+        command.args(["--data-dir", data.to_str().unwrap(), "--port", "0", "--ready-file", ready.to_str().unwrap()]);
+        if is_root {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        (command, ready)
+    };
+    let refused = || {
+        let output = common::run_command(&mut start().0);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), said.lines().count()), (Some(2), 1), "{said}");
+        said
+    };
+    // The command in brackets.
+    let follow = |said: &str| {
+        let command = said.rsplit_once('(').unwrap().1.split(')').next().unwrap();
+        assert!(command.starts_with("ch"), "{said}");
+        let words: Vec<&str> = command.split(' ').collect();
+        assert!(std::process::Command::new(words[0]).args(&words[1..]).status().unwrap().success(), "{said}");
+    };
+    if is_root {
+        fs::remove_file(data.join(".lock")).unwrap();
+        let said = refused();
+        assert!(said.contains(&format!("belongs to uid 0 (mode 755), and this process is of uid {NOBODY}")), "{said}");
+        // The folder alone: next are the files in it.
+        std::os::unix::fs::chown(&data, Some(NOBODY), None).unwrap();
+        fs::write(data.join(".lock"), "").unwrap();
+        let said = refused();
+        assert!(said.contains(&format!("{}/.lock belongs to uid 0", data.display())), "{said}");
+        follow(&said);
+    }
+    for (path, mode) in [(data.join(".lock"), 0o400), (data.clone(), 0o500)] {
+        set(&path, mode);
+        let said = refused();
+        assert!(said.contains(&format!("and its mode {mode:o} forbids it")), "{said}");
+        follow(&said);
+    }
+    let (mut command, ready) = start();
+    let mut process = command.stderr(std::process::Stdio::null()).spawn().unwrap();
+    common::wait_until("the broker", || ready.exists());
+    process.kill().unwrap();
+    process.wait().unwrap();
 }

@@ -82,6 +82,11 @@ fn nothing_a_peer_or_a_disk_does_can_panic() {
     check(&["."], &[".unwrap()", ".expect(", "panic!(", "todo!(", "unimplemented!(", "dbg!("], &[]);
 }
 
+#[test]
+fn printing_cannot_panic() {
+    check(&["."], &["println!(", "print!("], &[]);
+}
+
 /// Fails with every line of `folders` under src that has one of `patterns`, files under `except` aside.
 fn check(folders: &[&str], patterns: &[&str], except: &[&str]) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

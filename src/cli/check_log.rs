@@ -1,5 +1,6 @@
 //! `ottla check-log`: verifies a data directory, or folders of partitions, while no broker runs; mends them when told to.
 
+use std::collections::HashSet;
 use std::io::{IsTerminal as _, stderr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,13 +10,14 @@ use super::say::say_json;
 use clap::Args;
 use metadata::MetadataLog;
 use ottla_broker::state::clock::Clock;
-use ottla_core::metadata::FoundFolder;
-use ottla_log::verify::{AtStart, Directory, Finding, Known, Loss, Repaired, Verdict, repair, verify};
+use ottla_core::metadata::{FoundFolder, Host};
+use ottla_log::verify::{AtStart, Directory, Finding, Known, Loss, Repaired, Traces, Verdict, repair, verify};
 use ottla_log::{Disk, OpenAt, PartitionState};
-use ottla_wire::types::{ProducerId, TimestampMs, TopicPartition};
+use ottla_wire::types::{ProducerId, TimestampMs, TopicPartition, Uuid};
 use report::{Checked, DirectoryRepair, Report, ShownRepair, shown};
 use topics::Topics;
 
+mod groups;
 mod metadata;
 mod report;
 mod topics;
@@ -49,6 +51,8 @@ pub fn run(args: &CheckLogArgs, clock: Clock) -> ExitCode {
         now: clock.now().wall,
         metadata: folders.iter().find_map(|folder| MetadataLog::of(folder)),
         found: Vec::new(),
+        traces: Vec::new(),
+        noted: HashSet::new(),
         highest_producer_id: -1,
         report: Report::default(),
         progress: Progress::new(),
@@ -56,14 +60,14 @@ pub fn run(args: &CheckLogArgs, clock: Clock) -> ExitCode {
     let checked = folders.iter().try_for_each(|folder| check.folder(folder)).and_then(|()| check.metadata(&folders));
     if let Err(why) = checked {
         check.progress.clear();
-        eprintln!("ottla: {why}");
+        err_line!("ottla: {why}");
         return ExitCode::from(USAGE);
     }
     check.progress.clear();
     let fine = check.report.is_fine();
     if args.json {
         if let Err(why) = say_json(&check.report) {
-            eprintln!("ottla: {why}");
+            err_line!("ottla: {why}");
         }
     } else {
         check.report.print(args.repair);
@@ -78,6 +82,10 @@ struct Check {
     metadata: Option<MetadataLog>,
     /// The partitions of whole directories.
     found: Vec<FoundFolder>,
+    /// Who has used these directories.
+    traces: Vec<Traces>,
+    /// Partitions that one of them is known to have had records of, and has no folder of.
+    noted: HashSet<TopicPartition>,
     highest_producer_id: ProducerId,
     report: Report,
     progress: Progress,
@@ -120,8 +128,12 @@ impl Check {
         }
         ottla_wire::types::sort_by(&mut found, |a, b| a.partition.cmp(&b.partition));
         let topics = self.metadata.as_ref().map(|metadata| metadata.topics()).unwrap_or_default();
+        let directory_id = directory.meta().map_or(Uuid::ZERO, |meta| meta.directory_id);
+        let without_folder = directory.without_folder(&found);
         if only.is_none() {
             self.report.findings.extend(directory.findings().iter().map(shown));
+            self.traces.push(directory.traces());
+            self.noted.extend(without_folder.iter().map(|(partition, _)| partition.clone()));
         }
         // First, as what is noted of repaired partitions is written into such files.
         if self.repair && only.is_none() && !directory.findings().is_empty() {
@@ -150,12 +162,14 @@ impl Check {
             let known = Known { at, compacted };
             let (verdict, done) = self.partition(directory.disk(), &found.path, &found.partition, known);
             self.highest_producer_id = self.highest_producer_id.max(verdict.highest_producer_id);
-            self.found.extend(metadata::folder(found, &verdict, was_compacted));
+            self.found.extend(metadata::folder(found, &verdict, was_compacted, directory_id));
             repaired.extend(done.map(|done| (found.partition.clone(), done)));
         }
-        if only.is_none() {
-            for (partition, lost) in directory.without_folder(&found) {
-                if topics.id(&partition).is_none() || *partition.topic == *topics::METADATA {
+        if only.is_none() && !without_folder.is_empty() {
+            let log = self.metadata.as_ref().map(|metadata| MetadataLog::read(&metadata.data)).unwrap_or_default();
+            for (partition, lost) in without_folder {
+                let is_elsewhere = directory.meta().is_some_and(|meta| log.has_elsewhere(&partition, &meta));
+                if topics.id(&partition).is_none() || *partition.topic == *topics::METADATA || is_elsewhere {
                     continue;
                 }
                 let done = self.without_folder(path, &partition, lost);
@@ -219,13 +233,20 @@ impl Check {
             self.report.findings.push(shown(&finding));
         }
         if self.repair {
-            let done = self.report.repaired.get_or_insert_default();
-            let DirectoryRepair { set_aside, rebuilt, .. } =
-                log.rebuild(folders, &self.found, self.highest_producer_id, self.now)?;
-            done.set_aside.extend(set_aside);
-            done.rebuilt = rebuilt;
+            let of_log = log.rebuild(folders, &self.found, self.host(), self.highest_producer_id, self.now)?;
+            let DirectoryRepair { mut set_aside, left, .. } = self.report.repaired.take().unwrap_or_default();
+            set_aside.extend(of_log.set_aside);
+            self.report.repaired = Some(DirectoryRepair { set_aside, left, ..of_log });
         }
         Ok(())
+    }
+
+    /// What the directories say of the node, but for its number.
+    fn host(&self) -> Host {
+        let first = self.found.first().map(|folder| folder.directory_id).filter(|id| !id.is_zero());
+        let is_only = |id: &Uuid| self.found.iter().all(|folder| folder.directory_id == *id);
+        let only_directory = first.filter(|id| is_only(id) && Traces::are_ottlas_alone(&self.traces));
+        Host { only_directory, noted: self.noted.clone(), ..Host::default() }
     }
 
     /// Checks one; what was found, and what its repair came to, if there was one.
@@ -295,12 +316,12 @@ impl Progress {
             return;
         };
         *shown = Instant::now();
-        eprint!("\r\x1b[K{:.1} MB, {partition}", self.bytes as f64 / 1e6);
+        err_text!("\r\x1b[K{:.1} MB, {partition}", self.bytes as f64 / 1e6);
     }
 
     fn clear(&self) {
         if self.shown.is_some() {
-            eprint!("\r\x1b[K");
+            err_text!("\r\x1b[K");
         }
     }
 }

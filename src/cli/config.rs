@@ -79,7 +79,7 @@ pub fn run(args: &ConfigArgs) -> Result<ExitCode, String> {
         sources.command_line.push(("ottla.ephemeral".to_owned(), "true".to_owned()));
     }
     let resolved = load(&sources).map_err(|error| error.to_string())?;
-    resolved.notices.iter().for_each(|notice| eprintln!("ottla: {notice}"));
+    resolved.notices.iter().for_each(|notice| err_line!("ottla: {notice}"));
     match &args.name {
         Some(name) => show_one(&find(&resolved.config, name)?, args.json),
         None => show_many(&resolved, args),

@@ -63,7 +63,7 @@ pub fn run(args: &ConsumeArgs) -> ExitCode {
         match args.consume().await {
             Ok(code) => code,
             Err(why) => {
-                eprintln!("ottla: {why}");
+                err_line!("ottla: {why}");
                 ExitCode::FAILURE
             }
         }
@@ -193,14 +193,14 @@ impl Printer {
     fn progress(&mut self) {
         if self.shown.is_some_and(|shown| shown.elapsed() >= PROGRESS) {
             self.shown = Some(Instant::now());
-            eprint!("\r{} records, {:.1} MB", self.count, self.bytes as f64 / 1e6);
+            err_text!("\r{} records, {:.1} MB", self.count, self.bytes as f64 / 1e6);
         }
     }
 
     fn finish(&mut self) {
         self.output.flush();
         if self.shown.is_some() {
-            eprintln!("\r{} records, {:.1} MB", self.count, self.bytes as f64 / 1e6);
+            err_line!("\r{} records, {:.1} MB", self.count, self.bytes as f64 / 1e6);
         }
     }
 }

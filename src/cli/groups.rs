@@ -331,10 +331,10 @@ fn report_reset(group: &str, reset: &Reset, dry_run: bool, json: bool) -> Said {
 
 fn warn(note: &Note) {
     match note {
-        Note::TooHigh { asked, partition, end } => eprintln!("{partition}: {asked} is beyond the end, took {end}"),
-        Note::TooLow { asked, partition, start } => eprintln!("{partition}: {asked} is before the start, took {start}"),
-        Note::NothingSoLate(partition) => eprintln!("{partition}: no record is as late, took the end"),
-        Note::NoPlan(group) => eprintln!("nothing is planned for {group}"),
+        Note::TooHigh { asked, partition, end } => err_line!("{partition}: {asked} is beyond the end, took {end}"),
+        Note::TooLow { asked, partition, start } => err_line!("{partition}: {asked} is before the start, took {start}"),
+        Note::NothingSoLate(partition) => err_line!("{partition}: no record is as late, took the end"),
+        Note::NoPlan(group) => err_line!("nothing is planned for {group}"),
     }
 }
 

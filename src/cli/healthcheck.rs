@@ -42,8 +42,8 @@ pub fn run(args: &HealthcheckArgs) -> Result<ExitCode, String> {
     let answered = runtime.block_on(async { timeout(patience, ask(&address, patience)).await });
     match answered {
         Ok(Ok(())) => return Ok(ExitCode::SUCCESS),
-        Ok(Err(why)) => eprintln!("ottla: {why}"),
-        Err(_) => eprintln!("ottla: {address} did not answer in {} ms", args.timeout_ms),
+        Ok(Err(why)) => err_line!("ottla: {why}"),
+        Err(_) => err_line!("ottla: {address} did not answer in {} ms", args.timeout_ms),
     }
     Ok(ExitCode::FAILURE)
 }

@@ -19,7 +19,7 @@ pub fn parse(line: Vec<OsString>) -> Result<Cli, ExitCode> {
             ExitCode::SUCCESS
         }
         _ => {
-            eprintln!("ottla: {}", explain(&error));
+            err_line!("ottla: {}", explain(&error));
             ExitCode::from(CANNOT_START)
         }
     })
@@ -28,7 +28,7 @@ pub fn parse(line: Vec<OsString>) -> Result<Cli, ExitCode> {
 /// Tells that there is no such tool, where the program is called by a name that only Kafka's tools have.
 pub fn name_of_no_tool(name: &OsStr) -> Option<ExitCode> {
     let name = Path::new(name).file_name()?.to_str().filter(|name| name.starts_with("kafka-"))?;
-    eprintln!("ottla: there is no {name} here; see ottla --help");
+    err_line!("ottla: there is no {name} here; see ottla --help");
     Some(ExitCode::from(CANNOT_START))
 }
 

@@ -1,5 +1,9 @@
 //! The command line: what the program is told, and what it says when it can't.
 
+// First: its macros are for those that follow.
+#[macro_use]
+mod print;
+
 pub mod admin;
 mod check_log;
 mod config;

@@ -47,6 +47,10 @@ impl ReadyFile {
         }
     }
 
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Makes the file appear whole: it is written aside and renamed.
     pub fn write(&mut self, ready: &Ready<'_>) -> io::Result<()> {
         let mut aside = self.path.clone().into_os_string();

@@ -14,7 +14,7 @@ pub fn tell(said: Said) -> ExitCode {
     match said {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
-            eprintln!("ottla: {why}");
+            err_line!("ottla: {why}");
             ExitCode::FAILURE
         }
     }

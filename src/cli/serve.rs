@@ -47,8 +47,14 @@ pub fn run(args: &ServeArgs, clock: Clock, logging: &Logging) -> Result<ExitCode
         if !without_effect.is_empty() {
             tracing::info!("without effect here: {}", without_effect.join(", "));
         }
-        announce(&service, &config, ready_file.as_mut(), clock)?;
-        Ok(until_stopped(service, &mut signals).await)
+        match announce(&service, &config, ready_file.as_mut(), clock) {
+            Ok(()) => Ok(until_stopped(service, &mut signals).await),
+            // It runs by now: what it has opened is put away as at any stop.
+            Err(why) => match stop(service).await {
+                End::Unclean(unclean) => Err(format!("{why}; and the next start has to check the logs: {unclean}")),
+                End::Clean | End::AtOnce => Err(why),
+            },
+        }
     });
     end(runtime, ended)
 }
@@ -75,7 +81,8 @@ fn announce(
     if let Some(file) = ready_file {
         let (bootstrap_servers, admin_url) = (service.bootstrap_servers(), service.admin_url());
         let ready = Ready { pid: std::process::id(), bootstrap_servers, admin_url, data_dir: &data_dir, ready_ms };
-        file.write(&ready).map_err(|error| format!("cannot write the ready file: {error}"))?;
+        file.write(&ready)
+            .map_err(|error| format!("cannot write the ready file {}: {error}", file.path().display()))?;
     }
     let version = env!("CARGO_PKG_VERSION");
     let addresses = service.addresses().join(", ");

@@ -25,7 +25,7 @@ use ottla_wire::types::{TimestampMs, TopicId, TopicPartition, Uuid};
 /// The folder of the metadata log.
 pub(super) const METADATA_FOLDER: &str = "__cluster_metadata-0";
 const LOCK: &str = ".lock";
-const BOOTSTRAP: &str = "bootstrap.checkpoint";
+pub(super) const BOOTSTRAP: &str = "bootstrap.checkpoint";
 pub(super) const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
 pub(super) const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
 pub(super) const LOG_STARTS: &str = "log-start-offset-checkpoint";

@@ -3,21 +3,30 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::Access;
 
 use super::LogError;
 
 /// Why a log directory can't be used.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum LogDirError {
-    #[error("{} is in use by another broker (it holds {}/.lock)", path.display(), path.display())]
+    #[error(
+        "{} is in use by another broker (it holds {}/.lock): stop that one, or name another directory",
+        path.display(), path.display()
+    )]
     InUse { path: PathBuf },
     #[error(
         "{} belongs to node {found}, this is node {expected}: start with node.id={found}, or name another directory",
         path.display()
     )]
     OtherNode { path: PathBuf, expected: i32, found: i32 },
-    #[error("{} belongs to cluster {found}, this is cluster {expected}: name a directory of that cluster", path.display())]
+    #[error(
+        "{} belongs to cluster {found}, and this is cluster {expected}: name a directory of cluster {expected} in its place \
+         (those in log.dirs and metadata.log.dir are of one cluster)",
+        path.display()
+    )]
     OtherCluster { path: PathBuf, expected: String, found: String },
     #[error("log.dirs names no directory")]
     NoneNamed,
@@ -65,13 +74,9 @@ pub enum LogDirError {
         path.display(), path.display()
     )]
     DamagedLogStarts { path: PathBuf, why: String },
-    /// The operating system refused for want of rights; `folder` is the innermost one there is on the way to the file.
-    #[error(
-        "{error}; {} belongs to uid {owner} (mode {mode:o}), and this process is of uid {user}: give it to that user, \
-         or run as uid {owner}",
-        folder.display()
-    )]
-    NotAllowed { error: LogError, folder: PathBuf, owner: u32, mode: u32, user: u32 },
+    /// The operating system refused for want of rights; `advice` says whose the place is, and what to do.
+    #[error("{error}; {advice}")]
+    NotAllowed { error: LogError, advice: String },
     #[error(transparent)]
     Storage(LogError),
 }
@@ -79,22 +84,80 @@ pub enum LogDirError {
 impl From<LogError> for LogDirError {
     /// Says of a refusal for want of rights whose they are, if that can be found out.
     fn from(error: LogError) -> LogDirError {
-        let refused = match &error {
-            LogError::Io { path, source, .. } if source.kind() == ErrorKind::PermissionDenied => Some(path),
+        let advice = match &error {
+            LogError::Io { what, path, source } if source.kind() == ErrorKind::PermissionDenied => advice(what, path),
             _ => None,
         };
-        let found = refused.and_then(|path| {
-            path.ancestors().skip(1).find_map(|folder| Some((folder.to_path_buf(), fs::metadata(folder).ok()?)))
-        });
-        match found {
-            Some((folder, metadata)) => LogDirError::NotAllowed {
-                error,
-                folder,
-                owner: metadata.uid(),
-                mode: metadata.mode() & 0o7777,
-                user: rustix::process::geteuid().as_raw(),
-            },
+        match advice {
+            Some(advice) => LogDirError::NotAllowed { error, advice },
             None => LogDirError::Storage(error),
         }
+    }
+}
+
+/// What to do where this was not allowed with `path`.
+fn advice(what: &str, path: &Path) -> Option<String> {
+    // The innermost there is on the way; where nothing is wrong with the file itself, it's the folder that it is in.
+    let there = path.ancestors().find(|place| fs::metadata(place).is_ok())?;
+    let is_usable = |place: &Path| rustix::fs::access(place, Access::READ_OK | Access::WRITE_OK).is_ok();
+    let place = if there == path && !there.is_dir() && is_usable(there) { path.parent()? } else { there };
+    let found = fs::metadata(place).ok()?;
+    let place = Place {
+        path: place,
+        is_folder: found.is_dir(),
+        owner: found.uid(),
+        mode: found.mode() & 0o7777,
+        user: rustix::process::geteuid().as_raw(),
+    };
+    Some(match what {
+        "creating" if there != path => place.to_make(path),
+        _ => place.to_use(),
+    })
+}
+
+/// What a process was not allowed to use.
+struct Place<'a> {
+    path: &'a Path,
+    is_folder: bool,
+    owner: u32,
+    mode: u32,
+    user: u32,
+}
+
+impl Place<'_> {
+    fn to_use(&self) -> String {
+        let Place { owner, mode, user, .. } = self;
+        let (path, folder) = (self.path.display(), self.folder().display());
+        // What its owner needs of it.
+        let needed = if self.is_folder { 0o700 } else { 0o600 };
+        match owner == user {
+            false => format!(
+                "{path} belongs to uid {owner} (mode {mode:o}), and this process is of uid {user}: give it to that user, \
+                 with what else is in {folder} (chown -R {user} {folder}), or run as uid {owner}"
+            ),
+            true if mode & needed != needed => format!(
+                "{path} belongs to this process's uid {user}, and its mode {mode:o} forbids it: give its owner the right \
+                 (chmod -R u+rwX {folder})"
+            ),
+            true => format!(
+                "{path} belongs to this process's uid {user}, and its mode {mode:o} allows it: it is forbidden by something \
+                 else (an access control list, SELinux or AppArmor, an immutable flag). Allow it there, or name another \
+                 directory"
+            ),
+        }
+    }
+
+    /// Of a folder in which `path` can't be made. It may be everybody's: it isn't to be given away.
+    fn to_make(&self, path: &Path) -> String {
+        let Place { owner, mode, user, .. } = self;
+        let (parent, path) = (self.path.display(), path.display());
+        format!(
+            "{parent} belongs to uid {owner} (mode {mode:o}), and this process is of uid {user}: make {path} as that one and \
+             give it to uid {user} (mkdir -p {path} && chown {user} {path}), or name another directory, or run as uid {owner}"
+        )
+    }
+
+    fn folder(&self) -> &Path {
+        if self.is_folder { self.path } else { self.path.parent().unwrap_or(self.path) }
     }
 }

@@ -1,21 +1,23 @@
 //! The metadata log as a start would read it, and a new one in the place of one that no start can be made on.
 
+use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::groups::FoundGroups;
 use super::report::DirectoryRepair;
 use super::topics::{METADATA, Topics};
 use crate::cli::tools::kafka_dump_log::batches::BatchFile;
 use ottla_broker::state::random;
 use ottla_core::metadata::records::MetadataRecord;
-use ottla_core::metadata::{self, FoundFolder, Host, Salvage, SnapshotId, read_snapshot};
+use ottla_core::metadata::{self, CONSUMER_OFFSETS, FoundFolder, Host, Hosting, Salvage, SnapshotId, read_snapshot};
 use ottla_log::verify::{Directory, Repaired, Verdict};
 use ottla_log::{AppendAs, Disk, FoundPartition, Log, LogConfig, MetaProperties, OpenAt, Origin, PartitionState};
 use ottla_wire::record::{Batch, BatchBuilder, Codec};
-use ottla_wire::types::{LeaderEpoch, Offset, ProducerId, TimestampMs, TopicId, TopicPartition};
+use ottla_wire::types::{LeaderEpoch, Offset, ProducerId, TimestampMs, TopicId, TopicName, TopicPartition, Uuid};
 
 /// How many topics are named.
 const NAMED: usize = 10;
@@ -102,6 +104,12 @@ impl MetadataLog {
         Some(())
     }
 
+    /// Whether the partition is assigned to another node or log directory than these: no folder is to be expected here.
+    pub fn has_elsewhere(&self, partition: &TopicPartition, meta: &MetaProperties) -> bool {
+        let known = self.salvage.image().partition(&partition.topic, partition.partition);
+        known.is_some_and(|known| known.hosting(meta.node_id, meta.directory_id) != Hosting::Here)
+    }
+
     /// Why no start can be made on it, apart from damage to its files.
     pub fn why_refused(&self) -> Option<String> {
         let begins_late = self.begins_late;
@@ -122,6 +130,7 @@ impl MetadataLog {
         mut self,
         directories: &[PathBuf],
         found: &[FoundFolder],
+        host: Host,
         highest_producer_id: ProducerId,
         now: TimestampMs,
     ) -> Result<DirectoryRepair, String> {
@@ -131,8 +140,13 @@ impl MetadataLog {
                 self.data.display()
             ));
         };
-        let host = Host { node_id: meta.node_id, directory_id: meta.directory_id };
-        let topics = self.salvage.add_folders(found, host);
+        let mut groups = FoundGroups::default();
+        for offsets in found.iter().filter(|it| *it.topic == *CONSUMER_OFFSETS) {
+            let folders = directories.iter().map(|directory| directory.join(folder_name(offsets)));
+            folders.for_each(|folder| groups.read(&folder, offsets.partition));
+        }
+        let host = Host { node_id: meta.node_id, ..host };
+        let added = self.salvage.add_folders(found, &host, |partitions| groups.fit(partitions));
         let (folder, epoch) = (self.folder(), self.latest_epoch.saturating_add(1));
         let hex: String = random::uuid().0.iter().map(|byte| format!("{byte:02x}")).collect();
         let beside = |suffix: &str| folder.with_file_name(format!("{METADATA}-0.{hex}-{suffix}"));
@@ -154,22 +168,81 @@ impl MetadataLog {
             let mut directory = Directory::lock(directory).map_err(|error| error.to_string())?;
             directory.note(&repaired).map_err(|error| error.to_string())?;
         }
-        let named: Vec<&str> = topics.iter().take(NAMED).map(|topic| &**topic).collect();
-        let more = if topics.len() > NAMED { ", …" } else { "" };
-        let of_folders = match topics.len() {
-            0 => String::new(),
-            count => format!(
-                "; {count} topics are known by their folders alone ({}{more}): their settings are lost, and they keep all \
-                 records (retention.ms and retention.bytes are -1) until these are set again",
-                named.join(", ")
-            ),
-        };
+        let mut said = vec![made_of(&added.topics)];
+        said.extend(empty(&added.empty));
+        // Where the log belongs, a partition's folder does as well, unless `metadata.log.dir` names another directory.
+        let holds = |directory: &&PathBuf| found.iter().any(|it| directory.join(folder_name(it)).exists());
+        said.extend(absent(&added.absent, directories.iter().find(holds).unwrap_or(&self.data)));
+        said.extend(added.offsets_partitions.map(offsets_partitions));
+        said.push(unknown(&folder, was_there.then_some(&*aside)));
         Ok(DirectoryRepair {
             set_aside: was_there.then_some(aside).into_iter().collect(),
-            rebuilt: Some(format!("a new metadata log was made of what is known{of_folders}")),
+            rebuilt: Some(said.join("\n")),
+            empty: added.empty.iter().map(TopicPartition::to_string).collect(),
+            absent: added.absent.iter().map(TopicPartition::to_string).collect(),
             left: Vec::new(),
         })
     }
+}
+
+/// "2 topics (a, b)".
+fn counted<T: Display>(found: &[T], what: &str) -> Option<String> {
+    let named: Vec<String> = found.iter().take(NAMED).map(T::to_string).collect();
+    let more = if found.len() > NAMED { ", …" } else { "" };
+    let plural = if found.len() == 1 { "" } else { "s" };
+    (!found.is_empty()).then(|| format!("{} {what}{plural} ({}{more})", found.len(), named.join(", ")))
+}
+
+fn folder_name(found: &FoundFolder) -> String {
+    TopicPartition::new(found.topic.clone(), found.partition).to_string()
+}
+
+fn made_of(topics: &[TopicName]) -> String {
+    let of_folders = counted(topics, "topic").map(|topics| {
+        format!(
+            "; known by folders alone: {topics}. Their settings are lost, and they keep all records (retention.ms and \
+             retention.bytes are -1) until these are set again"
+        )
+    });
+    format!("a new metadata log was made of what is known{}", of_folders.unwrap_or_default())
+}
+
+fn empty(partitions: &[TopicPartition]) -> Option<String> {
+    let partitions = counted(partitions, "partition")?;
+    Some(format!(
+        "without a folder, new and empty now: {partitions}. Nothing but Ottla has used this directory, and Ottla makes a \
+         partition's folder when it is first needed"
+    ))
+}
+
+fn absent(partitions: &[TopicPartition], data: &Path) -> Option<String> {
+    let (first, data) = (partitions.first()?, data.display());
+    let partitions = counted(partitions, "partition")?;
+    Some(format!(
+        "without a folder, not served now (KAFKA_STORAGE_ERROR): {partitions}. Their records may lie in another log \
+         directory, or on another node. The choices, for each, while no broker runs: move its folder into {data}; or make \
+         an empty folder of its name, if it is to begin anew: mkdir {data}/{first}"
+    ))
+}
+
+fn offsets_partitions(count: i32) -> String {
+    format!(
+        "{CONSUMER_OFFSETS} has {count} partitions now: how many it had is not known, and so many fit the groups that are \
+         found. Groups in those that are not here have no coordinator (COORDINATOR_NOT_AVAILABLE)"
+    )
+}
+
+/// What no folder tells of.
+fn unknown(folder: &Path, aside: Option<&Path>) -> String {
+    let folder = folder.display();
+    let undo = match aside {
+        Some(aside) => format!("put {} back in the place of {folder}", aside.display()),
+        None => format!("remove {folder}"),
+    };
+    format!(
+        "not known: topics without any folder here, and partitions numbered above those found. If other log directories of \
+         this node have some: before the next start, {undo}, and name all of them in one ottla check-log --repair"
+    )
 }
 
 /// Whether this is a partition's folder, and not a data directory.
@@ -179,7 +252,7 @@ pub fn is_partition(path: &Path) -> bool {
 }
 
 /// What a partition's folder tells of its topic.
-pub fn folder(found: &FoundPartition, verdict: &Verdict, compacted: bool) -> Option<FoundFolder> {
+pub fn folder(found: &FoundPartition, verdict: &Verdict, compacted: bool, directory_id: Uuid) -> Option<FoundFolder> {
     if found.state != PartitionState::Live || *found.partition.topic == *METADATA {
         return None;
     }
@@ -191,11 +264,12 @@ pub fn folder(found: &FoundPartition, verdict: &Verdict, compacted: bool) -> Opt
         partition: found.partition.partition,
         leader_epoch: verdict.latest_epoch,
         compacted,
+        directory_id,
     })
 }
 
-/// Sorted.
-fn names(folder: &Path) -> Vec<String> {
+/// Of the files in a folder, sorted.
+pub fn names(folder: &Path) -> Vec<String> {
     let entries =
         fs::read_dir(folder).map(|entries| entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()));
     let mut names: Vec<String> = entries.map(Iterator::collect).unwrap_or_default();

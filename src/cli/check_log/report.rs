@@ -83,6 +83,12 @@ pub struct DirectoryRepair {
     /// What a new metadata log was made of, if one was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rebuilt: Option<String>,
+    /// Partitions without a folder that are new and empty in the new metadata log.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub empty: Vec<String>,
+    /// Partitions without a folder that aren't served by it: their records may lie elsewhere.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub absent: Vec<String>,
     /// What can't be mended here, and why.
     pub left: Vec<String>,
 }

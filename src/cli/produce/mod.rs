@@ -126,7 +126,7 @@ pub fn run(args: ProduceArgs) -> Result<ExitCode, String> {
             Ok(code) if failed == 0 => code,
             Ok(_) => ExitCode::FAILURE,
             Err(why) => {
-                eprintln!("ottla: {why}");
+                err_line!("ottla: {why}");
                 ExitCode::FAILURE
             }
         }
@@ -255,12 +255,12 @@ impl Progress {
     fn show(&mut self, since: Duration) {
         self.shown = true;
         let rate = self.stored as f64 / since.as_secs_f64().max(0.001);
-        eprint!("\r\x1b[K{} records stored, {rate:.0} a second", self.stored);
+        err_text!("\r\x1b[K{} records stored, {rate:.0} a second", self.stored);
     }
 
     fn end(&mut self, topic: &str, json: bool) {
         if std::mem::take(&mut self.shown) {
-            eprint!("\r\x1b[K");
+            err_text!("\r\x1b[K");
         }
         if !json {
             let plural = if self.stored == 1 { "" } else { "s" };
@@ -324,7 +324,7 @@ impl Observer<u64> for Reporter {
     fn failed(&mut self, topic: &str, error: &SendError, tokens: Vec<u64>) {
         self.progress.lock().failed += tokens.len() as u64;
         for record in tokens {
-            eprintln!("ottla: record {record} was not stored: {error}");
+            err_line!("ottla: record {record} was not stored: {error}");
             if self.json {
                 let line = Failed { record, topic, error: exception_name(error.code()), message: error.to_string() };
                 Output::stdout().line(serde_json::to_string(&line).unwrap_or_default());
@@ -333,7 +333,7 @@ impl Observer<u64> for Reporter {
     }
 
     fn warn(&mut self, message: &str) {
-        eprintln!("ottla: {message}");
+        err_line!("ottla: {message}");
     }
 }
 

@@ -144,7 +144,7 @@ pub fn block_on(work: impl Future<Output = ExitCode>) -> ExitCode {
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(work),
         Err(error) => {
-            eprintln!("cannot start: {error}");
+            err_line!("cannot start: {error}");
             ExitCode::FAILURE
         }
     }
@@ -176,7 +176,7 @@ pub async fn connect(bootstrap_servers: &str, properties: &Properties) -> Result
                 Err(error @ (ClientError::Connect { .. } | ClientError::Disconnected(_))) => {
                     if reminded.is_none_or(|last| last.elapsed() >= REMINDER) {
                         reminded = Some(Instant::now());
-                        eprintln!("WARN {error}. The broker may not be available; trying again.");
+                        err_line!("WARN {error}. The broker may not be available; trying again.");
                     }
                 }
                 Err(error) => return Err(ConnectError::Unreachable(error.to_string())),
@@ -204,7 +204,7 @@ pub fn addresses(bootstrap_servers: &str) -> Result<Vec<String>, String> {
         if address.to_socket_addrs().is_ok_and(|mut found| found.next().is_some()) {
             known.push(address.to_owned());
         } else {
-            eprintln!("WARN Couldn't resolve server {address} from bootstrap.servers");
+            err_line!("WARN Couldn't resolve server {address} from bootstrap.servers");
         }
     }
     if known.is_empty() {

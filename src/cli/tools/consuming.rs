@@ -24,7 +24,7 @@ pub fn block_on_beside(work: impl Future<Output = ExitCode>) -> ExitCode {
             code
         }
         Err(error) => {
-            eprintln!("cannot start: {error}");
+            err_line!("cannot start: {error}");
             ExitCode::FAILURE
         }
     }
@@ -95,7 +95,7 @@ impl Stop {
 
 /// A warning on stderr.
 pub fn warn(text: &str) {
-    eprintln!("WARN {text}");
+    err_line!("WARN {text}");
 }
 
 /// Milliseconds that may be as many as there are.

@@ -52,7 +52,7 @@ impl RunTool for Options {
             match self.print_versions().await {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(why) => {
-                    eprintln!("{why}");
+                    err_line!("{why}");
                     ExitCode::FAILURE
                 }
             }

@@ -73,7 +73,7 @@ impl RunTool for Options {
             Ok(server) => server.to_owned(),
             Err(Mistake::Usage(message)) => return tool.wrong(&message),
             Err(Mistake::Bare(message)) => {
-                eprintln!("{message}");
+                err_line!("{message}");
                 return ExitCode::FAILURE;
             }
         };
@@ -81,7 +81,7 @@ impl RunTool for Options {
             match self.act(&server).await {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
-                    println!("Error while executing client metrics command : {}", error.message);
+                    out_line!("Error while executing client metrics command : {}", error.message);
                     ExitCode::FAILURE
                 }
             }

@@ -89,7 +89,7 @@ impl RunTool for Options {
             match self.command.act().await {
                 Ok(code) => code,
                 Err(why) => {
-                    eprintln!("{why}");
+                    err_line!("{why}");
                     ExitCode::FAILURE
                 }
             }

@@ -96,7 +96,7 @@ impl RunTool for Options {
             match self.measure().await {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(why) => {
-                    eprintln!("{}", why.message);
+                    err_line!("{}", why.message);
                     ExitCode::FAILURE
                 }
             }
@@ -119,10 +119,10 @@ impl Options {
             return Err("Option \"[consumer.config]\" can't be used with option \"[command-config]\"".to_owned());
         }
         if !self.messages.is_empty() {
-            println!("Warning: --messages is deprecated. Use --num-records instead.");
+            out_line!("Warning: --messages is deprecated. Use --num-records instead.");
         }
         if !self.consumer_config.is_empty() {
-            println!("Warning: --consumer.config is deprecated. Use --command-config instead.");
+            out_line!("Warning: --consumer.config is deprecated. Use --command-config instead.");
         }
         Ok(())
     }

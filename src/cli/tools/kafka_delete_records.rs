@@ -48,7 +48,7 @@ impl RunTool for Options {
             match self.delete().await {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
-                    eprintln!("{}", error.message);
+                    err_line!("{}", error.message);
                     ExitCode::FAILURE
                 }
             }

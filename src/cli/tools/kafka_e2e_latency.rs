@@ -72,7 +72,7 @@ fn run_tool(tool: &Tool, arguments: Vec<OsString>) -> ExitCode {
     let arguments = match named(arguments) {
         Ok(arguments) => arguments,
         Err(why) => {
-            eprintln!("{why}");
+            err_line!("{why}");
             return ExitCode::FAILURE;
         }
     };
@@ -86,7 +86,7 @@ fn run_tool(tool: &Tool, arguments: Vec<OsString>) -> ExitCode {
             match run.measure().await {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(why) => {
-                    eprintln!("{why}");
+                    err_line!("{why}");
                     ExitCode::FAILURE
                 }
             }
@@ -109,7 +109,7 @@ fn named(arguments: Vec<OsString>) -> Result<Vec<OsString>, String> {
             arguments.len()
         ));
     }
-    println!(
+    out_line!(
         "WARNING: Positional argument usage is deprecated and will be removed in Apache Kafka 5.0. Please use named \
          arguments instead: {}",
         NAMES.join(", ")

@@ -118,7 +118,7 @@ impl RunTool for Options {
 }
 
 fn failed(why: &str) -> ExitCode {
-    eprintln!("{why}");
+    err_line!("{why}");
     ExitCode::FAILURE
 }
 

@@ -59,7 +59,7 @@ impl RunTool for Options {
             match self.print_offsets().await {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(why) => {
-                    eprintln!("Error occurred: {why}");
+                    err_line!("Error occurred: {why}");
                     ExitCode::FAILURE
                 }
             }
@@ -91,7 +91,7 @@ impl Options {
             match offset {
                 Ok(listed) if listed.offset >= 0 => output.line(format_args!("{topic}:{partition}:{}", listed.offset)),
                 Ok(_) => {}
-                Err(error) => eprintln!(
+                Err(error) => err_line!(
                     "Skip getting offsets for topic-partition {topic}-{partition} due to error: {}",
                     java_error(&error)
                 ),

@@ -55,7 +55,7 @@ impl RunTool for Options {
             return tool.wrong("Command must include exactly one action: --list.");
         }
         if self.group_type.as_ref().is_some_and(|wanted| spelled(wanted).is_none()) {
-            eprintln!("--group-type must be a valid group type.");
+            err_line!("--group-type must be a valid group type.");
             return ExitCode::FAILURE;
         }
         if let Some(message) = self.exclusion() {
@@ -65,7 +65,7 @@ impl RunTool for Options {
             match self.print_groups().await {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(why) => {
-                    println!("Error while executing groups command : {why}");
+                    out_line!("Error while executing groups command : {why}");
                     ExitCode::FAILURE
                 }
             }

@@ -79,7 +79,7 @@ impl RunTool for Options {
             match self.elect().await {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(why) => {
-                    eprintln!("{why}");
+                    err_line!("{why}");
                     ExitCode::FAILURE
                 }
             }

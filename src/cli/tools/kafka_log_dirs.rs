@@ -55,7 +55,7 @@ impl RunTool for Options {
             match self.describe().await {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
-                    eprintln!("{}", error.message);
+                    err_line!("{}", error.message);
                     ExitCode::FAILURE
                 }
             }

@@ -79,12 +79,12 @@ fn run(_tool: &Tool, arguments: Vec<OsString>) -> ExitCode {
         }
     }
     let Some(class) = words.next() else {
-        eprintln!("{USAGE}");
+        err_line!("{USAGE}");
         return ExitCode::FAILURE;
     };
     let class = class.to_string_lossy().into_owned();
     let Some(tool) = tool_of(&class) else {
-        eprintln!(
+        err_line!(
             "Error: Could not find or load main class {}: no Java runs here, and of Kafka's classes those of its \
              command-line tools alone are served; see ottla --help",
             class.escape_debug()

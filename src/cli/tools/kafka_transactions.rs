@@ -127,7 +127,7 @@ impl RunTool for Options {
             match self.act().await {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(why) => {
-                    eprintln!("{why}");
+                    err_line!("{why}");
                     ExitCode::FAILURE
                 }
             }

@@ -83,7 +83,7 @@ impl RunTool for Options {
             return tool.wrong("Options --consumer.config and --command-config are mutually exclusive.");
         }
         if self.consumer_config.is_some() {
-            println!(
+            out_line!(
                 "Option --consumer.config has been deprecated and will be removed in a future version. Use \
                  --command-config instead."
             );
@@ -93,7 +93,7 @@ impl RunTool for Options {
             Err(why) => return tool.wrong(&why.message),
         };
         if let Err(why) = config(&properties) {
-            eprintln!("Exception in thread \"main\" {why}");
+            err_line!("Exception in thread \"main\" {why}");
             return ExitCode::FAILURE;
         }
         block_on_beside(async move { self.consume(&properties).await })

@@ -68,7 +68,7 @@ impl RunTool for Options {
             return tool.wrong("Options --producer.config and --command-config are mutually exclusive.");
         }
         if self.producer_config.is_some() {
-            println!(
+            out_line!(
                 "Option --producer.config has been deprecated and will be removed in a future version. Use \
                  --command-config instead."
             );
@@ -89,7 +89,7 @@ impl RunTool for Options {
             match start(&properties, Reporter { topic: self.topic.clone(), acked: acked.clone() }) {
                 Ok(producer) => self.produce(producer, &acked).await,
                 Err(why) => {
-                    eprintln!("Exception in thread \"main\" {why}");
+                    err_line!("Exception in thread \"main\" {why}");
                     ExitCode::FAILURE
                 }
             }

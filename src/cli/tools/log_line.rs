@@ -5,17 +5,17 @@ use ottla_wire::types::TimestampMs;
 
 /// An error that a tool met, as its class logs it: `[2026-01-31 12:00:00,000] ERROR … (class)` on stderr.
 pub fn log_error(class: &str, text: impl std::fmt::Display) {
-    eprintln!("[{}] ERROR {text}\n ({class})", date_and_time(wall_clock_ms()));
+    err_line!("[{}] ERROR {text}\n ({class})", date_and_time(wall_clock_ms()));
 }
 
 /// A line as Kafka's classes log one: `[2026-01-31 12:00:00,000] WARN … (class)` on stderr.
 pub fn log(level: &str, class: &str, text: impl std::fmt::Display) {
-    eprintln!("[{}] {level} {text} ({class})", date_and_time(wall_clock_ms()));
+    err_line!("[{}] {level} {text} ({class})", date_and_time(wall_clock_ms()));
 }
 
 /// As [`log_error`], with the exception that it was.
 pub fn log_exception(class: &str, text: &str, exception: impl std::fmt::Display) {
-    eprintln!("[{}] ERROR {text} ({class})\n{exception}", date_and_time(wall_clock_ms()));
+    err_line!("[{}] ERROR {text} ({class})\n{exception}", date_and_time(wall_clock_ms()));
 }
 
 /// A time as log lines have it, in UTC: `2026-01-31 12:00:00,000`.

@@ -44,7 +44,7 @@ impl Usage {
     /// Says it.
     pub fn show(&self) -> ExitCode {
         Output::stdout().text(&self.out);
-        eprint!("{}", self.err);
+        err_text!("{}", self.err);
         ExitCode::from(self.code)
     }
 }

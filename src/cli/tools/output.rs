@@ -29,7 +29,7 @@ impl Output {
     /// A line on standard error, after what was printed before it.
     pub fn complain(&mut self, text: impl std::fmt::Display) {
         self.flush();
-        eprintln!("{text}");
+        err_line!("{text}");
     }
 
     pub fn flush(&mut self) {
@@ -72,7 +72,7 @@ fn end_if_closed(result: io::Result<()>) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
         Err(error) => {
-            eprintln!("cannot write to standard output: {error}");
+            err_line!("cannot write to standard output: {error}");
             std::process::exit(1);
         }
     }

@@ -1,15 +1,20 @@
 //! What can still be said of a cluster when a part of its metadata log is lost: by the records that are left, and by the
 //! folders of partitions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
+use super::NO_LEADER;
 use super::brokers::feature_record;
 use super::configs::config_record;
 use super::features::NEW_CLUSTER;
-use super::image::{BrokerId, ConfigResource, Image, is_internal};
+use super::image::{BrokerId, ConfigResource, Image, LOST_DIRECTORY, is_internal};
+use super::internal_topics::CONSUMER_OFFSETS;
 use super::records::{MetadataRecord, NoOpRecord, PartitionRecord, RecordBody, TopicRecord, WriteVersions};
 use super::snapshot::snapshot_records;
-use ottla_wire::types::{LeaderEpoch, PartitionIndex, ProducerId, TopicId, TopicName, Uuid};
+use ottla_wire::types::{LeaderEpoch, PartitionIndex, ProducerId, TopicId, TopicName, TopicPartition, Uuid};
+
+/// The default of `offsets.topic.num.partitions`, which few change for more.
+const USUAL_OFFSETS_PARTITIONS: i32 = 50;
 
 /// An image in the making, which passes over records that can't follow those before them.
 #[derive(Debug, Default)]
@@ -30,14 +35,33 @@ pub struct FoundFolder {
     pub leader_epoch: LeaderEpoch,
     /// Whether the log cleaner has been at it.
     pub compacted: bool,
+    /// `directory.id` of the log directory that it lies in; zero if that has none.
+    pub directory_id: Uuid,
 }
 
-/// Where the partitions are that folders were found of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The node whose folders were found, and what a partition without a folder means there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Host {
     pub node_id: BrokerId,
-    /// `directory.id` of the log directory; zero if it has none.
-    pub directory_id: Uuid,
+    /// `directory.id` of the log directory that has had every partition, and a folder for each that was ever used.
+    /// `None` where partitions may lie elsewhere: Kafka makes the folders of all partitions with the topic, spread over
+    /// its log directories and nodes.
+    pub only_directory: Option<Uuid>,
+    /// Partitions that have no folder, and are noted to have had records.
+    pub noted: HashSet<TopicPartition>,
+}
+
+/// What a salvage makes of folders.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Added {
+    /// Topics that are known by their folders alone, or have partitions that are.
+    pub topics: Vec<TopicName>,
+    /// Partitions without a folder that are new and empty: they were never used.
+    pub empty: Vec<TopicPartition>,
+    /// Partitions without a folder that may have records elsewhere: no broker serves them here.
+    pub absent: Vec<TopicPartition>,
+    /// How many partitions `__consumer_offsets` has now, if some of them may be elsewhere.
+    pub offsets_partitions: Option<i32>,
 }
 
 impl Salvage {
@@ -86,21 +110,40 @@ impl Salvage {
 
     /// Adds the partitions that only their folders tell of, and those numbered below them. Their topics keep all records
     /// until their settings are made again: what these were is lost.
-    pub fn add_folders(&mut self, folders: &[FoundFolder], host: Host) -> Vec<TopicName> {
+    ///
+    /// A group is looked for in the partition of `__consumer_offsets` that its name and their number tell; `groups_fit`
+    /// says whether those found there are where so many partitions have them.
+    pub fn add_folders(
+        &mut self,
+        folders: &[FoundFolder],
+        host: &Host,
+        groups_fit: impl Fn(PartitionIndex) -> bool,
+    ) -> Added {
         let mut topics: BTreeMap<(&TopicName, TopicId), Vec<&FoundFolder>> = BTreeMap::new();
         for folder in folders {
             topics.entry((&folder.topic, folder.topic_id)).or_default().push(folder);
         }
-        let mut added = Vec::new();
-        for ((name, id), folders) in topics {
+        let mut added = Added::default();
+        // Last: the others tell whether there are more directories.
+        let (offsets, others): (Vec<_>, Vec<_>) =
+            topics.into_iter().partition(|((name, _), _)| ***name == *CONSUMER_OFFSETS);
+        for ((name, id), folders) in others.into_iter().chain(offsets) {
+            let is_new = self.image.topic(name).is_none();
             if folders.iter().any(|folder| self.is_unknown(folder)) {
-                if self.image.topic(name).is_none() {
+                if is_new {
                     self.add_topic(name, id, folders.iter().any(|folder| folder.compacted));
                 }
-                added.push(name.clone());
+                added.topics.push(name.clone());
             }
             if self.image.topic_id(name) == Some(id) {
-                self.add_partitions(name, id, &folders, host);
+                let mut count = folders.iter().map(|folder| folder.partition.saturating_add(1)).max().unwrap_or(0);
+                if is_new && **name == *CONSUMER_OFFSETS {
+                    let has_gap = folders.len() < count as usize && host.only_directory.is_none();
+                    let are_elsewhere = has_gap || !added.absent.is_empty();
+                    count = offsets_partitions(count, are_elsewhere, &groups_fit);
+                    added.offsets_partitions = are_elsewhere.then_some(count);
+                }
+                self.add_partitions(name, id, &folders, count, host, &mut added);
             }
         }
         added
@@ -114,8 +157,15 @@ impl Salvage {
         }
     }
 
-    fn add_partitions(&mut self, name: &TopicName, id: TopicId, folders: &[&FoundFolder], host: Host) {
-        let count = folders.iter().map(|folder| folder.partition.saturating_add(1)).max().unwrap_or(0);
+    fn add_partitions(
+        &mut self,
+        name: &TopicName,
+        id: TopicId,
+        folders: &[&FoundFolder],
+        count: i32,
+        host: &Host,
+        added: &mut Added,
+    ) {
         for index in 0..count {
             let found = folders.iter().find(|folder| folder.partition == index);
             let written = found.map_or(0, |folder| folder.leader_epoch).max(0);
@@ -123,21 +173,30 @@ impl Salvage {
             if known.is_some_and(|known| known.leader_epoch >= written) {
                 continue;
             }
-            let record = match known {
-                Some(known) => PartitionRecord {
+            let record = match (known, found) {
+                (Some(known), _) => PartitionRecord {
                     replicas: known.replicas.to_vec(),
                     isr: known.isr.to_vec(),
                     leader: known.leader,
                     directories: known.directories.to_vec(),
                     ..Default::default()
                 },
-                None => PartitionRecord {
-                    replicas: vec![host.node_id],
-                    isr: vec![host.node_id],
-                    leader: host.node_id,
-                    directories: vec![host.directory_id],
-                    ..Default::default()
-                },
+                // A folder counts as here wherever its partition is assigned to; this says where it isn't.
+                (None, Some(found)) if found.directory_id.is_zero() => replica(host.node_id, LOST_DIRECTORY),
+                (None, Some(found)) => replica(host.node_id, found.directory_id),
+                (None, None) => {
+                    let partition = TopicPartition::new(name.clone(), index);
+                    match host.only_directory.filter(|_| !host.noted.contains(&partition)) {
+                        Some(only) => {
+                            added.empty.push(partition);
+                            replica(host.node_id, only)
+                        }
+                        None => {
+                            added.absent.push(partition);
+                            self.elsewhere(host.node_id)
+                        }
+                    }
+                }
             };
             let record = PartitionRecord {
                 partition_id: index,
@@ -147,6 +206,15 @@ impl Salvage {
                 ..record
             };
             self.apply(&MetadataRecord::new(self.versions().partition, record));
+        }
+    }
+
+    /// A partition of which this node may have the log in a directory that is not known.
+    fn elsewhere(&self, node: BrokerId) -> PartitionRecord {
+        match self.versions().partition {
+            // Before replicas had directories, a node had a single one: the log is on another node, or gone.
+            0 => PartitionRecord { leader: NO_LEADER, ..Default::default() },
+            _ => replica(node, LOST_DIRECTORY),
         }
     }
 
@@ -171,6 +239,26 @@ impl Salvage {
     }
 }
 
+/// How many partitions `__consumer_offsets` is to have, of which at least so many are known. Where there may be more of them
+/// elsewhere, as many as fit: a group that is not here is then looked for in one that is not here either, mostly, and not
+/// served as one that has never committed.
+fn offsets_partitions(least: i32, are_elsewhere: bool, fit: impl Fn(i32) -> bool) -> i32 {
+    let mut fitting = (least..=USUAL_OFFSETS_PARTITIONS).filter(|count| fit(*count));
+    let chosen = if are_elsewhere { fitting.next_back() } else { fitting.next() };
+    chosen.unwrap_or(least)
+}
+
+/// A partition that one node has, in this log directory.
+fn replica(node: BrokerId, directory: Uuid) -> PartitionRecord {
+    PartitionRecord {
+        replicas: vec![node],
+        isr: vec![node],
+        leader: node,
+        directories: vec![directory],
+        ..Default::default()
+    }
+}
+
 fn producer_ids(next_producer_id: ProducerId) -> MetadataRecord {
     let ids = super::records::ProducerIdsRecord { broker_id: -1, broker_epoch: -1, next_producer_id };
     MetadataRecord::new(0, ids)
@@ -179,13 +267,19 @@ fn producer_ids(next_producer_id: ProducerId) -> MetadataRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metadata::Hosting;
     use crate::metadata::tests::{NODE, World, names};
 
-    const HOST: Host = Host { node_id: NODE, directory_id: Uuid([3; 16]) };
+    const DIRECTORY: Uuid = Uuid([3; 16]);
+
+    /// One whose log directory only Ottla has used.
+    fn host() -> Host {
+        Host { node_id: NODE, only_directory: Some(DIRECTORY), noted: HashSet::new() }
+    }
 
     fn folder(topic: &str, id: u8, partition: i32, leader_epoch: i32) -> FoundFolder {
-        let topic_id = Uuid([id; 16]);
-        FoundFolder { topic: topic.into(), topic_id, partition, leader_epoch, compacted: topic == "compacted" }
+        let (topic_id, compacted) = (Uuid([id; 16]), topic == "compacted");
+        FoundFolder { topic: topic.into(), topic_id, partition, leader_epoch, compacted, directory_id: DIRECTORY }
     }
 
     /// An image of the records that a salvage leads to; each must follow those before it.
@@ -199,8 +293,8 @@ mod tests {
     fn topics_come_back_from_folders_alone() {
         let mut salvage = Salvage::default();
         let folders = [folder("t", 5, 2, 4), folder("t", 5, 0, -1), folder("compacted", 6, 0, 0), folder("t", 7, 1, 0)];
-        let added = salvage.add_folders(&folders, HOST);
-        assert_eq!(added.iter().map(|name| &**name).collect::<Vec<_>>(), ["compacted", "t"]);
+        let added = salvage.add_folders(&folders, &host(), |_| true);
+        assert_eq!(added.topics.iter().map(|name| &**name).collect::<Vec<_>>(), ["compacted", "t"]);
         let image = image(&salvage.records(3000));
         assert_eq!(names(&image).iter().map(|name| &**name).collect::<Vec<_>>(), ["compacted", "t"]);
         assert_eq!(image.topic_id("t"), Some(Uuid([5; 16])));
@@ -226,10 +320,99 @@ mod tests {
         let second = world.image().topic_id("second").unwrap();
         let newer = FoundFolder { topic_id: second, leader_epoch: 9, ..folder("second", 0, 1, 9) };
         assert!(!salvage.is_unknown(&newer) && salvage.is_unknown(&folder("first", 1, 0, 0)));
-        assert_eq!(salvage.add_folders(&[newer], HOST), Vec::<TopicName>::new());
+        assert_eq!(salvage.add_folders(&[newer], &host(), |_| true), Added::default());
         let image = image(&salvage.records(0));
         assert_eq!(image.partition("second", 1).unwrap().leader_epoch, 9, "its log has records of this epoch");
         assert_eq!(image.topic_configs("second"), world.image().topic_configs("second"));
         assert_eq!(image.next_producer_id(), world.image().next_producer_id());
+    }
+
+    /// Where each partition of `t` is, as seen by the node with `DIRECTORY`, and what was said of those without a folder.
+    fn placed(folders: &[FoundFolder], host: &Host, metadata_version: Option<i16>) -> (Vec<Hosting>, Added) {
+        let mut salvage = Salvage::default();
+        if let Some(level) = metadata_version {
+            salvage.replay(&feature_record(crate::metadata::features::METADATA_VERSION, level));
+        }
+        let added = salvage.add_folders(folders, host, |_| true);
+        let records = salvage.records(0);
+        // As written, and read again by a start.
+        let read = |record: &MetadataRecord| MetadataRecord::decode(&record.encode().unwrap()).unwrap();
+        let image = image(&records.iter().map(read).collect::<Vec<_>>());
+        let partitions = image.topic("t").unwrap().partitions().map(|(_, it)| it.hosting(NODE, DIRECTORY));
+        (partitions.collect(), added)
+    }
+
+    fn partitions_of_t(indexes: &[i32]) -> Vec<TopicPartition> {
+        indexes.iter().map(|index| TopicPartition::new("t", *index)).collect()
+    }
+
+    #[test]
+    fn partitions_without_a_folder_are_new_where_only_ottla_has_been() {
+        let (found, added) = placed(&[folder("t", 5, 0, 0), folder("t", 5, 2, 0)], &host(), None);
+        assert_eq!(found, [Hosting::Here; 3]);
+        assert_eq!((added.empty, added.absent), (partitions_of_t(&[1]), vec![]));
+    }
+
+    #[test]
+    fn partitions_without_a_folder_are_in_a_lost_directory_where_kafka_may_have_been() {
+        let host = Host { only_directory: None, ..host() };
+        let (found, added) = placed(&[folder("t", 5, 0, 0), folder("t", 5, 3, 0)], &host, None);
+        let lost = Hosting::AbsentDirectory(LOST_DIRECTORY);
+        assert_eq!(found, [Hosting::Here, lost, lost, Hosting::Here]);
+        assert_eq!((added.empty, added.absent), (vec![], partitions_of_t(&[1, 2])));
+    }
+
+    #[test]
+    fn a_partition_that_had_records_and_has_no_folder_is_never_new() {
+        let host = Host { noted: partitions_of_t(&[1]).into_iter().collect(), ..host() };
+        let (found, added) = placed(&[folder("t", 5, 2, 0)], &host, None);
+        assert_eq!(found, [Hosting::Here, Hosting::AbsentDirectory(LOST_DIRECTORY), Hosting::Here]);
+        assert_eq!((added.empty, added.absent), (partitions_of_t(&[0]), partitions_of_t(&[1])));
+    }
+
+    #[test]
+    fn partitions_without_a_folder_are_on_other_nodes_where_replicas_have_no_directories() {
+        let host = Host { only_directory: None, ..host() };
+        let (found, added) = placed(&[folder("t", 5, 1, 0)], &host, Some(16));
+        assert_eq!((found, added.absent), (vec![Hosting::OtherNode, Hosting::Here], partitions_of_t(&[0])));
+    }
+
+    #[test]
+    fn partitions_are_assigned_to_the_directory_that_has_their_folder() {
+        let other = Uuid([4; 16]);
+        let host = Host { only_directory: None, ..host() };
+        let elsewhere = FoundFolder { directory_id: other, ..folder("t", 5, 1, 0) };
+        let unnamed = FoundFolder { directory_id: Uuid::ZERO, ..folder("t", 5, 2, 0) };
+        let (found, added) = placed(&[folder("t", 5, 0, 0), elsewhere, unnamed], &host, None);
+        let absent = [other, LOST_DIRECTORY].map(Hosting::AbsentDirectory);
+        assert_eq!(found, [Hosting::Here, absent[0], absent[1]]);
+        assert_eq!((added.empty, added.absent), (vec![], vec![]));
+    }
+
+    #[test]
+    fn the_topic_of_groups_has_as_many_partitions_as_fit_the_groups_that_are_found() {
+        let check = |least, are_elsewhere, fits: &[i32], expected| {
+            let chosen = offsets_partitions(least, are_elsewhere, |count| fits.contains(&count));
+            assert_eq!(chosen, expected, "{least} {are_elsewhere} {fits:?}");
+        };
+        check(3, false, &[1, 2, 3, 50], 3);
+        check(3, false, &[5, 50], 5);
+        check(3, true, &[3, 5, 50], 50);
+        check(3, true, &[2, 3, 6, 60], 6);
+        check(3, true, &[], 3);
+        check(70, true, &[70], 70);
+
+        let of_kafka = Host { only_directory: None, ..host() };
+        let counted = |folders: &[FoundFolder], host: &Host| {
+            let mut salvage = Salvage::default();
+            let added = salvage.add_folders(folders, host, |count| count % 2 == 0);
+            let partitions = salvage.image().topic(CONSUMER_OFFSETS).map_or(0, |topic| topic.partitions().count());
+            (partitions, added.offsets_partitions)
+        };
+        let offsets = |index| folder(CONSUMER_OFFSETS, 6, index, 0);
+        assert_eq!(counted(&[offsets(0), offsets(1)], &of_kafka), (2, None));
+        assert_eq!(counted(&[offsets(0), offsets(1), folder("t", 5, 1, 0)], &of_kafka), (50, Some(50)));
+        assert_eq!(counted(&[offsets(1)], &of_kafka), (50, Some(50)));
+        assert_eq!(counted(&[offsets(1)], &host()), (2, None));
     }
 }

@@ -1,6 +1,7 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use super::*;
 use ottla_wire::types::TopicPartition;
@@ -50,20 +51,50 @@ fn a_second_broker_is_refused() {
 }
 
 #[test]
-fn whose_folder_it_is_stands_beside_a_refusal() {
+fn a_refusal_for_want_of_rights_says_whose_the_place_is_and_what_to_do() {
     let folder = tempfile::tempdir().expect("a folder");
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o750)).expect("the folder is ours");
-    let file = folder.path().join("missing/.lock");
-    let said = |kind: ErrorKind| LogDirError::from(LogError::io("opening", &file, kind.into())).to_string();
+    let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("it is ours");
+    let file = folder.path().join("file");
+    fs::write(&file, "").expect("written");
+    let said =
+        |what, path: &Path, kind: ErrorKind| LogDirError::from(LogError::io(what, path, kind.into())).to_string();
     let user = rustix::process::geteuid().as_raw();
-    let expect = format!(
-        "opening {}: permission denied; {} belongs to uid {user} (mode 750), and this process is of uid {user}: \
-         give it to that user, or run as uid {user}",
-        file.display(),
-        folder.path().display()
-    );
-    assert_eq!(said(ErrorKind::PermissionDenied), expect);
-    assert!(!said(ErrorKind::NotFound).contains("uid"));
+    let (dir, missing) = (folder.path().display(), folder.path().join("missing"));
+    for (what, path, mode, expect) in [
+        (
+            "opening",
+            &missing.join(".lock"),
+            0o500,
+            format!(
+                "{dir} belongs to this process's uid {user}, and its mode 500 forbids it: give its owner the right (chmod -R u+rwX {dir})"
+            ),
+        ),
+        (
+            "opening",
+            &missing,
+            0o750,
+            format!(
+                "{dir} belongs to this process's uid {user}, and its mode 750 allows it: it is forbidden by something else"
+            ),
+        ),
+        (
+            "creating",
+            &missing,
+            0o750,
+            format!(
+                "{dir} belongs to uid {user} (mode 750), and this process is of uid {user}: make {} as that one and give it",
+                missing.display()
+            ),
+        ),
+        // Nothing is wrong with the file: it can't be replaced.
+        ("writing", &file, 0o700, format!("{dir} belongs to this process's uid {user}, and its mode 700 allows it")),
+    ] {
+        set(folder.path(), mode);
+        let said = said(what, path, ErrorKind::PermissionDenied);
+        set(folder.path(), 0o700);
+        assert!(said.contains(&format!("permission denied; {expect}")), "{said}");
+    }
+    assert!(!said("opening", &missing, ErrorKind::NotFound).contains("uid"));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::{AtStart, Finding, Repaired};
+use super::{AtStart, Finding, Repaired, Traces};
 use crate::checkpoints::read_checkpoint;
 use crate::error::IoContext;
 use crate::file::Disk;
@@ -23,10 +23,12 @@ pub struct Directory {
     disk: Disk,
     _lock: File,
     findings: Vec<Finding>,
+    traces: Traces,
     clean_shutdown: bool,
     recovery_points: Offsets,
     log_starts: Offsets,
     first_dirty: Offsets,
+    high_watermarks: Offsets,
     validated: HashMap<TopicPartition, Validated>,
 }
 
@@ -39,6 +41,7 @@ impl Directory {
         let lock = log_dir::lock(path)?;
         let disk = Disk::plain();
         let mut findings = Vec::new();
+        let traces = Traces::of(&disk, path)?;
         check_meta(&disk, path, &mut findings)?;
         let mut offsets = |name: &str, at_start: AtStart| -> Result<Offsets, LogDirError> {
             match read_checkpoint(&disk, &path.join(name)) {
@@ -54,7 +57,7 @@ impl Directory {
         let recovery_points = offsets(RECOVERY_POINTS, AtStart::Mends)?;
         let log_starts = offsets(LOG_STARTS, AtStart::Refuses)?;
         let first_dirty = offsets(FIRST_DIRTY, AtStart::Mends)?;
-        offsets(HIGH_WATERMARKS, AtStart::Mends)?;
+        let high_watermarks = offsets(HIGH_WATERMARKS, AtStart::Mends)?;
         let marker = path.join(CLEAN_SHUTDOWN);
         let clean_shutdown = disk.len(&marker).doing("looking at", &marker)?.is_some();
         let file = path.join(POSITIONS);
@@ -65,10 +68,12 @@ impl Directory {
             disk,
             _lock: lock,
             findings,
+            traces,
             clean_shutdown,
             recovery_points,
             log_starts,
             first_dirty,
+            high_watermarks,
             validated,
         })
     }
@@ -80,6 +85,11 @@ impl Directory {
     /// What is wrong with the directory's own files.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
+    }
+
+    /// Who has used it, as its files said when it was locked.
+    pub fn traces(&self) -> Traces {
+        self.traces
     }
 
     /// Every partition folder there is.
@@ -128,12 +138,15 @@ impl Directory {
         let has_folder = |partition: &TopicPartition| {
             present.iter().any(|found| found.state == PartitionState::Live && found.partition == *partition)
         };
+        let checkpoints = [&self.recovery_points, &self.log_starts, &self.high_watermarks];
         let named: BTreeSet<&TopicPartition> =
-            self.recovery_points.keys().chain(self.log_starts.keys()).chain(self.validated.keys()).in_order();
+            checkpoints.into_iter().flat_map(|it| it.keys()).chain(self.validated.keys()).in_order();
+        // Recovery points of ours are at the last batch, and positions are not always there.
         let reached = |partition: &TopicPartition| {
-            let point = self.recovery_points.get(partition).copied().unwrap_or(0);
-            let start = self.log_starts.get(partition).copied().unwrap_or(0);
-            start..point.max(self.validated.get(partition).map_or(0, |validated| validated.next_offset))
+            let noted = |checkpoint: &Offsets| checkpoint.get(partition).copied().unwrap_or(0);
+            let end = noted(&self.recovery_points).max(noted(&self.high_watermarks));
+            let validated = self.validated.get(partition).map_or(0, |validated| validated.next_offset);
+            noted(&self.log_starts)..end.max(validated)
         };
         let lost = named.into_iter().filter(|partition| !has_folder(partition));
         lost.map(|partition| (partition.clone(), reached(partition))).filter(|(_, lost)| !lost.is_empty()).collect()

@@ -9,6 +9,7 @@ mod beside;
 mod directory;
 mod repair;
 mod segment;
+mod traces;
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -24,6 +25,7 @@ use ottla_wire::types::{LeaderEpoch, Offset, ProducerId};
 pub use directory::Directory;
 pub use repair::{Repaired, repair};
 use segment::Damage;
+pub use traces::Traces;
 
 /// What verification found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -144,12 +144,12 @@ impl RunTool for Options {
             match self.act().await {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(Failure::Mistaken(message)) => {
-                    eprintln!("{message}");
+                    err_line!("{message}");
                     ExitCode::FAILURE
                 }
                 Err(Failure::Executing(error)) => {
-                    eprintln!("Error while executing config command with args '{}'", self.words.join(" "));
-                    eprintln!("java.util.concurrent.ExecutionException: {error}");
+                    err_line!("Error while executing config command with args '{}'", self.words.join(" "));
+                    err_line!("java.util.concurrent.ExecutionException: {error}");
                     ExitCode::FAILURE
                 }
             }

@@ -34,7 +34,7 @@ impl RunTool for Options {
             Ok(plan) => block_on_beside(consume(plan)),
             Err(Wrong::Usage(message)) => tool.wrong(&message),
             Err(Wrong::Plain(message)) => {
-                eprintln!("{message}");
+                err_line!("{message}");
                 ExitCode::FAILURE
             }
         }
@@ -53,13 +53,13 @@ async fn consume(plan: Plan) -> ExitCode {
     let mut printed = Printer { formatter: plan.formatter, out: Vec::new(), skip_errors: plan.skip_errors, count: 0 };
     let end = run(&plan.reading, &mut printed).await;
     if let End::Failed(exception) = &end {
-        eprintln!("Processed a total of {} messages", printed.count);
+        err_line!("Processed a total of {} messages", printed.count);
         log_exception(CLASS, "Unknown error when running consumer: ", exception);
         return ExitCode::FAILURE;
     }
-    eprintln!("Processed a total of {} messages", printed.count);
+    err_line!("Processed a total of {} messages", printed.count);
     if plan.reading.system_test_events {
-        println!("shutdown_complete");
+        out_line!("shutdown_complete");
     }
     match end {
         End::Signal(code) => ExitCode::from(code),
@@ -206,7 +206,7 @@ impl Printer {
         let written = stdout.write_all(&self.out).and_then(|()| stdout.flush());
         self.out.clear();
         written.map_err(|_| {
-            eprintln!("Unable to write to standard out, closing consumer.");
+            err_line!("Unable to write to standard out, closing consumer.");
             End::Done
         })
     }

@@ -289,7 +289,7 @@ impl Options {
         match (olds, news) {
             ([], news) => Ok(news),
             (olds, []) => {
-                println!("Option --{old} is deprecated and will be removed in a future version. Use --{new} instead.");
+                out_line!("Option --{old} is deprecated and will be removed in a future version. Use --{new} instead.");
                 Ok(olds)
             }
             _ => usage(format!("Options --{old} and --{new} cannot be specified together.")),

@@ -39,9 +39,8 @@ fn read_lines<T>(
     let (mut group, mut line, mut number) = (Vec::new(), Vec::new(), 0);
     loop {
         if prompt {
-            print!(">");
             // A terminal that is gone is noticed by reading from it.
-            let _ = io::stdout().flush();
+            let _ = io::stdout().write_all(b">").and_then(|()| io::stdout().flush());
         }
         line.clear();
         match input.read_until(b'\n', &mut line) {

@@ -125,7 +125,7 @@ impl RunTool for Options {
             match self.produce().await {
                 Ok(code) => code,
                 Err(why) => {
-                    eprintln!("{why}");
+                    err_line!("{why}");
                     ExitCode::FAILURE
                 }
             }
@@ -166,16 +166,16 @@ impl Options {
     fn say_what_is_deprecated(&self) {
         let future = "is deprecated and will be removed in a future version.";
         if !self.producer_property.is_empty() {
-            println!("Warning: --producer-property {future} Use --command-property instead.");
+            out_line!("Warning: --producer-property {future} Use --command-property instead.");
         }
         if self.producer_config.is_some() {
-            println!("Warning: --producer.config {future} Use --command-config instead.");
+            out_line!("Warning: --producer.config {future} Use --command-config instead.");
         }
         if !self.property.is_empty() {
-            println!("Warning: --property {future} Use --reader-property instead.");
+            out_line!("Warning: --property {future} Use --reader-property instead.");
         }
         if self.max_partition_memory_bytes.is_some() {
-            println!(
+            out_line!(
                 "Warning: --max-partition-memory-bytes is deprecated and will be removed in Apache Kafka 5.0. Use \
                  --batch-size instead."
             );
@@ -311,7 +311,7 @@ impl Observer<Sent> for Log {
                         "Error when sending message to topic {topic} with key: {key}, value: {value} with error:"
                     );
                     log("ERROR", "org.apache.kafka.clients.producer.internals.ErrorLoggingCallback", what);
-                    eprintln!("{}", java_send_error(error));
+                    err_line!("{}", java_send_error(error));
                 }
             }
         }

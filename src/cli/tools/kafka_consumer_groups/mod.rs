@@ -35,7 +35,7 @@ impl RunTool for Options {
             Ok(()) => {}
             Err(Mistake::Usage(message)) => return tool.wrong(&message),
             Err(Mistake::Bare(message)) => {
-                eprintln!("{message}");
+                err_line!("{message}");
                 return ExitCode::FAILURE;
             }
         }

@@ -259,7 +259,7 @@ impl Options {
             return Err(usage("Option [reset-offsets] only accepts one of [execute] and [dry-run]"));
         }
         if !self.dry_run && !self.execute {
-            eprintln!(
+            err_line!(
                 "WARN: No action will be performed as the --execute option is missing. In version 5.0, this command \
                  will require either --dry-run or --execute to be specified. You should add the --dry-run option \
                  explicitly if you are scripting this command and want to keep the current default behavior without \

@@ -113,7 +113,7 @@ fn split(files: &str) -> Vec<PathBuf> {
 }
 
 fn failed(error: &Exception) -> ExitCode {
-    eprintln!("Exception in thread \"main\" {error}");
+    err_line!("Exception in thread \"main\" {error}");
     ExitCode::FAILURE
 }
 

@@ -101,20 +101,20 @@ impl RunTool for Options {
         let (payload, properties) = match ready {
             Ok(ready) => ready,
             Err(why) => {
-                eprintln!("Exception in thread \"main\" java.lang.IllegalArgumentException: {why}");
+                err_line!("Exception in thread \"main\" java.lang.IllegalArgumentException: {why}");
                 return ExitCode::FAILURE;
             }
         };
         let transactions = self.transactional_id.is_some() || self.transaction_duration_ms.is_some();
         if transactions || properties.contains_key("transactional.id") {
-            eprintln!("{}: transactions are not supported yet", tool.name);
+            err_line!("{}: transactions are not supported yet", tool.name);
             return ExitCode::FAILURE;
         }
         block_on(async {
             match self.measure(payload, &properties).await {
                 Ok(code) => code,
                 Err(why) => {
-                    eprintln!("Exception in thread \"main\" {why}");
+                    err_line!("Exception in thread \"main\" {why}");
                     ExitCode::FAILURE
                 }
             }
@@ -158,20 +158,20 @@ impl Options {
             return Ok(Payload::random(usize::try_from(size).unwrap_or(0)));
         }
         let Some(path) = &self.payload.payload_file else { return Ok(Payload::Monotonic(String::new())) };
-        println!("Reading payloads from: {}", std::path::absolute(path).unwrap_or_else(|_| path.clone()).display());
+        out_line!("Reading payloads from: {}", std::path::absolute(path).unwrap_or_else(|_| path.clone()).display());
         let delimiter = if self.payload_delimiter == "\\n" { "\n" } else { &self.payload_delimiter };
         let payload = Payload::file(path, delimiter)?;
-        println!("Number of records read: {}", payload.count().unwrap_or(0));
+        out_line!("Number of records read: {}", payload.count().unwrap_or(0));
         Ok(payload)
     }
 
     fn properties(&self) -> Result<BTreeMap<String, String>, String> {
         let future = "has been deprecated and will be removed in a future version.";
         if !self.producer_props.is_empty() {
-            println!("Option --producer-props {future} Use --command-property instead.");
+            out_line!("Option --producer-props {future} Use --command-property instead.");
         }
         if self.producer_config.is_some() {
-            println!("Option --producer.config {future} Use --command-config instead.");
+            out_line!("Option --producer.config {future} Use --command-config instead.");
         }
         let file: Option<&Path> = self.command_config.as_deref().or(self.producer_config.as_deref());
         let mut properties = Properties::read_optional(file)?.into_entries();
@@ -297,7 +297,7 @@ impl Observer<Sent> for Reporter {
     fn failed(&mut self, _topic: &str, error: &SendError, tokens: Vec<Sent>) {
         self.0.lock().failed += tokens.len() as u64;
         for _ in tokens {
-            eprintln!("{}", java_send_error(error));
+            err_line!("{}", java_send_error(error));
         }
     }
 

@@ -114,7 +114,7 @@ impl RunTool for Options {
             }
         };
         done.unwrap_or_else(|why| {
-            eprintln!("{why}");
+            err_line!("{why}");
             ExitCode::FAILURE
         })
     }

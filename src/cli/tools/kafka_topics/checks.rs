@@ -12,7 +12,7 @@ impl Options {
             return Some(message.to_owned());
         }
         if !self.delete_config.is_empty() {
-            eprintln!(
+            err_line!(
                 "delete-config option is no longer supported and deprecated since version 4.0. The config will be \
                  fully removed in future releases."
             );

@@ -117,7 +117,7 @@ impl RunTool for Options {
             let client = match self.connect().await {
                 Ok(client) => client,
                 Err(Unconnected::Thrown(message)) => {
-                    eprintln!("{message}");
+                    err_line!("{message}");
                     return ExitCode::FAILURE;
                 }
                 Err(Unconnected::Unreachable(error)) => return failed(&error),

@@ -7,6 +7,8 @@ use ottla_wire::types::Uuid;
 pub const MIGRATING_DIRECTORY: Uuid = Uuid::ZERO;
 /// `DirectoryId.UNASSIGNED`: a replica that has no log directory yet.
 pub const UNASSIGNED_DIRECTORY: Uuid = Uuid([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+/// `DirectoryId.LOST`: a replica whose log directory nobody knows any more.
+pub const LOST_DIRECTORY: Uuid = Uuid([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]);
 
 /// Whether a broker has a partition's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +17,7 @@ pub enum Hosting {
     Here,
     /// The broker is not one of the partition's replicas.
     OtherNode,
-    /// The broker's replica lies in another log directory. `DirectoryId.LOST` (2) is one that nobody knows any more.
+    /// The broker's replica lies in another log directory, [`LOST_DIRECTORY`] included.
     AbsentDirectory(Uuid),
 }
 
@@ -45,7 +47,6 @@ mod tests {
 
     const OURS: Uuid = Uuid([7; 16]);
     const OTHER: Uuid = Uuid([8; 16]);
-    const LOST: Uuid = Uuid([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]);
 
     fn hosting(replicas: &[BrokerId], directories: &[Uuid]) -> Hosting {
         let record =
@@ -62,7 +63,7 @@ mod tests {
             // Before metadata.version 3.7-IV2.
             (&[1], &[], Hosting::Here),
             (&[1], &[OTHER], Hosting::AbsentDirectory(OTHER)),
-            (&[1], &[LOST], Hosting::AbsentDirectory(LOST)),
+            (&[1], &[LOST_DIRECTORY], Hosting::AbsentDirectory(LOST_DIRECTORY)),
             (&[2, 1], &[OURS, OTHER], Hosting::AbsentDirectory(OTHER)),
             (&[2, 1], &[OTHER, OURS], Hosting::Here),
             (&[2, 3], &[OTHER, OURS], Hosting::OtherNode),

@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub use apply::ReplayFault;
 pub use brokers::BrokerImage;
 pub use configs::{ConfigKind, ConfigResource, ConfigsImage, Settings};
-pub use hosting::{Hosting, UNASSIGNED_DIRECTORY};
+pub use hosting::{Hosting, LOST_DIRECTORY, UNASSIGNED_DIRECTORY};
 pub(super) use kept::KeptKey;
 pub use kept::QuotaEntity;
 pub use ottla_wire::types::{INTERNAL_TOPICS, is_internal};

@@ -118,6 +118,23 @@ fn offsets_and_times_are_found() {
     }
 }
 
+/// Apache Kafka looks no further than the first segment that had a time as late, and finds nothing here.
+#[test]
+fn a_time_that_only_a_batch_without_records_has_is_found_in_a_later_segment() {
+    let shelf = simulated();
+    let (mut log, mut writer) = (shelf.open(), Writer::new(Codec::None));
+    for (time, text) in [(NOW + 5, "7:a1"), (NOW, "a2 |"), (NOW + 10, "c1")] {
+        writer.timestamp = time;
+        writer.write(&mut log, text);
+    }
+    assert!(compact(&mut log, NOW + 1000));
+    assert_eq!(left(&log), "[0..0] 1a2 2c1");
+    for (time, expect) in [(NOW, Some(1)), (NOW + 1, Some(2)), (NOW + 5, Some(2)), (NOW + 11, None)] {
+        let found = log.offset_for_timestamp(crate::TimestampQuery::At(time)).expect("looks up");
+        assert_eq!(found.map(|found| found.offset), expect, "time {time}");
+    }
+}
+
 #[test]
 fn leader_epochs_survive() {
     let shelf = simulated();

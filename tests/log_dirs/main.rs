@@ -5,7 +5,9 @@
 //! records each, `__consumer_offsets` of two, and the groups `other` (in `d1`), `grp` and `third` (in `d2`) at offset 100
 //! of each partition. The metadata log is in `d1`, as are `orders-0`, `orders-2` and `__consumer_offsets-0`.
 
+#[path = "../common/mod.rs"]
 mod common;
+mod repair;
 
 use std::collections::BTreeMap;
 use std::fs;
