@@ -53,7 +53,7 @@ fn the_samples_are_accepted_with_everything_uncommented() {
 fn what_is_said_to_take_effect_is_used() {
     let rooms = code_outside(&["config", "wire/protocol"]);
     let mut wrong = Vec::new();
-    for (file, scope) in [("src/config/broker.rs", Scope::Broker), ("src/config/topic.rs", Scope::Topic)] {
+    for (file, scope) in [("src/config/broker/mod.rs", Scope::Broker), ("src/config/topic.rs", Scope::Topic)] {
         let text = fs::read_to_string(in_project(file)).unwrap();
         for (field, name) in text.lines().filter_map(typed_field) {
             let said = table::find(scope, name).unwrap().standing == Standing::InEffect;

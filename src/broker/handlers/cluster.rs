@@ -11,8 +11,8 @@ use super::errors::ToErrorCode;
 use super::topics::unavailable;
 use super::{Answer, Context, operations};
 use crate::state::Broker;
+use crate::state::cluster::Topic;
 use crate::state::partition::Partition;
-use crate::state::topics::Topic;
 use ottla_core::metadata::{Command, NO_LEADER, PartitionImage, Reply, names};
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::describe_cluster::{

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use super::errors::ToErrorCode;
 use super::{Answer, Context, operations};
 use crate::state::NotCreated;
-use crate::state::topics::{Cluster, Topic};
+use crate::state::cluster::{Cluster, Topic};
 use ottla_core::metadata::{NO_LEADER, PartitionImage, is_internal, names};
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::metadata::{

@@ -26,8 +26,8 @@ use super::errors::ToErrorCode;
 use super::{Answer, Context};
 use crate::log_rate_limiter::log_limited;
 use crate::server::CloseReason;
+use crate::state::cluster::NotServed;
 use crate::state::partition::{Partition, PartitionError};
-use crate::state::topics::NotServed;
 use ottla_log::{AppendError, Appended, Origin};
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::produce::{

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use super::errors::ToErrorCode;
 use super::{Answer, Context};
 use crate::log_rate_limiter::log_limited;
+use crate::state::cluster::NotServed;
 use crate::state::fetch::{FetchFault, check_leader_epoch};
 use crate::state::partition::{Partition, PartitionError};
-use crate::state::topics::NotServed;
 use ottla_wire::protocol::messages::delete_records::{
     DeleteRecordsPartitionResult, DeleteRecordsRequest, DeleteRecordsResponse, DeleteRecordsTopicResult,
 };

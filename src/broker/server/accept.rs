@@ -9,9 +9,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use super::connection::{Connection, End, Shared};
+use super::connection_limits::{ConnectionLimits, HostPermit, Permit};
 use super::dispatch::ConnectionInfo;
 use super::listener::canonical;
-use super::quotas::{Place, Quotas, Slot};
 use crate::log_rate_limiter::{LogRateLimiter, log_limited};
 
 /// How far a server has come in stopping.
@@ -28,7 +28,7 @@ pub(super) struct Acceptor {
     pub socket: TcpListener,
     pub listener: Arc<str>,
     pub shared: Arc<Shared>,
-    pub quotas: Arc<Quotas>,
+    pub connection_limits: Arc<ConnectionLimits>,
     /// The next connection's id.
     pub ids: Arc<AtomicU64>,
     pub phase: watch::Receiver<Phase>,
@@ -44,15 +44,15 @@ impl Acceptor {
         loop {
             let slot = self.slot().await;
             let stream = self.accept().await;
-            self.quotas.pace().await;
+            self.connection_limits.pace().await;
             if let Err(error) = self.admit(stream, slot) {
                 tracing::debug!("A connection to {} was gone before it began: {error}", self.listener);
             }
         }
     }
 
-    async fn slot(&self) -> Slot {
-        if let Some(slot) = self.quotas.try_slot() {
+    async fn slot(&self) -> Permit {
+        if let Some(slot) = self.connection_limits.try_slot() {
             return slot;
         }
         let limiter = &self.shared.log_rate_limiter;
@@ -64,7 +64,7 @@ impl Acceptor {
             "waits for a connection to close",
             "As many connections as max.connections allows: {listener} lets nobody else in"
         );
-        let slot = self.quotas.slot().await;
+        let slot = self.connection_limits.slot().await;
         log_limited!(
             INFO,
             limiter,
@@ -106,10 +106,10 @@ impl Acceptor {
         }
     }
 
-    fn admit(&self, stream: TcpStream, slot: Slot) -> io::Result<()> {
+    fn admit(&self, stream: TcpStream, slot: Permit) -> io::Result<()> {
         let peer = canonical(stream.peer_addr()?);
         let local = canonical(stream.local_addr()?);
-        let place = match self.quotas.enter(peer.ip(), slot) {
+        let place = match self.connection_limits.enter(peer.ip(), slot) {
             Ok(place) => place,
             Err(allowed) => {
                 log_limited!(
@@ -146,7 +146,7 @@ fn concerns_one_peer(error: &io::Error) -> bool {
 async fn live(
     mut connection: Connection<TcpStream>,
     info: Arc<ConnectionInfo>,
-    place: Place,
+    place: HostPermit,
     mut phase: watch::Receiver<Phase>,
     limiter: Arc<LogRateLimiter>,
 ) {

@@ -3,20 +3,20 @@
 //! [`Listener::bind`] claims the ports, [`serve`] opens them: from then on each connection is one task
 //! (`connection`) that cuts requests out of its byte stream (`reader`), has them dispatched
 //! (`dispatch`), and sends the replies in order (`replies`). What it may take is bounded: connections
-//! (`quotas`), memory (`memory`), requests in flight (`replies`), silence (`watchdog`).
+//! (`connection_limits`), memory (`memory`), requests in flight (`replies`), silence (`watchdog`).
 //!
 //! Invariants: nothing is allocated for bytes that did not arrive; a connection that misbehaves loses
 //! nothing but itself; and whoever we disconnect is named in the log, with the reason.
 
 mod accept;
 mod connection;
+mod connection_limits;
 pub mod dispatch;
 mod first_use;
 mod limits;
 mod listener;
 mod memory;
 mod memory_limit;
-mod quotas;
 mod reader;
 mod replies;
 mod sniff;
@@ -40,8 +40,8 @@ pub use memory_limit::default_request_memory;
 use crate::log_rate_limiter::LogRateLimiter;
 use accept::{Acceptor, Phase};
 use connection::Shared;
+use connection_limits::ConnectionLimits;
 use memory::{BufferShelf, RequestBudget};
-use quotas::Quotas;
 
 /// Spare request buffers are kept up to this share of the request memory, and up to [`MOST_SPARE`].
 const SPARE_SHARE: usize = 8;
@@ -52,13 +52,13 @@ const TRIM_EVERY: Duration = Duration::from_secs(10);
 /// A server at work. Dropping it stops it at once.
 pub struct Server {
     phase: watch::Sender<Phase>,
-    quotas: Arc<Quotas>,
+    connection_limits: Arc<ConnectionLimits>,
     tasks: JoinSet<()>,
 }
 
 /// Changes who may come in while the server is at work.
 #[derive(Clone)]
-pub struct Doorkeeper(Arc<Quotas>);
+pub struct Doorkeeper(Arc<ConnectionLimits>);
 
 impl Doorkeeper {
     /// Puts `max.connections`, `max.connections.per.ip`, its overrides and `max.connection.creation.rate` in force, and
@@ -88,7 +88,7 @@ pub fn serve(
         patience: limits.patience,
         log_rate_limiter,
     });
-    let quotas = Arc::new(Quotas::new(limits));
+    let connection_limits = Arc::new(ConnectionLimits::new(limits));
     let ids = Arc::default();
     let mut tasks = JoinSet::new();
     for listener in listeners {
@@ -98,7 +98,7 @@ pub fn serve(
                 socket,
                 listener: name.clone(),
                 shared: shared.clone(),
-                quotas: quotas.clone(),
+                connection_limits: connection_limits.clone(),
                 ids: Arc::clone(&ids),
                 phase: phase.subscribe(),
             };
@@ -111,13 +111,13 @@ pub fn serve(
             shelf.trim();
         }
     });
-    Ok(Server { phase, quotas, tasks })
+    Ok(Server { phase, connection_limits, tasks })
 }
 
 impl Server {
     /// Who decides who may come in.
     pub fn doorkeeper(&self) -> Doorkeeper {
-        Doorkeeper(self.quotas.clone())
+        Doorkeeper(self.connection_limits.clone())
     }
 
     /// Stops accepting and reading, gives replies that are owed `grace` to leave, and closes everything.

@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::clock::Clock;
 use crate::handlers::Handlers;
 use crate::http::{Admin, AdminPort};
 use crate::log_rate_limiter::LogRateLimiter;
 use crate::server::{self, Doorkeeper, Server};
 use crate::state::Broker;
-use crate::state::clock::Clock;
 use crate::state::loggers::Loggers;
 use ottla_config::BrokerConfig;
 

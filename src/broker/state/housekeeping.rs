@@ -10,10 +10,10 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
-use super::cluster::Published;
+use super::cluster::Topic;
 use super::groups::Groups;
 use super::partition::Partition;
-use super::topics::Topic;
+use super::publisher::Published;
 use super::{Broker, flushing, random};
 use ottla_log::{Checkpoint, DeletedFiles, FoundPartition, Log, LogError, PartitionState, Validated};
 use ottla_wire::types::{Offset, TopicPartition};

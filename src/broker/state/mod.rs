@@ -8,7 +8,6 @@
 pub mod advertised;
 pub mod arriving_clients;
 mod cleaner;
-pub mod clock;
 pub mod cluster;
 pub mod driver;
 pub mod fetch;
@@ -24,12 +23,12 @@ mod metadata_check;
 mod open;
 pub mod partition;
 pub mod producer_ids;
+pub mod publisher;
 pub mod random;
 mod recovering;
 mod reopening;
 pub mod reset;
 mod start_topics;
-pub mod topics;
 mod waiters;
 
 use std::collections::HashMap;
@@ -39,11 +38,11 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use crate::clock::Clock;
 use crate::log_rate_limiter::LogRateLimiter;
 use advertised::{Advertising, Endpoint};
 use cleaner::Cleaner;
-use clock::Clock;
-use cluster::Publisher;
+use cluster::Cluster;
 use fetch_sessions::{Answered, FetchContext, FetchKey, FetchSessions, SessionError, SessionRequest};
 use groups::Groups;
 use loggers::Loggers;
@@ -55,8 +54,8 @@ use ottla_log::{Appended, Checkpoint, LogDir, Validated};
 use ottla_wire::types::{Now, Offset, TopicName, TopicPartition, Uuid};
 use partition::Partition;
 use producer_ids::ProducerIds;
+use publisher::Publisher;
 pub use start_topics::StartTopicError;
-use topics::Cluster;
 
 /// A broker in service; shared by all connections.
 pub struct Broker {

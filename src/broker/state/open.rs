@@ -12,7 +12,6 @@ use tokio::sync::watch;
 
 use super::advertised::Advertising;
 use super::cleaner::{self, Cleaner};
-use super::cluster::Publisher;
 use super::driver::DriveError;
 use super::fetch_sessions::FetchSessions;
 use super::groups::Groups;
@@ -20,6 +19,7 @@ use super::loggers::Loggers;
 use super::metadata::{Metadata, MetadataLog, MetadataUnavailable, Snapshot};
 use super::metadata_check;
 use super::partition::{Partition, PartitionError};
+use super::publisher::Publisher;
 use super::{Broker, Clock, ProducerIds, hosting, housekeeping, random, recovering, reopening};
 use crate::log_rate_limiter::LogRateLimiter;
 use ottla_config::BrokerConfig;

@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::Broker;
-use super::clock::Clock;
 use super::partition::Partition;
+use crate::clock::Clock;
 use ottla_core::metadata::CONSUMER_OFFSETS;
 use ottla_wire::types::TopicPartition;
 

@@ -21,8 +21,8 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::Broker;
+use super::cluster::Topic;
 use super::partition::Partition;
-use super::topics::Topic;
 use memory::{Key, Memory};
 use ottla_config::BrokerConfig;
 use ottla_log::{Cleanable, CompactError};

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::Limits;
 
 /// The limits in force, and what is used of them.
-pub(super) struct Quotas {
+pub(super) struct ConnectionLimits {
     state: Mutex<State>,
     /// A connection closed, or the limits changed.
     changed: Notify,
@@ -41,17 +41,17 @@ const LONGEST_TURN: Duration = Duration::from_secs(1);
 const NO_RATE: usize = i32::MAX as usize;
 
 /// One of the connections that there may be, free again when dropped.
-pub(super) struct Slot {
-    quotas: Arc<Quotas>,
+pub(super) struct Permit {
+    connection_limits: Arc<ConnectionLimits>,
 }
 
-/// A connection's place in the quotas, free again when dropped.
-pub(super) struct Place {
+/// A connection's place in the connection_limits, free again when dropped.
+pub(super) struct HostPermit {
     ip: IpAddr,
-    slot: Slot,
+    slot: Permit,
 }
 
-impl Quotas {
+impl ConnectionLimits {
     pub fn new(limits: &Limits) -> Self {
         let mut state = State {
             most: 0,
@@ -63,7 +63,7 @@ impl Quotas {
             rested_at: None,
         };
         state.set(limits);
-        Quotas { state: Mutex::new(state), changed: Notify::new() }
+        ConnectionLimits { state: Mutex::new(state), changed: Notify::new() }
     }
 
     /// Puts other limits in force.
@@ -73,17 +73,17 @@ impl Quotas {
     }
 
     /// A slot for one more connection, if there is one.
-    pub fn try_slot(self: &Arc<Self>) -> Option<Slot> {
+    pub fn try_slot(self: &Arc<Self>) -> Option<Permit> {
         let mut state = self.state.lock();
         let free = state.open < state.most;
         free.then(|| {
             state.open += 1;
-            Slot { quotas: Arc::clone(self) }
+            Permit { connection_limits: Arc::clone(self) }
         })
     }
 
     /// Waits until there may be one more connection. As Kafka does (KIP-402), newcomers wait with the system meanwhile.
-    pub async fn slot(self: &Arc<Self>) -> Slot {
+    pub async fn slot(self: &Arc<Self>) -> Permit {
         loop {
             let mut changed = std::pin::pin!(self.changed.notified());
             // From here on no change is missed.
@@ -107,7 +107,7 @@ impl Quotas {
     }
 
     /// A place for a connection from `ip`, or how many that address may have if it has them all.
-    pub fn enter(&self, ip: IpAddr, slot: Slot) -> Result<Place, usize> {
+    pub fn enter(&self, ip: IpAddr, slot: Permit) -> Result<HostPermit, usize> {
         let mut state = self.state.lock();
         let allowed = state.overrides.get(&ip).copied().unwrap_or(state.per_ip);
         let count = state.connected.entry(ip).or_default();
@@ -120,7 +120,7 @@ impl Quotas {
             return Err(allowed);
         }
         *count += 1;
-        Ok(Place { ip, slot })
+        Ok(HostPermit { ip, slot })
     }
 }
 
@@ -150,16 +150,16 @@ impl State {
     }
 }
 
-impl Drop for Slot {
+impl Drop for Permit {
     fn drop(&mut self) {
-        self.quotas.state.lock().open -= 1;
-        self.quotas.changed.notify_waiters();
+        self.connection_limits.state.lock().open -= 1;
+        self.connection_limits.changed.notify_waiters();
     }
 }
 
-impl Drop for Place {
+impl Drop for HostPermit {
     fn drop(&mut self) {
-        let mut state = self.slot.quotas.state.lock();
+        let mut state = self.slot.connection_limits.state.lock();
         match state.connected.get_mut(&self.ip) {
             Some(count) if *count > 1 => *count -= 1,
             _ => drop(state.connected.remove(&self.ip)),
@@ -187,68 +187,69 @@ mod tests {
 
     #[test]
     fn an_address_has_its_limit_and_places_come_free() {
-        let quotas = Arc::new(Quotas::new(&limits()));
-        let enter = |ip| quotas.enter(ip, quotas.try_slot().unwrap());
+        let connection_limits = Arc::new(ConnectionLimits::new(&limits()));
+        let enter = |ip| connection_limits.enter(ip, connection_limits.try_slot().unwrap());
         let first = enter(HERE);
         assert!(first.is_ok());
         assert_eq!(enter(HERE).err(), Some(1));
         let others = [enter(THERE), enter(THERE)];
         assert!(others.iter().all(Result::is_ok));
-        assert!(quotas.try_slot().is_none());
+        assert!(connection_limits.try_slot().is_none());
         drop(first);
         assert!(enter(HERE).is_ok());
         drop(others);
-        let state = quotas.state.lock();
+        let state = connection_limits.state.lock();
         assert_eq!((state.open, state.connected.len()), (0, 0));
     }
 
     #[tokio::test]
     async fn limits_change_while_connections_are_open() {
-        let quotas = Arc::new(Quotas::new(&limits()));
-        let mut open: Vec<Slot> = (0..3).map(|_| quotas.try_slot().unwrap()).collect();
-        quotas.set(&Limits { max_connections: 2, ..limits() });
+        let connection_limits = Arc::new(ConnectionLimits::new(&limits()));
+        let mut open: Vec<Permit> = (0..3).map(|_| connection_limits.try_slot().unwrap()).collect();
+        connection_limits.set(&Limits { max_connections: 2, ..limits() });
         open.pop();
-        assert!(quotas.try_slot().is_none(), "2 are open, and 2 may be");
+        assert!(connection_limits.try_slot().is_none(), "2 are open, and 2 may be");
         let waiting = tokio::spawn({
-            let quotas = Arc::clone(&quotas);
-            async move { quotas.slot().await }
+            let connection_limits = Arc::clone(&connection_limits);
+            async move { connection_limits.slot().await }
         });
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
-        quotas.set(&Limits { max_connections: 3, ..limits() });
+        connection_limits.set(&Limits { max_connections: 3, ..limits() });
         drop(waiting.await.unwrap());
-        assert!(quotas.enter(HERE, quotas.try_slot().unwrap()).is_ok());
-        quotas.set(&Limits { max_connections_per_ip: 0, ..limits() });
-        assert_eq!(quotas.enter(HERE, quotas.try_slot().unwrap()).err(), Some(0));
+        assert!(connection_limits.enter(HERE, connection_limits.try_slot().unwrap()).is_ok());
+        connection_limits.set(&Limits { max_connections_per_ip: 0, ..limits() });
+        assert_eq!(connection_limits.enter(HERE, connection_limits.try_slot().unwrap()).err(), Some(0));
     }
 
     #[tokio::test(start_paused = true)]
     async fn connections_come_at_a_rate() {
-        let quotas = Quotas::new(&Limits { max_connection_creation_rate: 10, ..limits() });
+        let connection_limits = ConnectionLimits::new(&Limits { max_connection_creation_rate: 10, ..limits() });
         let began = Instant::now();
         for _ in 0..30 {
-            quotas.pace().await;
+            connection_limits.pace().await;
         }
         // Ten at once, and ten each second after.
         let took = began.elapsed().as_millis();
         assert!((1_990..2_100).contains(&took), "{took} ms");
-        quotas.set(&limits());
+        connection_limits.set(&limits());
         for _ in 0..1_000 {
-            quotas.pace().await;
+            connection_limits.pace().await;
         }
         assert_eq!(began.elapsed().as_millis(), took);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_rate_of_none_lets_nobody_in_until_it_changes() {
-        let quotas = Arc::new(Quotas::new(&Limits { max_connection_creation_rate: 0, ..limits() }));
+        let connection_limits =
+            Arc::new(ConnectionLimits::new(&Limits { max_connection_creation_rate: 0, ..limits() }));
         let waiting = tokio::spawn({
-            let quotas = Arc::clone(&quotas);
-            async move { quotas.pace().await }
+            let connection_limits = Arc::clone(&connection_limits);
+            async move { connection_limits.pace().await }
         });
         tokio::time::sleep(Duration::from_secs(60)).await;
         assert!(!waiting.is_finished());
-        quotas.set(&limits());
+        connection_limits.set(&limits());
         waiting.await.unwrap();
     }
 }
