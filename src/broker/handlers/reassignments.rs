@@ -33,7 +33,7 @@ use ottla_wire::types::{ErrorCode, PartitionIndex};
 
 pub(super) fn alter_log_dirs(context: &Context, request: AlterReplicaLogDirsRequest) -> Answer {
     let cluster = context.broker.cluster();
-    let ours = context.broker.log_dir_path();
+    let ours = context.broker.log_dir().absolute_path().display().to_string();
     // Of several directories for one partition the last counts.
     let mut asked: BTreeMap<Str, BTreeMap<PartitionIndex, bool>> = BTreeMap::new();
     for dir in request.dirs {

@@ -59,7 +59,7 @@ pub(super) fn delete(context: &Context, request: DeleteRecordsRequest) -> Answer
     // Also where no log start moved: it may be one that an earlier request failed to note.
     let broker = Arc::clone(&context.broker);
     Answer::parked(async move {
-        match broker.note_log_starts().await {
+        match broker.make_log_starts_durable().await {
             Ok(()) => response,
             Err(error) => {
                 // Each request meets it while the disk refuses.
