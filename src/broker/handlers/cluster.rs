@@ -7,9 +7,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::context::{Answer, Context};
 use super::errors::ToErrorCode;
+use super::operations;
 use super::topics::unavailable;
-use super::{Answer, Context, operations};
 use crate::state::Broker;
 use crate::state::cluster::Topic;
 use crate::state::partition::Partition;

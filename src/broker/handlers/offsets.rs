@@ -6,9 +6,9 @@
 
 use std::sync::Arc;
 
+use super::context::{Answer, Context};
 use super::errors::{ToErrorCode, code_of};
 use super::groups::run;
-use super::{Answer, Context};
 use crate::state::cluster::{Cluster, Topic};
 use crate::state::groups::GroupsUnavailable;
 use ottla_core::coordinator::group::{

@@ -11,8 +11,8 @@
 
 use std::collections::BTreeMap;
 
+use super::context::{Answer, Context};
 use super::errors::ToErrorCode;
-use super::{Answer, Context};
 use ottla_core::metadata::{Image, PartitionImage, check_assignment};
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::alter_partition_reassignments::{

@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::context::{Answer, Context};
 use super::errors::ToErrorCode;
-use super::{Answer, Context};
 use crate::log_rate_limiter::log_limited;
 use crate::state::cluster::NotServed;
 use crate::state::fetch::{FetchFault, check_leader_epoch};
