@@ -46,12 +46,12 @@ pub enum GroupsError {
 /// The groups of a broker.
 pub struct Groups {
     client: Client,
-    patience: Duration,
+    stall_timeout: Duration,
 }
 
 impl Groups {
     /// `patience` is how long to wait for a coordinator to be ready, for each question.
-    pub fn new(client: Client, patience: Duration) -> Groups {
+    pub fn new(client: Client, stall_timeout: Duration) -> Groups {
         Groups { client, patience }
     }
 
