@@ -206,7 +206,7 @@ fn fetch_group(
     let found = match context.broker.has_offsets_topic() {
         true => groups.query(&asked.group_id, query),
         // Nothing was ever committed: what a fresh machine answers.
-        false => Ok(groups.ask_empty(query)),
+        false => Ok(groups.query_empty(query)),
     };
     match found {
         Ok(found) => {
