@@ -90,7 +90,7 @@ async fn what_was_acknowledged_is_there_and_the_others_go_on() {
         assert_eq!(produce(&client, "other", "goes on").await.unwrap(), number);
     }
     assert_eq!(values(&client, "full").await.len(), taken, "what is there can be read");
-    broker.wait_for_log("the partition is offline");
+    broker.wait_for_log("partition offline until");
     limit_files(&broker, None);
     let offset = at_last("the partition comes back", async || produce(&client, "full", "after").await).await;
     assert_eq!(offset as usize, taken);
@@ -139,7 +139,7 @@ async fn a_producer_goes_on_without_losing_or_doubling_a_record() {
         }
         producer.flush().await;
     });
-    tokio::task::block_in_place(|| broker.wait_for_log("the partition is offline"));
+    tokio::task::block_in_place(|| broker.wait_for_log("partition offline until"));
     assert!(delivered.load(Ordering::Relaxed) < 1000);
     limit_files(&broker, None);
     sending.await.unwrap();
