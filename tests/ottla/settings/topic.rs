@@ -41,8 +41,8 @@ const SHOWN: &[(&str, &str, &str)] = &[
     ("segment.jitter.ms", HERE, "segment_jitter_ms"),
     ("segment.ms", HERE, "segment_ms"),
 ];
-const HERE: &str = "tests/handlers/topic_settings.rs";
-const DYNAMIC: &str = "tests/handlers/dynamic_settings.rs";
+const HERE: &str = "tests/ottla/settings/topic.rs";
+const DYNAMIC: &str = "tests/ottla/settings/dynamic.rs";
 
 /// What only compaction acts on; its own tests show what it does with them.
 const OF_COMPACTION: &[&str] =
