@@ -13,8 +13,8 @@ use super::ServeArgs;
 use super::ready_file::{Ready, ReadyFile};
 use super::shutdown::StopSignals;
 use crate::logging::Logging;
+use ottla_broker::clock::Clock;
 use ottla_broker::service::{Service, Stopped, temporary};
-use ottla_broker::state::clock::Clock;
 use ottla_config::{BrokerConfig, Resolved, Sources, load};
 use ottla_log::faults;
 

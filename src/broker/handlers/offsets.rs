@@ -6,11 +6,11 @@
 
 use std::sync::Arc;
 
+use super::context::{Answer, Context};
 use super::errors::{ToErrorCode, code_of};
 use super::groups::run;
-use super::{Answer, Context};
+use crate::state::cluster::{Cluster, Topic};
 use crate::state::groups::GroupsUnavailable;
-use crate::state::topics::{Cluster, Topic};
 use ottla_core::coordinator::group::{
     CommitOffsets, FetchedOffset, GroupCommand, GroupError, GroupMachine, GroupReply, PartitionCommit, TopicCommits,
     TopicOffsets, WantedOffsets,

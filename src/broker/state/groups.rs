@@ -14,11 +14,11 @@ use thiserror::Error;
 use tokio::sync::{Notify, oneshot};
 
 use super::arriving_clients::ArrivingClients;
-use super::clock::Clock;
-use super::cluster::Publisher;
+use super::cluster::Cluster;
 use super::driver::{Committed, DriveError, Driver, RecordForm};
 use super::partition::{Partition, PartitionError};
-use super::topics::Cluster;
+use super::publisher::Publisher;
+use crate::clock::Clock;
 use ottla_core::coordinator::ConnectionId;
 use ottla_core::coordinator::group::{
     self, EXPECTED_FOR, GroupClient, GroupCommand, GroupConfig, GroupMachine, GroupReply, GroupRequest,

@@ -8,10 +8,10 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use thiserror::Error;
 
-use super::clock::Clock;
-use super::cluster::{Published, Publisher};
 use super::driver::{DriveError, Driver, RecordForm};
 use super::partition::{Partition, PartitionError};
+use super::publisher::{Published, Publisher};
+use crate::clock::Clock;
 use crate::log_rate_limiter::{LogRateLimiter, log_limited};
 use ottla_core::machine::{Machine as _, RecordMeta};
 use ottla_core::metadata::records::MetadataRecord;

@@ -11,8 +11,8 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use super::advertised::Advertising;
+use super::checkpointer::Checkpointer;
 use super::cleaner::{self, Cleaner};
-use super::cluster::Publisher;
 use super::driver::DriveError;
 use super::fetch_sessions::FetchSessions;
 use super::groups::Groups;
@@ -20,6 +20,7 @@ use super::loggers::Loggers;
 use super::metadata::{Metadata, MetadataLog, MetadataUnavailable, Snapshot};
 use super::metadata_check;
 use super::partition::{Partition, PartitionError};
+use super::publisher::Publisher;
 use super::{Broker, Clock, ProducerIds, hosting, housekeeping, random, recovering, reopening};
 use crate::log_rate_limiter::LogRateLimiter;
 use ottla_config::BrokerConfig;
@@ -125,6 +126,12 @@ impl Broker {
         check_acls(&config, publisher.current().image.acl_count())?;
         hosting::report(&publisher.current());
         let sessions = FetchSessions::new(config.fetch.max_incremental_fetch_session_cache_slots, SESSION_EVICTION);
+        let checkpointer = Checkpointer::new(
+            Arc::clone(&log_dir),
+            Arc::clone(&publisher),
+            Arc::clone(metadata.partition()),
+            config.storage.ephemeral,
+        );
         let broker = Arc::new(Broker {
             clock,
             log_dir,
@@ -138,10 +145,7 @@ impl Broker {
             log_rate_limiter,
             housekeeping: signals,
             cleaner: Arc::new(Cleaner::default()),
-            noted_positions: Mutex::default(),
-            noted_log_starts: Mutex::default(),
-            log_start_notes: Default::default(),
-            last_checkpoints: Mutex::default(),
+            checkpointer: Arc::new(checkpointer),
             config,
         });
         housekeeping::start(&broker, work);

@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::Broker;
-use super::clock::Clock;
 use super::partition::Partition;
+use crate::clock::Clock;
 use ottla_core::metadata::CONSUMER_OFFSETS;
 use ottla_wire::types::TopicPartition;
 
@@ -61,8 +61,8 @@ impl Broker {
         }
         // After a failed sync a start must not believe what it would find of a log; and if records are gone, it is to say
         // which.
-        self.note_positions();
-        self.write_checkpoints();
+        self.checkpointer.write_positions();
+        self.checkpointer.write_all();
         retries.keep(self.clock.monotonic(), |id| failed.iter().any(|partition| partition.id() == id));
         for partition in failed {
             if retries.is_due(partition.id(), self.clock.monotonic()) && self.reopen(partition) {

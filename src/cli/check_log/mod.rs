@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::say::say_json;
 use clap::Args;
 use metadata::MetadataLog;
-use ottla_broker::state::clock::Clock;
+use ottla_broker::clock::Clock;
 use ottla_core::metadata::{FoundFolder, Host};
 use ottla_log::verify::{AtStart, Directory, Finding, Known, Loss, Repaired, Traces, Verdict, repair, verify};
 use ottla_log::{Disk, OpenAt, PartitionState};
