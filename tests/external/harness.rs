@@ -28,8 +28,16 @@ pub fn leave_out(reason: &str) {
 }
 
 /// Runs what the command line asks for, and prints what was left out.
-pub fn run(tests: Vec<Trial>) -> ExitCode {
-    let mut arguments = Arguments::from_args();
+pub fn run(mut tests: Vec<Trial>) -> ExitCode {
+    let (filters, flags) = split(std::env::args());
+    let mut arguments = Arguments::from_iter(flags);
+    if !filters.is_empty() {
+        let wanted = |test: &Trial, filter: &String| match arguments.exact {
+            true => test.name() == filter,
+            false => test.name().contains(filter.as_str()),
+        };
+        tests.retain(|test| filters.iter().any(|filter| wanted(test, filter)));
+    }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     arguments.test_threads.get_or_insert(cores.min(MOST_AT_ONCE));
     let conclusion = libtest_mimic::run(&arguments, tests);
@@ -38,6 +46,18 @@ pub fn run(tests: Vec<Trial>) -> ExitCode {
         eprintln!("{count} {tests} {are} left out: {reason}");
     }
     conclusion.exit_code()
+}
+
+/// Takes the filters out of a command line: Rust's own harness takes several, as `cargo test -- ONE OTHER` gives every
+/// test program, where the library takes one.
+fn split(line: impl Iterator<Item = String>) -> (Vec<String>, Vec<String>) {
+    const WITH_VALUE: [&str; 6] = ["--test-threads", "--logfile", "--skip", "--color", "--format", "-Z"];
+    let (mut filters, mut flags) = (Vec::new(), Vec::new());
+    for word in line {
+        let is_value = flags.last().is_none_or(|last: &String| WITH_VALUE.contains(&last.as_str()));
+        if is_value || word.starts_with('-') { flags.push(word) } else { filters.push(word) }
+    }
+    (filters, flags)
 }
 
 /// A test by its path, as `module_path!` begins it.

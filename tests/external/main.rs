@@ -25,5 +25,7 @@ fn main() -> ExitCode {
         testing_page::tests(),
         tools::tests(),
     ];
-    harness::run(suites.into_iter().flatten().collect())
+    let result = harness::run(suites.into_iter().flatten().collect());
+    docker::remove_images();
+    result
 }

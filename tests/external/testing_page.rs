@@ -70,7 +70,10 @@ fn pytest() {
     let dir = written("python");
     for workers in [&[][..], &["-n", "3"]] {
         let mut pytest = Command::new(&python);
-        pytest.args(["-m", "pytest", "-p", "no:cacheprovider"]).args(workers).env("PYTHONDONTWRITEBYTECODE", "1");
+        pytest
+            .args(["-m", "pytest", "-p", "no:cacheprovider", "--basetemp", "temporary"])
+            .args(workers)
+            .env("PYTHONDONTWRITEBYTECODE", "1");
         let said = run(dir.path(), &mut pytest);
         assert!(said.contains("4 passed"), "{said}");
     }

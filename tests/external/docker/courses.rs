@@ -17,7 +17,7 @@ use crate::java::java;
 use libtest_mimic::Trial;
 
 /// A Java to run in a container.
-const JAVA_IMAGE: &str = "ottla-test-java";
+pub const JAVA_IMAGE: &str = "ottla-test-java";
 
 async fn with_zookeeper_and_kafka_ui() {
     if let Some(project) = start("examples/zookeeper-and-ui.yaml") {

@@ -24,9 +24,11 @@ const BUILD_PATIENCE: Duration = Duration::from_secs(1200);
 /// What docker/Dockerfile begins with.
 const BASES: [&str; 2] = ["rust:1-bookworm", "debian:bookworm-slim"];
 
+/// Whether there is an image under test, or why not.
+static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
+
 /// Whether there is an engine that can build the image; the first call does. Where there is none the test is left out.
 pub fn is_here() -> bool {
-    static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
     let built = BUILT.get_or_init(|| {
         find_engine().and_then(|()| find_bases()).inspect_err(|why| {
             assert!(std::env::var_os("OTTLA_REQUIRE_DOCKER").is_none_or(|value| value != "1"), "{why}");
@@ -35,6 +37,11 @@ pub fn is_here() -> bool {
         Ok(())
     });
     built.as_ref().inspect_err(|why| leave_out(why)).is_ok()
+}
+
+/// Whether the image was built.
+pub fn is_built() -> bool {
+    matches!(BUILT.get(), Some(Ok(())))
 }
 
 fn find_engine() -> Result<(), String> {

@@ -1,9 +1,9 @@
 //! The container image, built from docker/Dockerfile and run on a real Docker engine.
 //!
-//! Where no engine answers (with BuildKit and Compose 2), all of this is left out and says so once; with
-//! `OTTLA_REQUIRE_DOCKER=1` it fails. `OTTLA_DOCKER_BINARY=DIR` puts the static program `DIR/ottla` into the image
-//! instead of building it there, for quick rounds at a desk. The image stays on the engine as `ottla-test`, so that the
-//! next run builds what changed; containers, volumes and networks go with the test that made them.
+//! Where no engine answers (with BuildKit and Compose 2), these tests count as ignored; with `OTTLA_REQUIRE_DOCKER=1` they
+//! fail. `OTTLA_DOCKER_BINARY=DIR` puts the static program `DIR/ottla` into the image
+//! instead of building it there, for quick rounds at a desk. Containers, volumes and networks go with the test that made
+//! them, images when all tests are done; what the next build can use again is in BuildKit's cache.
 
 mod compose;
 mod contract;
@@ -15,6 +15,13 @@ mod memory;
 mod testcontainers;
 
 use libtest_mimic::Trial;
+
+/// Removes the images that were built, if any was.
+pub fn remove_images() {
+    if engine::is_built() {
+        engine::docker(&["image", "rm", "--force", engine::IMAGE, courses::JAVA_IMAGE]);
+    }
+}
 
 /// The tests of all modules.
 pub fn tests() -> Vec<Trial> {

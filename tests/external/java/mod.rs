@@ -19,7 +19,9 @@ use crate::harness::leave_out;
 /// Far longer than anything takes, fetching all artifacts on a slow line included.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// A small machine that starts quickly.
-const JVM: [&str; 4] = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"];
+const JVM: [&str; 5] = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", NO_PERFORMANCE_DATA];
+/// Else each machine leaves a file for `jps` in /tmp.
+const NO_PERFORMANCE_DATA: &str = "-XX:-UsePerfData";
 const PROGRAMS: [&str; 5] = [
     "today/Check.java",
     "today/ProduceAndConsume.java",
@@ -58,6 +60,7 @@ impl Java {
         self.once(name, &[pom.to_owned()], |libs| {
             say(&format!("fetching what {} names with Maven", pom.display()));
             let mut mvn = Command::new("mvn");
+            mvn.env("MAVEN_OPTS", NO_PERFORMANCE_DATA);
             mvn.arg("-q").arg("-B").arg("-f").arg(pom).arg("process-resources");
             run(mvn.arg(format!("-Dlibs={}", libs.display())));
         })
@@ -66,7 +69,7 @@ impl Java {
     /// Compiles programs into a folder, for any Java that will do here. The folder.
     pub fn compile(&self, name: &str, programs: &[PathBuf], class_path: &str) -> PathBuf {
         self.once(name, programs, |classes| {
-            let mut javac = Command::new("javac");
+            let mut javac = javac();
             run(javac.args(["--release", "17", "-d"]).arg(classes).arg("-cp").arg(class_path).args(programs));
         })
     }
@@ -111,7 +114,7 @@ impl Java {
         let files = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
         let sources: Vec<_> = files.filter(|file| file.extension().is_some_and(|end| end == "java")).collect();
         let class_path = format!("{}:{}:{}", folder.display(), self.libs("today"), self.libs("junit"));
-        run(Command::new("javac").arg("-d").arg(folder).arg("-cp").arg(&class_path).args(sources));
+        run(javac().arg("-d").arg(folder).arg("-cp").arg(&class_path).args(sources));
         let console = "org.junit.platform.console.ConsoleLauncher";
         let mut junit = jvm(&class_path);
         run(junit.arg(console).arg("execute").arg("--scan-class-path").arg(folder).env("PATH", path))
@@ -122,6 +125,12 @@ impl Java {
         let class_path = format!("{}:{}", self.libs(version), self.libs("shared"));
         run(jvm(&class_path).arg(source("old/OldClient.java")).args(args))
     }
+}
+
+fn javac() -> Command {
+    let mut javac = Command::new("javac");
+    javac.arg(format!("-J{NO_PERFORMANCE_DATA}"));
+    javac
 }
 
 /// A small virtual machine with this class path; the program is still to be named.

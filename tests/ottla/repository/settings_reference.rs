@@ -1,5 +1,5 @@
 //! docs/config.md is written from the table of settings. After a change to the table:
-//! `OTTLA_WRITE_DOCS=1 cargo test --test settings_reference`.
+//! `OTTLA_WRITE_DOCS=1 cargo test -p ottla the_reference_is_up_to_date`.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -18,7 +18,7 @@ fn the_reference_is_up_to_date() {
     let written = fs::read_to_string(&path).unwrap_or_default();
     assert!(
         written == reference,
-        "docs/config.md is stale; write it anew: OTTLA_WRITE_DOCS=1 cargo test --test settings_reference"
+        "docs/config.md is stale; write it anew: OTTLA_WRITE_DOCS=1 cargo test -p ottla the_reference_is_up_to_date"
     );
 }
 
