@@ -69,7 +69,10 @@ fn topics_that_cannot_be() {
     shell.says("topics create a -p 2");
     let check = |line: &str, expect: &str| assert_eq!(shell.fails(line), format!("ottla: {expect}\n"), "{line}");
     check("topics create a", "Topic 'a' already exists.");
-    check("topics create b -c bogus=1", "Unknown topic config name: bogus");
+    check("topics create b -c bogus=1", "unknown topic setting bogus");
+    check("topics create b -c retention.m=1", "unknown topic setting retention.m; did you mean retention.ms?");
+    check("topics alter a --unset retention.m", "unknown topic setting retention.m; did you mean retention.ms?");
+    check("topics describe aa", "there is no topic aa; did you mean a?");
     check("topics alter a -p 1", "The topic a currently has 2 partition(s); 1 would not be an increase.");
     check("topics alter a", "what is to change? Give --partitions, --config or --unset");
     check("topics delete a nope", "there is no topic nope");
@@ -85,19 +88,31 @@ fn configs() {
     assert!(shell.says("configs show topic a --all").contains("\nretention.ms                             604800000"));
     assert_eq!(
         shell.says("configs set topic a retention.ms=7 cleanup.policy=compact,delete"),
-        "SETTING         VALUE           FROM\ncleanup.policy  compact,delete  topic\nretention.ms    7               topic\n"
+        "SETTING         VALUE           FROM   EFFECT\nretention.ms    7               topic  yes\n\
+         cleanup.policy  compact,delete  topic  yes\n"
     );
     let left = shell.json("configs unset topic a retention.ms --json");
     assert_eq!(left.as_array().unwrap().len(), 1);
     assert_eq!((&left[0]["name"], &left[0]["source"]), (&json!("cleanup.policy"), &json!("DYNAMIC_TOPIC_CONFIG")));
     let told = shell.says("configs set broker log.retention.ms=99");
     assert!(told.lines().any(|line| line.split_whitespace().take(2).eq(["log.retention.ms", "99"])), "{told}");
-    assert!(!shell.says("configs unset broker log.retention.ms").contains("log.retention.ms"));
+    let default = "SETTING           VALUE   FROM     EFFECT\nlog.retention.ms  (none)  default  yes\n";
+    assert_eq!(shell.says("configs unset broker log.retention.ms"), default);
+    let without_effect = "SETTING                         VALUE  FROM                  EFFECT\n\
+                          unclean.leader.election.enable  true  broker, while it ran  none here\n";
+    let said = shell.says("configs set broker unclean.leader.election.enable=true");
+    assert_eq!(said.split_whitespace().collect::<Vec<_>>(), without_effect.split_whitespace().collect::<Vec<_>>());
     let group = shell.json("configs set group g consumer.session.timeout.ms=50000 --json");
     assert_eq!(group[0]["value"], json!("50000"));
 
     let check = |line: &str, expect: &str| assert_eq!(shell.fails(line), format!("ottla: {expect}\n"), "{line}");
     check("configs show topic nope", "there is no topic nope");
+    check("configs set topic nope flush.ms=1", "there is no topic nope");
+    let retention = "unknown broker setting log.retention.m; did you mean log.retention.ms?";
+    check("configs set broker log.retention.m=5", retention);
+    check("configs unset broker log.retention.m", retention);
+    check("configs set topic a num.partitions=5", "unknown topic setting num.partitions; num.partitions is a broker setting");
+    check("configs set group g xyzzy=5", "unknown group setting xyzzy");
     check("configs set topic a", "which settings? Give a name, then settings");
     check("configs set topic a retention.ms", "retention.ms has no value: give it as SETTING=VALUE");
     check(

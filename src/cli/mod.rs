@@ -13,6 +13,7 @@ mod dump_log;
 mod groups;
 mod healthcheck;
 mod mistakes;
+mod names;
 mod produce;
 mod ready_file;
 mod say;
