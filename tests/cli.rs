@@ -148,7 +148,10 @@ fn one_line_says_that_it_is_ready() {
     let broker = Broker::start();
     let ready = broker.ready();
     let (address, dir, ms) = (&ready.bootstrap_servers, ready.data_dir.display(), ready.ready_ms);
-    broker.wait_for_log(&format!("listens on {address}, data in {dir}, ready in {ms} ms"));
+    let port = broker.port();
+    broker.wait_for_log(&format!(
+        " listening on [::]:{port} and 0.0.0.0:{port}, connect to {address}, data in {dir}, ready in {ms} ms"
+    ));
     assert_eq!(broker.log().lines().count(), 1, "{}", broker.log());
 }
 

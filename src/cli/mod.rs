@@ -27,7 +27,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::logging::Logging;
@@ -102,6 +102,15 @@ pub struct ServeArgs {
     #[arg(long, value_name = "PATH")]
     ready_file: Option<PathBuf>,
 
+    /// Log LEVEL and what is more severe: off, error, warn, info, debug, trace; or LOGGER=LEVEL, separated by commas
+    /// [default: info]
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+
+    /// Log lines of text, or of JSON [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+
     /// Have this topic from the start: NAME[:PARTITIONS[:REPLICATION-FACTOR[:CLEANUP-POLICY]]]; may be given many times
     #[arg(long, value_name = "TOPIC")]
     create_topic: Vec<String>,
@@ -111,10 +120,17 @@ pub struct ServeArgs {
     set: Vec<(String, String)>,
 }
 
+/// `ottla.log.format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
 const AFTER_HELP: &str = "\
 Settings come from FILE, then from environment variables, then from the command line; the last one counts.
 KAFKA_NUM_PARTITIONS=3 in the environment is num.partitions=3. docs/config.md lists every setting.
-RUST_LOG says what is logged: error, warn, info (the default), debug, trace.
+RUST_LOG says what is logged where --log-level does not, in the same form.
 
 Examples:
   ottla                                             a broker on port 9092
@@ -157,6 +173,12 @@ pub fn main(clock: Clock, logging: &Logging, line: Vec<OsString>) -> ExitCode {
 
 impl Cli {
     fn run(self, clock: Clock, logging: &Logging) -> ExitCode {
+        // The broker refuses to start; what a tool does is done without a log.
+        if let (Some(mistake), true) = (logging.mistake(), self.command.is_some()) {
+            if !matches!(self.command, Some(Command::Serve(_))) {
+                tracing::warn!("{mistake}");
+            }
+        }
         let done = match self.command {
             Some(Command::Serve(args)) => serve::run(&args, clock, logging),
             Some(Command::Config(args)) => config::run(&args),

@@ -12,7 +12,7 @@ use super::connection::{Connection, End, Shared};
 use super::dispatch::ConnectionInfo;
 use super::listener::canonical;
 use super::quotas::{Place, Quotas, Slot};
-use crate::log_rate_limiter::{LogRateLimiter, log_limited};
+use crate::log_rate_limiter::{LogRateLimiter, log_limited, log_limited_by_reason};
 
 /// How far a server has come in stopping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,11 +112,12 @@ impl Acceptor {
         let place = match self.quotas.enter(peer.ip(), slot) {
             Ok(place) => place,
             Err(allowed) => {
-                log_limited!(
+                log_limited_by_reason!(
                     WARN,
                     self.shared.log_rate_limiter,
                     peer.ip(),
                     "connections refused by max.connections.per.ip",
+                    &*self.listener,
                     "Refused a connection from {peer} on {}: it has the {allowed} connections that \
                      max.connections.per.ip allows",
                     self.listener

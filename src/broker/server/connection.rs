@@ -22,7 +22,7 @@ use super::memory::{BufferShelf, RequestBudget};
 use super::reader::{Frame, FrameReader, ReadEnd};
 use super::replies::ReplyQueue;
 use super::watchdog::{Seen, Verdict, Watchdog};
-use crate::log_rate_limiter::{LogRateLimiter, log_limited};
+use crate::log_rate_limiter::{LogRateLimiter, log_limited, log_limited_by_reason};
 
 /// Chunks handed to the socket in one call.
 const MAX_CHUNKS: usize = 64;
@@ -284,7 +284,14 @@ impl End {
             }
             End::SocketFailed(error) => tracing::debug!("The connection from {connection} broke: {error}"),
             End::Closed(why) => {
-                log_limited!(WARN, limiter, peer, why.kind(), "Closed the connection from {connection}: {why}");
+                log_limited_by_reason!(
+                    WARN,
+                    limiter,
+                    peer,
+                    why.kind(),
+                    why.to_string(),
+                    "Closed the connection from {connection}: {why}"
+                );
             }
             End::UnreadableReply => log_limited!(
                 WARN,
@@ -294,11 +301,12 @@ impl End {
                 "Closed the connection from {connection}: records that it fetched cannot be read from their file, which \
                  was cut, or is on a disk that fails"
             ),
-            End::Foreign(name) => log_limited!(
+            End::Foreign(name) => log_limited_by_reason!(
                 WARN,
                 limiter,
                 peer,
                 "connections closed that don't speak Kafka's protocol",
+                name,
                 "Closed the connection from {connection}: it speaks {name}, and this is a Kafka port"
             ),
             End::Idle => tracing::debug!("Closed the connection from {connection}: idle"),
