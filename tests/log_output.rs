@@ -301,3 +301,23 @@ async fn tls_client_that_tries_again_and_again_is_one_line() {
     assert_eq!(log.lines().filter(|line| line.contains("Closed the connection from")).count(), 1, "{log}");
     assert!(log.contains("15 more connections closed that don't speak Kafka's protocol"), "{log}");
 }
+
+#[tokio::test]
+async fn client_that_asks_for_its_coordinator_three_times_and_does_nothing_is_logged_once() {
+    use ottla_wire::protocol::messages::find_coordinator::FindCoordinatorRequest;
+
+    let broker = Broker::start();
+    let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
+    for _ in 0..4 {
+        client
+            .call(FindCoordinatorRequest { coordinator_keys: vec!["billing".into()], ..Default::default() })
+            .await
+            .unwrap();
+    }
+    broker.wait_for_log("ConsumerGroupHeartbeat isn't served yet");
+    let log = broker.log();
+    let line = log.lines().find(|line| line.contains("ConsumerGroupHeartbeat")).unwrap();
+    for field in ["peer=127.0.0.1", "client_id=", "software=", "group=billing", "group.protocol=classic"] {
+        assert!(line.contains(field), "{line}");
+    }
+}
