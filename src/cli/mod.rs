@@ -14,6 +14,7 @@ mod groups;
 mod healthcheck;
 mod mistakes;
 mod names;
+mod parent;
 mod produce;
 mod ready_file;
 mod say;
@@ -110,6 +111,11 @@ pub struct ServeArgs {
     /// Log lines of text, or of JSON [default: text]
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<LogFormat>,
+
+    /// Stop as soon as the process that started this one is gone: when stdin ends, where that is a pipe, and on Linux
+    /// when that process ends
+    #[arg(long)]
+    exit_with_parent: bool,
 
     /// Have this topic from the start: NAME[:PARTITIONS[:REPLICATION-FACTOR[:CLEANUP-POLICY]]]; may be given many times
     #[arg(long, value_name = "TOPIC")]

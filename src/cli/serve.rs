@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use tokio::runtime::{self, Runtime};
 
 use super::ServeArgs;
+use super::parent::Parent;
 use super::ready_file::{Ready, ReadyFile};
 use super::shutdown::StopSignals;
 use crate::logging::{Format, Logging};
@@ -30,6 +31,10 @@ pub fn run(args: &ServeArgs, clock: Clock, logging: &Logging) -> Result<ExitCode
     // Before anything is made that must be put away again.
     let signals = runtime.block_on(async { StopSignals::listen() });
     let mut signals = signals.map_err(|error| format!("cannot listen for signals: {error}"))?;
+    let mut parent = match args.exit_with_parent {
+        true => Parent::watch()?,
+        false => Parent::ignored(),
+    };
     if let Err(error) = faults::install() {
         tracing::warn!("files are not mapped, as a fault in one would end the process: {error}");
     }
@@ -52,7 +57,7 @@ pub fn run(args: &ServeArgs, clock: Clock, logging: &Logging) -> Result<ExitCode
             tracing::info!("without effect here: {}", without_effect.join(", "));
         }
         match announce(&service, &config, ready_file.as_mut(), clock) {
-            Ok(()) => Ok(until_stopped(service, &mut signals).await),
+            Ok(()) => Ok(until_stopped(service, &mut signals, &mut parent).await),
             // It runs by now: what it has opened is put away as at any stop.
             Err(why) => match stop(service).await {
                 End::Unclean(unclean) => Err(format!("{why}; and the next start has to check the logs: {unclean}")),
@@ -118,9 +123,11 @@ fn announce(
     Ok(())
 }
 
-async fn until_stopped(service: Service, signals: &mut StopSignals) -> End {
-    let signal = signals.next().await;
-    tracing::info!("{signal}: stopping; another one stops at once");
+async fn until_stopped(service: Service, signals: &mut StopSignals, parent: &mut Parent) -> End {
+    tokio::select! {
+        signal = signals.next() => tracing::info!("{signal}: stopping; another one stops at once"),
+        why = parent.gone() => tracing::info!("{why}: stopping, as --exit-with-parent asks for"),
+    }
     tokio::select! {
         end = stop(service) => end,
         () = signals.next_in_earnest() => End::AtOnce,
