@@ -111,7 +111,10 @@ fn configs() {
     let retention = "unknown broker setting log.retention.m; did you mean log.retention.ms?";
     check("configs set broker log.retention.m=5", retention);
     check("configs unset broker log.retention.m", retention);
-    check("configs set topic a num.partitions=5", "unknown topic setting num.partitions; num.partitions is a broker setting");
+    check(
+        "configs set topic a num.partitions=5",
+        "unknown topic setting num.partitions; num.partitions is a broker setting",
+    );
     check("configs set group g xyzzy=5", "unknown group setting xyzzy");
     check("configs set topic a", "which settings? Give a name, then settings");
     check("configs set topic a retention.ms", "retention.ms has no value: give it as SETTING=VALUE");
@@ -119,4 +122,24 @@ fn configs() {
         "configs set topic a retention.ms=x",
         "Invalid value x for configuration retention.ms: Not a number of type LONG",
     );
+}
+
+/// What `ottla dump-log` says of a file that it can't print, and that it then fails.
+#[test]
+fn dump_log_of_what_is_no_log_file_fails_in_one_plain_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let check = |name: &str, expect: &str| {
+        let file = dir.path().join(name);
+        let output = run_command(command(&[]).arg("dump-log").arg(&file));
+        let said = String::from_utf8(output.stderr).unwrap();
+        let expect = format!("ottla: {}{expect}\n", file.display());
+        assert_eq!((output.status.code(), said), (Some(1), expect), "{name}");
+    };
+    check("00000000000000000000.log", " does not exist");
+    let folder = format!(" is a directory: name files in it, such as {}/*.log", dir.path().join("t-0").display());
+    std::fs::create_dir(dir.path().join("t-0")).unwrap();
+    check("t-0", &folder);
+    std::fs::write(dir.path().join("notes.txt"), "").unwrap();
+    let endings = ".log, .checkpoint, .index, .timeindex, .snapshot, .txnindex";
+    check("notes.txt", &format!(" is no file of a log: their names end in {endings}"));
 }

@@ -47,6 +47,7 @@ pub struct ConfigsArgs {
 enum Action {
     /// Show settings: those that were set, or all
     Show {
+        /// Whose settings
         kind: Kind,
 
         /// Whose: a topic, a group, or a name of client metrics
@@ -59,6 +60,7 @@ enum Action {
     },
     /// Change settings
     Set {
+        /// Whose settings
         kind: Kind,
 
         /// Whose (not for a broker), and settings
@@ -67,6 +69,7 @@ enum Action {
     },
     /// Put settings back to what they are by default
     Unset {
+        /// Whose settings
         kind: Kind,
 
         /// Whose (not for a broker), and settings
@@ -185,9 +188,7 @@ async fn check_topic(client: &Client, name: &str) -> Said {
 async fn entries(client: &Client, kind: Kind, name: &str) -> Result<Vec<ConfigEntry>, String> {
     let name = match kind {
         // All of a broker's settings are those that it has now.
-        Kind::Broker => {
-            client.metadata(Some(&[])).await.map_err(|error| error.to_string())?.controller_id.to_string()
-        }
+        Kind::Broker => client.metadata(Some(&[])).await.map_err(|error| error.to_string())?.controller_id.to_string(),
         _ => name.to_owned(),
     };
     let mut described = configs::describe(client, &[(kind.resource(), &name)], false).await?;

@@ -53,11 +53,13 @@ enum Action {
     List,
     /// Tell how far groups have come, and who their members are
     Describe {
+        /// Ids of groups
         #[arg(required = true, value_name = "GROUP")]
         groups: Vec<String>,
     },
     /// Move the offsets of a group that has no active members
     ResetOffsets {
+        /// The group's id
         #[arg(value_name = "GROUP")]
         group: String,
 
@@ -75,6 +77,7 @@ enum Action {
     },
     /// Delete what a group has committed for topics
     DeleteOffsets {
+        /// The group's id
         #[arg(value_name = "GROUP")]
         group: String,
 
@@ -84,6 +87,7 @@ enum Action {
     },
     /// Delete groups that have no active members
     Delete {
+        /// Ids of groups
         #[arg(required = true, value_name = "GROUP")]
         groups: Vec<String>,
     },

@@ -45,9 +45,17 @@ mod tests {
     #[test]
     fn unknown_setting_is_refused_with_the_nearest_or_the_scope_that_has_it() {
         let check = |scope, name, expect: &str| assert_eq!(check_setting(scope, name).unwrap_err(), expect, "{name}");
-        check(Scope::Broker, "log.retention.m", "unknown broker setting log.retention.m; did you mean log.retention.ms?");
+        check(
+            Scope::Broker,
+            "log.retention.m",
+            "unknown broker setting log.retention.m; did you mean log.retention.ms?",
+        );
         check(Scope::Topic, "retention_ms", "unknown topic setting retention_ms; did you mean retention.ms?");
-        check(Scope::Topic, "num.partitions", "unknown topic setting num.partitions; num.partitions is a broker setting");
+        check(
+            Scope::Topic,
+            "num.partitions",
+            "unknown topic setting num.partitions; num.partitions is a broker setting",
+        );
         check(Scope::Group, "xyzzy", "unknown group setting xyzzy");
     }
 

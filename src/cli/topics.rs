@@ -54,11 +54,13 @@ enum Action {
     },
     /// Tell partitions, offsets and settings of topics
     Describe {
+        /// Names of topics
         #[arg(required = true, value_name = "TOPIC")]
         topics: Vec<String>,
     },
     /// Create a topic
     Create {
+        /// The topic's name
         #[arg(value_name = "TOPIC")]
         topic: String,
 
@@ -76,6 +78,7 @@ enum Action {
     },
     /// Give topics more partitions, or other settings
     Alter {
+        /// Names of topics
         #[arg(required = true, value_name = "TOPIC")]
         topics: Vec<String>,
 
@@ -93,6 +96,7 @@ enum Action {
     },
     /// Delete topics
     Delete {
+        /// Names of topics
         #[arg(required = true, value_name = "TOPIC")]
         topics: Vec<String>,
 
