@@ -143,3 +143,14 @@ fn dump_log_of_what_is_no_log_file_fails_in_one_plain_line() {
     let endings = ".log, .checkpoint, .index, .timeindex, .snapshot, .txnindex";
     check("notes.txt", &format!(" is no file of a log: their names end in {endings}"));
 }
+
+#[test]
+fn group_that_there_is_not_is_told_with_the_nearest_one() {
+    let shell = Shell::new();
+    shell.says("topics create orders");
+    shell.says("produce orders hello");
+    shell.says("consume orders --from-beginning --count 1 --group billing");
+    assert_eq!(shell.fails("groups describe biling"), "ottla: Group biling not found. Did you mean billing?\n");
+    assert!(shell.fails("groups delete biling").ends_with(" Did you mean billing?\n"));
+    assert_eq!(shell.fails("groups describe nope"), "ottla: Group nope not found.\n");
+}

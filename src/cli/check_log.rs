@@ -270,8 +270,9 @@ impl Check {
         }
         if self.repair {
             let of_log = log.rebuild(folders, &self.found, self.host(), self.highest_producer_id, self.now)?;
-            let DirectoryRepair { mut set_aside, left, .. } = self.report.repaired.take().unwrap_or_default();
+            let DirectoryRepair { mut set_aside, mut left, .. } = self.report.repaired.take().unwrap_or_default();
             set_aside.extend(of_log.set_aside);
+            left.extend(of_log.left);
             self.report.repaired = Some(DirectoryRepair { set_aside, left, ..of_log });
         }
         Ok(())

@@ -71,14 +71,14 @@ pub fn run(args: &ServeArgs, clock: Clock, logging: &Logging) -> Result<ExitCode
 /// Has what is logged follow the settings. `RUST_LOG` is weaker than the command line and the environment's
 /// `KAFKA_OTTLA_LOG_LEVEL`, and stronger than a file, as the environment is.
 fn set_up_logging(config: &BrokerConfig, logging: &Logging) -> Result<(), String> {
-    let (level, format) = ("ottla.log.level", "ottla.log.format");
-    if config.values.text(format).as_deref() == Some("json") {
+    if config.logging.format == "json" {
         logging.set_format(Format::Json);
     }
     let has_rust_log = std::env::var_os("RUST_LOG").is_some_and(|asked| !asked.is_empty());
-    match (config.values.given(level), config.values.source(level)) {
-        (Some(asked), Some(source)) if !(has_rust_log && matches!(source, Source::File { .. })) => {
-            logging.set_levels(asked).map_err(|mistake| format!("{level}: {mistake} ({source})"))
+    let level = "ottla.log.level";
+    match config.values.source(level) {
+        Some(source) if !(has_rust_log && matches!(source, Source::File { .. })) => {
+            logging.set_levels(&config.logging.level).map_err(|mistake| format!("{level}: {mistake} ({source})"))
         }
         _ => logging.mistake().map_or(Ok(()), |mistake| Err(mistake.to_owned())),
     }
