@@ -23,9 +23,9 @@ use tempfile::TempDir;
 use tokio::runtime::{self, Handle};
 use tokio::sync::oneshot;
 
+use ottla_broker::clock::Clock;
 use ottla_broker::service::{Service, temporary};
 use ottla_broker::state as broker;
-use ottla_broker::state::clock::Clock;
 use ottla_broker::state::loggers::NoLoggers;
 use ottla_config::{BrokerConfig, Resolved, Sources, load};
 use ottla_log::faults;

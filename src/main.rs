@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use ottla::cli;
 use ottla::logging::Logging;
-use ottla_broker::state::clock::Clock;
+use ottla_broker::clock::Clock;
 
 fn main() -> ExitCode {
     // First of all, so that the time to ready is the whole time.

@@ -10,7 +10,7 @@ use std::net::TcpStream;
 
 use common::{Broker, command, run_command};
 use ottla::client::Client;
-use ottla_config::setting::Standing;
+use ottla_config::setting::Effect;
 use ottla_config::{BindHost, LoadError, Scope, Sources, load, table};
 use ottla_core::metadata::records::{AccessControlEntryRecord, MetadataRecord};
 use ottla_core::metadata::{feature_record, write_bootstrap};
@@ -94,15 +94,15 @@ fn every_setting_without_effect_is_judged() {
     let judged: BTreeMap<&str, &str> = SETTINGS.lines().skip(1).filter_map(|line| line.split_once('\t')).collect();
     for setting in table::all(Scope::Broker) {
         let class = judged.get(setting.name).and_then(|rest| rest.split('\t').next());
-        let expect: &[&str] = match setting.standing {
-            Standing::InEffect => continue,
-            Standing::Protection => &["refuses"],
-            Standing::Accepted => &["refuses a protected one", "warns", "detail", "nothing"],
+        let expect: &[&str] = match setting.effect {
+            Effect::Implemented => continue,
+            Effect::Protection => &["refuses"],
+            Effect::Ignored => &["refuses a protected one", "warns", "detail", "nothing"],
         };
         assert!(class.is_some_and(|class| expect.contains(&class)), "{}: {class:?}", setting.name);
     }
     let without_effect =
-        |name: &&&str| table::find(Scope::Broker, name).is_none_or(|it| it.standing == Standing::InEffect);
+        |name: &&&str| table::find(Scope::Broker, name).is_none_or(|it| it.effect == Effect::Implemented);
     assert_eq!(judged.keys().find(without_effect), None, "judged, and of effect or unknown");
 }
 
@@ -181,7 +181,7 @@ fn embedded_broker_is_refused_too() {
 async fn dynamic_change_of_a_protecting_setting_is_refused() {
     let broker = Broker::start();
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
-    let demanding = table::all(Scope::Broker).filter(|setting| setting.standing == Standing::Protection);
+    let demanding = table::all(Scope::Broker).filter(|setting| setting.effect == Effect::Protection);
     for name in demanding.map(|setting| setting.name).chain(["inter.broker.listener.name"]) {
         for resource_name in ["", "1"] {
             let config = AlterableConfig { name: name.into(), config_operation: 0, value: Some("SSL".into()) };

@@ -12,7 +12,7 @@ use ottla_core::coordinator::records::schemas as coordinator;
 use ottla_core::metadata::records as metadata;
 use ottla_wire::codec::{Field, FieldRow, Message, Shape, Versions};
 use ottla_wire::protocol::ApiKey;
-use ottla_wire::protocol::messages::consumer_protocol::{ConsumerProtocolAssignment, ConsumerProtocolSubscription};
+use ottla_wire::protocol::consumer_protocol::{ConsumerProtocolAssignment, ConsumerProtocolSubscription};
 
 const APIS: &str = include_str!("data/protocol/apis.tsv");
 const FIELDS: &str = include_str!("data/protocol/fields.tsv");

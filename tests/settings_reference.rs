@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ottla_config::setting::{Setting, Standing, Update};
+use ottla_config::setting::{Effect, Setting, Update};
 use ottla_config::{Scope, Sources, load, table};
 
 #[test]
@@ -53,10 +53,10 @@ fn the_samples_are_accepted_with_everything_uncommented() {
 fn what_is_said_to_take_effect_is_used() {
     let rooms = code_outside(&["config", "wire/protocol"]);
     let mut wrong = Vec::new();
-    for (file, scope) in [("src/config/broker.rs", Scope::Broker), ("src/config/topic.rs", Scope::Topic)] {
+    for (file, scope) in [("src/config/broker/mod.rs", Scope::Broker), ("src/config/topic.rs", Scope::Topic)] {
         let text = fs::read_to_string(in_project(file)).unwrap();
         for (field, name) in text.lines().filter_map(typed_field) {
-            let said = table::find(scope, name).unwrap().standing == Standing::InEffect;
+            let said = table::find(scope, name).unwrap().effect == Effect::Implemented;
             let used = is_read(&rooms, &format!(".{field}")) || is_read(&text, &format!("self.{field}"));
             if said != used {
                 wrong.push(format!("{name}: said {said}, used {used}"));
@@ -203,9 +203,9 @@ fn chapter<'a>(page: &mut String, heading: &str, settings: impl Iterator<Item = 
     )
     .unwrap();
     for setting in settings.filter(|setting| !setting.internal) {
-        let name = match setting.standing {
-            Standing::InEffect => format!("`{}`", setting.name),
-            Standing::Accepted | Standing::Protection => format!("*{}*", setting.name),
+        let name = match setting.effect {
+            Effect::Implemented => format!("`{}`", setting.name),
+            Effect::Ignored | Effect::Protection => format!("*{}*", setting.name),
         };
         let kind = setting.kind.to_string().to_lowercase();
         let change = if changes { format!(" {} |", change(setting)) } else { String::new() };

@@ -9,6 +9,7 @@
 //! | [`state`] | [`Broker`](state::Broker): partitions, groups, metadata, and the tasks that keep them |
 //! | [`log_rate_limiter`] | how many log lines a peer can cause |
 
+pub mod clock;
 pub mod handlers;
 pub mod http;
 pub mod log_rate_limiter;

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::tools::output::Output;
 use super::{ServeArgs, serve};
-use ottla_config::setting::{Setting, Standing, Update};
+use ottla_config::setting::{Effect, Setting, Update};
 use ottla_config::{self as config, BrokerConfig, Described, Resolved, Scope, load, table};
 
 /// What to show.
@@ -129,7 +129,7 @@ fn shown(config: &BrokerConfig, scope: Scope, described: Described) -> Shown {
         r#type: setting.kind.to_string().to_lowercase(),
         allowed: setting.rule.to_string(),
         changes: changes(scope, setting),
-        in_effect: setting.standing == Standing::InEffect,
+        in_effect: setting.effect == Effect::Implemented,
         doc: setting.doc,
     }
 }

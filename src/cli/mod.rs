@@ -32,7 +32,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::logging::Logging;
-use ottla_broker::state::clock::Clock;
+use ottla_broker::clock::Clock;
 use tools::Tool;
 use tools::output::Output;
 

@@ -1,7 +1,7 @@
 //! Names of settings and topics that were typed, checked before anything is changed: an unknown one is refused, with
 //! the nearest known one.
 
-use ottla_config::setting::Standing;
+use ottla_config::setting::Effect;
 use ottla_config::{Scope, table};
 
 /// Refuses a setting that no resource of this scope has.
@@ -23,7 +23,7 @@ pub fn check_setting(scope: Scope, name: &str) -> Result<(), String> {
 
 /// Whether a setting that [`check_setting`] knows changes what a broker does.
 pub fn has_effect(scope: Scope, name: &str) -> bool {
-    table::find(scope, name).is_some_and(|setting| setting.standing == Standing::InEffect)
+    table::find(scope, name).is_some_and(|setting| setting.effect == Effect::Implemented)
 }
 
 fn is_accepted_without_effect(scope: Scope, name: &str) -> bool {

@@ -16,8 +16,8 @@ use super::parent::Parent;
 use super::ready_file::{Ready, ReadyFile};
 use super::shutdown::StopSignals;
 use crate::logging::{Format, Logging};
+use ottla_broker::clock::Clock;
 use ottla_broker::service::{Service, Stopped, temporary};
-use ottla_broker::state::clock::Clock;
 use ottla_config::{BrokerConfig, Resolved, Source, Sources, load};
 use ottla_log::faults;
 

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use super::listener::{self, SecurityProtocol};
-use super::setting::{self, Standing};
+use super::setting::{self, Effect};
 use super::table::{self, Scope};
 use super::values::{Source, Values};
 
@@ -50,7 +50,7 @@ pub(super) fn check(given: &Given<'_>) -> Result<Vec<String>, String> {
     let mut notices = Vec::new();
     for (name, value, from) in given.values.given_at_start() {
         let demanding = table::find(Scope::Broker, name)
-            .is_some_and(|setting| setting.standing == Standing::Protection && setting.default != Some(value));
+            .is_some_and(|setting| setting.effect == Effect::Protection && setting.default != Some(value));
         match name {
             AUTHORIZER if demanding && allows_everyone(given, value) => notices.push(format!(
                 "{AUTHORIZER}: there is no authorizer yet; as {ALLOW_EVERYONE}=true says, every client may do everything"

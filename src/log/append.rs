@@ -2,8 +2,8 @@
 
 use super::error::IoContext;
 use super::leader_epochs;
+use super::log::State;
 use super::offset_index::OffsetEntry;
-use super::partition_log::State;
 use super::producers::{Marker, WrittenBatch};
 use super::segment::Segment;
 use super::time_index::TimeEntry;

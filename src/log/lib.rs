@@ -7,7 +7,7 @@
 //! - [`LogDir`] (`log_dir`): the directory, its lock, its identity (`meta_properties`), its checkpoints
 //!   (`checkpoints`, `checkpoint`), and how far each log was whole in this boot (`positions`); `directories` chooses it among those
 //!   that settings name.
-//! - [`Log`] (`partition_log`): one partition. `open` finds out what the files are worth, with `listing` and
+//! - [`Log`] (`log`): one partition. `open` finds out what the files are worth, with `listing` and
 //!   `recovery`; `append` and `read` do what their names say; `maintain` has retention, syncing and closing.
 //! - `compact`: of records with the same key the newest stays; `gap` tells what that leaves out from what was lost.
 //! - `producers`: idempotence and transactions; `leader_epochs`: where each epoch begins.
@@ -24,6 +24,7 @@
 //! - After a write or a sync has failed, a log takes no appends until it is opened again ([`Log::reopen`]).
 //! - Recovery never throws whole batches away: what is cut although it has some is set aside in a plain file.
 
+mod api;
 mod append;
 mod checkpoint;
 mod checkpoints;
@@ -32,28 +33,28 @@ mod config;
 mod directories;
 mod error;
 mod file;
+mod flush;
 mod gap;
 mod index_file;
 mod leader_epochs;
 mod listing;
+mod log;
 mod log_dir;
 mod log_dir_error;
 mod loss;
-mod maintain;
 mod meta_properties;
 mod names;
 mod offset_index;
 mod open;
-mod partition_log;
 mod partition_metadata;
 mod positions;
 mod producers;
 mod read;
 mod recovery;
 mod reopen;
+mod retention;
 mod segment;
 mod sync;
-mod terms;
 mod time_index;
 mod txn_index;
 pub mod verify;
@@ -62,6 +63,10 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
+pub use api::{
+    AbortedTxn, AppendAs, Appended, NotedEnd, OpenAt, OpenReport, Origin, ProducerDescription, Slice, TimestampOffset,
+    TimestampQuery, Validated,
+};
 pub use checkpoints::{Checkpoint, CheckpointWriter};
 pub use compact::{
     Cleanable, CleanedGroup, CompactError, Compaction, CompactionBuffers, CompactionStats, Pace, Replaced,
@@ -71,12 +76,8 @@ pub use directories::{Directories, choose};
 pub use error::{AppendError, LogError, ReadError};
 pub use file::faults;
 pub use file::{Act, Disk, Fault, OpenLimits, Simulation};
+pub use log::Log;
 pub use log_dir::{FoundPartition, Identity, LogDir, PartitionState};
 pub use log_dir_error::LogDirError;
 pub use meta_properties::MetaProperties;
-pub use partition_log::Log;
 pub use sync::{DeletedFiles, SyncTicket, Synced};
-pub use terms::{
-    AbortedTxn, AppendAs, Appended, NotedEnd, OpenAt, OpenReport, Origin, ProducerDescription, Slice, TimestampOffset,
-    TimestampQuery, Validated,
-};

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use super::error::IoContext;
 use super::file::Disk;
-use super::partition_log::{Failure, State};
+use super::log::{Failure, State};
 use super::segment::Segment;
 use super::{Log, LogError, NotedEnd, OpenAt, leader_epochs, names, partition_metadata};
 use ottla_wire::types::TimestampMs;

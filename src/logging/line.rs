@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tracing::Level;
 use tracing::field::{Field, Visit};
 
-use ottla_broker::state::clock::wall_clock_nanos;
+use ottla_broker::clock::wall_clock_nanos;
 
 /// Bytes of a message, once escaped.
 const MOST_MESSAGE: usize = 8 << 10;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
-use ottla_config::setting::Standing;
+use ottla_config::setting::Effect;
 use ottla_config::{Scope, table};
 use ottla_wire::record::{BatchBuilder, Codec};
 
@@ -51,14 +51,16 @@ const OF_COMPACTION: &[&str] =
 /// A new setting comes with a test of its effect, or with words that say that it has none.
 #[test]
 fn each_has_an_effect_that_is_shown_or_is_said_to_have_none() {
-    let standing = |wanted| table::all(Scope::Topic).filter(move |setting| setting.standing == wanted);
+    let standing = |wanted| table::all(Scope::Topic).filter(move |setting| setting.effect == wanted);
     let shown: BTreeSet<&str> = SHOWN.iter().map(|(name, ..)| *name).collect();
-    let effective: BTreeSet<&str> =
-        standing(Standing::InEffect).map(|setting| setting.name).filter(|name| !OF_COMPACTION.contains(name)).collect();
+    let effective: BTreeSet<&str> = standing(Effect::Implemented)
+        .map(|setting| setting.name)
+        .filter(|name| !OF_COMPACTION.contains(name))
+        .collect();
     assert_eq!(shown, effective);
     let reference = fs::read_to_string(in_project("docs/config.md")).unwrap();
     let (_, of_topics) = reference.split_once("## Topic").expect("a chapter on topics");
-    for setting in standing(Standing::Accepted) {
+    for setting in standing(Effect::Ignored) {
         assert!(of_topics.contains(&format!("| *{}* |", setting.name)), "{} is not in italics", setting.name);
     }
     for (name, file, test) in SHOWN {

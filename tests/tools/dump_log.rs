@@ -11,7 +11,7 @@ use ottla_core::coordinator::records::schemas::{
 use ottla_core::metadata::records::RecordBody;
 use ottla_core::metadata::records::control::{KRaftVersionRecord, LeaderChangeMessage, VotersRecord};
 use ottla_wire::codec::{Message, Schema};
-use ottla_wire::protocol::messages::consumer_protocol::{ConsumerProtocolAssignment, ConsumerProtocolSubscription};
+use ottla_wire::protocol::consumer_protocol::{ConsumerProtocolAssignment, ConsumerProtocolSubscription};
 use ottla_wire::record::control::{ControlType, EndTxnMarker};
 use ottla_wire::record::{BatchBuilder, Codec, OldFormat, down_convert};
 use ottla_wire::types::{Offset, ProducerIdEpoch};

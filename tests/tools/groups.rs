@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ottla::client::{Client, Joined, Subscription};
 use ottla_wire::codec::write_prefixed;
-use ottla_wire::protocol::messages::consumer_protocol::{
+use ottla_wire::protocol::consumer_protocol::{
     ConsumerProtocolAssignment, ConsumerProtocolSubscription, TopicPartition,
 };
 use ottla_wire::record::{BatchBuilder, Codec};

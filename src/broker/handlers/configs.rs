@@ -12,11 +12,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::broker_loggers::{self, BROKER_LOGGER};
+use super::context::{Answer, Context};
 use super::errors::{INVALID_REQUEST, ToErrorCode};
 use super::topics::unavailable;
-use super::{Answer, Context};
 use crate::log_rate_limiter::log_limited;
-use ottla_config::setting::{Kind, Standing};
+use ottla_config::setting::{Effect, Kind};
 use ottla_config::{self as config, BrokerConfig, Described, Origin, Scope};
 use ottla_core::metadata::{
     AlterConfigs, Alteration, Command, ConfigChange, ConfigKind, ConfigOp, ConfigResource, MetadataError, OpKind,
@@ -397,7 +397,7 @@ fn without_effect(change: &ConfigChange) -> String {
         }
     };
     let is_idle = |name: &&str| {
-        config::table::find(Scope::Broker, name).is_none_or(|setting| setting.standing != Standing::InEffect)
+        config::table::find(Scope::Broker, name).is_none_or(|setting| setting.effect != Effect::Implemented)
     };
     names.into_iter().filter(is_idle).collect::<Vec<_>>().join(", ")
 }

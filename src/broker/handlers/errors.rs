@@ -1,12 +1,12 @@
 //! The one place where a domain error becomes a Kafka error code.
 
 use crate::state::NotCreated;
+use crate::state::cluster::NotServed;
 use crate::state::fetch::FetchFault;
 use crate::state::fetch_sessions::SessionError;
 use crate::state::groups::GroupsUnavailable;
 use crate::state::metadata::MetadataUnavailable;
 use crate::state::partition::PartitionError;
-use crate::state::topics::NotServed;
 use ottla_core::coordinator::group::GroupError;
 use ottla_core::metadata::MetadataError;
 use ottla_log::AppendError;

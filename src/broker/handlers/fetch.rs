@@ -17,13 +17,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::context::{Answer, Context};
 use super::errors::ToErrorCode;
-use super::{Answer, Context};
 use crate::state::Broker;
+use crate::state::cluster::Cluster;
 use crate::state::fetch::{Fetch, FetchFault, FetchPartition, Fetched};
 use crate::state::fetch_sessions::{Answered, FetchContext, FetchKey, FetchTopic, PartitionAsk, SessionRequest};
 use crate::state::partition::{Isolation, Read};
-use crate::state::topics::Cluster;
 use ottla_config::CompressionType;
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::fetch::{

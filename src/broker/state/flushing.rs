@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::Broker;
-use super::clock::Clock;
+use crate::clock::Clock;
 use ottla_wire::types::TopicId;
 
 /// Starts the task that syncs; `republished` tells it of changed settings and topics.

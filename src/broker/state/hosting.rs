@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::topics::{Cluster, NotServed};
+use super::cluster::{Cluster, NotServed};
 use ottla_core::metadata::Hosting;
 use ottla_log::LogDir;
 use ottla_wire::types::{PartitionIndex, TopicId, TopicPartition, sort_by};

@@ -7,8 +7,8 @@
 
 pub mod advertised;
 pub mod arriving_clients;
+mod checkpointer;
 mod cleaner;
-pub mod clock;
 pub mod cluster;
 pub mod driver;
 pub mod fetch;
@@ -17,34 +17,33 @@ mod flushing;
 pub mod groups;
 mod hosting;
 mod housekeeping;
-mod log_start_notes;
 pub mod loggers;
 pub mod metadata;
 mod metadata_check;
 mod open;
 pub mod partition;
 pub mod producer_ids;
+pub mod publisher;
 pub mod random;
 mod recovering;
 mod reopening;
 pub mod reset;
 pub mod silent_clients;
 mod start_topics;
-pub mod topics;
 mod waiters;
 
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use crate::clock::Clock;
 use crate::log_rate_limiter::LogRateLimiter;
 use advertised::{Advertising, Endpoint};
+use checkpointer::Checkpointer;
 use cleaner::Cleaner;
-use clock::Clock;
-use cluster::Publisher;
+use cluster::Cluster;
 use fetch_sessions::{Answered, FetchContext, FetchKey, FetchSessions, SessionError, SessionRequest};
 use groups::Groups;
 use loggers::Loggers;
@@ -52,12 +51,12 @@ use metadata::{Metadata, MetadataUnavailable};
 pub use open::OpenError;
 use ottla_config::BrokerConfig;
 use ottla_core::metadata::{CONSUMER_OFFSETS, Command, CreateTopics, MetadataError, NewTopic, Reply};
-use ottla_log::{Appended, Checkpoint, LogDir, Validated};
-use ottla_wire::types::{Now, Offset, TopicName, TopicPartition, Uuid};
+use ottla_log::{Appended, LogDir, LogError};
+use ottla_wire::types::{Now, Offset, TopicName, Uuid};
 use partition::Partition;
 use producer_ids::ProducerIds;
+use publisher::Publisher;
 pub use start_topics::StartTopicError;
-use topics::Cluster;
 
 /// A broker in service; shared by all connections.
 pub struct Broker {
@@ -74,13 +73,7 @@ pub struct Broker {
     log_rate_limiter: Arc<LogRateLimiter>,
     housekeeping: housekeeping::Signals,
     cleaner: Arc<Cleaner>,
-    /// How far each log was whole when its positions were last noted.
-    noted_positions: Mutex<Vec<(TopicPartition, Option<Validated>)>>,
-    /// What Kafka's checkpoint of log starts says.
-    noted_log_starts: Mutex<HashMap<TopicPartition, Offset>>,
-    log_start_notes: log_start_notes::Notes,
-    /// What Kafka's checkpoints say.
-    last_checkpoints: Mutex<Vec<Checkpoint>>,
+    checkpointer: Arc<Checkpointer>,
 }
 
 impl Broker {
@@ -207,17 +200,9 @@ impl Broker {
         random::uuid()
     }
 
-    /// Where the data is, as an absolute path.
-    pub fn log_dir_path(&self) -> String {
-        let path = self.log_dir.path();
-        std::path::absolute(path).as_deref().unwrap_or(path).display().to_string()
-    }
-
-    /// The bytes of the data directory's volume, and how many of them are left to us.
-    pub fn disk_space(&self) -> Option<(i64, i64)> {
-        let stat = rustix::fs::statvfs(self.log_dir.path()).ok()?;
-        let bytes = |blocks: u64| i64::try_from(blocks.saturating_mul(stat.f_frsize)).unwrap_or(i64::MAX);
-        Some((bytes(stat.f_blocks), bytes(stat.f_bavail)))
+    /// Makes all log starts durable that are in force now.
+    pub async fn make_log_starts_durable(&self) -> Result<(), LogError> {
+        self.checkpointer.make_log_starts_durable().await
     }
 
     /// Random bits for a command.

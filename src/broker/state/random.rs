@@ -8,7 +8,7 @@ fn fill<const N: usize>() -> [u8; N] {
     if let Err(error) = getrandom::fill(&mut bytes) {
         // Ids only have to differ from each other, never to be secret.
         tracing::warn!(%error, "no randomness from the operating system, using the clock");
-        let clock = super::clock::wall_clock_nanos().to_be_bytes();
+        let clock = crate::clock::wall_clock_nanos().to_be_bytes();
         for (at, byte) in bytes.iter_mut().enumerate() {
             *byte = clock[at % clock.len()] ^ at as u8;
         }

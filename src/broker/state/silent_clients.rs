@@ -13,7 +13,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
-use super::clock::Clock;
+use crate::clock::Clock;
 use crate::log_rate_limiter::{LogRateLimiter, log_limited_by_reason};
 
 /// How often a client has asked for its coordinator that is logged.

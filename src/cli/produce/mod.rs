@@ -21,7 +21,7 @@ use super::tools::kafka_console_producer::input;
 use super::tools::kafka_console_producer::line_reader::OwnedHeader;
 use super::tools::output::Output;
 use super::tools::producing::{asked_to_end, start};
-use ottla_broker::state::clock::Clock;
+use ottla_broker::clock::Clock;
 use ottla_client::producer::{Delivered, NewRecord, Observer, Producer, RecordHeader, SendError};
 
 /// Between two looks at how far it is.

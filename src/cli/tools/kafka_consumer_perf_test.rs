@@ -15,7 +15,7 @@ use super::exceptions::Exception;
 use super::options::{Manner, one_number, one_value};
 use super::output::Output;
 use super::{RunTool, Tool};
-use ottla_broker::state::clock::{wall_clock_ms, wall_clock_nanos};
+use ottla_broker::clock::{wall_clock_ms, wall_clock_nanos};
 use ottla_client::consumer::{Consumer, Event, PartitionRecords, Topics};
 use ottla_wire::types::TimestampMs;
 

@@ -17,7 +17,7 @@ use super::log_line::log;
 use super::options::{self, Manner};
 use super::output::Output;
 use super::producing::{java_send_error, start};
-use ottla_broker::state::clock::Clock;
+use ottla_broker::clock::Clock;
 use ottla_client::Client;
 use ottla_client::producer::{Delivered, NewRecord, Observer, Producer, RecordHeader, SendError};
 use ottla_wire::record::{Record, batches};

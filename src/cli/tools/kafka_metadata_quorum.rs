@@ -13,7 +13,7 @@ use super::options::Manner;
 use super::output::{Output, print_table};
 use super::servers::{BROKERS, Servers, describe_cluster};
 use super::{RunTool, Tool};
-use ottla_broker::state::clock::wall_clock_ms;
+use ottla_broker::clock::wall_clock_ms;
 use ottla_client::Client;
 use ottla_core::metadata::names::METADATA_TOPIC;
 use ottla_wire::protocol::messages::describe_quorum::{

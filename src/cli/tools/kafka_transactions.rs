@@ -15,7 +15,7 @@ use super::output::print_table;
 use super::{RunTool, Tool};
 use crate::cli::admin::topics;
 use crate::cli::admin::transactions::{self, ProducerState, TransactionFilter};
-use ottla_broker::state::clock::wall_clock_ms;
+use ottla_broker::clock::wall_clock_ms;
 use ottla_client::Client;
 use ottla_wire::types::{InOrder as _, Offset, PartitionIndex, ProducerId, ProducerIdEpoch, TopicPartition};
 

@@ -16,7 +16,7 @@ use super::log_line::log_exception;
 use super::options::Manner;
 use super::output::Output;
 use super::{RunTool, Tool};
-use ottla_broker::state::clock::wall_clock_ms;
+use ottla_broker::clock::wall_clock_ms;
 use ottla_client::consumer::{ConsumedRecord, Consumer, Event, PartitionRecords, Topics};
 use ottla_wire::types::{ErrorCode, Offset, PartitionIndex, TimestampMs, TopicPartition};
 

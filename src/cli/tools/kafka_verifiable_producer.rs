@@ -17,7 +17,7 @@ use super::output::Output;
 use super::producing::{asked_to_end, exception_class, start};
 use super::throttle::Throttle;
 use super::{RunTool, Tool};
-use ottla_broker::state::clock::wall_clock_ms;
+use ottla_broker::clock::wall_clock_ms;
 use ottla_client::producer::{Delivered, NewRecord, Observer, Producer, SendError};
 use ottla_wire::types::{Offset, PartitionIndex, TimestampMs};
 

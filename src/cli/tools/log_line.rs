@@ -1,6 +1,6 @@
 //! What Kafka's tools log, in the form in which they log it.
 
-use ottla_broker::state::clock::wall_clock_ms;
+use ottla_broker::clock::wall_clock_ms;
 use ottla_wire::types::TimestampMs;
 
 /// An error that a tool met, as its class logs it: `[2026-01-31 12:00:00,000] ERROR … (class)` on stderr.

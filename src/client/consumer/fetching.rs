@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use super::chunk::{Chunk, end_of};
 use super::config::ConsumerConfig;
-use super::coordination::by_topic;
+use super::coordinator::by_topic;
 use crate::{Client, Result, refuse};
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::ApiKey;

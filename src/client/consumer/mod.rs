@@ -14,14 +14,14 @@
 pub mod assignors;
 mod chunk;
 mod config;
-mod coordination;
+mod coordinator;
 mod error;
 mod fetching;
-mod grouping;
 mod iso_duration;
-mod membership;
+mod member_state;
 mod positions;
 mod reading;
+mod rebalance;
 mod sticky;
 mod topics;
 
@@ -38,7 +38,7 @@ pub use topics::Topics;
 
 use super::{Client, ClientError};
 use chunk::Chunk;
-use coordination::{Coordination, Joining};
+use coordinator::{Coordination, Joining};
 use fetching::InFlight;
 use ottla_wire::types::{LeaderEpoch, Offset, TopicPartition};
 use positions::{Positions, Progress};

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use super::super::setting::Standing;
+use super::super::setting::Effect;
 use super::super::table::{self, Scope, synonyms};
 use super::super::values::Source;
 use super::*;
@@ -50,7 +50,7 @@ fn what_is_said_to_take_effect_is_read() {
         CleanerConfig::NAMES,
         GroupsConfig::NAMES,
     ];
-    let in_effect = |scope| table::all(scope).filter(|setting| setting.standing == Standing::InEffect);
+    let in_effect = |scope| table::all(scope).filter(|setting| setting.effect == Effect::Implemented);
     let by_topics = in_effect(Scope::Topic).flat_map(|setting| synonyms::of_topic(setting.name)).map(|s| s.name);
     let read: BTreeSet<_> = typed.concat().into_iter().chain(READ_BY_HAND.iter().copied()).chain(by_topics).collect();
     let said: BTreeSet<_> = in_effect(Scope::Broker).map(|setting| setting.name).collect();

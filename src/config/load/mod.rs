@@ -16,7 +16,7 @@ use old_names::Old;
 use super::broker::{BrokerConfig, Resolved};
 use super::listener::{self, ListenerSettings};
 use super::protection;
-use super::setting::{InvalidValue, Standing};
+use super::setting::{Effect, InvalidValue};
 use super::table::{self, Scope};
 use super::values::{Source, Values};
 
@@ -109,7 +109,7 @@ impl Gathered {
             return self.give_unlisted(name, value, from);
         };
         setting.check(value).map_err(|invalid| LoadError::Invalid { invalid, from: from.clone() })?;
-        if setting.standing != Standing::InEffect && setting.default != Some(value.trim()) {
+        if setting.effect != Effect::Implemented && setting.default != Some(value.trim()) {
             self.without_effect.insert(name.to_owned());
         }
         self.values.give(name, value, from);

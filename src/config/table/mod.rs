@@ -146,7 +146,7 @@ fn distance(a: &str, b: &str) -> usize {
 /// Turns rows into a table, see the module's doc.
 macro_rules! settings {
     ($vis:vis const $table:ident: $(
-        $($internal:ident)? $name:literal, $kind:ident, $default:tt, $rule:expr, $update:ident, $standing:ident,
+        $($internal:ident)? $name:literal, $kind:ident, $default:tt, $rule:expr, $update:ident, $effect:ident,
         $doc:literal $(, kafka $kafka:literal, $reason:literal)?;
     )*) => {
         $vis const $table: &[$crate::setting::Setting] = {
@@ -157,7 +157,7 @@ macro_rules! settings {
                 default: settings!(@default $default),
                 rule: $rule,
                 update: $crate::setting::Update::$update,
-                standing: $crate::setting::Standing::$standing,
+                effect: $crate::setting::Effect::$effect,
                 internal: settings!(@internal $($internal)?),
                 doc: $doc,
                 departure: settings!(@departure $($kafka, $reason)?),

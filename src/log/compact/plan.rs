@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{AbortedIn, Cleanable, Compaction, CompactionStats, Source};
-use crate::partition_log::State;
+use crate::log::State;
 use crate::segment::Segment;
 use crate::{Log, LogError};
 use ottla_wire::types::{Offset, TimestampMs};

@@ -12,7 +12,7 @@ use super::cleaned::{self, Finished};
 use super::compaction::Source;
 use super::{CleanedGroup, Compaction, Replaced};
 use crate::error::IoContext;
-use crate::partition_log::State;
+use crate::log::State;
 use crate::segment::Segment;
 use crate::{DeletedFiles, Log, LogError, names};
 use ottla_wire::types::Offset;

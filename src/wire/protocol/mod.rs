@@ -7,6 +7,7 @@
 //! Invariant: these structs stop at `handlers/`; nothing below it sees one.
 
 pub mod apis;
+pub mod consumer_protocol;
 pub mod frame;
 pub mod header;
 pub mod messages;

@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::Cleaner;
-use crate::state::clock::Clock;
+use crate::clock::Clock;
 use crate::state::housekeeping::unlink_later;
 use crate::state::partition::{LogGuard, Partition, PartitionError};
 use crate::state::{Broker, random};

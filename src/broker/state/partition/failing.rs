@@ -143,7 +143,7 @@ impl Partition {
         drop(told);
         if first {
             self.waiters.wake_all();
-            self.trouble.send_replace(());
+            self.partition_failed.send_replace(());
         }
     }
 

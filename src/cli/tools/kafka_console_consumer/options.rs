@@ -10,7 +10,7 @@ use super::super::consuming::properties;
 use super::super::exceptions::Exception;
 use super::super::options::{one_number, one_value};
 use super::formatter::Formatter;
-use ottla_broker::state::clock::wall_clock_nanos;
+use ottla_broker::clock::wall_clock_nanos;
 use ottla_client::consumer::Start;
 use ottla_wire::types::{InOrder as _, TimestampMs, TopicPartition};
 

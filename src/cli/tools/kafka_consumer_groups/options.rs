@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser};
 
 use crate::cli::admin::groups::{GroupsError, ResetPlan, Scope, Target, TopicSelection, date_and_time, duration};
-use ottla_broker::state::clock::wall_clock_ms;
+use ottla_broker::clock::wall_clock_ms;
 
 /// This tool helps to list all consumer groups, describe a consumer group, delete consumer group info, or reset consumer
 /// group offsets.

@@ -18,7 +18,7 @@ use ottla_core::coordinator::records::schemas::{
 };
 use ottla_core::metadata::records::RecordBody;
 use ottla_wire::codec::{Message, Reader, Schema, read_prefix, read_prefixed, read_record_frame};
-use ottla_wire::protocol::messages::consumer_protocol::{ConsumerProtocolAssignment, ConsumerProtocolSubscription};
+use ottla_wire::protocol::consumer_protocol::{ConsumerProtocolAssignment, ConsumerProtocolSubscription};
 use ottla_wire::types::Offset;
 
 const PACKAGE: &str = "org.apache.kafka.tools.api.";

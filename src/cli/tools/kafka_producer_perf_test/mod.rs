@@ -20,7 +20,7 @@ use super::output::Output;
 use super::producing::{asked_to_end, java_send_error, start};
 use super::throttle::Throttle;
 use super::{RunTool, Tool};
-use ottla_broker::state::clock::wall_clock_ms;
+use ottla_broker::clock::wall_clock_ms;
 use ottla_client::producer::{Delivered, NewRecord, Observer, Producer, SendError};
 use payload::Payload;
 use stats::Stats;

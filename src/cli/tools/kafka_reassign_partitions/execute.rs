@@ -10,7 +10,7 @@ use crate::cli::admin::{self, log_dirs, reassignments};
 use crate::cli::tools::exceptions::Exception;
 use crate::cli::tools::options::one_number;
 use crate::cli::tools::output::Output;
-use ottla_broker::state::clock::Clock;
+use ottla_broker::clock::Clock;
 use ottla_client::Client;
 use ottla_wire::types::{ErrorCode, InOrder as _};
 

@@ -19,7 +19,6 @@ pub mod alter_user_scram_credentials;
 pub mod api_versions;
 pub mod consumer_group_describe;
 pub mod consumer_group_heartbeat;
-pub mod consumer_protocol;
 pub mod create_acls;
 pub mod create_delegation_token;
 pub mod create_partitions;

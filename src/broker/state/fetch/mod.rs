@@ -18,9 +18,9 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::Notify;
 
+use super::cluster::NotServed;
 use super::fetch_sessions::{FetchKey, PartitionAsk};
 use super::partition::{Isolation, Offsets, Partition, PartitionError, Read};
-use super::topics::NotServed;
 use ottla_wire::record::brings_nothing;
 use ottla_wire::types::{LeaderEpoch, Offset};
 

@@ -15,7 +15,7 @@ pub struct Setting {
     pub default: Option<&'static str>,
     pub rule: Rule,
     pub update: Update,
-    pub standing: Standing,
+    pub effect: Effect,
     /// Kafka's "internal": left out of DescribeConfigs and of the printed documentation unless given.
     pub internal: bool,
     pub doc: &'static str,
@@ -60,10 +60,10 @@ pub enum Update {
 
 /// Whether a setting does anything here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    InEffect,
+pub enum Effect {
+    Implemented,
     /// Checked and remembered, but of no effect: a single broker gives it no meaning, or the feature is not there.
-    Accepted,
+    Ignored,
     /// Demands protection that this broker cannot give yet: any value but the default refuses the start.
     Protection,
 }

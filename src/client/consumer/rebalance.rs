@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::membership::{Change, Consequence};
+use super::member_state::{Change, Consequence};
 use super::positions::Progress;
 use super::{Consumer, ConsumerError, Event, Start};
 use crate::ClientError;

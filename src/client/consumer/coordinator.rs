@@ -17,7 +17,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use super::ConsumerError;
 use super::assignors::Assignor;
 use super::config::GroupConfig;
-use super::membership::{self, Membership};
+use super::member_state::{self, Membership};
 use super::positions::Progress;
 use crate::group::{COMMIT_BY_NAME, FETCH_ONE_GROUP, join_request};
 use crate::{Client, ClientError, ClientOptions, Joined, Member, Result as ClientResult, Subscription, refuse};
@@ -177,7 +177,7 @@ impl Coordination {
         let key = ApiKey::OffsetCommit;
         let version = self.client.version_up_to(key, COMMIT_BY_NAME)?;
         let member = self.member();
-        let in_group = member.generation != membership::NO_GENERATION;
+        let in_group = member.generation != member_state::NO_GENERATION;
         let request = OffsetCommitRequest {
             group_id: Str::from(member.group.as_str()),
             generation_id_or_member_epoch: member.generation,
@@ -285,7 +285,7 @@ async fn join_and_sync(
     let leads = answer.leader == answer.member_id && !answer.skip_assignment;
     let assignments = if leads { lead(&client, &answer).await? } else { Vec::new() };
     let told = client.sync_group(&joined, &assignments).await?;
-    membership::assignment(&told)
+    member_state::assignment(&told)
 }
 
 /// Joins; once more if the coordinator wants a new member to say the id it was given (KIP-394).
@@ -312,7 +312,7 @@ async fn lead(client: &Client, answer: &JoinGroupResponse) -> Result<Vec<(String
     let chosen = answer.protocol_name.as_deref().unwrap_or_default();
     let assignor = Assignor::from_name(chosen).ok_or_else(|| ConsumerError::UnknownAssignor(chosen.to_owned()))?;
     let candidate = |member: &ottla_wire::protocol::messages::join_group::JoinGroupResponseMember| {
-        membership::candidate(&member.member_id, member.group_instance_id.as_deref(), &member.metadata)
+        member_state::candidate(&member.member_id, member.group_instance_id.as_deref(), &member.metadata)
     };
     let candidates = answer.members.iter().map(candidate).collect::<Result<Vec<_>, _>>()?;
     let topics: BTreeSet<&str> =
@@ -322,7 +322,7 @@ async fn lead(client: &Client, answer: &JoinGroupResponse) -> Result<Vec<(String
     let counts = cluster.topics.into_iter().filter(|topic| topic.error_code == 0).filter_map(|topic| {
         Some((TopicName::from(topic.name?), i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX)))
     });
-    membership::assignments(&assignor.assign(&candidates, &counts.in_order()))
+    member_state::assignments(&assignor.assign(&candidates, &counts.in_order()))
 }
 
 struct Beat {

@@ -16,7 +16,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use tracing::Level;
 
 use super::line::{Format, Line};
-use ottla_broker::state::clock::Clock;
+use ottla_broker::clock::Clock;
 
 /// Bytes of lines that may wait.
 const CAPACITY: usize = 256 << 10;

@@ -10,7 +10,7 @@ use super::say::say_json;
 use super::{ServeArgs, serve};
 use clap::Args;
 use metadata::MetadataLog;
-use ottla_broker::state::clock::Clock;
+use ottla_broker::clock::Clock;
 use ottla_config::load;
 use ottla_core::metadata::{FoundFolder, Host};
 use ottla_log::verify::{AtStart, Directory, Finding, Known, Loss, Repaired, Traces, Verdict, repair, verify};

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::ConsumerError;
 use super::assignors::{Assignor, Candidate, Shares};
 use ottla_wire::codec::{self, Str};
-use ottla_wire::protocol::messages::consumer_protocol::{
+use ottla_wire::protocol::consumer_protocol::{
     ConsumerProtocolAssignment, ConsumerProtocolSubscription, TopicPartition as Partitions,
 };
 use ottla_wire::types::{ErrorCode, InOrder as _, TopicName, TopicPartition};

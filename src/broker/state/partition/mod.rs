@@ -96,7 +96,7 @@ pub struct Partition {
     /// Reads that fail although the log is open.
     unreadable: Unreadable,
     /// Woken by every partition that fails.
-    trouble: watch::Sender<()>,
+    partition_failed: watch::Sender<()>,
 }
 
 enum Slot {
@@ -156,10 +156,10 @@ impl Partition {
         leader_epoch: LeaderEpoch,
         flush_messages: i64,
         open: OpenLog,
-        trouble: watch::Sender<()>,
+        partition_failed: watch::Sender<()>,
     ) -> Partition {
         let closed = Slot::Closed(Closed { open, config: None, failure: None });
-        Partition::in_slot(id, topic_id, leader_epoch, flush_messages, closed, trouble)
+        Partition::in_slot(id, topic_id, leader_epoch, flush_messages, closed, partition_failed)
     }
 
     /// A partition whose log is open already.
@@ -168,9 +168,9 @@ impl Partition {
         topic_id: TopicId,
         leader_epoch: LeaderEpoch,
         log: Log,
-        trouble: watch::Sender<()>,
+        partition_failed: watch::Sender<()>,
     ) -> Partition {
-        Partition::in_slot(id, topic_id, leader_epoch, i64::MAX, Slot::Open(Box::new(log)), trouble)
+        Partition::in_slot(id, topic_id, leader_epoch, i64::MAX, Slot::Open(Box::new(log)), partition_failed)
     }
 
     fn in_slot(
@@ -179,7 +179,7 @@ impl Partition {
         leader_epoch: LeaderEpoch,
         flush_messages: i64,
         slot: Slot,
-        trouble: watch::Sender<()>,
+        partition_failed: watch::Sender<()>,
     ) -> Partition {
         Partition {
             id,
@@ -195,7 +195,7 @@ impl Partition {
             reopening: Mutex::new(()),
             told: Mutex::new(None),
             unreadable: Unreadable::default(),
-            trouble,
+            partition_failed,
         }
     }
 

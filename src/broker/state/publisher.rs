@@ -1,0 +1,243 @@
+//! Publishes the metadata machine's images: opens and closes the partitions of created and deleted topics, and applies
+//! changed settings.
+//!
+//! Invariant: an image is published only when its records are durable; images are published in the order of the log; the
+//! reply to the command that changed it is sent after that. So a client can use a topic as soon as its creation is
+//! answered, and cannot after its deletion is.
+
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::watch;
+
+use super::cluster::{Cluster, Place, Topic};
+use super::partition::{OpenLog, Partition};
+use super::random;
+use crate::clock;
+use ottla_config::{BrokerConfig, TopicConfig};
+use ottla_core::metadata::{Hosting, Image, PartitionImage, TopicImage};
+use ottla_log::{DeletedFiles, Log, LogConfig, LogDir, LogError, OpenAt};
+use ottla_wire::types::{Offset, PartitionIndex, TopicName, TopicPartition};
+
+/// The published view of the metadata.
+pub struct Publisher {
+    config: Arc<BrokerConfig>,
+    log_dir: Arc<LogDir>,
+    /// The end offset of the metadata log at `current`. Locked while an image is published, so that images are published
+    /// one after the other.
+    published_to: Mutex<Offset>,
+    current: RwLock<Arc<Cluster>>,
+    /// The settings of `current`.
+    settings: watch::Sender<Arc<BrokerConfig>>,
+    /// Notified by every partition that fails.
+    partition_failed: watch::Sender<()>,
+}
+
+/// The deletions that publishing an image led to.
+#[derive(Debug, Default)]
+pub struct Published {
+    /// Names of deleted topics; another topic may have one of them now.
+    pub deleted: Vec<TopicName>,
+    /// The renamed folders of deleted partitions, to be unlinked.
+    pub files: Vec<DeletedFiles>,
+}
+
+impl Publisher {
+    pub fn new(config: Arc<BrokerConfig>, log_dir: Arc<LogDir>, partition_failed: watch::Sender<()>) -> Publisher {
+        let empty = Cluster::new(Arc::clone(&config));
+        let settings = watch::Sender::new(Arc::clone(&config));
+        Publisher {
+            config,
+            log_dir,
+            published_to: Mutex::new(-1),
+            current: RwLock::new(Arc::new(empty)),
+            settings,
+            partition_failed,
+        }
+    }
+
+    /// The current view.
+    pub fn current(&self) -> Arc<Cluster> {
+        Arc::clone(&self.current.read())
+    }
+
+    /// The broker's settings as they change.
+    pub fn settings(&self) -> watch::Receiver<Arc<BrokerConfig>> {
+        self.settings.subscribe()
+    }
+
+    /// The end of the metadata log at the current view.
+    pub fn published_to(&self) -> Offset {
+        *self.published_to.lock()
+    }
+
+    /// Publishes the image at `end` of the metadata log, unless a later one was published.
+    pub fn publish(&self, image: Image, end: Offset) -> Published {
+        let mut published_to = self.published_to.lock();
+        if *published_to >= end {
+            return Published::default();
+        }
+        let before = self.current();
+        let config = self.config_in_force(&before, &image);
+        let mut after = before.with(image.clone(), Arc::clone(&config));
+        // First, because a new topic may have the name of a deleted one, whose folders must be renamed before the new one
+        // is used.
+        let deleted = image.topics_gone_since(&before.image).filter_map(|topic| after.remove(topic.id)).collect();
+        let published = self.remove_deleted(deleted);
+        let touched = match Arc::ptr_eq(&before.config, &config) {
+            true => image.topics_touched_since(&before.image),
+            false => image.topics().collect(),
+        };
+        for topic in touched {
+            after.put(self.topic(&before, &image, &config, topic));
+        }
+        let after = Arc::new(after);
+        *self.current.write() = Arc::clone(&after);
+        *published_to = end;
+        if !Arc::ptr_eq(&before.config, &after.config) {
+            self.settings.send_replace(Arc::clone(&after.config));
+        }
+        published
+    }
+
+    /// Closes the logs of deleted topics and renames their folders.
+    fn remove_deleted(&self, deleted_topics: Vec<Arc<Topic>>) -> Published {
+        let mut published = Published::default();
+        if deleted_topics.is_empty() {
+            // Avoids waiting for the checkpoint writer.
+            return published;
+        }
+        for topic in &deleted_topics {
+            published.deleted.push(Arc::clone(topic.name()));
+            for partition in topic.local_partitions() {
+                let deleted = match partition.delete(random::uuid()) {
+                    Some(deleted) => deleted.map(Some),
+                    None => self.log_dir.delete(partition.id(), random::uuid()),
+                };
+                match deleted {
+                    Ok(files) => published.files.extend(files),
+                    Err(error) => {
+                        let partition = partition.id();
+                        tracing::error!(%partition, %error, "failed to rename the folder of a deleted partition");
+                    }
+                }
+            }
+        }
+        let local = || deleted_topics.iter().flat_map(|topic| topic.local_partitions()).map(|partition| partition.id());
+        if let Err(error) = self.log_dir.forget(local()) {
+            tracing::error!(%error, "failed to remove deleted partitions from the checkpoint files, retrying when a log is opened");
+        }
+        published
+    }
+
+    /// The settings with the image's dynamic ones for this broker; the same allocation if they have not changed.
+    fn config_in_force(&self, before: &Cluster, image: &Image) -> Arc<BrokerConfig> {
+        let node = self.config.node_id;
+        let of = |image: &Image| (Arc::clone(image.default_broker_configs()), Arc::clone(image.broker_configs(node)));
+        let (for_all, for_this) = of(image);
+        if of(&before.image) == (Arc::clone(&for_all), Arc::clone(&for_this)) {
+            return Arc::clone(&before.config);
+        }
+        Arc::new(self.config.with_dynamic(&for_all, &for_this))
+    }
+
+    /// The topic of the new image; the same allocation if nothing about it changed.
+    fn topic(
+        &self,
+        before: &Cluster,
+        image: &Image,
+        broker: &Arc<BrokerConfig>,
+        topic: &Arc<TopicImage>,
+    ) -> Arc<Topic> {
+        let overrides = image.topic_configs(&topic.name);
+        let old = before.topic_by_id(topic.id);
+        let same_settings = old.is_some()
+            && Arc::ptr_eq(&before.config, broker)
+            && Arc::ptr_eq(before.image.topic_configs(&topic.name), overrides);
+        if let Some(old) = old
+            && Arc::ptr_eq(&old.image, topic)
+            && same_settings
+        {
+            return Arc::clone(old);
+        }
+        let config = match old {
+            Some(old) if same_settings => Arc::clone(&old.config),
+            _ => Arc::new(TopicConfig::resolve(broker, overrides)),
+        };
+        let log_config = Arc::new(log_config(&config, broker));
+        if let Some(old) = old
+            && !same_settings
+        {
+            for partition in old.local_partitions() {
+                partition.set_config(Arc::clone(&log_config), config.flush_messages);
+            }
+        }
+        let place = |(index, image): (PartitionIndex, &PartitionImage)| {
+            match image.hosting(self.config.node_id, self.log_dir.meta().directory_id) {
+                Hosting::OtherNode => return Place::OtherNode,
+                Hosting::AbsentDirectory(_) => return Place::AbsentDirectory,
+                Hosting::Here => {}
+            }
+            let partition = match old.and_then(|old| old.local_partition(index)) {
+                Some(in_service) => {
+                    in_service.raise_leader_epoch(image.leader_epoch);
+                    Arc::clone(in_service)
+                }
+                None => self.partition(topic, index, image, &log_config, config.flush_messages),
+            };
+            Place::Here { partition, leads: image.leader == self.config.node_id }
+        };
+        let places = topic.partitions().map(place).collect();
+        Arc::new(Topic::new(Arc::clone(topic), config, self.config.node_id, places))
+    }
+
+    fn partition(
+        &self,
+        topic: &Arc<TopicImage>,
+        index: PartitionIndex,
+        image: &PartitionImage,
+        config: &Arc<LogConfig>,
+        flush_messages: i64,
+    ) -> Arc<Partition> {
+        let id = TopicPartition::new(Arc::clone(&topic.name), index);
+        let (log_dir, config, opened, topic_id) = (Arc::clone(&self.log_dir), Arc::clone(config), id.clone(), topic.id);
+        let open: OpenLog = Box::new(move || {
+            log_dir.forget_deleted()?;
+            let at = log_dir.open_at(&opened, Some(topic_id), clock::wall_clock_ms());
+            let path = log_dir.partition_path(&opened);
+            match Log::open(log_dir.disk(), &path, Arc::clone(&config), at) {
+                // Left over from a deleted topic of the same name: a crash interrupted the deletion.
+                Err(LogError::OtherTopic { found, .. }) => {
+                    let aside = log_dir.set_aside(&opened, random::uuid())?;
+                    let aside = aside.display();
+                    tracing::warn!(partition = %opened, topic_id = %found, "moved the data of another topic to {aside}");
+                    let empty = OpenAt { topic_id: Some(topic_id), ..OpenAt::fresh(clock::wall_clock_ms()) };
+                    Log::open(log_dir.disk(), &path, Arc::clone(&config), empty)
+                }
+                opened => opened,
+            }
+        });
+        Arc::new(Partition::new(id, topic.id, image.leader_epoch, flush_messages, open, self.partition_failed.clone()))
+    }
+}
+
+/// A topic's settings for its logs.
+pub fn log_config(topic: &TopicConfig, broker: &BrokerConfig) -> LogConfig {
+    LogConfig {
+        segment_bytes: topic.segment_limit_bytes(),
+        segment_ms: topic.segment_ms,
+        segment_jitter_ms: topic.segment_jitter_ms,
+        segment_index_bytes: topic.segment_index_bytes,
+        index_interval_bytes: topic.index_interval_bytes,
+        retention_ms: topic.retention_ms,
+        retention_bytes: topic.retention_bytes,
+        cleanup_delete: topic.cleanup_policy.delete,
+        cleanup_compact: topic.cleanup_policy.compact,
+        delete_retention_ms: topic.delete_retention_ms,
+        min_compaction_lag_ms: topic.min_compaction_lag_ms,
+        max_compaction_lag_ms: topic.max_compaction_lag_ms,
+        min_cleanable_dirty_ratio: topic.min_cleanable_dirty_ratio,
+        preallocate: topic.preallocate,
+        producer_id_expiration_ms: broker.storage.producer_id_expiration_ms,
+    }
+}

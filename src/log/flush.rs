@@ -1,0 +1,137 @@
+//! What has to be synced of a log, what a sync means for it, and how it is closed.
+
+use std::sync::Arc;
+
+use super::error::IoContext;
+use super::log::{Failure, State};
+use super::segment::Segment;
+use super::{DeletedFiles, Log, LogError, SyncTicket, Synced, leader_epochs, names, partition_metadata};
+use ottla_wire::types::{Offset, Uuid};
+
+impl Log {
+    /// What has to be synced for everything appended so far to be durable.
+    pub fn flush_target(&mut self) -> Result<SyncTicket, LogError> {
+        let segments = self.segments.len();
+        self.ticket(segments, self.end)
+    }
+
+    /// As [`Log::flush_target`], for sealed segments only: what Kafka syncs after a roll.
+    pub fn flush_sealed(&mut self) -> Result<SyncTicket, LogError> {
+        let sealed = self.segments.len() - 1;
+        self.ticket(sealed, self.segments.last().map_or(self.end, Segment::base))
+    }
+
+    fn ticket(&mut self, segments: usize, end_offset: Offset) -> Result<SyncTicket, LogError> {
+        if let Some(failure) = self.failure() {
+            return Err(LogError::Latched(Arc::new(failure.clone())));
+        }
+        let disk = self.place.disk.clone();
+        let mut ticket = SyncTicket {
+            disk,
+            end_offset,
+            covered: Vec::new(),
+            open: Vec::new(),
+            closed: Vec::new(),
+            folder: None,
+            first_dirty: None,
+        };
+        if !self.segments.iter().any(Segment::exists) {
+            // The folder of a log that never had records is made again from metadata: nothing to keep.
+            return Ok(ticket);
+        }
+        for segment in self.segments[..segments].iter().filter(|segment| segment.exists() && !segment.is_synced()) {
+            ticket.covered.push(segment.extent());
+            let [log, indexes @ ..] = segment.paths(&self.place.folder);
+            match segment.opened().map(|files| files.data.sync_handle()) {
+                Some(file) => ticket.open.push(file),
+                None => ticket.closed.push(log),
+            }
+            if !segment.is_active() {
+                ticket.closed.extend(indexes);
+            }
+        }
+        ticket.closed.append(&mut self.unsynced);
+        ticket.closed.sort_unstable();
+        ticket.closed.dedup();
+        if std::mem::take(&mut self.folder_changed) {
+            ticket.folder = Some(self.place.folder.clone());
+            ticket.first_dirty = self.first_dirty;
+        }
+        Ok(ticket)
+    }
+
+    /// Moves the recovery point, or closes the log to writes when the sync failed. One that went well says nothing
+    /// any more once another has failed: the two may have had the same pages to write.
+    pub fn mark_synced(&mut self, outcome: Result<Synced, LogError>) {
+        match outcome {
+            Ok(_) if self.failure().is_some() => {}
+            Ok(synced) => {
+                self.durable = self.durable.max(synced.end_offset);
+                self.first_dirty_synced = synced.first_dirty.or(self.first_dirty_synced).min(self.first_dirty);
+                for extent in synced.covered {
+                    if let Ok(index) = self.segments.binary_search_by_key(&extent.base, Segment::base) {
+                        self.segments[index].mark_synced(extent);
+                    }
+                }
+            }
+            // Nothing was lost, and nothing is known to be synced.
+            Err(error) if error.is_want_of_descriptors() => self.doubt_small_files(),
+            Err(error) => self.state = State::Failed(Failure::of_sync(error)),
+        }
+    }
+
+    /// The next sync takes along whatever small files there are.
+    pub(super) fn doubt_small_files(&mut self) {
+        let snapshots = self.snapshots.iter().map(|offset| self.place.file(*offset, names::SNAPSHOT));
+        self.unsynced.extend(snapshots);
+        let others = [leader_epochs::FILE_NAME, partition_metadata::FILE_NAME];
+        self.unsynced.extend(others.map(|name| self.place.folder.join(name)));
+        self.folder_changed = true;
+    }
+
+    /// Closes cleanly: trims files, writes indexes and the producer snapshot. The directory may be marked clean
+    /// (`LogDir::mark_clean`) once the ticket is synced. Reading still works, appending doesn't.
+    pub fn close(&mut self) -> Result<SyncTicket, LogError> {
+        self.checked_to = -1;
+        self.check_active()?;
+        self.writing(|log| {
+            if let Some(active) = log.segments.last_mut() {
+                active.seal(&log.place)?;
+            }
+            if !log.snapshots.is_empty() || !log.producers.is_empty() {
+                log.take_snapshot()?;
+                log.drop_old_snapshots()?;
+            }
+            Ok(())
+        })?;
+        self.state = State::Closed;
+        self.flush_target()
+    }
+
+    /// Finds out whether the file that is appended to is still all there, under its name; if not, the log is closed. It
+    /// costs a few system calls where there were appends since this was last asked.
+    pub fn check_active(&mut self) -> Result<(), LogError> {
+        if self.checked_to == self.end {
+            return Ok(());
+        }
+        let (end, folder) = (self.end, self.place.folder.clone());
+        self.retrying(|log| {
+            let Some(active) = log.segments.last().filter(|active| active.size() > 0) else { return Ok(()) };
+            if let Some(files) = active.opened() {
+                files.data.check().doing_to("looking at", || names::file(&folder, active.base(), names::LOG))?;
+            }
+            log.checked_to = end;
+            Ok(())
+        })
+    }
+
+    /// Renames the folder to `<topic>-<n>.<unique>-delete` and closes the log.
+    pub fn delete(&mut self, unique: Uuid) -> Result<DeletedFiles, LogError> {
+        let folder = self.place.folder.clone();
+        let renamed = names::deleted_folder(&folder, unique);
+        self.place.disk.rename(&folder, &renamed).doing("renaming", &folder)?;
+        self.place.folder = renamed.clone();
+        self.state = State::Closed;
+        Ok(DeletedFiles::left_over(&self.place.disk, renamed))
+    }
+}
