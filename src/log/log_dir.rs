@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use parking_lot::Mutex;
-use rustix::fs::FlockOperation;
+use rustix::fs::{Access, FlockOperation};
 
 use super::checkpoints::{Known, NotedAt, OnFile, read_checkpoint};
 use super::directories::{self, Directories};
@@ -127,6 +127,9 @@ impl LogDir {
         directories::check_identity(path)?;
         std::fs::create_dir_all(path).doing("creating", path)?;
         let lock = lock(path)?;
+        // Files that are there may be written nevertheless: it would be noticed with the first topic.
+        let usable = Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK;
+        rustix::fs::access(path, usable).map_err(|error| LogError::io("writing to", path, error.into()))?;
         let (disk, why_not_mapped) = Disk::probe(path);
         let mut dir = LogDir::open_on(disk, path, identity)?;
         dir._lock = Some(lock);
@@ -376,15 +379,30 @@ pub(super) fn lock(path: &Path) -> Result<File, LogDirError> {
     let lock_path = path.join(LOCK);
     let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&lock_path);
     let file = options.doing("opening", &lock_path)?;
-    // Apache Kafka holds a POSIX record lock, which two brokers of one process wouldn't notice: both kinds.
+    hold(path, &lock_path, file, FlockOperation::NonBlockingLockExclusive)
+}
+
+/// Takes `.lock` without writing anything; `None` where there is none.
+pub(super) fn lock_to_read(path: &Path) -> Result<Option<File>, LogDirError> {
+    let lock_path = path.join(LOCK);
+    match File::open(&lock_path) {
+        // An exclusive one is for files that may be written.
+        Ok(file) => hold(path, &lock_path, file, FlockOperation::NonBlockingLockShared).map(Some),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(LogError::io("opening", &lock_path, error).into()),
+    }
+}
+
+/// Apache Kafka holds a POSIX record lock, which two brokers of one process wouldn't notice: both kinds.
+fn hold(path: &Path, lock_path: &Path, file: File, record_lock: FlockOperation) -> Result<File, LogDirError> {
     let held = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)
-        .and_then(|()| rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive));
+        .and_then(|()| rustix::fs::fcntl_lock(&file, record_lock));
     match held {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) => {
             Err(LogDirError::InUse { path: path.to_path_buf() })
         }
-        Err(error) => Err(LogError::io("locking", &lock_path, error.into()).into()),
+        Err(error) => Err(LogError::io("locking", lock_path, error.into()).into()),
     }
 }
 

@@ -426,15 +426,58 @@ fn a_directory_without_rights_is_served_once_they_are_given_as_the_refusal_says(
         assert!(said.contains(&format!("{}/.lock belongs to uid 0", data.display())), "{said}");
         follow(&said);
     }
-    for (path, mode) in [(data.join(".lock"), 0o400), (data.clone(), 0o500)] {
+    for (path, mode) in [(data.join(".lock"), 0o400), (data.clone(), 0o500), (data.clone(), 0o555)] {
         set(&path, mode);
         let said = refused();
         assert!(said.contains(&format!("and its mode {mode:o} forbids it")), "{said}");
         follow(&said);
     }
+    // What it has to do first after a kill writes nothing.
+    let _ = fs::remove_file(data.join(".kafka_cleanshutdown"));
+    set(&data, 0o500);
+    let said = refused();
+    assert!(said.contains("and its mode 500 forbids it"), "{said}");
+    follow(&said);
     let (mut command, ready) = start();
     let mut process = command.stderr(std::process::Stdio::null()).spawn().unwrap();
     common::wait_until("the broker", || ready.exists());
     process.kill().unwrap();
     process.wait().unwrap();
+}
+
+/// Checking needs no right to write, and writes nothing; a broker that runs is noticed all the same.
+#[test]
+fn directory_that_may_only_be_read_is_checked() {
+    let dir = tempfile::TempDir::with_prefix("ottla-test-").unwrap();
+    let data = dir.path().join("data");
+    let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    set(dir.path(), 0o755);
+    let mut broker = Broker::with().data_dir(&data).arg("--create-topic").arg("orders").start();
+    let is_root = rustix::process::geteuid().is_root();
+    let check = |more: &[&str]| {
+        let mut command = common::command(&[]);
+        command.arg("check-log").args(more).arg(&data);
+        if is_root {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        common::run_command(&mut command)
+    };
+    let output = check(&[]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(2) && said.contains("is in use by another broker"), "{said}");
+    broker.stop();
+    set(&data, 0o555);
+    set(&data.join(".lock"), 0o444);
+    let output = check(&[]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && said.contains("all is well"),
+        "{said} {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let output = check(&["--repair"]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("Permission denied"), "{output:?}");
+    set(&data, 0o755);
+    fs::remove_file(data.join(".lock")).unwrap();
+    assert!(check(&[]).status.success() && !data.join(".lock").exists());
 }
