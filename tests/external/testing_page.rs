@@ -123,11 +123,7 @@ fn rust_package_of_the_page_alone_passes_its_tests() {
 
 /// A test run that is killed, with the fixture of the page, leaves neither a broker nor its data.
 fn pytest_run_that_is_killed_leaves_no_broker() {
-    let python = match TESTING_PAGE.python() {
-        Ok(python) => python,
-        Err(Unavailable::OnlyNewer) => return,
-        Err(Unavailable::Missing(what)) => panic!("{what}"),
-    };
+    let Some(python) = python_of(&TESTING_PAGE) else { return };
     let dir = written("python");
     let program = "import os, pathlib; from conftest import Ottla; Ottla(pathlib.Path('.')); \
                    print(open('ready.json').read(), flush=True); os.kill(os.getpid(), 9)";
