@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tracing::Level;
 
-use ottla_core::log_windows::{Report, Windows};
+use ottla_core::log_windows::{LogWindows, Report};
 
 /// Logs a line that a peer caused, unless the limiter (an `Arc<LogRateLimiter>`) holds it back.
 ///
@@ -38,7 +38,7 @@ pub struct LogRateLimiter {
 
 #[derive(Default)]
 struct State {
-    windows: Windows<Kind>,
+    windows: LogWindows<Kind>,
     /// Whether a task is about to report what was held back.
     is_reporting: bool,
 }
@@ -71,7 +71,7 @@ impl LogRateLimiter {
         let kind = Kind { level, of, peer: peer.into().map(Peer::of) };
         let now = (self.now)();
         let mut state = self.state.lock();
-        if state.windows.admits(kind, now) {
+        if state.windows.allows(kind, now) {
             return true;
         }
         if !state.is_reporting
@@ -107,13 +107,13 @@ impl LogRateLimiter {
 }
 
 fn tell(report: Report<Kind>) {
-    let Report { key, held_back, seconds } = report;
+    let Report { key, suppressed, seconds } = report;
     let Some(Kind { level, of, peer }) = key else {
-        return tracing::warn!("{held_back} more lines about many peers in the last {seconds} s are not listed");
+        return tracing::warn!("{suppressed} more lines about many peers in the last {seconds} s are not listed");
     };
     let line = match peer {
-        Some(peer) => format!("{held_back} more {of} from {peer} in the last {seconds} s are not listed"),
-        None => format!("{held_back} more {of} in the last {seconds} s are not listed"),
+        Some(peer) => format!("{suppressed} more {of} from {peer} in the last {seconds} s are not listed"),
+        None => format!("{suppressed} more {of} in the last {seconds} s are not listed"),
     };
     match level {
         Level::ERROR => tracing::error!("{line}"),

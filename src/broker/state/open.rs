@@ -31,10 +31,8 @@ use ottla_core::metadata::{
 use ottla_log::{self as log, Identity, Log, LogConfig, LogDir, LogDirError, LogError, Origin};
 use ottla_wire::record::control::ControlType;
 use ottla_wire::record::{BatchBuilder, Codec, Verified};
-use ottla_wire::types::{Offset, PartitionIndex, TimestampMs, TopicId, TopicPartition};
+use ottla_wire::types::{METADATA_TOPIC, Offset, PartitionIndex, TimestampMs, TopicId, TopicPartition};
 
-/// The metadata log's topic.
-const METADATA_TOPIC: &str = "__cluster_metadata";
 /// How long a fetch session must have been idle before another may take its place (Kafka's constant).
 const SESSION_EVICTION: Duration = Duration::from_secs(120);
 
@@ -116,12 +114,12 @@ impl Broker {
             Arc::clone(&log_rate_limiter),
         );
         let metadata = Arc::new(metadata.map_err(|error| unreadable(error, &log_dir))?);
-        let new_cluster = match publisher.current().image.metadata_version() {
+        let bootstrap_records = match publisher.current().image.metadata_version() {
             None => formatted_with(&log_dir)?,
             Some(_) => Vec::new(),
         };
-        let found_there = hosting::found_here(&publisher.current(), &log_dir);
-        register(&metadata, &config, &log_dir, endpoints, new_cluster, found_there).await?;
+        let found_in_directory = hosting::found_here(&publisher.current(), &log_dir);
+        register(&metadata, &config, &log_dir, endpoints, bootstrap_records, found_in_directory).await?;
         check_acls(&config, publisher.current().image.acl_count())?;
         hosting::report(&publisher.current());
         let sessions = FetchSessions::new(config.fetch.max_incremental_fetch_session_cache_slots, SESSION_EVICTION);
@@ -236,8 +234,8 @@ async fn register(
     config: &BrokerConfig,
     log_dir: &LogDir,
     endpoints: Vec<metadata::Endpoint>,
-    new_cluster: Vec<MetadataRecord>,
-    found_there: HashSet<(TopicId, PartitionIndex)>,
+    bootstrap_records: Vec<MetadataRecord>,
+    found_in_directory: HashSet<(TopicId, PartitionIndex)>,
 ) -> Result<(), OpenError> {
     let register = RegisterBroker {
         incarnation_id: random::uuid(),
@@ -245,9 +243,9 @@ async fn register(
         features: readable_features(),
         rack: config.rack.clone(),
         directory_id: log_dir.meta().directory_id,
-        metadata_is_there: log_dir.has_metadata(),
-        found_there,
-        new_cluster,
+        has_metadata_log: log_dir.has_metadata(),
+        found_in_directory,
+        bootstrap_records,
     };
     match metadata.submit(Command::RegisterBroker(register)).await? {
         Reply::BrokerRegistered(Ok(_)) => Ok(()),

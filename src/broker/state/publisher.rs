@@ -80,7 +80,7 @@ impl Publisher {
         let mut after = before.with(image.clone(), Arc::clone(&config));
         // First, because a new topic may bear the name of a deleted one, and so needs its folders out of the way
         // before anybody can use it.
-        let gone = image.topics_gone_since(&before.image).filter_map(|topic| after.remove(topic.id)).collect();
+        let gone = image.topics_deleted_since(&before.image).filter_map(|topic| after.remove(topic.id)).collect();
         let published = self.retire(gone);
         let touched = match Arc::ptr_eq(&before.config, &config) {
             true => image.topics_touched_since(&before.image),

@@ -21,7 +21,7 @@ impl MetadataMachine {
         let mut records = Vec::new();
         let mut version = self.versions();
         if self.image.metadata_version().is_none() {
-            let begun = std::mem::take(&mut request.new_cluster);
+            let begun = std::mem::take(&mut request.bootstrap_records);
             if let Some(level) = begun.iter().find_map(|record| level_in(record, METADATA_VERSION)) {
                 version = WriteVersions::at(level);
                 records.extend(begun);
@@ -100,7 +100,7 @@ impl MetadataMachine {
             let hosting = partition.hosting(self.config.node_id, request.directory_id);
             let moved = match hosting {
                 Hosting::AbsentDirectory(assigned) => {
-                    renamed == Some(assigned) || request.found_there.contains(&(topic, index))
+                    renamed == Some(assigned) || request.found_in_directory.contains(&(topic, index))
                 }
                 Hosting::Here | Hosting::OtherNode => false,
             };
@@ -128,8 +128,8 @@ impl MetadataMachine {
             return Some(change);
         }
         // With eligible leader replicas (KIP-966) the last one of all is kept there, not in the ISR.
-        let rest = partition.rest();
-        let eligible = rest.eligible_leaders.contains(&node) || rest.last_known_eligible_leaders.contains(&node);
+        let state = partition.replication_state();
+        let eligible = state.eligible_leaders.contains(&node) || state.last_known_eligible_leaders.contains(&node);
         (partition.isr.is_empty() && eligible).then(|| PartitionChangeRecord {
             isr: Some(vec![node]),
             eligible_leader_replicas: Some(Vec::new()),
@@ -148,7 +148,7 @@ impl MetadataMachine {
 /// lost and written anew.
 fn renamed_directory(registered: Option<&[Uuid]>, request: &RegisterBroker) -> Option<Uuid> {
     match registered {
-        Some(&[before]) if request.metadata_is_there && before != request.directory_id => Some(before),
+        Some(&[before]) if request.has_metadata_log && before != request.directory_id => Some(before),
         _ => None,
     }
 }

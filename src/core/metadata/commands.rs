@@ -50,7 +50,7 @@ pub enum Reply {
     /// All of them, or none.
     FeaturesUpdated(Result<(), MetadataError>),
     ProducerIds(Result<ProducerIdBlock, MetadataError>),
-    Reset(ResetDone),
+    Reset(ResetResult),
 }
 
 /// Identifies one registration of a broker; grows with each.
@@ -70,11 +70,11 @@ pub struct RegisterBroker {
     /// `directory.id` of the log directory, from its `meta.properties`.
     pub directory_id: Uuid,
     /// Whether the metadata log lies in that log directory itself.
-    pub metadata_is_there: bool,
+    pub has_metadata_log: bool,
     /// Partitions whose folders are in that log directory, although their records have them in another.
-    pub found_there: HashSet<(TopicId, PartitionIndex)>,
+    pub found_in_directory: HashSet<(TopicId, PartitionIndex)>,
     /// What an empty log shall begin with, if the directory was formatted (`bootstrap.checkpoint`).
-    pub new_cluster: Vec<MetadataRecord>,
+    pub bootstrap_records: Vec<MetadataRecord>,
 }
 
 /// Where a listener can be reached.
@@ -167,14 +167,14 @@ pub struct TopicDeletion {
 /// CreatePartitions.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct CreatePartitions {
-    pub topics: Vec<MorePartitions>,
+    pub topics: Vec<NewPartitions>,
     /// Check, answer, but leave everything as it is.
     pub validate_only: bool,
 }
 
 /// The growth of one topic.
 #[derive(Clone, Debug, PartialEq)]
-pub struct MorePartitions {
+pub struct NewPartitions {
     pub name: TopicName,
     /// How many partitions the topic shall have altogether.
     pub count: i32,
@@ -241,7 +241,7 @@ impl OpKind {
 
 /// What a reset did.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ResetDone {
+pub struct ResetResult {
     /// How many topics there were.
     pub removed: usize,
     /// As in [`Reply::TopicsCreated`].

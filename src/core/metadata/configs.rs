@@ -40,12 +40,12 @@ impl MetadataMachine {
             };
             results.push((change.resource.clone(), result));
         }
-        Decision::new(records, Reply::ConfigsAltered(results)).or_nothing(request.validate_only)
+        Decision::new(records, Reply::ConfigsAltered(results)).drop_records_if(request.validate_only)
     }
 
     fn alter_resource(&self, change: &ConfigChange) -> Result<Vec<MetadataRecord>, MetadataError> {
         let resource = &change.resource;
-        check_given(&change.how)?;
+        check_without_resource(&change.how)?;
         self.check_resource(resource)?;
         let current = self.image.configs().get(resource.kind, &resource.name);
         let altered = match &change.how {
@@ -61,7 +61,7 @@ impl MetadataMachine {
         }
         match resource.kind {
             ConfigKind::Broker => settings::check_broker(&after, resource.name.is_empty())?,
-            kind => settings::check(&self.broker_in_force, kind, &after)?,
+            kind => settings::check(&self.effective_broker_config, kind, &after)?,
         }
         self.check_min_insync_replicas(resource, &altered)?;
         if resource.kind == ConfigKind::Topic && self.image.topic(&resource.name).is_none() {
@@ -141,7 +141,7 @@ fn not_a_list(kind: ConfigKind, op: &ConfigOp) -> String {
 }
 
 /// Checks what can be told of a change without knowing its resource.
-fn check_given(how: &Alteration) -> Result<(), MetadataError> {
+fn check_without_resource(how: &Alteration) -> Result<(), MetadataError> {
     match how {
         Alteration::Replace(all) => {
             check_distinct(all.iter().map(|(name, _)| name))?;

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use super::brokers::feature_record;
 use super::commands::{FeatureUpdate, Reply, SupportedFeature, UpdateFeatures, UpgradeType};
 use super::errors::MetadataError;
-use super::features::{ELIGIBLE_LEADER_REPLICAS, ELIGIBLE_LEADER_REPLICAS_NEED, METADATA_VERSION, METADATA_VERSIONS};
+use super::features::{
+    ELIGIBLE_LEADER_REPLICAS, ELIGIBLE_LEADER_REPLICAS_MIN_METADATA_VERSION, METADATA_VERSION, METADATA_VERSIONS,
+};
 use super::records::MetadataRecord;
 use super::{Decision, MetadataMachine};
 
@@ -27,7 +29,7 @@ impl MetadataMachine {
         if result.is_err() {
             records.clear();
         }
-        Decision::new(records, Reply::FeaturesUpdated(result)).or_nothing(request.validate_only)
+        Decision::new(records, Reply::FeaturesUpdated(result)).drop_records_if(request.validate_only)
     }
 
     fn update_feature(
@@ -68,10 +70,13 @@ impl MetadataMachine {
             UpgradeType::SafeDowngrade | UpgradeType::UnsafeDowngrade if level > current => {
                 refuse("Can't downgrade to a newer version.")
             }
-            _ if name == ELIGIBLE_LEADER_REPLICAS && level > 0 && metadata_version < ELIGIBLE_LEADER_REPLICAS_NEED => {
+            _ if name == ELIGIBLE_LEADER_REPLICAS
+                && level > 0
+                && metadata_version < ELIGIBLE_LEADER_REPLICAS_MIN_METADATA_VERSION =>
+            {
                 refuse(&format!(
                     "{name} could not be set to {level} because it depends on {METADATA_VERSION} level \
-                     {ELIGIBLE_LEADER_REPLICAS_NEED}"
+                     {ELIGIBLE_LEADER_REPLICAS_MIN_METADATA_VERSION}"
                 ))
             }
             _ if level == current => Ok(Vec::new()),
@@ -80,7 +85,7 @@ impl MetadataMachine {
                 Ok(vec![feature_record(name, level)])
             }
             _ if name == ELIGIBLE_LEADER_REPLICAS && level > 0 => {
-                Ok(self.before_eligible_leaders().into_iter().chain([feature_record(name, level)]).collect())
+                Ok(self.records_before_eligible_leaders().into_iter().chain([feature_record(name, level)]).collect())
             }
             _ => Ok(vec![feature_record(name, level)]),
         }

@@ -69,7 +69,7 @@ pub const METADATA_VERSIONS: [MetadataVersion; 27] = {
 pub const ELIGIBLE_LEADER_REPLICAS: &str = "eligible.leader.replicas.version";
 
 /// The oldest `metadata.version` with [`ELIGIBLE_LEADER_REPLICAS`]: `4.0-IV1`.
-pub(super) const ELIGIBLE_LEADER_REPLICAS_NEED: i16 = 23;
+pub(super) const ELIGIBLE_LEADER_REPLICAS_MIN_METADATA_VERSION: i16 = 23;
 
 /// What Apache Kafka 4.3 finalizes in a new cluster, `metadata.version` first.
 pub const NEW_CLUSTER: [(&str, i16); 6] = [

@@ -20,7 +20,7 @@ pub struct MetadataMachine {
     pub(super) config: MetadataConfig,
     pub(super) image: Image,
     /// The broker's settings with what `image` says was changed of them while running.
-    pub(super) broker_in_force: Arc<BrokerConfig>,
+    pub(super) effective_broker_config: Arc<BrokerConfig>,
     /// Where the next record will stand, at the least.
     pub(super) next_offset: Offset,
     /// What was read since BeginTransaction.
@@ -40,7 +40,7 @@ impl Decision {
     }
 
     /// The same answer without its deeds, if that is what was asked for.
-    pub fn or_nothing(mut self, validate_only: bool) -> Self {
+    pub fn drop_records_if(mut self, validate_only: bool) -> Self {
         if validate_only {
             self.records.clear();
         }
@@ -50,11 +50,11 @@ impl Decision {
 
 impl MetadataMachine {
     pub fn new(config: MetadataConfig) -> Self {
-        let broker_in_force = Arc::clone(&config.broker);
+        let effective_broker_config = Arc::clone(&config.broker);
         MetadataMachine {
             config,
             image: Image::default(),
-            broker_in_force,
+            effective_broker_config,
             next_offset: 0,
             transaction: None,
             fault: None,
@@ -95,7 +95,7 @@ impl MetadataMachine {
         {
             let for_all = self.image.default_broker_configs();
             let for_this = self.image.broker_configs(self.config.node_id);
-            self.broker_in_force = Arc::new(self.config.broker.with_dynamic(for_all, for_this));
+            self.effective_broker_config = Arc::new(self.config.broker.with_dynamic(for_all, for_this));
         }
     }
 }

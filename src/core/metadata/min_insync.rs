@@ -12,7 +12,7 @@ const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 
 impl MetadataMachine {
     /// Whether the log says that eligible leader replicas are kept.
-    pub(super) fn keeps_eligible_leaders(&self) -> bool {
+    pub(super) fn eligible_leaders_enabled(&self) -> bool {
         self.image.features().get(ELIGIBLE_LEADER_REPLICAS).is_some_and(|level| *level > 0)
     }
 
@@ -24,7 +24,7 @@ impl MetadataMachine {
 
     /// The records that must stand before eligible leader replicas are kept: the cluster's value, unless it is set, and
     /// no broker's own.
-    pub(super) fn before_eligible_leaders(&self) -> Vec<MetadataRecord> {
+    pub(super) fn records_before_eligible_leaders(&self) -> Vec<MetadataRecord> {
         let configs = self.image.configs();
         let has = |name: &str| configs.get(ConfigKind::Broker, name).contains_key(MIN_INSYNC_REPLICAS);
         let cluster = (!has("")).then(|| self.min_insync_replicas_at_start());
@@ -44,7 +44,7 @@ impl MetadataMachine {
         let change = altered.get(MIN_INSYNC_REPLICAS).filter(|_| resource.kind == ConfigKind::Broker);
         let refuse = |why: &str| Err(MetadataError::InvalidConfig(why.to_owned()));
         match change {
-            Some(_) if !self.keeps_eligible_leaders() => Ok(()),
+            Some(_) if !self.eligible_leaders_enabled() => Ok(()),
             Some(_) if !resource.name.is_empty() => {
                 refuse("Broker-level min.insync.replicas cannot be altered while ELR is enabled.")
             }
@@ -54,15 +54,15 @@ impl MetadataMachine {
     }
 
     /// Whether a dynamic setting is one that a new cluster has, and what [`Self::reset_min_insync_replicas`] sets back.
-    pub(super) fn is_of_new_cluster(&self, resource: &ConfigResource, setting: &str) -> bool {
-        self.keeps_eligible_leaders() && *resource == of_cluster() && setting == MIN_INSYNC_REPLICAS
+    pub(super) fn is_new_cluster_default(&self, resource: &ConfigResource, setting: &str) -> bool {
+        self.eligible_leaders_enabled() && *resource == of_cluster() && setting == MIN_INSYNC_REPLICAS
     }
 
     /// The record that brings the cluster's value back to what a new cluster has, where it is another.
     pub(super) fn reset_min_insync_replicas(&self) -> Option<MetadataRecord> {
         let wanted = self.config.broker.values.text(MIN_INSYNC_REPLICAS);
         let current = self.image.default_broker_configs().get(MIN_INSYNC_REPLICAS);
-        let differs = self.keeps_eligible_leaders() && current.map(String::as_str) != wanted.as_deref();
+        let differs = self.eligible_leaders_enabled() && current.map(String::as_str) != wanted.as_deref();
         differs.then(|| self.min_insync_replicas_at_start())
     }
 }

@@ -40,7 +40,7 @@ use machine::Decision;
 pub use machine::MetadataMachine;
 pub use placement::check_assignment;
 pub use producer_ids::PRODUCER_ID_BLOCK_SIZE;
-pub use salvage::{Added, FoundFolder, Host, Salvage};
+pub use salvage::{AddedPartitions, FoundFolder, Host, Salvage};
 pub use snapshot::{SnapshotError, SnapshotId, read_snapshot, snapshot_records, write_bootstrap, write_snapshot};
 pub use topics::MAX_PARTITIONS_PER_REQUEST;
 

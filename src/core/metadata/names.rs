@@ -3,8 +3,7 @@
 /// The longest name, so that `<topic>-<partition>` and what deletion adds fit a file system's 255.
 const MAX_LENGTH: usize = 249;
 
-/// The metadata log's own topic; no request may make it.
-pub const METADATA_TOPIC: &str = "__cluster_metadata";
+pub use ottla_wire::types::METADATA_TOPIC;
 
 /// Checks a topic's name by Kafka's rules; the error says what is wrong with it, as Kafka does.
 pub fn check(name: &str) -> Result<(), String> {
@@ -25,7 +24,7 @@ pub fn check(name: &str) -> Result<(), String> {
 
 /// The form in which names collide that differ only in `.` and `_`, as metrics take them for the
 /// same. None for names that have neither and so collide with nothing.
-pub(super) fn unified(name: &str) -> Option<Box<str>> {
+pub(super) fn collision_key(name: &str) -> Option<Box<str>> {
     name.contains(['.', '_']).then(|| name.replace('.', "_").into())
 }
 
@@ -49,7 +48,7 @@ mod tests {
 
     #[test]
     fn dots_and_underscores_are_one() {
-        assert_eq!(unified("a.b_c"), unified("a_b.c"));
-        assert_eq!(unified("ab-c"), None);
+        assert_eq!(collision_key("a.b_c"), collision_key("a_b.c"));
+        assert_eq!(collision_key("ab-c"), None);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::commands::{NewTopic, Reply, ResetDone};
+use super::commands::{NewTopic, Reply, ResetResult};
 use super::image::{ConfigKind, ConfigResource};
 use super::records::MetadataRecord;
 use super::{Decision, MetadataMachine, configs};
@@ -12,18 +12,19 @@ impl MetadataMachine {
     /// leaves all that was or all that shall be. Producer ids and leader epochs go on from where they were.
     pub(super) fn reset(&self, topics: Vec<NewTopic>) -> Decision {
         let present = self.image.topics_by_name();
-        let mut records: Vec<MetadataRecord> = present.iter().flat_map(|topic| self.removal(topic.id)).collect();
-        records.extend(self.unset_all());
-        let (created, results) = self.after(&records).create_topics_of(&topics);
+        let mut records: Vec<MetadataRecord> =
+            present.iter().flat_map(|topic| self.removal_records(topic.id)).collect();
+        records.extend(self.unset_records());
+        let (created, results) = self.after_applying(&records).create_topics_of(&topics);
         records.extend(created);
-        Decision::new(records, Reply::Reset(ResetDone { removed: present.len(), created: results }))
+        Decision::new(records, Reply::Reset(ResetResult { removed: present.len(), created: results }))
     }
 
     /// The machine as `records` will leave it: names are free, and the floor of leader epochs is above all that was.
-    fn after(&self, records: &[MetadataRecord]) -> MetadataMachine {
+    fn after_applying(&self, records: &[MetadataRecord]) -> MetadataMachine {
         let mut after = MetadataMachine::new(self.config.clone());
         after.image = self.image.clone();
-        after.broker_in_force = Arc::clone(&self.broker_in_force);
+        after.effective_broker_config = Arc::clone(&self.effective_broker_config);
         for record in records {
             after.apply(self.next_offset, record);
         }
@@ -32,14 +33,14 @@ impl MetadataMachine {
 
     /// The records that unset all dynamic settings but those of topics, which go with them, and bring back those that a
     /// new cluster has.
-    fn unset_all(&self) -> Vec<MetadataRecord> {
+    fn unset_records(&self) -> Vec<MetadataRecord> {
         let kinds = ConfigKind::ALL.into_iter().filter(|kind| *kind != ConfigKind::Topic);
         let resources = kinds.flat_map(|kind| {
             self.image.configs().names(kind).into_iter().map(move |name| ConfigResource::new(kind, name))
         });
         let unset = |resource: ConfigResource| {
             let settings = self.image.configs().get(resource.kind, &resource.name);
-            let gone = settings.keys().filter(|name| !self.is_of_new_cluster(&resource, name));
+            let gone = settings.keys().filter(|name| !self.is_new_cluster_default(&resource, name));
             gone.map(|name| configs::config_record(&resource, name, None)).collect::<Vec<_>>()
         };
         resources.flat_map(unset).chain(self.reset_min_insync_replicas()).collect()

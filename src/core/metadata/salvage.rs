@@ -14,7 +14,7 @@ use super::snapshot::snapshot_records;
 use ottla_wire::types::{LeaderEpoch, PartitionIndex, ProducerId, TopicId, TopicName, TopicPartition, Uuid};
 
 /// The default of `offsets.topic.num.partitions`, which few change for more.
-const USUAL_OFFSETS_PARTITIONS: i32 = 50;
+const DEFAULT_OFFSETS_PARTITIONS: i32 = 50;
 
 /// An image in the making, which passes over records that can't follow those before them.
 #[derive(Debug, Default)]
@@ -22,7 +22,7 @@ pub struct Salvage {
     image: Image,
     /// What was read since BeginTransaction.
     transaction: Option<Vec<MetadataRecord>>,
-    first_fault: Option<String>,
+    first_error: Option<String>,
 }
 
 /// A partition's folder.
@@ -48,12 +48,12 @@ pub struct Host {
     /// its log directories and nodes.
     pub only_directory: Option<Uuid>,
     /// Partitions that have no folder, and are noted to have had records.
-    pub noted: HashSet<TopicPartition>,
+    pub had_records: HashSet<TopicPartition>,
 }
 
 /// What a salvage makes of folders.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Added {
+pub struct AddedPartitions {
     /// Topics that are known by their folders alone, or have partitions that are.
     pub topics: Vec<TopicName>,
     /// Partitions without a folder that are new and empty: they were never used.
@@ -70,8 +70,8 @@ impl Salvage {
     }
 
     /// Why the first record that was passed over could not be applied.
-    pub fn first_fault(&self) -> Option<&str> {
-        self.first_fault.as_deref()
+    pub fn first_error(&self) -> Option<&str> {
+        self.first_error.as_deref()
     }
 
     /// Applies the next record that is left of the log, if it can be.
@@ -90,13 +90,13 @@ impl Salvage {
     }
 
     /// Notes that a record could not even be read.
-    pub fn unreadable(&mut self, why: String) {
-        self.first_fault.get_or_insert(why);
+    pub fn record_unreadable(&mut self, why: String) {
+        self.first_error.get_or_insert(why);
     }
 
     fn apply(&mut self, record: &MetadataRecord) {
         if let Err(fault) = self.image.apply(record) {
-            self.first_fault.get_or_insert(fault.to_string());
+            self.first_error.get_or_insert(fault.to_string());
         }
     }
 
@@ -118,12 +118,12 @@ impl Salvage {
         folders: &[FoundFolder],
         host: &Host,
         groups_fit: impl Fn(PartitionIndex) -> bool,
-    ) -> Added {
+    ) -> AddedPartitions {
         let mut topics: BTreeMap<(&TopicName, TopicId), Vec<&FoundFolder>> = BTreeMap::new();
         for folder in folders {
             topics.entry((&folder.topic, folder.topic_id)).or_default().push(folder);
         }
-        let mut added = Added::default();
+        let mut added = AddedPartitions::default();
         // Last: the others tell whether there are more directories.
         let (offsets, others): (Vec<_>, Vec<_>) =
             topics.into_iter().partition(|((name, _), _)| ***name == *CONSUMER_OFFSETS);
@@ -139,9 +139,9 @@ impl Salvage {
                 let mut count = folders.iter().map(|folder| folder.partition.saturating_add(1)).max().unwrap_or(0);
                 if is_new && **name == *CONSUMER_OFFSETS {
                     let has_gap = folders.len() < count as usize && host.only_directory.is_none();
-                    let are_elsewhere = has_gap || !added.absent.is_empty();
-                    count = offsets_partitions(count, are_elsewhere, &groups_fit);
-                    added.offsets_partitions = are_elsewhere.then_some(count);
+                    let may_be_elsewhere = has_gap || !added.absent.is_empty();
+                    count = offsets_partitions(count, may_be_elsewhere, &groups_fit);
+                    added.offsets_partitions = may_be_elsewhere.then_some(count);
                 }
                 self.add_partitions(name, id, &folders, count, host, &mut added);
             }
@@ -164,7 +164,7 @@ impl Salvage {
         folders: &[&FoundFolder],
         count: i32,
         host: &Host,
-        added: &mut Added,
+        added: &mut AddedPartitions,
     ) {
         for index in 0..count {
             let found = folders.iter().find(|folder| folder.partition == index);
@@ -186,14 +186,14 @@ impl Salvage {
                 (None, Some(found)) => replica(host.node_id, found.directory_id),
                 (None, None) => {
                     let partition = TopicPartition::new(name.clone(), index);
-                    match host.only_directory.filter(|_| !host.noted.contains(&partition)) {
+                    match host.only_directory.filter(|_| !host.had_records.contains(&partition)) {
                         Some(only) => {
                             added.empty.push(partition);
                             replica(host.node_id, only)
                         }
                         None => {
                             added.absent.push(partition);
-                            self.elsewhere(host.node_id)
+                            self.absent_partition(host.node_id)
                         }
                     }
                 }
@@ -210,7 +210,7 @@ impl Salvage {
     }
 
     /// A partition of which this node may have the log in a directory that is not known.
-    fn elsewhere(&self, node: BrokerId) -> PartitionRecord {
+    fn absent_partition(&self, node: BrokerId) -> PartitionRecord {
         match self.versions().partition {
             // Before replicas had directories, a node had a single one: the log is on another node, or gone.
             0 => PartitionRecord { leader: NO_LEADER, ..Default::default() },
@@ -242,9 +242,9 @@ impl Salvage {
 /// How many partitions `__consumer_offsets` is to have, of which at least so many are known. Where there may be more of them
 /// elsewhere, as many as fit: a group that is not here is then looked for in one that is not here either, mostly, and not
 /// served as one that has never committed.
-fn offsets_partitions(least: i32, are_elsewhere: bool, fit: impl Fn(i32) -> bool) -> i32 {
-    let mut fitting = (least..=USUAL_OFFSETS_PARTITIONS).filter(|count| fit(*count));
-    let chosen = if are_elsewhere { fitting.next_back() } else { fitting.next() };
+fn offsets_partitions(least: i32, may_be_elsewhere: bool, fit: impl Fn(i32) -> bool) -> i32 {
+    let mut fitting = (least..=DEFAULT_OFFSETS_PARTITIONS).filter(|count| fit(*count));
+    let chosen = if may_be_elsewhere { fitting.next_back() } else { fitting.next() };
     chosen.unwrap_or(least)
 }
 
@@ -268,13 +268,13 @@ fn producer_ids(next_producer_id: ProducerId) -> MetadataRecord {
 mod tests {
     use super::*;
     use crate::metadata::Hosting;
-    use crate::metadata::tests::{NODE, World, names};
+    use crate::metadata::tests::{NODE, TestCluster, names};
 
     const DIRECTORY: Uuid = Uuid([3; 16]);
 
     /// One whose log directory only Ottla has used.
     fn host() -> Host {
-        Host { node_id: NODE, only_directory: Some(DIRECTORY), noted: HashSet::new() }
+        Host { node_id: NODE, only_directory: Some(DIRECTORY), had_records: HashSet::new() }
     }
 
     fn folder(topic: &str, id: u8, partition: i32, leader_epoch: i32) -> FoundFolder {
@@ -309,26 +309,26 @@ mod tests {
 
     #[test]
     fn records_that_are_left_are_kept_and_the_others_are_told() {
-        let mut world = World::started();
-        world.create_named("first", 1);
-        world.create_named("second", 2);
-        let all = snapshot_records(world.image());
+        let mut cluster = TestCluster::started();
+        cluster.create_named("first", 1);
+        cluster.create_named("second", 2);
+        let all = snapshot_records(cluster.image());
         let is_first = |record: &MetadataRecord| matches!(&record.body, RecordBody::Topic(it) if &*it.name == "first");
         let mut salvage = Salvage::default();
         all.iter().filter(|record| !is_first(record)).for_each(|record| salvage.replay(record));
-        assert!(salvage.first_fault().is_some_and(|fault| fault.contains("no topic with id")));
-        let second = world.image().topic_id("second").unwrap();
+        assert!(salvage.first_error().is_some_and(|fault| fault.contains("no topic with id")));
+        let second = cluster.image().topic_id("second").unwrap();
         let newer = FoundFolder { topic_id: second, leader_epoch: 9, ..folder("second", 0, 1, 9) };
         assert!(!salvage.is_unknown(&newer) && salvage.is_unknown(&folder("first", 1, 0, 0)));
-        assert_eq!(salvage.add_folders(&[newer], &host(), |_| true), Added::default());
+        assert_eq!(salvage.add_folders(&[newer], &host(), |_| true), AddedPartitions::default());
         let image = image(&salvage.records(0));
         assert_eq!(image.partition("second", 1).unwrap().leader_epoch, 9, "its log has records of this epoch");
-        assert_eq!(image.topic_configs("second"), world.image().topic_configs("second"));
-        assert_eq!(image.next_producer_id(), world.image().next_producer_id());
+        assert_eq!(image.topic_configs("second"), cluster.image().topic_configs("second"));
+        assert_eq!(image.next_producer_id(), cluster.image().next_producer_id());
     }
 
     /// Where each partition of `t` is, as seen by the node with `DIRECTORY`, and what was said of those without a folder.
-    fn placed(folders: &[FoundFolder], host: &Host, metadata_version: Option<i16>) -> (Vec<Hosting>, Added) {
+    fn placed(folders: &[FoundFolder], host: &Host, metadata_version: Option<i16>) -> (Vec<Hosting>, AddedPartitions) {
         let mut salvage = Salvage::default();
         if let Some(level) = metadata_version {
             salvage.replay(&feature_record(crate::metadata::features::METADATA_VERSION, level));
@@ -364,7 +364,7 @@ mod tests {
 
     #[test]
     fn a_partition_that_had_records_and_has_no_folder_is_never_new() {
-        let host = Host { noted: partitions_of_t(&[1]).into_iter().collect(), ..host() };
+        let host = Host { had_records: partitions_of_t(&[1]).into_iter().collect(), ..host() };
         let (found, added) = placed(&[folder("t", 5, 2, 0)], &host, None);
         assert_eq!(found, [Hosting::Here, Hosting::AbsentDirectory(LOST_DIRECTORY), Hosting::Here]);
         assert_eq!((added.empty, added.absent), (partitions_of_t(&[0]), partitions_of_t(&[1])));
@@ -391,9 +391,9 @@ mod tests {
 
     #[test]
     fn the_topic_of_groups_has_as_many_partitions_as_fit_the_groups_that_are_found() {
-        let check = |least, are_elsewhere, fits: &[i32], expected| {
-            let chosen = offsets_partitions(least, are_elsewhere, |count| fits.contains(&count));
-            assert_eq!(chosen, expected, "{least} {are_elsewhere} {fits:?}");
+        let check = |least, may_be_elsewhere, fits: &[i32], expected| {
+            let chosen = offsets_partitions(least, may_be_elsewhere, |count| fits.contains(&count));
+            assert_eq!(chosen, expected, "{least} {may_be_elsewhere} {fits:?}");
         };
         check(3, false, &[1, 2, 3, 50], 3);
         check(3, false, &[5, 50], 5);

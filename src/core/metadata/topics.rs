@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::commands::{
-    CreatePartitions, CreateTopics, CreatedTopic, MorePartitions, NewTopic, Reply, TopicDeletion, TopicRef,
+    CreatePartitions, CreateTopics, CreatedTopic, NewPartitions, NewTopic, Reply, TopicDeletion, TopicRef,
 };
 use super::errors::MetadataError;
 use super::image::{ConfigKind, ConfigResource, Settings};
@@ -19,7 +19,7 @@ pub const MAX_PARTITIONS_PER_REQUEST: usize = 10_000;
 impl MetadataMachine {
     pub(super) fn create_topics(&self, request: CreateTopics) -> Decision {
         let (records, results) = self.create_topics_of(&request.topics);
-        Decision::new(records, Reply::TopicsCreated(results)).or_nothing(request.validate_only)
+        Decision::new(records, Reply::TopicsCreated(results)).drop_records_if(request.validate_only)
     }
 
     /// The records that create the topics, and a result for each distinct name.
@@ -41,7 +41,7 @@ impl MetadataMachine {
             let result = if duplicates.contains(&topic.name) {
                 Err(MetadataError::InvalidRequest("Duplicate topic name.".to_owned()))
             } else if too_many {
-                Err(excessive())
+                Err(too_many_partitions())
             } else {
                 self.create_topic(topic).map(|(created, of_topic)| {
                     records.extend(of_topic);
@@ -94,14 +94,14 @@ impl MetadataMachine {
         }
         let configs: Settings =
             topic.configs.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?))).in_order();
-        settings::check(&self.broker_in_force, ConfigKind::Topic, &configs)?;
+        settings::check(&self.effective_broker_config, ConfigKind::Topic, &configs)?;
         Ok(configs)
     }
 
     /// Chooses the replicas of each partition of a new topic.
     fn place_topic(&self, topic: &NewTopic) -> Result<PlacedTopic, MetadataError> {
         if !topic.assignments.is_empty() {
-            return self.place_by_hand(topic);
+            return self.place_manually(topic);
         }
         let asked = match topic.replication_factor {
             -1 => self.config.default_replication_factor,
@@ -120,7 +120,7 @@ impl MetadataMachine {
         Ok(PlacedTopic { partitions: (0..count).map(|index| (index, placement.clone())).collect(), clamped_from })
     }
 
-    fn place_by_hand(&self, topic: &NewTopic) -> Result<PlacedTopic, MetadataError> {
+    fn place_manually(&self, topic: &NewTopic) -> Result<PlacedTopic, MetadataError> {
         let refuse = |what: &str| {
             let message = format!("A manual partition assignment was specified, but {what} was not set to -1.");
             Err(MetadataError::InvalidRequest(message))
@@ -170,16 +170,16 @@ impl MetadataMachine {
             let result = if duplicates.contains(&topic.name) {
                 Err(MetadataError::InvalidRequest("Duplicate topic name.".to_owned()))
             } else if too_many {
-                Err(excessive())
+                Err(too_many_partitions())
             } else {
-                self.more_partitions(topic).map(|more| records.extend(more))
+                self.new_partitions(topic).map(|more| records.extend(more))
             };
             results.push((topic.name.clone(), result));
         }
-        Decision::new(records, Reply::PartitionsCreated(results)).or_nothing(request.validate_only)
+        Decision::new(records, Reply::PartitionsCreated(results)).drop_records_if(request.validate_only)
     }
 
-    fn more_partitions(&self, topic: &MorePartitions) -> Result<Vec<MetadataRecord>, MetadataError> {
+    fn new_partitions(&self, topic: &NewPartitions) -> Result<Vec<MetadataRecord>, MetadataError> {
         let image = self.image.topic(&topic.name).ok_or(MetadataError::UnknownTopicOrPartition)?;
         if image.is_internal() {
             // Which partition keeps a group follows from their number: with another, all would be lost.
@@ -247,7 +247,7 @@ impl MetadataMachine {
                     Err(invalid("The provided topic name maps to an ID that was already supplied."))
                 }
                 (_, Some(id)) => {
-                    records.extend(self.removal(id));
+                    records.extend(self.removal_records(id));
                     Ok(())
                 }
             };
@@ -261,7 +261,7 @@ impl MetadataMachine {
     /// RemoveTopic takes a topic's settings along. They are unset one by one all the same: Apache
     /// Kafka 4.3, when it reads a log in which a topic is removed and made again, gives the new one
     /// the settings of the old.
-    pub(super) fn removal(&self, id: TopicId) -> Vec<MetadataRecord> {
+    pub(super) fn removal_records(&self, id: TopicId) -> Vec<MetadataRecord> {
         let Some(topic) = self.image.topic_by_id(id) else { return Vec::new() };
         let resource = ConfigResource::topic(topic.name.clone());
         let settings = self.image.topic_configs(&topic.name).keys();
@@ -307,7 +307,7 @@ fn exceeds_limit(partitions: impl Iterator<Item = i32>) -> bool {
         > MAX_PARTITIONS_PER_REQUEST
 }
 
-fn excessive() -> MetadataError {
+fn too_many_partitions() -> MetadataError {
     MetadataError::PolicyViolation("Excessively large number of partitions per request.".to_owned())
 }
 

@@ -143,7 +143,7 @@ pub struct Joined {
     pub skip_assignment: bool,
 }
 
-/// One member, as the leader is told of it.
+/// One member, as the leader is refused of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JoinedMember {
     pub member_id: MemberId,

@@ -8,7 +8,7 @@
 //! A client asks by one connection, often closes that, and joins by another one; the consumers of one program usually
 //! have the same client id. So clients are counted by their client id, not identified:
 //! - a connection that asks again is the same client;
-//! - a connection that was opened after one that had asked was closed, and asks [`RETURNS_AFTER`] that or later, is the
+//! - a connection that was opened after one that had asked was closed, and asks [`MIN_RECONNECT_DELAY`] that or later, is the
 //!   same client: librdkafka asks again 50 ms after it closed its bootstrap connection, whether it has joined meanwhile or
 //!   not;
 //! - a join by a client id is that of one of its clients.
@@ -26,7 +26,7 @@ use crate::coordinator::{ConnectionId, GroupId, MemberId};
 pub const EXPECTED_FOR: Duration = Duration::from_millis(250);
 
 /// A connection by which a client asks sooner than this after another one was closed is another client's.
-pub const RETURNS_AFTER: Duration = Duration::from_millis(25);
+pub const MIN_RECONNECT_DELAY: Duration = Duration::from_millis(25);
 
 /// Clients that are remembered at a time by one machine; those above that are not waited for.
 const MAX_CLIENTS: usize = 256;
@@ -43,14 +43,14 @@ pub(super) struct ExpectedMembers {
 #[derive(Debug)]
 struct ExpectedMember {
     client_id: Arc<str>,
-    connection: AskedBy,
+    connection: LastConnection,
     progress: Progress,
     until: Duration,
 }
 
 /// The connection by which a client asked last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum AskedBy {
+enum LastConnection {
     Open(ConnectionId),
     /// It was closed at this time. The client goes on by one that is newer than the newest then.
     Closed {
@@ -62,35 +62,41 @@ enum AskedBy {
 #[derive(Debug, PartialEq, Eq)]
 enum Progress {
     /// It asked for the coordinator.
-    Asked,
+    AskedForCoordinator,
     /// It was given a member id, and has to join with it (KIP-394).
     HasMemberId(MemberId),
     /// It joined, or does something else than that. Remembered so that it can ask again without being counted twice.
-    Settled,
+    Done,
 }
 
 impl ExpectedMembers {
     /// A client asked for the group's coordinator.
-    pub fn asked(&mut self, now: Duration, group: &GroupId, client_id: &Arc<str>, connection: Option<ConnectionId>) {
-        self.drop_expired(now);
+    pub fn coordinator_requested(
+        &mut self,
+        now: Duration,
+        group: &GroupId,
+        client_id: &Arc<str>,
+        connection: Option<ConnectionId>,
+    ) {
+        self.remove_expired(now);
         let clients = self.groups.get_mut(group).map(Vec::as_mut_slice).unwrap_or_default();
-        if clients.iter().any(|client| client.asked_by(connection)) {
+        if clients.iter().any(|client| client.uses_connection(connection)) {
             return;
         }
         let Some(new) = connection else { return };
         let returned = |client: &&mut ExpectedMember| {
             let is_back = match client.connection {
-                AskedBy::Closed { at, newest } => newest < new && at.saturating_add(RETURNS_AFTER) <= now,
-                AskedBy::Open(_) => false,
+                LastConnection::Closed { at, newest } => newest < new && at.saturating_add(MIN_RECONNECT_DELAY) <= now,
+                LastConnection::Open(_) => false,
             };
             is_back && client.client_id == *client_id
         };
         // One that has joined first: whether the others come is still to be seen.
-        if let Some(client) = clients.iter_mut().filter(returned).max_by_key(|c| c.progress == Progress::Settled) {
-            client.connection = AskedBy::Open(new);
+        if let Some(client) = clients.iter_mut().filter(returned).max_by_key(|c| c.progress == Progress::Done) {
+            client.connection = LastConnection::Open(new);
             return;
         }
-        self.add(now, group, client_id, connection, Progress::Asked);
+        self.add(now, group, client_id, connection, Progress::AskedForCoordinator);
     }
 
     /// A client joins the group. `member_id` is what it joins with; empty if it has none.
@@ -99,12 +105,14 @@ impl ExpectedMembers {
         let found = match member_id.is_empty() {
             true => clients
                 .iter_mut()
-                .filter(|client| client.progress == Progress::Asked && client.is_of(client_id, connection))
-                .max_by_key(|client| client.asked_by(connection)),
+                .filter(|client| {
+                    client.progress == Progress::AskedForCoordinator && client.is_of(client_id, connection)
+                })
+                .max_by_key(|client| client.uses_connection(connection)),
             false => clients.iter_mut().find(|client| client.has_member_id(member_id)),
         };
         if let Some(client) = found {
-            client.progress = Progress::Settled;
+            client.progress = Progress::Done;
         }
     }
 
@@ -112,13 +120,13 @@ impl ExpectedMembers {
     /// would not do: administrators and consumers often have the same, and only some of them ask.)
     pub fn not_joining(&mut self, group: &str, connection: Option<ConnectionId>) {
         let mut clients = self.groups.get_mut(group).into_iter().flatten();
-        if let Some(client) = clients.find(|client| client.asked_by(connection)) {
-            client.progress = Progress::Settled;
+        if let Some(client) = clients.find(|client| client.uses_connection(connection)) {
+            client.progress = Progress::Done;
         }
     }
 
-    /// A client that was about to join was told to do so with this member id.
-    pub fn given_member_id(
+    /// A client that was about to join was refused to do so with this member id.
+    pub fn member_id_assigned(
         &mut self,
         now: Duration,
         group: &GroupId,
@@ -129,7 +137,7 @@ impl ExpectedMembers {
         let progress = Progress::HasMemberId(member_id.clone());
         let clients = self.groups.get_mut(group).map(Vec::as_mut_slice).unwrap_or_default();
         let settled =
-            |client: &&mut ExpectedMember| client.progress == Progress::Settled && client.is_of(client_id, connection);
+            |client: &&mut ExpectedMember| client.progress == Progress::Done && client.is_of(client_id, connection);
         match clients.iter_mut().find(settled) {
             Some(client) => (client.progress, client.until) = (progress, now.saturating_add(EXPECTED_FOR)),
             None => self.add(now, group, client_id, connection, progress),
@@ -139,21 +147,21 @@ impl ExpectedMembers {
     /// Nothing more comes by this connection. Its client may go on by one that is newer than the newest of now.
     pub fn connection_closed(&mut self, now: Duration, connection: ConnectionId, newest: ConnectionId) {
         for client in self.groups.values_mut().flatten() {
-            if client.asked_by(Some(connection)) {
-                client.connection = AskedBy::Closed { at: now, newest };
+            if client.uses_connection(Some(connection)) {
+                client.connection = LastConnection::Closed { at: now, newest };
             }
         }
     }
 
     /// Whether one of the clients asked by this connection.
-    pub fn concerns(&self, connection: ConnectionId) -> bool {
-        self.groups.values().flatten().any(|client| client.asked_by(Some(connection)))
+    pub fn knows_connection(&self, connection: ConnectionId) -> bool {
+        self.groups.values().flatten().any(|client| client.uses_connection(Some(connection)))
     }
 
     /// Until when somebody is still expected in the group; none if nobody is.
     pub fn expected_until(&self, now: Duration, group: &str) -> Option<Duration> {
         let clients = self.groups.get(group)?;
-        let open = clients.iter().filter(|client| client.progress != Progress::Settled && client.until > now);
+        let open = clients.iter().filter(|client| client.progress != Progress::Done && client.until > now);
         open.map(|client| client.until).max()
     }
 
@@ -181,12 +189,12 @@ impl ExpectedMembers {
             return;
         }
         let until = now.saturating_add(EXPECTED_FOR);
-        let connection = connection.map_or(AskedBy::Closed { at: now, newest: 0 }, AskedBy::Open);
+        let connection = connection.map_or(LastConnection::Closed { at: now, newest: 0 }, LastConnection::Open);
         let client = ExpectedMember { client_id: client_id.clone(), connection, progress, until };
         self.groups.entry(group.clone()).or_default().push(client);
     }
 
-    fn drop_expired(&mut self, now: Duration) {
+    fn remove_expired(&mut self, now: Duration) {
         self.groups.retain(|_, clients| {
             clients.retain(|client| client.until > now);
             !clients.is_empty()
@@ -197,11 +205,11 @@ impl ExpectedMembers {
 impl ExpectedMember {
     /// Whether it may be the client that sent a request.
     fn is_of(&self, client_id: &str, connection: Option<ConnectionId>) -> bool {
-        *self.client_id == *client_id || self.asked_by(connection)
+        *self.client_id == *client_id || self.uses_connection(connection)
     }
 
-    fn asked_by(&self, connection: Option<ConnectionId>) -> bool {
-        connection.is_some_and(|connection| self.connection == AskedBy::Open(connection))
+    fn uses_connection(&self, connection: Option<ConnectionId>) -> bool {
+        connection.is_some_and(|connection| self.connection == LastConnection::Open(connection))
     }
 
     fn has_member_id(&self, member_id: &str) -> bool {

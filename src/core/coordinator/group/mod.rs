@@ -7,7 +7,7 @@
 //! heartbeats or, if it had begun to rebalance, join again.
 //!
 //! Code map: `command` and `queries` are what can be asked; `classic` is the protocol in which
-//! one member assigns for all; `offsets` keeps what groups have read; `turn` is the context of
+//! one member assigns for all; `offsets` keeps what groups have read; `decision` is the context of
 //! one decision and `timers` the deadlines; `expected` counts who is about to join. The consumer protocol of KIP-848, in which the
 //! coordinator assigns, is not here yet: it is to stand beside `classic`, and `Group` to hold
 //! either.
@@ -21,6 +21,7 @@
 mod classic;
 mod command;
 mod config;
+mod decision;
 mod error;
 mod expected;
 mod machine;
@@ -28,7 +29,6 @@ mod offsets;
 mod partition;
 mod queries;
 mod timers;
-mod turn;
 
 #[cfg(test)]
 mod tests;
@@ -44,20 +44,20 @@ pub use self::command::{
 };
 pub use self::config::GroupConfig;
 pub use self::error::GroupError;
-pub use self::expected::{EXPECTED_FOR, RETURNS_AFTER};
+pub use self::expected::{EXPECTED_FOR, MIN_RECONNECT_DELAY};
 pub use self::partition::partition_for;
 pub use self::queries::{
     FetchedOffset, GroupDescription, GroupState, GroupType, ListedGroup, MemberDescription, TopicOffsets, WantedOffsets,
 };
 
 use self::classic::ClassicGroup;
+use self::decision::Timer;
 use self::expected::ExpectedMembers;
 use self::offsets::OffsetStore;
 use self::timers::Timers;
-use self::turn::Timer;
 use super::GroupId;
 use super::records::GroupMetadata;
-use crate::log_windows::Windows;
+use crate::log_windows::LogWindows;
 
 /// The groups of one partition of `__consumer_offsets`. Cheap while it has none.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ pub struct GroupMachine {
     /// Who is about to join a group without members.
     expected: ExpectedMembers,
     /// Log lines about members that were removed, by their hosts.
-    removals: Windows<Arc<str>>,
+    removals: LogWindows<Arc<str>>,
     /// When to look for expired offsets next; none before recovery.
     next_expiry: Option<Duration>,
 }

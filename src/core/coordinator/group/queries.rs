@@ -166,13 +166,15 @@ impl GroupMachine {
             state: group.classic.state(),
             group_type: GroupType::Classic,
         };
-        let wanted = |group: &ListedGroup| passes(states, group.state.name()) && passes(types, group.group_type.name());
+        let wanted = |group: &ListedGroup| {
+            matches_filter(states, group.state.name()) && matches_filter(types, group.group_type.name())
+        };
         self.groups.iter().map(listed).filter(wanted).collect()
     }
 
     /// Whether a client that may be about to join asked by this connection.
-    pub fn expects_by(&self, connection: ConnectionId) -> bool {
-        self.expected.concerns(connection)
+    pub fn expects_member_on(&self, connection: ConnectionId) -> bool {
+        self.expected.knows_connection(connection)
     }
 
     /// Every topic for which a group has offsets, so that those of topics that no longer exist can
@@ -182,7 +184,7 @@ impl GroupMachine {
     }
 }
 
-fn passes(filter: &[impl AsRef<str>], name: &str) -> bool {
+fn matches_filter(filter: &[impl AsRef<str>], name: &str) -> bool {
     filter.is_empty() || filter.iter().any(|wanted| wanted.as_ref().eq_ignore_ascii_case(name))
 }
 

@@ -42,7 +42,7 @@ impl<K: Clone + Eq + Hash + Ord> Timers<K> {
             deadline.due = due;
             return;
         }
-        self.drop_leftovers();
+        self.drop_stale_entries();
         self.queue.push(Reverse((due, key.clone())));
         self.deadlines.insert(key, Deadline { due, queued: due });
     }
@@ -86,7 +86,7 @@ impl<K: Clone + Eq + Hash + Ord> Timers<K> {
     }
 
     /// Keeps the queue in proportion to the deadlines, whatever clients set and cancel.
-    fn drop_leftovers(&mut self) {
+    fn drop_stale_entries(&mut self) {
         if self.queue.len() > 2 * self.deadlines.len() + 64 {
             let deadlines = &self.deadlines;
             self.queue.retain(|Reverse((at, key))| deadlines.get(key).is_some_and(|d| d.queued == *at));

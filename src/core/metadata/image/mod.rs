@@ -4,7 +4,7 @@ mod apply;
 mod brokers;
 mod configs;
 mod hosting;
-mod kept;
+mod passthrough;
 mod shared_map;
 mod topics;
 
@@ -15,9 +15,9 @@ pub use apply::ReplayFault;
 pub use brokers::BrokerImage;
 pub use configs::{ConfigKind, ConfigResource, ConfigsImage, Settings};
 pub use hosting::{Hosting, LOST_DIRECTORY, UNASSIGNED_DIRECTORY};
-pub(super) use kept::KeptKey;
-pub use kept::QuotaEntity;
 pub use ottla_wire::types::{INTERNAL_TOPICS, is_internal};
+pub(super) use passthrough::PassthroughKey;
+pub use passthrough::QuotaEntity;
 pub use shared_map::SharedMap;
 pub use topics::{BrokerId, NO_LEADER, PartitionImage, TopicImage};
 
@@ -45,7 +45,7 @@ pub struct Image {
     /// New partitions start at this leader epoch: above every epoch of every topic ever deleted.
     /// `RemoveTopicRecord` keeps only an id, so the floor is one for all names.
     leader_epoch_floor: LeaderEpoch,
-    kept: Arc<kept::Kept>,
+    passthrough: Arc<passthrough::PassthroughRecords>,
 }
 
 impl Image {
@@ -67,7 +67,7 @@ impl Image {
 
     /// A topic whose name differs from this one at most in `.` and `_`.
     pub fn colliding_topic(&self, name: &str) -> Option<&TopicName> {
-        self.colliding.get(&*names::unified(name)?)?.first()
+        self.colliding.get(&*names::collision_key(name)?)?.first()
     }
 
     /// Every topic, in no order that means anything.
@@ -92,7 +92,7 @@ impl Image {
     }
 
     /// The topics of `before` that are no more; one of the same name is another.
-    pub fn topics_gone_since<'a>(&'a self, before: &'a Image) -> impl Iterator<Item = &'a Arc<TopicImage>> {
+    pub fn topics_deleted_since<'a>(&'a self, before: &'a Image) -> impl Iterator<Item = &'a Arc<TopicImage>> {
         let touched = before.topics.touched_since(&self.topics).map(|(_, topic)| topic);
         touched.filter(|topic| self.topic_by_id(topic.id).is_none())
     }
@@ -155,7 +155,7 @@ impl Image {
     }
 
     /// The records kept for Apache Kafka's sake: controllers, quotas, ACLs, users, tokens.
-    pub(super) fn kept(&self) -> &kept::Kept {
-        &self.kept
+    pub(super) fn passthrough_records(&self) -> &passthrough::PassthroughRecords {
+        &self.passthrough
     }
 }

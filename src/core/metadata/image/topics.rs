@@ -68,7 +68,7 @@ pub struct PartitionImage {
     /// `directory.id` of the log directory of each replica, in their order.
     pub directories: Arc<[Uuid]>,
     /// What this broker keeps for Apache Kafka's sake and does not act on.
-    pub(super) rest: Option<Arc<ReplicationState>>,
+    pub(super) replication: Option<Arc<ReplicationState>>,
 }
 
 /// State of partitions with more than one replica, kept so that nothing of a log is lost.
@@ -88,13 +88,13 @@ impl PartitionImage {
     }
 
     /// What is kept beside the above; all empty on one machine.
-    pub(in crate::metadata) fn rest(&self) -> ReplicationState {
-        self.rest.as_deref().cloned().unwrap_or_default()
+    pub(in crate::metadata) fn replication_state(&self) -> ReplicationState {
+        self.replication.as_deref().cloned().unwrap_or_default()
     }
 
-    pub(super) fn change_rest(&mut self, change: impl FnOnce(&mut ReplicationState)) {
-        let mut rest = self.rest();
-        change(&mut rest);
-        self.rest = (rest != ReplicationState::default()).then(|| Arc::new(rest));
+    pub(super) fn change_replication_state(&mut self, change: impl FnOnce(&mut ReplicationState)) {
+        let mut state = self.replication_state();
+        change(&mut state);
+        self.replication = (state != ReplicationState::default()).then(|| Arc::new(state));
     }
 }

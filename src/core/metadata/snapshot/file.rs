@@ -142,21 +142,21 @@ impl File {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metadata::tests::World;
+    use crate::metadata::tests::TestCluster;
 
     const ID: SnapshotId = SnapshotId { end_offset: 164, epoch: 4 };
 
     fn file() -> Bytes {
-        let mut world = World::started();
-        world.create_named("t", 3);
-        Bytes::from(write_snapshot(world.image(), ID, 1, 2).unwrap().concat())
+        let mut cluster = TestCluster::started();
+        cluster.create_named("t", 3);
+        Bytes::from(write_snapshot(cluster.image(), ID, 1, 2).unwrap().concat())
     }
 
     #[test]
     fn a_file_holds_the_records_it_was_made_of() {
-        let mut world = World::started();
-        world.create_named("t", 3);
-        assert_eq!(read_snapshot(&file()).unwrap(), snapshot_records(world.image()));
+        let mut cluster = TestCluster::started();
+        cluster.create_named("t", 3);
+        assert_eq!(read_snapshot(&file()).unwrap(), snapshot_records(cluster.image()));
     }
 
     #[test]

@@ -14,10 +14,10 @@ const UP: Option<UpgradeType> = Some(UpgradeType::Upgrade);
 const SAFE: Option<UpgradeType> = Some(UpgradeType::SafeDowngrade);
 const UNSAFE: Option<UpgradeType> = Some(UpgradeType::UnsafeDowngrade);
 
-fn update(world: &mut World, updates: &[(&str, i16, Option<UpgradeType>)], validate_only: bool) -> String {
+fn update(cluster: &mut TestCluster, updates: &[(&str, i16, Option<UpgradeType>)], validate_only: bool) -> String {
     let update = |&(name, level, upgrade): &(&str, i16, _)| FeatureUpdate { name: name.to_owned(), level, upgrade };
     let updates = updates.iter().map(update).collect();
-    match world.run(Command::UpdateFeatures(UpdateFeatures { updates, supported: supported(), validate_only })) {
+    match cluster.run(Command::UpdateFeatures(UpdateFeatures { updates, supported: supported(), validate_only })) {
         Reply::FeaturesUpdated(Ok(())) => "ok".to_owned(),
         Reply::FeaturesUpdated(Err(error)) => error.to_string(),
         other => panic!("{other:?}"),
@@ -26,9 +26,9 @@ fn update(world: &mut World, updates: &[(&str, i16, Option<UpgradeType>)], valid
 
 #[test]
 fn one_update() {
-    let mut world = World::started();
+    let mut cluster = TestCluster::started();
     let mut check = |name, level, upgrade, expect: &str| {
-        let told = update(&mut world, &[(name, level, upgrade)], true);
+        let told = update(&mut cluster, &[(name, level, upgrade)], true);
         let told = told.strip_prefix(&format!("Invalid update version {level} for feature {name}. ")).unwrap_or(&told);
         assert_eq!(told, expect, "{name}={level} {upgrade:?}");
     };
@@ -60,22 +60,22 @@ fn one_update() {
 
 #[test]
 fn a_way_back_without_new_records_is_taken() {
-    let mut world = World::started();
-    assert_eq!(update(&mut world, &[("metadata.version", 31, UP)], false), "ok");
-    assert_eq!(world.image().metadata_version(), Some(31));
-    assert_eq!(update(&mut world, &[("metadata.version", 30, SAFE)], false), "ok");
-    assert_eq!(world.restarted().image().metadata_version(), Some(30));
+    let mut cluster = TestCluster::started();
+    assert_eq!(update(&mut cluster, &[("metadata.version", 31, UP)], false), "ok");
+    assert_eq!(cluster.image().metadata_version(), Some(31));
+    assert_eq!(update(&mut cluster, &[("metadata.version", 30, SAFE)], false), "ok");
+    assert_eq!(cluster.restarted().image().metadata_version(), Some(30));
 }
 
 #[test]
 fn all_or_nothing() {
-    let mut world = World::started();
-    let before = world.log.len();
+    let mut cluster = TestCluster::started();
+    let before = cluster.log.len();
     let one_bad = [("group.version", 0, SAFE), ("metadata.version", 6, SAFE)];
-    assert_ne!(update(&mut world, &one_bad, false), "ok");
-    assert_eq!(update(&mut world, &[("group.version", 0, SAFE)], true), "ok");
-    assert_eq!((world.log.len(), world.image().features()["group.version"]), (before, 1));
+    assert_ne!(update(&mut cluster, &one_bad, false), "ok");
+    assert_eq!(update(&mut cluster, &[("group.version", 0, SAFE)], true), "ok");
+    assert_eq!((cluster.log.len(), cluster.image().features()["group.version"]), (before, 1));
     let twice = [("group.version", 5, UP), ("group.version", 0, SAFE)];
-    assert_eq!(update(&mut world, &twice, false), "ok");
-    assert!(!world.image().features().contains_key("group.version"));
+    assert_eq!(update(&mut cluster, &twice, false), "ok");
+    assert!(!cluster.image().features().contains_key("group.version"));
 }

@@ -22,28 +22,28 @@ pub(super) const NODE: BrokerId = 1;
 pub(super) const DIRECTORY: Uuid = Uuid([7; 16]);
 
 /// A machine with its log, which is kept in bytes.
-pub(super) struct World {
+pub(super) struct TestCluster {
     pub machine: MetadataMachine,
     pub log: Vec<Bytes>,
     ids_drawn: u16,
 }
 
-impl World {
+impl TestCluster {
     /// An empty log.
-    pub fn empty() -> World {
-        World::with(config())
+    pub fn empty() -> TestCluster {
+        TestCluster::with(config())
     }
 
-    pub fn with(config: MetadataConfig) -> World {
-        World { machine: MetadataMachine::new(config), log: Vec::new(), ids_drawn: 0 }
+    pub fn with(config: MetadataConfig) -> TestCluster {
+        TestCluster { machine: MetadataMachine::new(config), log: Vec::new(), ids_drawn: 0 }
     }
 
     /// A broker that has started for the first time.
-    pub fn started() -> World {
-        World::empty().start()
+    pub fn started() -> TestCluster {
+        TestCluster::empty().start()
     }
 
-    pub fn start(mut self) -> World {
+    pub fn start(mut self) -> TestCluster {
         assert!(matches!(self.run(Command::RegisterBroker(registration())), Reply::BrokerRegistered(Ok(_))));
         self
     }
@@ -76,21 +76,21 @@ impl World {
     }
 
     /// The same broker after a restart: all it knows is the log.
-    pub fn restarted(&self) -> World {
+    pub fn restarted(&self) -> TestCluster {
         let mut machine = MetadataMachine::new(self.machine.config.clone());
         for (offset, value) in (0..).zip(&self.log) {
             machine.replay(meta(offset), &MetadataRecord::decode(value).unwrap());
         }
         machine.recovered(now());
-        World { machine, log: self.log.clone(), ids_drawn: self.ids_drawn }
+        TestCluster { machine, log: self.log.clone(), ids_drawn: self.ids_drawn }
     }
 
     /// The same broker after its log was replaced by a snapshot.
-    pub fn cut_to_snapshot(&self) -> World {
-        let mut world = World::with(self.machine.config.clone());
-        world.write(&snapshot_records(self.image()));
-        world.ids_drawn = self.ids_drawn;
-        world
+    pub fn cut_to_snapshot(&self) -> TestCluster {
+        let mut cluster = TestCluster::with(self.machine.config.clone());
+        cluster.write(&snapshot_records(self.image()));
+        cluster.ids_drawn = self.ids_drawn;
+        cluster
     }
 
     pub fn image(&self) -> &Image {
@@ -129,7 +129,7 @@ impl World {
     }
 
     pub fn grow(&mut self, name: &str, count: i32, assignments: Option<Vec<Vec<i32>>>) -> Result<(), MetadataError> {
-        let topics = vec![MorePartitions { name: name.into(), count, assignments }];
+        let topics = vec![NewPartitions { name: name.into(), count, assignments }];
         match self.run(Command::CreatePartitions(CreatePartitions { topics, validate_only: false })) {
             Reply::PartitionsCreated(mut results) if results.len() == 1 => results.remove(0).1,
             other => panic!("{other:?}"),
@@ -168,9 +168,9 @@ pub(super) fn registration() -> RegisterBroker {
         features: vec![SupportedFeature { name: features::METADATA_VERSION.to_owned(), min: 7, max: 30 }],
         rack: None,
         directory_id: DIRECTORY,
-        metadata_is_there: true,
-        found_there: Default::default(),
-        new_cluster: Vec::new(),
+        has_metadata_log: true,
+        found_in_directory: Default::default(),
+        bootstrap_records: Vec::new(),
     }
 }
 

@@ -104,18 +104,18 @@ fn kafkas_snapshot_says_what_its_log_says() {
 /// We carry on where Apache Kafka stopped.
 #[test]
 fn the_machine_goes_on_from_there() {
-    let mut world = World::empty();
+    let mut cluster = TestCluster::empty();
     for (_, _, record) in records() {
-        world.write(&[record]);
+        cluster.write(&[record]);
     }
-    let before = world.log.len();
-    world = world.start();
-    assert!(world.log.len() > before, "another incarnation at another address");
-    world.create_named("ours", 2);
-    world.delete("plain").unwrap();
-    world.create_named("plain", 1);
-    assert_eq!(world.image().partition("plain", 0).unwrap().leader_epoch, 7);
-    let (restarted, cut) = (world.restarted(), world.cut_to_snapshot());
-    assert_eq!(restarted.image(), world.image());
-    assert_eq!(cut.image(), world.image());
+    let before = cluster.log.len();
+    cluster = cluster.start();
+    assert!(cluster.log.len() > before, "another incarnation at another address");
+    cluster.create_named("ours", 2);
+    cluster.delete("plain").unwrap();
+    cluster.create_named("plain", 1);
+    assert_eq!(cluster.image().partition("plain", 0).unwrap().leader_epoch, 7);
+    let (restarted, cut) = (cluster.restarted(), cluster.cut_to_snapshot());
+    assert_eq!(restarted.image(), cluster.image());
+    assert_eq!(cut.image(), cluster.image());
 }

@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use super::{ClassicGroup, Phase};
 use crate::coordinator::group::config::GroupConfig;
-use crate::coordinator::group::turn::{Timer, Turn};
+use crate::coordinator::group::decision::{Decision, Timer};
 
 /// How long a group waits for further members after one has joined. (librdkafka may have closed its first connection
 /// without asking for the coordinator, and asks 50 ms later.)
 const WAIT_AFTER_JOIN: Duration = Duration::from_millis(100);
 
 /// The longest that a group waits for further members in all.
-const LONGEST_WAIT: Duration = Duration::from_millis(400);
+const MAX_WAIT: Duration = Duration::from_millis(400);
 
 /// What a group waits for that was empty until its first member joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,24 +67,27 @@ impl InitialWait {
 
 impl ClassicGroup {
     /// Begins the first generation, or waits for more members.
-    pub(super) fn begin_initial_wait(&mut self, turn: &mut Turn) {
-        let Some(delay) = turn.config.initial_rebalance_delay else {
-            let now = turn.now.monotonic;
-            let initial =
-                Some(InitialWait::Expected { since: now, last_join: now, others_until: turn.others_expected_until });
-            self.enter(turn, Phase::Preparing { initial });
-            self.review_expected(turn);
+    pub(super) fn begin_initial_wait(&mut self, decision: &mut Decision) {
+        let Some(delay) = decision.config.initial_rebalance_delay else {
+            let now = decision.now.monotonic;
+            let initial = Some(InitialWait::Expected {
+                since: now,
+                last_join: now,
+                others_until: decision.others_expected_until,
+            });
+            self.enter(decision, Phase::Preparing { initial });
+            self.recheck_expected_members(decision);
             return;
         };
         if delay.is_zero() {
-            self.enter(turn, Phase::Preparing { initial: None });
-            self.complete_join(turn);
+            self.enter(decision, Phase::Preparing { initial: None });
+            self.complete_join(decision);
             return;
         }
         let remaining = self.rebalance_timeout().saturating_sub(delay);
         let initial = Some(InitialWait::Delay { delay, remaining, newcomer: false });
-        self.enter(turn, Phase::Preparing { initial });
-        turn.set_timer(&self.id, Timer::Join, delay);
+        self.enter(decision, Phase::Preparing { initial });
+        decision.set_timer(&self.id, Timer::Join, delay);
     }
 
     /// Whether whoever is about to join would be waited for.
@@ -93,22 +96,22 @@ impl ClassicGroup {
     }
 
     /// Waits on for further members, or begins the first generation if it has waited long enough or none are expected.
-    pub fn review_expected(&mut self, turn: &mut Turn) {
+    pub fn recheck_expected_members(&mut self, decision: &mut Decision) {
         let Phase::Preparing { initial: Some(InitialWait::Expected { since, last_join, others_until }) } = self.phase
         else {
             return;
         };
-        let now = turn.now.monotonic;
-        let limit = last_join.saturating_add(WAIT_AFTER_JOIN).min(since.saturating_add(LONGEST_WAIT));
+        let now = decision.now.monotonic;
+        let limit = last_join.saturating_add(WAIT_AFTER_JOIN).min(since.saturating_add(MAX_WAIT));
         let until = match self.members.len() {
             0 | 1 => {
-                turn.expected.expected_until(now, &self.id).max(others_until).map_or(now, |until| until.min(limit))
+                decision.expected.expected_until(now, &self.id).max(others_until).map_or(now, |until| until.min(limit))
             }
             _ => limit,
         };
         match until > now {
-            true => turn.set_timer_at(&self.id, Timer::Join, until),
-            false => self.complete_join(turn),
+            true => decision.set_timer_at(&self.id, Timer::Join, until),
+            false => self.complete_join(decision),
         }
     }
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::link::Link;
+use super::member_connection::MemberConnection;
 use crate::coordinator::group::command::{GroupReply, JoinGroup, JoinRefused, Joined, JoinedMember, Protocol, Synced};
 use crate::coordinator::group::config::GroupConfig;
+use crate::coordinator::group::decision::Decision;
 use crate::coordinator::group::error::GroupError;
-use crate::coordinator::group::turn::Turn;
 use crate::coordinator::records::MemberMetadata;
 use crate::coordinator::{InstanceId, MemberId, ReplyTo};
 
@@ -25,18 +25,18 @@ pub(super) struct Member {
     /// In its order of preference. After a restart only the chosen one is known.
     pub protocols: Vec<Protocol>,
     pub assignment: Bytes,
-    pub link: Link,
+    pub connection: MemberConnection,
     /// Its first join is still parked: it may not even know its id, so it cannot send heartbeats.
     pub is_new: bool,
-    /// It has been told of this generation and has yet to ask for its assignment.
-    pub owes_sync: bool,
+    /// It has been refused of this generation and has yet to ask for its assignment.
+    pub sync_pending: bool,
     parked_join: Option<ReplyTo>,
     parked_sync: Option<ReplyTo>,
 }
 
 impl Member {
     /// A member that comes for the first time.
-    pub fn new(id: MemberId, link: Link, request: JoinGroup) -> Member {
+    pub fn new(id: MemberId, connection: MemberConnection, request: JoinGroup) -> Member {
         let mut member = Member {
             id,
             instance_id: request.instance_id.clone(),
@@ -46,9 +46,9 @@ impl Member {
             rebalance_timeout_ms: 0,
             protocols: Vec::new(),
             assignment: Bytes::new(),
-            link,
+            connection,
             is_new: true,
-            owes_sync: false,
+            sync_pending: false,
             parked_join: None,
             parked_sync: None,
         };
@@ -57,7 +57,7 @@ impl Member {
     }
 
     /// A member that the log remembers, in a group that had chosen `protocol`.
-    pub fn remembered(metadata: &MemberMetadata, protocol: Option<&Arc<str>>) -> Member {
+    pub fn from_metadata(metadata: &MemberMetadata, protocol: Option<&Arc<str>>) -> Member {
         // Version 0 of the record has no rebalance timeout.
         let rebalance_timeout_ms = match metadata.rebalance_timeout_ms {
             -1 => metadata.session_timeout_ms,
@@ -74,9 +74,9 @@ impl Member {
             rebalance_timeout_ms,
             protocols: protocols.collect(),
             assignment: metadata.assignment.clone(),
-            link: Link::Unknown,
+            connection: MemberConnection::Unknown,
             is_new: false,
-            owes_sync: false,
+            sync_pending: false,
             parked_join: None,
             parked_sync: None,
         }
@@ -112,8 +112,8 @@ impl Member {
 
     /// How long it may be silent as things are.
     pub fn session(&self, config: &GroupConfig) -> Duration {
-        match (self.link, config.disconnected_member_timeout) {
-            (Link::Closed, Some(timeout)) => self.session_timeout().min(timeout),
+        match (self.connection, config.disconnected_member_timeout) {
+            (MemberConnection::Closed, Some(timeout)) => self.session_timeout().min(timeout),
             _ => self.session_timeout(),
         }
     }
@@ -131,8 +131,8 @@ impl Member {
         self.protocols.iter().find(|p| Some(&p.name) == protocol).map(|p| p.metadata.clone()).unwrap_or_default()
     }
 
-    /// How the leader is told of this member.
-    pub fn as_joined(&self, protocol: Option<&Arc<str>>) -> JoinedMember {
+    /// How the leader is refused of this member.
+    pub fn to_joined_member(&self, protocol: Option<&Arc<str>>) -> JoinedMember {
         JoinedMember {
             member_id: self.id.clone(),
             instance_id: self.instance_id.clone(),
@@ -148,40 +148,42 @@ impl Member {
     /// Whether the coordinator owes it an answer, so that silence is no sign of death. New members
     /// are not excused: theirs is a deadline for the join itself; nor is one whose connection closed, as nobody waits
     /// for the answer.
-    pub fn is_excused(&self) -> bool {
-        !self.is_new && self.link != Link::Closed && (self.parked_join.is_some() || self.parked_sync.is_some())
+    pub fn is_awaiting_response(&self) -> bool {
+        !self.is_new
+            && self.connection != MemberConnection::Closed
+            && (self.parked_join.is_some() || self.parked_sync.is_some())
     }
 
-    /// Parks a join. One that was parked before has lost its client, and is told to come again.
-    pub fn park_join(&mut self, turn: &mut Turn, to: ReplyTo) {
-        self.refuse_join(turn, self.id.clone(), GroupError::RebalanceInProgress);
+    /// Parks a join. One that was parked before has lost its client, and is refused to come again.
+    pub fn park_join(&mut self, decision: &mut Decision, to: ReplyTo) {
+        self.refuse_join(decision, self.id.clone(), GroupError::RebalanceInProgress);
         self.parked_join = Some(to);
     }
 
-    /// Parks a sync. One that was parked before has lost its client, and is told to come again.
-    pub fn park_sync(&mut self, turn: &mut Turn, to: ReplyTo) {
-        self.answer_sync(turn, Err(GroupError::RebalanceInProgress));
+    /// Parks a sync. One that was parked before has lost its client, and is refused to come again.
+    pub fn park_sync(&mut self, decision: &mut Decision, to: ReplyTo) {
+        self.answer_sync(decision, Err(GroupError::RebalanceInProgress));
         self.parked_sync = Some(to);
     }
 
     /// Answers the parked join, if there is one.
-    pub fn answer_join(&mut self, turn: &mut Turn, joined: Joined) {
+    pub fn answer_join(&mut self, decision: &mut Decision, joined: Joined) {
         if let Some(to) = self.parked_join.take() {
-            turn.reply(to, GroupReply::Join(Ok(joined)));
+            decision.reply(to, GroupReply::Join(Ok(joined)));
         }
     }
 
     /// Refuses the parked join, if there is one.
-    pub fn refuse_join(&mut self, turn: &mut Turn, member_id: MemberId, error: GroupError) {
+    pub fn refuse_join(&mut self, decision: &mut Decision, member_id: MemberId, error: GroupError) {
         if let Some(to) = self.parked_join.take() {
-            turn.reply(to, GroupReply::Join(Err(JoinRefused { member_id, error })));
+            decision.reply(to, GroupReply::Join(Err(JoinRefused { member_id, error })));
         }
     }
 
     /// Answers the parked sync; false if there was none.
-    pub fn answer_sync(&mut self, turn: &mut Turn, result: Result<Synced, GroupError>) -> bool {
+    pub fn answer_sync(&mut self, decision: &mut Decision, result: Result<Synced, GroupError>) -> bool {
         let Some(to) = self.parked_sync.take() else { return false };
-        turn.reply(to, GroupReply::Sync(result));
+        decision.reply(to, GroupReply::Sync(result));
         true
     }
 }

@@ -18,8 +18,8 @@ mod heartbeat;
 mod initial;
 mod join;
 mod leave;
-mod link;
 mod member;
+mod member_connection;
 mod rebalance;
 mod revocation;
 mod static_member;
@@ -30,11 +30,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use self::initial::InitialWait;
-use self::link::Link;
 use self::member::Member;
+use self::member_connection::MemberConnection;
+use super::decision::{Decision, Timer};
 use super::error::GroupError;
 use super::queries::{GroupDescription, GroupState, MemberDescription};
-use super::turn::{Timer, Turn};
 use crate::coordinator::records::{GroupMetadata, GroupRecord};
 use crate::coordinator::{GroupId, InstanceId, MemberId};
 use ottla_wire::types::{InOrder as _, TimestampMs};
@@ -60,7 +60,7 @@ pub(super) struct ClassicGroup {
     /// The member behind each instance id. Invariant: exactly the members that have one.
     static_members: BTreeMap<InstanceId, MemberId>,
     /// Ids given out to members that have yet to join with them (KIP-394), and by which connection.
-    tentative: BTreeMap<MemberId, Link>,
+    pending_join_members: BTreeMap<MemberId, MemberConnection>,
     /// What the members of this generation read; none if that cannot be known.
     subscribed: Option<BTreeSet<Box<str>>>,
     /// Members that give up partitions and then join again, while the others' syncs wait for that.
@@ -93,15 +93,15 @@ impl ClassicGroup {
             leader: None,
             members: BTreeMap::new(),
             static_members: BTreeMap::new(),
-            tentative: BTreeMap::new(),
+            pending_join_members: BTreeMap::new(),
             subscribed: None,
             revoking: BTreeSet::new(),
         }
     }
 
     /// The group that the log remembers. Its members have their assignments and may go on.
-    pub fn remembered(id: GroupId, metadata: &GroupMetadata) -> ClassicGroup {
-        let member = |m| Member::remembered(m, metadata.protocol.as_ref());
+    pub fn from_metadata(id: GroupId, metadata: &GroupMetadata) -> ClassicGroup {
+        let member = |m| Member::from_metadata(m, metadata.protocol.as_ref());
         let members: BTreeMap<_, _> =
             metadata.members.iter().map(member).map(|member| (member.id.clone(), member)).in_order();
         let static_id = |m: &Member| Some((m.instance_id.clone()?, m.id.clone()));
@@ -114,7 +114,7 @@ impl ClassicGroup {
             leader: metadata.leader.clone(),
             static_members: members.values().filter_map(static_id).in_order(),
             members,
-            tentative: BTreeMap::new(),
+            pending_join_members: BTreeMap::new(),
             subscribed: None,
             revoking: BTreeSet::new(),
             id,
@@ -124,12 +124,12 @@ impl ClassicGroup {
     }
 
     /// Starts what a group found in the log waits for.
-    pub fn recovered(&mut self, turn: &mut Turn) {
+    pub fn recovered(&mut self, decision: &mut Decision) {
         for member in self.members.values() {
-            turn.set_timer(&self.id, Timer::Session(member.id.clone()), member.session_timeout());
+            decision.set_timer(&self.id, Timer::Session(member.id.clone()), member.session_timeout());
         }
-        if self.members.len() > turn.config.max_size {
-            self.prepare_rebalance(turn, "the group is larger than group.max.size now allows");
+        if self.members.len() > decision.config.max_size {
+            self.prepare_rebalance(decision, "the group is larger than group.max.size now allows");
         }
     }
 
@@ -164,14 +164,14 @@ impl ClassicGroup {
     }
 
     /// Whether nobody has come yet.
-    pub fn is_vacant(&self) -> bool {
-        self.members.is_empty() && self.tentative.is_empty() && self.generation == 0
+    pub fn never_had_members(&self) -> bool {
+        self.members.is_empty() && self.pending_join_members.is_empty() && self.generation == 0
     }
 
     /// Whether the group may be forgotten once it keeps no offsets. (Kafka forgets tentative
     /// members with it; they would have to start over.)
     pub fn is_unused(&self) -> bool {
-        self.phase == Phase::Empty && self.tentative.is_empty()
+        self.phase == Phase::Empty && self.pending_join_members.is_empty()
     }
 
     /// Whether offsets of a group with members can be judged: it speaks the consumer protocol and
@@ -209,15 +209,15 @@ impl ClassicGroup {
         self.leader.as_deref() == Some(member_id)
     }
 
-    fn enter(&mut self, turn: &Turn, phase: Phase) {
+    fn enter(&mut self, decision: &Decision, phase: Phase) {
         self.phase = phase;
-        self.since = Some(turn.now.wall);
+        self.since = Some(decision.now.wall);
     }
 
     /// Writes the group as it is now.
-    fn persist(&self, turn: &mut Turn) {
+    fn persist(&self, decision: &mut Decision) {
         let value = Some(Arc::new(self.to_metadata()));
-        turn.record(GroupRecord::GroupMetadata { group: self.id.clone(), value });
+        decision.record(GroupRecord::GroupMetadata { group: self.id.clone(), value });
     }
 
     /// Whether the request comes from a member, and from the one that holds the instance id.
@@ -233,12 +233,12 @@ impl ClassicGroup {
     }
 
     /// Takes a member out, tentative or not, and tells whoever waits in its name that it is none.
-    fn remove(&mut self, turn: &mut Turn, member_id: &MemberId) {
-        turn.cancel_timer(&self.id, Timer::Session(member_id.clone()));
-        self.tentative.remove(member_id);
+    fn remove(&mut self, decision: &mut Decision, member_id: &MemberId) {
+        decision.cancel_timer(&self.id, Timer::Session(member_id.clone()));
+        self.pending_join_members.remove(member_id);
         let Some(mut member) = self.members.remove(member_id) else { return };
-        member.refuse_join(turn, MemberId::default(), GroupError::UnknownMemberId);
-        member.answer_sync(turn, Err(GroupError::UnknownMemberId));
+        member.refuse_join(decision, MemberId::default(), GroupError::UnknownMemberId);
+        member.answer_sync(decision, Err(GroupError::UnknownMemberId));
         if let Some(instance_id) = &member.instance_id {
             self.static_members.remove(instance_id);
         }
@@ -247,9 +247,9 @@ impl ClassicGroup {
         }
     }
 
-    fn start_session(&self, turn: &mut Turn, member_id: &MemberId) {
+    fn start_session(&self, decision: &mut Decision, member_id: &MemberId) {
         if let Some(member) = self.members.get(member_id) {
-            turn.set_timer(&self.id, Timer::Session(member_id.clone()), member.session(turn.config));
+            decision.set_timer(&self.id, Timer::Session(member_id.clone()), member.session(decision.config));
         }
     }
 }

@@ -6,76 +6,76 @@ use std::time::Duration;
 
 use super::{ClassicGroup, Phase};
 use crate::coordinator::MemberId;
+use crate::coordinator::group::decision::{Decision, Timer};
 use crate::coordinator::group::error::GroupError;
-use crate::coordinator::group::turn::{Timer, Turn};
 
 /// How often at most a group looks again for absent static members, whatever they asked for.
-const LEAST_RETRY: Duration = Duration::from_secs(1);
+const MIN_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 impl ClassicGroup {
     /// Starts a rebalance after the members changed, or completes the one under way.
-    pub(super) fn rebalance(&mut self, turn: &mut Turn, reason: &str) {
+    pub(super) fn rebalance(&mut self, decision: &mut Decision, reason: &str) {
         match self.phase {
-            Phase::Preparing { .. } => self.complete_join_if_ready(turn),
-            Phase::Empty | Phase::Completing | Phase::Stable => self.prepare_rebalance(turn, reason),
+            Phase::Preparing { .. } => self.complete_join_if_ready(decision),
+            Phase::Empty | Phase::Completing | Phase::Stable => self.prepare_rebalance(decision, reason),
         }
     }
 
     /// Ends the generation: whoever waits for its assignment has to join again.
-    pub(super) fn prepare_rebalance(&mut self, turn: &mut Turn, reason: &str) {
+    pub(super) fn prepare_rebalance(&mut self, decision: &mut Decision, reason: &str) {
         tracing::debug!(group = %self.id, generation = self.generation, reason, "rebalancing");
         if self.phase == Phase::Completing {
-            self.cancel_syncs(turn);
+            self.cancel_syncs(decision);
         }
-        self.end_revocation(turn);
+        self.end_revocation(decision);
         for member in self.members.values_mut() {
-            member.owes_sync = false;
+            member.sync_pending = false;
         }
-        turn.cancel_timer(&self.id, Timer::Sync);
+        decision.cancel_timer(&self.id, Timer::Sync);
 
         if self.phase == Phase::Empty {
-            self.begin_initial_wait(turn);
+            self.begin_initial_wait(decision);
             return;
         }
-        self.enter(turn, Phase::Preparing { initial: None });
-        turn.set_timer(&self.id, Timer::Join, self.rebalance_timeout());
-        self.complete_join_if_ready(turn);
+        self.enter(decision, Phase::Preparing { initial: None });
+        decision.set_timer(&self.id, Timer::Join, self.rebalance_timeout());
+        self.complete_join_if_ready(decision);
     }
 
     /// The wait for joins is over; that of a group that was empty may be extended.
-    pub fn join_timer_passed(&mut self, turn: &mut Turn) {
+    pub fn join_timer_expired(&mut self, decision: &mut Decision) {
         let Phase::Preparing { initial } = &mut self.phase else { return };
-        if let Some(extension) = initial.as_mut().and_then(|initial| initial.extension(turn.config)) {
-            turn.set_timer(&self.id, Timer::Join, extension);
+        if let Some(extension) = initial.as_mut().and_then(|initial| initial.extension(decision.config)) {
+            decision.set_timer(&self.id, Timer::Join, extension);
             return;
         }
-        self.complete_join(turn);
+        self.complete_join(decision);
     }
 
     /// Begins the next generation if everyone is here; a group that was empty may wait for more members.
-    pub(super) fn complete_join_if_ready(&mut self, turn: &mut Turn) {
-        let everyone_joined = || self.tentative.is_empty() && self.members.values().all(|m| m.has_joined());
+    pub(super) fn complete_join_if_ready(&mut self, decision: &mut Decision) {
+        let everyone_joined = || self.pending_join_members.is_empty() && self.members.values().all(|m| m.has_joined());
         match self.phase {
-            Phase::Preparing { initial: None } if everyone_joined() => self.complete_join(turn),
-            Phase::Preparing { initial: Some(_) } => self.review_expected(turn),
+            Phase::Preparing { initial: None } if everyone_joined() => self.complete_join(decision),
+            Phase::Preparing { initial: Some(_) } => self.recheck_expected_members(decision),
             _ => {}
         }
     }
 
     /// Begins the next generation with those who joined. Static members stay in it even if they
     /// did not: they may be restarting.
-    pub(super) fn complete_join(&mut self, turn: &mut Turn) {
-        turn.cancel_timer(&self.id, Timer::Join);
-        turn.expected.forget(&self.id);
+    pub(super) fn complete_join(&mut self, decision: &mut Decision) {
+        decision.cancel_timer(&self.id, Timer::Join);
+        decision.expected.forget(&self.id);
         let missing = |m: &&super::Member| !m.has_joined() && m.instance_id.is_none();
         let missing: Vec<MemberId> = self.members.values().filter(missing).map(|m| m.id.clone()).collect();
         for member_id in &missing {
-            self.remove(turn, member_id);
+            self.remove(decision, member_id);
         }
         if !self.members.is_empty() && !self.elect_leader() {
             // Only static members are left and none of them is here: until they come, or their
             // sessions end.
-            turn.set_timer(&self.id, Timer::Join, self.rebalance_timeout().max(LEAST_RETRY));
+            decision.set_timer(&self.id, Timer::Join, self.rebalance_timeout().max(MIN_RETRY_INTERVAL));
             return;
         }
         self.generation = self.generation.checked_add(1).unwrap_or(1);
@@ -83,30 +83,30 @@ impl ClassicGroup {
             self.protocol = None;
             self.leader = None;
             self.subscribed = self.compute_subscribed();
-            self.enter(turn, Phase::Empty);
-            self.persist(turn);
+            self.enter(decision, Phase::Empty);
+            self.persist(decision);
         } else {
             self.protocol = self.select_protocol();
             self.subscribed = self.compute_subscribed();
-            self.enter(turn, Phase::Completing);
-            self.announce_generation(turn);
+            self.enter(decision, Phase::Completing);
+            self.announce_generation(decision);
         }
     }
 
     /// Answers the joins, and expects everyone to sync.
-    fn announce_generation(&mut self, turn: &mut Turn) {
+    fn announce_generation(&mut self, decision: &mut Decision) {
         tracing::debug!(group = %self.id, generation = self.generation, members = self.members.len(), "joined");
         let member_ids: Vec<MemberId> = self.members.keys().cloned().collect();
         for member_id in &member_ids {
             let joined = self.joined(member_id, true);
             if let Some(member) = self.members.get_mut(member_id) {
-                member.answer_join(turn, joined);
+                member.answer_join(decision, joined);
                 member.is_new = false;
-                member.owes_sync = true;
+                member.sync_pending = true;
             }
-            self.start_session(turn, member_id);
+            self.start_session(decision, member_id);
         }
-        turn.set_timer(&self.id, Timer::Sync, self.rebalance_timeout());
+        decision.set_timer(&self.id, Timer::Sync, self.rebalance_timeout());
     }
 
     /// Keeps the leader if it joined, else takes one that did; false if nobody did.
@@ -147,23 +147,23 @@ impl ClassicGroup {
     }
 
     /// Tells everyone who waits for an assignment of this generation that there will be none.
-    fn cancel_syncs(&mut self, turn: &mut Turn) {
+    fn cancel_syncs(&mut self, decision: &mut Decision) {
         for member in self.members.values_mut() {
             member.assignment.clear();
         }
-        self.refuse_syncs(turn);
+        self.refuse_syncs(decision);
     }
 
     /// Tells everyone whose sync waits for an answer to join again.
-    pub(super) fn refuse_syncs(&mut self, turn: &mut Turn) {
-        let mut told = Vec::new();
+    pub(super) fn refuse_syncs(&mut self, decision: &mut Decision) {
+        let mut refused = Vec::new();
         for member in self.members.values_mut() {
-            if member.answer_sync(turn, Err(GroupError::RebalanceInProgress)) {
-                told.push(member.id.clone());
+            if member.answer_sync(decision, Err(GroupError::RebalanceInProgress)) {
+                refused.push(member.id.clone());
             }
         }
-        for member_id in &told {
-            self.start_session(turn, member_id);
+        for member_id in &refused {
+            self.start_session(decision, member_id);
         }
     }
 }

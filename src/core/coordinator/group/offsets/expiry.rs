@@ -12,8 +12,8 @@ use super::OffsetStore;
 use super::delete::tombstone;
 use crate::coordinator::GroupId;
 use crate::coordinator::group::classic::ClassicGroup;
+use crate::coordinator::group::decision::Decision;
 use crate::coordinator::group::queries::GroupState;
-use crate::coordinator::group::turn::Turn;
 use crate::coordinator::records::CommittedOffset;
 use ottla_wire::types::TimestampMs;
 
@@ -29,14 +29,14 @@ enum Since {
 impl OffsetStore {
     /// Lets what has expired go. True if the group then keeps nothing, and no open transaction may
     /// bring it something.
-    pub fn expire(&self, turn: &mut Turn, id: &GroupId, group: &ClassicGroup) -> bool {
-        let since = retention_starts(group);
+    pub fn expire(&self, decision: &mut Decision, id: &GroupId, group: &ClassicGroup) -> bool {
+        let since = retention_start(group);
         let mut nothing_left = !self.has_open_transaction(id);
         for (topic, view) in self.topics(id) {
             let in_use = matches!(since, Since::Never) || group.is_subscribed_to(topic);
             for (partition, offset) in view.partitions() {
-                if !in_use && is_expired(turn, since, offset) && !self.is_pending(id, topic, partition) {
-                    tombstone(turn, id.clone(), topic.clone(), partition);
+                if !in_use && is_expired(decision, since, offset) && !self.is_pending(id, topic, partition) {
+                    tombstone(decision, id.clone(), topic.clone(), partition);
                 } else {
                     nothing_left = false;
                 }
@@ -46,7 +46,7 @@ impl OffsetStore {
     }
 }
 
-fn retention_starts(group: &ClassicGroup) -> Since {
+fn retention_start(group: &ClassicGroup) -> Since {
     match (group.protocol_type(), group.state()) {
         (None, _) => Since::Commit,
         // Groups written by old versions don't say since when they are empty.
@@ -56,8 +56,8 @@ fn retention_starts(group: &ClassicGroup) -> Since {
     }
 }
 
-fn is_expired(turn: &Turn, since: Since, offset: &CommittedOffset) -> bool {
-    let now = turn.now.wall;
+fn is_expired(decision: &Decision, since: Since, offset: &CommittedOffset) -> bool {
+    let now = decision.now.wall;
     if let Some(expires) = offset.expire_timestamp {
         return now >= expires;
     }
@@ -66,6 +66,6 @@ fn is_expired(turn: &Turn, since: Since, offset: &CommittedOffset) -> bool {
         Since::Time(since) => since,
         Since::Never => return false,
     };
-    let retention = i64::try_from(turn.config.offsets_retention.as_millis()).unwrap_or(i64::MAX);
+    let retention = i64::try_from(decision.config.offsets_retention.as_millis()).unwrap_or(i64::MAX);
     now.saturating_sub(since) >= retention
 }

@@ -124,12 +124,12 @@ impl OffsetStore {
         }
         if outcome == Outcome::Commit {
             for (group, topics) in groups {
-                self.settle(&group, topics);
+                self.commit_pending(&group, topics);
             }
         }
     }
 
-    fn settle(&mut self, group: &GroupId, topics: Topics) {
+    fn commit_pending(&mut self, group: &GroupId, topics: Topics) {
         for (topic, partitions) in topics {
             for (partition, stored) in partitions {
                 let present = self.committed.get(group).and_then(|t| t.get(&topic)?.get(&partition));

@@ -24,7 +24,7 @@ enum Entry {
 }
 
 /// The machine, its log, and everyone who talks to it.
-pub struct World {
+pub struct TestGroup {
     pub machine: GroupMachine,
     pub config: GroupConfig,
     log: Vec<Entry>,
@@ -81,15 +81,15 @@ pub fn subscription(topics: &[&str]) -> Bytes {
     bytes.into()
 }
 
-impl World {
-    pub fn new() -> World {
-        World::with(GroupConfig::default())
+impl TestGroup {
+    pub fn new() -> TestGroup {
+        TestGroup::with(GroupConfig::default())
     }
 
-    pub fn with(config: GroupConfig) -> World {
+    pub fn with(config: GroupConfig) -> TestGroup {
         let mut machine = GroupMachine::new(Arc::new(config.clone()));
         machine.recovered(Now { monotonic: Duration::ZERO, wall: START });
-        World {
+        TestGroup {
             machine,
             config,
             log: Vec::new(),
@@ -110,7 +110,7 @@ impl World {
     }
 
     /// Lets time pass until `ms` after the start, with every timer on the way.
-    pub fn at(&mut self, ms: u64) -> &mut World {
+    pub fn at(&mut self, ms: u64) -> &mut TestGroup {
         let target = Duration::from_millis(ms);
         assert!(target >= self.now, "time does not go back");
         while let Some(due) = self.machine.poll_timeout().filter(|&due| due <= target) {
@@ -123,12 +123,12 @@ impl World {
         self
     }
 
-    pub fn wait(&mut self, ms: u64) -> &mut World {
+    pub fn wait(&mut self, ms: u64) -> &mut TestGroup {
         self.at(self.now.as_millis() as u64 + ms)
     }
 
     /// kill -9 and restart: only the log is left. Whoever waits for an answer gets none.
-    pub fn crash(&mut self) -> &mut World {
+    pub fn crash(&mut self) -> &mut TestGroup {
         self.machine = self.recovered_copy();
         for client in self.clients.values_mut() {
             client.asked = None;
@@ -230,8 +230,8 @@ impl World {
         })
     }
 
-    /// Joins, a second time if it is told to.
-    pub fn joins(&mut self, name: &str) -> &mut World {
+    /// Joins, a second time if it is refused to.
+    pub fn joins(&mut self, name: &str) -> &mut TestGroup {
         self.asks_to_join(name);
         let to = self.client(name).asked.unwrap();
         let required = match self.answers.get(&to) {
@@ -245,7 +245,7 @@ impl World {
     }
 
     /// Joins once.
-    pub fn asks_to_join(&mut self, name: &str) -> &mut World {
+    pub fn asks_to_join(&mut self, name: &str) -> &mut TestGroup {
         let random = u128::from(self.next_reply) << 64;
         let client = self.client(name).clone();
         let request = JoinGroup {
@@ -294,14 +294,14 @@ impl World {
 
     /// The client waits for an answer.
     #[track_caller]
-    pub fn waits(&mut self, name: &str) -> &mut World {
+    pub fn waits(&mut self, name: &str) -> &mut TestGroup {
         let to = self.client(name).asked.expect("the client has asked");
         assert_eq!(self.answers.get(&to), None, "{name} does not wait");
         self
     }
 
     /// Asks for its assignment; as leader, hands in who gets what.
-    pub fn syncs(&mut self, name: &str, assignments: &[(&str, &str)]) -> &mut World {
+    pub fn syncs(&mut self, name: &str, assignments: &[(&str, &str)]) -> &mut TestGroup {
         let assignments = assignments
             .iter()
             .map(|(whom, what)| (self.client(whom).member_id.clone(), Bytes::copy_from_slice(what.as_bytes())));
@@ -412,7 +412,7 @@ impl World {
     }
 
     /// Forms a stable group of these clients, the first as leader, each assigned its own name.
-    pub fn stable(&mut self, names: &[&str]) -> &mut World {
+    pub fn stable(&mut self, names: &[&str]) -> &mut TestGroup {
         for name in names {
             self.joins(name);
         }
@@ -451,7 +451,7 @@ impl World {
 
     // For clients that do not know what comes next.
 
-    /// Joins once; the answer is to be [seen](World::see).
+    /// Joins once; the answer is to be [seen](TestGroup::see).
     pub fn joins_as(&mut self, name: &str) -> ReplyTo {
         self.asks_to_join(name);
         self.asked(name)

@@ -7,7 +7,7 @@ use crate::coordinator::group::*;
 
 #[test]
 fn a_dynamic_member_joins_in_two_steps() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     let refused = group.asks_to_join("a").not_joined("a");
     assert_eq!(refused.error, GroupError::MemberIdRequired);
     assert!(refused.member_id.starts_with("a-"), "{}", refused.member_id);
@@ -23,14 +23,14 @@ fn a_dynamic_member_joins_in_two_steps() {
 
 #[test]
 fn an_old_client_joins_in_one_step() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.client("a").member_id_required = false;
     assert_eq!(group.asks_to_join("a").joined("a").generation, 1);
 }
 
 #[test]
 fn a_new_group_is_written_before_it_has_members() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.asks_to_join("a");
     assert_eq!(group.log_len(), 1);
     assert_eq!(group.crash().state(), GroupState::Empty);
@@ -38,7 +38,7 @@ fn a_new_group_is_written_before_it_has_members() {
 
 #[test]
 fn a_refused_join_leaves_no_group_behind() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.client("a").speaks(&[]);
     assert_eq!(group.asks_to_join("a").not_joined("a").error, GroupError::InconsistentGroupProtocol);
     assert_eq!((group.state(), group.log_len()), (GroupState::Dead, 0));
@@ -46,7 +46,7 @@ fn a_refused_join_leaves_no_group_behind() {
 
 #[test]
 fn a_member_id_that_the_group_did_not_give_is_unknown() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.client("a").member_id = "made-up".into();
     let refused = group.asks_to_join("a").not_joined("a");
     assert_eq!((refused.error, &*refused.member_id), (GroupError::UnknownMemberId, "made-up"));
@@ -56,7 +56,7 @@ fn a_member_id_that_the_group_did_not_give_is_unknown() {
 
 #[test]
 fn sessions_have_bounds() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     for (timeout, allowed) in [(-1, false), (5_999, false), (6_000, true), (1_800_000, true), (1_800_001, false)] {
         group.client("a").session_timeout_ms = timeout;
         let refused = group.asks_to_join("a").not_joined("a");
@@ -67,7 +67,7 @@ fn sessions_have_bounds() {
 
 #[test]
 fn a_member_needs_a_protocol_that_all_speak() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.client("a").speaks(&["range", "sticky"]);
     group.stable(&["a"]);
 
@@ -84,7 +84,7 @@ fn a_member_needs_a_protocol_that_all_speak() {
 
 #[test]
 fn the_protocol_that_most_prefer_is_chosen() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.client("a").speaks(&["range", "sticky"]);
     group.client("b").speaks(&["sticky", "range"]);
     group.client("c").speaks(&["sticky", "range", "roundrobin"]);
@@ -94,7 +94,7 @@ fn the_protocol_that_most_prefer_is_chosen() {
 
 #[test]
 fn a_full_group_takes_no_one_in() {
-    let mut group = World::with(GroupConfig { max_size: 2, ..GroupConfig::default() });
+    let mut group = TestGroup::with(GroupConfig { max_size: 2, ..GroupConfig::default() });
     group.stable(&["a", "b"]);
     let refused = group.joins("c").not_joined("c");
     assert_eq!((refused.error, &*refused.member_id), (GroupError::GroupMaxSizeReached, ""));
@@ -103,7 +103,7 @@ fn a_full_group_takes_no_one_in() {
 
 #[test]
 fn the_last_to_come_back_to_a_group_that_is_too_large_go() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.stable(&["a", "b", "c"]);
     group.config.max_size = 2;
     group.crash();
@@ -116,7 +116,7 @@ fn the_last_to_come_back_to_a_group_that_is_too_large_go() {
 #[test]
 fn an_empty_group_waits_for_more_if_told_to() {
     let delay = Duration::from_secs(3);
-    let mut group = World::with(GroupConfig { initial_rebalance_delay: Some(delay), ..GroupConfig::default() });
+    let mut group = TestGroup::with(GroupConfig { initial_rebalance_delay: Some(delay), ..GroupConfig::default() });
     group.joins("a").at(2_999).waits("a");
     group.joins("b").waits("b");
     // The newcomer extends the wait.
@@ -128,7 +128,7 @@ fn an_empty_group_waits_for_more_if_told_to() {
 #[test]
 fn newcomers_extend_the_first_wait_up_to_the_rebalance_timeout() {
     let delay = Duration::from_secs(3);
-    let mut group = World::with(GroupConfig { initial_rebalance_delay: Some(delay), ..GroupConfig::default() });
+    let mut group = TestGroup::with(GroupConfig { initial_rebalance_delay: Some(delay), ..GroupConfig::default() });
     group.client("a").rebalance_timeout_ms = 7_000;
     group.joins("a");
     for (ms, name) in [(2_000, "b"), (5_000, "c"), (6_500, "d")] {
@@ -141,7 +141,7 @@ fn newcomers_extend_the_first_wait_up_to_the_rebalance_timeout() {
 
 #[test]
 fn a_tentative_member_is_forgotten_after_its_session() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     let refused = group.asks_to_join("a").not_joined("a");
     group.client("a").member_id = refused.member_id;
     group.at(10_001);
@@ -150,7 +150,7 @@ fn a_tentative_member_is_forgotten_after_its_session() {
 
 #[test]
 fn a_tentative_member_holds_the_rebalance_up_until_its_session_ends() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.stable(&["a"]);
     group.asks_to_join("b");
     group.joins("a").waits("a").at(10_000);
@@ -159,7 +159,7 @@ fn a_tentative_member_holds_the_rebalance_up_until_its_session_ends() {
 
 #[test]
 fn a_second_join_answers_the_first() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.stable(&["a", "b"]);
     group.joins("a").waits("a");
     let mut again = group.client("a").clone();
@@ -173,7 +173,7 @@ fn a_second_join_answers_the_first() {
 
 #[test]
 fn the_group_needs_a_name() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     let heartbeat = Heartbeat { group_id: "".into(), member_id: "a".into(), instance_id: None, generation: 1 };
     let to = group.ask(GroupCommand::Heartbeat(heartbeat));
     assert_eq!(group.answer(to), Some(GroupReply::Heartbeat(Err(GroupError::InvalidGroupId))));
@@ -181,7 +181,7 @@ fn the_group_needs_a_name() {
 
 #[test]
 fn member_ids_stay_short_enough_to_be_written() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     let name = "ü".repeat(16_370);
     group.joins(&name).joined(&name);
     group.syncs(&name, &[]);
@@ -190,7 +190,7 @@ fn member_ids_stay_short_enough_to_be_written() {
 
 #[test]
 fn a_group_may_be_large() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     let names: Vec<String> = (0..500).map(|i| format!("member-{i:03}")).collect();
     for name in &names {
         group.joins(name);

@@ -5,7 +5,7 @@ use crate::coordinator::group::*;
 
 #[test]
 fn a_member_that_leaves_makes_the_others_share() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.stable(&["a", "b"]);
     assert_eq!(group.leaves("a"), Ok(()));
     assert_eq!(group.heartbeats("b"), Err(GroupError::RebalanceInProgress));
@@ -15,7 +15,7 @@ fn a_member_that_leaves_makes_the_others_share() {
 
 #[test]
 fn when_the_last_one_leaves_the_group_is_empty_and_written_so() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.stable(&["a"]);
     assert_eq!(group.leaves("a"), Ok(()));
     assert_eq!((group.state(), group.generation()), (GroupState::Empty, 2));
@@ -24,7 +24,7 @@ fn when_the_last_one_leaves_the_group_is_empty_and_written_so() {
 
 #[test]
 fn several_leave_in_one_rebalance() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.client("s").instance_id = Some("static".into());
     group.stable(&["a", "b", "s"]);
     let (a, b) = (group.client("a").member_id.clone(), group.client("b").member_id.clone());
@@ -37,7 +37,7 @@ fn several_leave_in_one_rebalance() {
 
 #[test]
 fn a_static_member_leaves_under_its_own_name_only() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.client("s").instance_id = Some("static".into());
     group.stable(&["s", "a"]);
     let a = group.client("a").member_id.clone();
@@ -47,7 +47,7 @@ fn a_static_member_leaves_under_its_own_name_only() {
 
 #[test]
 fn whoever_waits_in_a_leaving_members_name_is_told() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.stable(&["a", "b"]);
     group.joins("c").waits("c");
     let c = group.machine.groups[GROUP].classic.to_metadata().members;
@@ -58,7 +58,7 @@ fn whoever_waits_in_a_leaving_members_name_is_told() {
 
 #[test]
 fn a_sync_parked_in_a_leaving_members_name_is_answered() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.client("s").instance_id = Some("static".into());
     group.joins("a").joined("a");
     group.joins("s").joins("a").joined("a");
@@ -69,7 +69,7 @@ fn a_sync_parked_in_a_leaving_members_name_is_answered() {
 
 #[test]
 fn a_tentative_member_that_leaves_disturbs_nobody() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.stable(&["a"]);
     let tentative = group.asks_to_join("b").not_joined("b").member_id;
     assert_eq!(group.leave(vec![(&tentative, None)]), [Ok(())]);
@@ -78,7 +78,7 @@ fn a_tentative_member_that_leaves_disturbs_nobody() {
 
 #[test]
 fn leaving_lets_the_others_go_on() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.stable(&["a", "b"]);
     group.joins("a").waits("a");
     group.leaves("b").unwrap();
@@ -87,6 +87,6 @@ fn leaving_lets_the_others_go_on() {
 
 #[test]
 fn a_group_that_does_not_exist_has_no_one_to_leave() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     assert_eq!(group.leave(vec![("a", None)]), [Err(GroupError::UnknownMemberId)]);
 }

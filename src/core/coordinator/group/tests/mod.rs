@@ -1,4 +1,4 @@
-//! Stories of groups, told in simulated time.
+//! Stories of groups, refused in simulated time.
 
 mod disconnecting;
 mod harness;

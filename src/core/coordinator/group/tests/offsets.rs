@@ -20,7 +20,7 @@ fn simple(topics: Vec<TopicCommits>) -> CommitOffsets {
     }
 }
 
-fn delete_offsets(group: &mut World, topic: &str) -> Result<(), GroupError> {
+fn delete_offsets(group: &mut TestGroup, topic: &str) -> Result<(), GroupError> {
     let command = DeleteOffsets { group_id: GROUP.into(), topics: vec![(topic.into(), vec![0])] };
     let to = group.ask(GroupCommand::DeleteOffsets(command));
     match group.answer(to) {
@@ -29,7 +29,7 @@ fn delete_offsets(group: &mut World, topic: &str) -> Result<(), GroupError> {
     }
 }
 
-fn delete_group(group: &mut World) -> Result<(), GroupError> {
+fn delete_group(group: &mut TestGroup) -> Result<(), GroupError> {
     let to = group.ask(GroupCommand::DeleteGroups(vec![GROUP.into()]));
     match group.answer(to) {
         Some(GroupReply::DeleteGroups(results)) => results[0].1,
@@ -39,7 +39,7 @@ fn delete_group(group: &mut World) -> Result<(), GroupError> {
 
 #[test]
 fn a_member_commits_and_a_restart_remembers() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.stable(&["a"]);
     assert_eq!(group.commits("a", 7), Ok(()));
     assert_eq!(group.commits("a", 9), Ok(()));
@@ -50,7 +50,7 @@ fn a_member_commits_and_a_restart_remembers() {
 
 #[test]
 fn commits_are_checked() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.stable(&["a"]);
     assert_eq!(group.commits("stranger", 1), Err(GroupError::UnknownMemberId));
     group.client("a").generation = 0;
@@ -69,13 +69,13 @@ fn a_commit_to_no_group_is_refused_as_the_client_understands_it() {
             knows_group_id_not_found: knows,
             ..simple(vec![topic_commit("orders", 0, 1)])
         };
-        assert_eq!(World::new().commit(request), Err(error));
+        assert_eq!(TestGroup::new().commit(request), Err(error));
     }
 }
 
 #[test]
 fn a_commit_is_a_sign_of_life() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.stable(&["a"]);
     for ms in [9_000, 18_000, 27_000] {
         assert_eq!(group.at(ms).commits("a", ms as i64), Ok(()));
@@ -86,7 +86,7 @@ fn a_commit_is_a_sign_of_life() {
 
 #[test]
 fn members_may_commit_while_the_group_collects_joins_but_not_while_it_collects_syncs() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.stable(&["a"]);
     group.joins("b");
     assert_eq!(group.commits("a", 5), Ok(()));
@@ -96,7 +96,7 @@ fn members_may_commit_while_the_group_collects_joins_but_not_while_it_collects_s
 
 #[test]
 fn anyone_may_commit_for_a_group_without_members() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     assert_eq!(group.commit(simple(vec![topic_commit("orders", 0, 3)])), Ok(()));
     assert_eq!((group.committed(), group.state()), (Some(3), GroupState::Empty));
     group.stable(&["a"]);
@@ -107,7 +107,7 @@ fn anyone_may_commit_for_a_group_without_members() {
 
 #[test]
 fn metadata_has_a_limit_for_each_partition() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     let mut topic = topic_commit("orders", 0, 1);
     // Kafka counts UTF-16 units: this is 2 × 2,048.
     topic.partitions[0].metadata = Some("🦀".repeat(2_048).into());
@@ -123,7 +123,7 @@ fn metadata_has_a_limit_for_each_partition() {
 
 #[test]
 fn a_commit_carries_epoch_metadata_and_time() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     let mut topic = topic_commit("orders", 0, 1);
     topic.partitions[0].leader_epoch = 4;
     topic.partitions[0].metadata = Some("note".into());
@@ -139,7 +139,7 @@ fn a_commit_carries_epoch_metadata_and_time() {
 
 #[test]
 fn offsets_of_a_simple_group_expire_after_their_commit() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.commit(simple(vec![topic_commit("orders", 0, 1)])).unwrap();
     group.at(DAY).commit(simple(vec![topic_commit("payments", 0, 2)])).unwrap();
     group.at(7 * DAY - 1);
@@ -152,7 +152,7 @@ fn offsets_of_a_simple_group_expire_after_their_commit() {
 
 #[test]
 fn offsets_of_an_empty_group_expire_after_it_became_empty() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.stable(&["a"]);
     group.commits("a", 1).unwrap();
     while group.now().monotonic.as_millis() < u128::from(10 * DAY) {
@@ -171,7 +171,7 @@ fn offsets_of_an_empty_group_expire_after_it_became_empty() {
 
 #[test]
 fn a_stable_group_keeps_the_offsets_of_what_it_reads() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.client("a").session_timeout_ms = 1_800_000;
     group.stable(&["a"]);
     let both = vec![topic_commit("orders", 0, 1), topic_commit("abandoned", 0, 2)];
@@ -186,7 +186,7 @@ fn a_stable_group_keeps_the_offsets_of_what_it_reads() {
 
 #[test]
 fn an_old_client_may_ask_for_a_retention_of_its_own() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     let request = CommitOffsets { retention_ms: Some(HOUR as i64), ..simple(vec![topic_commit("orders", 0, 1)]) };
     group.commit(request).unwrap();
     assert_eq!(group.at(HOUR - 1).committed(), Some(1));
@@ -196,7 +196,7 @@ fn an_old_client_may_ask_for_a_retention_of_its_own() {
 
 #[test]
 fn offsets_of_topics_that_are_read_are_not_deleted() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     assert_eq!(delete_offsets(&mut group, "orders"), Err(GroupError::GroupIdNotFound));
     group.commit(simple(vec![topic_commit("orders", 0, 1), topic_commit("payments", 0, 2)])).unwrap();
     group.stable(&["a"]);
@@ -212,7 +212,7 @@ fn offsets_of_topics_that_are_read_are_not_deleted() {
 
 #[test]
 fn offsets_of_members_that_are_not_consumers_are_not_deleted() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.client("a").protocol_type = "connect".into();
     group.stable(&["a"]);
     assert_eq!(delete_offsets(&mut group, "orders"), Err(GroupError::NonEmptyGroup));
@@ -220,7 +220,7 @@ fn offsets_of_members_that_are_not_consumers_are_not_deleted() {
 
 #[test]
 fn a_subscription_that_cannot_be_read_may_be_to_anything() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.client("a").protocols[0].metadata = "?".into();
     group.stable(&["a"]);
     assert_eq!(delete_offsets(&mut group, "orders"), Err(GroupError::GroupSubscribedToTopic));
@@ -228,7 +228,7 @@ fn a_subscription_that_cannot_be_read_may_be_to_anything() {
 
 #[test]
 fn only_a_group_without_members_is_deleted() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     assert_eq!(delete_group(&mut group), Err(GroupError::GroupIdNotFound));
     group.stable(&["a"]);
     group.commits("a", 1).unwrap();
@@ -244,7 +244,7 @@ fn only_a_group_without_members_is_deleted() {
 
 #[test]
 fn offsets_go_with_their_topic() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.stable(&["a"]);
     group.commits("a", 1).unwrap();
     assert_eq!(group.machine.topics_with_offsets().len(), 1);
@@ -257,7 +257,7 @@ fn offsets_go_with_their_topic() {
 
 #[test]
 fn a_group_that_keeps_nothing_is_forgotten() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.stable(&["a"]);
     group.leaves("a").unwrap();
     assert_eq!(group.at(HOUR).state(), GroupState::Dead);

@@ -68,7 +68,7 @@ enum Doing {
 }
 
 struct Run {
-    world: World,
+    group: TestGroup,
     doing: HashMap<&'static str, Doing>,
     /// Which connection each client uses, and the last that was opened.
     connections: HashMap<&'static str, u64>,
@@ -95,14 +95,14 @@ impl Run {
             offsets_retention_check_interval: Duration::MAX,
             ..GroupConfig::default()
         };
-        let mut world = World::with(config);
+        let mut group = TestGroup::with(config);
         for name in CLIENTS {
             if name.starts_with("static") {
-                world.client(name).instance_id = Some(name.into());
+                group.client(name).instance_id = Some(name.into());
             }
         }
         Run {
-            world,
+            group,
             doing: CLIENTS.into_iter().map(|name| (name, Doing::Nothing)).collect(),
             connections: CLIENTS.into_iter().zip(1..).collect(),
             last_connection: CLIENTS.len() as u64,
@@ -121,12 +121,12 @@ impl Run {
             Op::Step(client) => self.step(CLIENTS[client]),
             Op::Join(client, other) => {
                 let topics: &[&str] = if other { &["orders", "payments"] } else { &["orders"] };
-                self.world.client(CLIENTS[client]).reads(topics);
+                self.group.client(CLIENTS[client]).reads(topics);
                 self.join(CLIENTS[client]);
             }
             Op::Heartbeat(client) => self.heartbeat(CLIENTS[client]),
             Op::Leave(client) => {
-                let _ = self.world.leaves(CLIENTS[client]);
+                let _ = self.group.leaves(CLIENTS[client]);
                 self.forget(CLIENTS[client]);
             }
             Op::FindCoordinator(client) => self.find_coordinator(CLIENTS[client]),
@@ -138,9 +138,9 @@ impl Run {
             Op::Commit(client) => self.commit(CLIENTS[client]),
             Op::CommitInTxn(producer) => self.commit_in_txn(producer),
             Op::EndTxn(producer, commit) => self.end_txn(producer, commit),
-            Op::Wait(ms) => drop(self.world.wait(ms)),
+            Op::Wait(ms) => drop(self.group.wait(ms)),
             Op::Crash => {
-                self.world.crash();
+                self.group.crash();
                 self.open.clear();
                 for name in CLIENTS {
                     if matches!(self.doing[name], Doing::Joining | Doing::Syncing) {
@@ -156,7 +156,7 @@ impl Run {
         let newest = self.last_connection;
         self.last_connection += 1;
         let connection = self.connections.insert(name, self.last_connection).unwrap();
-        self.world.ask(GroupCommand::ConnectionClosed { connection, newest });
+        self.group.ask(GroupCommand::ConnectionClosed { connection, newest });
         if matches!(self.doing[name], Doing::Joining | Doing::Syncing) {
             self.doing.insert(name, Doing::Nothing);
         }
@@ -165,12 +165,12 @@ impl Run {
     fn find_coordinator(&mut self, name: &'static str) {
         self.speak_as(name);
         let client = GroupClient { group_id: GROUP.into(), client_id: name.into() };
-        self.world.ask(GroupCommand::CoordinatorFound(client));
+        self.group.ask(GroupCommand::CoordinatorFound(client));
     }
 
     /// What is asked from now on comes from this client.
     fn speak_as(&mut self, name: &str) {
-        self.world.connection = self.connections.get(name).copied();
+        self.group.connection = self.connections.get(name).copied();
     }
 
     fn step(&mut self, name: &'static str) {
@@ -185,16 +185,16 @@ impl Run {
 
     fn join(&mut self, name: &'static str) {
         self.speak_as(name);
-        let to = self.world.joins_as(name);
+        let to = self.group.joins_as(name);
         self.open.insert(to, name);
         self.doing.insert(name, Doing::Joining);
     }
 
     fn see_join(&mut self, name: &'static str) {
-        match self.world.see(name) {
+        match self.group.see(name) {
             None => {}
             Some(GroupReply::Join(Ok(joined))) => {
-                let client = self.world.client(name);
+                let client = self.group.client(name);
                 (client.member_id, client.generation) = (joined.member_id, joined.generation);
                 let leads = !joined.members.is_empty() && !joined.skip_assignment;
                 self.doing.insert(name, Doing::Joined { leads });
@@ -202,7 +202,7 @@ impl Run {
             Some(GroupReply::Join(Err(refused))) => {
                 self.doing.insert(name, Doing::Nothing);
                 match refused.error {
-                    GroupError::MemberIdRequired => self.world.client(name).member_id = refused.member_id,
+                    GroupError::MemberIdRequired => self.group.client(name).member_id = refused.member_id,
                     GroupError::RebalanceInProgress => {}
                     _ => self.forget(name),
                 }
@@ -216,14 +216,14 @@ impl Run {
         let parts = CLIENTS.map(|client| format!("{}/{client}", self.assignments));
         let everyone: Vec<_> = CLIENTS.into_iter().zip(parts.iter().map(String::as_str)).collect();
         self.speak_as(name);
-        self.world.syncs(name, if leads { &everyone } else { &[] });
-        let to = self.world.asked(name);
+        self.group.syncs(name, if leads { &everyone } else { &[] });
+        let to = self.group.asked(name);
         self.open.insert(to, name);
         self.doing.insert(name, Doing::Syncing);
     }
 
     fn see_sync(&mut self, name: &'static str) {
-        match self.world.see(name) {
+        match self.group.see(name) {
             None => {}
             Some(GroupReply::Sync(Ok(synced))) => {
                 let assignment = String::from_utf8(synced.assignment.to_vec()).unwrap();
@@ -231,7 +231,7 @@ impl Run {
                 // Nothing, if the leader did not know of it.
                 let Some((which, whose)) = assignment.split_once('/') else { return };
                 assert_eq!(whose, name, "one member's part went to another");
-                let generation = self.world.client(name).generation;
+                let generation = self.group.client(name).generation;
                 let first = self.handed_out.entry(generation).or_insert_with(|| which.into());
                 assert_eq!(first, which, "two assignments in generation {generation}");
             }
@@ -242,7 +242,7 @@ impl Run {
 
     fn heartbeat(&mut self, name: &'static str) {
         self.speak_as(name);
-        if let Err(error) = self.world.heartbeats(name) {
+        if let Err(error) = self.group.heartbeats(name) {
             self.take_refusal(name, error);
         }
     }
@@ -257,7 +257,7 @@ impl Run {
     }
 
     fn forget(&mut self, name: &'static str) {
-        let client = self.world.client(name);
+        let client = self.group.client(name);
         (client.member_id, client.generation) = ("".into(), -1);
         self.doing.insert(name, Doing::Nothing);
     }
@@ -265,8 +265,8 @@ impl Run {
     fn commit(&mut self, name: &str) {
         self.next_offset += 1;
         self.speak_as(name);
-        if self.world.commits(name, self.next_offset).is_ok() {
-            self.committed = Some((self.next_offset, self.world.log_len()));
+        if self.group.commits(name, self.next_offset).is_ok() {
+            self.committed = Some((self.next_offset, self.group.log_len()));
         }
     }
 
@@ -280,15 +280,15 @@ impl Run {
             generation: -1,
             topics: vec![topic_commit("orders", 0, self.next_offset)],
         };
-        let to = self.world.ask(GroupCommand::CommitTxnOffsets(request));
-        if let Some(GroupReply::CommitTxnOffsets(Ok(_))) = self.world.answer(to) {
-            self.pending.insert(producer, (self.next_offset, self.world.log_len()));
+        let to = self.group.ask(GroupCommand::CommitTxnOffsets(request));
+        if let Some(GroupReply::CommitTxnOffsets(Ok(_))) = self.group.answer(to) {
+            self.pending.insert(producer, (self.next_offset, self.group.log_len()));
         }
     }
 
     fn end_txn(&mut self, producer: u8, commit: bool) {
         let outcome = if commit { Outcome::Commit } else { Outcome::Abort };
-        self.world.end_txn(ProducerIdEpoch { producer_id: producer.into(), epoch: 0 }, outcome);
+        self.group.end_txn(ProducerIdEpoch { producer_id: producer.into(), epoch: 0 }, outcome);
         if let Some(pending) = self.pending.remove(&producer)
             && commit
             && self.committed.is_none_or(|(_, position)| position < pending.1)
@@ -298,13 +298,13 @@ impl Run {
     }
 
     fn check(&mut self) {
-        self.open.retain(|to, _| !self.world.is_answered(*to));
-        assert_eq!(self.world.committed(), self.committed.map(|(offset, _)| offset));
+        self.open.retain(|to, _| !self.group.is_answered(*to));
+        assert_eq!(self.group.committed(), self.committed.map(|(offset, _)| offset));
 
-        let recovered = self.world.recovered_copy();
-        assert_eq!(recovered.offsets, self.world.machine.offsets);
+        let recovered = self.group.recovered_copy();
+        assert_eq!(recovered.offsets, self.group.machine.offsets);
         let durable = |machine: &GroupMachine| machine.groups.get(GROUP).and_then(|group| group.durable.clone());
-        assert_eq!(durable(&recovered), durable(&self.world.machine));
+        assert_eq!(durable(&recovered), durable(&self.group.machine));
         if let Some(durable) = durable(&recovered) {
             assert!(durable.generation >= self.durable_generation, "the generation went back");
             self.durable_generation = durable.generation;
@@ -314,12 +314,12 @@ impl Run {
     /// Everyone goes away; in the end nobody waits and nobody is left.
     fn finish(&mut self) {
         for _ in 0..40 {
-            self.world.wait(30_000);
+            self.group.wait(30_000);
             self.check();
         }
         assert!(self.open.is_empty(), "never answered: {:?}", self.open.values());
-        assert!(matches!(self.world.state(), GroupState::Empty | GroupState::Dead), "{:?}", self.world.state());
-        let last = self.world.records(0).into_iter().rev().find_map(|record| match record {
+        assert!(matches!(self.group.state(), GroupState::Empty | GroupState::Dead), "{:?}", self.group.state());
+        let last = self.group.records(0).into_iter().rev().find_map(|record| match record {
             GroupRecord::GroupMetadata { value, .. } => value,
             GroupRecord::OffsetCommit { .. } => None,
         });

@@ -5,7 +5,7 @@ use crate::coordinator::group::*;
 
 #[test]
 fn a_newcomer_makes_everyone_join_again() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.stable(&["a"]);
     group.joins("b").waits("b");
     assert_eq!(group.heartbeats("a"), Err(GroupError::RebalanceInProgress));
@@ -19,7 +19,7 @@ fn a_newcomer_makes_everyone_join_again() {
 
 #[test]
 fn who_does_not_join_in_time_is_out() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.client("a").session_timeout_ms = 300_000;
     group.stable(&["a"]);
     group.joins("b").at(59_999).waits("b");
@@ -31,7 +31,7 @@ fn who_does_not_join_in_time_is_out() {
 
 #[test]
 fn the_longest_rebalance_timeout_counts() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.client("a").session_timeout_ms = 300_000;
     group.client("a").rebalance_timeout_ms = 90_000;
     group.stable(&["a"]);
@@ -41,7 +41,7 @@ fn the_longest_rebalance_timeout_counts() {
 
 #[test]
 fn a_member_that_dies_is_found_out_by_its_silence() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.stable(&["a", "b"]);
     for ms in [5_000, 9_000] {
         assert_eq!(group.at(ms).heartbeats("a"), Ok(()));
@@ -53,7 +53,7 @@ fn a_member_that_dies_is_found_out_by_its_silence() {
 
 #[test]
 fn the_last_one_out_leaves_an_empty_group() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.stable(&["a"]);
     assert_eq!(group.at(10_000).state(), GroupState::Empty);
     assert_eq!(group.generation(), 2);
@@ -63,7 +63,7 @@ fn the_last_one_out_leaves_an_empty_group() {
 
 #[test]
 fn who_waits_for_an_answer_does_not_time_out() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.client("b").rebalance_timeout_ms = 60_000;
     group.client("b").session_timeout_ms = 300_000;
     group.stable(&["a", "b"]);
@@ -76,7 +76,7 @@ fn who_waits_for_an_answer_does_not_time_out() {
 
 #[test]
 fn a_new_member_whose_join_is_parked_is_given_five_minutes() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     for name in ["a", "b"] {
         group.client(name).rebalance_timeout_ms = 1_000_000;
         group.client(name).session_timeout_ms = 1_000_000;
@@ -91,7 +91,7 @@ fn a_new_member_whose_join_is_parked_is_given_five_minutes() {
 
 #[test]
 fn a_follower_that_joins_again_unchanged_disturbs_nobody() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.stable(&["leader", "follower"]);
     let joined = group.joins("follower").joined("follower");
     assert_eq!((joined.generation, joined.members.len()), (2, 0));
@@ -101,7 +101,7 @@ fn a_follower_that_joins_again_unchanged_disturbs_nobody() {
 
 #[test]
 fn a_follower_that_changed_its_mind_makes_a_rebalance() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.stable(&["leader", "follower"]);
     group.client("follower").reads(&["orders", "payments"]);
     group.joins("follower").waits("follower");
@@ -110,7 +110,7 @@ fn a_follower_that_changed_its_mind_makes_a_rebalance() {
 
 #[test]
 fn the_leader_can_always_ask_for_a_rebalance() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.stable(&["leader", "follower"]);
     group.joins("leader").waits("leader");
     assert_eq!(group.heartbeats("follower"), Err(GroupError::RebalanceInProgress));
@@ -118,7 +118,7 @@ fn the_leader_can_always_ask_for_a_rebalance() {
 
 #[test]
 fn a_join_whose_answer_was_lost_is_answered_again() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.joins("a").joined("a");
     let again = group.joins("a").joined("a");
     assert_eq!((again.generation, again.members.len()), (1, 1));
@@ -127,7 +127,7 @@ fn a_join_whose_answer_was_lost_is_answered_again() {
 
 #[test]
 fn a_leader_that_is_late_is_replaced() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     for name in ["leader", "follower"] {
         group.client(name).session_timeout_ms = 300_000;
     }
@@ -143,7 +143,7 @@ fn a_leader_that_is_late_is_replaced() {
 /// what they have while they join.
 #[test]
 fn cooperative_members_give_up_partitions_in_two_rounds() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     for name in ["a", "b"] {
         group.client(name).speaks(&["cooperative-sticky"]);
     }

@@ -10,7 +10,7 @@ use ottla_wire::types::Now;
 
 #[test]
 fn members_of_a_stable_group_go_on_as_if_nothing_had_happened() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.client("s").instance_id = Some("static".into());
     group.stable(&["a", "s"]);
     group.commits("a", 5).unwrap();
@@ -28,7 +28,7 @@ fn members_of_a_stable_group_go_on_as_if_nothing_had_happened() {
 
 #[test]
 fn sessions_start_anew() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.stable(&["a", "b"]);
     group.at(9_000).crash();
     assert_eq!(group.at(18_999).state(), GroupState::Stable);
@@ -40,7 +40,7 @@ fn sessions_start_anew() {
 
 #[test]
 fn a_rebalance_that_a_crash_ended_begins_again() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.stable(&["a"]);
     group.joins("b").joins("a").joined("a");
     group.joined("b");
@@ -54,7 +54,7 @@ fn a_rebalance_that_a_crash_ended_begins_again() {
 
 #[test]
 fn a_returning_group_counts_on() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.stable(&["a", "b"]);
     group.leaves("a").unwrap();
     // That a left was not written yet; its session ends once more.

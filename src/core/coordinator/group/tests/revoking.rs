@@ -31,111 +31,111 @@ fn partitions_of_orders(partitions: &[i32]) -> Vec<u8> {
     bytes
 }
 
-fn owns(world: &mut World, name: &str, partitions: &[i32]) {
-    world.client(name).protocols = vec![Protocol { name: "cooperative-sticky".into(), metadata: owning(partitions) }];
+fn owns(group: &mut TestGroup, name: &str, partitions: &[i32]) {
+    group.client(name).protocols = vec![Protocol { name: "cooperative-sticky".into(), metadata: owning(partitions) }];
 }
 
 /// Two members that have 0 and 1, and 2; a third has joined, and all are in the next generation.
-fn third_member_joined(protocol_type: &str) -> World {
-    let mut world = World::new();
+fn third_member_joined(protocol_type: &str) -> TestGroup {
+    let mut group = TestGroup::new();
     for name in ["a", "b", "c"] {
-        world.client(name).protocol_type = protocol_type.into();
-        owns(&mut world, name, &[]);
+        group.client(name).protocol_type = protocol_type.into();
+        owns(&mut group, name, &[]);
     }
-    world.stable(&["a", "b"]);
-    owns(&mut world, "a", &[0, 1]);
-    owns(&mut world, "b", &[2]);
+    group.stable(&["a", "b"]);
+    owns(&mut group, "a", &[0, 1]);
+    owns(&mut group, "b", &[2]);
     for name in ["c", "a", "b"] {
-        world.joins(name);
+        group.joins(name);
     }
     for name in ["a", "b", "c"] {
-        world.joined(name);
+        group.joined(name);
     }
-    world
+    group
 }
 
-fn leader(world: &mut World) -> String {
-    let leader = world.machine.groups[GROUP].classic.to_metadata().leader;
-    let is_leader = |name: &&str| Some(&world.client(name).member_id) == leader.as_ref();
+fn leader(group: &mut TestGroup) -> String {
+    let leader = group.machine.groups[GROUP].classic.to_metadata().leader;
+    let is_leader = |name: &&str| Some(&group.client(name).member_id) == leader.as_ref();
     ["a", "b", "c"].into_iter().find(is_leader).unwrap().to_owned()
 }
 
 /// The leader hands in who gets what; the others ask, one before it, one after.
-fn sync_all(world: &mut World, parts: &[(&str, &[i32])]) {
-    let leader = leader(world);
+fn sync_all(group: &mut TestGroup, parts: &[(&str, &[i32])]) {
+    let leader = leader(group);
     let parts: Vec<(&str, String)> = parts.iter().map(|(name, partitions)| (*name, assignment(partitions))).collect();
     let parts: Vec<(&str, &str)> = parts.iter().map(|(name, part)| (*name, part.as_str())).collect();
     let mut followers = ["a", "b", "c"].into_iter().filter(|name| *name != leader);
-    world.syncs(followers.next().unwrap(), &[]).syncs(&leader, &parts).syncs(followers.next().unwrap(), &[]);
+    group.syncs(followers.next().unwrap(), &[]).syncs(&leader, &parts).syncs(followers.next().unwrap(), &[]);
 }
 
 #[test]
 fn those_who_keep_what_they_have_wait_until_the_others_have_joined_again() {
-    let mut world = third_member_joined("consumer");
-    sync_all(&mut world, &[("a", &[0]), ("b", &[2]), ("c", &[])]);
-    assert_eq!(world.assigned("a"), Ok(assignment(&[0])));
-    world.wait(WAIT_MS - 1).waits("b").waits("c");
-    owns(&mut world, "a", &[0]);
-    world.joins("a");
+    let mut group = third_member_joined("consumer");
+    sync_all(&mut group, &[("a", &[0]), ("b", &[2]), ("c", &[])]);
+    assert_eq!(group.assigned("a"), Ok(assignment(&[0])));
+    group.wait(WAIT_MS - 1).waits("b").waits("c");
+    owns(&mut group, "a", &[0]);
+    group.joins("a");
     for name in ["b", "c"] {
-        assert_eq!(world.assigned(name), Err(GroupError::RebalanceInProgress));
-        world.joins(name);
+        assert_eq!(group.assigned(name), Err(GroupError::RebalanceInProgress));
+        group.joins(name);
     }
     for name in ["a", "b", "c"] {
-        assert_eq!(world.joined(name).generation, 4);
+        assert_eq!(group.joined(name).generation, 4);
     }
     // Nobody gives up anything now.
-    sync_all(&mut world, &[("a", &[0]), ("b", &[2]), ("c", &[1])]);
-    assert_eq!(world.assigned("a"), Ok(assignment(&[0])));
-    assert_eq!(world.assigned("b"), Ok(assignment(&[2])));
-    assert_eq!(world.assigned("c"), Ok(assignment(&[1])));
+    sync_all(&mut group, &[("a", &[0]), ("b", &[2]), ("c", &[1])]);
+    assert_eq!(group.assigned("a"), Ok(assignment(&[0])));
+    assert_eq!(group.assigned("b"), Ok(assignment(&[2])));
+    assert_eq!(group.assigned("c"), Ok(assignment(&[1])));
 }
 
 #[test]
 fn they_get_their_assignment_if_that_takes_long() {
-    let mut world = third_member_joined("consumer");
-    sync_all(&mut world, &[("a", &[0]), ("b", &[2]), ("c", &[3])]);
-    assert_eq!(world.assigned("a"), Ok(assignment(&[0])));
-    world.wait(WAIT_MS - 1).waits("b").waits("c").wait(1);
-    assert_eq!(world.assigned("b"), Ok(assignment(&[2])));
-    assert_eq!(world.assigned("c"), Ok(assignment(&[3])));
+    let mut group = third_member_joined("consumer");
+    sync_all(&mut group, &[("a", &[0]), ("b", &[2]), ("c", &[3])]);
+    assert_eq!(group.assigned("a"), Ok(assignment(&[0])));
+    group.wait(WAIT_MS - 1).waits("b").waits("c").wait(1);
+    assert_eq!(group.assigned("b"), Ok(assignment(&[2])));
+    assert_eq!(group.assigned("c"), Ok(assignment(&[3])));
     // Their sessions run from now on; that of the one that gave up a partition began before.
-    world.wait(9_700);
-    assert_eq!(world.heartbeats("a"), Ok(()));
-    world.wait(299);
-    assert_eq!(world.heartbeats("b"), Ok(()));
+    group.wait(9_700);
+    assert_eq!(group.heartbeats("a"), Ok(()));
+    group.wait(299);
+    assert_eq!(group.heartbeats("b"), Ok(()));
 }
 
 #[test]
 fn a_sync_that_comes_again_is_answered() {
-    let mut world = third_member_joined("consumer");
-    sync_all(&mut world, &[("a", &[0]), ("b", &[2]), ("c", &[3])]);
-    world.syncs("b", &[]).wait(WAIT_MS);
-    assert_eq!(world.assigned("b"), Ok(assignment(&[2])));
+    let mut group = third_member_joined("consumer");
+    sync_all(&mut group, &[("a", &[0]), ("b", &[2]), ("c", &[3])]);
+    group.syncs("b", &[]).wait(WAIT_MS);
+    assert_eq!(group.assigned("b"), Ok(assignment(&[2])));
 }
 
 #[test]
 fn nobody_waits_where_nobody_gives_up_anything() {
-    let mut world = third_member_joined("consumer");
-    sync_all(&mut world, &[("a", &[0, 1]), ("b", &[2, 3]), ("c", &[])]);
+    let mut group = third_member_joined("consumer");
+    sync_all(&mut group, &[("a", &[0, 1]), ("b", &[2, 3]), ("c", &[])]);
     for (name, partitions) in [("a", &[0, 1][..]), ("b", &[2, 3]), ("c", &[])] {
-        assert_eq!(world.assigned(name), Ok(assignment(partitions)));
+        assert_eq!(group.assigned(name), Ok(assignment(partitions)));
     }
 }
 
 #[test]
 fn what_members_of_another_kind_say_is_not_read() {
-    let mut world = third_member_joined("connect");
-    sync_all(&mut world, &[("a", &[0]), ("b", &[2]), ("c", &[])]);
-    assert_eq!(world.assigned("b"), Ok(assignment(&[2])));
-    assert_eq!(world.assigned("c"), Ok(assignment(&[])));
+    let mut group = third_member_joined("connect");
+    sync_all(&mut group, &[("a", &[0]), ("b", &[2]), ("c", &[])]);
+    assert_eq!(group.assigned("b"), Ok(assignment(&[2])));
+    assert_eq!(group.assigned("c"), Ok(assignment(&[])));
 }
 
 #[test]
 fn a_member_that_leaves_ends_the_wait() {
-    let mut world = third_member_joined("consumer");
-    sync_all(&mut world, &[("a", &[0]), ("b", &[2]), ("c", &[])]);
-    assert_eq!(world.leaves("a"), Ok(()));
-    assert_eq!(world.assigned("b"), Err(GroupError::RebalanceInProgress));
-    assert_eq!(world.assigned("c"), Err(GroupError::RebalanceInProgress));
+    let mut group = third_member_joined("consumer");
+    sync_all(&mut group, &[("a", &[0]), ("b", &[2]), ("c", &[])]);
+    assert_eq!(group.leaves("a"), Ok(()));
+    assert_eq!(group.assigned("b"), Err(GroupError::RebalanceInProgress));
+    assert_eq!(group.assigned("c"), Err(GroupError::RebalanceInProgress));
 }

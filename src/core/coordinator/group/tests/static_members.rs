@@ -4,22 +4,22 @@ use super::harness::*;
 use crate::coordinator::group::*;
 
 /// A stable group of the static member `s` and the dynamic member `d`.
-fn stable_pair() -> World {
-    let mut group = World::new();
+fn stable_pair() -> TestGroup {
+    let mut group = TestGroup::new();
     group.client("s").instance_id = Some("static".into());
     group.stable(&["s", "d"]);
     group
 }
 
 /// The process behind `name` starts anew, and has forgotten its member id.
-fn restarts(group: &mut World, name: &str) {
+fn restarts(group: &mut TestGroup, name: &str) {
     group.client(name).member_id = "".into();
     group.client(name).generation = -1;
 }
 
 #[test]
 fn a_static_member_joins_in_one_step() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.client("s").instance_id = Some("static".into());
     let joined = group.asks_to_join("s").joined("s");
     assert!(joined.member_id.starts_with("static-"), "{}", joined.member_id);
@@ -46,7 +46,7 @@ fn a_static_member_comes_back_without_a_rebalance() {
 
 #[test]
 fn a_static_leader_that_comes_back_is_told_not_to_assign() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.client("s").instance_id = Some("static".into());
     group.stable(&["s"]);
     restarts(&mut group, "s");
@@ -57,7 +57,7 @@ fn a_static_leader_that_comes_back_is_told_not_to_assign() {
 
 #[test]
 fn an_old_static_leader_that_comes_back_does_not_see_that_it_leads() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.client("s").instance_id = Some("static".into());
     group.client("s").can_skip_assignment = false;
     group.stable(&["s"]);
@@ -69,7 +69,7 @@ fn an_old_static_leader_that_comes_back_does_not_see_that_it_leads() {
 
 #[test]
 fn a_static_member_that_comes_back_with_other_protocols_makes_a_rebalance() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.client("s").instance_id = Some("static".into());
     group.client("s").speaks(&["range", "sticky"]);
     group.stable(&["s"]);
@@ -80,7 +80,7 @@ fn a_static_member_that_comes_back_with_other_protocols_makes_a_rebalance() {
 
 #[test]
 fn a_static_member_that_comes_back_while_syncs_are_collected_makes_a_rebalance() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.client("s").instance_id = Some("static".into());
     group.joins("s").joined("s");
     group.joins("d").joins("s").joined("s");
@@ -104,7 +104,7 @@ fn the_one_that_was_replaced_is_fenced_whatever_it_asks() {
 
 #[test]
 fn a_parked_sync_is_fenced_by_the_twin() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.client("s").instance_id = Some("static".into());
     group.client("twin").instance_id = Some("static".into());
     group.joins("d").joined("d");
@@ -127,7 +127,7 @@ fn a_parked_join_is_fenced_by_the_twin() {
 
 #[test]
 fn a_static_member_keeps_its_place_while_it_is_away() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.client("s").instance_id = Some("static".into());
     group.client("s").session_timeout_ms = 600_000;
     group.stable(&["s", "d"]);
@@ -164,7 +164,7 @@ fn an_instance_id_goes_with_its_member_id() {
 
 #[test]
 fn a_tentative_member_cannot_become_static() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     let refused = group.asks_to_join("a").not_joined("a");
     group.client("a").member_id = refused.member_id;
     group.client("a").instance_id = Some("static".into());

@@ -5,8 +5,8 @@ use crate::coordinator::group::*;
 use crate::coordinator::records::GroupRecord;
 
 /// Two members that have just joined generation 2: the leader and the follower.
-fn joined_pair() -> World {
-    let mut group = World::new();
+fn joined_pair() -> TestGroup {
+    let mut group = TestGroup::new();
     group.joins("leader").joined("leader");
     group.joins("follower").joins("leader");
     assert_eq!(group.joined("leader").members.len(), 2);
@@ -77,7 +77,7 @@ fn syncs_are_checked() {
 
 #[test]
 fn a_group_that_does_not_exist_knows_no_members() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     assert_eq!(group.syncs("a", &[]).assigned("a"), Err(GroupError::UnknownMemberId));
     assert_eq!(group.heartbeats("a"), Err(GroupError::UnknownMemberId));
 }

@@ -8,7 +8,12 @@ use ottla_wire::types::ProducerIdEpoch;
 const P1: ProducerIdEpoch = ProducerIdEpoch { producer_id: 1, epoch: 0 };
 const P2: ProducerIdEpoch = ProducerIdEpoch { producer_id: 2, epoch: 0 };
 
-fn commit_as(group: &mut World, producer: ProducerIdEpoch, who: (&str, i32), offset: i64) -> Result<(), GroupError> {
+fn commit_as(
+    group: &mut TestGroup,
+    producer: ProducerIdEpoch,
+    who: (&str, i32),
+    offset: i64,
+) -> Result<(), GroupError> {
     let request = CommitTxnOffsets {
         group_id: GROUP.into(),
         producer,
@@ -25,17 +30,17 @@ fn commit_as(group: &mut World, producer: ProducerIdEpoch, who: (&str, i32), off
 }
 
 /// Before v3 of the API no member is named.
-fn commit(group: &mut World, producer: ProducerIdEpoch, offset: i64) {
+fn commit(group: &mut TestGroup, producer: ProducerIdEpoch, offset: i64) {
     commit_as(group, producer, ("", -1), offset).unwrap();
 }
 
-fn plainly(group: &mut World, offset: i64) {
+fn plainly(group: &mut TestGroup, offset: i64) {
     group.client("admin").generation = -1;
     group.commits("admin", offset).unwrap();
 }
 
-/// What a consumer of committed offsets only is told.
-fn stable_offset(group: &World) -> Result<Option<i64>, GroupError> {
+/// What a consumer of committed offsets only is refused.
+fn stable_offset(group: &TestGroup) -> Result<Option<i64>, GroupError> {
     let wanted = [("orders".into(), vec![0])];
     let topics = group.machine.fetch_offsets(GROUP, WantedOffsets::Of(&wanted), true);
     topics[0].partitions[0].1.clone().map(|fetched| fetched.map(|fetched| fetched.offset))
@@ -43,7 +48,7 @@ fn stable_offset(group: &World) -> Result<Option<i64>, GroupError> {
 
 #[test]
 fn a_commit_counts_when_its_transaction_does() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     commit(&mut group, P1, 5);
     assert_eq!(group.committed(), None);
     assert_eq!(stable_offset(&group), Err(GroupError::UnstableOffsetCommit));
@@ -54,7 +59,7 @@ fn a_commit_counts_when_its_transaction_does() {
 
 #[test]
 fn an_aborted_commit_never_was() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     plainly(&mut group, 3);
     commit(&mut group, P1, 5);
     assert_eq!(group.committed(), Some(3));
@@ -65,7 +70,7 @@ fn an_aborted_commit_never_was() {
 
 #[test]
 fn an_open_transaction_survives_a_restart() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     commit(&mut group, P1, 5);
     group.crash();
     assert_eq!(stable_offset(&group), Err(GroupError::UnstableOffsetCommit));
@@ -75,7 +80,7 @@ fn an_open_transaction_survives_a_restart() {
 
 #[test]
 fn the_later_commit_counts_whenever_transactions_end() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     commit(&mut group, P1, 5);
     plainly(&mut group, 9);
     group.end_txn(P1, Outcome::Commit);
@@ -92,7 +97,7 @@ fn the_later_commit_counts_whenever_transactions_end() {
 
 #[test]
 fn members_are_checked_but_the_groups_state_is_not() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     assert_eq!(commit_as(&mut group, P1, ("a", 1), 5), Err(GroupError::IllegalGeneration));
     group.stable(&["a"]);
     let a = group.client("a").member_id.clone();
@@ -106,7 +111,7 @@ fn members_are_checked_but_the_groups_state_is_not() {
 
 #[test]
 fn a_deleted_topic_takes_pending_offsets_along() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     commit(&mut group, P1, 5);
     group.ask(GroupCommand::TopicsDeleted(vec!["orders".into()]));
     group.end_txn(P1, Outcome::Commit);
@@ -116,7 +121,7 @@ fn a_deleted_topic_takes_pending_offsets_along() {
 
 #[test]
 fn a_deleted_group_takes_pending_offsets_along() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     commit(&mut group, P1, 5);
     group.ask(GroupCommand::DeleteGroups(vec![GROUP.into()]));
     group.end_txn(P1, Outcome::Commit);
@@ -126,7 +131,7 @@ fn a_deleted_group_takes_pending_offsets_along() {
 #[test]
 fn offsets_that_a_transaction_may_change_do_not_expire() {
     let month = 30 * 24 * 60 * 60 * 1000;
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     plainly(&mut group, 3);
     commit(&mut group, P1, 5);
     assert_eq!(group.at(month).committed(), Some(3));
@@ -136,7 +141,7 @@ fn offsets_that_a_transaction_may_change_do_not_expire() {
 
 #[test]
 fn a_group_with_an_open_transaction_is_not_forgotten() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     commit(&mut group, P1, 5);
     group.at(3_600_000).end_txn(P1, Outcome::Commit);
     assert_eq!((group.committed(), group.state()), (Some(5), GroupState::Empty));
@@ -144,7 +149,7 @@ fn a_group_with_an_open_transaction_is_not_forgotten() {
 
 #[test]
 fn an_unknown_producers_end_changes_nothing() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     commit(&mut group, P1, 5);
     group.end_txn(P2, Outcome::Commit);
     assert_eq!(stable_offset(&group), Err(GroupError::UnstableOffsetCommit));

@@ -13,7 +13,7 @@ pub type QuotaEntity = Vec<(String, Option<String>)>;
 /// Each kept record under what it replaces and is removed by. The order of the variants is the
 /// order in which Kafka's snapshots have them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::metadata) enum KeptKey {
+pub(in crate::metadata) enum PassthroughKey {
     Controller(i32),
     /// The quota's entity, and its name.
     Quota(QuotaEntity, String),
@@ -23,40 +23,42 @@ pub(in crate::metadata) enum KeptKey {
     Token(String),
 }
 
-pub(in crate::metadata) type Kept = BTreeMap<KeptKey, MetadataRecord>;
+pub(in crate::metadata) type PassthroughRecords = BTreeMap<PassthroughKey, MetadataRecord>;
 
-impl KeptKey {
-    pub fn quota(record: &ClientQuotaRecord) -> KeptKey {
+impl PassthroughKey {
+    pub fn quota(record: &ClientQuotaRecord) -> PassthroughKey {
         let part = |name: &ottla_wire::codec::Str| name.to_string();
         let mut entity: Vec<_> =
             record.entity.iter().map(|it| (part(&it.entity_type), it.entity_name.as_ref().map(part))).collect();
         sort_by(&mut entity, Ord::cmp);
-        KeptKey::Quota(entity, part(&record.key))
+        PassthroughKey::Quota(entity, part(&record.key))
     }
 
-    pub fn scram(user: &str, mechanism: i8) -> KeptKey {
-        KeptKey::Scram(user.to_owned(), mechanism)
+    pub fn scram(user: &str, mechanism: i8) -> PassthroughKey {
+        PassthroughKey::Scram(user.to_owned(), mechanism)
     }
 }
 
 impl Image {
     /// Client quotas (entity, name, value), sorted. Nothing here enforces them.
     pub fn client_quotas(&self) -> impl Iterator<Item = (&QuotaEntity, &str, f64)> {
-        self.kept.iter().filter_map(|(key, record)| match (key, &record.body) {
-            (KeptKey::Quota(entity, name), RecordBody::ClientQuota(quota)) => Some((entity, &**name, quota.value)),
+        self.passthrough.iter().filter_map(|(key, record)| match (key, &record.body) {
+            (PassthroughKey::Quota(entity, name), RecordBody::ClientQuota(quota)) => {
+                Some((entity, &**name, quota.value))
+            }
             _ => None,
         })
     }
 
     /// How many ACLs there are. Nothing here enforces them.
     pub fn acl_count(&self) -> usize {
-        self.kept.keys().filter(|key| matches!(key, KeptKey::Acl(_))).count()
+        self.passthrough.keys().filter(|key| matches!(key, PassthroughKey::Acl(_))).count()
     }
 
     /// SCRAM credentials (user, mechanism, iterations), sorted. Nothing here checks them.
     pub fn scram_credentials(&self) -> impl Iterator<Item = (&str, i8, i32)> {
-        self.kept.iter().filter_map(|(key, record)| match (key, &record.body) {
-            (KeptKey::Scram(user, mechanism), RecordBody::UserScramCredential(credential)) => {
+        self.passthrough.iter().filter_map(|(key, record)| match (key, &record.body) {
+            (PassthroughKey::Scram(user, mechanism), RecordBody::UserScramCredential(credential)) => {
                 Some((&**user, *mechanism, credential.iterations))
             }
             _ => None,

@@ -9,7 +9,7 @@ use super::expected::ExpectedMembers;
 use super::timers::Timers;
 use crate::coordinator::records::GroupRecord;
 use crate::coordinator::{ConnectionId, Effects, GroupId, MemberId, ReplyTo};
-use crate::log_windows::Windows;
+use crate::log_windows::LogWindows;
 use ottla_wire::types::Now;
 
 /// What a group waits for.
@@ -26,7 +26,7 @@ pub(super) enum Timer {
 }
 
 /// The time, the settings, the timers, who is expected, and the effects so far.
-pub(super) struct Turn<'a> {
+pub(super) struct Decision<'a> {
     pub now: Now,
     /// What the request under way came by; none in the broker's own name.
     pub connection: Option<ConnectionId>,
@@ -36,11 +36,11 @@ pub(super) struct Turn<'a> {
     /// Until when further clients may come that the request under way, a join, knows of.
     pub others_expected_until: Option<Duration>,
     /// Log lines about members that are removed, by their hosts.
-    pub removals: &'a mut Windows<Arc<str>>,
+    pub removals: &'a mut LogWindows<Arc<str>>,
     pub effects: Effects<GroupRecord, GroupReply>,
 }
 
-impl Turn<'_> {
+impl Decision<'_> {
     pub fn reply(&mut self, to: ReplyTo, reply: GroupReply) {
         self.effects.replies.push((to, reply));
     }

@@ -9,46 +9,50 @@
 use std::time::Duration;
 
 use super::ClassicGroup;
-use crate::coordinator::group::turn::{Timer, Turn};
+use crate::coordinator::group::decision::{Decision, Timer};
 use crate::coordinator::{ConnectionId, MemberId};
 
 /// What is known of a member's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Link {
+pub(super) enum MemberConnection {
     /// It was not heard since the broker started.
     Unknown,
-    On(ConnectionId),
+    Open(ConnectionId),
     /// The one it was last heard on is closed.
     Closed,
 }
 
-impl Link {
+impl MemberConnection {
     /// As the request under way has it.
-    pub fn of(turn: &Turn) -> Link {
-        turn.connection.map_or(Link::Unknown, Link::On)
+    pub fn of(decision: &Decision) -> MemberConnection {
+        decision.connection.map_or(MemberConnection::Unknown, MemberConnection::Open)
     }
 }
 
 impl ClassicGroup {
     /// The member was heard.
-    pub(super) fn heard(&mut self, turn: &Turn, member_id: &str) {
+    pub(super) fn update_connection(&mut self, decision: &Decision, member_id: &str) {
         if let Some(member) = self.members.get_mut(member_id) {
-            member.link = Link::of(turn);
+            member.connection = MemberConnection::of(decision);
         }
     }
 
     /// Cuts the sessions of those who were last heard on this connection to `wait`, unless they come back on another.
-    pub fn connection_closed(&mut self, turn: &mut Turn, connection: ConnectionId, wait: Duration) {
-        let tentative = self.tentative.iter().filter(|(_, link)| **link == Link::On(connection)).map(|(id, _)| id);
+    pub fn connection_closed(&mut self, decision: &mut Decision, connection: ConnectionId, wait: Duration) {
+        let tentative = self
+            .pending_join_members
+            .iter()
+            .filter(|(_, known)| **known == MemberConnection::Open(connection))
+            .map(|(id, _)| id);
         let mut gone: Vec<MemberId> = tentative.cloned().collect();
         for member in self.members.values_mut() {
-            if member.link == Link::On(connection) && member.instance_id.is_none() {
-                member.link = Link::Closed;
+            if member.connection == MemberConnection::Open(connection) && member.instance_id.is_none() {
+                member.connection = MemberConnection::Closed;
                 gone.push(member.id.clone());
             }
         }
         for member_id in gone {
-            turn.bring_timer_forward(&self.id, Timer::Session(member_id), wait);
+            decision.bring_timer_forward(&self.id, Timer::Session(member_id), wait);
         }
     }
 }
