@@ -1,23 +1,23 @@
-//! What a log rate limiter counts, by keys. Pure: the monotonic time is passed in.
+//! Counts for rate limits of log lines, by key. Pure: the monotonic time is passed in.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::Duration;
 
-/// Lines of a key that pass in one [`WINDOW`].
+/// Lines of one key that are allowed in one [`WINDOW`].
 pub const LINES: u64 = 10;
-/// The time that begins with a key's first line.
+/// The length of a window. It begins with the first line of its key.
 pub const WINDOW: Duration = Duration::from_secs(10);
-/// Keys that are counted each by itself; the lines of further ones are counted together.
+/// Keys with a window of their own. The lines of all further keys share one window.
 const MAX_KEYS: usize = 1_024;
 
-/// Counts lines by keys.
+/// Windows by key.
 #[derive(Debug)]
 pub struct LogWindows<K> {
     windows: HashMap<K, Window>,
-    /// That of keys beyond [`MAX_KEYS`].
+    /// The shared window of keys beyond [`MAX_KEYS`].
     others: Option<Window>,
-    /// LogWindows in which lines were held back.
+    /// Number of windows with suppressed lines.
     unreported: usize,
 }
 
@@ -27,7 +27,7 @@ struct Window {
     lines: u64,
 }
 
-/// What was held back of a key's lines; without a key, of the lines of many.
+/// The number of suppressed lines of a key; without a key, of several keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report<K> {
     pub key: Option<K>,
@@ -42,7 +42,7 @@ impl<K> Default for LogWindows<K> {
 }
 
 impl<K: Hash + Eq> LogWindows<K> {
-    /// Whether a line of this key may pass now.
+    /// Counts a line of this key and says whether it may be logged.
     pub fn allows(&mut self, key: K, now: Duration) -> bool {
         let window = match self.windows.get_mut(&key) {
             Some(window) => window,
@@ -57,7 +57,7 @@ impl<K: Hash + Eq> LogWindows<K> {
                 }
             }
         };
-        // One in which lines were held back ends with its report.
+        // A window with suppressed lines ends when it is reported.
         if now >= window.end() && window.suppressed() == 0 {
             *window = Window { start: now, lines: 0 };
         }
@@ -68,7 +68,7 @@ impl<K: Hash + Eq> LogWindows<K> {
         window.suppressed() == 0
     }
 
-    /// When [`LogWindows::take_due`] has something to give next.
+    /// The time at which [`LogWindows::take_due`] next returns a report.
     pub fn next_report(&self) -> Option<Duration> {
         if self.unreported == 0 {
             return None;
@@ -77,12 +77,12 @@ impl<K: Hash + Eq> LogWindows<K> {
         windows.filter(|window| window.suppressed() > 0).map(Window::end).min()
     }
 
-    /// What was held back in windows that are over; they are closed.
+    /// Removes the windows with suppressed lines that have ended, and reports them.
     pub fn take_due(&mut self, now: Duration) -> Vec<Report<K>> {
         self.take(now, |window| window.end() <= now)
     }
 
-    /// What was held back so far, in every window; they are closed.
+    /// Removes all windows with suppressed lines, and reports them.
     pub fn take_all(&mut self, now: Duration) -> Vec<Report<K>> {
         self.take(now, |_| true)
     }
@@ -124,14 +124,14 @@ mod tests {
     }
 
     #[test]
-    fn the_first_few_pass_and_the_others_are_counted() {
+    fn lines_above_the_limit_are_suppressed_and_reported_when_the_window_ends() {
         let mut windows = LogWindows::default();
         assert!((0..LINES).all(|event| windows.allows("peer", at(5_000 + event))));
         assert_eq!(windows.next_report(), None);
         assert!(!windows.allows("peer", at(6_000)) && !windows.allows("peer", at(7_000)));
         assert_eq!(windows.next_report(), Some(at(15_000)));
         assert_eq!(windows.take_due(at(14_999)), []);
-        // Late, but not yet reported.
+        // After the end of the window, but before the report.
         assert!(!windows.allows("peer", at(15_001)));
         assert_eq!(windows.take_due(at(15_001)), [Report { key: Some("peer"), suppressed: 3, seconds: 10 }]);
         assert_eq!((windows.next_report(), windows.take_due(at(99_000))), (None, Vec::new()));
@@ -139,13 +139,13 @@ mod tests {
     }
 
     #[test]
-    fn few_lines_all_pass() {
+    fn lines_below_the_limit_are_all_allowed() {
         let mut windows = LogWindows::default();
         assert!((0..10 * LINES).all(|event| windows.allows("peer", at(event * 1_000))));
     }
 
     #[test]
-    fn keys_are_bounded_and_those_beyond_are_counted_together() {
+    fn keys_above_the_limit_share_one_window() {
         let mut windows = LogWindows::default();
         let flood = |windows: &mut LogWindows<usize>, now| (0..100_000).filter(|&key| windows.allows(key, now)).count();
         let passed = flood(&mut windows, at(0));
@@ -153,13 +153,13 @@ mod tests {
         assert_eq!(windows.windows.len(), MAX_KEYS);
         let reports = windows.take_due(at(10_000));
         assert_eq!(reports, [Report { key: None, suppressed: (100_000 - passed) as u64, seconds: 10 }]);
-        // Those of another time have made room.
+        // Windows that have ended are removed.
         assert!(windows.allows(1_000_000, at(10_001)));
         assert!(windows.windows.len() < MAX_KEYS);
     }
 
     #[test]
-    fn everything_can_be_reported_before_its_time() {
+    fn take_all_reports_windows_that_have_not_ended() {
         let mut windows = LogWindows::default();
         assert_eq!((0..LINES + 5).filter(|_| windows.allows("a", at(0))).count() as u64, LINES);
         assert_eq!(windows.take_all(at(2_500)), [Report { key: Some("a"), suppressed: 5, seconds: 2 }]);

@@ -14,10 +14,10 @@ use super::{Decision, MetadataMachine};
 use ottla_wire::types::InOrder as _;
 
 impl MetadataMachine {
-    /// Sets feature levels: all that are asked for, or none.
+    /// Sets all requested feature levels, or none.
     pub(super) fn update_features(&self, request: UpdateFeatures) -> Decision {
         let mut records = Vec::new();
-        // Of several updates of one feature the last counts.
+        // The last one of several updates of a feature wins.
         let updates: BTreeMap<&str, &FeatureUpdate> =
             request.updates.iter().map(|update| (&*update.name, update)).in_order();
         let asked = updates.get(METADATA_VERSION).map(|update| update.level);
@@ -92,7 +92,7 @@ impl MetadataMachine {
     }
 }
 
-/// Refuses a way back over records that an older `metadata.version` doesn't know.
+/// Rejects a downgrade across a level that changed record schemas.
 fn check_downgrade(from: i16, to: i16, upgrade: UpgradeType) -> Result<(), MetadataError> {
     let undone = |level: i16| (to + 1..=from).contains(&level);
     if !METADATA_VERSIONS.iter().any(|version| undone(version.level) && version.changes_records) {

@@ -13,7 +13,7 @@ use super::records::{MetadataRecord, RemoveTopicRecord, TopicRecord};
 use super::{Decision, MetadataMachine, configs, names, settings};
 use ottla_wire::types::{InOrder as _, PartitionIndex, TopicId, TopicName, Uuid, sort_by_key};
 
-/// The most partitions that one request may make, as in Kafka.
+/// The maximum number of partitions that one request may create, as in Kafka.
 pub const MAX_PARTITIONS_PER_REQUEST: usize = 10_000;
 
 impl MetadataMachine {
@@ -182,7 +182,7 @@ impl MetadataMachine {
     fn new_partitions(&self, topic: &NewPartitions) -> Result<Vec<MetadataRecord>, MetadataError> {
         let image = self.image.topic(&topic.name).ok_or(MetadataError::UnknownTopicOrPartition)?;
         if image.is_internal() {
-            // Which partition keeps a group follows from their number: with another, all would be lost.
+            // The partition of a group depends on the number of partitions: a change would lose all groups.
             let message = format!("The number of partitions of the internal topic {} is fixed.", topic.name);
             return Err(MetadataError::InvalidRequest(message));
         }
@@ -232,7 +232,7 @@ impl MetadataMachine {
         let mut records = Vec::new();
         let mut results = Vec::new();
         for topic in topics {
-            // What is asked for twice is answered once.
+            // Duplicates get one result.
             let Some(times) = requested.remove(topic) else { continue };
             let id = self.resolve(topic);
             let result = match (topic, id) {
@@ -241,7 +241,7 @@ impl MetadataMachine {
                 (TopicRef::Id(_), _) if times > 1 => Err(invalid("Duplicate topic id.")),
                 (TopicRef::Name(_), None) => Err(MetadataError::UnknownTopicOrPartition),
                 (TopicRef::Id(_), None) => Err(MetadataError::UnknownTopicId),
-                // Told once, where it is named.
+                // Reported with its name.
                 (TopicRef::Id(_), Some(id)) if named.get(&id).is_some_and(|&times| times > 1) => continue,
                 (TopicRef::Name(_), Some(id)) if named.get(&id).is_some_and(|&times| times > 1) => {
                     Err(invalid("The provided topic name maps to an ID that was already supplied."))
@@ -258,9 +258,8 @@ impl MetadataMachine {
 
     /// The records that remove a topic.
     ///
-    /// RemoveTopic takes a topic's settings along. They are unset one by one all the same: Apache
-    /// Kafka 4.3, when it reads a log in which a topic is removed and made again, gives the new one
-    /// the settings of the old.
+    /// RemoveTopic also removes the settings of the topic. They are unset one by one anyway: when Apache Kafka 4.3 reads a
+    /// log in which a topic is removed and created again, the new topic gets the settings of the old one.
     pub(super) fn removal_records(&self, id: TopicId) -> Vec<MetadataRecord> {
         let Some(topic) = self.image.topic_by_id(id) else { return Vec::new() };
         let resource = ConfigResource::topic(topic.name.clone());
@@ -287,13 +286,13 @@ impl MetadataMachine {
     }
 }
 
-/// What became of each topic that was to be created.
+/// The result for each topic to create.
 type TopicsCreated = Vec<(TopicName, Result<CreatedTopic, MetadataError>)>;
 
-/// Where a new topic's partitions go.
+/// The placement of a new topic's partitions.
 struct PlacedTopic {
     partitions: Vec<(PartitionIndex, Placement)>,
-    /// The replication factor asked for, if it had to be lowered.
+    /// The requested replication factor, if it was lowered.
     clamped_from: Option<i16>,
 }
 

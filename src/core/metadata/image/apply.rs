@@ -1,4 +1,4 @@
-//! From records to the image: the only way it changes.
+//! Applies records to the image. Nothing else changes it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use crate::metadata::names;
 use crate::metadata::records::*;
 use ottla_wire::types::{LeaderEpoch, TopicId, TopicName, Uuid, sort_by};
 
-/// A record that can't follow those before it: the log was not written by one controller after
-/// another, or by one newer than this broker. Nothing of such a record is applied.
+/// Why a record cannot be applied: it contradicts the records before it, or a newer controller wrote it. The image does
+/// not change.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReplayFault {
     #[error("feature {name} is at level {level}, which this broker can't read")]
     UnreadableFeature { name: String, level: i16 },
-    #[error("topic {name} is there already")]
+    #[error("topic {name} exists already")]
     DuplicateTopic { name: String },
     #[error("there is no topic with id {id}")]
     UnknownTopic { id: TopicId },
@@ -26,22 +26,22 @@ pub enum ReplayFault {
     UnknownPartition { id: TopicId, partition: i32 },
     #[error("broker {id} is not registered")]
     UnknownBroker { id: i32 },
-    #[error("settings belong to a kind of resource with the unknown number {code}")]
+    #[error("settings belong to a resource of unknown type {code}")]
     UnknownConfigKind { code: i8 },
-    #[error("producer ids go back from {from} to {to}")]
+    #[error("producer ids decrease from {from} to {to}")]
     ProducerIdsDecreased { from: i64, to: i64 },
 }
 
-/// "The leader stays" in a `PartitionChangeRecord`.
+/// The leader in a `PartitionChangeRecord` that does not change it.
 const NO_LEADER_CHANGE: i32 = -2;
 
 impl Image {
-    /// Applies one record. Begin, End and AbortTransaction are the caller's to act on.
+    /// Applies one record. The caller handles Begin, End and AbortTransaction.
     pub(in crate::metadata) fn apply(&mut self, record: &MetadataRecord) -> Result<(), ReplayFault> {
         match &record.body {
             RecordBody::FeatureLevel(feature) => self.apply_feature(feature)?,
             RecordBody::RegisterBroker(broker) => self.insert_broker(register(broker)),
-            RecordBody::UnregisterBroker(gone) => drop(Arc::make_mut(&mut self.brokers).remove(&gone.broker_id)),
+            RecordBody::UnregisterBroker(it) => drop(Arc::make_mut(&mut self.brokers).remove(&it.broker_id)),
             RecordBody::FenceBroker(broker) => self.change_broker(broker.id, |it| it.fenced = true)?,
             RecordBody::UnfenceBroker(broker) => self.change_broker(broker.id, |it| it.fenced = false)?,
             RecordBody::BrokerRegistrationChange(change) => {
@@ -188,7 +188,7 @@ impl Image {
         Arc::make_mut(&mut self.passthrough).remove(&key);
     }
 
-    /// Forgets the eligible leaders of one topic, or of all when the name is empty.
+    /// Clears the eligible leaders of one topic, or of all topics if the name is empty.
     fn clear_eligible_leaders(&mut self, name: &str) {
         let ids: Vec<TopicId> = match name {
             "" => self.topics().map(|topic| topic.id).collect(),
@@ -251,7 +251,7 @@ fn change_registration(broker: &mut BrokerImage, change: &BrokerRegistrationChan
     }
 }
 
-/// A partition as its record has it; lists that are equal to those of `neighbour` are shared with it.
+/// Builds a partition from its record. Lists that are equal to those of `neighbour` are shared with it.
 pub(super) fn partition_image(record: &PartitionRecord, neighbour: Option<&PartitionImage>) -> PartitionImage {
     let replicas = shared(&record.replicas, neighbour.map(|it| &it.replicas));
     let isr = shared(&record.isr, Some(&replicas));
@@ -275,7 +275,7 @@ pub(super) fn partition_image(record: &PartitionRecord, neighbour: Option<&Parti
     }
 }
 
-/// What Kafka's `PartitionRegistration.merge` makes of a change.
+/// Applies a change as Kafka's `PartitionRegistration.merge` does.
 fn change_partition(partition: &mut PartitionImage, change: &PartitionChangeRecord) {
     partition.partition_epoch = partition.partition_epoch.saturating_add(1);
     if change.leader != NO_LEADER_CHANGE {

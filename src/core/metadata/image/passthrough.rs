@@ -1,4 +1,4 @@
-//! Records that this broker does not act on, kept so that a snapshot loses nothing.
+//! Passthrough records: they have no effect on this broker, and are stored so that snapshots contain them.
 
 use std::collections::BTreeMap;
 
@@ -6,19 +6,18 @@ use super::Image;
 use crate::metadata::records::{ClientQuotaRecord, MetadataRecord, RecordBody};
 use ottla_wire::types::{Uuid, sort_by};
 
-/// What a client quota is given to: the entity's parts by kind, sorted. A missing name is the default
-/// entity of its kind.
+/// The entity of a client quota: types and names, sorted. A missing name is the default entity of its type.
 pub type QuotaEntity = Vec<(String, Option<String>)>;
 
-/// Each kept record under what it replaces and is removed by. The order of the variants is the
-/// order in which Kafka's snapshots have them.
+/// The key of a passthrough record. A record replaces the one with the same key. The variants are in the order of
+/// Kafka's snapshots.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::metadata) enum PassthroughKey {
     Controller(i32),
     /// The quota's entity, and its name.
     Quota(QuotaEntity, String),
     Acl(Uuid),
-    /// A user and the number of a mechanism.
+    /// A user and the code of a mechanism.
     Scram(String, i8),
     Token(String),
 }
@@ -40,7 +39,7 @@ impl PassthroughKey {
 }
 
 impl Image {
-    /// Client quotas (entity, name, value), sorted. Nothing here enforces them.
+    /// Client quotas (entity, name, value), sorted. They are not enforced.
     pub fn client_quotas(&self) -> impl Iterator<Item = (&QuotaEntity, &str, f64)> {
         self.passthrough.iter().filter_map(|(key, record)| match (key, &record.body) {
             (PassthroughKey::Quota(entity, name), RecordBody::ClientQuota(quota)) => {
@@ -50,12 +49,12 @@ impl Image {
         })
     }
 
-    /// How many ACLs there are. Nothing here enforces them.
+    /// The number of ACLs. They are not enforced.
     pub fn acl_count(&self) -> usize {
         self.passthrough.keys().filter(|key| matches!(key, PassthroughKey::Acl(_))).count()
     }
 
-    /// SCRAM credentials (user, mechanism, iterations), sorted. Nothing here checks them.
+    /// SCRAM credentials (user, mechanism, iterations), sorted. They are not used for authentication.
     pub fn scram_credentials(&self) -> impl Iterator<Item = (&str, i8, i32)> {
         self.passthrough.iter().filter_map(|(key, record)| match (key, &record.body) {
             (PassthroughKey::Scram(user, mechanism), RecordBody::UserScramCredential(credential)) => {

@@ -1,4 +1,4 @@
-//! An image as records, in the order of Kafka's snapshots, so that the log before it can go.
+//! Conversion of an image to records, in the order of Kafka's snapshots. A snapshot replaces the log before it.
 
 mod file;
 
@@ -11,7 +11,7 @@ use ottla_wire::types::PartitionIndex;
 
 pub use file::{SnapshotError, SnapshotId, read_snapshot, write_bootstrap, write_snapshot};
 
-/// The records from which [`Image`] comes out again: features first, then brokers and controllers,
+/// The records whose replay restores the [`Image`]: features first, then brokers and controllers,
 /// topics, settings, quotas, producer ids, ACLs, users and tokens.
 pub fn snapshot_records(image: &Image) -> Vec<MetadataRecord> {
     let level = image.metadata_version().unwrap_or(NEW_METADATA_VERSION);

@@ -143,7 +143,7 @@ fn what_cannot_be_understood_is_a_fault() {
     assert!(faults(PartitionChangeRecord::default().into()).contains("no topic"));
     assert!(faults(ConfigRecord { resource_type: 99, ..Default::default() }.into()).contains("99"));
     assert!(faults(FenceBrokerRecord { id: 5, epoch: 0 }.into()).contains("broker 5"));
-    assert!(faults(ProducerIdsRecord { next_producer_id: -1, ..Default::default() }.into()).contains("go back"));
+    assert!(faults(ProducerIdsRecord { next_producer_id: -1, ..Default::default() }.into()).contains("decrease"));
 }
 
 #[test]
