@@ -1,4 +1,4 @@
-//! The machine itself: finds the group, lets it decide, applies what came of it.
+//! The state machine: dispatch of commands to groups, and replay of records.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::coordinator::{ConnectionId, Effects, GroupId, Machine, Outcome, Recor
 use crate::log_windows::{LogWindows, Report};
 use ottla_wire::types::{Now, ProducerIdEpoch, TimestampMs};
 
-/// Tombstones after which one look for expired offsets pauses, so that its batch stays small.
+/// Maximum number of tombstones that one check for expired offsets writes, so that its batch stays small.
 const EXPIRY_BATCH: usize = 5_000;
 
 type GroupEffects = Effects<GroupRecord, GroupReply>;
@@ -38,7 +38,7 @@ impl Machine for GroupMachine {
                 decision.others_expected_until = request.others_expected_until;
                 decision.expected.joins(&id, &request.member_id, &request.client_id, decision.connection);
                 machine.join(decision, to, request);
-                // Members wait no longer for one that was refused.
+                // If the join was rejected, other members no longer wait for this client.
                 machine.recheck_expected_members(decision, &id);
             }
             GroupCommand::Sync(request) => machine.sync(decision, to, request),
@@ -94,10 +94,10 @@ impl Machine for GroupMachine {
     fn handle_timeout(&mut self, now: Now) -> GroupEffects {
         for Report { key, suppressed, seconds } in self.removals.take_due(now.monotonic) {
             let host = key.as_deref().unwrap_or("many hosts");
-            tracing::info!("{suppressed} more removals of members at {host} in the last {seconds} s are not listed");
+            tracing::info!(host, count = suppressed, seconds, "suppressed log lines about removed members");
         }
         self.decide(now, None, |machine, decision| {
-            // Taken out first: what a timer sets anew waits for the next call.
+            // Collected first: timers that are set now run with the next call.
             let due: Vec<_> = std::iter::from_fn(|| decision.timers.pop_due(now.monotonic)).collect();
             for (id, timer) in due {
                 let Some(group) = machine.groups.get_mut(&id) else { continue };
@@ -122,7 +122,7 @@ impl Machine for GroupMachine {
     fn replay(&mut self, at: RecordMeta, record: &GroupRecord) {
         match record {
             GroupRecord::OffsetCommit { group, topic, partition, value: Some(value) } => {
-                // A group that only keeps offsets comes into being with them.
+                // The first offset creates a group without members.
                 self.group_entry(group, at.timestamp);
                 self.offsets.replay_commit(at, group, topic, *partition, value);
             }
@@ -156,8 +156,8 @@ impl Machine for GroupMachine {
 }
 
 impl GroupMachine {
-    /// A machine without groups. What its partition remembers is to be replayed, then
-    /// [`Machine::recovered`] called, before the first command; also where there was nothing.
+    /// Creates a machine without groups. Before the first command, replay the partition and call
+    /// [`Machine::recovered`], even if the partition is empty.
     pub fn new(config: Arc<GroupConfig>) -> GroupMachine {
         GroupMachine {
             config,
@@ -170,7 +170,7 @@ impl GroupMachine {
         }
     }
 
-    /// Makes one decision. Timers and expected members are lent to it, so that it can borrow groups beside them.
+    /// Makes one decision. Timers and expected members are moved into it, so that it can borrow groups at the same time.
     fn decide(
         &mut self,
         now: Now,
@@ -199,7 +199,7 @@ impl GroupMachine {
         effects
     }
 
-    /// Remembers that the client may join, where a first generation would wait for it.
+    /// Registers a client that may join, if the group's first generation would wait for it.
     fn coordinator_found(&mut self, decision: &mut Decision, client: &GroupClient) {
         let group = self.groups.get(&client.group_id);
         let waits = group.is_none_or(|group| group.classic.awaits_first_generation());
@@ -214,7 +214,7 @@ impl GroupMachine {
         }
     }
 
-    /// Has the group look again whether somebody is expected.
+    /// Lets the group check again whether clients are expected.
     fn recheck_expected_members(&mut self, decision: &mut Decision, id: &GroupId) {
         if let Some(group) = self.groups.get_mut(id) {
             group.classic.recheck_expected_members(decision);
@@ -234,7 +234,7 @@ impl GroupMachine {
         let empty = classic.to_metadata();
         classic.join(decision, to, request);
         if classic.never_had_members() {
-            // The join was refused. (Kafka keeps the empty group.)
+            // The join was rejected. (Kafka keeps the empty group.)
             return;
         }
         decision.record(GroupRecord::GroupMetadata { group: id.clone(), value: Some(Arc::new(empty)) });
@@ -247,7 +247,7 @@ impl GroupMachine {
         if !session.is_ok_and(|s| (config.min_session_timeout..=config.max_session_timeout).contains(&s)) {
             return Err(GroupError::InvalidSessionTimeout);
         }
-        // One that has a member id must have got it from the group.
+        // Only the group assigns member ids.
         if !self.groups.contains_key(&request.group_id) && !request.member_id.is_empty() {
             return Err(GroupError::UnknownMemberId);
         }
@@ -318,7 +318,7 @@ impl GroupMachine {
         check_id(&request.group_id)?;
         let classic = &self.groups.get(&request.group_id).ok_or(GroupError::GroupIdNotFound)?.classic;
         if classic.state() != GroupState::Empty && !classic.is_consumer() {
-            // What the members read only they know.
+            // The coordinator does not know the subscriptions of these members.
             return Err(GroupError::NonEmptyGroup);
         }
         let is_subscribed = |topic: &str| classic.is_subscribed_to(topic);
@@ -338,8 +338,7 @@ impl GroupMachine {
         ids.into_iter().map(|id| (id.clone(), delete(&id))).collect()
     }
 
-    /// Lets expired offsets go, and groups that are of no more use; more than a batch of them on
-    /// the next call.
+    /// Removes expired offsets and unused groups: one batch of them, and the others with the next call.
     fn expire(&mut self, decision: &mut Decision) {
         let mut wait = decision.config.offsets_retention_check_interval;
         for (id, group) in &self.groups {
@@ -354,13 +353,13 @@ impl GroupMachine {
         self.next_expiry = Some(decision.now.monotonic.saturating_add(wait));
     }
 
-    /// The group that a member speaks of: if there is none, it is no member.
+    /// The group of a member. If it does not exist, the member is unknown.
     fn member_group(&mut self, id: &GroupId) -> Result<&mut Group, GroupError> {
         check_id(id)?;
         self.groups.get_mut(id).ok_or(GroupError::UnknownMemberId)
     }
 
-    /// The group, or an empty one in its place.
+    /// The group, which is created if it does not exist.
     fn group_entry(&mut self, id: &GroupId, since: TimestampMs) -> &mut Group {
         self.groups
             .entry(id.clone())

@@ -1,10 +1,10 @@
-//! The broker registers, leads, and draws producer ids.
+//! Registration, elections and producer ids.
 
 use super::*;
 use crate::metadata::records::*;
 
 #[test]
-fn a_new_log_begins_with_the_metadata_version() {
+fn new_log_starts_with_metadata_version_and_levels_of_kafka_4_3() {
     let cluster = TestCluster::started();
     let first = MetadataRecord::decode(&cluster.log[0]).unwrap();
     let expected = FeatureLevelRecord { name: "metadata.version".into(), feature_level: 30 };
@@ -17,7 +17,7 @@ fn a_new_log_begins_with_the_metadata_version() {
 }
 
 #[test]
-fn a_formatted_directory_says_what_its_log_begins_with() {
+fn bootstrap_records_of_a_formatted_directory_start_a_new_log() {
     let formatted = vec![feature_record("metadata.version", 25), feature_record("group.version", 1)];
     let start = |mut cluster: TestCluster, bootstrap_records: &[MetadataRecord]| {
         cluster.run(Command::RegisterBroker(RegisterBroker {
@@ -31,13 +31,13 @@ fn a_formatted_directory_says_what_its_log_begins_with() {
     assert_eq!(features, ["group.version=1", "metadata.version=25"]);
     let registration = MetadataRecord::decode(&cluster.log[2]).unwrap();
     assert_eq!(registration.version, WriteVersions::at(25).register_broker);
-    // Only a new log, and only if it says by which records.
+    // They are ignored if the log is not empty, or if they lack a metadata.version.
     assert_eq!(start(cluster, &[feature_record("metadata.version", 26)]).image().metadata_version(), Some(25));
     assert_eq!(start(TestCluster::empty(), &formatted[1..]).image().metadata_version(), Some(30));
 }
 
 #[test]
-fn a_restart_with_nothing_new_writes_nothing() {
+fn restart_with_the_same_registration_writes_nothing() {
     let mut cluster = TestCluster::started().restarted();
     let (records, reply) =
         cluster.decide(Command::RegisterBroker(RegisterBroker { incarnation_id: Uuid([10; 16]), ..registration() }));
@@ -46,7 +46,7 @@ fn a_restart_with_nothing_new_writes_nothing() {
 }
 
 #[test]
-fn another_address_is_another_registration() {
+fn registration_with_another_port_gets_a_higher_epoch() {
     let mut cluster = TestCluster::started().restarted();
     let before = cluster.image().brokers()[&NODE].epoch;
     let mut moved = registration();
@@ -57,7 +57,7 @@ fn another_address_is_another_registration() {
 }
 
 #[test]
-fn other_brokers_can_be_forgotten() {
+fn unregister_broker_removes_other_brokers_only() {
     let mut cluster = TestCluster::started();
     let other = RegisterBrokerRecord { broker_id: 2, broker_epoch: 9, ..Default::default() };
     cluster.write(&[MetadataRecord::new(1, other)]);
@@ -72,30 +72,29 @@ fn other_brokers_can_be_forgotten() {
 }
 
 #[test]
-fn nothing_is_placed_before_the_broker_is_there() {
+fn create_topic_before_registration_returns_invalid_replication_factor() {
     let mut cluster = TestCluster::empty();
     let topic = cluster.topic("t");
     assert_eq!(kind(cluster.create(topic)), "InvalidReplicationFactor");
 }
 
-/// Apache Kafka leaves every partition without a leader when it is stopped: with the broker in the
-/// ISR, or with eligible leader replicas in those.
+/// When Apache Kafka stops, it leaves every partition without a leader. The broker is then in the ISR or in the ELR.
 #[test]
-fn partitions_without_a_leader_are_led_again() {
+fn registration_elects_the_broker_for_partitions_without_leader() {
     let mut cluster = TestCluster::started();
     let id = cluster.create_named("t", 3).id;
-    let leave = |index, change: PartitionChangeRecord| {
+    let remove_leader = |index, change: PartitionChangeRecord| {
         MetadataRecord::new(2, PartitionChangeRecord { partition_id: index, topic_id: id, leader: -1, ..change })
     };
-    let nobody = || Some(Vec::new());
-    let last = || Some(vec![NODE]);
+    let empty = || Some(Vec::new());
+    let this_node = || Some(vec![NODE]);
     let eligible = PartitionChangeRecord {
-        isr: nobody(),
-        eligible_leader_replicas: last(),
-        last_known_elr: last(),
+        isr: empty(),
+        eligible_leader_replicas: this_node(),
+        last_known_elr: this_node(),
         ..Default::default()
     };
-    cluster.write(&[leave(0, Default::default()), leave(1, eligible)]);
+    cluster.write(&[remove_leader(0, Default::default()), remove_leader(1, eligible)]);
     assert!(!cluster.image().partition("t", 1).unwrap().has_leader());
 
     cluster = cluster.start();
@@ -107,7 +106,7 @@ fn partitions_without_a_leader_are_led_again() {
 }
 
 #[test]
-fn producer_ids_come_in_blocks_that_no_restart_repeats() {
+fn producer_id_blocks_do_not_repeat_after_a_restart() {
     let mut cluster = TestCluster::started();
     let block = |cluster: &mut TestCluster| match cluster.run(Command::AllocateProducerIds) {
         Reply::ProducerIds(Ok(block)) => (block.first, block.count),
@@ -120,7 +119,7 @@ fn producer_ids_come_in_blocks_that_no_restart_repeats() {
 }
 
 #[test]
-fn the_last_producer_id_is_the_last() {
+fn allocate_producer_ids_without_free_ids_returns_internal() {
     let mut cluster = TestCluster::started();
     let ids = ProducerIdsRecord { broker_id: NODE, broker_epoch: 1, next_producer_id: i64::MAX - 999 };
     cluster.write(&[MetadataRecord::new(0, ids)]);
@@ -129,7 +128,7 @@ fn the_last_producer_id_is_the_last() {
 }
 
 #[test]
-fn what_cannot_be_understood_is_a_fault() {
+fn record_that_cannot_be_applied_is_reported_as_fault() {
     let faults = |record: RecordBody| {
         let mut cluster = TestCluster::started();
         cluster.machine.replay(meta(77), &MetadataRecord::new(0, record));
@@ -147,7 +146,7 @@ fn what_cannot_be_understood_is_a_fault() {
 }
 
 #[test]
-fn records_of_the_future_are_refused() {
+fn unknown_or_malformed_record_is_rejected() {
     use crate::metadata::records::RecordDecodeError::*;
     let decode = |bytes: &'static [u8]| MetadataRecord::decode(&Bytes::from_static(bytes));
     assert!(matches!(decode(&[1, 99, 0]), Err(UnknownKind(99))));
@@ -159,7 +158,7 @@ fn records_of_the_future_are_refused() {
 }
 
 #[test]
-fn a_decision_too_big_for_one_batch_is_all_or_nothing() {
+fn decision_of_several_batches_is_applied_only_if_complete() {
     let mut cluster = TestCluster::started();
     let topic = NewTopic { partitions: 100, ..cluster.topic("t") };
     let request = Command::CreateTopics(CreateTopics { topics: vec![topic], validate_only: false });
@@ -167,7 +166,7 @@ fn a_decision_too_big_for_one_batch_is_all_or_nothing() {
     let parts = batches(records, 1000).unwrap();
     assert!(parts.len() > 2);
 
-    // Cut short by a crash, it never was; the next decision says so in the log.
+    // After a crash before the last batch none of it is applied. The next decision aborts the transaction in the log.
     let (last, rest) = parts.split_last().unwrap();
     rest.iter().for_each(|part| cluster.write(part));
     assert_eq!(cluster.image().topic("t"), None);
@@ -185,7 +184,7 @@ fn a_decision_too_big_for_one_batch_is_all_or_nothing() {
 }
 
 #[test]
-fn a_decision_that_fits_is_one_batch() {
+fn decision_below_the_limit_is_one_batch() {
     let mut cluster = TestCluster::started();
     let (records, _) = cluster.decide(Command::AllocateProducerIds);
     assert_eq!(batches(records.clone(), MAX_BATCH_BYTES).unwrap(), [records]);
@@ -193,7 +192,7 @@ fn a_decision_that_fits_is_one_batch() {
 }
 
 #[test]
-fn what_this_broker_does_not_use_survives_a_snapshot() {
+fn passthrough_records_are_in_snapshots_until_they_are_removed() {
     let mut cluster = TestCluster::started();
     let quota = |remove| ClientQuotaRecord {
         entity: vec![EntityData { entity_type: "client-id".into(), entity_name: Some("c".into()) }],
@@ -205,16 +204,16 @@ fn what_this_broker_does_not_use_survives_a_snapshot() {
     let user = UserScramCredentialRecord { name: "a".into(), mechanism: 1, iterations: 4096, ..Default::default() };
     let token = DelegationTokenRecord { token_id: "t".into(), ..Default::default() };
     let controller = RegisterControllerRecord { controller_id: 1, ..Default::default() };
-    let kept: Vec<MetadataRecord> = vec![
+    let records: Vec<MetadataRecord> = vec![
         MetadataRecord::new(0, controller),
         MetadataRecord::new(0, quota(false)),
         MetadataRecord::new(0, acl),
         MetadataRecord::new(0, user),
         MetadataRecord::new(0, token),
     ];
-    cluster.write(&kept);
+    cluster.write(&records);
     let snapshot = snapshot_records(cluster.image());
-    assert!(kept.iter().all(|record| snapshot.contains(record)));
+    assert!(records.iter().all(|record| snapshot.contains(record)));
     assert_eq!(cluster.cut_to_snapshot().image(), cluster.image());
 
     cluster.write(&[
@@ -249,7 +248,7 @@ fn assigned(registered: &[Uuid], assigned: Uuid) -> TestCluster {
     cluster
 }
 
-/// Directory and leader of the partition once the broker has registered.
+/// The directory and the leader of the partition after registration.
 fn after_registration(mut cluster: TestCluster, request: RegisterBroker) -> (Uuid, i32) {
     cluster.run(Command::RegisterBroker(request));
     let partition = cluster.image().partition("t", 0).unwrap();
@@ -257,17 +256,17 @@ fn after_registration(mut cluster: TestCluster, request: RegisterBroker) -> (Uui
 }
 
 #[test]
-fn a_partition_in_a_directory_that_is_not_here_keeps_it_and_gets_no_leader() {
+fn registration_elects_no_leader_for_partition_in_an_absent_directory() {
     let absent = Uuid([8; 16]);
     let found = || [(Uuid([4; 16]), 0)].into_iter().collect();
-    // The only directory that there was has another id now.
+    // The only log directory has a new id.
     assert_eq!(after_registration(assigned(&[absent], absent), registration()), (DIRECTORY, NODE));
-    // One of two: it is another directory.
+    // The broker had two log directories, so the absent one is another directory.
     assert_eq!(after_registration(assigned(&[DIRECTORY, absent], absent), registration()), (absent, -1));
-    // The metadata log is not in the directory: that one may be another.
-    let apart = RegisterBroker { has_metadata_log: false, ..registration() };
-    assert_eq!(after_registration(assigned(&[absent], absent), apart), (absent, -1));
-    // Its folder was moved.
+    // The metadata log is not in the log directory, so it may be another directory.
+    let without_metadata = RegisterBroker { has_metadata_log: false, ..registration() };
+    assert_eq!(after_registration(assigned(&[absent], absent), without_metadata), (absent, -1));
+    // The partition's folder was moved to the log directory.
     let moved = RegisterBroker { found_in_directory: found(), ..registration() };
     assert_eq!(after_registration(assigned(&[DIRECTORY, absent], absent), moved), (DIRECTORY, NODE));
     assert_eq!(after_registration(assigned(&[DIRECTORY], DIRECTORY), registration()), (DIRECTORY, NODE));

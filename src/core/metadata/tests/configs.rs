@@ -1,4 +1,4 @@
-//! Settings change.
+//! Changes of settings.
 
 use super::*;
 
@@ -34,7 +34,7 @@ fn settings(cluster: &TestCluster, resource: &ConfigResource) -> String {
 }
 
 #[test]
-fn settings_are_set_and_unset() {
+fn incremental_alter_sets_and_unsets_settings() {
     let mut cluster = cluster_with_topic();
     cluster.alter(topic("t"), ops([op("retention.ms", OpKind::Set, "1"), op("segment.ms", OpKind::Set, "2")])).unwrap();
     assert_eq!(settings(&cluster, &topic("t")), "retention.ms=1 segment.ms=2");
@@ -44,13 +44,13 @@ fn settings_are_set_and_unset() {
 }
 
 #[test]
-fn lists_grow_and_shrink() {
+fn append_and_subtract_change_lists_only() {
     let mut cluster = cluster_with_topic();
     let mut change = |kind, value: &str| {
         cluster.alter(topic("t"), ops([op("cleanup.policy", kind, value)])).unwrap();
         settings(&cluster, &topic("t"))
     };
-    // What is not set begins with its default.
+    // An unset list starts with its default.
     assert_eq!(change(OpKind::Append, "compact"), "cleanup.policy=delete,compact");
     assert_eq!(change(OpKind::Append, "compact"), "cleanup.policy=delete,compact");
     assert_eq!(change(OpKind::Subtract, "delete"), "cleanup.policy=compact");
@@ -58,7 +58,7 @@ fn lists_grow_and_shrink() {
 }
 
 #[test]
-fn what_does_not_change_is_not_written() {
+fn unchanged_setting_writes_no_record() {
     let mut cluster = cluster_with_topic();
     cluster.alter(topic("t"), set("retention.ms", "1")).unwrap();
     let written = cluster.log.len();
@@ -67,7 +67,7 @@ fn what_does_not_change_is_not_written() {
 }
 
 #[test]
-fn replacing_unsets_what_is_not_named() {
+fn alter_configs_unsets_settings_that_are_not_given() {
     let mut cluster = cluster_with_topic();
     cluster.alter(topic("t"), ops([op("retention.ms", OpKind::Set, "1"), op("segment.ms", OpKind::Set, "2")])).unwrap();
     let replace = Alteration::Replace(vec![("segment.ms".to_owned(), Some("3".to_owned()))]);
@@ -78,7 +78,7 @@ fn replacing_unsets_what_is_not_named() {
 }
 
 #[test]
-fn one_wrong_setting_keeps_all_of_a_resource_as_it_is() {
+fn invalid_setting_rejects_the_whole_resource() {
     let mut cluster = cluster_with_topic();
     let both = [op("retention.ms", OpKind::Set, "1"), op("segment.ms", OpKind::Set, "soon")];
     assert_eq!(kind(cluster.alter(topic("t"), ops(both))), "InvalidConfig");
@@ -86,7 +86,7 @@ fn one_wrong_setting_keeps_all_of_a_resource_as_it_is() {
 }
 
 #[test]
-fn requests_are_checked() {
+fn invalid_config_changes_are_rejected() {
     let mut cluster = cluster_with_topic();
     let mut refusal = |resource, how| kind(cluster.alter(resource, how));
     assert_eq!(refusal(topic("none"), set("retention.ms", "1")), "UnknownTopic");
@@ -111,7 +111,7 @@ fn requests_are_checked() {
 
 /// As Apache Kafka 4.3.1 answers.
 #[test]
-fn client_metrics_subscriptions_are_checked() {
+fn invalid_client_metrics_settings_are_rejected() {
     let mut cluster = TestCluster::started();
     let mut answer = |name: &str, value: &str| match cluster
         .alter(ConfigResource::new(ConfigKind::ClientMetrics, "m"), set(name, value))
@@ -126,7 +126,7 @@ fn client_metrics_subscriptions_are_checked() {
 }
 
 #[test]
-fn a_resource_named_twice_is_refused_both_times() {
+fn duplicate_resource_is_rejected_with_a_result_for_each() {
     let mut cluster = cluster_with_topic();
     let change = ConfigChange { resource: topic("t"), how: set("retention.ms", "1") };
     let request = AlterConfigs { changes: vec![change.clone(), change], validate_only: false };
@@ -136,7 +136,7 @@ fn a_resource_named_twice_is_refused_both_times() {
 }
 
 #[test]
-fn validating_leaves_no_trace() {
+fn validate_only_changes_no_settings() {
     let mut cluster = cluster_with_topic();
     let changes = vec![ConfigChange { resource: topic("t"), how: set("retention.ms", "1") }];
     let Reply::ConfigsAltered(results) =
@@ -148,7 +148,7 @@ fn validating_leaves_no_trace() {
 }
 
 #[test]
-fn a_broker_has_settings_of_its_own_and_of_all_brokers() {
+fn broker_settings_are_stored_per_broker_and_as_default() {
     let mut cluster = TestCluster::started();
     cluster.alter(broker(""), set("log.cleaner.threads", "2")).unwrap();
     cluster.alter(broker("1"), set("log.retention.ms", "1000")).unwrap();
@@ -159,7 +159,7 @@ fn a_broker_has_settings_of_its_own_and_of_all_brokers() {
 
 /// As Apache Kafka 4.3.1 answers.
 #[test]
-fn broker_settings_are_checked() {
+fn invalid_broker_settings_are_rejected() {
     let mut cluster = TestCluster::started();
     let mut answer = |name: &str, setting: &str, value: &str| match cluster.alter(broker(name), set(setting, value)) {
         Ok(()) => "ok".to_owned(),
@@ -178,7 +178,7 @@ fn broker_settings_are_checked() {
 }
 
 #[test]
-fn groups_and_subscriptions_have_settings() {
+fn settings_of_groups_and_subscriptions_are_stored_and_removed() {
     let mut cluster = TestCluster::started();
     let group = ConfigResource::new(ConfigKind::Group, "g");
     cluster.alter(group.clone(), set("consumer.session.timeout.ms", "50000")).unwrap();

@@ -1,4 +1,4 @@
-//! `min.insync.replicas` is the cluster's where eligible leader replicas are kept, as Apache Kafka has it.
+//! `min.insync.replicas` with eligible leader replicas, as in Apache Kafka.
 
 use super::*;
 use crate::metadata::records::{ConfigRecord, RecordBody};
@@ -14,7 +14,7 @@ fn change(kind: OpKind, value: Option<&str>) -> Alteration {
     Alteration::Incremental(vec![ConfigOp { name: NAME.to_owned(), kind, value: value.map(str::to_owned) }])
 }
 
-/// A broker on a log of before there were eligible leader replicas.
+/// A cluster whose log was created without eligible leader replicas.
 fn old_cluster(metadata_version: i16) -> TestCluster {
     let mut cluster = TestCluster::empty();
     let bootstrap_records = vec![feature_record("metadata.version", metadata_version)];
@@ -53,7 +53,7 @@ fn records_since(cluster: &TestCluster, before: usize) -> Vec<String> {
 }
 
 #[test]
-fn a_new_cluster_has_one_that_can_be_changed_and_not_removed() {
+fn new_cluster_has_a_value_that_can_be_changed_but_not_removed() {
     let mut cluster = TestCluster::started();
     assert_eq!(of_cluster(&cluster), Some("1"));
     cluster.alter(broker(""), change(OpKind::Set, Some("3"))).unwrap();
@@ -73,7 +73,7 @@ fn a_new_cluster_has_one_that_can_be_changed_and_not_removed() {
 }
 
 #[test]
-fn a_formatted_directory_has_one_if_it_keeps_eligible_leaders() {
+fn formatted_cluster_has_a_value_only_with_eligible_leader_replicas() {
     for (level, expect) in [(0, None), (1, Some("1"))] {
         let bootstrap_records = vec![feature_record("metadata.version", 30), feature_record(FEATURE, level)];
         let mut cluster = TestCluster::empty();
@@ -83,7 +83,7 @@ fn a_formatted_directory_has_one_if_it_keeps_eligible_leaders() {
 }
 
 #[test]
-fn an_older_cluster_goes_on_as_it_was() {
+fn cluster_without_eligible_leader_replicas_has_no_value() {
     let mut cluster = old_cluster(25).restarted();
     let written = cluster.log.len();
     cluster.run(Command::RegisterBroker(registration()));
@@ -96,7 +96,7 @@ fn an_older_cluster_goes_on_as_it_was() {
 }
 
 #[test]
-fn an_older_cluster_gets_one_when_it_begins_to_keep_eligible_leaders() {
+fn enabling_eligible_leader_replicas_sets_the_cluster_value_and_unsets_broker_values() {
     let mut cluster = old_cluster(22);
     cluster.alter(broker("1"), change(OpKind::Set, Some("3"))).unwrap();
     let needs = "Invalid update version 1 for feature eligible.leader.replicas.version. eligible.leader.replicas.version \
@@ -111,7 +111,7 @@ fn an_older_cluster_gets_one_when_it_begins_to_keep_eligible_leaders() {
         "eligible.leader.replicas.version 1",
     ];
     assert_eq!(records_since(&cluster, before), expected);
-    // What the cluster has been given stays.
+    // The cluster's value stays when the feature is disabled.
     set_level(&mut cluster, &[(FEATURE, 0)]).unwrap();
     cluster.alter(broker(""), change(OpKind::Set, Some("4"))).unwrap();
     let before = cluster.log.len();

@@ -1,4 +1,4 @@
-//! Starting over: what goes, what comes again, and what a reset must not set back.
+//! Resets: removed topics and settings, topics created again, and state that continues.
 
 use super::*;
 
@@ -15,7 +15,7 @@ fn set(cluster: &mut TestCluster, resource: ConfigResource, name: &str, value: &
 }
 
 #[test]
-fn topics_and_settings_go_and_the_topics_of_the_start_come_again() {
+fn reset_removes_topics_and_settings_and_creates_the_given_topics() {
     let mut cluster = TestCluster::started();
     let pristine = cluster.image().configs().clone();
     cluster.create_named("orders", 3);
@@ -36,7 +36,7 @@ fn topics_and_settings_go_and_the_topics_of_the_start_come_again() {
 }
 
 #[test]
-fn leader_epochs_and_producer_ids_go_on() {
+fn leader_epochs_and_producer_ids_continue_after_a_reset() {
     let mut cluster = TestCluster::started();
     let Reply::ProducerIds(Ok(before)) = cluster.run(Command::AllocateProducerIds) else { panic!() };
     cluster.create_named("orders", 1);
@@ -52,7 +52,7 @@ fn leader_epochs_and_producer_ids_go_on() {
 }
 
 #[test]
-fn topic_deletion_may_be_off() {
+fn reset_removes_topics_if_topic_deletion_is_disabled() {
     let mut cluster = TestCluster::with(MetadataConfig { topic_deletion: false, ..config() }).start();
     cluster.create_named("orders", 1);
     assert_eq!(reset(&mut cluster, Vec::new()).removed, 1);
@@ -60,7 +60,7 @@ fn topic_deletion_may_be_off() {
 }
 
 #[test]
-fn nothing_to_do_writes_nothing() {
+fn reset_of_an_empty_cluster_writes_nothing() {
     let mut cluster = TestCluster::started();
     let written = cluster.log.len();
     assert_eq!(reset(&mut cluster, Vec::new()), ResetResult { removed: 0, created: Vec::new() });
@@ -68,7 +68,7 @@ fn nothing_to_do_writes_nothing() {
 }
 
 #[test]
-fn a_crash_between_the_batches_of_a_large_reset_leaves_what_was() {
+fn crash_between_the_batches_of_a_reset_keeps_the_old_state() {
     let mut cluster = TestCluster::started();
     for number in 0..50 {
         cluster.create_named(&format!("topic-{number}"), 1);
@@ -82,7 +82,7 @@ fn a_crash_between_the_batches_of_a_large_reset_leaves_what_was() {
     }
     let mut restarted = cluster.restarted();
     assert_eq!(restarted.image(), &before);
-    // And the next one is whole.
+    // The next reset is complete.
     assert_eq!(reset(&mut restarted, Vec::new()).removed, 50);
     assert_eq!(restarted.image().topic_count(), 0);
 }

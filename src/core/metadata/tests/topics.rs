@@ -1,9 +1,9 @@
-//! Topics come, grow and go.
+//! Creation and deletion of topics and partitions.
 
 use super::*;
 
 #[test]
-fn a_new_topic_has_what_was_asked_for() {
+fn created_topic_has_the_requested_partitions_and_settings() {
     let mut cluster = TestCluster::started();
     let configs = vec![("cleanup.policy".to_owned(), Some("compact".to_owned()))];
     let topic = NewTopic { partitions: 3, replication_factor: 1, configs, ..cluster.topic("orders") };
@@ -25,7 +25,7 @@ fn a_new_topic_has_what_was_asked_for() {
 }
 
 #[test]
-fn minus_one_means_the_brokers_default() {
+fn create_topic_with_minus_one_uses_the_brokers_defaults() {
     let mut cluster = TestCluster::with(MetadataConfig { default_partitions: 6, ..config() }).start();
     let topic = cluster.topic("t");
     let created = cluster.create(topic).unwrap();
@@ -33,7 +33,7 @@ fn minus_one_means_the_brokers_default() {
 }
 
 #[test]
-fn names_are_checked() {
+fn create_topic_with_illegal_name_is_rejected() {
     let mut cluster = TestCluster::started();
     for name in ["", ".", "a b", "a/b", &"x".repeat(250)] {
         let topic = cluster.topic(name);
@@ -44,20 +44,20 @@ fn names_are_checked() {
 }
 
 #[test]
-fn a_name_is_free_once() {
+fn create_topic_with_existing_or_colliding_name_is_rejected() {
     let mut cluster = TestCluster::started();
     cluster.create_named("a.b", 1);
     let again = cluster.topic("a.b");
     assert_eq!(kind(cluster.create(again)), "TopicAlreadyExists");
-    let alike = cluster.topic("a_b");
-    assert_eq!(cluster.create(alike).unwrap_err().to_string(), "Topic 'a_b' collides with existing topic: a.b");
+    let colliding = cluster.topic("a_b");
+    assert_eq!(cluster.create(colliding).unwrap_err().to_string(), "Topic 'a_b' collides with existing topic: a.b");
     cluster.delete("a.b").unwrap();
     cluster.create_named("a_b", 1);
 }
 
-/// As in Kafka, where a request's topics are compared with those that are there.
+/// As in Kafka, which compares names only with existing topics.
 #[test]
-fn one_request_may_create_names_that_collide() {
+fn one_request_can_create_names_that_collide() {
     let mut cluster = TestCluster::started();
     let topics = ["a.b", "a_b"].map(|name| cluster.topic(name)).to_vec();
     cluster.run(Command::CreateTopics(CreateTopics { topics, validate_only: false }));
@@ -69,7 +69,7 @@ fn one_request_may_create_names_that_collide() {
 }
 
 #[test]
-fn each_topic_of_a_request_has_its_own_result() {
+fn create_topics_returns_a_result_for_each_name() {
     let mut cluster = TestCluster::started();
     cluster.create_named("old", 1);
     let topics = ["new", "old", "twice", "twice", "bad name"].map(|name| cluster.topic(name)).to_vec();
@@ -78,16 +78,16 @@ fn each_topic_of_a_request_has_its_own_result() {
     else {
         panic!()
     };
-    let told: Vec<String> = results
+    let results: Vec<String> = results
         .into_iter()
         .map(|(name, it)| format!("{name}: {}", it.map_or_else(|e| kind::<()>(Err(e)), |_| "ok".into())))
         .collect();
-    assert_eq!(told, ["new: ok", "old: TopicAlreadyExists", "twice: InvalidRequest", "bad name: InvalidTopic"]);
+    assert_eq!(results, ["new: ok", "old: TopicAlreadyExists", "twice: InvalidRequest", "bad name: InvalidTopic"]);
     assert_eq!(names(cluster.image()), ["new".into(), "old".into()] as [TopicName; 2]);
 }
 
 #[test]
-fn counts_are_checked() {
+fn create_topic_with_invalid_counts_is_rejected() {
     let mut cluster = TestCluster::started();
     let mut refusal = |partitions, replication_factor| {
         let topic = NewTopic { partitions, replication_factor, ..cluster.topic("t") };
@@ -102,7 +102,7 @@ fn counts_are_checked() {
 }
 
 #[test]
-fn the_limit_on_partitions_is_for_all_topics_of_a_request() {
+fn partition_limit_counts_all_topics_of_a_request() {
     let mut cluster = TestCluster::started();
     let topics = ["a", "b", "c"].map(|name| NewTopic { partitions: i32::MAX / 2, ..cluster.topic(name) }).to_vec();
     let Reply::TopicsCreated(results) =
@@ -114,7 +114,7 @@ fn the_limit_on_partitions_is_for_all_topics_of_a_request() {
 }
 
 #[test]
-fn more_replicas_than_brokers_are_clamped_and_told() {
+fn replication_factor_above_brokers_is_clamped_and_reported() {
     let mut cluster = TestCluster::started();
     let topic = NewTopic { replication_factor: 3, ..cluster.topic("t") };
     let created = cluster.create(topic).unwrap();
@@ -122,7 +122,7 @@ fn more_replicas_than_brokers_are_clamped_and_told() {
 }
 
 #[test]
-fn more_replicas_than_brokers_are_refused_where_that_is_wanted() {
+fn replication_factor_above_brokers_is_rejected_with_strict_policy() {
     let mut cluster =
         TestCluster::with(MetadataConfig { replication: ReplicationFactorPolicy::Strict, ..config() }).start();
     let topic = NewTopic { replication_factor: 3, ..cluster.topic("t") };
@@ -130,7 +130,7 @@ fn more_replicas_than_brokers_are_refused_where_that_is_wanted() {
 }
 
 #[test]
-fn replicas_can_be_assigned_by_hand() {
+fn create_topic_with_manual_assignment_succeeds() {
     let mut cluster = TestCluster::started();
     let topic = NewTopic { assignments: vec![(1, vec![NODE]), (0, vec![NODE])], ..cluster.topic("t") };
     let created = cluster.create(topic).unwrap();
@@ -139,7 +139,7 @@ fn replicas_can_be_assigned_by_hand() {
 }
 
 #[test]
-fn replicas_assigned_to_brokers_that_are_not_there_are_clamped_like_their_number() {
+fn manual_assignment_to_unknown_brokers_is_clamped() {
     let assigned = |cluster: &mut TestCluster| {
         let topic = NewTopic { assignments: vec![(0, vec![8, NODE, 9]), (1, vec![NODE, 8, 9])], ..cluster.topic("t") };
         cluster.create(topic)
@@ -155,7 +155,7 @@ fn replicas_assigned_to_brokers_that_are_not_there_are_clamped_like_their_number
 }
 
 #[test]
-fn assignments_are_checked() {
+fn invalid_manual_assignments_are_rejected() {
     let mut cluster = TestCluster::started();
     let mut refusal = |assignments: &[(i32, &[i32])]| {
         let assignments = assignments.iter().map(|(index, replicas)| (*index, replicas.to_vec())).collect();
@@ -181,7 +181,7 @@ fn assignments_are_checked() {
 }
 
 #[test]
-fn settings_of_a_new_topic_are_checked() {
+fn create_topic_with_invalid_settings_is_rejected() {
     let mut cluster = TestCluster::started();
     let mut refusal = |name: &str, value: Option<&str>| {
         let configs = vec![(name.to_owned(), value.map(str::to_owned))];
@@ -198,7 +198,7 @@ fn settings_of_a_new_topic_are_checked() {
 }
 
 #[test]
-fn validating_leaves_no_trace() {
+fn validate_only_creates_no_topic() {
     let mut cluster = TestCluster::started();
     let written = cluster.log.len();
     let topic = cluster.topic("t");
@@ -209,7 +209,7 @@ fn validating_leaves_no_trace() {
 }
 
 #[test]
-fn topics_grow() {
+fn create_partitions_adds_partitions() {
     let mut cluster = TestCluster::started();
     cluster.create_named("t", 2);
     cluster.grow("t", 5, None).unwrap();
@@ -219,7 +219,7 @@ fn topics_grow() {
 }
 
 #[test]
-fn growth_is_checked() {
+fn invalid_create_partitions_is_rejected() {
     let mut cluster = TestCluster::started();
     cluster.create_named("t", 3);
     assert_eq!(kind(cluster.grow("t", 3, None)), "InvalidPartitions");
@@ -234,7 +234,7 @@ fn growth_is_checked() {
 }
 
 #[test]
-fn a_deleted_topic_is_gone_with_its_settings() {
+fn deleted_topic_is_removed_with_its_settings() {
     let mut cluster = TestCluster::started();
     let configs = vec![("retention.ms".to_owned(), Some("1".to_owned()))];
     let topic = NewTopic { configs, ..cluster.topic("t") };
@@ -248,13 +248,13 @@ fn a_deleted_topic_is_gone_with_its_settings() {
 }
 
 #[test]
-fn topics_are_deleted_by_name_or_id_and_answered_in_order() {
+fn delete_topics_by_name_and_id_returns_results_in_request_order() {
     let mut cluster = TestCluster::started();
     let [a, b, c] = ["a", "b", "c"].map(|name| cluster.create_named(name, 1).id);
     let (name, id) = (|name: &str| TopicRef::Name(name.into()), TopicRef::Id);
     let wanted = vec![name("a"), id(b), name("none"), id(Uuid([99; 16])), name("c"), id(c), name("a2"), name("a2")];
     let Reply::TopicsDeleted(results) = cluster.run(Command::DeleteTopics(wanted)) else { panic!() };
-    let told: Vec<_> = results
+    let results: Vec<_> = results
         .into_iter()
         .map(|it| (it.name, it.id, it.result.map_or_else(|e| kind::<()>(Err(e)), |()| "ok".to_owned())))
         .collect();
@@ -263,18 +263,18 @@ fn topics_are_deleted_by_name_or_id_and_answered_in_order() {
         (Some("b"), b, "ok"),
         (Some("none"), Uuid::ZERO, "UnknownTopicOrPartition"),
         (None, Uuid([99; 16]), "UnknownTopicId"),
-        // By name and by id: told once.
+        // Given by name and by id: one result.
         (Some("c"), c, "InvalidRequest"),
         (Some("a2"), Uuid::ZERO, "InvalidRequest"),
     ];
     let expected: Vec<_> =
-        expected.into_iter().map(|(name, id, told)| (name.map(TopicName::from), id, told.to_owned())).collect();
-    assert_eq!(told, expected);
+        expected.into_iter().map(|(name, id, result)| (name.map(TopicName::from), id, result.to_owned())).collect();
+    assert_eq!(results, expected);
     assert_eq!(names(cluster.image()), ["c".into()] as [TopicName; 1]);
 }
 
 #[test]
-fn deletion_can_be_switched_off() {
+fn delete_topics_is_rejected_if_deletion_is_disabled() {
     let mut cluster = TestCluster::with(MetadataConfig { topic_deletion: false, ..config() }).start();
     cluster.create_named("t", 1);
     assert_eq!(kind(cluster.delete("t")), "TopicDeletionDisabled");
@@ -282,7 +282,7 @@ fn deletion_can_be_switched_off() {
 }
 
 #[test]
-fn a_recreated_name_never_falls_back_to_an_earlier_leader_epoch() {
+fn recreated_topic_starts_with_a_higher_leader_epoch() {
     let mut cluster = TestCluster::started();
     let mut last = -1;
     for round in 0..3 {
@@ -294,13 +294,13 @@ fn a_recreated_name_never_falls_back_to_an_earlier_leader_epoch() {
         }
         last = cluster.image().partition("t", 2).unwrap().leader_epoch;
         cluster.delete("t").unwrap();
-        // Neither a restart nor the loss of the log before a snapshot makes the broker forget.
+        // The floor survives a restart and a snapshot.
         cluster = if round == 0 { cluster.restarted() } else { cluster.cut_to_snapshot() };
     }
 }
 
 #[test]
-fn internal_topics_are_as_kafka_makes_them() {
+fn internal_topics_have_kafkas_settings() {
     let mut cluster = TestCluster::started();
     let id = cluster.id();
     cluster.create(NewTopic::consumer_offsets(id, 50, 104_857_600)).unwrap();
@@ -315,7 +315,7 @@ fn internal_topics_are_as_kafka_makes_them() {
 }
 
 #[test]
-fn an_image_that_somebody_reads_stays_as_it_is() {
+fn cloned_image_does_not_change_with_the_machine() {
     let mut cluster = TestCluster::started();
     cluster.create_named("a", 1);
     let before = cluster.image().clone();

@@ -1,4 +1,4 @@
-//! Signs of life, and what happens without them.
+//! Heartbeats, and the end of sessions.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::coordinator::group::error::GroupError;
 use crate::coordinator::{InstanceId, MemberId};
 
 impl ClassicGroup {
-    /// Prolongs the member's session; tells it of a rebalance.
+    /// Extends the member's session. Returns [`GroupError::RebalanceInProgress`] during a rebalance.
     pub fn heartbeat(&mut self, decision: &mut Decision, request: &Heartbeat) -> Result<(), GroupError> {
         self.check_member(&request.member_id, request.instance_id.as_ref())?;
         if request.generation != self.generation {
@@ -24,10 +24,9 @@ impl ClassicGroup {
         }
     }
 
-    /// Whether the sender may commit offsets now; prolongs its session.
+    /// Checks whether the sender may commit offsets now, and extends its session.
     ///
-    /// Commits in a transaction are not held to the group's state, and before v3 of their API
-    /// named no member.
+    /// Commits in a transaction do not depend on the group's state, and have no member before v3 of TxnOffsetCommit.
     pub fn commit_allowed(
         &mut self,
         decision: &mut Decision,
@@ -52,32 +51,31 @@ impl ClassicGroup {
         }
         self.update_connection(decision, member_id);
         if self.phase == Phase::Completing {
-            // The member knows the generation but not yet its assignment: what it commits it read
-            // in the last one.
+            // The member has no assignment of this generation yet: it commits offsets of the previous one.
             return Err(GroupError::RebalanceInProgress);
         }
         self.start_session(decision, member_id);
         Ok(())
     }
 
-    /// A session ended without a sign of life.
+    /// Removes a member whose session expired.
     pub fn session_timer_expired(&mut self, decision: &mut Decision, member_id: &MemberId) {
         if self.pending_join_members.contains_key(member_id) {
             self.remove(decision, member_id);
             self.complete_join_if_ready(decision);
             return;
         }
-        // Who waits for an answer gets a new session with it.
+        // A pending response starts a new session.
         if self.members.get(member_id).is_none_or(|member| member.is_awaiting_response()) {
             return;
         }
         let why = match self.members.get(member_id).map(|member| member.connection) {
-            Some(MemberConnection::Closed) => "a member's connection closed and it did not come back",
-            _ => "a member's session timed out",
+            Some(MemberConnection::Closed) => "member did not reconnect after its connection closed",
+            _ => "member session expired",
         };
         let host = self.members.get(member_id).map(|member| Arc::clone(&member.client_host)).unwrap_or_default();
         if decision.removals.allows(host, decision.now.monotonic) {
-            tracing::info!(group = %self.id, member = %member_id, "{why}, removing it");
+            tracing::info!(group = %self.id, member_id = %member_id, "removing member: {why}");
         }
         self.remove(decision, member_id);
         self.rebalance(decision, why);

@@ -1,10 +1,11 @@
-//! What the first generation of a group without members waits for.
+//! The wait before the first generation of a group without members.
 //!
-//! With `group.initial.rebalance.delay.ms` given, for that time, as in Apache Kafka. Without it, for those who are about
-//! to join ([`ExpectedMembers`](crate::coordinator::group::expected::ExpectedMembers)) or to connect, and not at all if
-//! nobody is. Once
-//! two members have joined, consumers are evidently starting together, and those that have not asked yet have a moment too.
-//! The same holds for a group that has lost all its members, or was found without any after a restart.
+//! If `group.initial.rebalance.delay.ms` is set, the group waits for that time, as in Apache Kafka. Otherwise it waits for
+//! clients that are expected to join ([`ExpectedMembers`](crate::coordinator::group::expected::ExpectedMembers)) or to
+//! connect, and does not wait if there are none. Once two members have joined, several consumers are starting together,
+//! so the group also waits a short time for clients that have not requested the coordinator yet.
+//!
+//! The same applies to a group that has lost all its members, and to a group without members after a restart.
 
 use std::time::Duration;
 
@@ -12,32 +13,32 @@ use super::{ClassicGroup, Phase};
 use crate::coordinator::group::config::GroupConfig;
 use crate::coordinator::group::decision::{Decision, Timer};
 
-/// How long a group waits for further members after one has joined. (librdkafka may have closed its first connection
-/// without asking for the coordinator, and asks 50 ms later.)
+/// How long a group waits for further members after each join. (librdkafka may close its first connection before it
+/// requests the coordinator, and requests it 50 ms later.)
 const WAIT_AFTER_JOIN: Duration = Duration::from_millis(100);
 
-/// The longest that a group waits for further members in all.
+/// The maximum time that a group waits for further members in total.
 const MAX_WAIT: Duration = Duration::from_millis(400);
 
-/// What a group waits for that was empty until its first member joined.
+/// The initial wait of a group that was empty until its first member joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum InitialWait {
-    /// For a time, which each newcomer extends.
+    /// A fixed delay, which each new member extends.
     Delay {
-        /// The wait under way.
+        /// The current delay.
         delay: Duration,
-        /// What may still be added.
+        /// The time by which the wait can still be extended.
         remaining: Duration,
-        /// Someone came during the wait under way.
+        /// Whether a new member joined during the current delay.
         newcomer: bool,
     },
-    /// For members that are expected, or likely.
+    /// A wait for expected members.
     Expected {
-        /// When the first member joined, on the monotonic clock.
+        /// When the first member joined, in monotonic time.
         since: Duration,
-        /// When the last one joined.
+        /// When the last member joined.
         last_join: Duration,
-        /// Until when clients were about to connect when the first member joined.
+        /// Until when further clients were expected to connect, according to the first JoinGroup.
         others_until: Option<Duration>,
     },
 }
@@ -50,7 +51,7 @@ impl InitialWait {
         }
     }
 
-    /// What is added to a wait that is over; none if nothing is.
+    /// The next delay, if the wait is extended after the current delay.
     pub fn extension(&mut self, config: &GroupConfig) -> Option<Duration> {
         match self {
             InitialWait::Delay { delay, remaining, newcomer } if *newcomer && !remaining.is_zero() => {
@@ -66,7 +67,7 @@ impl InitialWait {
 }
 
 impl ClassicGroup {
-    /// Begins the first generation, or waits for more members.
+    /// Begins the first generation, or the wait for more members.
     pub(super) fn begin_initial_wait(&mut self, decision: &mut Decision) {
         let Some(delay) = decision.config.initial_rebalance_delay else {
             let now = decision.now.monotonic;
@@ -90,12 +91,12 @@ impl ClassicGroup {
         decision.set_timer(&self.id, Timer::Join, delay);
     }
 
-    /// Whether whoever is about to join would be waited for.
+    /// Whether the group waits, or would wait, for clients that are expected to join.
     pub fn awaits_first_generation(&self) -> bool {
         matches!(self.phase, Phase::Empty | Phase::Preparing { initial: Some(InitialWait::Expected { .. }) })
     }
 
-    /// Waits on for further members, or begins the first generation if it has waited long enough or none are expected.
+    /// Continues to wait for further members, or begins the first generation if the time is over or none are expected.
     pub fn recheck_expected_members(&mut self, decision: &mut Decision) {
         let Phase::Preparing { initial: Some(InitialWait::Expected { since, last_join, others_until }) } = self.phase
         else {

@@ -1,4 +1,4 @@
-//! JoinGroup: who may become a member, and of which generation.
+//! JoinGroup: checks and accepts members.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,12 +11,12 @@ use crate::coordinator::group::decision::{Decision, Timer};
 use crate::coordinator::group::error::GroupError;
 use crate::coordinator::{MemberId, ReplyTo};
 
-/// How long a new member's join may stay parked. Its connection is not read meanwhile, so nobody
-/// would notice that it went away; if it is still there, it will ask again.
+/// The maximum time that the join of a new member stays pending (Kafka's CLASSIC_GROUP_NEW_MEMBER_JOIN_TIMEOUT_MS). Its
+/// connection is not read meanwhile, so the broker would not notice that the client is gone. A live client joins again.
 const NEW_MEMBER_JOIN_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
 impl ClassicGroup {
-    /// Answers at once, or parks the join until the next generation begins.
+    /// Replies at once, or keeps the join pending until the next generation begins.
     pub fn join(&mut self, decision: &mut Decision, to: ReplyTo, request: JoinGroup) {
         let member_id = request.member_id.clone();
         if !self.has_room_for(&member_id, decision.config.max_size) {
@@ -37,7 +37,7 @@ impl ClassicGroup {
         }
     }
 
-    /// The join of one that has no member id yet.
+    /// Handles the join of a client without a member id.
     fn join_without_member_id(&mut self, decision: &mut Decision, to: ReplyTo, request: JoinGroup) {
         let member_id = generate_member_id(&request);
         match &request.instance_id {
@@ -57,15 +57,15 @@ impl ClassicGroup {
         }
     }
 
-    /// The join of a member: it starts a rebalance if it could change the assignment.
+    /// Handles the join of a member. It starts a rebalance if it could change the assignment.
     fn rejoin(&mut self, decision: &mut Decision, to: ReplyTo, member_id: MemberId, request: JoinGroup) {
         self.update_connection(decision, &member_id);
         let changed = self.members.get(&member_id).is_some_and(|member| member.protocols != request.protocols);
         match self.phase {
-            // It may not have got the answer to its last join.
+            // The response to its last join may be lost.
             Phase::Completing if !changed => self.reply_with_current_generation(decision, to, member_id),
-            // Its metadata is as it was; a leader's join however may tell of changes outside the
-            // group, such as new partitions.
+            // Its metadata is unchanged. (A join of the leader may be caused by changes outside the group, such as new
+            // partitions.)
             Phase::Stable if !changed && !self.is_leader(&member_id) => {
                 self.reply_with_current_generation(decision, to, member_id)
             }
@@ -73,20 +73,20 @@ impl ClassicGroup {
                 let reason = request.reason.clone();
                 if let Some(member) = self.members.get_mut(&member_id) {
                     member.update(request);
-                    member.park_join(decision, to);
+                    member.set_pending_join(decision, to);
                 }
-                self.rebalance(decision, reason.as_deref().unwrap_or("a member joins again"));
+                self.rebalance(decision, reason.as_deref().unwrap_or("member joined again"));
             }
         }
     }
 
-    /// Answers with the generation that is.
+    /// Replies with the current generation.
     fn reply_with_current_generation(&mut self, decision: &mut Decision, to: ReplyTo, member_id: MemberId) {
         let joined = self.joined(&member_id, self.phase == Phase::Completing);
         decision.reply(to, GroupReply::Join(Ok(joined)));
     }
 
-    /// Adds a member and lets it wait for the next generation.
+    /// Adds a member, whose join is pending until the next generation.
     fn add(&mut self, decision: &mut Decision, to: ReplyTo, member_id: MemberId, request: JoinGroup) {
         if let Phase::Preparing { initial: Some(initial) } = &mut self.phase {
             initial.newcomer_joined(decision.now.monotonic);
@@ -103,13 +103,12 @@ impl ClassicGroup {
 
         let reason = request.reason.clone();
         let mut member = Member::new(member_id.clone(), MemberConnection::of(decision), request);
-        member.park_join(decision, to);
+        member.set_pending_join(decision, to);
         self.members.insert(member_id, member);
-        self.rebalance(decision, reason.as_deref().unwrap_or("a new member joins"));
+        self.rebalance(decision, reason.as_deref().unwrap_or("new member joined"));
     }
 
-    /// What a member is refused of the generation; the leader also of everyone in it, so that it can
-    /// assign.
+    /// The JoinGroup response for a member. With `tell_leader`, the leader also gets all members, so that it can assign.
     pub(super) fn joined(&self, member_id: &MemberId, tell_leader: bool) -> Joined {
         let members = if tell_leader && self.is_leader(member_id) {
             self.members.values().map(|member| member.to_joined_member(self.protocol.as_ref())).collect()
@@ -127,8 +126,8 @@ impl ClassicGroup {
         }
     }
 
-    /// Whether the group's size allows the join. While joins are collected, those that have
-    /// joined count: so the last to come back to a group that is too large go.
+    /// Whether the maximum size of the group allows the join. During a rebalance only the members that have joined are
+    /// counted, so a group above its maximum size loses the last members to join.
     fn has_room_for(&self, member_id: &MemberId, max_size: usize) -> bool {
         let member = self.members.get(member_id);
         match self.phase {
@@ -141,18 +140,17 @@ impl ClassicGroup {
         }
     }
 
-    /// Whether the group speaks the member's protocol type, and the member a protocol that everyone
-    /// in the group speaks.
+    /// Whether the group has the member's protocol type, and all members support one of its protocols.
     fn has_common_protocol_with(&self, request: &JoinGroup) -> bool {
         if self.phase == Phase::Empty {
             return !request.protocol_type.is_empty() && !request.protocols.is_empty();
         }
-        let everyone_speaks = |p: &Protocol| self.members.values().all(|member| member.supports(&p.name));
-        self.protocol_type.as_ref() == Some(&request.protocol_type) && request.protocols.iter().any(everyone_speaks)
+        let all_support = |p: &Protocol| self.members.values().all(|member| member.supports(&p.name));
+        self.protocol_type.as_ref() == Some(&request.protocol_type) && request.protocols.iter().any(all_support)
     }
 }
 
-/// Kafka's member id: the client's name, or for a static member its instance id, and a random UUID.
+/// Generates a member id as Kafka does: client id (of static members, the instance id) and a random UUID.
 fn generate_member_id(request: &JoinGroup) -> MemberId {
     const VERSION_MASK: u128 = 0xf000 << 64;
     const VERSION_4: u128 = 0x4000 << 64;
@@ -162,7 +160,7 @@ fn generate_member_id(request: &JoinGroup) -> MemberId {
     let uuid = request.random & !VERSION_MASK & !VARIANT_MASK | VERSION_4 | VARIANT;
     let hex = format!("{uuid:032x}");
     let name = request.instance_id.as_ref().unwrap_or(&request.client_id);
-    // Records tell lengths of text in 15 bits.
+    // Lengths of strings in records have 15 bits.
     let end = (0..=name.len().min(MAX_NAME)).rev().find(|&end| name.is_char_boundary(end));
     let name = end.and_then(|end| name.get(..end)).unwrap_or_default();
     let groups = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];

@@ -1,4 +1,4 @@
-//! LeaveGroup: members that say goodbye, and static ones that an administrator removes.
+//! LeaveGroup: removes members that leave, and static members on request of an administrator.
 
 use super::{ClassicGroup, Phase};
 use crate::coordinator::group::command::{LeavingMember, MemberLeft};
@@ -6,9 +6,9 @@ use crate::coordinator::group::decision::Decision;
 use crate::coordinator::group::error::GroupError;
 
 impl ClassicGroup {
-    /// Takes the members out and rebalances once for all of them.
+    /// Removes the members, with one rebalance for all of them.
     ///
-    /// (In Kafka a tentative member that leaves makes a stable group rebalance; here it does not.)
+    /// (In Kafka a pending member that leaves causes a rebalance of a stable group; here it does not.)
     pub fn leave(&mut self, decision: &mut Decision, members: Vec<LeavingMember>) -> Vec<MemberLeft> {
         let before = self.members.len();
         let mut left = Vec::with_capacity(members.len());
@@ -26,7 +26,7 @@ impl ClassicGroup {
 
     fn leave_one(&mut self, decision: &mut Decision, leaving: &LeavingMember) -> Result<(), GroupError> {
         let member_id = if leaving.member_id.is_empty() {
-            // An administrator knows the instance id alone.
+            // The request of an administrator has only the instance id.
             let holder = leaving.instance_id.as_ref().and_then(|id| self.static_members.get(id));
             holder.ok_or(GroupError::UnknownMemberId)?.clone()
         } else {
@@ -36,7 +36,7 @@ impl ClassicGroup {
             leaving.member_id.clone()
         };
         let reason = leaving.reason.as_deref().unwrap_or("not given");
-        tracing::debug!(group = %self.id, member = %member_id, reason, "member leaves");
+        tracing::debug!(group = %self.id, member_id = %member_id, reason, "member leaves");
         self.remove(decision, &member_id);
         Ok(())
     }

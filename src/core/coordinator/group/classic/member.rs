@@ -13,7 +13,7 @@ use crate::coordinator::group::error::GroupError;
 use crate::coordinator::records::MemberMetadata;
 use crate::coordinator::{InstanceId, MemberId, ReplyTo};
 
-/// A member, with the requests of it that wait for an answer.
+/// A member, and its pending requests.
 #[derive(Debug)]
 pub(super) struct Member {
     pub id: MemberId,
@@ -22,20 +22,20 @@ pub(super) struct Member {
     pub client_host: Arc<str>,
     pub session_timeout_ms: i32,
     pub rebalance_timeout_ms: i32,
-    /// In its order of preference. After a restart only the chosen one is known.
+    /// In order of preference. After a restart only the selected one is known.
     pub protocols: Vec<Protocol>,
     pub assignment: Bytes,
     pub connection: MemberConnection,
-    /// Its first join is still parked: it may not even know its id, so it cannot send heartbeats.
+    /// Whether its first join is pending. It may not know its id yet, so it cannot send heartbeats.
     pub is_new: bool,
-    /// It has been refused of this generation and has yet to ask for its assignment.
+    /// Whether it got the JoinGroup response of this generation, and has not sent SyncGroup yet.
     pub sync_pending: bool,
-    parked_join: Option<ReplyTo>,
-    parked_sync: Option<ReplyTo>,
+    pending_join: Option<ReplyTo>,
+    pending_sync: Option<ReplyTo>,
 }
 
 impl Member {
-    /// A member that comes for the first time.
+    /// Creates a new member.
     pub fn new(id: MemberId, connection: MemberConnection, request: JoinGroup) -> Member {
         let mut member = Member {
             id,
@@ -49,14 +49,14 @@ impl Member {
             connection,
             is_new: true,
             sync_pending: false,
-            parked_join: None,
-            parked_sync: None,
+            pending_join: None,
+            pending_sync: None,
         };
         member.update(request);
         member
     }
 
-    /// A member that the log remembers, in a group that had chosen `protocol`.
+    /// Restores a member from the log, in a group that had selected `protocol`.
     pub fn from_metadata(metadata: &MemberMetadata, protocol: Option<&Arc<str>>) -> Member {
         // Version 0 of the record has no rebalance timeout.
         let rebalance_timeout_ms = match metadata.rebalance_timeout_ms {
@@ -77,12 +77,12 @@ impl Member {
             connection: MemberConnection::Unknown,
             is_new: false,
             sync_pending: false,
-            parked_join: None,
-            parked_sync: None,
+            pending_join: None,
+            pending_sync: None,
         }
     }
 
-    /// The record's part about this member, in a group that has chosen `protocol`.
+    /// The record of this member, in a group that has selected `protocol`.
     pub fn to_metadata(&self, protocol: Option<&Arc<str>>) -> MemberMetadata {
         MemberMetadata {
             member_id: self.id.clone(),
@@ -96,7 +96,7 @@ impl Member {
         }
     }
 
-    /// Takes over what the member says of itself as it joins again.
+    /// Updates timeouts and protocols from a JoinGroup request.
     pub fn update(&mut self, request: JoinGroup) {
         self.session_timeout_ms = request.session_timeout_ms;
         self.rebalance_timeout_ms = match request.rebalance_timeout_ms {
@@ -110,7 +110,7 @@ impl Member {
         millis(self.session_timeout_ms)
     }
 
-    /// How long it may be silent as things are.
+    /// The current session timeout, which depends on the connection.
     pub fn session(&self, config: &GroupConfig) -> Duration {
         match (self.connection, config.disconnected_member_timeout) {
             (MemberConnection::Closed, Some(timeout)) => self.session_timeout().min(timeout),
@@ -126,12 +126,12 @@ impl Member {
         self.protocols.iter().any(|p| *p.name == *protocol)
     }
 
-    /// What the member said with that protocol; empty if it does not know it.
+    /// The member's metadata for a protocol; empty if it does not support it.
     pub fn metadata(&self, protocol: Option<&Arc<str>>) -> Bytes {
         self.protocols.iter().find(|p| Some(&p.name) == protocol).map(|p| p.metadata.clone()).unwrap_or_default()
     }
 
-    /// How the leader is refused of this member.
+    /// This member in the response to the leader.
     pub fn to_joined_member(&self, protocol: Option<&Arc<str>>) -> JoinedMember {
         JoinedMember {
             member_id: self.id.clone(),
@@ -140,55 +140,54 @@ impl Member {
         }
     }
 
-    /// Whether its join waits for the next generation.
+    /// Whether its join is pending until the next generation.
     pub fn has_joined(&self) -> bool {
-        self.parked_join.is_some()
+        self.pending_join.is_some()
     }
 
-    /// Whether the coordinator owes it an answer, so that silence is no sign of death. New members
-    /// are not excused: theirs is a deadline for the join itself; nor is one whose connection closed, as nobody waits
-    /// for the answer.
+    /// Whether the member waits for a response, so that its session does not expire. This is false for new members, whose
+    /// timer limits the join itself, and for members whose connection closed.
     pub fn is_awaiting_response(&self) -> bool {
         !self.is_new
             && self.connection != MemberConnection::Closed
-            && (self.parked_join.is_some() || self.parked_sync.is_some())
+            && (self.pending_join.is_some() || self.pending_sync.is_some())
     }
 
-    /// Parks a join. One that was parked before has lost its client, and is refused to come again.
-    pub fn park_join(&mut self, decision: &mut Decision, to: ReplyTo) {
+    /// Keeps a join pending. An earlier pending join was abandoned by its client, and is rejected.
+    pub fn set_pending_join(&mut self, decision: &mut Decision, to: ReplyTo) {
         self.refuse_join(decision, self.id.clone(), GroupError::RebalanceInProgress);
-        self.parked_join = Some(to);
+        self.pending_join = Some(to);
     }
 
-    /// Parks a sync. One that was parked before has lost its client, and is refused to come again.
-    pub fn park_sync(&mut self, decision: &mut Decision, to: ReplyTo) {
+    /// Keeps a sync pending. An earlier pending sync was abandoned by its client, and is rejected.
+    pub fn set_pending_sync(&mut self, decision: &mut Decision, to: ReplyTo) {
         self.answer_sync(decision, Err(GroupError::RebalanceInProgress));
-        self.parked_sync = Some(to);
+        self.pending_sync = Some(to);
     }
 
-    /// Answers the parked join, if there is one.
+    /// Replies to the pending join, if there is one.
     pub fn answer_join(&mut self, decision: &mut Decision, joined: Joined) {
-        if let Some(to) = self.parked_join.take() {
+        if let Some(to) = self.pending_join.take() {
             decision.reply(to, GroupReply::Join(Ok(joined)));
         }
     }
 
-    /// Refuses the parked join, if there is one.
+    /// Rejects the pending join, if there is one.
     pub fn refuse_join(&mut self, decision: &mut Decision, member_id: MemberId, error: GroupError) {
-        if let Some(to) = self.parked_join.take() {
+        if let Some(to) = self.pending_join.take() {
             decision.reply(to, GroupReply::Join(Err(JoinRefused { member_id, error })));
         }
     }
 
-    /// Answers the parked sync; false if there was none.
+    /// Replies to the pending sync; false if there was none.
     pub fn answer_sync(&mut self, decision: &mut Decision, result: Result<Synced, GroupError>) -> bool {
-        let Some(to) = self.parked_sync.take() else { return false };
+        let Some(to) = self.pending_sync.take() else { return false };
         decision.reply(to, GroupReply::Sync(result));
         true
     }
 }
 
-/// A copy that does not keep the whole request frame in memory.
+/// Copies the metadata, so that it does not keep the whole request frame in memory.
 fn detached(protocol: Protocol) -> Protocol {
     Protocol { metadata: Bytes::copy_from_slice(&protocol.metadata), ..protocol }
 }

@@ -1,10 +1,10 @@
-//! The connection that a member was last heard on, and what follows when it closes.
+//! The connection of a member's last request, and the end of its session after that connection closes.
 //!
-//! `ottla.group.disconnected.member.timeout.ms`, off by default: a client that is killed leaves its group within that
-//! time, not when its session ends. Kafka has nothing like it, and takes no notice of connections.
+//! With `ottla.group.disconnected.member.timeout.ms` (off by default) a killed client is removed from its group after that
+//! time instead of its session timeout. Kafka has no such setting, and ignores closed connections.
 //!
-//! Static members are left alone. That they may be gone for a session's length without a rebalance is what they are
-//! for (KIP-345), and who comes back in a member's name takes its place at once anyway.
+//! Static members are not affected: they may be away for a session timeout without a rebalance (KIP-345), and a client
+//! with the same instance id replaces them at once.
 
 use std::time::Duration;
 
@@ -12,46 +12,46 @@ use super::ClassicGroup;
 use crate::coordinator::group::decision::{Decision, Timer};
 use crate::coordinator::{ConnectionId, MemberId};
 
-/// What is known of a member's connection.
+/// The state of the connection of a member's last request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum MemberConnection {
-    /// It was not heard since the broker started.
+    /// The member has sent no request since the broker started.
     Unknown,
     Open(ConnectionId),
-    /// The one it was last heard on is closed.
+    /// The connection is closed.
     Closed,
 }
 
 impl MemberConnection {
-    /// As the request under way has it.
+    /// The connection of the current request.
     pub fn of(decision: &Decision) -> MemberConnection {
         decision.connection.map_or(MemberConnection::Unknown, MemberConnection::Open)
     }
 }
 
 impl ClassicGroup {
-    /// The member was heard.
+    /// Records that the member sent the current request.
     pub(super) fn update_connection(&mut self, decision: &Decision, member_id: &str) {
         if let Some(member) = self.members.get_mut(member_id) {
             member.connection = MemberConnection::of(decision);
         }
     }
 
-    /// Cuts the sessions of those who were last heard on this connection to `wait`, unless they come back on another.
+    /// Shortens the sessions of members whose last request came on this connection to `wait`.
     pub fn connection_closed(&mut self, decision: &mut Decision, connection: ConnectionId, wait: Duration) {
-        let tentative = self
+        let pending = self
             .pending_join_members
             .iter()
             .filter(|(_, known)| **known == MemberConnection::Open(connection))
             .map(|(id, _)| id);
-        let mut gone: Vec<MemberId> = tentative.cloned().collect();
+        let mut disconnected: Vec<MemberId> = pending.cloned().collect();
         for member in self.members.values_mut() {
             if member.connection == MemberConnection::Open(connection) && member.instance_id.is_none() {
                 member.connection = MemberConnection::Closed;
-                gone.push(member.id.clone());
+                disconnected.push(member.id.clone());
             }
         }
-        for member_id in gone {
+        for member_id in disconnected {
             decision.bring_timer_forward(&self.id, Timer::Session(member_id), wait);
         }
     }

@@ -1,4 +1,4 @@
-//! A static member that comes back under a new member id takes the place of the old one (KIP-345).
+//! Static members: after a restart a member gets a new member id, which replaces the old one (KIP-345).
 
 use super::member_connection::MemberConnection;
 use super::{ClassicGroup, Phase};
@@ -8,8 +8,8 @@ use crate::coordinator::group::error::GroupError;
 use crate::coordinator::{MemberId, ReplyTo};
 
 impl ClassicGroup {
-    /// Puts the new member id in the place of the old, fencing whoever still uses that. A stable
-    /// group whose protocol stays the same goes on without a rebalance.
+    /// Replaces the old member id by the new one, and fences requests with the old one. There is no rebalance if the group
+    /// is stable and its protocol stays the same.
     pub(super) fn replace_static_member(
         &mut self,
         decision: &mut Decision,
@@ -23,10 +23,10 @@ impl ClassicGroup {
         self.replace_member_id(decision, old_id, &new_id, request);
         if self.phase != Phase::Stable || self.select_protocol() != self.protocol {
             if let Some(member) = self.members.get_mut(&new_id) {
-                member.park_join(decision, to);
+                member.set_pending_join(decision, to);
             }
-            // While syncs are collected this is a rebalance too: the leader assigns to the old id.
-            self.rebalance(decision, "a static member came back");
+            // A rebalance is also needed while syncs are collected, because the leader assigns to the old id.
+            self.rebalance(decision, "static member rejoined");
             return;
         }
 
@@ -34,17 +34,16 @@ impl ClassicGroup {
         self.persist(decision);
         let mut joined = self.joined(&new_id, can_skip_assignment);
         if can_skip_assignment {
-            // The leader learns of the members, but shall not assign (KIP-814).
+            // The leader gets the members, but must not assign (KIP-814).
             joined.skip_assignment = self.is_leader(&new_id);
         } else {
-            // A client that would assign regardless must not see that it leads.
+            // The client does not support skip_assignment, so it must not see that it is the leader.
             joined.leader = leader_before.unwrap_or_default();
         }
         decision.reply(to, GroupReply::Join(Ok(joined)));
     }
 
-    /// Moves the member to its new id, with what it now says of itself. (Kafka keeps the client id
-    /// and host that the old one came with.)
+    /// Changes the member's id, and updates it from the request. (Kafka keeps the old client id and host.)
     fn replace_member_id(&mut self, decision: &mut Decision, old_id: &MemberId, new_id: &MemberId, request: JoinGroup) {
         let Some(mut member) = self.members.remove(old_id) else { return };
         decision.cancel_timer(&self.id, Timer::Session(old_id.clone()));

@@ -1,4 +1,4 @@
-//! SyncGroup: the leader hands in the assignment, everyone gets its part.
+//! SyncGroup: the leader sends the assignment, and each member gets its part.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use crate::coordinator::group::error::GroupError;
 use crate::coordinator::{MemberId, ReplyTo};
 
 impl ClassicGroup {
-    /// Answers with the assignment, or parks the request until the leader has handed it in.
+    /// Replies with the assignment, or keeps the request pending until the leader has sent it.
     pub fn sync(&mut self, decision: &mut Decision, to: ReplyTo, request: SyncGroup) {
         let refusal = match (self.check_sync(&request), self.phase) {
             (Err(error), _) => Some(error),
@@ -26,7 +26,7 @@ impl ClassicGroup {
         self.update_connection(decision, &request.member_id);
         if let Some(member) = self.members.get_mut(&request.member_id) {
             member.sync_pending = false;
-            member.park_sync(decision, to);
+            member.set_pending_sync(decision, to);
         }
         if !self.members.values().any(|member| member.sync_pending) {
             decision.cancel_timer(&self.id, Timer::Sync);
@@ -40,7 +40,7 @@ impl ClassicGroup {
         }
     }
 
-    /// The time for syncs has passed: whoever did not ask for its assignment is not there.
+    /// Removes members that did not send SyncGroup in time.
     pub fn sync_timer_expired(&mut self, decision: &mut Decision) {
         if !matches!(self.phase, Phase::Completing | Phase::Stable) {
             return;
@@ -50,7 +50,7 @@ impl ClassicGroup {
             self.remove(decision, member_id);
         }
         if !missing.is_empty() {
-            self.prepare_rebalance(decision, "members did not ask for their assignment in time");
+            self.prepare_rebalance(decision, "members did not sync in time");
         }
     }
 
@@ -66,24 +66,24 @@ impl ClassicGroup {
         Ok(())
     }
 
-    /// Takes the leader's assignment, writes it, and gives everyone who waits its part, or lets it wait for a rebalance
-    /// that follows at once. Who is not in it is assigned nothing.
+    /// Stores and writes the leader's assignment, and replies to pending syncs unless they are delayed by a revocation.
+    /// Members that are not in it get an empty assignment.
     fn assign(&mut self, decision: &mut Decision, assignments: Vec<(MemberId, Bytes)>) {
         let mut assignments: HashMap<MemberId, Bytes> = assignments.into_iter().collect();
         for member in self.members.values_mut() {
-            // A copy, lest each member keep the leader's whole request in memory.
+            // Copied, so that members do not keep the leader's whole request in memory.
             member.assignment = assignments.remove(&member.id).map_or_else(Bytes::new, |a| Bytes::copy_from_slice(&a));
         }
         self.enter(decision, Phase::Stable);
         self.persist(decision);
         self.begin_revocation(decision);
-        let answered = self.members.keys().filter(|member_id| !self.delays_sync_of(member_id));
-        for member_id in answered.cloned().collect::<Vec<_>>() {
+        let undelayed = self.members.keys().filter(|member_id| !self.delays_sync_of(member_id));
+        for member_id in undelayed.cloned().collect::<Vec<_>>() {
             self.send_assignment(decision, &member_id);
         }
     }
 
-    /// Answers a parked sync with the member's assignment; its session starts anew.
+    /// Replies to a pending sync with the member's assignment, and restarts its session.
     pub(super) fn send_assignment(&mut self, decision: &mut Decision, member_id: &MemberId) {
         let Some(member) = self.members.get_mut(member_id) else { return };
         let synced = Synced {

@@ -9,7 +9,7 @@ use crate::coordinator::records::{CommittedOffset, GroupRecord};
 use ottla_wire::types::{NO_TIMESTAMP, TimestampMs, TopicId};
 
 impl OffsetStore {
-    /// Writes the offsets; `retention_ms` is what the client asked for, if anything.
+    /// Writes the offsets. `retention_ms` is the retention time that the client requested.
     pub fn commit(
         &self,
         decision: &mut Decision,
@@ -49,7 +49,7 @@ fn committed(
     topic_id: TopicId,
     expires: Option<TimestampMs>,
 ) -> CommittedOffset {
-    // What the record has no room for is not kept in memory either: a restart would lose it.
+    // Fields that the record does not have are dropped in memory, too: a restart would lose them.
     let (leader_epoch, topic_id) = match expires {
         None => (commit.leader_epoch, topic_id),
         Some(_) => (-1, TopicId::ZERO),

@@ -1,4 +1,4 @@
-//! Offsets that go: by OffsetDelete, with their group, with their topic.
+//! Deletion of offsets: by OffsetDelete, with their group, or with their topic.
 
 use super::OffsetStore;
 use crate::coordinator::GroupId;
@@ -9,7 +9,7 @@ use crate::coordinator::records::GroupRecord;
 use ottla_wire::types::{PartitionIndex, TopicName};
 
 impl OffsetStore {
-    /// OffsetDelete: all but those of topics that the group is subscribed to.
+    /// OffsetDelete: deletes offsets, except those of topics that the group is subscribed to.
     pub fn delete(
         &self,
         decision: &mut Decision,
@@ -32,14 +32,14 @@ impl OffsetStore {
         results
     }
 
-    /// All of the group's offsets.
+    /// Deletes all offsets of a group.
     pub fn delete_all(&self, decision: &mut Decision, group: &GroupId) {
         for (topic, partition) in self.partitions_of(group) {
             tombstone(decision, group.clone(), topic, partition);
         }
     }
 
-    /// All offsets of these topics, of every group.
+    /// Deletes the offsets of these topics, in all groups.
     pub fn delete_topics(&self, decision: &mut Decision, topics: &[TopicName]) {
         for (group, topic, partition) in self.entries_of_topics(topics) {
             tombstone(decision, group, topic, partition);
