@@ -9,7 +9,7 @@ const CUT_MS: u64 = 500;
 /// The clients' session timeout.
 const SESSION_MS: u64 = 10_000;
 
-/// A group in which members go soon after their connections.
+/// A group whose members are removed soon after their connections close.
 fn group() -> TestGroup {
     let timeout = Some(Duration::from_millis(CUT_MS));
     TestGroup::with(GroupConfig { disconnected_member_timeout: timeout, ..GroupConfig::default() })
@@ -20,13 +20,13 @@ fn closes(group: &mut TestGroup, connection: u64) {
     assert_eq!(group.answer(to), Some(GroupReply::ConnectionClosed));
 }
 
-/// Whether the member is one, as a heartbeat by `connection` finds.
+/// Whether a heartbeat on `connection` finds the member in the group.
 fn is_member(group: &mut TestGroup, name: &str, connection: u64) -> bool {
     group.connection = Some(connection);
     group.heartbeats(name) != Err(GroupError::UnknownMemberId)
 }
 
-/// A stable group of one, by connection 1.
+/// A stable group of one member, on connection 1.
 fn of_one(mut group: TestGroup) -> TestGroup {
     group.connection = Some(1);
     group.stable(&["a"]);
@@ -34,7 +34,7 @@ fn of_one(mut group: TestGroup) -> TestGroup {
 }
 
 #[test]
-fn who_does_not_come_back_goes() {
+fn member_that_does_not_reconnect_is_removed_after_the_timeout() {
     let mut group = of_one(group());
     closes(&mut group, 1);
     group.wait(CUT_MS - 1);
@@ -44,7 +44,7 @@ fn who_does_not_come_back_goes() {
 }
 
 #[test]
-fn who_comes_back_stays_for_a_whole_session() {
+fn member_that_reconnects_gets_a_full_session() {
     let mut group = of_one(group());
     closes(&mut group, 1);
     group.wait(CUT_MS - 1);
@@ -56,7 +56,7 @@ fn who_comes_back_stays_for_a_whole_session() {
 }
 
 #[test]
-fn a_commit_is_coming_back_too() {
+fn commit_on_another_connection_counts_as_reconnect() {
     let mut group = of_one(group());
     closes(&mut group, 1);
     group.connection = Some(2);
@@ -66,7 +66,7 @@ fn a_commit_is_coming_back_too() {
 }
 
 #[test]
-fn a_connection_left_behind_does_not_count() {
+fn close_of_an_earlier_connection_has_no_effect() {
     let mut group = of_one(group());
     assert!(is_member(&mut group, "a", 2));
     closes(&mut group, 1);
@@ -75,7 +75,7 @@ fn a_connection_left_behind_does_not_count() {
 }
 
 #[test]
-fn a_session_that_ends_sooner_is_not_prolonged() {
+fn close_does_not_extend_a_session_that_ends_sooner() {
     let mut group = of_one(group());
     group.wait(SESSION_MS - 1);
     closes(&mut group, 1);
@@ -84,7 +84,7 @@ fn a_session_that_ends_sooner_is_not_prolonged() {
 }
 
 #[test]
-fn it_is_off_by_default() {
+fn close_has_no_effect_by_default() {
     let mut group = of_one(TestGroup::new());
     closes(&mut group, 1);
     group.wait(SESSION_MS - 1);
@@ -92,7 +92,7 @@ fn it_is_off_by_default() {
 }
 
 #[test]
-fn static_members_keep_their_session() {
+fn close_does_not_shorten_the_session_of_a_static_member() {
     let mut group = group();
     group.client("a").instance_id = Some("static".into());
     let mut group = of_one(group);
@@ -102,14 +102,14 @@ fn static_members_keep_their_session() {
 }
 
 #[test]
-fn the_others_get_the_partitions_soon() {
+fn rebalance_completes_after_the_timeout_of_a_killed_member() {
     let mut group = group();
     group.connection = Some(1);
     group.joins("a");
     group.joined("a");
     group.syncs("a", &[("a", "all")]);
     assert_eq!(group.assigned("a").as_deref(), Ok("all"));
-    // While the second waits for the first to join again, the first is killed.
+    // The first member is killed while the second waits for it to join again.
     group.connection = Some(2);
     group.joins("b");
     closes(&mut group, 1);
@@ -118,11 +118,11 @@ fn the_others_get_the_partitions_soon() {
 }
 
 #[test]
-fn a_join_that_nobody_waits_for_holds_nobody_up() {
+fn pending_join_of_a_closed_connection_does_not_delay_the_rebalance() {
     let mut group = group();
     group.connection = Some(1);
     group.stable(&["a", "b"]);
-    // The second's connection is another; it joins again, waits for the first, and is killed.
+    // The second member joins again on another connection, waits for the first, and is killed.
     group.connection = Some(2);
     group.client("b").reads(&["orders", "payments"]);
     group.asks_to_join("b").waits("b");
@@ -134,11 +134,11 @@ fn a_join_that_nobody_waits_for_holds_nobody_up() {
 }
 
 #[test]
-fn an_id_that_was_given_out_to_a_closed_connection_holds_nobody_up() {
+fn pending_member_of_a_closed_connection_does_not_delay_the_rebalance() {
     let mut group = group();
     group.connection = Some(1);
     group.stable(&["a"]);
-    // Told its id, and never back with it.
+    // It gets a member id, and does not join with it.
     group.connection = Some(2);
     group.asks_to_join("b");
     group.connection = Some(1);
@@ -150,7 +150,7 @@ fn an_id_that_was_given_out_to_a_closed_connection_holds_nobody_up() {
 }
 
 #[test]
-fn what_a_restart_finds_has_no_connections() {
+fn restored_members_have_no_connection_until_their_first_request() {
     let mut group = of_one(group());
     group.crash();
     closes(&mut group, 1);

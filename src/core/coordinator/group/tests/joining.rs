@@ -1,4 +1,4 @@
-//! Who may join, and when the first generation begins.
+//! JoinGroup, and the start of the first generation.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::harness::*;
 use crate::coordinator::group::*;
 
 #[test]
-fn a_dynamic_member_joins_in_two_steps() {
+fn dynamic_member_joins_in_two_steps() {
     let mut group = TestGroup::new();
     let refused = group.asks_to_join("a").not_joined("a");
     assert_eq!(refused.error, GroupError::MemberIdRequired);
@@ -22,14 +22,14 @@ fn a_dynamic_member_joins_in_two_steps() {
 }
 
 #[test]
-fn an_old_client_joins_in_one_step() {
+fn client_without_member_id_required_joins_in_one_step() {
     let mut group = TestGroup::new();
     group.client("a").member_id_required = false;
     assert_eq!(group.asks_to_join("a").joined("a").generation, 1);
 }
 
 #[test]
-fn a_new_group_is_written_before_it_has_members() {
+fn first_join_writes_the_empty_group() {
     let mut group = TestGroup::new();
     group.asks_to_join("a");
     assert_eq!(group.log_len(), 1);
@@ -37,7 +37,7 @@ fn a_new_group_is_written_before_it_has_members() {
 }
 
 #[test]
-fn a_refused_join_leaves_no_group_behind() {
+fn rejected_first_join_creates_no_group() {
     let mut group = TestGroup::new();
     group.client("a").speaks(&[]);
     assert_eq!(group.asks_to_join("a").not_joined("a").error, GroupError::InconsistentGroupProtocol);
@@ -45,7 +45,7 @@ fn a_refused_join_leaves_no_group_behind() {
 }
 
 #[test]
-fn a_member_id_that_the_group_did_not_give_is_unknown() {
+fn join_with_unassigned_member_id_returns_unknown_member_id() {
     let mut group = TestGroup::new();
     group.client("a").member_id = "made-up".into();
     let refused = group.asks_to_join("a").not_joined("a");
@@ -55,7 +55,7 @@ fn a_member_id_that_the_group_did_not_give_is_unknown() {
 }
 
 #[test]
-fn sessions_have_bounds() {
+fn session_timeout_outside_the_bounds_is_rejected() {
     let mut group = TestGroup::new();
     for (timeout, allowed) in [(-1, false), (5_999, false), (6_000, true), (1_800_000, true), (1_800_001, false)] {
         group.client("a").session_timeout_ms = timeout;
@@ -66,7 +66,7 @@ fn sessions_have_bounds() {
 }
 
 #[test]
-fn a_member_needs_a_protocol_that_all_speak() {
+fn join_without_common_protocol_is_rejected() {
     let mut group = TestGroup::new();
     group.client("a").speaks(&["range", "sticky"]);
     group.stable(&["a"]);
@@ -83,7 +83,7 @@ fn a_member_needs_a_protocol_that_all_speak() {
 }
 
 #[test]
-fn the_protocol_that_most_prefer_is_chosen() {
+fn protocol_preferred_by_most_members_is_selected() {
     let mut group = TestGroup::new();
     group.client("a").speaks(&["range", "sticky"]);
     group.client("b").speaks(&["sticky", "range"]);
@@ -93,7 +93,7 @@ fn the_protocol_that_most_prefer_is_chosen() {
 }
 
 #[test]
-fn a_full_group_takes_no_one_in() {
+fn join_of_a_full_group_returns_group_max_size_reached() {
     let mut group = TestGroup::with(GroupConfig { max_size: 2, ..GroupConfig::default() });
     group.stable(&["a", "b"]);
     let refused = group.joins("c").not_joined("c");
@@ -102,7 +102,7 @@ fn a_full_group_takes_no_one_in() {
 }
 
 #[test]
-fn the_last_to_come_back_to_a_group_that_is_too_large_go() {
+fn group_above_max_size_rejects_the_last_members_to_rejoin() {
     let mut group = TestGroup::new();
     group.stable(&["a", "b", "c"]);
     group.config.max_size = 2;
@@ -114,19 +114,19 @@ fn the_last_to_come_back_to_a_group_that_is_too_large_go() {
 }
 
 #[test]
-fn an_empty_group_waits_for_more_if_told_to() {
+fn empty_group_waits_for_initial_rebalance_delay() {
     let delay = Duration::from_secs(3);
     let mut group = TestGroup::with(GroupConfig { initial_rebalance_delay: Some(delay), ..GroupConfig::default() });
     group.joins("a").at(2_999).waits("a");
     group.joins("b").waits("b");
-    // The newcomer extends the wait.
+    // The new member extends the wait.
     group.at(5_999).waits("a").waits("b");
     group.at(6_000);
     assert_eq!((group.joined("a").generation, group.joined("b").generation), (1, 1));
 }
 
 #[test]
-fn newcomers_extend_the_first_wait_up_to_the_rebalance_timeout() {
+fn new_members_extend_the_initial_delay_up_to_the_rebalance_timeout() {
     let delay = Duration::from_secs(3);
     let mut group = TestGroup::with(GroupConfig { initial_rebalance_delay: Some(delay), ..GroupConfig::default() });
     group.client("a").rebalance_timeout_ms = 7_000;
@@ -140,7 +140,7 @@ fn newcomers_extend_the_first_wait_up_to_the_rebalance_timeout() {
 }
 
 #[test]
-fn a_tentative_member_is_forgotten_after_its_session() {
+fn pending_member_is_removed_after_its_session_timeout() {
     let mut group = TestGroup::new();
     let refused = group.asks_to_join("a").not_joined("a");
     group.client("a").member_id = refused.member_id;
@@ -149,7 +149,7 @@ fn a_tentative_member_is_forgotten_after_its_session() {
 }
 
 #[test]
-fn a_tentative_member_holds_the_rebalance_up_until_its_session_ends() {
+fn rebalance_waits_for_pending_member_until_its_session_timeout() {
     let mut group = TestGroup::new();
     group.stable(&["a"]);
     group.asks_to_join("b");
@@ -158,7 +158,7 @@ fn a_tentative_member_holds_the_rebalance_up_until_its_session_ends() {
 }
 
 #[test]
-fn a_second_join_answers_the_first() {
+fn second_join_rejects_the_pending_first() {
     let mut group = TestGroup::new();
     group.stable(&["a", "b"]);
     group.joins("a").waits("a");
@@ -172,7 +172,7 @@ fn a_second_join_answers_the_first() {
 }
 
 #[test]
-fn the_group_needs_a_name() {
+fn empty_group_id_returns_invalid_group_id() {
     let mut group = TestGroup::new();
     let heartbeat = Heartbeat { group_id: "".into(), member_id: "a".into(), instance_id: None, generation: 1 };
     let to = group.ask(GroupCommand::Heartbeat(heartbeat));
@@ -180,7 +180,7 @@ fn the_group_needs_a_name() {
 }
 
 #[test]
-fn member_ids_stay_short_enough_to_be_written() {
+fn member_id_of_a_long_client_id_is_truncated() {
     let mut group = TestGroup::new();
     let name = "ü".repeat(16_370);
     group.joins(&name).joined(&name);
@@ -189,13 +189,13 @@ fn member_ids_stay_short_enough_to_be_written() {
 }
 
 #[test]
-fn a_group_may_be_large() {
+fn group_of_500_members_forms_one_generation() {
     let mut group = TestGroup::new();
     let names: Vec<String> = (0..500).map(|i| format!("member-{i:03}")).collect();
     for name in &names {
         group.joins(name);
     }
-    // The first formed the first generation alone; now all are here.
+    // The first member formed the first generation alone. Now all have joined.
     group.joined("member-000");
     group.joins("member-000");
     assert_eq!(group.joined("member-000").members.len(), 500);

@@ -1,10 +1,10 @@
-//! Saying goodbye.
+//! LeaveGroup.
 
 use super::harness::*;
 use crate::coordinator::group::*;
 
 #[test]
-fn a_member_that_leaves_makes_the_others_share() {
+fn leave_of_a_member_causes_a_rebalance() {
     let mut group = TestGroup::new();
     group.stable(&["a", "b"]);
     assert_eq!(group.leaves("a"), Ok(()));
@@ -14,7 +14,7 @@ fn a_member_that_leaves_makes_the_others_share() {
 }
 
 #[test]
-fn when_the_last_one_leaves_the_group_is_empty_and_written_so() {
+fn leave_of_the_last_member_writes_an_empty_group() {
     let mut group = TestGroup::new();
     group.stable(&["a"]);
     assert_eq!(group.leaves("a"), Ok(()));
@@ -23,7 +23,7 @@ fn when_the_last_one_leaves_the_group_is_empty_and_written_so() {
 }
 
 #[test]
-fn several_leave_in_one_rebalance() {
+fn leave_of_several_members_causes_one_rebalance() {
     let mut group = TestGroup::new();
     group.client("s").instance_id = Some("static".into());
     group.stable(&["a", "b", "s"]);
@@ -36,7 +36,7 @@ fn several_leave_in_one_rebalance() {
 }
 
 #[test]
-fn a_static_member_leaves_under_its_own_name_only() {
+fn leave_with_the_instance_id_of_another_member_is_fenced() {
     let mut group = TestGroup::new();
     group.client("s").instance_id = Some("static".into());
     group.stable(&["s", "a"]);
@@ -46,7 +46,7 @@ fn a_static_member_leaves_under_its_own_name_only() {
 }
 
 #[test]
-fn whoever_waits_in_a_leaving_members_name_is_told() {
+fn pending_join_of_a_leaving_member_returns_unknown_member_id() {
     let mut group = TestGroup::new();
     group.stable(&["a", "b"]);
     group.joins("c").waits("c");
@@ -57,7 +57,7 @@ fn whoever_waits_in_a_leaving_members_name_is_told() {
 }
 
 #[test]
-fn a_sync_parked_in_a_leaving_members_name_is_answered() {
+fn pending_sync_of_a_leaving_member_returns_unknown_member_id() {
     let mut group = TestGroup::new();
     group.client("s").instance_id = Some("static".into());
     group.joins("a").joined("a");
@@ -68,16 +68,16 @@ fn a_sync_parked_in_a_leaving_members_name_is_answered() {
 }
 
 #[test]
-fn a_tentative_member_that_leaves_disturbs_nobody() {
+fn leave_of_a_pending_member_causes_no_rebalance() {
     let mut group = TestGroup::new();
     group.stable(&["a"]);
-    let tentative = group.asks_to_join("b").not_joined("b").member_id;
-    assert_eq!(group.leave(vec![(&tentative, None)]), [Ok(())]);
+    let pending = group.asks_to_join("b").not_joined("b").member_id;
+    assert_eq!(group.leave(vec![(&pending, None)]), [Ok(())]);
     assert_eq!(group.state(), GroupState::Stable);
 }
 
 #[test]
-fn leaving_lets_the_others_go_on() {
+fn leave_during_a_rebalance_completes_it() {
     let mut group = TestGroup::new();
     group.stable(&["a", "b"]);
     group.joins("a").waits("a");
@@ -86,7 +86,7 @@ fn leaving_lets_the_others_go_on() {
 }
 
 #[test]
-fn a_group_that_does_not_exist_has_no_one_to_leave() {
+fn leave_of_an_unknown_group_returns_unknown_member_id() {
     let mut group = TestGroup::new();
     assert_eq!(group.leave(vec![("a", None)]), [Err(GroupError::UnknownMemberId)]);
 }

@@ -1,10 +1,10 @@
-//! Reading.
+//! Queries.
 
 use super::harness::*;
 use crate::coordinator::group::*;
 
 #[test]
-fn a_stable_group_is_described_with_its_members() {
+fn describe_of_a_stable_group_has_members_and_protocol() {
     let mut group = TestGroup::new();
     group.client("s").instance_id = Some("static".into());
     group.stable(&["s"]);
@@ -20,7 +20,7 @@ fn a_stable_group_is_described_with_its_members() {
 }
 
 #[test]
-fn a_group_in_a_rebalance_is_described_without_protocol() {
+fn describe_during_a_rebalance_has_no_protocol() {
     let mut group = TestGroup::new();
     group.stable(&["a"]);
     group.joins("b");
@@ -30,12 +30,12 @@ fn a_group_in_a_rebalance_is_described_without_protocol() {
 }
 
 #[test]
-fn a_group_that_does_not_exist_is_not_described() {
+fn describe_of_an_unknown_group_returns_none() {
     assert_eq!(TestGroup::new().machine.describe(GROUP), None);
 }
 
 #[test]
-fn groups_are_listed_by_state_and_type() {
+fn list_filters_by_state_and_type() {
     let mut group = TestGroup::new();
     group.stable(&["a"]);
     group.client("admin").generation = -1;
@@ -53,7 +53,7 @@ fn groups_are_listed_by_state_and_type() {
 }
 
 #[test]
-fn offsets_are_fetched_as_asked_for() {
+fn fetch_offsets_returns_the_requested_partitions_in_order() {
     let mut group = TestGroup::new();
     group.client("admin").generation = -1;
     group.commits("admin", 4).unwrap();

@@ -1,14 +1,14 @@
-//! The cooperative protocol: partitions that change hands are given up in one generation and assigned in the next.
+//! The cooperative protocol: partitions are revoked in one generation and assigned to another member in the next.
 
 use bytes::Bytes;
 
 use super::harness::*;
 use crate::coordinator::group::*;
 
-/// How long a sync waits for those who give up partitions.
+/// How long a sync is delayed by members that revoke partitions.
 const WAIT_MS: u64 = 200;
 
-/// A subscription to `orders` by a member that has these partitions of it.
+/// A subscription to `orders` of a member that owns these partitions.
 fn owning(partitions: &[i32]) -> Bytes {
     let mut bytes = vec![0, 1];
     bytes.extend_from_slice(&subscription(&["orders"])[2..]);
@@ -35,7 +35,7 @@ fn owns(group: &mut TestGroup, name: &str, partitions: &[i32]) {
     group.client(name).protocols = vec![Protocol { name: "cooperative-sticky".into(), metadata: owning(partitions) }];
 }
 
-/// Two members that have 0 and 1, and 2; a third has joined, and all are in the next generation.
+/// Two members own partitions 0 and 1, and 2. A third has joined, and all are in the next generation.
 fn third_member_joined(protocol_type: &str) -> TestGroup {
     let mut group = TestGroup::new();
     for name in ["a", "b", "c"] {
@@ -60,7 +60,7 @@ fn leader(group: &mut TestGroup) -> String {
     ["a", "b", "c"].into_iter().find(is_leader).unwrap().to_owned()
 }
 
-/// The leader hands in who gets what; the others ask, one before it, one after.
+/// Sends SyncGroup of one follower, of the leader with the assignments, and of the other follower.
 fn sync_all(group: &mut TestGroup, parts: &[(&str, &[i32])]) {
     let leader = leader(group);
     let parts: Vec<(&str, String)> = parts.iter().map(|(name, partitions)| (*name, assignment(partitions))).collect();
@@ -70,7 +70,7 @@ fn sync_all(group: &mut TestGroup, parts: &[(&str, &[i32])]) {
 }
 
 #[test]
-fn those_who_keep_what_they_have_wait_until_the_others_have_joined_again() {
+fn syncs_are_delayed_until_the_revoking_member_rejoins() {
     let mut group = third_member_joined("consumer");
     sync_all(&mut group, &[("a", &[0]), ("b", &[2]), ("c", &[])]);
     assert_eq!(group.assigned("a"), Ok(assignment(&[0])));
@@ -84,7 +84,7 @@ fn those_who_keep_what_they_have_wait_until_the_others_have_joined_again() {
     for name in ["a", "b", "c"] {
         assert_eq!(group.joined(name).generation, 4);
     }
-    // Nobody gives up anything now.
+    // No member has to revoke partitions now.
     sync_all(&mut group, &[("a", &[0]), ("b", &[2]), ("c", &[1])]);
     assert_eq!(group.assigned("a"), Ok(assignment(&[0])));
     assert_eq!(group.assigned("b"), Ok(assignment(&[2])));
@@ -92,14 +92,14 @@ fn those_who_keep_what_they_have_wait_until_the_others_have_joined_again() {
 }
 
 #[test]
-fn they_get_their_assignment_if_that_takes_long() {
+fn delayed_syncs_get_their_assignment_after_the_maximum_delay() {
     let mut group = third_member_joined("consumer");
     sync_all(&mut group, &[("a", &[0]), ("b", &[2]), ("c", &[3])]);
     assert_eq!(group.assigned("a"), Ok(assignment(&[0])));
     group.wait(WAIT_MS - 1).waits("b").waits("c").wait(1);
     assert_eq!(group.assigned("b"), Ok(assignment(&[2])));
     assert_eq!(group.assigned("c"), Ok(assignment(&[3])));
-    // Their sessions run from now on; that of the one that gave up a partition began before.
+    // Their sessions start now; the session of the revoking member started before.
     group.wait(9_700);
     assert_eq!(group.heartbeats("a"), Ok(()));
     group.wait(299);
@@ -107,7 +107,7 @@ fn they_get_their_assignment_if_that_takes_long() {
 }
 
 #[test]
-fn a_sync_that_comes_again_is_answered() {
+fn repeated_delayed_sync_gets_the_assignment() {
     let mut group = third_member_joined("consumer");
     sync_all(&mut group, &[("a", &[0]), ("b", &[2]), ("c", &[3])]);
     group.syncs("b", &[]).wait(WAIT_MS);
@@ -115,7 +115,7 @@ fn a_sync_that_comes_again_is_answered() {
 }
 
 #[test]
-fn nobody_waits_where_nobody_gives_up_anything() {
+fn syncs_are_not_delayed_without_revocation() {
     let mut group = third_member_joined("consumer");
     sync_all(&mut group, &[("a", &[0, 1]), ("b", &[2, 3]), ("c", &[])]);
     for (name, partitions) in [("a", &[0, 1][..]), ("b", &[2, 3]), ("c", &[])] {
@@ -124,7 +124,7 @@ fn nobody_waits_where_nobody_gives_up_anything() {
 }
 
 #[test]
-fn what_members_of_another_kind_say_is_not_read() {
+fn syncs_of_other_protocol_types_are_not_delayed() {
     let mut group = third_member_joined("connect");
     sync_all(&mut group, &[("a", &[0]), ("b", &[2]), ("c", &[])]);
     assert_eq!(group.assigned("b"), Ok(assignment(&[2])));
@@ -132,7 +132,7 @@ fn what_members_of_another_kind_say_is_not_read() {
 }
 
 #[test]
-fn a_member_that_leaves_ends_the_wait() {
+fn leave_of_the_revoking_member_rejects_delayed_syncs() {
     let mut group = third_member_joined("consumer");
     sync_all(&mut group, &[("a", &[0]), ("b", &[2]), ("c", &[])]);
     assert_eq!(group.leaves("a"), Ok(()));

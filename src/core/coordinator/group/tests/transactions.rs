@@ -1,4 +1,4 @@
-//! Offsets committed in a transaction count when it ends.
+//! Offsets committed in transactions.
 
 use super::harness::*;
 use crate::coordinator::Outcome;
@@ -25,21 +25,21 @@ fn commit_as(
     let to = group.ask(GroupCommand::CommitTxnOffsets(request));
     match group.answer(to) {
         Some(GroupReply::CommitTxnOffsets(result)) => result.map(drop),
-        other => panic!("not an answer to TxnOffsetCommit: {other:?}"),
+        other => panic!("not a reply to TxnOffsetCommit: {other:?}"),
     }
 }
 
-/// Before v3 of the API no member is named.
+/// Before v3 of the API there is no member.
 fn commit(group: &mut TestGroup, producer: ProducerIdEpoch, offset: i64) {
     commit_as(group, producer, ("", -1), offset).unwrap();
 }
 
-fn plainly(group: &mut TestGroup, offset: i64) {
+fn commit_outside_transaction(group: &mut TestGroup, offset: i64) {
     group.client("admin").generation = -1;
     group.commits("admin", offset).unwrap();
 }
 
-/// What a consumer of committed offsets only is refused.
+/// The offset for a fetch with `require_stable`.
 fn stable_offset(group: &TestGroup) -> Result<Option<i64>, GroupError> {
     let wanted = [("orders".into(), vec![0])];
     let topics = group.machine.fetch_offsets(GROUP, WantedOffsets::Of(&wanted), true);
@@ -47,7 +47,7 @@ fn stable_offset(group: &TestGroup) -> Result<Option<i64>, GroupError> {
 }
 
 #[test]
-fn a_commit_counts_when_its_transaction_does() {
+fn transactional_commit_is_applied_when_the_transaction_commits() {
     let mut group = TestGroup::new();
     commit(&mut group, P1, 5);
     assert_eq!(group.committed(), None);
@@ -58,9 +58,9 @@ fn a_commit_counts_when_its_transaction_does() {
 }
 
 #[test]
-fn an_aborted_commit_never_was() {
+fn transactional_commit_is_dropped_when_the_transaction_aborts() {
     let mut group = TestGroup::new();
-    plainly(&mut group, 3);
+    commit_outside_transaction(&mut group, 3);
     commit(&mut group, P1, 5);
     assert_eq!(group.committed(), Some(3));
     group.end_txn(P1, Outcome::Abort);
@@ -69,7 +69,7 @@ fn an_aborted_commit_never_was() {
 }
 
 #[test]
-fn an_open_transaction_survives_a_restart() {
+fn open_transaction_survives_a_restart() {
     let mut group = TestGroup::new();
     commit(&mut group, P1, 5);
     group.crash();
@@ -79,10 +79,10 @@ fn an_open_transaction_survives_a_restart() {
 }
 
 #[test]
-fn the_later_commit_counts_whenever_transactions_end() {
+fn later_commit_wins_in_any_order_of_transaction_ends() {
     let mut group = TestGroup::new();
     commit(&mut group, P1, 5);
-    plainly(&mut group, 9);
+    commit_outside_transaction(&mut group, 9);
     group.end_txn(P1, Outcome::Commit);
     assert_eq!(group.committed(), Some(9));
 
@@ -96,7 +96,7 @@ fn the_later_commit_counts_whenever_transactions_end() {
 }
 
 #[test]
-fn members_are_checked_but_the_groups_state_is_not() {
+fn transactional_commit_checks_members_but_not_the_group_state() {
     let mut group = TestGroup::new();
     assert_eq!(commit_as(&mut group, P1, ("a", 1), 5), Err(GroupError::IllegalGeneration));
     group.stable(&["a"]);
@@ -110,7 +110,7 @@ fn members_are_checked_but_the_groups_state_is_not() {
 }
 
 #[test]
-fn a_deleted_topic_takes_pending_offsets_along() {
+fn deleted_topic_removes_pending_offsets() {
     let mut group = TestGroup::new();
     commit(&mut group, P1, 5);
     group.ask(GroupCommand::TopicsDeleted(vec!["orders".into()]));
@@ -120,7 +120,7 @@ fn a_deleted_topic_takes_pending_offsets_along() {
 }
 
 #[test]
-fn a_deleted_group_takes_pending_offsets_along() {
+fn deleted_group_removes_pending_offsets() {
     let mut group = TestGroup::new();
     commit(&mut group, P1, 5);
     group.ask(GroupCommand::DeleteGroups(vec![GROUP.into()]));
@@ -129,10 +129,10 @@ fn a_deleted_group_takes_pending_offsets_along() {
 }
 
 #[test]
-fn offsets_that_a_transaction_may_change_do_not_expire() {
+fn offsets_with_open_transaction_do_not_expire() {
     let month = 30 * 24 * 60 * 60 * 1000;
     let mut group = TestGroup::new();
-    plainly(&mut group, 3);
+    commit_outside_transaction(&mut group, 3);
     commit(&mut group, P1, 5);
     assert_eq!(group.at(month).committed(), Some(3));
     group.end_txn(P1, Outcome::Abort);
@@ -140,7 +140,7 @@ fn offsets_that_a_transaction_may_change_do_not_expire() {
 }
 
 #[test]
-fn a_group_with_an_open_transaction_is_not_forgotten() {
+fn group_with_an_open_transaction_is_not_removed() {
     let mut group = TestGroup::new();
     commit(&mut group, P1, 5);
     group.at(3_600_000).end_txn(P1, Outcome::Commit);
@@ -148,7 +148,7 @@ fn a_group_with_an_open_transaction_is_not_forgotten() {
 }
 
 #[test]
-fn an_unknown_producers_end_changes_nothing() {
+fn transaction_end_of_another_producer_has_no_effect() {
     let mut group = TestGroup::new();
     commit(&mut group, P1, 5);
     group.end_txn(P2, Outcome::Commit);
