@@ -1,6 +1,7 @@
 //! The state machines of the broker. Each decides over one log and keeps its state in it.
 //!
-//! Pure: no files, no network, no clock, no runtime, no randomness. The broker drives them: decide, append, apply, reply.
+//! Pure: no files, no network, no clock, no runtime, no randomness. The broker drives them: decide, append, apply,
+//! reply.
 //!
 //! | module | content |
 //! |---|---|

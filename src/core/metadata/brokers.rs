@@ -87,9 +87,9 @@ impl MetadataMachine {
         }
     }
 
-    /// Corrects the log directories of this broker's replicas, and elects it leader of the partitions that it has: of those
-    /// without a leader (Apache Kafka removes leaders when it stops) and of those led by a broker of a larger cluster,
-    /// which does not run here.
+    /// Corrects the log directories of this broker's replicas, and elects it leader of the partitions that it has: of
+    /// those without a leader (Apache Kafka removes leaders when it stops) and of those led by a broker of a larger
+    /// cluster, which does not run here.
     fn partition_changes(&self, registered: Option<&[Uuid]>, request: &RegisterBroker) -> Vec<MetadataRecord> {
         let version = self.versions().partition_change;
         let renamed = renamed_directory(registered, request);

@@ -20,8 +20,8 @@ impl MetadataMachine {
         // The last one of several updates of a feature wins.
         let updates: BTreeMap<&str, &FeatureUpdate> =
             request.updates.iter().map(|update| (&*update.name, update)).in_order();
-        let asked = updates.get(METADATA_VERSION).map(|update| update.level);
-        let metadata_version = asked.or(self.image.metadata_version()).unwrap_or_default();
+        let requested = updates.get(METADATA_VERSION).map(|update| update.level);
+        let metadata_version = requested.or(self.image.metadata_version()).unwrap_or_default();
         let result = updates.into_values().try_for_each(|update| {
             records.extend(self.update_feature(update, &request.supported, metadata_version)?);
             Ok(())

@@ -1,5 +1,5 @@
-//! `min.insync.replicas` with eligible leader replicas (KIP-966): a record holds one value for the whole cluster, so that
-//! settings of single brokers do not affect which replicas are eligible (Kafka's `ConfigurationControlManager`).
+//! `min.insync.replicas` with eligible leader replicas (KIP-966): a record holds one value for the whole cluster, so
+//! that settings of single brokers do not affect which replicas are eligible (Kafka's `ConfigurationControlManager`).
 
 use super::MetadataMachine;
 use super::configs::{self, Altered};
@@ -22,8 +22,8 @@ impl MetadataMachine {
         configs::config_record(&of_cluster(), MIN_INSYNC_REPLICAS, Some(&value))
     }
 
-    /// The records that must precede the feature level: they set the cluster's value, unless it is set, and unset the values
-    /// of single brokers.
+    /// The records that must precede the feature level: they set the cluster's value, unless it is set, and unset the
+    /// values of single brokers.
     pub(super) fn records_before_eligible_leaders(&self) -> Vec<MetadataRecord> {
         let configs = self.image.configs();
         let has = |name: &str| configs.get(ConfigKind::Broker, name).contains_key(MIN_INSYNC_REPLICAS);
@@ -35,8 +35,8 @@ impl MetadataMachine {
         cluster.into_iter().chain(unset).collect()
     }
 
-    /// Rejects a change of a single broker's value, and the removal of the cluster's value, while eligible leader replicas
-    /// are enabled.
+    /// Rejects a change of a single broker's value, and the removal of the cluster's value, while eligible leader
+    /// replicas are enabled.
     pub(super) fn check_min_insync_replicas(
         &self,
         resource: &ConfigResource,

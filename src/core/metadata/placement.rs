@@ -82,20 +82,20 @@ impl MetadataMachine {
     pub(super) fn assign(
         &self,
         index: PartitionIndex,
-        asked: &[BrokerId],
+        requested: &[BrokerId],
         factor: Option<usize>,
     ) -> Result<Placement, MetadataError> {
         let refuse = |why: String| Err(MetadataError::InvalidReplicaAssignment(why));
         let brokers = self.image.brokers();
-        let replicas: Vec<BrokerId> = asked.iter().copied().filter(|id| brokers.contains_key(id)).collect();
+        let replicas: Vec<BrokerId> = requested.iter().copied().filter(|id| brokers.contains_key(id)).collect();
         let clamps = self.config.replication == ReplicationFactorPolicy::Clamp && !replicas.is_empty();
-        check_assignment(asked, |id| clamps || brokers.contains_key(&id))
+        check_assignment(requested, |id| clamps || brokers.contains_key(&id))
             .map_err(MetadataError::InvalidReplicaAssignment)?;
-        if let Some(factor) = factor.filter(|factor| *factor != asked.len() && *factor != replicas.len()) {
+        if let Some(factor) = factor.filter(|factor| *factor != requested.len() && *factor != replicas.len()) {
             return refuse(format!(
                 "The manual partition assignment includes a partition with {} replica(s), but this is not consistent \
                  with previous partitions, which have {factor} replica(s).",
-                asked.len()
+                requested.len()
             ));
         }
         let isr: Vec<BrokerId> = replicas.iter().copied().filter(|&id| self.is_active(id)).collect();

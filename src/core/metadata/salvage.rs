@@ -1,5 +1,5 @@
-//! Salvage of a cluster's metadata after a part of the metadata log is lost: from the remaining records and the folders of
-//! partitions.
+//! Salvage of a cluster's metadata after a part of the metadata log is lost: from the remaining records and the folders
+//! of partitions.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -43,9 +43,9 @@ pub struct FoundFolder {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Host {
     pub node_id: BrokerId,
-    /// `directory.id` of the log directory with all partitions, if it has a folder for each partition that was ever used.
-    /// `None` if partitions may be in another directory or on another node: Kafka creates the folders of all partitions
-    /// together with the topic, and spreads them over its log directories and nodes.
+    /// `directory.id` of the log directory with all partitions, if it has a folder for each partition that was ever
+    /// used. `None` if partitions may be in another directory or on another node: Kafka creates the folders of all
+    /// partitions together with the topic, and spreads them over its log directories and nodes.
     pub only_directory: Option<Uuid>,
     /// Partitions without a folder that had records according to the checkpoints.
     pub had_records: HashSet<TopicPartition>,
@@ -112,8 +112,8 @@ impl Salvage {
     /// Adds the partitions that are known only by their folders, and all partitions with lower indexes. The settings of
     /// their topics are lost; the new settings retain all records.
     ///
-    /// The partition of a group in `__consumer_offsets` depends on the number of partitions. `groups_fit` says whether the
-    /// groups that were found are in the right partitions for a number.
+    /// The partition of a group in `__consumer_offsets` depends on the number of partitions. `groups_fit` says whether
+    /// the groups that were found are in the right partitions for a number.
     pub fn add_folders(
         &mut self,
         folders: &[FoundFolder],
@@ -182,7 +182,8 @@ impl Salvage {
                     directories: known.directories.to_vec(),
                     ..Default::default()
                 },
-                // The broker serves a partition with a folder whatever its assignment; this one is assigned to no known directory.
+                // The broker serves a partition with a folder whatever its assignment; this one is assigned to no known
+                // directory.
                 (None, Some(found)) if found.directory_id.is_zero() => replica(host.node_id, LOST_DIRECTORY),
                 (None, Some(found)) => replica(host.node_id, found.directory_id),
                 (None, None) => {
@@ -240,9 +241,9 @@ impl Salvage {
     }
 }
 
-/// Chooses the number of partitions of `__consumer_offsets`; at least `least` of them are known. If others may be absent,
-/// chooses the highest number that fits. A group whose offsets are absent then mostly belongs to an absent partition, and
-/// is not served as a group without offsets.
+/// Chooses the number of partitions of `__consumer_offsets`; at least `least` of them are known. If others may be
+/// absent, chooses the highest number that fits. A group whose offsets are absent then mostly belongs to an absent
+/// partition, and is not served as a group without offsets.
 fn offsets_partitions(least: i32, may_be_elsewhere: bool, fit: impl Fn(i32) -> bool) -> i32 {
     let mut fitting = (least..=DEFAULT_OFFSETS_PARTITIONS).filter(|count| fit(*count));
     let chosen = if may_be_elsewhere { fitting.next_back() } else { fitting.next() };

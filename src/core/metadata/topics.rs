@@ -103,11 +103,11 @@ impl MetadataMachine {
         if !topic.assignments.is_empty() {
             return self.place_manually(topic);
         }
-        let asked = match topic.replication_factor {
+        let requested = match topic.replication_factor {
             -1 => self.config.default_replication_factor,
             factor => factor,
         };
-        check_factor(asked)?;
+        check_factor(requested)?;
         let count = match topic.partitions {
             -1 => self.config.default_partitions,
             count => count,
@@ -116,7 +116,7 @@ impl MetadataMachine {
             let message = "Number of partitions was set to an invalid non-positive value.";
             return Err(MetadataError::InvalidPartitions(message.to_owned()));
         }
-        let (placement, clamped_from) = self.place(asked)?;
+        let (placement, clamped_from) = self.place(requested)?;
         Ok(PlacedTopic { partitions: (0..count).map(|index| (index, placement.clone())).collect(), clamped_from })
     }
 
@@ -140,8 +140,8 @@ impl MetadataMachine {
                 return Err(MetadataError::InvalidReplicaAssignment(message));
             }
             let placement = self.assign(*index, replicas, factor)?;
-            let asked = i16::try_from(replicas.len()).unwrap_or(i16::MAX);
-            clamped_from = clamped_from.max((asked > placement.replication_factor()).then_some(asked));
+            let requested = i16::try_from(replicas.len()).unwrap_or(i16::MAX);
+            clamped_from = clamped_from.max((requested > placement.replication_factor()).then_some(requested));
             placements.push((*index, placement));
             factor = Some(replicas.len());
         }
@@ -258,8 +258,8 @@ impl MetadataMachine {
 
     /// The records that remove a topic.
     ///
-    /// RemoveTopic also removes the settings of the topic. They are unset one by one anyway: when Apache Kafka 4.3 reads a
-    /// log in which a topic is removed and created again, the new topic gets the settings of the old one.
+    /// RemoveTopic also removes the settings of the topic. They are unset one by one anyway: when Apache Kafka 4.3
+    /// reads a log in which a topic is removed and created again, the new topic gets the settings of the old one.
     pub(super) fn removal_records(&self, id: TopicId) -> Vec<MetadataRecord> {
         let Some(topic) = self.image.topic_by_id(id) else { return Vec::new() };
         let resource = ConfigResource::topic(topic.name.clone());

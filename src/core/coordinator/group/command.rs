@@ -40,7 +40,8 @@ pub enum GroupCommand {
     DeleteGroups(Vec<GroupId>),
     /// A client requested the group's coordinator (FindCoordinator), so it may join soon.
     CoordinatorFound(GroupClient),
-    /// The client that requested the group's coordinator on this connection sent a request that no joining member sends.
+    /// The client that requested the group's coordinator on this connection sent a request that no joining member
+    /// sends.
     NotJoining(GroupId),
     /// The topics are deleted. Their committed offsets are removed.
     TopicsDeleted(Vec<TopicName>),
@@ -63,8 +64,8 @@ impl GroupCommand {
     }
 }
 
-/// The reply to the [`GroupCommand`] of the same name. Each command gets exactly one reply; replies to Join and Sync may
-/// be delayed.
+/// The reply to the [`GroupCommand`] of the same name. Each command gets exactly one reply; replies to Join and Sync
+/// may be delayed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum GroupReply {
     Join(Result<Joined, JoinRefused>),

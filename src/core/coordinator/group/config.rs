@@ -15,12 +15,12 @@ pub struct GroupConfig {
     pub max_session_timeout: Duration,
     /// `group.max.size`: the maximum number of members of a classic group.
     pub max_size: usize,
-    /// `ottla.group.disconnected.member.timeout.ms`: the session timeout of a member after its connection closed. `None`:
-    /// the member's own session timeout.
+    /// `ottla.group.disconnected.member.timeout.ms`: the session timeout of a member after its connection closed.
+    /// `None`: the member's own session timeout.
     pub disconnected_member_timeout: Option<Duration>,
-    /// `group.initial.rebalance.delay.ms`, if it is set: how long an empty group waits for more members before its first
-    /// generation, as in Apache Kafka; with zero it does not wait. `None`: it waits only for clients that are expected to
-    /// join.
+    /// `group.initial.rebalance.delay.ms`, if it is set: how long an empty group waits for more members before its
+    /// first generation, as in Apache Kafka; with zero it does not wait. `None`: it waits only for clients that are
+    /// expected to join.
     pub initial_rebalance_delay: Option<Duration>,
     /// `offset.metadata.max.bytes`: the maximum length of the metadata of an offset, in UTF-16
     /// units as in Kafka.

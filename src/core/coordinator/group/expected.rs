@@ -1,9 +1,9 @@
 //! Clients that are expected to join a group soon: they requested its coordinator, or got a member id.
 //!
 //! The first generation of a group without members waits for them, so that consumers that start together share the
-//! partitions from the beginning. Otherwise the first consumer would get every partition, and the others would wait until
-//! its next heartbeat, which starts a rebalance. For that Apache Kafka has `group.initial.rebalance.delay.ms`, which
-//! delays every group; here a group does not wait if no other client is expected.
+//! partitions from the beginning. Otherwise the first consumer would get every partition, and the others would wait
+//! until its next heartbeat, which starts a rebalance. For that Apache Kafka has `group.initial.rebalance.delay.ms`,
+//! which delays every group; here a group does not wait if no other client is expected.
 //!
 //! A client often requests the coordinator on one connection, closes it and joins on another one. The consumers of one
 //! program usually have the same client id. So clients are not identified, but counted by client id:

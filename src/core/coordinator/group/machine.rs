@@ -170,7 +170,8 @@ impl GroupMachine {
         }
     }
 
-    /// Makes one decision. Timers and expected members are moved into it, so that it can borrow groups at the same time.
+    /// Makes one decision. Timers and expected members are moved into it, so that it can borrow groups at the same
+    /// time.
     fn decide(
         &mut self,
         now: Now,

@@ -1,9 +1,9 @@
 //! Groups and their committed offsets: a pure state machine over one partition of `__consumer_offsets`.
 //!
-//! The state of a group has two parts. The durable part (the last stable or empty generation, and the offsets) is in the
-//! log, and changes only in `replay`. The volatile part (pending joins and syncs, new members, sessions) changes in
-//! `handle`, and a crash loses it. After a crash members find the last stable or empty generation. They continue
-//! with their heartbeats, or join again if the group was rebalancing.
+//! The state of a group has two parts. The durable part (the last stable or empty generation, and the offsets) is in
+//! the log, and changes only in `replay`. The volatile part (pending joins and syncs, new members, sessions) changes in
+//! `handle`, and a crash loses it. After a crash members find the last stable or empty generation. They continue with
+//! their heartbeats, or join again if the group was rebalancing.
 //!
 //! Modules: `command` and `queries` are the interface; `classic` is the protocol in which one member assigns partitions
 //! to all members; `offsets` stores committed offsets; `decision` is the context of one decision; `timers` has the

@@ -122,8 +122,8 @@ pub struct FetchedOffset {
 
 /// Queries, which may be called at any time after recovery.
 impl GroupMachine {
-    /// The group's committed offsets. With `require_stable`, the result for an offset that an open transaction may change
-    /// is [`GroupError::UnstableOffsetCommit`] (KIP-447).
+    /// The group's committed offsets. With `require_stable`, the result for an offset that an open transaction may
+    /// change is [`GroupError::UnstableOffsetCommit`] (KIP-447).
     ///
     /// For a group that does not exist there are no offsets and no error.
     pub fn fetch_offsets(&self, group: &str, wanted: WantedOffsets<'_>, require_stable: bool) -> Vec<TopicOffsets> {
@@ -157,8 +157,8 @@ impl GroupMachine {
         Some(self.groups.get(group)?.classic.describe())
     }
 
-    /// ListGroups: the groups in one of `states` and of one of `types`, whose names are case-insensitive. An empty filter
-    /// matches all groups, an unknown name matches none.
+    /// ListGroups: the groups in one of `states` and of one of `types`, whose names are case-insensitive. An empty
+    /// filter matches all groups, an unknown name matches none.
     pub fn list(&self, states: &[impl AsRef<str>], types: &[impl AsRef<str>]) -> Vec<ListedGroup> {
         let listed = |(id, group): (&GroupId, &super::Group)| ListedGroup {
             group_id: id.clone(),

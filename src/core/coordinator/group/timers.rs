@@ -1,8 +1,8 @@
 //! Deadlines by key, which are cheap to extend.
 //!
 //! Each heartbeat extends a member's deadline, and deadlines rarely expire. So an extension only stores the later time;
-//! the queue keeps the earlier entry, and queues the key again when that entry is due. `next` may therefore be too early,
-//! but never too late.
+//! the queue keeps the earlier entry, and queues the key again when that entry is due. `next` may therefore be too
+//! early, but never too late.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};

@@ -80,8 +80,8 @@ impl Image {
         topics
     }
 
-    /// The topics that differ from those of `before`, an earlier image, or whose overrides differ. Each is returned once.
-    /// Some unchanged topics are included, but only few of them after a small change.
+    /// The topics that differ from those of `before`, an earlier image, or whose overrides differ. Each is returned
+    /// once. Some unchanged topics are included, but only few of them after a small change.
     pub fn topics_touched_since<'a>(&'a self, before: &'a Image) -> Vec<&'a Arc<TopicImage>> {
         let changed = self.topics.touched_since(&before.topics).map(|(_, topic)| topic);
         let with_settings = self.configs.topics_touched_since(&before.configs).filter_map(|name| self.topic(name));

@@ -19,8 +19,8 @@ pub struct MetadataRecord {
     pub body: RecordBody,
 }
 
-/// Why a record could not be decoded. No record of a metadata log is skipped: a broker that cannot read all of them must
-/// not run on the log.
+/// Why a record could not be decoded. No record of a metadata log is skipped: a broker that cannot read all of them
+/// must not run on the log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordDecodeError {
     #[error("metadata record: {0}")]
@@ -55,8 +55,8 @@ impl MetadataRecord {
         }
     }
 
-    /// A copy in memory of its own, to keep for long. A decoded record shares the buffer that it was read from, which may
-    /// be a whole segment.
+    /// A copy in memory of its own, to keep for long. A decoded record shares the buffer that it was read from, which
+    /// may be a whole segment.
     pub(super) fn detached(&self) -> MetadataRecord {
         let copy = self.encode().ok().and_then(|value| MetadataRecord::decode(&value).ok());
         copy.unwrap_or_else(|| self.clone())

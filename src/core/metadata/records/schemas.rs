@@ -182,8 +182,8 @@ structs! {
 
     /// Has no effect in Apache Kafka.
     struct NoOpRecord {
-        // Ottla's own field. Its tag is far above those of Kafka's schemas, and Kafka skips unknown tags. Only snapshots
-        // have it, because they lack the records of deleted topics that raised the floor.
+        // Ottla's own field. Its tag is far above those of Kafka's schemas, and Kafka skips unknown tags. Only
+        // snapshots have it, because they lack the records of deleted topics that raised the floor.
         leader_epoch_floor: i32 = 0.., tag 10000;
     }
 

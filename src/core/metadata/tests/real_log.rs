@@ -1,8 +1,8 @@
 //! A metadata log that Apache Kafka 4.3.1 wrote, and its snapshot of that log.
 //!
 //! The log contains: topics created by partition count and by manual assignment, with and without settings, with added
-//! partitions, altered, deleted and created again; settings of brokers, groups and subscriptions; a client quota; a SCRAM
-//! user; a stop of the broker, which leaves partitions without a leader, and a start, which elects leaders.
+//! partitions, altered, deleted and created again; settings of brokers, groups and subscriptions; a client quota; a
+//! SCRAM user; a stop of the broker, which leaves partitions without a leader, and a start, which elects leaders.
 
 use super::*;
 use ottla_wire::record;

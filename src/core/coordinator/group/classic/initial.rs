@@ -1,9 +1,9 @@
 //! The wait before the first generation of a group without members.
 //!
-//! If `group.initial.rebalance.delay.ms` is set, the group waits for that time, as in Apache Kafka. Otherwise it waits for
-//! clients that are expected to join ([`ExpectedMembers`](crate::coordinator::group::expected::ExpectedMembers)) or to
-//! connect, and does not wait if there are none. Once two members have joined, several consumers are starting together,
-//! so the group also waits a short time for clients that have not requested the coordinator yet.
+//! If `group.initial.rebalance.delay.ms` is set, the group waits for that time, as in Apache Kafka. Otherwise it waits
+//! for clients that are expected to join ([`ExpectedMembers`](crate::coordinator::group::expected::ExpectedMembers)) or
+//! to connect, and does not wait if there are none. Once two members have joined, several consumers are starting
+//! together, so the group also waits a short time for clients that have not requested the coordinator yet.
 //!
 //! The same applies to a group that has lost all its members, and to a group without members after a restart.
 
@@ -30,7 +30,7 @@ pub(super) enum InitialWait {
         /// The time by which the wait can still be extended.
         remaining: Duration,
         /// Whether a new member joined during the current delay.
-        newcomer: bool,
+        extend: bool,
     },
     /// A wait for expected members.
     Expected {
@@ -44,9 +44,9 @@ pub(super) enum InitialWait {
 }
 
 impl InitialWait {
-    pub fn newcomer_joined(&mut self, now: Duration) {
+    pub fn member_joined(&mut self, now: Duration) {
         match self {
-            InitialWait::Delay { newcomer, .. } => *newcomer = true,
+            InitialWait::Delay { extend, .. } => *extend = true,
             InitialWait::Expected { last_join, .. } => *last_join = now,
         }
     }
@@ -54,9 +54,9 @@ impl InitialWait {
     /// The next delay, if the wait is extended after the current delay.
     pub fn extension(&mut self, config: &GroupConfig) -> Option<Duration> {
         match self {
-            InitialWait::Delay { delay, remaining, newcomer } if *newcomer && !remaining.is_zero() => {
+            InitialWait::Delay { delay, remaining, extend } if *extend && !remaining.is_zero() => {
                 let waited = *delay;
-                *newcomer = false;
+                *extend = false;
                 *delay = config.initial_rebalance_delay.unwrap_or_default().min(*remaining);
                 *remaining = remaining.saturating_sub(waited);
                 Some(*delay)
@@ -86,7 +86,7 @@ impl ClassicGroup {
             return;
         }
         let remaining = self.rebalance_timeout().saturating_sub(delay);
-        let initial = Some(InitialWait::Delay { delay, remaining, newcomer: false });
+        let initial = Some(InitialWait::Delay { delay, remaining, extend: false });
         self.enter(decision, Phase::Preparing { initial });
         decision.set_timer(&self.id, Timer::Join, delay);
     }

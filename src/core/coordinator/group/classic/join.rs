@@ -21,10 +21,10 @@ impl ClassicGroup {
         let member_id = request.member_id.clone();
         if !self.has_room_for(&member_id, decision.config.max_size) {
             self.remove(decision, &member_id);
-            refuse(decision, to, MemberId::default(), GroupError::GroupMaxSizeReached);
+            reject(decision, to, MemberId::default(), GroupError::GroupMaxSizeReached);
             self.complete_join_if_ready(decision);
         } else if !self.has_common_protocol_with(&request) {
-            refuse(decision, to, member_id, GroupError::InconsistentGroupProtocol);
+            reject(decision, to, member_id, GroupError::InconsistentGroupProtocol);
         } else if member_id.is_empty() {
             self.join_without_member_id(decision, to, request);
         } else if self.pending_join_members.contains_key(&member_id) && request.instance_id.is_none() {
@@ -32,7 +32,7 @@ impl ClassicGroup {
         } else {
             match self.check_member(&member_id, request.instance_id.as_ref()) {
                 Ok(()) => self.rejoin(decision, to, member_id, request),
-                Err(error) => refuse(decision, to, member_id, error),
+                Err(error) => reject(decision, to, member_id, error),
             }
         }
     }
@@ -51,7 +51,7 @@ impl ClassicGroup {
                 self.pending_join_members.insert(member_id.clone(), MemberConnection::of(decision));
                 let (now, connection) = (decision.now.monotonic, decision.connection);
                 decision.expected.member_id_assigned(now, &self.id, &member_id, &request.client_id, connection);
-                refuse(decision, to, member_id, GroupError::MemberIdRequired);
+                reject(decision, to, member_id, GroupError::MemberIdRequired);
             }
             None => self.add(decision, to, member_id, request),
         }
@@ -89,7 +89,7 @@ impl ClassicGroup {
     /// Adds a member, whose join is pending until the next generation.
     fn add(&mut self, decision: &mut Decision, to: ReplyTo, member_id: MemberId, request: JoinGroup) {
         if let Phase::Preparing { initial: Some(initial) } = &mut self.phase {
-            initial.newcomer_joined(decision.now.monotonic);
+            initial.member_joined(decision.now.monotonic);
         }
         if self.members.is_empty() {
             self.protocol_type = Some(request.protocol_type.clone());
@@ -108,7 +108,8 @@ impl ClassicGroup {
         self.rebalance(decision, reason.as_deref().unwrap_or("new member joined"));
     }
 
-    /// The JoinGroup response for a member. With `tell_leader`, the leader also gets all members, so that it can assign.
+    /// The JoinGroup response for a member. With `tell_leader`, the leader also gets all members, so that it can
+    /// assign.
     pub(super) fn joined(&self, member_id: &MemberId, tell_leader: bool) -> Joined {
         let members = if tell_leader && self.is_leader(member_id) {
             self.members.values().map(|member| member.to_joined_member(self.protocol.as_ref())).collect()
@@ -167,6 +168,6 @@ fn generate_member_id(request: &JoinGroup) -> MemberId {
     Arc::from(format!("{name}-{}", groups.join("-")))
 }
 
-pub(super) fn refuse(decision: &mut Decision, to: ReplyTo, member_id: MemberId, error: GroupError) {
+pub(super) fn reject(decision: &mut Decision, to: ReplyTo, member_id: MemberId, error: GroupError) {
     decision.reply(to, GroupReply::Join(Err(JoinRefused { member_id, error })));
 }

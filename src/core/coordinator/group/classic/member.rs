@@ -145,8 +145,8 @@ impl Member {
         self.pending_join.is_some()
     }
 
-    /// Whether the member waits for a response, so that its session does not expire. This is false for new members, whose
-    /// timer limits the join itself, and for members whose connection closed.
+    /// Whether the member waits for a response, so that its session does not expire. This is false for new members,
+    /// whose timer limits the join itself, and for members whose connection closed.
     pub fn is_awaiting_response(&self) -> bool {
         !self.is_new
             && self.connection != MemberConnection::Closed
@@ -155,32 +155,32 @@ impl Member {
 
     /// Keeps a join pending. An earlier pending join was abandoned by its client, and is rejected.
     pub fn set_pending_join(&mut self, decision: &mut Decision, to: ReplyTo) {
-        self.refuse_join(decision, self.id.clone(), GroupError::RebalanceInProgress);
+        self.reject_join(decision, self.id.clone(), GroupError::RebalanceInProgress);
         self.pending_join = Some(to);
     }
 
     /// Keeps a sync pending. An earlier pending sync was abandoned by its client, and is rejected.
     pub fn set_pending_sync(&mut self, decision: &mut Decision, to: ReplyTo) {
-        self.answer_sync(decision, Err(GroupError::RebalanceInProgress));
+        self.reply_to_sync(decision, Err(GroupError::RebalanceInProgress));
         self.pending_sync = Some(to);
     }
 
     /// Replies to the pending join, if there is one.
-    pub fn answer_join(&mut self, decision: &mut Decision, joined: Joined) {
+    pub fn reply_to_join(&mut self, decision: &mut Decision, joined: Joined) {
         if let Some(to) = self.pending_join.take() {
             decision.reply(to, GroupReply::Join(Ok(joined)));
         }
     }
 
     /// Rejects the pending join, if there is one.
-    pub fn refuse_join(&mut self, decision: &mut Decision, member_id: MemberId, error: GroupError) {
+    pub fn reject_join(&mut self, decision: &mut Decision, member_id: MemberId, error: GroupError) {
         if let Some(to) = self.pending_join.take() {
             decision.reply(to, GroupReply::Join(Err(JoinRefused { member_id, error })));
         }
     }
 
     /// Replies to the pending sync; false if there was none.
-    pub fn answer_sync(&mut self, decision: &mut Decision, result: Result<Synced, GroupError>) -> bool {
+    pub fn reply_to_sync(&mut self, decision: &mut Decision, result: Result<Synced, GroupError>) -> bool {
         let Some(to) = self.pending_sync.take() else { return false };
         decision.reply(to, GroupReply::Sync(result));
         true

@@ -1,7 +1,7 @@
 //! The connection of a member's last request, and the end of its session after that connection closes.
 //!
-//! With `ottla.group.disconnected.member.timeout.ms` (off by default) a killed client is removed from its group after that
-//! time instead of its session timeout. Kafka has no such setting, and ignores closed connections.
+//! With `ottla.group.disconnected.member.timeout.ms` (off by default) a killed client is removed from its group after
+//! that time instead of its session timeout. Kafka has no such setting, and ignores closed connections.
 //!
 //! Static members are not affected: they may be away for a session timeout without a rebalance (KIP-345), and a client
 //! with the same instance id replaces them at once.

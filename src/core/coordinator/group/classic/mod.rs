@@ -1,12 +1,12 @@
-//! Groups of the classic protocol: the coordinator manages generations and members, and one member assigns partitions to
-//! all.
+//! Groups of the classic protocol: the coordinator manages generations and members, and one member assigns partitions
+//! to all.
 //!
 //! ```text
 //!            first join               all joined, or join timer
 //!   Empty ---------------> Preparing -------------------------------> Completing
 //!     ^                     |  ^  ^                                       |
 //!     +---------------------+  |  +--- a member joins, leaves or fails ---+
-//!          nobody joined       |                                          | leader's sync
+//!       no member joined       |                                          | leader's sync
 //!                              +------------------- Stable <--------------+
 //! ```
 //!
@@ -168,8 +168,8 @@ impl ClassicGroup {
         self.members.is_empty() && self.pending_join_members.is_empty() && self.generation == 0
     }
 
-    /// Whether the group can be removed once it has no offsets. (Kafka ignores pending members here, so they have to join
-    /// again without a member id.)
+    /// Whether the group can be removed once it has no offsets. (Kafka ignores pending members here, so they have to
+    /// join again without a member id.)
     pub fn is_unused(&self) -> bool {
         self.phase == Phase::Empty && self.pending_join_members.is_empty()
     }
@@ -179,7 +179,8 @@ impl ClassicGroup {
         self.is_consumer() && self.subscribed.is_some()
     }
 
-    /// Whether the members subscribe to this topic. If the subscriptions of consumers are unknown, they count as subscribed.
+    /// Whether the members subscribe to this topic. If the subscriptions of consumers are unknown, they count as
+    /// subscribed.
     pub fn is_subscribed_to(&self, topic: &str) -> bool {
         match &self.subscribed {
             Some(topics) => topics.contains(topic),
@@ -236,8 +237,8 @@ impl ClassicGroup {
         decision.cancel_timer(&self.id, Timer::Session(member_id.clone()));
         self.pending_join_members.remove(member_id);
         let Some(mut member) = self.members.remove(member_id) else { return };
-        member.refuse_join(decision, MemberId::default(), GroupError::UnknownMemberId);
-        member.answer_sync(decision, Err(GroupError::UnknownMemberId));
+        member.reject_join(decision, MemberId::default(), GroupError::UnknownMemberId);
+        member.reply_to_sync(decision, Err(GroupError::UnknownMemberId));
         if let Some(instance_id) = &member.instance_id {
             self.static_members.remove(instance_id);
         }

@@ -99,7 +99,7 @@ impl ClassicGroup {
         for member_id in &member_ids {
             let joined = self.joined(member_id, true);
             if let Some(member) = self.members.get_mut(member_id) {
-                member.answer_join(decision, joined);
+                member.reply_to_join(decision, joined);
                 member.is_new = false;
                 member.sync_pending = true;
             }
@@ -150,18 +150,18 @@ impl ClassicGroup {
         for member in self.members.values_mut() {
             member.assignment.clear();
         }
-        self.refuse_syncs(decision);
+        self.reject_syncs(decision);
     }
 
     /// Rejects pending syncs, so that their members join again.
-    pub(super) fn refuse_syncs(&mut self, decision: &mut Decision) {
-        let mut refused = Vec::new();
+    pub(super) fn reject_syncs(&mut self, decision: &mut Decision) {
+        let mut rejected = Vec::new();
         for member in self.members.values_mut() {
-            if member.answer_sync(decision, Err(GroupError::RebalanceInProgress)) {
-                refused.push(member.id.clone());
+            if member.reply_to_sync(decision, Err(GroupError::RebalanceInProgress)) {
+                rejected.push(member.id.clone());
             }
         }
-        for member_id in &refused {
+        for member_id in &rejected {
             self.start_session(decision, member_id);
         }
     }

@@ -1,11 +1,11 @@
 //! The second of the two rebalances in which the cooperative protocol moves a partition (KIP-429).
 //!
-//! In the first rebalance a member's assignment lacks some of its partitions. The member revokes them and joins again at
-//! once, so that other members get them in the second rebalance. If the other members already had their assignments, they
-//! would notice the second rebalance only with their next heartbeat, usually three seconds later. So their SyncGroup
-//! requests stay pending until the member joins again. Then the reply is REBALANCE_IN_PROGRESS, as for all pending
-//! requests when a rebalance begins. After [`MAX_WAIT`] the reply is their assignment. Consumers continue to fetch from
-//! their owned partitions meanwhile.
+//! In the first rebalance a member's assignment lacks some of its partitions. The member revokes them and joins again
+//! at once, so that other members get them in the second rebalance. If the other members already had their assignments,
+//! they would notice the second rebalance only with their next heartbeat, usually three seconds later. So their
+//! SyncGroup requests stay pending until the member joins again. Then the reply is REBALANCE_IN_PROGRESS, as for all
+//! pending requests when a rebalance begins. After [`MAX_WAIT`] the reply is their assignment. Consumers continue to
+//! fetch from their owned partitions meanwhile.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -37,7 +37,7 @@ impl ClassicGroup {
         if !self.revoking.is_empty() {
             self.revoking.clear();
             decision.cancel_timer(&self.id, Timer::Revocation);
-            self.refuse_syncs(decision);
+            self.reject_syncs(decision);
         }
     }
 

@@ -8,8 +8,8 @@ use crate::coordinator::group::error::GroupError;
 use crate::coordinator::{MemberId, ReplyTo};
 
 impl ClassicGroup {
-    /// Replaces the old member id by the new one, and fences requests with the old one. There is no rebalance if the group
-    /// is stable and its protocol stays the same.
+    /// Replaces the old member id by the new one, and fences requests with the old one. There is no rebalance if the
+    /// group is stable and its protocol stays the same.
     pub(super) fn replace_static_member(
         &mut self,
         decision: &mut Decision,
@@ -47,8 +47,8 @@ impl ClassicGroup {
     fn replace_member_id(&mut self, decision: &mut Decision, old_id: &MemberId, new_id: &MemberId, request: JoinGroup) {
         let Some(mut member) = self.members.remove(old_id) else { return };
         decision.cancel_timer(&self.id, Timer::Session(old_id.clone()));
-        member.refuse_join(decision, old_id.clone(), GroupError::FencedInstanceId);
-        member.answer_sync(decision, Err(GroupError::FencedInstanceId));
+        member.reject_join(decision, old_id.clone(), GroupError::FencedInstanceId);
+        member.reply_to_sync(decision, Err(GroupError::FencedInstanceId));
 
         member.id = new_id.clone();
         member.connection = MemberConnection::of(decision);

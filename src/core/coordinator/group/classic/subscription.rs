@@ -1,4 +1,5 @@
-//! The topics that members of a consumer group subscribe to, the partitions that they own, and the ones assigned to them.
+//! The topics that members of a consumer group subscribe to, the partitions that they own, and the ones assigned to
+//! them.
 //!
 //! The coordinator reads only these parts of the consumer protocol's subscription (ConsumerProtocolSubscription.json:
 //! version i16, topics, user data, and from version 1 on the owned partitions) and assignment
@@ -40,7 +41,8 @@ fn subscribed_topics(subscription: Bytes) -> Option<BTreeSet<Box<str>>> {
     if r.i16().ok()? < 0 { None } else { topics(&mut r) }
 }
 
-/// Reads the partitions that a member owns when it joins again; `None` if the subscription is malformed or of version 0.
+/// Reads the partitions that a member owns when it joins again; `None` if the subscription is malformed or of version
+/// 0.
 pub(super) fn owned_partitions(subscription: Bytes) -> Option<Partitions> {
     let mut r = Reader::new(subscription);
     if r.i16().ok()? < 1 {

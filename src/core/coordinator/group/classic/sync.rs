@@ -91,7 +91,7 @@ impl ClassicGroup {
             protocol: self.protocol.clone(),
             assignment: member.assignment.clone(),
         };
-        if member.answer_sync(decision, Ok(synced)) {
+        if member.reply_to_sync(decision, Ok(synced)) {
             self.start_session(decision, member_id);
         }
     }

@@ -16,8 +16,8 @@ fn group() -> TestGroup {
 }
 
 fn closes(group: &mut TestGroup, connection: u64) {
-    let to = group.ask(GroupCommand::ConnectionClosed { connection, newest: connection });
-    assert_eq!(group.answer(to), Some(GroupReply::ConnectionClosed));
+    let to = group.send(GroupCommand::ConnectionClosed { connection, newest: connection });
+    assert_eq!(group.take_reply(to), Some(GroupReply::ConnectionClosed));
 }
 
 /// Whether a heartbeat on `connection` finds the member in the group.
@@ -124,8 +124,8 @@ fn pending_join_of_a_closed_connection_does_not_delay_the_rebalance() {
     group.stable(&["a", "b"]);
     // The second member joins again on another connection, waits for the first, and is killed.
     group.connection = Some(2);
-    group.client("b").reads(&["orders", "payments"]);
-    group.asks_to_join("b").waits("b");
+    group.client("b").subscribes_to(&["orders", "payments"]);
+    group.sends_join("b").waits("b");
     closes(&mut group, 2);
     group.wait(CUT_MS);
     group.connection = Some(1);
@@ -140,10 +140,10 @@ fn pending_member_of_a_closed_connection_does_not_delay_the_rebalance() {
     group.stable(&["a"]);
     // It gets a member id, and does not join with it.
     group.connection = Some(2);
-    group.asks_to_join("b");
+    group.sends_join("b");
     group.connection = Some(1);
-    group.client("a").reads(&["orders", "payments"]);
-    group.asks_to_join("a").waits("a");
+    group.client("a").subscribes_to(&["orders", "payments"]);
+    group.sends_join("a").waits("a");
     closes(&mut group, 2);
     group.waits("a").wait(CUT_MS);
     assert_eq!(group.joined("a").members.len(), 1);

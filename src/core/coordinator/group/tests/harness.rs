@@ -33,8 +33,8 @@ pub struct TestGroup {
     pub connection: Option<ConnectionId>,
     /// The value of `others_expected_until` in joins.
     pub others_expected_until: Option<Duration>,
-    answers: HashMap<ReplyTo, GroupReply>,
-    answered: HashSet<ReplyTo>,
+    replies: HashMap<ReplyTo, GroupReply>,
+    replied: HashSet<ReplyTo>,
     clients: BTreeMap<String, Client>,
 }
 
@@ -52,16 +52,16 @@ pub struct Client {
     pub member_id_required: bool,
     pub can_skip_assignment: bool,
     /// The request whose reply has not been taken yet.
-    asked: Option<ReplyTo>,
+    pending_request: Option<ReplyTo>,
 }
 
 impl Client {
-    pub fn speaks(&mut self, protocols: &[&str]) {
+    pub fn supports(&mut self, protocols: &[&str]) {
         self.protocols =
             protocols.iter().map(|&name| Protocol { name: name.into(), metadata: subscription(&["orders"]) }).collect();
     }
 
-    pub fn reads(&mut self, topics: &[&str]) {
+    pub fn subscribes_to(&mut self, topics: &[&str]) {
         for protocol in &mut self.protocols {
             protocol.metadata = subscription(topics);
         }
@@ -96,8 +96,8 @@ impl TestGroup {
             next_reply: 0,
             connection: None,
             others_expected_until: None,
-            answers: HashMap::new(),
-            answered: HashSet::new(),
+            replies: HashMap::new(),
+            replied: HashSet::new(),
             clients: BTreeMap::new(),
         }
     }
@@ -130,7 +130,7 @@ impl TestGroup {
     pub fn crash(&mut self) -> &mut TestGroup {
         self.machine = self.recovered_copy();
         for client in self.clients.values_mut() {
-            client.asked = None;
+            client.pending_request = None;
         }
         self
     }
@@ -161,7 +161,7 @@ impl TestGroup {
     // The machine.
 
     /// Runs a command, and applies its effects.
-    pub fn ask(&mut self, command: GroupCommand) -> ReplyTo {
+    pub fn send(&mut self, command: GroupCommand) -> ReplyTo {
         self.next_reply += 1;
         let to = ReplyTo(self.next_reply);
         let producer = command.producer();
@@ -177,8 +177,8 @@ impl TestGroup {
         self.log.push(entry);
     }
 
-    pub fn answer(&mut self, to: ReplyTo) -> Option<GroupReply> {
-        self.answers.remove(&to)
+    pub fn take_reply(&mut self, to: ReplyTo) -> Option<GroupReply> {
+        self.replies.remove(&to)
     }
 
     fn apply(&mut self, effects: Effects<GroupRecord, GroupReply>, producer: ProducerIdEpoch) {
@@ -190,8 +190,8 @@ impl TestGroup {
             self.log.push(entry);
         }
         for (to, reply) in effects.replies {
-            assert!(self.answered.insert(to), "replied twice");
-            self.answers.insert(to, reply);
+            assert!(self.replied.insert(to), "replied twice");
+            self.replies.insert(to, reply);
         }
         self.check_durable();
     }
@@ -222,29 +222,29 @@ impl TestGroup {
                 protocols: Vec::new(),
                 member_id_required: true,
                 can_skip_assignment: true,
-                asked: None,
+                pending_request: None,
             };
-            client.speaks(&["range"]);
+            client.supports(&["range"]);
             client
         })
     }
 
     /// Joins, and joins again if a member id is required.
     pub fn joins(&mut self, name: &str) -> &mut TestGroup {
-        self.asks_to_join(name);
-        let to = self.client(name).asked.unwrap();
-        let required = match self.answers.get(&to) {
+        self.sends_join(name);
+        let to = self.client(name).pending_request.unwrap();
+        let required = match self.replies.get(&to) {
             Some(GroupReply::Join(Err(refused))) if refused.error == GroupError::MemberIdRequired => {
                 refused.member_id.clone()
             }
             _ => return self,
         };
         self.client(name).member_id = required;
-        self.asks_to_join(name)
+        self.sends_join(name)
     }
 
     /// Sends one JoinGroup request.
-    pub fn asks_to_join(&mut self, name: &str) -> &mut TestGroup {
+    pub fn sends_join(&mut self, name: &str) -> &mut TestGroup {
         let random = u128::from(self.next_reply) << 64;
         let client = self.client(name).clone();
         let request = JoinGroup {
@@ -263,8 +263,8 @@ impl TestGroup {
             can_skip_assignment: client.can_skip_assignment,
             random,
         };
-        let to = self.ask(GroupCommand::Join(request));
-        self.client(name).asked = Some(to);
+        let to = self.send(GroupCommand::Join(request));
+        self.client(name).pending_request = Some(to);
         self
     }
 
@@ -284,7 +284,7 @@ impl TestGroup {
 
     /// Takes the error reply to the client's join.
     #[track_caller]
-    pub fn not_joined(&mut self, name: &str) -> JoinRefused {
+    pub fn join_error(&mut self, name: &str) -> JoinRefused {
         match self.take(name) {
             Some(GroupReply::Join(Err(refused))) => refused,
             other => panic!("{name} has not been rejected: {other:?}"),
@@ -294,8 +294,8 @@ impl TestGroup {
     /// Checks that the client's request is pending.
     #[track_caller]
     pub fn waits(&mut self, name: &str) -> &mut TestGroup {
-        let to = self.client(name).asked.expect("the client has asked");
-        assert_eq!(self.answers.get(&to), None, "{name} does not wait");
+        let to = self.client(name).pending_request.expect("the client has pending_request");
+        assert_eq!(self.replies.get(&to), None, "{name} does not wait");
         self
     }
 
@@ -315,8 +315,8 @@ impl TestGroup {
             protocol: None,
             assignments,
         };
-        let to = self.ask(GroupCommand::Sync(request));
-        self.client(name).asked = Some(to);
+        let to = self.send(GroupCommand::Sync(request));
+        self.client(name).pending_request = Some(to);
         self
     }
 
@@ -339,8 +339,8 @@ impl TestGroup {
             instance_id: client.instance_id,
             generation: client.generation,
         };
-        let to = self.ask(GroupCommand::Heartbeat(request));
-        match self.answer(to) {
+        let to = self.send(GroupCommand::Heartbeat(request));
+        match self.take_reply(to) {
             Some(GroupReply::Heartbeat(result)) => result,
             other => panic!("not a reply to a heartbeat: {other:?}"),
         }
@@ -361,8 +361,8 @@ impl TestGroup {
                 reason: None,
             })
             .collect();
-        let to = self.ask(GroupCommand::Leave(LeaveGroup { group_id: GROUP.into(), members }));
-        match self.answer(to) {
+        let to = self.send(GroupCommand::Leave(LeaveGroup { group_id: GROUP.into(), members }));
+        match self.take_reply(to) {
             Some(GroupReply::Leave(Ok(left))) => left.into_iter().map(|left| left.result).collect(),
             other => panic!("not a reply to LeaveGroup: {other:?}"),
         }
@@ -384,8 +384,8 @@ impl TestGroup {
     }
 
     pub fn commit(&mut self, request: CommitOffsets) -> Result<(), GroupError> {
-        let to = self.ask(GroupCommand::CommitOffsets(request));
-        match self.answer(to) {
+        let to = self.send(GroupCommand::CommitOffsets(request));
+        match self.take_reply(to) {
             Some(GroupReply::CommitOffsets(result)) => result.and_then(|topics| topics[0].partitions[0].1),
             other => panic!("not a reply to OffsetCommit: {other:?}"),
         }
@@ -441,8 +441,8 @@ impl TestGroup {
 
     /// Joins again if the group rebalances and the client has a reply to its last join.
     fn returns(&mut self, name: &str) {
-        let to = self.client(name).asked;
-        if to.is_some_and(|to| self.answers.contains_key(&to)) && self.state() == GroupState::PreparingRebalance {
+        let to = self.client(name).pending_request;
+        if to.is_some_and(|to| self.replies.contains_key(&to)) && self.state() == GroupState::PreparingRebalance {
             self.joined(name);
             self.joins(name);
         }
@@ -452,30 +452,30 @@ impl TestGroup {
 
     /// Sends one JoinGroup request; [`TestGroup::see`] returns the reply.
     pub fn joins_as(&mut self, name: &str) -> ReplyTo {
-        self.asks_to_join(name);
-        self.asked(name)
+        self.sends_join(name);
+        self.pending_request(name)
     }
 
     /// The request whose reply the client has not taken.
-    pub fn asked(&mut self, name: &str) -> ReplyTo {
-        self.client(name).asked.expect("the client has asked")
+    pub fn pending_request(&mut self, name: &str) -> ReplyTo {
+        self.client(name).pending_request.expect("the client has pending_request")
     }
 
     /// Takes the reply to the client's last request, if there is one.
     pub fn see(&mut self, name: &str) -> Option<GroupReply> {
-        let to = self.client(name).asked?;
-        let answer = self.answer(to)?;
-        self.client(name).asked = None;
+        let to = self.client(name).pending_request?;
+        let answer = self.take_reply(to)?;
+        self.client(name).pending_request = None;
         Some(answer)
     }
 
-    pub fn is_answered(&self, to: ReplyTo) -> bool {
-        self.answered.contains(&to)
+    pub fn has_reply(&self, to: ReplyTo) -> bool {
+        self.replied.contains(&to)
     }
 
     fn take(&mut self, name: &str) -> Option<GroupReply> {
-        let to = self.client(name).asked.take()?;
-        self.answer(to)
+        let to = self.client(name).pending_request.take()?;
+        self.take_reply(to)
     }
 }
 

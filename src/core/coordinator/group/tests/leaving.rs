@@ -53,7 +53,7 @@ fn pending_join_of_a_leaving_member_returns_unknown_member_id() {
     let c = group.machine.groups[GROUP].classic.to_metadata().members;
     let c = c.into_iter().find(|member| member.member_id.starts_with("c-")).unwrap().member_id;
     assert_eq!(group.leave(vec![(&c, None)]), [Ok(())]);
-    assert_eq!(group.not_joined("c").error, GroupError::UnknownMemberId);
+    assert_eq!(group.join_error("c").error, GroupError::UnknownMemberId);
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn pending_sync_of_a_leaving_member_returns_unknown_member_id() {
 fn leave_of_a_pending_member_causes_no_rebalance() {
     let mut group = TestGroup::new();
     group.stable(&["a"]);
-    let pending = group.asks_to_join("b").not_joined("b").member_id;
+    let pending = group.sends_join("b").join_error("b").member_id;
     assert_eq!(group.leave(vec![(&pending, None)]), [Ok(())]);
     assert_eq!(group.state(), GroupState::Stable);
 }

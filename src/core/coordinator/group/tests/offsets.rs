@@ -22,16 +22,16 @@ fn simple(topics: Vec<TopicCommits>) -> CommitOffsets {
 
 fn delete_offsets(group: &mut TestGroup, topic: &str) -> Result<(), GroupError> {
     let command = DeleteOffsets { group_id: GROUP.into(), topics: vec![(topic.into(), vec![0])] };
-    let to = group.ask(GroupCommand::DeleteOffsets(command));
-    match group.answer(to) {
+    let to = group.send(GroupCommand::DeleteOffsets(command));
+    match group.take_reply(to) {
         Some(GroupReply::DeleteOffsets(result)) => result.and_then(|topics| topics[0].partitions[0].1),
         other => panic!("not a reply to OffsetDelete: {other:?}"),
     }
 }
 
 fn delete_group(group: &mut TestGroup) -> Result<(), GroupError> {
-    let to = group.ask(GroupCommand::DeleteGroups(vec![GROUP.into()]));
-    match group.answer(to) {
+    let to = group.send(GroupCommand::DeleteGroups(vec![GROUP.into()]));
+    match group.take_reply(to) {
         Some(GroupReply::DeleteGroups(results)) => results[0].1,
         other => panic!("not a reply to DeleteGroups: {other:?}"),
     }
@@ -114,10 +114,10 @@ fn offset_metadata_above_the_limit_is_rejected_per_partition() {
     let mut long = topic.partitions[0].clone();
     (long.partition, long.metadata) = (1, Some("x".repeat(4_097).into()));
     topic.partitions.push(long);
-    let to = group.ask(GroupCommand::CommitOffsets(simple(vec![topic])));
+    let to = group.send(GroupCommand::CommitOffsets(simple(vec![topic])));
     let results = vec![(0, Ok(())), (1, Err(GroupError::OffsetMetadataTooLarge))];
     let expect = TopicResults { topic: "orders".into(), partitions: results };
-    assert_eq!(group.answer(to), Some(GroupReply::CommitOffsets(Ok(vec![expect]))));
+    assert_eq!(group.take_reply(to), Some(GroupReply::CommitOffsets(Ok(vec![expect]))));
     assert_eq!((group.committed_of("orders", 0), group.committed_of("orders", 1)), (Some(1), None));
 }
 
@@ -248,8 +248,8 @@ fn deleted_topic_removes_its_offsets() {
     group.stable(&["a"]);
     group.commits("a", 1).unwrap();
     assert_eq!(group.machine.topics_with_offsets().len(), 1);
-    let to = group.ask(GroupCommand::TopicsDeleted(vec!["orders".into(), "never-was".into()]));
-    assert_eq!(group.answer(to), Some(GroupReply::TopicsDeleted));
+    let to = group.send(GroupCommand::TopicsDeleted(vec!["orders".into(), "never-was".into()]));
+    assert_eq!(group.take_reply(to), Some(GroupReply::TopicsDeleted));
     assert_eq!((group.committed(), group.state()), (None, GroupState::Stable));
     assert_eq!(group.crash().committed(), None);
     assert!(group.machine.topics_with_offsets().is_empty());

@@ -121,7 +121,7 @@ impl Run {
             Op::Step(client) => self.step(CLIENTS[client]),
             Op::Join(client, other) => {
                 let topics: &[&str] = if other { &["orders", "payments"] } else { &["orders"] };
-                self.group.client(CLIENTS[client]).reads(topics);
+                self.group.client(CLIENTS[client]).subscribes_to(topics);
                 self.join(CLIENTS[client]);
             }
             Op::Heartbeat(client) => self.heartbeat(CLIENTS[client]),
@@ -156,7 +156,7 @@ impl Run {
         let newest = self.last_connection;
         self.last_connection += 1;
         let connection = self.connections.insert(name, self.last_connection).unwrap();
-        self.group.ask(GroupCommand::ConnectionClosed { connection, newest });
+        self.group.send(GroupCommand::ConnectionClosed { connection, newest });
         if matches!(self.states[name], ClientState::Joining | ClientState::Syncing) {
             self.states.insert(name, ClientState::NotJoined);
         }
@@ -165,7 +165,7 @@ impl Run {
     fn find_coordinator(&mut self, name: &'static str) {
         self.use_connection_of(name);
         let client = GroupClient { group_id: GROUP.into(), client_id: name.into() };
-        self.group.ask(GroupCommand::CoordinatorFound(client));
+        self.group.send(GroupCommand::CoordinatorFound(client));
     }
 
     /// Sends further requests on this client's connection.
@@ -217,7 +217,7 @@ impl Run {
         let everyone: Vec<_> = CLIENTS.into_iter().zip(parts.iter().map(String::as_str)).collect();
         self.use_connection_of(name);
         self.group.syncs(name, if leads { &everyone } else { &[] });
-        let to = self.group.asked(name);
+        let to = self.group.pending_request(name);
         self.open.insert(to, name);
         self.states.insert(name, ClientState::Syncing);
     }
@@ -280,8 +280,8 @@ impl Run {
             generation: -1,
             topics: vec![topic_commit("orders", 0, self.next_offset)],
         };
-        let to = self.group.ask(GroupCommand::CommitTxnOffsets(request));
-        if let Some(GroupReply::CommitTxnOffsets(Ok(_))) = self.group.answer(to) {
+        let to = self.group.send(GroupCommand::CommitTxnOffsets(request));
+        if let Some(GroupReply::CommitTxnOffsets(Ok(_))) = self.group.take_reply(to) {
             self.pending.insert(producer, (self.next_offset, self.group.log_len()));
         }
     }
@@ -298,7 +298,7 @@ impl Run {
     }
 
     fn check(&mut self) {
-        self.open.retain(|to, _| !self.group.is_answered(*to));
+        self.open.retain(|to, _| !self.group.has_reply(*to));
         assert_eq!(self.group.committed(), self.committed.map(|(offset, _)| offset));
 
         let recovered = self.group.recovered_copy();

@@ -83,7 +83,7 @@ fn pending_join_of_a_new_member_expires_after_five_minutes() {
     }
     group.stable(&["a"]);
     group.joins("b").at(299_999).waits("b");
-    let refused = group.at(300_000).not_joined("b");
+    let refused = group.at(300_000).join_error("b");
     assert_eq!((refused.error, &*refused.member_id), (GroupError::UnknownMemberId, ""));
     // a has to join again anyway.
     assert_eq!(group.joins("a").joined("a").members.len(), 1);
@@ -103,7 +103,7 @@ fn rejoin_of_an_unchanged_follower_causes_no_rebalance() {
 fn rejoin_with_another_subscription_causes_a_rebalance() {
     let mut group = TestGroup::new();
     group.stable(&["leader", "follower"]);
-    group.client("follower").reads(&["orders", "payments"]);
+    group.client("follower").subscribes_to(&["orders", "payments"]);
     group.joins("follower").waits("follower");
     assert_eq!(group.state(), GroupState::PreparingRebalance);
 }
@@ -132,19 +132,20 @@ fn leader_that_does_not_rejoin_is_replaced() {
         group.client(name).session_timeout_ms = 300_000;
     }
     group.stable(&["leader", "follower"]);
-    group.client("follower").reads(&["payments"]);
+    group.client("follower").subscribes_to(&["payments"]);
     group.joins("follower").at(60_000);
     let joined = group.joined("follower");
     assert_eq!((&joined.leader, joined.members.len()), (&joined.member_id, 1));
     assert_eq!(group.heartbeats("leader"), Err(GroupError::UnknownMemberId));
 }
 
-/// Cooperative rebalancing is done by the clients: with two rebalances, and members that keep their partitions during them.
+/// Cooperative rebalancing is done by the clients: with two rebalances, and members that keep their partitions during
+/// them.
 #[test]
 fn cooperative_members_move_a_partition_in_two_rebalances() {
     let mut group = TestGroup::new();
     for name in ["a", "b"] {
-        group.client(name).speaks(&["cooperative-sticky"]);
+        group.client(name).supports(&["cooperative-sticky"]);
     }
     group.joins("a").joined("a");
     group.syncs("a", &[("a", "p0 p1")]);
@@ -159,7 +160,7 @@ fn cooperative_members_move_a_partition_in_two_rebalances() {
     assert_eq!(group.commits("a", 10), Ok(()));
 
     // Second rebalance: a has revoked p1 and joins again, b gets p1.
-    group.client("a").reads(&["orders", "revoked"]);
+    group.client("a").subscribes_to(&["orders", "revoked"]);
     group.joins("a").joins("b").joined("a");
     group.joined("b");
     for name in ["a", "b"] {

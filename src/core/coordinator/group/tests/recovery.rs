@@ -48,7 +48,7 @@ fn group_after_a_crash_during_a_rebalance_has_its_last_stable_generation() {
     // The last stable generation has only a.
     assert_eq!((group.state(), group.generation()), (GroupState::Stable, 1));
     assert_eq!(group.heartbeats("a"), Err(GroupError::IllegalGeneration));
-    assert_eq!(group.asks_to_join("b").not_joined("b").error, GroupError::UnknownMemberId);
+    assert_eq!(group.sends_join("b").join_error("b").error, GroupError::UnknownMemberId);
     assert_eq!(group.joins("a").joined("a").generation, 2);
 }
 

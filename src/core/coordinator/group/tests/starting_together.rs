@@ -20,8 +20,8 @@ const MAX_MS: u64 = 400;
 fn requests_coordinator_as(group: &mut TestGroup, client_id: &str, connection: ConnectionId) {
     group.connection = Some(connection);
     let client = GroupClient { group_id: GROUP.into(), client_id: client_id.into() };
-    let to = group.ask(GroupCommand::CoordinatorFound(client));
-    assert_eq!(group.answer(to), Some(GroupReply::CoordinatorFound));
+    let to = group.send(GroupCommand::CoordinatorFound(client));
+    assert_eq!(group.take_reply(to), Some(GroupReply::CoordinatorFound));
 }
 
 fn requests_coordinator(group: &mut TestGroup, connection: ConnectionId) {
@@ -30,7 +30,7 @@ fn requests_coordinator(group: &mut TestGroup, connection: ConnectionId) {
 
 /// Closes the connection while `newest` is the newest one.
 fn closes(group: &mut TestGroup, connection: ConnectionId, newest: ConnectionId) {
-    group.ask(GroupCommand::ConnectionClosed { connection, newest });
+    group.send(GroupCommand::ConnectionClosed { connection, newest });
 }
 
 /// Joins on this connection.
@@ -123,11 +123,11 @@ fn consumers_that_start_together_are_in_the_first_generation() {
 fn group_waits_for_client_that_got_a_member_id() {
     let mut group = TestGroup::new();
     group.connection = Some(2);
-    let refused = group.asks_to_join("b").not_joined("b");
+    let refused = group.sends_join("b").join_error("b");
     assert_eq!(refused.error, GroupError::MemberIdRequired);
     joins(&mut group, "a", 1).wait(WAIT_MS - 1).waits("a");
     group.client("b").member_id = refused.member_id;
-    group.asks_to_join("b").wait(WAIT_MS);
+    group.sends_join("b").wait(WAIT_MS);
     assert_eq!((group.joined("a").generation, group.joined("b").generation), (1, 1));
 }
 
@@ -176,7 +176,7 @@ fn client_is_expected_for_a_limited_time() {
 fn client_with_requests_of_non_members_is_not_expected() {
     let not_joining = |group: &mut TestGroup, connection| {
         group.connection = Some(connection);
-        group.ask(GroupCommand::NotJoining(GROUP.into()));
+        group.send(GroupCommand::NotJoining(GROUP.into()));
     };
     let mut group = TestGroup::new();
     requests_coordinator(&mut group, 9);
@@ -199,7 +199,7 @@ fn request_of_a_non_member_on_another_connection_has_no_effect() {
     requests_coordinator(&mut group, 2);
     joins(&mut group, "a", 3).waits("a");
     group.connection = Some(9);
-    group.ask(GroupCommand::NotJoining(GROUP.into()));
+    group.send(GroupCommand::NotJoining(GROUP.into()));
     group.waits("a");
 }
 
@@ -209,9 +209,9 @@ fn client_whose_join_is_rejected_is_no_longer_expected() {
     requests_coordinator(&mut group, 1);
     requests_coordinator(&mut group, 2);
     joins(&mut group, "a", 11).waits("a");
-    group.client("b").speaks(&["roundrobin"]);
+    group.client("b").supports(&["roundrobin"]);
     joins(&mut group, "b", 12);
-    assert_eq!(group.not_joined("b").error, GroupError::InconsistentGroupProtocol);
+    assert_eq!(group.join_error("b").error, GroupError::InconsistentGroupProtocol);
     assert_eq!(group.joined("a").members.len(), 1);
 }
 
@@ -262,7 +262,7 @@ fn leave_during_the_wait_empties_the_group() {
     joins(&mut group, "a", 3).waits("a");
     let member_id = group.machine.describe(GROUP).unwrap().members[0].member_id.clone();
     assert_eq!(group.leave(vec![(&member_id, None)]), [Ok(())]);
-    assert_eq!(group.not_joined("a").error, GroupError::UnknownMemberId);
+    assert_eq!(group.join_error("a").error, GroupError::UnknownMemberId);
     assert_eq!(group.wait(WAIT_MS).state(), GroupState::Empty);
     joins(&mut group, "b", 4);
     assert_eq!(group.joined("b").members.len(), 1);
@@ -325,7 +325,7 @@ fn tracked_clients_are_bounded_in_number_and_time() {
     for connection in 0..10_000 {
         let client = GroupClient { group_id: format!("group-{connection}").into(), client_id: CLIENT_ID.into() };
         group.connection = Some(connection);
-        group.ask(GroupCommand::CoordinatorFound(client));
+        group.send(GroupCommand::CoordinatorFound(client));
     }
     assert_eq!(tracked_clients(&group), 256);
     group.wait(EXPECTED_MS);

@@ -21,7 +21,7 @@ fn restarts(group: &mut TestGroup, name: &str) {
 fn static_member_joins_in_one_step() {
     let mut group = TestGroup::new();
     group.client("s").instance_id = Some("static".into());
-    let joined = group.asks_to_join("s").joined("s");
+    let joined = group.sends_join("s").joined("s");
     assert!(joined.member_id.starts_with("static-"), "{}", joined.member_id);
     assert_eq!(joined.members[0].instance_id.as_deref(), Some("static"));
 }
@@ -71,10 +71,10 @@ fn restarted_static_leader_without_skip_assignment_sees_the_old_leader_id() {
 fn restart_of_a_static_member_with_other_protocols_causes_a_rebalance() {
     let mut group = TestGroup::new();
     group.client("s").instance_id = Some("static".into());
-    group.client("s").speaks(&["range", "sticky"]);
+    group.client("s").supports(&["range", "sticky"]);
     group.stable(&["s"]);
     restarts(&mut group, "s");
-    group.client("s").speaks(&["sticky", "range"]);
+    group.client("s").supports(&["sticky", "range"]);
     assert_eq!(group.joins("s").joined("s").generation, 2);
 }
 
@@ -99,7 +99,7 @@ fn requests_of_a_replaced_static_member_return_fenced_instance_id() {
     assert_eq!(group.heartbeats("s"), Err(GroupError::FencedInstanceId));
     assert_eq!(group.commits("s", 5), Err(GroupError::FencedInstanceId));
     assert_eq!(group.syncs("s", &[]).assigned("s"), Err(GroupError::FencedInstanceId));
-    assert_eq!(group.asks_to_join("s").not_joined("s").error, GroupError::FencedInstanceId);
+    assert_eq!(group.sends_join("s").join_error("s").error, GroupError::FencedInstanceId);
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn pending_join_of_a_replaced_static_member_is_fenced() {
     group.client("twin").instance_id = Some("static".into());
     let s = group.client("s").member_id.clone();
     group.joins("twin").waits("twin");
-    let refused = group.not_joined("s");
+    let refused = group.join_error("s");
     assert_eq!((refused.error, refused.member_id), (GroupError::FencedInstanceId, s));
 }
 
@@ -131,7 +131,7 @@ fn static_member_that_does_not_rejoin_stays_in_the_group() {
     group.client("s").instance_id = Some("static".into());
     group.client("s").session_timeout_ms = 600_000;
     group.stable(&["s", "d"]);
-    group.client("d").reads(&["payments"]);
+    group.client("d").subscribes_to(&["payments"]);
     // d joins again, s does not. After the rebalance timeout the next generation has both.
     group.joins("d").at(60_000);
     let d = group.joined("d");
@@ -165,8 +165,8 @@ fn request_with_the_instance_id_of_another_member_is_rejected() {
 #[test]
 fn pending_member_that_joins_with_an_instance_id_is_rejected() {
     let mut group = TestGroup::new();
-    let refused = group.asks_to_join("a").not_joined("a");
+    let refused = group.sends_join("a").join_error("a");
     group.client("a").member_id = refused.member_id;
     group.client("a").instance_id = Some("static".into());
-    assert_eq!(group.asks_to_join("a").not_joined("a").error, GroupError::UnknownMemberId);
+    assert_eq!(group.sends_join("a").join_error("a").error, GroupError::UnknownMemberId);
 }

@@ -22,8 +22,8 @@ fn commit_as(
         generation: who.1,
         topics: vec![topic_commit("orders", 0, offset)],
     };
-    let to = group.ask(GroupCommand::CommitTxnOffsets(request));
-    match group.answer(to) {
+    let to = group.send(GroupCommand::CommitTxnOffsets(request));
+    match group.take_reply(to) {
         Some(GroupReply::CommitTxnOffsets(result)) => result.map(drop),
         other => panic!("not a reply to TxnOffsetCommit: {other:?}"),
     }
@@ -113,7 +113,7 @@ fn transactional_commit_checks_members_but_not_the_group_state() {
 fn deleted_topic_removes_pending_offsets() {
     let mut group = TestGroup::new();
     commit(&mut group, P1, 5);
-    group.ask(GroupCommand::TopicsDeleted(vec!["orders".into()]));
+    group.send(GroupCommand::TopicsDeleted(vec!["orders".into()]));
     group.end_txn(P1, Outcome::Commit);
     assert_eq!(group.committed(), None);
     assert_eq!(group.crash().committed(), None);
@@ -123,7 +123,7 @@ fn deleted_topic_removes_pending_offsets() {
 fn deleted_group_removes_pending_offsets() {
     let mut group = TestGroup::new();
     commit(&mut group, P1, 5);
-    group.ask(GroupCommand::DeleteGroups(vec![GROUP.into()]));
+    group.send(GroupCommand::DeleteGroups(vec![GROUP.into()]));
     group.end_txn(P1, Outcome::Commit);
     assert_eq!((group.committed(), group.state()), (None, GroupState::Dead));
 }
