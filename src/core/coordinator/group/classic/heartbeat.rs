@@ -75,7 +75,7 @@ impl ClassicGroup {
         };
         let host = self.members.get(member_id).map(|member| Arc::clone(&member.client_host)).unwrap_or_default();
         if decision.removals.allows(host, decision.now.monotonic) {
-            tracing::info!(group = %self.id, member_id = %member_id, "removing member: {why}");
+            tracing::info!(group = %self.id, member_id = %member_id, reason = why, "removing member from group");
         }
         self.remove(decision, member_id);
         self.rebalance(decision, why);

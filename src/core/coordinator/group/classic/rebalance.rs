@@ -23,7 +23,7 @@ impl ClassicGroup {
 
     /// Ends the generation. Members that wait for an assignment must join again.
     pub(super) fn prepare_rebalance(&mut self, decision: &mut Decision, reason: &str) {
-        tracing::debug!(group = %self.id, generation = self.generation, reason, "rebalancing");
+        tracing::debug!(group = %self.id, generation = self.generation, reason, "rebalancing group");
         if self.phase == Phase::Completing {
             self.cancel_syncs(decision);
         }
