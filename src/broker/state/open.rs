@@ -27,7 +27,7 @@ use ottla_config::BrokerConfig;
 use ottla_core::coordinator::group::GroupConfig;
 use ottla_core::metadata::records::MetadataRecord;
 use ottla_core::metadata::{
-    self, Command, MetadataConfig, MetadataError, RegisterBroker, Reply, SnapshotError, SupportedFeature, features,
+    self, Command, MetadataConfig, MetadataError, RegisterBroker, Reply, SnapshotError, features,
 };
 use ottla_log::{self as log, Identity, Log, LogConfig, LogDir, LogDirError, LogError, Origin};
 use ottla_wire::record::control::ControlType;
@@ -244,7 +244,7 @@ async fn register(
     let register = RegisterBroker {
         incarnation_id: random::uuid(),
         endpoints,
-        features: readable_features(),
+        features: features::supported(&features::READABLE),
         rack: config.rack.clone(),
         directory_id: log_dir.meta().directory_id,
         has_metadata_log: log_dir.has_metadata(),
@@ -256,16 +256,6 @@ async fn register(
         Reply::BrokerRegistered(Err(error)) => Err(error.into()),
         _ => Err(MetadataUnavailable::NotWritten.into()),
     }
-}
-
-/// What the registration says that this broker can read.
-fn readable_features() -> Vec<SupportedFeature> {
-    let oldest = |name: &str| match name {
-        features::METADATA_VERSION => *features::READABLE_METADATA_VERSIONS.start(),
-        _ => 0,
-    };
-    let feature = |(name, max): (&str, i16)| SupportedFeature { name: name.to_owned(), min: oldest(name), max };
-    features::READABLE.into_iter().map(feature).collect()
 }
 
 fn metadata_config(config: &Arc<BrokerConfig>) -> MetadataConfig {

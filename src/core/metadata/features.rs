@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::commands::SupportedFeature;
 use ottla_wire::types::InOrder as _;
 
 /// Feature levels by name, as in `FeatureLevelRecord`s. A missing feature is at level 0.
@@ -103,6 +104,16 @@ pub fn served(stored: &Features, implemented: &[(&str, i16)]) -> Features {
         .map(|&(name, most)| (name.to_owned(), level(name).min(most)))
         .filter(|(_, level)| *level > 0)
         .in_order()
+}
+
+/// The ranges of levels up to `highest`: from the oldest readable level for `metadata.version`, from 0 for others.
+pub fn supported(highest: &[(&str, i16)]) -> Vec<SupportedFeature> {
+    let range = |&(name, max): &(&str, i16)| SupportedFeature {
+        name: name.to_owned(),
+        min: if name == METADATA_VERSION { *READABLE_METADATA_VERSIONS.start() } else { 0 },
+        max,
+    };
+    highest.iter().map(range).collect()
 }
 
 /// Whether this broker can read a log with this feature level.

@@ -62,8 +62,8 @@ enum LastConnection {
 
 #[derive(Debug, PartialEq, Eq)]
 enum Progress {
-    /// It requested the coordinator.
-    AskedForCoordinator,
+    /// It is expected to join.
+    CoordinatorRequested,
     /// It got a member id, and must join with it (KIP-394).
     HasMemberId(MemberId),
     /// It joined, or does not want to join. It is tracked, so that its further requests do not count as another client.
@@ -97,7 +97,7 @@ impl ExpectedMembers {
             client.connection = LastConnection::Open(new);
             return;
         }
-        self.add(now, group, client_id, connection, Progress::AskedForCoordinator);
+        self.add(now, group, client_id, connection, Progress::CoordinatorRequested);
     }
 
     /// Marks the client of a join as done. `member_id` is empty if it has none.
@@ -107,7 +107,7 @@ impl ExpectedMembers {
             true => clients
                 .iter_mut()
                 .filter(|client| {
-                    client.progress == Progress::AskedForCoordinator && client.is_of(client_id, connection)
+                    client.progress == Progress::CoordinatorRequested && client.may_be(client_id, connection)
                 })
                 .max_by_key(|client| client.uses_connection(connection)),
             false => clients.iter_mut().find(|client| client.has_member_id(member_id)),
@@ -138,7 +138,7 @@ impl ExpectedMembers {
         let progress = Progress::HasMemberId(member_id.clone());
         let clients = self.groups.get_mut(group).map(Vec::as_mut_slice).unwrap_or_default();
         let done =
-            |client: &&mut ExpectedMember| client.progress == Progress::Done && client.is_of(client_id, connection);
+            |client: &&mut ExpectedMember| client.progress == Progress::Done && client.may_be(client_id, connection);
         match clients.iter_mut().find(done) {
             Some(client) => (client.progress, client.until) = (progress, now.saturating_add(EXPECTED_FOR)),
             None => self.add(now, group, client_id, connection, progress),
@@ -205,7 +205,7 @@ impl ExpectedMembers {
 
 impl ExpectedMember {
     /// Whether this may be the client that sent a request.
-    fn is_of(&self, client_id: &str, connection: Option<ConnectionId>) -> bool {
+    fn may_be(&self, client_id: &str, connection: Option<ConnectionId>) -> bool {
         *self.client_id == *client_id || self.uses_connection(connection)
     }
 
