@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tracing::Level;
 
-use ottla_core::log_windows::{Report, Windows};
+use ottla_core::log_windows::{LogWindows, Report};
 
 /// Logs a line that a peer caused, unless the limiter (an `Arc<LogRateLimiter>`) holds it back.
 ///
@@ -52,7 +52,7 @@ pub struct LogRateLimiter {
 
 #[derive(Default)]
 struct State {
-    windows: Windows<Kind>,
+    windows: LogWindows<Kind>,
     /// Whether a task is about to report what was held back.
     is_reporting: bool,
 }
@@ -105,11 +105,11 @@ impl LogRateLimiter {
     fn admits_kind(self: &Arc<Self>, kind: Kind) -> bool {
         let now = (self.now)();
         let mut state = self.state.lock();
-        let is_admitted = match kind.reason {
-            Some(_) => state.windows.admits_up_to(1, kind, now),
-            None => state.windows.admits(kind, now),
+        let is_allowed = match kind.reason {
+            Some(_) => state.windows.allows_up_to(1, kind, now),
+            None => state.windows.allows(kind, now),
         };
-        if is_admitted {
+        if is_allowed {
             return true;
         }
         if !state.is_reporting
@@ -145,13 +145,13 @@ impl LogRateLimiter {
 }
 
 fn tell(report: Report<Kind>) {
-    let Report { key, held_back, seconds } = report;
+    let Report { key, suppressed, seconds } = report;
     let Some(Kind { level, of, peer, reason: _ }) = key else {
-        return tracing::warn!("{held_back} more lines about many peers in the last {seconds} s are not listed");
+        return tracing::warn!("{suppressed} more lines about many peers in the last {seconds} s are not listed");
     };
     let line = match peer {
-        Some(peer) => format!("{held_back} more {of} from {peer} in the last {seconds} s are not listed"),
-        None => format!("{held_back} more {of} in the last {seconds} s are not listed"),
+        Some(peer) => format!("{suppressed} more {of} from {peer} in the last {seconds} s are not listed"),
+        None => format!("{suppressed} more {of} in the last {seconds} s are not listed"),
     };
     match level {
         Level::ERROR => tracing::error!("{line}"),

@@ -264,7 +264,7 @@ impl Groups {
         let shards: Vec<Arc<Shard>> = self.shards.read().values().cloned().collect();
         for shard in shards {
             // A machine that is not loaded has no connections.
-            let concerned = |driver: &&GroupDriver| cuts_sessions || driver.machine().expects_by(connection);
+            let concerned = |driver: &&GroupDriver| cuts_sessions || driver.machine().expects_member_on(connection);
             let partition = shard.driver.lock().as_ref().filter(concerned).map(|driver| Arc::clone(driver.partition()));
             if let Some(partition) = partition {
                 // The reply is not needed; a partition that is offline has logged that.

@@ -82,7 +82,7 @@ impl Publisher {
         let mut after = before.with(image.clone(), Arc::clone(&config));
         // First, because a new topic may have the name of a deleted one, whose folders must be renamed before the new one
         // is used.
-        let deleted = image.topics_gone_since(&before.image).filter_map(|topic| after.remove(topic.id)).collect();
+        let deleted = image.topics_deleted_since(&before.image).filter_map(|topic| after.remove(topic.id)).collect();
         let published = self.remove_deleted(deleted);
         let touched = match Arc::ptr_eq(&before.config, &config) {
             true => image.topics_touched_since(&before.image),

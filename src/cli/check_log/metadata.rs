@@ -96,7 +96,7 @@ impl MetadataLog {
             for record in batch.records().map_while(Result::ok) {
                 match record.value.as_ref().map(MetadataRecord::decode) {
                     Some(Ok(decoded)) => self.salvage.replay(&decoded),
-                    Some(Err(error)) => self.salvage.unreadable(error.to_string()),
+                    Some(Err(error)) => self.salvage.record_unreadable(error.to_string()),
                     None => {}
                 }
             }
@@ -121,7 +121,7 @@ impl MetadataLog {
             ),
             false => begins_late
                 .map(|at| format!("it begins at offset {at}, and no snapshot has what came before"))
-                .or_else(|| Some(format!("a record cannot follow those before it: {}", self.salvage.first_fault()?))),
+                .or_else(|| Some(format!("a record cannot follow those before it: {}", self.salvage.first_error()?))),
         }
     }
 

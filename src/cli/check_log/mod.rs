@@ -283,7 +283,7 @@ impl Check {
         let first = self.found.first().map(|folder| folder.directory_id).filter(|id| !id.is_zero());
         let is_only = |id: &Uuid| self.found.iter().all(|folder| folder.directory_id == *id);
         let only_directory = first.filter(|id| is_only(id) && Traces::are_ottlas_alone(&self.traces));
-        Host { only_directory, noted: self.noted.clone(), ..Host::default() }
+        Host { only_directory, had_records: self.noted.clone(), ..Host::default() }
     }
 
     /// Checks one; what was found, and what its repair came to, if there was one.
