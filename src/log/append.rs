@@ -36,12 +36,12 @@ impl Log {
         }
         let stored = self.store(batch, &header, marker.as_ref(), how.now).inspect_err(|error| {
             // For want of descriptors a batch is refused before anything of it was written.
-            if !error.is_want_of_descriptors() || self.end != header.base_offset {
+            if !error.is_fd_exhaustion() || self.end != header.base_offset {
                 self.latch(error);
             }
         });
         if let State::Failed(failure) = &mut self.state {
-            failure.wanted = size as u64;
+            failure.append_size = size as u64;
         }
         let rolled = stored?;
         Ok(Appended {
@@ -109,9 +109,9 @@ impl Log {
         if rolled {
             self.roll(now)?;
         }
-        self.note_epoch(header.partition_leader_epoch, header.base_offset)?;
+        self.update_epochs(header.partition_leader_epoch, header.base_offset)?;
         self.write_batch(batch, header, now)?;
-        self.note_producer(header, marker, now)?;
+        self.update_producer(header, marker, now)?;
         Ok(rolled)
     }
 
@@ -129,24 +129,24 @@ impl Log {
         let position = files.data.len();
         if self.length_check.is_due(now, position) {
             // Behind the end of a file that somebody cut there would be a hole.
-            files.data.check_length().doing_to("appending to", || place.file(base, names::LOG))?;
+            files.data.check_length().doing_with("appending to", || place.file(base, names::LOG))?;
         }
         let rest = batch.bytes().get(PLACED..).unwrap_or_default();
         let placed = batch.placed(header.base_offset, header.partition_leader_epoch);
-        files.data.append(&placed, rest).doing_to("appending to", || place.file(base, names::LOG))?;
+        files.data.append(&placed, rest).doing_with("appending to", || place.file(base, names::LOG))?;
         if position - files.offsets.last().map_or(0, |entry| entry.position) > interval {
             files.times.advance(newest);
             files.offsets.push(OffsetEntry { offset: header.last_offset(), position });
-            if files.offsets.wants_flush() {
+            if files.offsets.should_flush() {
                 match files.flush_indexes(place) {
                     // They stay in memory, and the next entry tries again.
-                    Err(error) if error.is_want_of_descriptors() => {}
+                    Err(error) if error.is_fd_exhaustion() => {}
                     flushed => flushed?,
                 }
             }
         }
         let size = files.data.len();
-        active.grew(size, newest);
+        active.appended(size, newest);
         if self.first_timestamp.is_none() && position == 0 {
             self.first_timestamp = Some(header.max_timestamp);
         }
@@ -158,7 +158,7 @@ impl Log {
     }
 
     /// Notes the batch's producer; an aborted transaction is indexed.
-    fn note_producer(
+    fn update_producer(
         &mut self,
         header: &BatchHeader,
         marker: Option<&Marker>,
@@ -179,7 +179,7 @@ impl Log {
         Ok(())
     }
 
-    fn note_epoch(&mut self, epoch: LeaderEpoch, start: Offset) -> Result<(), LogError> {
+    fn update_epochs(&mut self, epoch: LeaderEpoch, start: Offset) -> Result<(), LogError> {
         if self.epochs.latest() == Some(epoch) {
             return Ok(());
         }

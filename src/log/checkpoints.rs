@@ -13,7 +13,7 @@ use super::error::IoContext;
 use super::file::Disk;
 use super::log_dir::{FIRST_DIRTY, HIGH_WATERMARKS, LOG_STARTS, LogDir, POSITIONS, RECOVERY_POINTS};
 use super::log_dir::{FoundPartition, PartitionState};
-use super::{LogError, NotedEnd, Validated, checkpoint, positions};
+use super::{CheckpointedEnd, LogError, Validated, checkpoint, positions};
 use ottla_wire::types::{Offset, TimestampMs, TopicPartition};
 
 /// What a partition puts into the text checkpoints and our positions file.
@@ -32,24 +32,24 @@ type Offsets = HashMap<TopicPartition, Offset>;
 
 /// What the files say of partitions.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(super) struct LoadedCheckpoints {
     pub(super) recovery_points: Offsets,
     pub(super) log_starts: Offsets,
     pub(super) first_dirty: Offsets,
     pub(super) validated: HashMap<TopicPartition, Validated>,
     pub(super) high_watermarks: Offsets,
-    pub(super) noted_at: NotedAt,
+    pub(super) written_at: WrittenAt,
 }
 
 /// When files were written that say how far logs reached.
 #[derive(Debug, Default)]
-pub(super) struct NotedAt {
+pub(super) struct WrittenAt {
     pub(super) recovery_points: TimestampMs,
     pub(super) high_watermarks: TimestampMs,
     pub(super) positions: TimestampMs,
 }
 
-impl Known {
+impl LoadedCheckpoints {
     fn forget(&mut self, partition: &TopicPartition) {
         self.recovery_points.remove(partition);
         self.log_starts.remove(partition);
@@ -59,31 +59,31 @@ impl Known {
     }
 
     /// Where the partition's log ended, by whichever file says most.
-    pub(super) fn noted_end(&self, partition: &TopicPartition) -> NotedEnd {
-        let at = &self.noted_at;
+    pub(super) fn checkpointed_end(&self, partition: &TopicPartition) -> CheckpointedEnd {
+        let at = &self.written_at;
         let ends = [
             (self.recovery_points.get(partition).copied(), at.recovery_points),
             (self.high_watermarks.get(partition).copied(), at.high_watermarks),
             (self.validated.get(partition).map(|validated| validated.next_offset), at.positions),
         ];
-        let noted = ends.into_iter().filter_map(|(end, at)| Some(NotedEnd { end: end?, at }));
+        let noted = ends.into_iter().filter_map(|(end, at)| Some(CheckpointedEnd { end: end?, at }));
         noted.max_by_key(|noted| noted.end).unwrap_or_default()
     }
 }
 
 /// What is in two of the files now, but for partitions at offset 0.
 #[derive(Debug, Default)]
-pub(super) struct OnFile {
+pub(super) struct WrittenCheckpoints {
     recovery_points: Offsets,
     log_starts: Offsets,
     /// Deleted partitions are in the files still: they could not be written.
     outdated: bool,
 }
 
-impl OnFile {
-    pub(super) fn new(recovery_points: &Offsets, log_starts: &Offsets) -> OnFile {
+impl WrittenCheckpoints {
+    pub(super) fn new(recovery_points: &Offsets, log_starts: &Offsets) -> WrittenCheckpoints {
         let of = |offsets: &Offsets| above_zero(offsets.iter().map(|(partition, offset)| (partition, *offset)));
-        OnFile { recovery_points: of(recovery_points), log_starts: of(log_starts), outdated: false }
+        WrittenCheckpoints { recovery_points: of(recovery_points), log_starts: of(log_starts), outdated: false }
     }
 }
 
@@ -95,48 +95,48 @@ fn above_zero<'a>(entries: impl Iterator<Item = (&'a TopicPartition, Offset)>) -
 /// slower writer would put back what another one has changed since.
 pub struct CheckpointWriter<'a> {
     dir: &'a LogDir,
-    on_file: MutexGuard<'a, OnFile>,
+    written: MutexGuard<'a, WrittenCheckpoints>,
 }
 
 impl LogDir {
     /// Waits until nobody else writes checkpoints.
     pub fn checkpoint_writer(&self) -> CheckpointWriter<'_> {
-        CheckpointWriter { dir: self, on_file: self.on_file.lock() }
+        CheckpointWriter { dir: self, written: self.written.lock() }
     }
 
     /// Takes back what was noted of partitions whose folders are out of the way.
     ///
     /// # Errors
     /// If a file can't be written; it says then of partitions with these names what was true of the deleted ones, until
-    /// [`LogDir::forget_deleted`] succeeds.
-    pub fn forget<'a>(&self, partitions: impl Iterator<Item = &'a TopicPartition>) -> Result<(), LogError> {
+    /// [`LogDir::retry_remove_checkpoints`] succeeds.
+    pub fn remove_checkpoints<'a>(&self, partitions: impl Iterator<Item = &'a TopicPartition>) -> Result<(), LogError> {
         let gone: HashSet<&TopicPartition> = partitions.collect();
-        let mut on_file = self.on_file.lock();
-        let mut known = self.known.lock();
+        let mut written = self.written.lock();
+        let mut known = self.loaded.lock();
         gone.iter().for_each(|partition| known.forget(partition));
         drop(known);
         let is_gone = |partition: &TopicPartition, _: &mut Offset| gone.contains(partition);
-        let starts = on_file.log_starts.extract_if(is_gone).count();
-        let points = on_file.recovery_points.extract_if(is_gone).count();
-        on_file.outdated |= starts + points > 0;
-        self.write_if_outdated(&mut on_file)
+        let starts = written.log_starts.extract_if(is_gone).count();
+        let points = written.recovery_points.extract_if(is_gone).count();
+        written.outdated |= starts + points > 0;
+        self.rewrite_if_outdated(&mut written)
     }
 
-    /// Takes back what [`LogDir::forget`] failed to. To be called before the log of a partition is opened: it may have the
+    /// Takes back what [`LogDir::remove_checkpoints`] failed to. To be called before the log of a partition is opened: it may have the
     /// name of a deleted one, and the next start would take that one's log start for its own.
     ///
     /// # Errors
     /// If a file can't be written.
-    pub fn forget_deleted(&self) -> Result<(), LogError> {
-        self.write_if_outdated(&mut self.on_file.lock())
+    pub fn retry_remove_checkpoints(&self) -> Result<(), LogError> {
+        self.rewrite_if_outdated(&mut self.written.lock())
     }
 
-    fn write_if_outdated(&self, on_file: &mut OnFile) -> Result<(), LogError> {
-        if on_file.outdated {
-            self.write_offsets(LOG_STARTS, on_file.log_starts.iter(), true)?;
+    fn rewrite_if_outdated(&self, written: &mut WrittenCheckpoints) -> Result<(), LogError> {
+        if written.outdated {
+            self.write_offsets(LOG_STARTS, written.log_starts.iter(), true)?;
             // A lost recovery point costs only time.
-            self.write_offsets(RECOVERY_POINTS, on_file.recovery_points.iter(), false)?;
-            on_file.outdated = false;
+            self.write_offsets(RECOVERY_POINTS, written.recovery_points.iter(), false)?;
+            written.outdated = false;
         }
         Ok(())
     }
@@ -144,26 +144,26 @@ impl LogDir {
     /// Takes back what was noted of partitions that don't exist.
     ///
     /// # Errors
-    /// As [`LogDir::forget`].
-    pub fn forget_unless(&self, exists: impl Fn(&TopicPartition) -> bool) -> Result<(), LogError> {
-        let known = self.known.lock();
+    /// As [`LogDir::remove_checkpoints`].
+    pub fn retain_checkpoints(&self, exists: impl Fn(&TopicPartition) -> bool) -> Result<(), LogError> {
+        let known = self.loaded.lock();
         let named =
             [&known.recovery_points, &known.log_starts, &known.first_dirty].into_iter().flat_map(|it| it.keys());
         let gone: Vec<TopicPartition> =
             named.chain(known.validated.keys()).filter(|partition| !exists(partition)).cloned().collect();
         drop(known);
-        self.forget(gone.iter())
+        self.remove_checkpoints(gone.iter())
     }
 
     /// Partitions that had records by what was noted when the directory was opened, and where their logs ended; without
     /// those of `found`, whose folders are there, and those that were deleted since.
-    pub fn without_folder(&self, found: &[FoundPartition]) -> Vec<(TopicPartition, Offset)> {
+    pub fn partitions_without_folder(&self, found: &[FoundPartition]) -> Vec<(TopicPartition, Offset)> {
         let live = found.iter().filter(|folder| folder.state == PartitionState::Live);
         let live: HashSet<&TopicPartition> = live.map(|folder| &folder.partition).collect();
-        let known = self.known.lock();
+        let known = self.loaded.lock();
         let named = known.recovery_points.keys().chain(known.high_watermarks.keys()).chain(known.validated.keys());
         let missing: HashSet<&TopicPartition> = named.filter(|partition| !live.contains(partition)).collect();
-        let ended = |partition: &TopicPartition| (partition.clone(), known.noted_end(partition).end);
+        let ended = |partition: &TopicPartition| (partition.clone(), known.checkpointed_end(partition).end);
         missing.into_iter().map(ended).filter(|(_, end)| *end > 0).collect()
     }
 
@@ -191,13 +191,13 @@ impl CheckpointWriter<'_> {
     pub fn write_all(&mut self, partitions: &[Checkpoint]) -> Result<(), LogError> {
         let points = || partitions.iter().map(|entry| (&entry.partition, &entry.recovery_point));
         self.dir.write_offsets(RECOVERY_POINTS, points(), true)?;
-        self.on_file.recovery_points = above_zero(points().map(|(partition, point)| (partition, *point)));
+        self.written.recovery_points = above_zero(points().map(|(partition, point)| (partition, *point)));
         self.write_starts(partitions)?;
         let watermarks = partitions.iter().map(|entry| (&entry.partition, &entry.high_watermark));
         self.dir.write_offsets(HIGH_WATERMARKS, watermarks, true)?;
         let mut dirty =
             partitions.iter().filter_map(|entry| Some((&entry.partition, entry.first_dirty.as_ref()?))).peekable();
-        if !self.dir.known.lock().first_dirty.is_empty() || dirty.peek().is_some() {
+        if !self.dir.loaded.lock().first_dirty.is_empty() || dirty.peek().is_some() {
             self.dir.write_offsets(FIRST_DIRTY, dirty, true)?;
         }
         self.write_positions(partitions)?;
@@ -213,7 +213,7 @@ impl CheckpointWriter<'_> {
     fn write_starts(&mut self, partitions: &[Checkpoint]) -> Result<(), LogError> {
         let starts = || partitions.iter().map(|entry| (&entry.partition, &entry.log_start));
         self.dir.write_offsets(LOG_STARTS, starts(), true)?;
-        self.on_file.log_starts = above_zero(starts().map(|(partition, start)| (partition, *start)));
+        self.written.log_starts = above_zero(starts().map(|(partition, start)| (partition, *start)));
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use super::{Disk, LogDirError, LogError};
 use ottla_wire::types::sort_by;
 
 /// How many partitions of a directory are named.
-const NAMED: usize = 3;
+const SHOWN_PARTITIONS: usize = 3;
 
 /// The directories that a broker uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ pub fn choose(log_dirs: &[PathBuf], metadata_dir: Option<&Path>) -> Result<Direc
         .first()
         .copied()
         .or(with_metadata.first().copied().filter(|it| found.iter().any(|dir| dir.path == it.path)));
-    let Some(data) = data.or(first) else { return Err(LogDirError::NoneNamed) };
+    let Some(data) = data.or(first) else { return Err(LogDirError::NoDirectory) };
     let metadata =
         with_metadata.first().copied().or(explicit.as_ref()).or(found.iter().find(|dir| named(dir))).unwrap_or(data);
     for dir in [data, metadata] {
@@ -99,7 +99,7 @@ fn is_same(a: &Path, b: &Path) -> bool {
 
 fn several(holding: &[&Contents], metadata: Option<&Contents>) -> LogDirError {
     let target = metadata.or(holding.first().copied());
-    LogDirError::SeveralHoldData {
+    LogDirError::MultipleWithData {
         found: holding.iter().map(|dir| dir.describe()).collect::<Vec<_>>().join("; "),
         target: target.map(|dir| dir.path.clone()).unwrap_or_default(),
     }
@@ -125,7 +125,7 @@ impl Contents {
     pub(super) fn check_identity(&self) -> Result<(), LogDirError> {
         match self.formatted || (self.partitions.is_empty() && !self.has_metadata_log) {
             true => Ok(()),
-            false => Err(LogDirError::NoIdentity { path: self.path.clone(), holds: self.holds() }),
+            false => Err(LogDirError::NoMetaProperties { path: self.path.clone(), holds: self.holds() }),
         }
     }
 
@@ -135,8 +135,8 @@ impl Contents {
 
     /// In words, without the names of all partitions.
     fn holds(&self) -> String {
-        let (count, named) = (self.partitions.len(), self.partitions.iter().take(NAMED));
-        let more = if count > NAMED { ", …" } else { "" };
+        let (count, named) = (self.partitions.len(), self.partitions.iter().take(SHOWN_PARTITIONS));
+        let more = if count > SHOWN_PARTITIONS { ", …" } else { "" };
         let names = named.map(String::as_str).collect::<Vec<_>>().join(", ");
         let plural = if count == 1 { "" } else { "s" };
         match (count, self.has_metadata_log) {
@@ -165,7 +165,7 @@ fn check_folder(path: &Path) -> Result<(), LogDirError> {
     };
     match is_folder {
         true => Ok(()),
-        false => Err(LogDirError::NotAFolder { path: path.to_path_buf() }),
+        false => Err(LogDirError::NotADirectory { path: path.to_path_buf() }),
     }
 }
 

@@ -75,13 +75,13 @@ impl Log {
                 }
             }
             // Nothing was lost, and nothing is known to be synced.
-            Err(error) if error.is_want_of_descriptors() => self.doubt_small_files(),
-            Err(error) => self.state = State::Failed(Failure::of_sync(error)),
+            Err(error) if error.is_fd_exhaustion() => self.mark_small_files_unsynced(),
+            Err(error) => self.state = State::Failed(Failure::from_sync(error)),
         }
     }
 
     /// The next sync takes along whatever small files there are.
-    pub(super) fn doubt_small_files(&mut self) {
+    pub(super) fn mark_small_files_unsynced(&mut self) {
         let snapshots = self.snapshots.iter().map(|offset| self.place.file(*offset, names::SNAPSHOT));
         self.unsynced.extend(snapshots);
         let others = [leader_epochs::FILE_NAME, partition_metadata::FILE_NAME];
@@ -118,7 +118,7 @@ impl Log {
         self.retrying(|log| {
             let Some(active) = log.segments.last().filter(|active| active.size() > 0) else { return Ok(()) };
             if let Some(files) = active.opened() {
-                files.data.check().doing_to("looking at", || names::file(&folder, active.base(), names::LOG))?;
+                files.data.check().doing_with("looking at", || names::file(&folder, active.base(), names::LOG))?;
             }
             log.checked_to = end;
             Ok(())

@@ -21,7 +21,7 @@ impl Gap<'_> {
     /// Compaction leaves gaps, but no room at the end of a file. It is told from a power loss by what the topic is now,
     /// by what was synced or compacted before, and where nothing of that is known, by its traces anywhere in the
     /// log, for a topic may have been compacted once.
-    pub(super) fn may_lie_between(&self, scanned: &Scanned, next: Offset) -> Result<bool, LogError> {
+    pub(super) fn continues_at(&self, scanned: &Scanned, next: Offset) -> Result<bool, LogError> {
         if scanned.ending == Ending::Broken || next < scanned.next_offset {
             return Ok(false);
         }

@@ -9,9 +9,9 @@ use ottla_wire::types::Offset;
 
 /// How many entries are kept in memory before they are written: one system call for many appends. What a
 /// killed process had not written is found again from the batches.
-const UNWRITTEN: usize = 512;
+const FLUSH_ENTRIES: usize = 512;
 /// How many entries a search reads at once in the end.
-const BLOCK: usize = 512;
+const BLOCK_ENTRIES: usize = 512;
 
 /// An entry of an index, as Kafka lays it out.
 pub(crate) trait Entry: Copy {
@@ -88,12 +88,12 @@ impl<E: Entry> IndexFile<E> {
     }
 
     /// Whether enough entries are waiting for a write to pay.
-    pub(crate) fn wants_flush(&self) -> bool {
-        self.unwritten.len() >= UNWRITTEN
+    pub(crate) fn should_flush(&self) -> bool {
+        self.unwritten.len() >= FLUSH_ENTRIES
     }
 
     /// An index without entries, in the place of whatever the file holds.
-    pub(crate) fn anew(path: PathBuf, base: Offset) -> IndexFile<E> {
+    pub(crate) fn overwriting(path: PathBuf, base: Offset) -> IndexFile<E> {
         IndexFile { oversized: true, ..IndexFile::empty(path, base) }
     }
 
@@ -155,7 +155,7 @@ impl<E: Entry> IndexFile<E> {
         // `holds` for every entry below `low`, for none from `high` on.
         let (mut low, mut high) = (0, self.written);
         let mut floor = None;
-        while high - low > BLOCK {
+        while high - low > BLOCK_ENTRIES {
             let middle = low + (high - low) / 2;
             match read_entries(raw, self.base, middle, 1)?.pop() {
                 Some(entry) if holds(&entry) => {

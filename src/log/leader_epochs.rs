@@ -102,13 +102,13 @@ impl LeaderEpochs {
     }
 
     /// Whether the epochs that `derived` has from its first on begin where they begin here, in a log that ends at `end`.
-    /// A `thinned` log lacks records: of them only the file may tell.
-    pub(crate) fn agrees_with(&self, derived: &LeaderEpochs, end: Offset, thinned: bool) -> bool {
+    /// A `incomplete` log lacks records: of them only the file may tell.
+    pub(crate) fn agrees_with(&self, derived: &LeaderEpochs, end: Offset, incomplete: bool) -> bool {
         let same = derived.entries.iter().all(|(epoch, start)| self.at(*start) == *epoch);
         // An epoch may have begun in which nothing was written yet; beyond the end there is nothing.
         let first = derived.entries.first().map_or(Offset::MAX, |entry| entry.1);
         let known = |entry: &&(LeaderEpoch, Offset)| entry.1 >= first && entry.1 < end;
-        same && (thinned || self.entries.iter().filter(known).all(|(epoch, start)| derived.at(*start) == *epoch))
+        same && (incomplete || self.entries.iter().filter(known).all(|(epoch, start)| derived.at(*start) == *epoch))
             && self.entries.last().is_none_or(|last| last.1 <= end)
     }
 

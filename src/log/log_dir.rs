@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use parking_lot::Mutex;
 use rustix::fs::FlockOperation;
 
-use super::checkpoints::{Known, NotedAt, OnFile, read_checkpoint};
+use super::checkpoints::{LoadedCheckpoints, WrittenAt, WrittenCheckpoints, read_checkpoint};
 use super::directories::{self, Directories};
 use super::error::IoContext;
 use super::file::Disk;
@@ -75,11 +75,11 @@ pub struct LogDir {
     /// The content of `.kafka_cleanshutdown`, which opening has removed; `None` where there was no such file.
     clean_marker: Option<Vec<u8>>,
     may_have_lost_power: bool,
-    why_not_mapped: Option<String>,
+    mmap_error: Option<String>,
     /// What the files said when the directory was opened, but for partitions that are gone since.
-    pub(super) known: Mutex<Known>,
+    pub(super) loaded: Mutex<LoadedCheckpoints>,
     /// Held while a file of offsets is written.
-    pub(super) on_file: Mutex<OnFile>,
+    pub(super) written: Mutex<WrittenCheckpoints>,
 }
 
 /// A directory that has the metadata log alone (`metadata.log.dir`).
@@ -123,10 +123,10 @@ impl LogDir {
         directories::check_identity(path)?;
         std::fs::create_dir_all(path).doing("creating", path)?;
         let lock = lock(path)?;
-        let (disk, why_not_mapped) = Disk::probe(path);
+        let (disk, mmap_error) = Disk::probe(path);
         let mut dir = LogDir::open_on(disk, path, identity)?;
         dir._lock = Some(lock);
-        dir.why_not_mapped = why_not_mapped.map(|error| error.to_string());
+        dir.mmap_error = mmap_error.map(|error| error.to_string());
         Ok(dir)
     }
 
@@ -153,7 +153,7 @@ impl LogDir {
         let meta = open_meta(&disk, path, identity)?;
         // A lost recovery point only costs time; a lost log start would bring deleted records back.
         let log_starts = read_checkpoint(&disk, &path.join(LOG_STARTS)).map_err(|error| match error {
-            LogError::Corrupt { why, .. } => LogDirError::DamagedLogStarts { path: path.to_path_buf(), why },
+            LogError::Corrupt { why, .. } => LogDirError::CorruptLogStarts { path: path.to_path_buf(), why },
             error => error.into(),
         })?;
         let marker = path.join(CLEAN_SHUTDOWN);
@@ -170,7 +170,7 @@ impl LogDir {
         let positions_text = disk.read(&positions_path).doing("reading", &positions_path)?.unwrap_or_default();
         let validated = positions::parse(&positions_text, positions::boot_id().as_deref());
         let high_watermarks = read_checkpoint(&disk, &path.join(HIGH_WATERMARKS)).unwrap_or_default();
-        let noted_at = NotedAt {
+        let written_at = WrittenAt {
             recovery_points: disk.modified(&path.join(RECOVERY_POINTS)),
             high_watermarks: disk.modified(&path.join(HIGH_WATERMARKS)),
             positions: disk.modified(&positions_path),
@@ -182,10 +182,17 @@ impl LogDir {
             meta,
             metadata: None,
             clean_marker,
-            why_not_mapped: None,
+            mmap_error: None,
             may_have_lost_power: !clean_shutdown && validated.is_empty(),
-            on_file: Mutex::new(OnFile::new(&recovery_points, &log_starts)),
-            known: Mutex::new(Known { recovery_points, log_starts, first_dirty, validated, high_watermarks, noted_at }),
+            written: Mutex::new(WrittenCheckpoints::new(&recovery_points, &log_starts)),
+            loaded: Mutex::new(LoadedCheckpoints {
+                recovery_points,
+                log_starts,
+                first_dirty,
+                validated,
+                high_watermarks,
+                written_at,
+            }),
         })
     }
 
@@ -198,8 +205,8 @@ impl LogDir {
     }
 
     /// Why files are not mapped here, for a log line; `None` when they are.
-    pub fn why_not_mapped(&self) -> Option<&str> {
-        self.why_not_mapped.as_deref()
+    pub fn mmap_error(&self) -> Option<&str> {
+        self.mmap_error.as_deref()
     }
 
     pub fn meta(&self) -> &MetaProperties {
@@ -281,7 +288,7 @@ impl LogDir {
 
     /// Renames a partition's folder to `<topic>-<n>.<unique>-stray`, Kafka's name for data that belongs to
     /// no topic: nothing is lost, and the partition's name is free.
-    pub fn set_aside(&self, partition: &TopicPartition, unique: Uuid) -> Result<PathBuf, LogError> {
+    pub fn rename_to_stray(&self, partition: &TopicPartition, unique: Uuid) -> Result<PathBuf, LogError> {
         let from = self.partition_path(partition);
         let hex: String = unique.0.iter().map(|byte| format!("{byte:02x}")).collect();
         let to = names::with_suffix(&from, &format!("{hex}-stray"));
@@ -292,7 +299,7 @@ impl LogDir {
 
     /// What is known of a partition, for `Log::open`.
     pub fn open_at(&self, partition: &TopicPartition, topic_id: Option<TopicId>, now: TimestampMs) -> OpenAt {
-        let known = self.known.lock();
+        let known = self.loaded.lock();
         OpenAt {
             now,
             clean_shutdown: self.clean_shutdown(),
@@ -301,8 +308,8 @@ impl LogDir {
             log_start: known.log_starts.get(partition).copied(),
             first_dirty: known.first_dirty.get(partition).copied(),
             topic_id,
-            at_least: 0,
-            noted_end: known.noted_end(partition),
+            min_end: 0,
+            checkpointed_end: known.checkpointed_end(partition),
         }
     }
 
@@ -381,8 +388,8 @@ fn read_meta(dir: &Path) -> Result<Option<MetaProperties>, LogDirError> {
 
 fn unusable_meta(dir: &Path, error: MetaError) -> LogDirError {
     match error {
-        MetaError::OfZooKeeper => LogDirError::OfZooKeeper { path: dir.to_path_buf() },
-        MetaError::Damaged(why) => LogDirError::DamagedIdentity { path: dir.to_path_buf(), why },
+        MetaError::ZooKeeper => LogDirError::ZooKeeper { path: dir.to_path_buf() },
+        MetaError::Corrupt(why) => LogDirError::CorruptMetaProperties { path: dir.to_path_buf(), why },
     }
 }
 

@@ -41,9 +41,9 @@ impl Parsed {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum MetaError {
     #[error("version 0 is of a broker that ran with ZooKeeper")]
-    OfZooKeeper,
+    ZooKeeper,
     #[error("{0}")]
-    Damaged(String),
+    Corrupt(String),
 }
 
 impl MetaProperties {
@@ -68,10 +68,10 @@ impl MetaProperties {
 
     /// Reads the file's content; an error says what is wrong with it.
     pub(super) fn parse(text: &[u8]) -> Result<Parsed, MetaError> {
-        match MetaProperties::version(text).map_err(MetaError::Damaged)?.as_str() {
-            "1" => MetaProperties::parse_fields(text).map_err(MetaError::Damaged),
-            "0" => Err(MetaError::OfZooKeeper),
-            version => Err(MetaError::Damaged(format!("its version {} is unknown", quoted(version)))),
+        match MetaProperties::version(text).map_err(MetaError::Corrupt)?.as_str() {
+            "1" => MetaProperties::parse_fields(text).map_err(MetaError::Corrupt),
+            "0" => Err(MetaError::ZooKeeper),
+            version => Err(MetaError::Corrupt(format!("its version {} is unknown", quoted(version)))),
         }
     }
 

@@ -11,8 +11,8 @@ use ottla_wire::record::{BatchHeader, RecordError};
 use ottla_wire::types::{Offset, TimestampMs};
 
 /// How far back a producer's window is looked for at most, and in which steps at first.
-const FARTHEST_BACK: u64 = 256 << 20;
-const FIRST_STEP_BACK: u64 = 1 << 20;
+const MAX_LOOKBACK: u64 = 256 << 20;
+const FIRST_LOOKBACK: u64 = 1 << 20;
 
 impl Log {
     /// Whole batches of one segment from the one that holds `from` (or the next there is), at most
@@ -21,7 +21,7 @@ impl Log {
     ///
     /// The bytes are to be sent, not to be looked at: they may be in a mapping of a file, which somebody may cut.
     pub fn read(&self, from: Offset, max_bytes: usize, at_least_one: bool, up_to: Offset) -> Result<Slice, ReadError> {
-        self.read_for(Purpose::Send, from, max_bytes, at_least_one, up_to)
+        self.read_with_purpose(Purpose::Send, from, max_bytes, at_least_one, up_to)
     }
 
     /// As [`Log::read`], for whoever looks at the bytes: they are copied.
@@ -32,10 +32,10 @@ impl Log {
         at_least_one: bool,
         up_to: Offset,
     ) -> Result<Slice, ReadError> {
-        self.read_for(Purpose::Look, from, max_bytes, at_least_one, up_to)
+        self.read_with_purpose(Purpose::Inspect, from, max_bytes, at_least_one, up_to)
     }
 
-    fn read_for(
+    fn read_with_purpose(
         &self,
         purpose: Purpose,
         from: Offset,
@@ -89,7 +89,7 @@ impl Log {
 
     /// Where each segment begins, for readers, and the greatest timestamp of its records (of its file, where
     /// no record has one), oldest first: what ListOffsets was asked for before there was a time index.
-    pub fn segment_marks(&self) -> Result<Vec<(Offset, TimestampMs)>, LogError> {
+    pub fn segment_timestamps(&self) -> Result<Vec<(Offset, TimestampMs)>, LogError> {
         self.check_readable()?;
         let mark = |segment: &Segment| Ok((segment.base().max(self.start), segment.largest_timestamp(&self.place)?));
         self.segments.iter().map(mark).collect()
@@ -107,7 +107,7 @@ impl Log {
         let Some((segment, located)) = self.locate(offset)? else { return Ok(None) };
         let batch = segment.files(&self.place)?.batch(&self.place, segment.base(), &located)?;
         let found = batch.max_timestamp_record().map_err(|error| self.unreadable(segment, &located, &error))?;
-        Ok(found.map(|record| answer(record.offset, record.timestamp, &located)))
+        Ok(found.map(|record| timestamp_offset(record.offset, record.timestamp, &located)))
     }
 
     fn first_at_or_after(&self, timestamp: TimestampMs) -> Result<Option<TimestampOffset>, LogError> {
@@ -146,7 +146,7 @@ impl Log {
                 .first_at_or_after(timestamp, self.start)
                 .map_err(|error| self.unreadable(segment, &located, &error))?;
             if let Some(record) = found {
-                return Ok(Some(answer(record.offset, record.timestamp, &located)));
+                return Ok(Some(timestamp_offset(record.offset, record.timestamp, &located)));
             }
         }
         Ok(None)
@@ -183,7 +183,7 @@ impl Log {
         let mut found = VecDeque::new();
         let mut walked = 0;
         for segment in self.segments[..=self.segment_of(before.saturating_sub(1))].iter().rev() {
-            if segment.size() == 0 || found.len() >= count || walked >= FARTHEST_BACK {
+            if segment.size() == 0 || found.len() >= count || walked >= MAX_LOOKBACK {
                 continue;
             }
             let files = segment.files(&self.place)?;
@@ -191,8 +191,8 @@ impl Log {
                 Some(located) => located.position,
                 None => segment.size(),
             };
-            let mut step = FIRST_STEP_BACK;
-            while end > 0 && found.len() < count && walked < FARTHEST_BACK {
+            let mut step = FIRST_LOOKBACK;
+            while end > 0 && found.len() < count && walked < MAX_LOOKBACK {
                 let (start, headers) = self.headers_back(segment, files, end, step)?;
                 for header in headers.into_iter().rev().filter(|header| wanted(header)) {
                     if found.len() < count {
@@ -223,13 +223,13 @@ impl Log {
             match walk.step().doing("reading", files.offsets.path())? {
                 Step::Batch { header, .. } => headers.push(header),
                 Step::End => break,
-                Step::Broken { position } => return Err(files.astray(&self.place, segment.base(), position)),
+                Step::Broken { position } => return Err(files.no_batch_at(&self.place, segment.base(), position)),
             }
         }
         Ok((start, headers))
     }
 }
 
-fn answer(offset: Offset, timestamp: TimestampMs, located: &Located) -> TimestampOffset {
+fn timestamp_offset(offset: Offset, timestamp: TimestampMs, located: &Located) -> TimestampOffset {
     TimestampOffset { offset, timestamp, leader_epoch: located.header.partition_leader_epoch }
 }

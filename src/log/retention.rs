@@ -47,7 +47,7 @@ impl Log {
     /// Retention by log start, size and time, in Kafka's order; closes files that nobody reads. The files returned are
     /// to be unlinked after `file.delete.delay.ms`.
     pub fn housekeep(&mut self, now: TimestampMs) -> Result<DeletedFiles, LogError> {
-        self.segments.iter_mut().for_each(Segment::cool);
+        self.segments.iter_mut().for_each(Segment::close_idle_files);
         let count = self.breached_segments(now)?;
         self.retrying(|log| {
             let deleted = log.delete_first(count, now)?;
@@ -139,7 +139,7 @@ impl Log {
         if self.epochs.truncate_start(start) {
             match self.write_epochs() {
                 // What the file says of older offsets is dropped when it is read.
-                Err(error) if error.is_want_of_descriptors() => {}
+                Err(error) if error.is_fd_exhaustion() => {}
                 written => written?,
             }
         }

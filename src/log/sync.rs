@@ -76,14 +76,14 @@ impl SyncTicket {
 }
 
 /// From so many tickets on, one sync of the whole file system is cheaper than several of each partition.
-const MANY: usize = 16;
+const FILESYSTEM_SYNC_TICKETS: usize = 16;
 
 /// Syncs many partitions, all in the folder `dir`; one outcome for each, in their order.
 pub(super) fn sync_many(disk: &Disk, dir: &Path, tickets: Vec<SyncTicket>) -> Vec<Result<Synced, LogError>> {
     let busy = tickets.iter().filter(|ticket| !ticket.is_empty()).count();
     // The metadata log may be on another file system.
     let one_filesystem = tickets.iter().all(|ticket| ticket.is_within(dir));
-    if busy < MANY || !one_filesystem || !disk.can_sync_filesystem() {
+    if busy < FILESYSTEM_SYNC_TICKETS || !one_filesystem || !disk.can_sync_filesystem() {
         return tickets.into_iter().map(SyncTicket::sync).collect();
     }
     match disk.sync_filesystem(dir).doing("syncing the file system of", dir) {

@@ -122,7 +122,7 @@ impl Publisher {
             }
         }
         let local = || gone.iter().flat_map(|topic| topic.local_partitions()).map(|partition| partition.id());
-        if let Err(error) = self.log_dir.forget(local()) {
+        if let Err(error) = self.log_dir.remove_checkpoints(local()) {
             tracing::error!(%error, "failed to remove deleted partitions from the checkpoint files, retrying when a log is opened");
         }
         published
@@ -200,13 +200,13 @@ impl Publisher {
         let id = TopicPartition::new(Arc::clone(&topic.name), index);
         let (log_dir, config, opened, topic_id) = (Arc::clone(&self.log_dir), Arc::clone(config), id.clone(), topic.id);
         let open: OpenLog = Box::new(move || {
-            log_dir.forget_deleted()?;
+            log_dir.retry_remove_checkpoints()?;
             let at = log_dir.open_at(&opened, Some(topic_id), clock::wall_clock_ms());
             let path = log_dir.partition_path(&opened);
             match Log::open(log_dir.disk(), &path, Arc::clone(&config), at) {
                 // What is left of a topic of the same name, whose deletion a crash cut short.
                 Err(LogError::OtherTopic { found, .. }) => {
-                    let aside = log_dir.set_aside(&opened, random::uuid())?;
+                    let aside = log_dir.rename_to_stray(&opened, random::uuid())?;
                     let aside = aside.display();
                     tracing::warn!(partition = %opened, topic_id = %found, "data of another topic was moved to {aside}");
                     let empty = OpenAt { topic_id: Some(topic_id), ..OpenAt::fresh(clock::wall_clock_ms()) };

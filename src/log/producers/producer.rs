@@ -185,7 +185,7 @@ impl Producer {
 
     /// Notes a data batch written `now`; whether it begins a transaction.
     pub(super) fn apply(&mut self, header: &BatchHeader, now: TimestampMs) -> bool {
-        self.take_epoch(header.producer_epoch);
+        self.set_epoch(header.producer_epoch);
         if self.window.len() == WINDOW {
             self.window.remove(0);
             self.unread_before = None;
@@ -201,14 +201,14 @@ impl Producer {
 
     /// Notes a marker written `now`; where the transaction began that it ends.
     pub(super) fn apply_marker(&mut self, marker: &Marker, now: TimestampMs) -> Option<Offset> {
-        self.take_epoch(marker.epoch);
+        self.set_epoch(marker.epoch);
         self.coordinator_epoch = marker.coordinator_epoch;
         self.last_seen = marker.timestamp.max(now);
         self.txn_start.take()
     }
 
     /// Another incarnation's sequences have nothing to do with those before.
-    fn take_epoch(&mut self, epoch: i16) {
+    fn set_epoch(&mut self, epoch: i16) {
         if self.epoch != epoch {
             self.epoch = epoch;
             self.window.clear();

@@ -26,7 +26,7 @@ pub(crate) enum Purpose {
     /// The kernel sends them: they may be in a mapping of the file.
     Send,
     /// Somebody looks at them: they are copied.
-    Look,
+    Inspect,
 }
 
 impl Files {
@@ -69,7 +69,7 @@ impl Files {
     /// The first batch that ends at `from` or later.
     pub(crate) fn locate(&self, place: &Place, base: Offset, from: Offset) -> Result<Option<Located>, LogError> {
         let entry = self.offsets.at_or_before(&place.disk, from).doing("reading", self.offsets.path());
-        if let Some(entry) = or_without(entry)? {
+        if let Some(entry) = ignore_index_error(entry)? {
             // Indexes are disposable: one that leads astray costs a longer walk, not a wrong answer.
             if let Ok(found) = self.locate_from(place, base, Some(entry), from) {
                 return Ok(found);
@@ -88,21 +88,21 @@ impl Files {
         let mut walk = self.walk(entry.map_or(0, |entry| entry.position), base);
         let mut first = true;
         loop {
-            match walk.step().doing_to("reading", || place.file(base, names::LOG))? {
+            match walk.step().doing_with("reading", || place.file(base, names::LOG))? {
                 Step::Batch { position, header } => {
                     // Where it isn't known, the entry may name it: brokers before 0.10.1 indexed first offsets.
                     let first = std::mem::replace(&mut first, false) && header.knows_base_offset();
                     if first && entry.is_some_and(|entry| header.base_offset > entry.offset) {
-                        return Err(self.astray(place, base, position));
+                        return Err(self.no_batch_at(place, base, position));
                     }
                     if header.last_offset() >= from {
                         return Ok(Some(Located { position, header }));
                     }
                 }
                 // Where an index leads, a batch begins.
-                Step::End if first && entry.is_some() => return Err(self.astray(place, base, walk.position())),
+                Step::End if first && entry.is_some() => return Err(self.no_batch_at(place, base, walk.position())),
                 Step::End => return Ok(None),
-                Step::Broken { position } => return Err(self.astray(place, base, position)),
+                Step::Broken { position } => return Err(self.no_batch_at(place, base, position)),
             }
         }
     }
@@ -127,10 +127,10 @@ impl Files {
         // The index skips what needn't be walked: all of it begins before the limits.
         let within = |entry: &OffsetEntry| entry.position < limit && entry.offset < up_to;
         let skip = self.offsets.floor(&place.disk, within).doing("reading", self.offsets.path());
-        if let Some((_, entry)) = or_without(skip)?.filter(|(_, entry)| entry.position > first_end) {
+        if let Some((_, entry)) = ignore_index_error(skip)?.filter(|(_, entry)| entry.position > first_end) {
             let mut walk = self.walk(entry.position, next_offset);
             if let Step::Batch { position, header } =
-                walk.step().doing_to("reading", || place.file(base, names::LOG))?
+                walk.step().doing_with("reading", || place.file(base, names::LOG))?
                 && header.knows_base_offset()
             {
                 (end, next_offset) = (position, header.base_offset);
@@ -138,11 +138,11 @@ impl Files {
         }
         let mut walk = self.walk(end, next_offset);
         loop {
-            match walk.step().doing_to("reading", || place.file(base, names::LOG))? {
+            match walk.step().doing_with("reading", || place.file(base, names::LOG))? {
                 Step::Batch { header, .. } if header.base_offset < up_to && walk.position() <= limit => {
                     (end, next_offset) = (walk.position(), header.next_offset());
                 }
-                Step::Broken { position } if position < limit => return Err(self.astray(place, base, position)),
+                Step::Broken { position } if position < limit => return Err(self.no_batch_at(place, base, position)),
                 _ => break,
             }
         }
@@ -164,7 +164,7 @@ impl Files {
 
     /// The batch, to look at its records.
     pub(crate) fn batch(&self, place: &Place, base: Offset, at: &Located) -> Result<Batch, LogError> {
-        let bytes = self.read_one(place, base, at, Purpose::Look)?.bytes;
+        let bytes = self.read_one(place, base, at, Purpose::Inspect)?.bytes;
         Batch::parse(&bytes).map_err(|error| LogError::corrupt(&place.file(base, names::LOG), error.to_string()))
     }
 
@@ -173,7 +173,7 @@ impl Files {
         let mut newest = self.times.newest();
         let indexed = self.offsets.at_or_before(&place.disk, newest.offset).doing("reading", self.offsets.path())?;
         let mut walk = self.walk(indexed.map_or(0, |entry| entry.position), base);
-        while let Step::Batch { header, .. } = walk.step().doing_to("reading", || place.file(base, names::LOG))? {
+        while let Step::Batch { header, .. } = walk.step().doing_with("reading", || place.file(base, names::LOG))? {
             if header.max_timestamp > newest.timestamp {
                 newest = TimeEntry { timestamp: header.max_timestamp, offset: header.last_offset() };
             }
@@ -191,12 +191,12 @@ impl Files {
     ) -> Result<Bytes, LogError> {
         let bytes = match purpose {
             Purpose::Send => self.data.read(position, len),
-            Purpose::Look => self.data.copy(position, len),
+            Purpose::Inspect => self.data.copy(position, len),
         };
-        bytes.doing_to("reading", || place.file(base, names::LOG))
+        bytes.doing_with("reading", || place.file(base, names::LOG))
     }
 
-    pub(crate) fn astray(&self, place: &Place, base: Offset, position: u64) -> LogError {
+    pub(crate) fn no_batch_at(&self, place: &Place, base: Offset, position: u64) -> LogError {
         LogError::corrupt(&place.file(base, names::LOG), format!("no batch at position {position}"))
     }
 }
@@ -210,9 +210,9 @@ pub(crate) struct Located {
 
 /// What an index says; nothing if it can't be read: indexes are disposable, and without one the walk is longer. Only
 /// want of a descriptor is an error, which the records would meet too.
-fn or_without<T>(found: Result<Option<T>, LogError>) -> Result<Option<T>, LogError> {
+fn ignore_index_error<T>(found: Result<Option<T>, LogError>) -> Result<Option<T>, LogError> {
     match found {
-        Err(error) if !error.is_want_of_descriptors() => Ok(None),
+        Err(error) if !error.is_fd_exhaustion() => Ok(None),
         found => found,
     }
 }

@@ -185,7 +185,7 @@ impl Segment {
     }
 
     /// Notes that a batch was appended, whose newest record is `newest`.
-    pub(crate) fn grew(&mut self, size: u64, newest: TimeEntry) {
+    pub(crate) fn appended(&mut self, size: u64, newest: TimeEntry) {
         self.size = size;
         self.synced = OnDisk::Unknown;
         self.newest = OnceLock::from(newest);
@@ -203,7 +203,7 @@ impl Segment {
         let newest = self.newest(place)?;
         self.synced = OnDisk::Unknown;
         if let Some(files) = self.files.get_mut() {
-            files.data.give_back().doing_to("cutting", || place.file(self.base, names::LOG))?;
+            files.data.release_preallocated().doing_with("truncating", || place.file(self.base, names::LOG))?;
             files.times.advance(newest);
             files.flush_indexes(place)?;
         }
@@ -212,7 +212,7 @@ impl Segment {
     }
 
     /// Closes files that nobody has used since the last call; of the active segment, what it knows of them is kept.
-    pub(crate) fn cool(&mut self) {
+    pub(crate) fn close_idle_files(&mut self) {
         if self.touched.swap(false, Ordering::Relaxed) {
             return;
         }
@@ -315,7 +315,7 @@ impl Segment {
     pub(crate) fn truncate_aborted(&mut self, place: &Place, from: Offset) -> Result<(), LogError> {
         let keep = self.aborted(place)?.partition_point(|txn| txn.last_offset < from);
         let path = place.file(self.base, names::TXN_INDEX);
-        txn_index::truncate(&place.disk, &path, keep).doing("cutting", &path)?;
+        txn_index::truncate(&place.disk, &path, keep).doing("truncating", &path)?;
         if let Some(aborted) = self.aborted.get_mut() {
             aborted.truncate(keep);
         }

@@ -54,10 +54,10 @@ impl Directory {
             }
         };
         // Lost recovery points cost time; lost log starts would bring deleted records back.
-        let recovery_points = offsets(RECOVERY_POINTS, AtStart::Mends)?;
+        let recovery_points = offsets(RECOVERY_POINTS, AtStart::Repairs)?;
         let log_starts = offsets(LOG_STARTS, AtStart::Refuses)?;
-        let first_dirty = offsets(FIRST_DIRTY, AtStart::Mends)?;
-        let high_watermarks = offsets(HIGH_WATERMARKS, AtStart::Mends)?;
+        let first_dirty = offsets(FIRST_DIRTY, AtStart::Repairs)?;
+        let high_watermarks = offsets(HIGH_WATERMARKS, AtStart::Repairs)?;
         let marker = path.join(CLEAN_SHUTDOWN);
         let clean_shutdown = disk.len(&marker).doing("looking at", &marker)?.is_some();
         let file = path.join(POSITIONS);
@@ -115,7 +115,7 @@ impl Directory {
     }
 
     /// Mends the directory's own files; a checkpoint that can't be read is kept beside it. Gives what is kept so. Before
-    /// [`Directory::note`], which writes such files anew.
+    /// [`Directory::write_checkpoints`], which writes such files anew.
     pub fn repair(&mut self) -> Result<Vec<PathBuf>, LogError> {
         let mut kept = Vec::new();
         for finding in self.findings.iter().filter(|finding| finding.file != META_PROPERTIES) {
@@ -134,7 +134,7 @@ impl Directory {
     }
 
     /// Partitions that were known to have records, and have no folder: what they had, by offset.
-    pub fn without_folder(&self, present: &[FoundPartition]) -> Vec<(TopicPartition, Range<Offset>)> {
+    pub fn partitions_without_folder(&self, present: &[FoundPartition]) -> Vec<(TopicPartition, Range<Offset>)> {
         let has_folder = |partition: &TopicPartition| {
             present.iter().any(|found| found.state == PartitionState::Live && found.partition == *partition)
         };
@@ -153,7 +153,7 @@ impl Directory {
     }
 
     /// Notes where repaired logs begin and end, so that a start doesn't look for what is gone.
-    pub fn note(&mut self, repaired: &[(TopicPartition, Repaired)]) -> Result<(), LogError> {
+    pub fn write_checkpoints(&mut self, repaired: &[(TopicPartition, Repaired)]) -> Result<(), LogError> {
         for (partition, repaired) in repaired {
             self.recovery_points.insert(partition.clone(), repaired.end);
             self.log_starts.insert(partition.clone(), repaired.start);

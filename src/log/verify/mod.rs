@@ -5,8 +5,8 @@
 //! be done: damaged stretches are set aside in plain files as recovery does, an empty batch stands for the offsets
 //! that are gone (as compaction leaves them), and what is derived is written anew by [`Log::open`](crate::Log::open) itself.
 
-mod beside;
 mod directory;
+mod other_files;
 mod repair;
 mod segment;
 mod traces;
@@ -71,13 +71,13 @@ pub struct Finding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AtStart {
     /// Writes the file anew, or removes it: no record is touched.
-    Mends,
+    Repairs,
     /// Believes the file as it is.
-    Believes,
+    Trusts,
     /// Ends the log here, and sets the rest aside.
-    Cuts,
+    Truncates,
     /// Doesn't look there; who reads there is told of an error.
-    Overlooks,
+    Ignores,
     /// Doesn't open the partition.
     Refuses,
 }
@@ -110,14 +110,14 @@ pub fn verify(disk: &Disk, folder: &Path, known: Known, progress: &mut dyn FnMut
     let segments = std::mem::take(&mut pass.files.segments);
     pass.verdict.start = segments.first().map_or(0, |first| first.base);
     pass.next_offset = pass.verdict.start;
-    pass.thinned = pass.verdict.start > 0;
+    pass.incomplete = pass.verdict.start > 0;
     pass.check_start(segments.first());
     for (index, found) in segments.iter().enumerate() {
         pass.segment(found, segments.get(index + 1))?;
     }
     pass.verdict.segments = segments.len();
     pass.verdict.end = pass.next_offset;
-    pass.beside(&segments)?;
+    pass.check_other_files(&segments)?;
     let stored = pass.stored_epochs().and_then(|epochs| epochs.latest());
     pass.verdict.latest_epoch = stored.max(pass.epochs.latest()).unwrap_or(-1);
     let known = pass.producers.describe().into_iter().map(|producer| producer.producer_id);
@@ -139,7 +139,7 @@ struct Pass<'a> {
     txn_records: HashSet<ProducerId>,
     /// Whether offsets or records are missing before `next_offset`: by compaction, retention or damage. What is derived
     /// from the batches is then less than what was known when they all were there.
-    thinned: bool,
+    incomplete: bool,
     epochs: LeaderEpochs,
     /// Runs of batches of one epoch: where each begins.
     runs: Vec<Run>,
@@ -215,7 +215,7 @@ impl<'a> Pass<'a> {
             next_offset: 0,
             producers: Producers::default(),
             txn_records: HashSet::new(),
-            thinned: false,
+            incomplete: false,
             epochs: LeaderEpochs::default(),
             runs: Vec::new(),
             previous: (0, 0),
@@ -223,7 +223,7 @@ impl<'a> Pass<'a> {
         })
     }
 
-    fn find(&mut self, file: impl Into<String>, what: impl Into<String>, at_start: AtStart) {
+    fn add_finding(&mut self, file: impl Into<String>, what: impl Into<String>, at_start: AtStart) {
         self.verdict.findings.push(Finding { file: file.into(), what: what.into(), at_start, lost: None });
     }
 

@@ -41,9 +41,9 @@ pub fn repair(disk: &Disk, folder: &Path, known: Known, verdict: &Verdict) -> Re
     if finish_interrupted(&place, &place.disk.list(folder).doing("listing", folder)?.unwrap_or_default())? {
         // The segments are others now.
         let verdict = verify(disk, folder, known, &mut |_| {})?;
-        return mend(&place, known, &verdict);
+        return repair_files(&place, known, &verdict);
     }
-    mend(&place, known, verdict)
+    repair_files(&place, known, verdict)
 }
 
 fn check_topic(place: &Place, known: Known) -> Result<(), LogError> {
@@ -56,7 +56,7 @@ fn check_topic(place: &Place, known: Known) -> Result<(), LogError> {
     }
 }
 
-fn mend(place: &Place, known: Known, verdict: &Verdict) -> Result<Repaired, LogError> {
+fn repair_files(place: &Place, known: Known, verdict: &Verdict) -> Result<Repaired, LogError> {
     let (disk, folder) = (&place.disk, &*place.folder);
     let mut repaired = Repaired::default();
     let mut damages = verdict.damages.clone();
@@ -73,7 +73,7 @@ fn mend(place: &Place, known: Known, verdict: &Verdict) -> Result<Repaired, LogE
             disk.remove(&path).doing("removing", &path)?;
         }
     }
-    let kept = Kept::read(place)?;
+    let kept = SavedFiles::read(place)?;
     // Gaps that are left are no reason to end the log.
     let config = LogConfig { cleanup_compact: true, ..LogConfig::default() };
     let at = OpenAt { clean_shutdown: false, recovery_point: 0, validated: None, ..known.at };
@@ -90,10 +90,10 @@ fn mend(place: &Place, known: Known, verdict: &Verdict) -> Result<Repaired, LogE
 
 /// Indexes of aborted transactions and snapshots of producers nothing is wrong with. They may know more than the
 /// batches that are left, of which opening the log would derive them anew.
-struct Kept(Vec<(Offset, &'static str, Vec<u8>)>);
+struct SavedFiles(Vec<(Offset, &'static str, Vec<u8>)>);
 
-impl Kept {
-    fn read(place: &Place) -> Result<Kept, LogError> {
+impl SavedFiles {
+    fn read(place: &Place) -> Result<SavedFiles, LogError> {
         let mut kept = Vec::new();
         for name in place.disk.list(&place.folder).doing("listing", &place.folder)?.unwrap_or_default() {
             let (offset, kind) = match names::parse_file(&name) {
@@ -105,7 +105,7 @@ impl Kept {
             let bytes = place.disk.read(&path).doing("reading", &path)?.unwrap_or_default();
             kept.push((offset, kind, bytes));
         }
-        Ok(Kept(kept))
+        Ok(SavedFiles(kept))
     }
 
     /// Those that are still of the log, which ends at `end`.
@@ -133,7 +133,7 @@ fn rewrite(place: &Place, damages: &[Damage], compacted: bool, repaired: &mut Re
     let size = place.disk.len(&path).doing("looking at", &path)?.unwrap_or(0);
     let on_disk = OnDisk { place, base, size, sealed: true };
     let raw = on_disk.open()?;
-    for damage in damages.iter().filter(|damage| damage.len > 0 && matches!(damage.kind, DamageKind::Gone { .. })) {
+    for damage in damages.iter().filter(|damage| damage.len > 0 && matches!(damage.kind, DamageKind::Missing { .. })) {
         repaired.set_aside.push(on_disk.set_aside_part(damage.position, damage.position + damage.len)?);
     }
     let anew = names::with_suffix(&path, "tmp");
@@ -143,7 +143,7 @@ fn rewrite(place: &Place, damages: &[Damage], compacted: bool, repaired: &mut Re
         let mut reached = 0;
         for damage in damages {
             copy.part(reached, damage.position)?;
-            reached = copy.mended(damage, compacted)?;
+            reached = copy.write_replacement(damage, compacted)?;
         }
         copy.part(reached, size)?;
         copy.to.sync()
@@ -179,10 +179,10 @@ impl Copy<'_> {
     }
 
     /// Writes what stands in the place of a damage; how far of the old file that reaches.
-    fn mended(&mut self, damage: &Damage, compacted: bool) -> io::Result<u64> {
+    fn write_replacement(&mut self, damage: &Damage, compacted: bool) -> io::Result<u64> {
         let position = damage.position;
         match damage.kind {
-            DamageKind::Gone { first, last } => {
+            DamageKind::Missing { first, last } => {
                 let delta = i32::try_from(last - first).ok().filter(|_| last >= first && !compacted);
                 if let Some(delta) = delta {
                     self.put(&empty_batch(first, delta, damage.epoch))?;

@@ -32,7 +32,7 @@ pub struct Damage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DamageKind {
     /// The stretch goes; it had the offsets from `first` to `last`.
-    Gone { first: Offset, last: Offset },
+    Missing { first: Offset, last: Offset },
     /// The end of the log goes.
     Tail,
     /// A batch is whole, but for the offset it begins at.
@@ -53,9 +53,9 @@ impl Pass<'_> {
         self.verdict.bytes += found.size;
         let expected = self.next_offset;
         if found.base > expected && !self.known.compacted {
-            self.missing(found.base, expected, found.base - 1, next);
+            self.report_missing_offsets(found.base, expected, found.base - 1, next);
         }
-        self.thinned |= found.base > expected;
+        self.incomplete |= found.base > expected;
         self.next_offset = self.next_offset.max(found.base);
         let place = self.place.clone();
         let on_disk = OnDisk { place: &place, base: found.base, size: found.size, sealed: next.is_some() };
@@ -65,14 +65,14 @@ impl Pass<'_> {
         let mut walk = Walk::new(Source::Raw(&raw), 0, found.size, self.next_offset);
         loop {
             let reached = walk.position();
-            match walk.step().doing_to("reading", || place.file(found.base, names::LOG))? {
+            match walk.step().doing_with("reading", || place.file(found.base, names::LOG))? {
                 Step::End => break,
-                Step::Batch { position, header } if self.is_good(&on_disk, &walk, position, &header)? => {
+                Step::Batch { position, header } if self.is_valid(&on_disk, &walk, position, &header)? => {
                     indexes.batch(position, &header);
                     self.batch(found.base, position, &header, &walk, &mut aborted)?;
                 }
                 Step::Batch { .. } | Step::Broken { .. } => {
-                    let resumed = self.damaged(&on_disk, &raw, reached, next)?;
+                    let resumed = self.skip_damage(&on_disk, &raw, reached, next)?;
                     let Some(resumed) = resumed else { break };
                     walk = Walk::new(Source::Raw(&raw), resumed.position, found.size, resumed.offset);
                 }
@@ -84,7 +84,7 @@ impl Pass<'_> {
     }
 
     /// Whether a batch's bytes are its own, and its offsets those that come next.
-    fn is_good(
+    fn is_valid(
         &self,
         on_disk: &OnDisk<'_>,
         walk: &Walk<'_>,
@@ -95,7 +95,7 @@ impl Pass<'_> {
         if header.last_offset() - on_disk.base > i64::from(i32::MAX) {
             return Ok(false);
         }
-        if !walk.crc_matches(position, header).doing_to("reading", path)? {
+        if !walk.crc_matches(position, header).doing_with("reading", path)? {
             return Ok(false);
         }
         if header.base_offset == self.next_offset {
@@ -115,14 +115,14 @@ impl Pass<'_> {
         walk: &Walk<'_>,
         aborted: &mut Vec<AbortedTxn>,
     ) -> Result<(), LogError> {
-        self.thinned |= header.base_offset > self.next_offset;
+        self.incomplete |= header.base_offset > self.next_offset;
         self.compare_snapshots(header.base_offset)?;
         (self.progress)(header.size() as u64);
         self.verdict.batches += 1;
-        self.thinned |= is_thinned(header);
+        self.incomplete |= lacks_records(header);
         self.next_offset = header.next_offset();
         self.highest_producer_id = self.highest_producer_id.max(header.producer_id);
-        self.note_epoch(segment, position, header);
+        self.track_epoch(segment, position, header);
         let path = self.place.file(segment, names::LOG);
         let bytes = walk.batch_bytes(position, header).doing("reading", &path)?;
         if header.magic == MAGIC_V2 {
@@ -130,7 +130,7 @@ impl Pass<'_> {
             let outcome = batch.as_ref().map_err(ToString::to_string).and_then(check_records);
             if let Err(why) = outcome {
                 let what = format!("the batch at {position} is what was written, but can't be read: {why}");
-                self.find(file_name(segment, names::LOG), what, AtStart::Believes);
+                self.add_finding(file_name(segment, names::LOG), what, AtStart::Trusts);
             }
             self.verdict.records += u64::try_from(header.record_count).unwrap_or(0);
             let marker = batch.ok().filter(|_| header.is_control()).and_then(|batch| parse_marker(&batch).ok()?);
@@ -153,7 +153,7 @@ impl Pass<'_> {
         Ok(())
     }
 
-    fn note_epoch(&mut self, segment: Offset, position: u64, header: &BatchHeader) {
+    fn track_epoch(&mut self, segment: Offset, position: u64, header: &BatchHeader) {
         let epoch = header.partition_leader_epoch;
         if epoch < 0 {
             return;
@@ -165,7 +165,7 @@ impl Pass<'_> {
     }
 
     /// Finds out how far the damage at `position` reaches; where reading goes on.
-    fn damaged(
+    fn skip_damage(
         &mut self,
         on_disk: &OnDisk<'_>,
         raw: &RawFile,
@@ -175,66 +175,66 @@ impl Pass<'_> {
         let segment = on_disk.base;
         let file = file_name(segment, names::LOG);
         let scanned = self.is_scanned(segment, position, next);
-        let at_start = if scanned { AtStart::Cuts } else { AtStart::Overlooks };
-        if let Some(size) = self.is_misplaced(on_disk, raw, position)? {
+        let at_start = if scanned { AtStart::Truncates } else { AtStart::Ignores };
+        if let Some(size) = self.size_if_misplaced(on_disk, raw, position)? {
             let offset = self.next_offset;
             let what =
                 format!("the batch at {position} is whole, but says that it begins at another offset than {offset}");
-            self.find(file, what, at_start);
-            self.note_damage(segment, position, size, DamageKind::Offset(offset));
+            self.add_finding(file, what, at_start);
+            self.add_damage(segment, position, size, DamageKind::Offset(offset));
             let header = header_at(on_disk, position)?;
             let delta = header.map_or(0, |header| i64::from(header.last_offset_delta));
             self.next_offset = offset + delta + 1;
             return Ok(Some(Resumed { position: position + size, offset: self.next_offset }));
         }
         let path = || self.place.file(segment, names::LOG);
-        let resumed = resume(on_disk, raw, position, self.next_offset).doing_to("reading", path)?;
+        let resumed = resume(on_disk, raw, position, self.next_offset).doing_with("reading", path)?;
         let end = resumed.as_ref().map_or(on_disk.size, |resumed| resumed.position);
         let behind = resumed.as_ref().map(|resumed| resumed.offset).or(next.map(|next| next.base));
         let first = self.next_offset;
-        let zeros = resumed.is_none() && on_disk.is_zero_from(raw, position).doing_to("reading", path)?;
+        let zeros = resumed.is_none() && on_disk.is_zero_from(raw, position).doing_with("reading", path)?;
         let what = match (zeros, &resumed) {
             (true, _) => format!("{} bytes of zeros from {position} on: room that was never used", end - position),
             (false, Some(_)) => format!("{} bytes from {position} on are no whole batch", end - position),
             (false, None) => format!("{} bytes from {position} to its end are no whole batch", end - position),
         };
         let kind = match behind {
-            Some(behind) if behind > first => DamageKind::Gone { first, last: behind - 1 },
+            Some(behind) if behind > first => DamageKind::Missing { first, last: behind - 1 },
             // Nothing can be missing between what follows itself.
-            Some(_) => DamageKind::Gone { first, last: first - 1 },
+            Some(_) => DamageKind::Missing { first, last: first - 1 },
             None => DamageKind::Tail,
         };
-        let is_room = zeros && !matches!(kind, DamageKind::Gone { first, last } if last >= first);
+        let is_room = zeros && !matches!(kind, DamageKind::Missing { first, last } if last >= first);
         let last = behind.map(|behind| behind - 1);
         let lost = (!is_room).then_some(Loss { first, last, bytes: end - position });
-        let at_start = if is_room { AtStart::Mends } else { at_start };
+        let at_start = if is_room { AtStart::Repairs } else { at_start };
         self.verdict.findings.push(Finding { file, what, at_start, lost });
-        self.note_damage(segment, position, end - position, kind);
+        self.add_damage(segment, position, end - position, kind);
         self.next_offset = behind.unwrap_or(first).max(first);
-        self.thinned |= self.next_offset > first;
+        self.incomplete |= self.next_offset > first;
         Ok(resumed)
     }
 
     /// Offsets that no batch has, although nothing is damaged there.
-    fn missing(&mut self, segment: Offset, first: Offset, last: Offset, next: Option<&Found>) {
+    fn report_missing_offsets(&mut self, segment: Offset, first: Offset, last: Offset, next: Option<&Found>) {
         let scanned = self.is_scanned(segment, 0, next);
         let what = format!("the offsets {first} to {last} before it are in no segment");
         let lost = Some(Loss { first, last: Some(last), bytes: 0 });
-        let at_start = if scanned { AtStart::Cuts } else { AtStart::Overlooks };
+        let at_start = if scanned { AtStart::Truncates } else { AtStart::Ignores };
         self.verdict.findings.push(Finding { file: file_name(segment, names::LOG), what, at_start, lost });
         // Mended at the end of the segment before.
         let (segment, position) = self.previous;
-        self.note_damage(segment, position, 0, DamageKind::Gone { first, last });
+        self.add_damage(segment, position, 0, DamageKind::Missing { first, last });
     }
 
-    pub(super) fn note_damage(&mut self, segment: Offset, position: u64, len: u64, kind: DamageKind) {
+    pub(super) fn add_damage(&mut self, segment: Offset, position: u64, len: u64, kind: DamageKind) {
         let epoch = self.runs.last().map_or(-1, |run| run.epoch);
         self.verdict.damages.push(Damage { segment, position, len, epoch, kind });
     }
 
     /// The size of the batch at `position`, if its own bytes are whole and its offset alone is wrong: without gaps, it
     /// has to be the one that comes next.
-    fn is_misplaced(&self, on_disk: &OnDisk<'_>, raw: &RawFile, position: u64) -> Result<Option<u64>, LogError> {
+    fn size_if_misplaced(&self, on_disk: &OnDisk<'_>, raw: &RawFile, position: u64) -> Result<Option<u64>, LogError> {
         let Some(header) = header_at(on_disk, position)?.filter(|_| !self.known.compacted) else { return Ok(None) };
         let size = header.size() as u64;
         let fits = size <= on_disk.size - position && header.last_offset_delta >= 0;
@@ -243,7 +243,7 @@ impl Pass<'_> {
         if !fits || header.base_offset == self.next_offset || header.magic != MAGIC_V2 {
             return Ok(None);
         }
-        if !walk.crc_matches(position, &header).doing_to("reading", path)? {
+        if !walk.crc_matches(position, &header).doing_with("reading", path)? {
             return Ok(None);
         }
         let after = self.next_offset + i64::from(header.last_offset_delta) + 1;
@@ -257,7 +257,7 @@ impl Pass<'_> {
         let stored = txn_index::read(&self.place.disk, &path).doing("reading", &path)?;
         // What began before the log does can't be found again in it.
         let known = |txn: &&AbortedTxn| txn.first_offset >= self.verdict.start;
-        let matches = match self.thinned || self.known.compacted {
+        let matches = match self.incomplete || self.known.compacted {
             true => {
                 // Entries outlive the records and the markers they are of.
                 let is_of_segment = |txn: &AbortedTxn| (found.base..self.next_offset).contains(&txn.last_offset);
@@ -268,14 +268,14 @@ impl Pass<'_> {
         };
         if !matches || len != (stored.len() * txn_index::SIZE) as u64 {
             let what = "does not have the transactions whose abort is in the segment".to_owned();
-            self.find(file_name(found.base, names::TXN_INDEX), what, AtStart::Believes);
+            self.add_finding(file_name(found.base, names::TXN_INDEX), what, AtStart::Trusts);
         }
         Ok(())
     }
 }
 
 /// Whether records that a batch once had are gone from it.
-fn is_thinned(header: &BatchHeader) -> bool {
+fn lacks_records(header: &BatchHeader) -> bool {
     header.magic == MAGIC_V2 && i64::from(header.record_count) <= i64::from(header.last_offset_delta)
 }
 
@@ -304,7 +304,7 @@ fn check_records(batch: &Batch) -> Result<(), String> {
 fn header_at(on_disk: &OnDisk<'_>, position: u64) -> Result<Option<BatchHeader>, LogError> {
     let raw = on_disk.open()?;
     let path = || on_disk.place.file(on_disk.base, names::LOG);
-    match Walk::new(Source::Raw(&raw), position, on_disk.size, Offset::MIN).step().doing_to("reading", path)? {
+    match Walk::new(Source::Raw(&raw), position, on_disk.size, Offset::MIN).step().doing_with("reading", path)? {
         Step::Batch { header, .. } => Ok(Some(header)),
         Step::End | Step::Broken { .. } => Ok(None),
     }
@@ -425,7 +425,7 @@ impl<E: Entry> Entries<E> {
             _ => return,
         };
         let rebuilt = !self.exists || pass.is_scanned(found.base, 0, (!sealed).then_some(found));
-        let at_start = if rebuilt { AtStart::Mends } else { AtStart::Believes };
-        pass.find(file_name(found.base, self.kind), what, at_start);
+        let at_start = if rebuilt { AtStart::Repairs } else { AtStart::Trusts };
+        pass.add_finding(file_name(found.base, self.kind), what, at_start);
     }
 }

@@ -24,7 +24,7 @@ const QUORUM_STATE: &str = "quorum-state";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Traces {
     /// `meta.properties` is as Ottla writes it, byte for byte.
-    ottlas_meta: bool,
+    ottla_meta: bool,
     /// Whether a node of Kafka's has run on the metadata log; `None` where its folder doesn't tell.
     quorum: Option<bool>,
     /// It was formatted, or its log cleaner has run.
@@ -36,7 +36,7 @@ impl Traces {
     /// If the directory can't be read.
     pub(super) fn of(disk: &Disk, path: &Path) -> Result<Traces, LogError> {
         let read = |name: &str| disk.read(&path.join(name)).doing("reading", path);
-        let ottlas_meta = read(META_PROPERTIES)?.is_some_and(|text| {
+        let ottla_meta = read(META_PROPERTIES)?.is_some_and(|text| {
             MetaProperties::parse(&text)
                 .is_ok_and(|meta| meta.or_directory_id(Uuid::ZERO).format().as_bytes() == text.as_slice())
         });
@@ -54,17 +54,17 @@ impl Traces {
             }
         }
         let formatted_or_cleaned = read(BOOTSTRAP)?.is_some() || read(FIRST_DIRTY)?.is_some();
-        Ok(Traces { ottlas_meta, quorum, formatted_or_cleaned })
+        Ok(Traces { ottla_meta, quorum, formatted_or_cleaned })
     }
 
     /// Whether it is certain that nothing but Ottla has used these directories, which belong together.
-    pub fn are_ottlas_alone(all: &[Traces]) -> bool {
+    pub fn only_ottla(all: &[Traces]) -> bool {
         let quorums: Vec<bool> = all.iter().filter_map(|traces| traces.quorum).collect();
         let without_kafka = match quorums.is_empty() {
             true => all.iter().all(|traces| !traces.formatted_or_cleaned),
             false => quorums.iter().all(|ran| !ran),
         };
-        all.iter().all(|traces| traces.ottlas_meta) && without_kafka
+        all.iter().all(|traces| traces.ottla_meta) && without_kafka
     }
 }
 
@@ -90,15 +90,15 @@ mod tests {
         Traces::of(&Disk::plain(), dir.path()).unwrap()
     }
 
-    fn ottlas_meta() -> String {
+    fn ottla_meta() -> String {
         MetaProperties { cluster_id: "c".to_owned(), node_id: 1, directory_id: Uuid([9; 16]) }.format()
     }
 
     #[test]
     fn a_directory_is_ottlas_alone_where_no_file_can_be_of_kafkas_making() {
-        let ours = ottlas_meta();
+        let ours = ottla_meta();
         let check = |meta: &str, files: &[&str], expected: bool| {
-            assert_eq!(Traces::are_ottlas_alone(&[traces(meta, files)]), expected, "{meta:?} {files:?}");
+            assert_eq!(Traces::only_ottla(&[traces(meta, files)]), expected, "{meta:?} {files:?}");
         };
         let cleaned = ["cleaner-offset-checkpoint"];
         check(&ours, &[], true);
@@ -117,10 +117,10 @@ mod tests {
 
     #[test]
     fn directories_that_belong_together_are_judged_together() {
-        let ours = ottlas_meta();
+        let ours = ottla_meta();
         let metadata = traces(&ours, &[METADATA_OF_TOPIC]);
         let cleaned = traces(&ours, &["cleaner-offset-checkpoint"]);
-        assert!(Traces::are_ottlas_alone(&[metadata, cleaned]));
-        assert!(!Traces::are_ottlas_alone(&[metadata, traces(OF_KAFKA, &[])]));
+        assert!(Traces::only_ottla(&[metadata, cleaned]));
+        assert!(!Traces::only_ottla(&[metadata, traces(OF_KAFKA, &[])]));
     }
 }

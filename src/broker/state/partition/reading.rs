@@ -80,7 +80,7 @@ impl Partition {
         now: TimestampMs,
     ) -> Result<Vec<Offset>, PartitionError> {
         let marks = self.reading(Attempt::SegmentTimestamps, |log| {
-            let mut marks = log.segment_marks()?;
+            let mut marks = log.segment_timestamps()?;
             if log.end_offset() > marks.last().map_or(log.start_offset(), |(offset, _)| *offset) {
                 marks.push((log.end_offset(), now));
             }
@@ -118,7 +118,7 @@ impl Partition {
     }
 
     fn note_read_failure(&self, log: &mut Log, attempt: Attempt, error: &LogError) {
-        log.note_read_failure(error);
+        log.close_on_data_loss(error);
         // Of a log that failed, or is closed, this has been told, or will be when it is given back.
         if log.failure().is_none() && !matches!(error, LogError::Closed) {
             self.unreadable.failed(&self.id, attempt, error);
@@ -127,6 +127,6 @@ impl Partition {
 
     /// Closes the log if what was found while reading its files without its lock shows that records are gone.
     pub fn note_loss(&self, error: &LogError) {
-        self.if_open(|log| log.note_read_failure(error));
+        self.if_open(|log| log.close_on_data_loss(error));
     }
 }

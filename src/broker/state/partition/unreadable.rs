@@ -2,7 +2,7 @@
 //!
 //! Such a read is answered with a storage error, and costs the partition nothing else: what isn't damaged is served, and
 //! appends go on. The operator is told once per cause, and when what failed can be read again. Only a file that was cut or
-//! removed closes the log ([`ottla_log::LogError::is_loss`]): what was acknowledged is gone then.
+//! removed closes the log ([`ottla_log::LogError::is_data_loss`]): what was acknowledged is gone then.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -27,7 +27,7 @@ impl Pass<'_> {
             Ok(stored) => {
                 let ids = stored.describe().into_iter().map(|producer| producer.producer_id);
                 self.highest_producer_id = ids.fold(self.highest_producer_id, i64::max);
-                match (stored.beyond(at), self.thinned) {
+                match (stored.beyond(at), self.incomplete) {
                     (Some(id), _) => format!("tells of producer {id} what comes after it"),
                     // It knows of batches that are gone, and rightly so.
                     (None, true) => return Ok(()),
@@ -38,20 +38,20 @@ impl Pass<'_> {
                 }
             }
         };
-        self.find(file_name(at, names::SNAPSHOT), what, AtStart::Mends);
+        self.add_finding(file_name(at, names::SNAPSHOT), what, AtStart::Repairs);
         Ok(())
     }
 
     /// Everything that can only be judged once all batches are read.
-    pub(super) fn beside(&mut self, segments: &[Found]) -> Result<(), LogError> {
+    pub(super) fn check_other_files(&mut self, segments: &[Found]) -> Result<(), LogError> {
         self.compare_snapshots(self.next_offset)?;
         for at in std::mem::take(&mut self.files.snapshots) {
             let what = format!("is of the log before offset {at}, which ends at {}", self.next_offset);
-            self.find(file_name(at, names::SNAPSHOT), what, AtStart::Mends);
+            self.add_finding(file_name(at, names::SNAPSHOT), what, AtStart::Repairs);
         }
         for (base, kind) in std::mem::take(&mut self.files.indexes) {
             if segments.binary_search_by_key(&base, |segment| segment.base).is_err() {
-                self.find(file_name(base, &kind), "belongs to no segment", AtStart::Mends);
+                self.add_finding(file_name(base, &kind), "belongs to no segment", AtStart::Repairs);
             }
         }
         for file in std::mem::take(&mut self.files.left_over) {
@@ -59,7 +59,7 @@ impl Pass<'_> {
                 true => "waits for its removal".to_owned(),
                 false => "is left over from work that was interrupted".to_owned(),
             };
-            self.verdict.notes.push(Finding { file, what, at_start: AtStart::Mends, lost: None });
+            self.verdict.notes.push(Finding { file, what, at_start: AtStart::Repairs, lost: None });
         }
         self.check_end(segments);
         self.check_epoch_fields();
@@ -74,7 +74,7 @@ impl Pass<'_> {
         let file = first.map_or_else(|| self.folder_name(), |first| file_name(first.base, names::LOG));
         let what = format!("the log was known to begin at offset {told}, and begins with this segment");
         let lost = Some(Loss { first: told, last: Some(start - 1), bytes: 0 });
-        self.verdict.findings.push(Finding { file, what, at_start: AtStart::Believes, lost });
+        self.verdict.findings.push(Finding { file, what, at_start: AtStart::Trusts, lost });
     }
 
     /// What a finding names that is of no file: there is none.
@@ -94,7 +94,7 @@ impl Pass<'_> {
         let file = segments.last().map_or_else(|| self.folder_name(), |last| file_name(last.base, names::LOG));
         let what = format!("ends at offset {first}, although it was known to reach {promised}");
         let lost = Some(Loss { first, last: Some(promised - 1), bytes: 0 });
-        self.verdict.findings.push(Finding { file, what, at_start: AtStart::Overlooks, lost });
+        self.verdict.findings.push(Finding { file, what, at_start: AtStart::Ignores, lost });
     }
 
     /// A single batch of another epoch than those around it: the field is outside of what the CRC covers.
@@ -116,8 +116,8 @@ impl Pass<'_> {
                 Some(epoch) => {
                     let what =
                         format!("the batch at {} says epoch {}, those around it {epoch}", run.position, run.epoch);
-                    self.find(file_name(run.segment, names::LOG), what, AtStart::Believes);
-                    self.note_damage(run.segment, run.position, 0, DamageKind::Epoch(epoch));
+                    self.add_finding(file_name(run.segment, names::LOG), what, AtStart::Trusts);
+                    self.add_damage(run.segment, run.position, 0, DamageKind::Epoch(epoch));
                 }
                 None => {
                     kept.push(run.epoch);
@@ -145,14 +145,14 @@ impl Pass<'_> {
             None => return Ok(()),
             Some(text) => match LeaderEpochs::parse(&text) {
                 Err(why) => why,
-                Ok(stored) if !stored.agrees_with(&derived, self.next_offset, self.thinned) => {
+                Ok(stored) if !stored.agrees_with(&derived, self.next_offset, self.incomplete) => {
                     "tells other epochs than the batches".to_owned()
                 }
                 Ok(_) => return Ok(()),
             },
         };
-        let at_start = if what.starts_with("tells") { AtStart::Believes } else { AtStart::Mends };
-        self.find(leader_epochs::FILE_NAME, what, at_start);
+        let at_start = if what.starts_with("tells") { AtStart::Trusts } else { AtStart::Repairs };
+        self.add_finding(leader_epochs::FILE_NAME, what, at_start);
         Ok(())
     }
 
@@ -160,17 +160,17 @@ impl Pass<'_> {
         let path = self.place.folder.join(partition_metadata::FILE_NAME);
         let expected = self.known.at.topic_id;
         let (what, at_start) = match self.place.disk.read(&path).doing("reading", &path)? {
-            None if expected.is_some() => ("is missing".to_owned(), AtStart::Mends),
+            None if expected.is_some() => ("is missing".to_owned(), AtStart::Repairs),
             None => return Ok(()),
             Some(text) => match (partition_metadata::parse(&text), expected) {
-                (Err(why), _) => (why, AtStart::Mends),
+                (Err(why), _) => (why, AtStart::Repairs),
                 (Ok(found), Some(expected)) if found != expected => {
                     (format!("is of topic id {found}, the topic's is {expected}"), AtStart::Refuses)
                 }
                 (Ok(_), _) => return Ok(()),
             },
         };
-        self.find(partition_metadata::FILE_NAME, what, at_start);
+        self.add_finding(partition_metadata::FILE_NAME, what, at_start);
         Ok(())
     }
 }
