@@ -1,4 +1,4 @@
-//! Reading: by offset, by time, and what goes with it.
+//! Reading by offset and by timestamp, and the aborted transactions of a range.
 
 use std::collections::VecDeque;
 
@@ -10,21 +10,21 @@ use super::{AbortedTxn, Log, LogError, ReadError, Slice, TimestampOffset, Timest
 use ottla_wire::record::{BatchHeader, RecordError};
 use ottla_wire::types::{Offset, TimestampMs};
 
-/// How far back a producer's window is looked for at most, and in which steps at first.
+/// Bytes to read back at most when a producer's window is refilled, and the size of the first step.
 const MAX_LOOKBACK: u64 = 256 << 20;
 const FIRST_LOOKBACK: u64 = 1 << 20;
 
 impl Log {
-    /// Whole batches of one segment from the one that holds `from` (or the next there is), at most
-    /// `max_bytes`, none of which begins at `up_to` or later. With `at_least_one`, a first batch larger than
+    /// Reads whole batches of one segment, starting with the one that contains `from` or, in a gap, the next one. Returns
+    /// at most `max_bytes`, and no batch that begins at `up_to` or later. With `at_least_one`, a first batch larger than
     /// `max_bytes` is returned whole.
     ///
-    /// The bytes are to be sent, not to be looked at: they may be in a mapping of a file, which somebody may cut.
+    /// Only send the bytes, don't inspect them: they may be mapped from a file that another process can truncate.
     pub fn read(&self, from: Offset, max_bytes: usize, at_least_one: bool, up_to: Offset) -> Result<Slice, ReadError> {
         self.read_with_purpose(Purpose::Send, from, max_bytes, at_least_one, up_to)
     }
 
-    /// As [`Log::read`], for whoever looks at the bytes: they are copied.
+    /// Like [`Log::read`], but copies the bytes, so that the caller may inspect them.
     pub fn read_copied(
         &self,
         from: Offset,
@@ -63,7 +63,7 @@ impl Log {
         }
     }
 
-    /// The first batch that ends at `from` or later, and its segment.
+    /// Finds the first batch that ends at `from` or later, and its segment.
     fn locate(&self, from: Offset) -> Result<Option<(&Segment, Located)>, LogError> {
         for segment in self.segments[self.segment_of(from)..].iter().filter(|segment| segment.size() > 0) {
             if let Some(located) = segment.files(&self.place)?.locate(&self.place, segment.base(), from)? {
@@ -73,7 +73,7 @@ impl Log {
         Ok(None)
     }
 
-    /// Answers ListOffsets. `Latest` is the log end; a caller that reads committed compares with
+    /// Finds an offset for ListOffsets. `Latest` is the log end offset; for read_committed, the caller limits it to
     /// [`Log::last_stable_offset`].
     pub fn offset_for_timestamp(&self, query: TimestampQuery) -> Result<Option<TimestampOffset>, LogError> {
         self.check_readable()?;
@@ -87,8 +87,8 @@ impl Log {
         }
     }
 
-    /// Where each segment begins, for readers, and the greatest timestamp of its records (of its file, where
-    /// no record has one), oldest first: what ListOffsets was asked for before there was a time index.
+    /// The first readable offset and the largest timestamp of each segment, oldest first, for ListOffsets version 0. If no
+    /// record has a timestamp, the file's modification time is used.
     pub fn segment_timestamps(&self) -> Result<Vec<(Offset, TimestampMs)>, LogError> {
         self.check_readable()?;
         let mark = |segment: &Segment| Ok((segment.base().max(self.start), segment.largest_timestamp(&self.place)?));
@@ -114,7 +114,7 @@ impl Log {
         for segment in self.segments.iter().filter(|segment| segment.size() > 0) {
             let newest = segment.newest(&self.place)?.timestamp;
             if newest < 0 && segment.largest_timestamp(&self.place)? >= timestamp {
-                // As in Kafka: by the time of its file the record is here, where none has a time (format 0).
+                // As in Kafka: no record has a timestamp (format 0), but by the file's time the record is in this segment.
                 return Ok(None);
             }
             if newest < timestamp {
@@ -132,7 +132,7 @@ impl Log {
         let disk = &self.place.disk;
         let before =
             files.times.at_or_before(disk, timestamp.saturating_sub(1)).doing("reading", files.times.path())?;
-        // Up to the entry's batch everything is older.
+        // All records up to the entry's batch are older.
         let from = before.map_or(self.start, |entry| entry.offset.saturating_add(1).max(self.start));
         let Some(first) = files.locate(&self.place, segment.base(), from)? else { return Ok(None) };
         let mut walk = files.walk(first.position, segment.base());
@@ -173,7 +173,7 @@ impl Log {
         Ok(found)
     }
 
-    /// The last `count` batches before `before` that are `wanted`, oldest first; looked for only so far back.
+    /// The last `count` batches before `before` that are `wanted`, oldest first. Searches at most [`MAX_LOOKBACK`] bytes.
     pub(super) fn batches_before(
         &self,
         before: Offset,
@@ -206,7 +206,7 @@ impl Log {
         Ok(found.into())
     }
 
-    /// Headers of about `step` bytes that end at position `end`, and where they begin.
+    /// The batch headers in about `step` bytes before position `end`, and the position of the first one.
     fn headers_back(
         &self,
         segment: &Segment,

@@ -292,7 +292,7 @@ impl OnDisk<'_> {
         truncate().doing("truncating", &path)
     }
 
-    /// Truncates zeros, to `len` bytes. No sync: it does no harm if the zeros reappear.
+    /// Truncates a file that ends with zeros to `len` bytes, without a sync.
     pub(crate) fn truncate_zeros(&self, len: u64) -> Result<(), LogError> {
         let path = self.log();
         let truncate = || self.place.disk.open_to_write(&path)?.set_len(len);
