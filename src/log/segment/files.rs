@@ -1,4 +1,4 @@
-//! The open files of a segment: where a batch lies, and its bytes.
+//! The open files of a segment: finding batches and reading their bytes.
 
 use bytes::Bytes;
 
@@ -20,17 +20,17 @@ pub(crate) struct Files {
     pub(crate) times: TimeIndex,
 }
 
-/// What is to be done with bytes that are read.
+/// The use of bytes that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// The kernel sends them: they may be in a mapping of the file.
+    /// The kernel sends them, so they may be mapped from the file.
     Send,
-    /// Somebody looks at them: they are copied.
+    /// The process inspects them, so they are copied.
     Inspect,
 }
 
 impl Files {
-    /// Opens a segment of `size` bytes; with `append_limit` for appending, up to that many bytes.
+    /// Opens a segment of `size` bytes; with `append_limit`, for appending up to that size.
     pub(super) fn open(place: &Place, base: Offset, size: u64, append_limit: Option<u64>) -> Result<Files, LogError> {
         let path = place.file(base, names::LOG);
         let data = match append_limit {
@@ -47,30 +47,30 @@ impl Files {
         Ok(Files { data, offsets, times })
     }
 
-    /// Writes what the indexes have only in memory. The time index first: entries of it beyond the offset index are
-    /// recognised at recovery.
+    /// Writes the index entries that are only in memory. The time index comes first: recovery detects time index entries
+    /// beyond the offset index.
     pub(crate) fn flush_indexes(&mut self, place: &Place) -> Result<(), LogError> {
         self.times.flush(&place.disk).doing("writing", self.times.path())?;
         self.offsets.flush(&place.disk).doing("writing", self.offsets.path())
     }
 
-    /// Gives back descriptors and mappings until the next use.
+    /// Closes descriptors and mappings until the next use.
     pub(super) fn release(&self) {
         self.data.release();
         self.offsets.release();
         self.times.release();
     }
 
-    /// A walk from `position`, where no offset below `next_offset` is expected.
+    /// Starts a walk at `position`. A batch whose base offset is below `next_offset` is invalid.
     pub(crate) fn walk(&self, position: u64, next_offset: Offset) -> Walk<'_> {
         Walk::new(Source::Data(&self.data), position, self.data.len(), next_offset)
     }
 
-    /// The first batch that ends at `from` or later.
+    /// Finds the first batch that ends at `from` or later.
     pub(crate) fn locate(&self, place: &Place, base: Offset, from: Offset) -> Result<Option<Located>, LogError> {
         let entry = self.offsets.at_or_before(&place.disk, from).doing("reading", self.offsets.path());
         if let Some(entry) = ignore_index_error(entry)? {
-            // Indexes are disposable: one that leads astray costs a longer walk, not a wrong answer.
+            // Indexes are disposable: after a wrong entry, walk from the segment's start.
             if let Ok(found) = self.locate_from(place, base, Some(entry), from) {
                 return Ok(found);
             }
@@ -90,7 +90,7 @@ impl Files {
         loop {
             match walk.step().doing_with("reading", || place.file(base, names::LOG))? {
                 Step::Batch { position, header } => {
-                    // Where it isn't known, the entry may name it: brokers before 0.10.1 indexed first offsets.
+                    // Skip the check for old-format batches: brokers before 0.10.1 indexed first offsets.
                     let first = std::mem::replace(&mut first, false) && header.knows_base_offset();
                     if first && entry.is_some_and(|entry| header.base_offset > entry.offset) {
                         return Err(self.no_batch_at(place, base, position));
@@ -99,7 +99,7 @@ impl Files {
                         return Ok(Some(Located { position, header }));
                     }
                 }
-                // Where an index leads, a batch begins.
+                // An index entry must point to a batch.
                 Step::End if first && entry.is_some() => return Err(self.no_batch_at(place, base, walk.position())),
                 Step::End => return Ok(None),
                 Step::Broken { position } => return Err(self.no_batch_at(place, base, position)),
@@ -107,8 +107,8 @@ impl Files {
         }
     }
 
-    /// Whole batches from `start` on: at most `max_bytes`, none beginning at `up_to` or later. None if the first
-    /// is too large.
+    /// Reads whole batches from `start` on: at most `max_bytes`, and none that begins at `up_to` or later. `None` if the
+    /// first batch is too large.
     pub(crate) fn read(
         &self,
         place: &Place,
@@ -124,7 +124,7 @@ impl Files {
             return Ok(None);
         }
         let (mut end, mut next_offset) = (first_end, start.header.next_offset());
-        // The index skips what needn't be walked: all of it begins before the limits.
+        // Skip ahead with the index: all batches before the entry are within the limits.
         let within = |entry: &OffsetEntry| entry.position < limit && entry.offset < up_to;
         let skip = self.offsets.floor(&place.disk, within).doing("reading", self.offsets.path());
         if let Some((_, entry)) = ignore_index_error(skip)?.filter(|(_, entry)| entry.position > first_end) {
@@ -150,7 +150,7 @@ impl Files {
         Ok(Some(Slice { bytes, next_offset }))
     }
 
-    /// The first batch whole, whatever its size.
+    /// Reads one batch of any size.
     pub(crate) fn read_one(
         &self,
         place: &Place,
@@ -162,13 +162,13 @@ impl Files {
         Ok(Slice { bytes, next_offset: at.header.next_offset() })
     }
 
-    /// The batch, to look at its records.
+    /// Reads and parses a batch.
     pub(crate) fn batch(&self, place: &Place, base: Offset, at: &Located) -> Result<Batch, LogError> {
         let bytes = self.read_one(place, base, at, Purpose::Inspect)?.bytes;
         Batch::parse(&bytes).map_err(|error| LogError::corrupt(&place.file(base, names::LOG), error.to_string()))
     }
 
-    /// The greatest timestamp, by the last time index entry and the batches after it.
+    /// Finds the largest timestamp from the last time index entry and the batches after it.
     pub(super) fn find_newest(&self, place: &Place, base: Offset) -> Result<TimeEntry, LogError> {
         let mut newest = self.times.newest();
         let indexed = self.offsets.at_or_before(&place.disk, newest.offset).doing("reading", self.offsets.path())?;
@@ -201,15 +201,15 @@ impl Files {
     }
 }
 
-/// A batch and where it lies in its segment.
+/// A batch header and its position in the segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Located {
     pub(crate) position: u64,
     pub(crate) header: BatchHeader,
 }
 
-/// What an index says; nothing if it can't be read: indexes are disposable, and without one the walk is longer. Only
-/// want of a descriptor is an error, which the records would meet too.
+/// Turns an index read error into `None`: without an index the walk is only longer. File descriptor exhaustion stays an
+/// error, since reading the records would fail too.
 fn ignore_index_error<T>(found: Result<Option<T>, LogError>) -> Result<Option<T>, LogError> {
     match found {
         Err(error) if !error.is_fd_exhaustion() => Ok(None),

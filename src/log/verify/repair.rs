@@ -1,4 +1,4 @@
-//! Mending what verification found: as little as possible is taken away, and what is taken away is kept aside.
+//! Repair of verified files: removes as little as possible, and copies removed data to plain files.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,30 +16,32 @@ use ottla_wire::record::{BATCH_OVERHEAD, BatchHeader};
 use ottla_wire::types::{LeaderEpoch, Offset};
 
 const CHUNK: u64 = 1 << 20;
-/// Where a batch has its epoch, and where the bytes that its CRC covers begin.
+/// Positions in a batch: the leader epoch, the CRC, and the start of the bytes that the CRC covers.
 const EPOCH_AT: u64 = 12;
 const CRC_AT: usize = 17;
 const CRC_START: usize = 21;
 
-/// What a repair came to.
+/// The result of a repair.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Repaired {
-    /// Copies of what was cut.
+    /// Copies of the removed data.
     pub set_aside: Vec<PathBuf>,
-    /// Where the log begins and ends now.
+    /// The log start offset after the repair.
     pub start: Offset,
+    /// The log end offset after the repair.
     pub end: Offset,
 }
 
-/// Mends what `verdict`, of these very files, found. The log is closed and synced afterwards.
+/// Repairs the findings of `verdict`, which must be of these files. The log is closed and synced afterwards.
 ///
 /// # Errors
-/// If the log belongs to another topic, then nothing was done; if a file can't be read or written, then not all.
+/// If the log belongs to another topic (nothing was changed), or if a file can't be read or written (the repair is
+/// incomplete).
 pub fn repair(disk: &Disk, folder: &Path, known: Known, verdict: &Verdict) -> Result<Repaired, LogError> {
     let place = Place { disk: disk.clone(), folder: folder.to_path_buf() };
     check_topic(&place, known)?;
     if finish_interrupted(&place, &place.disk.list(folder).doing("listing", folder)?.unwrap_or_default())? {
-        // The segments are others now.
+        // Completing the compaction has changed the segments.
         let verdict = verify(disk, folder, known, &mut |_| {})?;
         return repair_files(&place, known, &verdict);
     }
@@ -60,7 +62,7 @@ fn repair_files(place: &Place, known: Known, verdict: &Verdict) -> Result<Repair
     let (disk, folder) = (&place.disk, &*place.folder);
     let mut repaired = Repaired::default();
     let mut damages = verdict.damages.clone();
-    // What becomes of the end of a log is recovery's to say.
+    // Recovery truncates the end of the log.
     damages.retain(|damage| damage.kind != DamageKind::Tail);
     damages.sort_by_key(|damage| (damage.segment, damage.position));
     for of_segment in damages.chunk_by(|a, b| a.segment == b.segment) {
@@ -73,8 +75,8 @@ fn repair_files(place: &Place, known: Known, verdict: &Verdict) -> Result<Repair
             disk.remove(&path).doing("removing", &path)?;
         }
     }
-    let kept = SavedFiles::read(place)?;
-    // Gaps that are left are no reason to end the log.
+    let saved = SavedFiles::read(place)?;
+    // With `cleanup_compact`, recovery accepts the remaining gaps.
     let config = LogConfig { cleanup_compact: true, ..LogConfig::default() };
     let at = OpenAt { clean_shutdown: false, recovery_point: 0, validated: None, ..known.at };
     let mut log = Log::open(disk, folder, Arc::new(config), at)?;
@@ -83,18 +85,18 @@ fn repair_files(place: &Place, known: Known, verdict: &Verdict) -> Result<Repair
     }
     (repaired.start, repaired.end) = (log.start_offset(), log.end_offset());
     log.close()?.sync()?;
-    kept.restore(place, repaired.end)?;
+    saved.restore(place, repaired.end)?;
     disk.sync_folder(folder).doing("syncing", folder)?;
     Ok(repaired)
 }
 
-/// Indexes of aborted transactions and snapshots of producers nothing is wrong with. They may know more than the
-/// batches that are left, of which opening the log would derive them anew.
+/// Valid transaction indexes and producer snapshots. Opening the log rebuilds these files from the batches, but the saved
+/// ones may describe batches that no longer exist.
 struct SavedFiles(Vec<(Offset, &'static str, Vec<u8>)>);
 
 impl SavedFiles {
     fn read(place: &Place) -> Result<SavedFiles, LogError> {
-        let mut kept = Vec::new();
+        let mut saved = Vec::new();
         for name in place.disk.list(&place.folder).doing("listing", &place.folder)?.unwrap_or_default() {
             let (offset, kind) = match names::parse_file(&name) {
                 Some((at, names::SNAPSHOT)) => (at, names::SNAPSHOT),
@@ -103,12 +105,12 @@ impl SavedFiles {
             };
             let path = place.file(offset, kind);
             let bytes = place.disk.read(&path).doing("reading", &path)?.unwrap_or_default();
-            kept.push((offset, kind, bytes));
+            saved.push((offset, kind, bytes));
         }
-        Ok(SavedFiles(kept))
+        Ok(SavedFiles(saved))
     }
 
-    /// Those that are still of the log, which ends at `end`.
+    /// Restores the files that still belong to the log, which ends at `end`.
     fn restore(self, place: &Place, end: Offset) -> Result<(), LogError> {
         for (offset, kind, bytes) in self.0 {
             let path = place.file(offset, kind);
@@ -126,7 +128,7 @@ impl SavedFiles {
     }
 }
 
-/// Writes a segment anew without its damage: aside, then in its place.
+/// Rewrites a segment without its corrupt parts: writes a temporary file, then renames it.
 fn rewrite(place: &Place, damages: &[Damage], compacted: bool, repaired: &mut Repaired) -> Result<(), LogError> {
     let Some(base) = damages.first().map(|damage| damage.segment) else { return Ok(()) };
     let path = place.file(base, names::LOG);
@@ -136,9 +138,10 @@ fn rewrite(place: &Place, damages: &[Damage], compacted: bool, repaired: &mut Re
     for damage in damages.iter().filter(|damage| damage.len > 0 && matches!(damage.kind, DamageKind::Missing { .. })) {
         repaired.set_aside.push(on_disk.set_aside_part(damage.position, damage.position + damage.len)?);
     }
-    let anew = names::with_suffix(&path, "tmp");
-    place.disk.remove(&anew).doing("removing", &anew)?;
-    let mut copy = Copy { from: &raw, to: place.disk.open_to_write(&anew).doing("writing", &anew)?, written: 0 };
+    let temporary = names::with_suffix(&path, "tmp");
+    place.disk.remove(&temporary).doing("removing", &temporary)?;
+    let to = place.disk.open_to_write(&temporary).doing("writing", &temporary)?;
+    let mut copy = Copy { from: &raw, to, written: 0 };
     let copied = (|| -> io::Result<()> {
         let mut reached = 0;
         for damage in damages {
@@ -148,12 +151,12 @@ fn rewrite(place: &Place, damages: &[Damage], compacted: bool, repaired: &mut Re
         copy.part(reached, size)?;
         copy.to.sync()
     })();
-    copied.doing("writing", &anew)?;
-    place.disk.rename(&anew, &path).doing("renaming", &anew)?;
+    copied.doing("writing", &temporary)?;
+    place.disk.rename(&temporary, &path).doing("renaming", &temporary)?;
     place.disk.sync_folder(&place.folder).doing("syncing", &place.folder)
 }
 
-/// A segment on its way into a new file.
+/// A copy of a segment to a new file.
 struct Copy<'a> {
     from: &'a RawFile,
     to: RawFile,
@@ -178,7 +181,7 @@ impl Copy<'_> {
         Ok(())
     }
 
-    /// Writes what stands in the place of a damage; how far of the old file that reaches.
+    /// Writes the replacement for a damaged part. Returns the position in the old file where the copy continues.
     fn write_replacement(&mut self, damage: &Damage, compacted: bool) -> io::Result<u64> {
         let position = damage.position;
         match damage.kind {
@@ -203,7 +206,7 @@ impl Copy<'_> {
     }
 }
 
-/// A batch without records, as compaction leaves one where offsets have to be told of: clients pass over it.
+/// A batch without records for lost offsets, as compaction writes it. Clients skip it.
 fn empty_batch(first: Offset, last_offset_delta: i32, epoch: LeaderEpoch) -> [u8; BATCH_OVERHEAD] {
     let header =
         BatchHeader { base_offset: first, last_offset_delta, partition_leader_epoch: epoch, ..BatchHeader::default() };

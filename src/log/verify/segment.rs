@@ -1,4 +1,4 @@
-//! A segment: its batches one by one, and its indexes beside them.
+//! Verification of a segment: its batches, and its indexes.
 
 use std::io;
 
@@ -17,38 +17,39 @@ use crate::{AbortedTxn, LogError, names};
 use ottla_wire::record::{Batch, BatchHeader, MAGIC_V2};
 use ottla_wire::types::{LeaderEpoch, NO_TIMESTAMP, Offset};
 
-/// Damage that a repair has to undo.
+/// A damaged part of a segment that a repair replaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Damage {
     pub(super) segment: Offset,
-    /// Where it begins in the segment, and how long it is: 0 where something is missing.
+    /// Position in the segment.
     pub(super) position: u64,
+    /// Length in bytes; 0 if bytes are missing there.
     pub(super) len: u64,
-    /// The epoch of the batch before; -1 if there is none.
+    /// The epoch of the previous batch; -1 if there is none.
     pub(super) epoch: LeaderEpoch,
     pub(super) kind: DamageKind,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DamageKind {
-    /// The stretch goes; it had the offsets from `first` to `last`.
+    /// The part is removed; the offsets from `first` to `last` are missing.
     Missing { first: Offset, last: Offset },
-    /// The end of the log goes.
+    /// The end of the log is removed.
     Tail,
-    /// A batch is whole, but for the offset it begins at.
+    /// The batch is valid except for its base offset, which should be this.
     Offset(Offset),
-    /// A batch is whole, but for the epoch it was written in.
+    /// The batch is valid except for its leader epoch, which should be this.
     Epoch(i32),
 }
 
-/// What follows a batch that isn't whole.
+/// The next valid batch after a corrupt part.
 struct Resumed {
     position: u64,
     offset: Offset,
 }
 
 impl Pass<'_> {
-    /// Reads a segment, which `next` follows.
+    /// Verifies a segment; `next` is the one after it.
     pub(super) fn segment(&mut self, found: &Found, next: Option<&Found>) -> Result<(), LogError> {
         self.verdict.bytes += found.size;
         let expected = self.next_offset;
@@ -83,7 +84,7 @@ impl Pass<'_> {
         self.compare_aborted(found, &aborted)
     }
 
-    /// Whether a batch's bytes are its own, and its offsets those that come next.
+    /// Whether a batch's CRC matches and its offsets are the expected ones.
     fn is_valid(
         &self,
         on_disk: &OnDisk<'_>,
@@ -101,12 +102,12 @@ impl Pass<'_> {
         if header.base_offset == self.next_offset {
             return Ok(true);
         }
-        // A gap: where none may be, and where the next batch doesn't go on behind it, the offset is wrong.
+        // A gap. The base offset is wrong if no gap is allowed, or if the next batch doesn't continue after this one.
         let next = header_at(on_disk, position + header.size() as u64)?;
         Ok(self.known.compacted && next.is_none_or(|next| next.base_offset >= header.next_offset()))
     }
 
-    /// Notes a whole batch.
+    /// Verifies the records of a valid batch and updates the derived state.
     fn batch(
         &mut self,
         segment: Offset,
@@ -129,7 +130,7 @@ impl Pass<'_> {
             let batch = Batch::parse(&bytes);
             let outcome = batch.as_ref().map_err(ToString::to_string).and_then(check_records);
             if let Err(why) = outcome {
-                let what = format!("the batch at {position} is what was written, but can't be read: {why}");
+                let what = format!("the batch at {position} has a correct CRC, but its records are invalid: {why}");
                 self.add_finding(file_name(segment, names::LOG), what, AtStart::Trusts);
             }
             self.verdict.records += u64::try_from(header.record_count).unwrap_or(0);
@@ -164,7 +165,7 @@ impl Pass<'_> {
         }
     }
 
-    /// Finds out how far the damage at `position` reaches; where reading goes on.
+    /// Reports the damage at `position` and returns the next valid batch.
     fn skip_damage(
         &mut self,
         on_disk: &OnDisk<'_>,
@@ -178,8 +179,7 @@ impl Pass<'_> {
         let at_start = if scanned { AtStart::Truncates } else { AtStart::Ignores };
         if let Some(size) = self.size_if_misplaced(on_disk, raw, position)? {
             let offset = self.next_offset;
-            let what =
-                format!("the batch at {position} is whole, but says that it begins at another offset than {offset}");
+            let what = format!("the batch at {position} is valid, but its base offset is not {offset}");
             self.add_finding(file, what, at_start);
             self.add_damage(segment, position, size, DamageKind::Offset(offset));
             let header = header_at(on_disk, position)?;
@@ -194,20 +194,20 @@ impl Pass<'_> {
         let first = self.next_offset;
         let zeros = resumed.is_none() && on_disk.is_zero_from(raw, position).doing_with("reading", path)?;
         let what = match (zeros, &resumed) {
-            (true, _) => format!("{} bytes of zeros from {position} on: room that was never used", end - position),
-            (false, Some(_)) => format!("{} bytes from {position} on are no whole batch", end - position),
-            (false, None) => format!("{} bytes from {position} to its end are no whole batch", end - position),
+            (true, _) => format!("{} bytes at {position} are zeros: unused preallocated space", end - position),
+            (false, Some(_)) => format!("{} bytes at {position} are not a valid batch", end - position),
+            (false, None) => format!("the last {} bytes, from {position} on, are not a valid batch", end - position),
         };
         let kind = match behind {
             Some(behind) if behind > first => DamageKind::Missing { first, last: behind - 1 },
-            // Nothing can be missing between what follows itself.
+            // The offsets before and after the damage are consecutive: none is missing.
             Some(_) => DamageKind::Missing { first, last: first - 1 },
             None => DamageKind::Tail,
         };
-        let is_room = zeros && !matches!(kind, DamageKind::Missing { first, last } if last >= first);
+        let is_unused = zeros && !matches!(kind, DamageKind::Missing { first, last } if last >= first);
         let last = behind.map(|behind| behind - 1);
-        let lost = (!is_room).then_some(Loss { first, last, bytes: end - position });
-        let at_start = if is_room { AtStart::Repairs } else { at_start };
+        let lost = (!is_unused).then_some(Loss { first, last, bytes: end - position });
+        let at_start = if is_unused { AtStart::Repairs } else { at_start };
         self.verdict.findings.push(Finding { file, what, at_start, lost });
         self.add_damage(segment, position, end - position, kind);
         self.next_offset = behind.unwrap_or(first).max(first);
@@ -215,14 +215,14 @@ impl Pass<'_> {
         Ok(resumed)
     }
 
-    /// Offsets that no batch has, although nothing is damaged there.
+    /// Reports offsets that are missing between two segments.
     fn report_missing_offsets(&mut self, segment: Offset, first: Offset, last: Offset, next: Option<&Found>) {
         let scanned = self.is_scanned(segment, 0, next);
-        let what = format!("the offsets {first} to {last} before it are in no segment");
+        let what = format!("the offsets {first} to {last} before it are missing");
         let lost = Some(Loss { first, last: Some(last), bytes: 0 });
         let at_start = if scanned { AtStart::Truncates } else { AtStart::Ignores };
         self.verdict.findings.push(Finding { file: file_name(segment, names::LOG), what, at_start, lost });
-        // Mended at the end of the segment before.
+        // Repaired at the end of the previous segment.
         let (segment, position) = self.previous;
         self.add_damage(segment, position, 0, DamageKind::Missing { first, last });
     }
@@ -232,8 +232,8 @@ impl Pass<'_> {
         self.verdict.damages.push(Damage { segment, position, len, epoch, kind });
     }
 
-    /// The size of the batch at `position`, if its own bytes are whole and its offset alone is wrong: without gaps, it
-    /// has to be the one that comes next.
+    /// Returns the size of the batch at `position` if only its base offset is wrong. Without allowed gaps, its offset must
+    /// be the next one.
     fn size_if_misplaced(&self, on_disk: &OnDisk<'_>, raw: &RawFile, position: u64) -> Result<Option<u64>, LogError> {
         let Some(header) = header_at(on_disk, position)?.filter(|_| !self.known.compacted) else { return Ok(None) };
         let size = header.size() as u64;
@@ -255,52 +255,52 @@ impl Pass<'_> {
         let path = self.place.file(found.base, names::TXN_INDEX);
         let len = self.place.disk.len(&path).doing("looking at", &path)?.unwrap_or(0);
         let stored = txn_index::read(&self.place.disk, &path).doing("reading", &path)?;
-        // What began before the log does can't be found again in it.
+        // Transactions that began before the log start can't be derived from the batches.
         let known = |txn: &&AbortedTxn| txn.first_offset >= self.verdict.start;
         let matches = match self.incomplete || self.known.compacted {
             true => {
-                // Entries outlive the records and the markers they are of.
+                // Entries are kept after compaction removes the records and markers of the transaction.
                 let is_of_segment = |txn: &AbortedTxn| (found.base..self.next_offset).contains(&txn.last_offset);
-                let is_told = |txn: &AbortedTxn| stored.iter().any(|stored| covers(stored, txn));
-                stored.iter().all(is_of_segment) && derived.iter().all(is_told)
+                let is_stored = |txn: &AbortedTxn| stored.iter().any(|stored| covers(stored, txn));
+                stored.iter().all(is_of_segment) && derived.iter().all(is_stored)
             }
             false => stored.iter().filter(known).eq(derived),
         };
         if !matches || len != (stored.len() * txn_index::SIZE) as u64 {
-            let what = "does not have the transactions whose abort is in the segment".to_owned();
+            let what = "contradicts the aborted transactions of the segment".to_owned();
             self.add_finding(file_name(found.base, names::TXN_INDEX), what, AtStart::Trusts);
         }
         Ok(())
     }
 }
 
-/// Whether records that a batch once had are gone from it.
+/// Whether records were removed from a batch.
 fn lacks_records(header: &BatchHeader) -> bool {
     header.magic == MAGIC_V2 && i64::from(header.record_count) <= i64::from(header.last_offset_delta)
 }
 
-/// Whether an entry is of the transaction that batches show, the first of which may be gone.
-fn covers(stored: &AbortedTxn, shown: &AbortedTxn) -> bool {
-    stored.producer_id == shown.producer_id
-        && stored.last_offset == shown.last_offset
-        && stored.first_offset <= shown.first_offset
+/// Whether an entry is of the transaction `derived` from the batches. Its first batches may be missing there.
+fn covers(stored: &AbortedTxn, derived: &AbortedTxn) -> bool {
+    stored.producer_id == derived.producer_id
+        && stored.last_offset == derived.last_offset
+        && stored.first_offset <= derived.first_offset
 }
 
-/// Looks at every record.
+/// Parses every record and checks its offset.
 fn check_records(batch: &Batch) -> Result<(), String> {
     let (first, last) = (batch.header().base_offset, batch.header().last_offset());
     let mut next = first;
     for record in batch.records() {
         let record = record.map_err(|error| error.to_string())?;
         if record.offset < next || record.offset > last {
-            return Err(format!("it has offset {} between {next} and {last}", record.offset));
+            return Err(format!("a record has offset {}, not between {next} and {last}", record.offset));
         }
         next = record.offset + 1;
     }
     Ok(())
 }
 
-/// The header of what may be a batch at `position`.
+/// Parses the batch header at `position`, if there is one.
 fn header_at(on_disk: &OnDisk<'_>, position: u64) -> Result<Option<BatchHeader>, LogError> {
     let raw = on_disk.open()?;
     let path = || on_disk.place.file(on_disk.base, names::LOG);
@@ -310,7 +310,7 @@ fn header_at(on_disk: &OnDisk<'_>, position: u64) -> Result<Option<BatchHeader>,
     }
 }
 
-/// The next whole batch behind the damage at `position`, where its length says or wherever one is found.
+/// Finds the next valid batch after the damage at `position`: first where the batch's length points to, then by a search.
 fn resume(on_disk: &OnDisk<'_>, raw: &RawFile, position: u64, next_offset: Offset) -> io::Result<Option<Resumed>> {
     let at = |position: u64| -> io::Result<Option<Resumed>> {
         let mut walk = Walk::new(Source::Raw(raw), position, on_disk.size, next_offset);
@@ -331,7 +331,7 @@ fn resume(on_disk: &OnDisk<'_>, raw: &RawFile, position: u64, next_offset: Offse
     }
 }
 
-/// A segment's two indexes, compared with its batches as they come.
+/// A segment's two indexes, compared with its batches during the pass.
 struct Indexes {
     offsets: Entries<OffsetEntry>,
     times: Entries<TimeEntry>,
@@ -357,7 +357,7 @@ impl Indexes {
         }
         while self.times.peek().is_some_and(|entry| entry.offset <= header.last_offset()) {
             let (newest, base) = (self.newest, header.base_offset);
-            // Kafka before 0.11 told the record's own offset.
+            // Kafka before 0.11 wrote the record's own offset.
             self.times.take(|entry| entry.timestamp == newest.timestamp && (entry == newest || entry.offset >= base));
         }
     }
@@ -368,7 +368,7 @@ impl Indexes {
     }
 }
 
-/// Entries of an index, from the first.
+/// Iterates over the entries of an index.
 struct Entries<E> {
     kind: &'static str,
     exists: bool,
@@ -376,7 +376,7 @@ struct Entries<E> {
     bytes: Vec<u8>,
     base: Offset,
     at: usize,
-    /// The first that is wrong.
+    /// Index of the first wrong entry.
     wrong: Option<usize>,
     _entry: std::marker::PhantomData<E>,
 }
@@ -385,7 +385,7 @@ impl<E: Entry> Entries<E> {
     fn open(pass: &Pass<'_>, found: &Found, kind: &'static str) -> Result<Entries<E>, LogError> {
         let path = pass.place.file(found.base, kind);
         let exists = pass.files.has(found.base, kind);
-        // No larger than `segment.index.bytes` lets it grow, ten megabytes by default.
+        // At most `segment.index.bytes`, by default ten megabytes.
         let bytes = pass.place.disk.read(&path).doing("reading", &path)?.unwrap_or_default();
         let torn = !bytes.len().is_multiple_of(E::SIZE);
         Ok(Entries {
@@ -419,7 +419,7 @@ impl<E: Entry> Entries<E> {
             self.wrong.get_or_insert(self.at);
         }
         let what = match (self.wrong, self.torn) {
-            (Some(at), _) => format!("its entry {at} is not what the segment's batches say"),
+            (Some(at), _) => format!("its entry {at} contradicts the segment's batches"),
             (None, true) => "its last entry is torn".to_owned(),
             (None, false) if sealed && !self.exists && found.size > 0 => "is missing".to_owned(),
             _ => return,
