@@ -190,8 +190,8 @@ impl Log {
     /// the recovery point, but rolling it or recovering it may have changed its files since the sync.
     pub fn recovery_point(&self) -> Offset {
         let last = self.segments.len() - 1;
-        let whole = |index: usize| index < last && self.segments[index].is_synced();
-        match (0..=last).find(|index| self.segments[*index].size() > 0 && !whole(*index)) {
+        let is_fully_synced = |index: usize| index < last && self.segments[index].is_synced();
+        match (0..=last).find(|index| self.segments[*index].size() > 0 && !is_fully_synced(*index)) {
             Some(index) => self.durable.min(self.end_of_segment(index) - 1).max(self.start),
             None => self.durable,
         }

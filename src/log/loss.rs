@@ -81,7 +81,7 @@ impl OnDisk<'_> {
                 Step::Batch { .. } => {}
                 Step::End => return Ok(newest.is_some_and(|newest| newest.offset >= walk.next_offset())),
                 // Corruption in the middle is left to `check-log`.
-                Step::Broken { position } => return Ok(!self.has_batch_behind(position, walk.next_offset())?),
+                Step::Broken { position } => return Ok(!self.has_batch_after(position, walk.next_offset())?),
             }
         }
     }

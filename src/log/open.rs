@@ -300,7 +300,7 @@ impl Opening {
         if excess == 0 {
             return Ok(());
         }
-        if on_disk.has_batch_behind(scanned.end, scanned.next_offset)? {
+        if on_disk.has_batch_after(scanned.end, scanned.next_offset)? {
             self.report.set_aside.push(on_disk.set_aside(scanned.end)?);
         }
         on_disk.truncate_durably(scanned.end)?;
@@ -316,9 +316,9 @@ impl Opening {
         let [log, derived @ ..] = segment.paths(&self.place.folder);
         if found.size > 0 {
             let on_disk = OnDisk { place: &self.place, base: found.base, size: found.size, sealed: true };
-            let aside = on_disk.name_aside(0)?;
-            self.place.disk.rename(&log, &aside).doing("renaming", &log)?;
-            self.report.set_aside.push(aside);
+            let copy_path = on_disk.name_aside(0)?;
+            self.place.disk.rename(&log, &copy_path).doing("renaming", &log)?;
+            self.report.set_aside.push(copy_path);
             self.report.truncated_bytes += found.size;
         } else {
             self.place.disk.remove(&log).doing("removing", &log)?;

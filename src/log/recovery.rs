@@ -198,7 +198,7 @@ impl OnDisk<'_> {
     }
 
     /// Whether a whole batch with an offset of at least `next_offset` exists after position `from`.
-    pub(crate) fn has_batch_behind(&self, from: u64, next_offset: Offset) -> Result<bool, LogError> {
+    pub(crate) fn has_batch_after(&self, from: u64, next_offset: Offset) -> Result<bool, LogError> {
         let raw = self.open()?;
         let found = self.find_batch(&raw, from, next_offset).doing_with("reading", || self.log())?;
         Ok(found.is_some())
@@ -212,8 +212,8 @@ impl OnDisk<'_> {
         while at < self.size {
             let bytes = chunk(raw, at, self.size)?;
             // A header that doesn't fit into this chunk is read with the next one, except in the last chunk.
-            let whole = at + bytes.len() as u64 == self.size;
-            let starts = if whole { bytes.len() } else { bytes.len() - BATCH_OVERHEAD + 1 };
+            let is_last = at + bytes.len() as u64 == self.size;
+            let starts = if is_last { bytes.len() } else { bytes.len() - BATCH_OVERHEAD + 1 };
             for start in 0..starts {
                 let position = at + start as u64;
                 let Some(header) = self.plausible(&bytes[start..], position, next_offset) else { continue };
@@ -257,14 +257,14 @@ impl OnDisk<'_> {
         let raw = self.open()?;
         let path = self.name_aside(from)?;
         let copy = || -> io::Result<()> {
-            let aside = self.place.disk.open_to_write(&path)?;
+            let target = self.place.disk.open_to_write(&path)?;
             let mut at = from;
             while at < to {
                 let bytes = chunk(&raw, at, to)?;
-                aside.write_all_at(at - from, &bytes)?;
+                target.write_all_at(at - from, &bytes)?;
                 at += bytes.len() as u64;
             }
-            aside.sync()
+            target.sync()
         };
         copy().doing("writing", &path)?;
         Ok(path)

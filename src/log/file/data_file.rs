@@ -29,7 +29,7 @@ pub(super) const VIEWED_FROM: usize = 4 << 10;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Loss {
     /// It was cut: `left` bytes are left of those that were there.
-    Truncated { left: u64, of: u64 },
+    Cut { left: u64, of: u64 },
     /// Its name is gone, or another file's.
     Removed,
 }
@@ -37,9 +37,7 @@ pub(crate) enum Loss {
 impl fmt::Display for Loss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Loss::Truncated { left, of } => {
-                write!(f, "the file was cut while it was in use: {left} of {of} bytes are left")
-            }
+            Loss::Cut { left, of } => write!(f, "the file was cut while it was in use: {left} of {of} bytes are left"),
             Loss::Removed => f.write_str("the file was removed or replaced while it was in use"),
         }
     }
@@ -80,7 +78,7 @@ impl DataFile {
             0 => disk.open_to_write(path)?,
             _ => disk.open_existing_to_write(path).map_err(removed)?,
         };
-        check_min_end(&raw, len)?;
+        check_reaches(&raw, len)?;
         if raw.len()? > len {
             raw.set_len(len)?;
         }
@@ -91,7 +89,7 @@ impl DataFile {
     /// Opens a file that is only read, of which the first `len` bytes are whole batches.
     pub(crate) fn open_sealed(disk: &Disk, path: &Path, len: u64) -> io::Result<DataFile> {
         let raw = disk.open_to_read(path)?.ok_or(Loss::Removed)?;
-        check_min_end(&raw, len)?;
+        check_reaches(&raw, len)?;
         let raw = PooledFile::open(disk, path, raw, false);
         Ok(DataFile::new(disk, raw, len, len, false))
     }
@@ -120,9 +118,9 @@ impl DataFile {
     }
 
     /// Gives back what was reserved and not used.
-    pub(crate) fn release_preallocated(&mut self) -> io::Result<()> {
+    pub(crate) fn give_back(&mut self) -> io::Result<()> {
         match std::mem::take(&mut self.reserved) {
-            true => self.raw.with(RawFile::release_preallocated),
+            true => self.raw.with(RawFile::give_back),
             false => Ok(()),
         }
     }
@@ -159,7 +157,7 @@ impl DataFile {
         let read = self.raw.with(|raw| {
             raw.read_exact_at(position, &mut bytes).or_else(|error| {
                 // Perhaps it was cut.
-                check_min_end(raw, self.len)?;
+                check_reaches(raw, self.len)?;
                 Err(error)
             })
         });
@@ -169,14 +167,14 @@ impl DataFile {
 
     /// Fails if the file is shorter than what is published. Behind the end of one that was cut, appends leave a hole.
     pub(crate) fn check_length(&self) -> io::Result<()> {
-        self.raw.with(|raw| check_min_end(raw, self.len)).map_err(removed)
+        self.raw.with(|raw| check_reaches(raw, self.len)).map_err(removed)
     }
 
     /// Finds out whether the file is still there, as long as it should be, and under its name: what is appended to a
     /// file that was removed is gone when it is closed.
     pub(crate) fn check(&self) -> io::Result<()> {
         let checked = self.raw.with(|raw| {
-            check_min_end(raw, self.len)?;
+            check_reaches(raw, self.len)?;
             if raw.is_removed()? { Err(Loss::Removed.into()) } else { Ok(()) }
         });
         checked.map_err(removed)
@@ -237,9 +235,9 @@ impl DataFile {
 }
 
 /// Fails if the file is shorter than what is published of it.
-fn check_min_end(raw: &RawFile, published: u64) -> io::Result<()> {
+fn check_reaches(raw: &RawFile, published: u64) -> io::Result<()> {
     match raw.end()? {
-        left if left < published => Err(Loss::Truncated { left, of: published }.into()),
+        left if left < published => Err(Loss::Cut { left, of: published }.into()),
         _ => Ok(()),
     }
 }

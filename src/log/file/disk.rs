@@ -410,7 +410,7 @@ impl RawFile {
                 let reserved = rustix::fs::fallocate(file, rustix::fs::FallocateFlags::KEEP_SIZE, 0, len);
                 if reserved.is_err() {
                     // A part of the room may have been found, which others need now.
-                    self.release_preallocated()?;
+                    self.give_back()?;
                 }
                 Ok(reserved?)
             }
@@ -419,7 +419,7 @@ impl RawFile {
     }
 
     /// Gives back the room behind the end.
-    pub(crate) fn release_preallocated(&self) -> io::Result<()> {
+    pub(crate) fn give_back(&self) -> io::Result<()> {
         self.set_len(self.len()?)
     }
 

@@ -202,7 +202,7 @@ impl Segment {
         let newest = self.newest(place)?;
         self.synced = OnDisk::Unknown;
         if let Some(files) = self.files.get_mut() {
-            files.data.release_preallocated().doing_with("truncating", || place.file(self.base, names::LOG))?;
+            files.data.give_back().doing_with("truncating", || place.file(self.base, names::LOG))?;
             files.times.advance(newest);
             files.flush_indexes(place)?;
         }

@@ -120,9 +120,9 @@ impl Directory {
         let mut renamed = Vec::new();
         for finding in self.findings.iter().filter(|finding| finding.file != META_PROPERTIES) {
             let path = self.path.join(&finding.file);
-            let aside = names::with_suffix(&path, "cut");
-            self.disk.rename(&path, &aside).doing("renaming", &path)?;
-            renamed.push(aside);
+            let new_path = names::with_suffix(&path, "cut");
+            self.disk.rename(&path, &new_path).doing("renaming", &path)?;
+            renamed.push(new_path);
         }
         self.disk.sync_folder(&self.path).doing("syncing", &self.path)?;
         Ok(renamed)

@@ -190,7 +190,7 @@ impl Pass<'_> {
         let path = || self.place.file(segment, names::LOG);
         let resumed = resume(on_disk, raw, position, self.next_offset).doing_with("reading", path)?;
         let end = resumed.as_ref().map_or(on_disk.size, |resumed| resumed.position);
-        let behind = resumed.as_ref().map(|resumed| resumed.offset).or(next.map(|next| next.base));
+        let after = resumed.as_ref().map(|resumed| resumed.offset).or(next.map(|next| next.base));
         let first = self.next_offset;
         let zeros = resumed.is_none() && on_disk.is_zero_from(raw, position).doing_with("reading", path)?;
         let what = match (zeros, &resumed) {
@@ -198,19 +198,19 @@ impl Pass<'_> {
             (false, Some(_)) => format!("{} bytes at {position} are not a valid batch", end - position),
             (false, None) => format!("the last {} bytes, from {position} on, are not a valid batch", end - position),
         };
-        let kind = match behind {
-            Some(behind) if behind > first => DamageKind::Missing { first, last: behind - 1 },
+        let kind = match after {
+            Some(after) if after > first => DamageKind::Missing { first, last: after - 1 },
             // The offsets before and after the damage are consecutive: none is missing.
             Some(_) => DamageKind::Missing { first, last: first - 1 },
             None => DamageKind::Tail,
         };
         let is_unused = zeros && !matches!(kind, DamageKind::Missing { first, last } if last >= first);
-        let last = behind.map(|behind| behind - 1);
+        let last = after.map(|after| after - 1);
         let lost = (!is_unused).then_some(Loss { first, last, bytes: end - position });
         let at_start = if is_unused { AtStart::Repairs } else { at_start };
         self.verdict.findings.push(Finding { file, what, at_start, lost });
         self.add_damage(segment, position, end - position, kind);
-        self.next_offset = behind.unwrap_or(first).max(first);
+        self.next_offset = after.unwrap_or(first).max(first);
         self.incomplete |= self.next_offset > first;
         Ok(resumed)
     }
@@ -320,8 +320,8 @@ fn resume(on_disk: &OnDisk<'_>, raw: &RawFile, position: u64, next_offset: Offse
         Ok((fits && walk.crc_matches(position, &header)?).then_some(Resumed { position, offset }))
     };
     if let Step::Batch { header, .. } = Walk::new(Source::Raw(raw), position, on_disk.size, Offset::MIN).step()? {
-        let behind = position + header.size() as u64;
-        if let Some(resumed) = at(behind)? {
+        let after = position + header.size() as u64;
+        if let Some(resumed) = at(after)? {
             return Ok(Some(resumed));
         }
     }

@@ -58,7 +58,7 @@ fn reserved_room_changes_no_length() {
         file.reserve();
         file.append(b"head", b"body").expect("appends");
         assert_eq!(disk.len(&path).expect("looks"), Some(8));
-        file.release_preallocated().expect("gives back");
+        file.give_back().expect("gives back");
         file.append(b"more", b"").expect("appends");
         assert_eq!(disk.read(&path).expect("reads"), Some(b"headbodymore".to_vec()));
     });
