@@ -1,7 +1,7 @@
 //! Offset gaps between two segments: from compaction, or from a power loss.
 
-use super::recovery::{Ending, OnDisk, Scanned};
-use super::segment::{Found, Place};
+use super::recovery::{Ending, Scanned, SegmentFile};
+use super::segment::{FoundSegment, Place};
 use super::{LogConfig, LogError, OpenAt};
 use ottla_wire::types::Offset;
 
@@ -11,7 +11,7 @@ pub(super) struct Gap<'a> {
     pub(super) config: &'a LogConfig,
     pub(super) at: &'a OpenAt,
     /// All segments.
-    pub(super) found: &'a [Found],
+    pub(super) found: &'a [FoundSegment],
 }
 
 impl Gap<'_> {
@@ -36,8 +36,8 @@ impl Gap<'_> {
     /// Whether any batch of the log shows that it was compacted.
     fn was_compacted(&self) -> Result<bool, LogError> {
         for segment in self.found {
-            let on_disk = OnDisk { place: self.place, base: segment.base, size: segment.size, sealed: true };
-            if on_disk.was_compacted()? {
+            let segment_file = SegmentFile { place: self.place, base: segment.base, size: segment.size, sealed: true };
+            if segment_file.was_compacted()? {
                 return Ok(true);
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::error::IoContext;
-use super::segment::{Found, Place};
+use super::segment::{FoundSegment, Place};
 use super::{LogError, compact, leader_epochs, names};
 use ottla_wire::types::Offset;
 
@@ -11,7 +11,7 @@ use ottla_wire::types::Offset;
 #[derive(Debug, Default)]
 pub(super) struct Listing {
     /// Ascending by base offset.
-    pub(super) segments: Vec<Found>,
+    pub(super) segments: Vec<FoundSegment>,
     /// Ascending.
     pub(super) snapshots: Vec<Offset>,
     pub(super) has_epochs: bool,
@@ -57,7 +57,7 @@ impl Listing {
     fn add_segment(&mut self, place: &Place, base: Offset) -> Result<(), LogError> {
         let path = place.file(base, names::LOG);
         if let Some(size) = place.disk.len(&path).doing("looking at", &path)? {
-            self.segments.push(Found { base, size, synced: false });
+            self.segments.push(FoundSegment { base, size, synced: false });
         }
         Ok(())
     }

@@ -8,8 +8,8 @@ use super::error::IoContext;
 use super::names;
 use super::offset_index::OffsetIndex;
 use super::open::Opening;
-use super::recovery::OnDisk;
-use super::segment::{Found, Place};
+use super::recovery::SegmentFile;
+use super::segment::{FoundSegment, Place};
 use super::time_index::TimeIndex;
 use super::walk::{Source, Step, Walk};
 use super::{LogError, partition_metadata};
@@ -31,20 +31,20 @@ impl Opening {
 
     /// Truncates each damaged sealed segment after its last whole batch and rebuilds its indexes. The segments after it
     /// stay part of the log.
-    pub(super) fn repair_truncated_segments(&mut self, found: &mut [Found]) -> Result<(), LogError> {
+    pub(super) fn repair_truncated_segments(&mut self, found: &mut [FoundSegment]) -> Result<(), LogError> {
         for index in 0..found.len().saturating_sub(1) {
             let next = found[index + 1].base;
             let segment = &mut found[index];
-            let on_disk = OnDisk { place: &self.place, base: segment.base, size: segment.size, sealed: true };
-            if !on_disk.is_newer_than_indexes() || !on_disk.is_truncated()? {
+            let segment_file = SegmentFile { place: &self.place, base: segment.base, size: segment.size, sealed: true };
+            if !segment_file.is_newer_than_indexes() || !segment_file.is_truncated()? {
                 continue;
             }
             // `Log::reopen` must fail here: a running broker may not continue without acknowledged records.
             self.check_min_end(segment.base)?;
-            let scanned = on_disk.scan(None, u64::from(self.config.index_interval_bytes))?;
+            let scanned = segment_file.scan(None, u64::from(self.config.index_interval_bytes))?;
             if scanned.end < segment.size {
-                self.report.set_aside.push(on_disk.set_aside(scanned.end)?);
-                on_disk.truncate_durably(scanned.end)?;
+                self.report.set_aside.push(segment_file.set_aside(scanned.end)?);
+                segment_file.truncate_durably(scanned.end)?;
                 self.report.truncated_bytes += segment.size - scanned.end;
                 segment.size = scanned.end;
             }
@@ -55,7 +55,7 @@ impl Opening {
     }
 }
 
-impl OnDisk<'_> {
+impl SegmentFile<'_> {
     fn is_newer_than_indexes(&self) -> bool {
         let modified = |kind: &str| self.place.disk.modified(&self.place.file(self.base, kind));
         let indexed = modified(names::TIME_INDEX);

@@ -13,8 +13,8 @@ use super::listing::Listing;
 use super::log::{LengthCheck, State};
 use super::offset_index::OffsetIndex;
 use super::producers::Producers;
-use super::recovery::{Ending, OnDisk, Scanned};
-use super::segment::{Found, Place, Segment};
+use super::recovery::{Ending, Scanned, SegmentFile};
+use super::segment::{FoundSegment, Place, Segment};
 use super::walk::{Source, Step, Walk};
 use super::{AbortedTxn, Log, LogConfig, LogError, OpenAt, OpenReport, Validated, names, partition_metadata};
 use ottla_wire::record::{Batch, BatchHeader};
@@ -201,19 +201,19 @@ impl Opening {
     }
 
     /// The log end according to the files after a clean shutdown; `None` if the files can't be trusted.
-    fn trusted_end(&self, found: &[Found]) -> Result<Option<Offset>, LogError> {
+    fn trusted_end(&self, found: &[FoundSegment]) -> Result<Option<Offset>, LogError> {
         let Some(last) = found.last().filter(|_| self.at.clean_shutdown) else { return Ok(None) };
-        OnDisk { place: &self.place, base: last.base, size: last.size, sealed: false }.trusted_end()
+        SegmentFile { place: &self.place, base: last.base, size: last.size, sealed: false }.trusted_end()
     }
 
     /// Rebuilds missing indexes of sealed segments, as Kafka does, without changing records.
-    fn rebuild_missing_indexes(&mut self, found: &[Found]) -> Result<(), LogError> {
+    fn rebuild_missing_indexes(&mut self, found: &[FoundSegment]) -> Result<(), LogError> {
         for segment in &found[..found.len() - 1] {
             if segment.size == 0 || self.listing.has_indexes(segment.base) {
                 continue;
             }
-            let on_disk = OnDisk { place: &self.place, base: segment.base, size: segment.size, sealed: true };
-            let scanned = on_disk.scan(None, u64::from(self.config.index_interval_bytes))?;
+            let segment_file = SegmentFile { place: &self.place, base: segment.base, size: segment.size, sealed: true };
+            let scanned = segment_file.scan(None, u64::from(self.config.index_interval_bytes))?;
             self.report.scanned_bytes += scanned.checked;
             self.report.rebuilt_indexes += 1;
             self.folder_changed = true;
@@ -222,7 +222,7 @@ impl Opening {
     }
 
     /// Scans all data that may be incomplete. Returns the log end and the offset from which on data was scanned.
-    fn scan_tail(&mut self, found: &mut Vec<Found>) -> Result<(Offset, Offset), LogError> {
+    fn scan_tail(&mut self, found: &mut Vec<FoundSegment>) -> Result<(Offset, Offset), LogError> {
         let validated = self
             .at
             .validated
@@ -258,20 +258,20 @@ impl Opening {
 
     fn scan_segment(
         &mut self,
-        found: &mut Found,
+        found: &mut FoundSegment,
         validated: Option<Validated>,
         sealed: bool,
     ) -> Result<Scanned, LogError> {
-        let on_disk = OnDisk { place: &self.place, base: found.base, size: found.size, sealed };
+        let segment_file = SegmentFile { place: &self.place, base: found.base, size: found.size, sealed };
         let validated = validated.filter(|at| at.segment == found.base);
-        let scanned = on_disk.scan(validated, u64::from(self.config.index_interval_bytes))?;
+        let scanned = segment_file.scan(validated, u64::from(self.config.index_interval_bytes))?;
         self.report.scanned_bytes += scanned.checked;
         self.folder_changed = true;
         if scanned.ending != Ending::Clean {
             self.check_min_end(scanned.next_offset)?;
         }
         if scanned.ending == Ending::Zeros {
-            on_disk.truncate_zeros(scanned.end)?;
+            segment_file.truncate_zeros(scanned.end)?;
             found.size = scanned.end;
         }
         Ok(scanned)
@@ -289,34 +289,34 @@ impl Opening {
     }
 
     /// Truncates the log to the scanned part of `found[index]`. The rest is set aside if it contains batches.
-    fn truncate_at(&mut self, found: &mut Vec<Found>, index: usize, scanned: &Scanned) -> Result<(), LogError> {
+    fn truncate_at(&mut self, found: &mut Vec<FoundSegment>, index: usize, scanned: &Scanned) -> Result<(), LogError> {
         self.check_min_end(scanned.next_offset)?;
         for segment in found.drain(index + 1..).collect::<Vec<_>>() {
             self.set_segment_aside(segment)?;
         }
         let segment = &mut found[index];
-        let on_disk = OnDisk { place: &self.place, base: segment.base, size: segment.size, sealed: false };
+        let segment_file = SegmentFile { place: &self.place, base: segment.base, size: segment.size, sealed: false };
         let excess = segment.size - scanned.end;
         if excess == 0 {
             return Ok(());
         }
-        if on_disk.has_batch_after(scanned.end, scanned.next_offset)? {
-            self.report.set_aside.push(on_disk.set_aside(scanned.end)?);
+        if segment_file.has_batch_after(scanned.end, scanned.next_offset)? {
+            self.report.set_aside.push(segment_file.set_aside(scanned.end)?);
         }
-        on_disk.truncate_durably(scanned.end)?;
+        segment_file.truncate_durably(scanned.end)?;
         segment.size = scanned.end;
         self.report.truncated_bytes += excess;
         Ok(())
     }
 
     /// Removes a segment after the log end from the log. Its records are kept in a plain file; the other files are removed.
-    fn set_segment_aside(&mut self, found: Found) -> Result<(), LogError> {
+    fn set_segment_aside(&mut self, found: FoundSegment) -> Result<(), LogError> {
         self.must_sync_folder = true;
         let segment = Segment::found(found, false);
         let [log, derived @ ..] = segment.paths(&self.place.folder);
         if found.size > 0 {
-            let on_disk = OnDisk { place: &self.place, base: found.base, size: found.size, sealed: true };
-            let copy_path = on_disk.name_aside(0)?;
+            let segment_file = SegmentFile { place: &self.place, base: found.base, size: found.size, sealed: true };
+            let copy_path = segment_file.name_aside(0)?;
             self.place.disk.rename(&log, &copy_path).doing("renaming", &log)?;
             self.report.set_aside.push(copy_path);
             self.report.truncated_bytes += found.size;
@@ -341,7 +341,7 @@ impl Opening {
         let path = self.place.file(start, names::LOG);
         self.place.disk.open_to_write(&path).doing("creating", &path)?;
         self.must_sync_folder = true;
-        let empty = Segment::found(Found { base: start, size: 0, synced: false }, true);
+        let empty = Segment::found(FoundSegment { base: start, size: 0, synced: false }, true);
         Ok(Recovered { segments: vec![empty], end: start, derive_from: start })
     }
 
@@ -432,9 +432,10 @@ impl Opening {
         to: &mut Replay<'_>,
     ) -> Result<u64, LogError> {
         let (derive_from, end) = (derived.start, derived.end);
-        let on_disk = OnDisk { place: &self.place, base: segment.base(), size: segment.size(), sealed: false };
+        let segment_file =
+            SegmentFile { place: &self.place, base: segment.base(), size: segment.size(), sealed: false };
         let path = self.place.file(segment.base(), names::LOG);
-        let raw = on_disk.open()?;
+        let raw = segment_file.open()?;
         let index_path = self.place.file(segment.base(), names::OFFSET_INDEX);
         let index = OffsetIndex::open(&self.place.disk, index_path.clone(), segment.base());
         let index = index.doing("opening", &index_path)?.filter(|index| index.is_plausible(segment.size()));

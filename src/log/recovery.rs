@@ -46,7 +46,7 @@ pub(crate) enum Ending {
 
 /// A segment's file on disk.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct OnDisk<'a> {
+pub(crate) struct SegmentFile<'a> {
     pub(crate) place: &'a Place,
     pub(crate) base: Offset,
     pub(crate) size: u64,
@@ -54,7 +54,7 @@ pub(crate) struct OnDisk<'a> {
     pub(crate) sealed: bool,
 }
 
-impl OnDisk<'_> {
+impl SegmentFile<'_> {
     fn log(&self) -> PathBuf {
         self.place.file(self.base, names::LOG)
     }

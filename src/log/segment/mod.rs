@@ -37,7 +37,7 @@ pub(crate) struct Segment {
     /// Whether there is a `.log` file; an empty log has none yet.
     exists: bool,
     /// The part that survives a power loss.
-    synced: OnDisk,
+    synced: SyncState,
     files: OnceLock<Box<Files>>,
     newest: OnceLock<TimeEntry>,
     /// The largest timestamp of the first batch.
@@ -49,7 +49,7 @@ pub(crate) struct Segment {
 
 /// The synced part of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum OnDisk {
+enum SyncState {
     Unknown,
     /// The records. Enough for the active segment, whose indexes are rebuilt after a power loss.
     Records,
@@ -67,7 +67,7 @@ pub(crate) struct Extent {
 
 /// A segment as found on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Found {
+pub(crate) struct FoundSegment {
     pub(crate) base: Offset,
     pub(crate) size: u64,
     pub(crate) synced: bool,
@@ -76,19 +76,19 @@ pub(crate) struct Found {
 impl Segment {
     /// Creates an empty active segment without a file.
     pub(crate) fn new(base: Offset) -> Segment {
-        let mut segment = Segment::found(Found { base, size: 0, synced: false }, true);
+        let mut segment = Segment::found(FoundSegment { base, size: 0, synced: false }, true);
         segment.exists = false;
         segment.without_aborted()
     }
 
     /// Creates a segment whose `.log` file exists.
-    pub(crate) fn found(found: Found, active: bool) -> Segment {
+    pub(crate) fn found(found: FoundSegment, active: bool) -> Segment {
         Segment {
             base: found.base,
             size: found.size,
             active,
             exists: true,
-            synced: if found.synced { OnDisk::All } else { OnDisk::Unknown },
+            synced: if found.synced { SyncState::All } else { SyncState::Unknown },
             files: OnceLock::new(),
             newest: OnceLock::new(),
             first: OnceLock::new(),
@@ -105,7 +105,7 @@ impl Segment {
 
     /// Creates a sealed segment that compaction has written and synced.
     pub(crate) fn cleaned(base: Offset, size: u64, newest: TimeEntry, aborted: Vec<AbortedTxn>) -> Segment {
-        let mut segment = Segment::found(Found { base, size, synced: true }, false);
+        let mut segment = Segment::found(FoundSegment { base, size, synced: true }, false);
         segment.newest = OnceLock::from(newest);
         segment.aborted = OnceLock::from(aborted);
         segment
@@ -126,7 +126,7 @@ impl Segment {
 
     /// Whether nothing is left to sync.
     pub(crate) fn is_synced(&self) -> bool {
-        self.synced == OnDisk::All || self.active && self.synced == OnDisk::Records
+        self.synced == SyncState::All || self.active && self.synced == SyncState::Records
     }
 
     pub(crate) fn is_active(&self) -> bool {
@@ -144,10 +144,10 @@ impl Segment {
             return;
         }
         if self.active {
-            self.synced = OnDisk::Records;
+            self.synced = SyncState::Records;
             return;
         }
-        self.synced = OnDisk::All;
+        self.synced = SyncState::All;
         // Close the files: most sealed segments are never read again, and a read reopens them.
         self.files = OnceLock::new();
     }
@@ -186,21 +186,21 @@ impl Segment {
     /// Updates the state after an append: `size` is the new size, `newest` the new largest timestamp.
     pub(crate) fn appended(&mut self, size: u64, newest: TimeEntry) {
         self.size = size;
-        self.synced = OnDisk::Unknown;
+        self.synced = SyncState::Unknown;
         self.newest = OnceLock::from(newest);
     }
 
     /// Seals the segment: adds the final time index entry and writes the indexes.
     pub(crate) fn seal(&mut self, place: &Place) -> Result<(), LogError> {
         // Closed before and unchanged since: its indexes are complete.
-        let untouched = self.synced == OnDisk::All && self.files.get().is_none_or(|files| !files.data.is_writable());
+        let untouched = self.synced == SyncState::All && self.files.get().is_none_or(|files| !files.data.is_writable());
         if untouched || !self.exists {
             self.active = false;
             return Ok(());
         }
         self.files(place)?;
         let newest = self.newest(place)?;
-        self.synced = OnDisk::Unknown;
+        self.synced = SyncState::Unknown;
         if let Some(files) = self.files.get_mut() {
             files.data.give_back().doing_with("truncating", || place.file(self.base, names::LOG))?;
             files.times.advance(newest);
@@ -239,7 +239,7 @@ impl Segment {
 
     /// The last entry of the time index, if the segment was sealed or closed. Avoids opening all segments of a large log.
     fn final_time_entry(&self, place: &Place) -> Result<Option<TimeEntry>, LogError> {
-        if self.active && self.synced != OnDisk::All || self.files.get().is_some() {
+        if self.active && self.synced != SyncState::All || self.files.get().is_some() {
             return Ok(None);
         }
         let path = place.file(self.base, names::TIME_INDEX);

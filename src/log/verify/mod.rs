@@ -18,7 +18,7 @@ use super::error::IoContext;
 use super::file::Disk;
 use super::leader_epochs::LeaderEpochs;
 use super::producers::Producers;
-use super::segment::{Found, Place};
+use super::segment::{FoundSegment, Place};
 use super::{LogError, OpenAt, names};
 use ottla_wire::types::{LeaderEpoch, Offset, ProducerId};
 
@@ -113,7 +113,7 @@ pub fn verify(disk: &Disk, folder: &Path, known: Known, progress: &mut dyn FnMut
     pass.incomplete = pass.verdict.start > 0;
     pass.check_start(segments.first());
     for (index, found) in segments.iter().enumerate() {
-        pass.segment(found, segments.get(index + 1))?;
+        pass.verify_segment(found, segments.get(index + 1))?;
     }
     pass.verdict.segments = segments.len();
     pass.verdict.end = pass.next_offset;
@@ -163,7 +163,7 @@ struct Run {
 /// The files of a log in its folder.
 #[derive(Debug, Default)]
 struct Files {
-    segments: Vec<Found>,
+    segments: Vec<FoundSegment>,
     snapshots: Vec<Offset>,
     /// Base offset and kind of each index.
     indexes: Vec<(Offset, String)>,
@@ -178,7 +178,7 @@ impl Files {
                 Some((base, names::LOG)) => {
                     let path = place.file(base, names::LOG);
                     let size = place.disk.len(&path).doing("looking at", &path)?.unwrap_or(0);
-                    files.segments.push(Found { base, size, synced: false });
+                    files.segments.push(FoundSegment { base, size, synced: false });
                 }
                 Some((offset, names::SNAPSHOT)) => files.snapshots.push(offset),
                 Some((base, kind @ (names::OFFSET_INDEX | names::TIME_INDEX | names::TXN_INDEX))) => {
@@ -229,7 +229,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Whether the recovery at a start validates a segment's batches from `position` on.
-    fn is_scanned(&self, base: Offset, position: u64, next: Option<&Found>) -> bool {
+    fn is_scanned(&self, base: Offset, position: u64, next: Option<&FoundSegment>) -> bool {
         let at = &self.known.at;
         match at.validated {
             _ if at.clean_shutdown => false,

@@ -5,7 +5,7 @@ use super::{AtStart, Finding, Loss, Pass, file_name};
 use crate::error::IoContext;
 use crate::leader_epochs::{self, LeaderEpochs};
 use crate::producers::Producers;
-use crate::segment::Found;
+use crate::segment::FoundSegment;
 use crate::{LogError, names, partition_metadata};
 use ottla_wire::types::Offset;
 
@@ -43,7 +43,7 @@ impl Pass<'_> {
     }
 
     /// Runs the checks that need the state after all batches.
-    pub(super) fn check_other_files(&mut self, segments: &[Found]) -> Result<(), LogError> {
+    pub(super) fn check_other_files(&mut self, segments: &[FoundSegment]) -> Result<(), LogError> {
         self.compare_snapshots(self.next_offset)?;
         for at in std::mem::take(&mut self.files.snapshots) {
             let what = format!("is above the log end offset {}", self.next_offset);
@@ -68,7 +68,7 @@ impl Pass<'_> {
     }
 
     /// Checks that the log starts at the checkpointed log start offset or below.
-    pub(super) fn check_start(&mut self, first: Option<&Found>) {
+    pub(super) fn check_start(&mut self, first: Option<&FoundSegment>) {
         let (at, start) = (&self.known.at, self.verdict.start);
         let Some(expected) = at.log_start.filter(|expected| at.clean_shutdown && *expected < start) else { return };
         let file = first.map_or_else(|| self.folder_name(), |first| file_name(first.base, names::LOG));
@@ -83,7 +83,7 @@ impl Pass<'_> {
     }
 
     /// Checks that the log reaches the recovery point and the validated position.
-    fn check_end(&mut self, segments: &[Found]) {
+    fn check_end(&mut self, segments: &[FoundSegment]) {
         let at = &self.known.at;
         let expected = at.recovery_point.max(at.validated.map_or(0, |validated| validated.next_offset));
         let first = self.next_offset;

@@ -9,7 +9,7 @@ use super::{Known, Verdict, verify};
 use crate::compact::finish_interrupted;
 use crate::error::IoContext;
 use crate::file::{Disk, RawFile};
-use crate::recovery::OnDisk;
+use crate::recovery::SegmentFile;
 use crate::segment::Place;
 use crate::{Log, LogConfig, LogError, OpenAt, leader_epochs, names, partition_metadata};
 use ottla_wire::record::{BATCH_OVERHEAD, BatchHeader};
@@ -133,10 +133,10 @@ fn rewrite(place: &Place, damages: &[Damage], compacted: bool, repaired: &mut Re
     let Some(base) = damages.first().map(|damage| damage.segment) else { return Ok(()) };
     let path = place.file(base, names::LOG);
     let size = place.disk.len(&path).doing("looking at", &path)?.unwrap_or(0);
-    let on_disk = OnDisk { place, base, size, sealed: true };
-    let raw = on_disk.open()?;
+    let segment_file = SegmentFile { place, base, size, sealed: true };
+    let raw = segment_file.open()?;
     for damage in damages.iter().filter(|damage| damage.len > 0 && matches!(damage.kind, DamageKind::Missing { .. })) {
-        repaired.set_aside.push(on_disk.set_aside_part(damage.position, damage.position + damage.len)?);
+        repaired.set_aside.push(segment_file.set_aside_part(damage.position, damage.position + damage.len)?);
     }
     let temporary = names::with_suffix(&path, "tmp");
     place.disk.remove(&temporary).doing("removing", &temporary)?;
@@ -145,10 +145,10 @@ fn rewrite(place: &Place, damages: &[Damage], compacted: bool, repaired: &mut Re
     let copied = (|| -> io::Result<()> {
         let mut reached = 0;
         for damage in damages {
-            copy.part(reached, damage.position)?;
+            copy.copy_range(reached, damage.position)?;
             reached = copy.write_replacement(damage, compacted)?;
         }
-        copy.part(reached, size)?;
+        copy.copy_range(reached, size)?;
         copy.to.sync()
     })();
     copied.doing("writing", &temporary)?;
@@ -164,18 +164,18 @@ struct Copy<'a> {
 }
 
 impl Copy<'_> {
-    fn part(&mut self, from: u64, to: u64) -> io::Result<()> {
+    fn copy_range(&mut self, from: u64, to: u64) -> io::Result<()> {
         let mut at = from;
         while at < to {
             let mut bytes = vec![0; (to - at).min(CHUNK) as usize];
             self.from.read_exact_at(at, &mut bytes)?;
-            self.put(&bytes)?;
+            self.write(&bytes)?;
             at += bytes.len() as u64;
         }
         Ok(())
     }
 
-    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.to.write_all_at(self.written, bytes)?;
         self.written += bytes.len() as u64;
         Ok(())
@@ -188,17 +188,17 @@ impl Copy<'_> {
             DamageKind::Missing { first, last } => {
                 let delta = i32::try_from(last - first).ok().filter(|_| last >= first && !compacted);
                 if let Some(delta) = delta {
-                    self.put(&empty_batch(first, delta, damage.epoch))?;
+                    self.write(&empty_batch(first, delta, damage.epoch))?;
                 }
                 Ok(position + damage.len)
             }
             DamageKind::Offset(offset) => {
-                self.put(&offset.to_be_bytes())?;
+                self.write(&offset.to_be_bytes())?;
                 Ok(position + 8)
             }
             DamageKind::Epoch(epoch) => {
-                self.part(position, position + EPOCH_AT)?;
-                self.put(&epoch.to_be_bytes())?;
+                self.copy_range(position, position + EPOCH_AT)?;
+                self.write(&epoch.to_be_bytes())?;
                 Ok(position + EPOCH_AT + 4)
             }
             DamageKind::Tail => Ok(position),

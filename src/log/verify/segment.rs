@@ -8,8 +8,8 @@ use crate::error::IoContext;
 use crate::file::RawFile;
 use crate::index_file::Entry;
 use crate::offset_index::OffsetEntry;
-use crate::recovery::OnDisk;
-use crate::segment::Found;
+use crate::recovery::SegmentFile;
+use crate::segment::FoundSegment;
 use crate::time_index::TimeEntry;
 use crate::txn_index;
 use crate::walk::{Source, Step, Walk};
@@ -43,14 +43,14 @@ pub(super) enum DamageKind {
 }
 
 /// The next valid batch after a corrupt part.
-struct Resumed {
+struct NextBatch {
     position: u64,
     offset: Offset,
 }
 
 impl Pass<'_> {
     /// Verifies a segment; `next` is the one after it.
-    pub(super) fn segment(&mut self, found: &Found, next: Option<&Found>) -> Result<(), LogError> {
+    pub(super) fn verify_segment(&mut self, found: &FoundSegment, next: Option<&FoundSegment>) -> Result<(), LogError> {
         self.verdict.bytes += found.size;
         let expected = self.next_offset;
         if found.base > expected && !self.known.compacted {
@@ -59,8 +59,8 @@ impl Pass<'_> {
         self.incomplete |= found.base > expected;
         self.next_offset = self.next_offset.max(found.base);
         let place = self.place.clone();
-        let on_disk = OnDisk { place: &place, base: found.base, size: found.size, sealed: next.is_some() };
-        let raw = on_disk.open()?;
+        let segment_file = SegmentFile { place: &place, base: found.base, size: found.size, sealed: next.is_some() };
+        let raw = segment_file.open()?;
         let mut indexes = Indexes::open(self, found)?;
         let mut aborted = Vec::new();
         let mut walk = Walk::new(Source::Raw(&raw), 0, found.size, self.next_offset);
@@ -68,14 +68,14 @@ impl Pass<'_> {
             let reached = walk.position();
             match walk.step().doing_with("reading", || place.file(found.base, names::LOG))? {
                 Step::End => break,
-                Step::Batch { position, header } if self.is_valid(&on_disk, &walk, position, &header)? => {
-                    indexes.batch(position, &header);
-                    self.batch(found.base, position, &header, &walk, &mut aborted)?;
+                Step::Batch { position, header } if self.is_valid(&segment_file, &walk, position, &header)? => {
+                    indexes.check_batch(position, &header);
+                    self.verify_batch(found.base, position, &header, &walk, &mut aborted)?;
                 }
                 Step::Batch { .. } | Step::Broken { .. } => {
-                    let resumed = self.skip_damage(&on_disk, &raw, reached, next)?;
-                    let Some(resumed) = resumed else { break };
-                    walk = Walk::new(Source::Raw(&raw), resumed.position, found.size, resumed.offset);
+                    let next_batch = self.skip_damage(&segment_file, &raw, reached, next)?;
+                    let Some(next_batch) = next_batch else { break };
+                    walk = Walk::new(Source::Raw(&raw), next_batch.position, found.size, next_batch.offset);
                 }
             }
         }
@@ -87,13 +87,13 @@ impl Pass<'_> {
     /// Whether a batch's CRC matches and its offsets are the expected ones.
     fn is_valid(
         &self,
-        on_disk: &OnDisk<'_>,
+        segment_file: &SegmentFile<'_>,
         walk: &Walk<'_>,
         position: u64,
         header: &BatchHeader,
     ) -> Result<bool, LogError> {
-        let path = || self.place.file(on_disk.base, names::LOG);
-        if header.last_offset() - on_disk.base > i64::from(i32::MAX) {
+        let path = || self.place.file(segment_file.base, names::LOG);
+        if header.last_offset() - segment_file.base > i64::from(i32::MAX) {
             return Ok(false);
         }
         if !walk.crc_matches(position, header).doing_with("reading", path)? {
@@ -103,12 +103,12 @@ impl Pass<'_> {
             return Ok(true);
         }
         // A gap. The base offset is wrong if no gap is allowed, or if the next batch doesn't continue after this one.
-        let next = header_at(on_disk, position + header.size() as u64)?;
+        let next = header_at(segment_file, position + header.size() as u64)?;
         Ok(self.known.compacted && next.is_none_or(|next| next.base_offset >= header.next_offset()))
     }
 
     /// Verifies the records of a valid batch and updates the derived state.
-    fn batch(
+    fn verify_batch(
         &mut self,
         segment: Offset,
         position: u64,
@@ -168,32 +168,32 @@ impl Pass<'_> {
     /// Reports the damage at `position` and returns the next valid batch.
     fn skip_damage(
         &mut self,
-        on_disk: &OnDisk<'_>,
+        segment_file: &SegmentFile<'_>,
         raw: &RawFile,
         position: u64,
-        next: Option<&Found>,
-    ) -> Result<Option<Resumed>, LogError> {
-        let segment = on_disk.base;
+        next: Option<&FoundSegment>,
+    ) -> Result<Option<NextBatch>, LogError> {
+        let segment = segment_file.base;
         let file = file_name(segment, names::LOG);
         let scanned = self.is_scanned(segment, position, next);
         let at_start = if scanned { AtStart::Truncates } else { AtStart::Ignores };
-        if let Some(size) = self.size_if_misplaced(on_disk, raw, position)? {
+        if let Some(size) = self.size_if_misplaced(segment_file, raw, position)? {
             let offset = self.next_offset;
             let what = format!("the batch at {position} is valid, but its base offset is not {offset}");
             self.add_finding(file, what, at_start);
             self.add_damage(segment, position, size, DamageKind::Offset(offset));
-            let header = header_at(on_disk, position)?;
+            let header = header_at(segment_file, position)?;
             let delta = header.map_or(0, |header| i64::from(header.last_offset_delta));
             self.next_offset = offset + delta + 1;
-            return Ok(Some(Resumed { position: position + size, offset: self.next_offset }));
+            return Ok(Some(NextBatch { position: position + size, offset: self.next_offset }));
         }
         let path = || self.place.file(segment, names::LOG);
-        let resumed = resume(on_disk, raw, position, self.next_offset).doing_with("reading", path)?;
-        let end = resumed.as_ref().map_or(on_disk.size, |resumed| resumed.position);
-        let after = resumed.as_ref().map(|resumed| resumed.offset).or(next.map(|next| next.base));
+        let next_batch = find_next_batch(segment_file, raw, position, self.next_offset).doing_with("reading", path)?;
+        let end = next_batch.as_ref().map_or(segment_file.size, |next_batch| next_batch.position);
+        let after = next_batch.as_ref().map(|next_batch| next_batch.offset).or(next.map(|next| next.base));
         let first = self.next_offset;
-        let zeros = resumed.is_none() && on_disk.is_zero_from(raw, position).doing_with("reading", path)?;
-        let what = match (zeros, &resumed) {
+        let zeros = next_batch.is_none() && segment_file.is_zero_from(raw, position).doing_with("reading", path)?;
+        let what = match (zeros, &next_batch) {
             (true, _) => format!("{} bytes at {position} are zeros: unused preallocated space", end - position),
             (false, Some(_)) => format!("{} bytes at {position} are not a valid batch", end - position),
             (false, None) => format!("the last {} bytes, from {position} on, are not a valid batch", end - position),
@@ -212,11 +212,11 @@ impl Pass<'_> {
         self.add_damage(segment, position, end - position, kind);
         self.next_offset = after.unwrap_or(first).max(first);
         self.incomplete |= self.next_offset > first;
-        Ok(resumed)
+        Ok(next_batch)
     }
 
     /// Reports offsets that are missing between two segments.
-    fn report_missing_offsets(&mut self, segment: Offset, first: Offset, last: Offset, next: Option<&Found>) {
+    fn report_missing_offsets(&mut self, segment: Offset, first: Offset, last: Offset, next: Option<&FoundSegment>) {
         let scanned = self.is_scanned(segment, 0, next);
         let what = format!("the offsets {first} to {last} before it are missing");
         let lost = Some(Loss { first, last: Some(last), bytes: 0 });
@@ -234,12 +234,19 @@ impl Pass<'_> {
 
     /// Returns the size of the batch at `position` if only its base offset is wrong. Without allowed gaps, its offset must
     /// be the next one.
-    fn size_if_misplaced(&self, on_disk: &OnDisk<'_>, raw: &RawFile, position: u64) -> Result<Option<u64>, LogError> {
-        let Some(header) = header_at(on_disk, position)?.filter(|_| !self.known.compacted) else { return Ok(None) };
+    fn size_if_misplaced(
+        &self,
+        segment_file: &SegmentFile<'_>,
+        raw: &RawFile,
+        position: u64,
+    ) -> Result<Option<u64>, LogError> {
+        let Some(header) = header_at(segment_file, position)?.filter(|_| !self.known.compacted) else {
+            return Ok(None);
+        };
         let size = header.size() as u64;
-        let fits = size <= on_disk.size - position && header.last_offset_delta >= 0;
-        let path = || self.place.file(on_disk.base, names::LOG);
-        let walk = Walk::new(Source::Raw(raw), position, on_disk.size, 0);
+        let fits = size <= segment_file.size - position && header.last_offset_delta >= 0;
+        let path = || self.place.file(segment_file.base, names::LOG);
+        let walk = Walk::new(Source::Raw(raw), position, segment_file.size, 0);
         if !fits || header.base_offset == self.next_offset || header.magic != MAGIC_V2 {
             return Ok(None);
         }
@@ -247,11 +254,11 @@ impl Pass<'_> {
             return Ok(None);
         }
         let after = self.next_offset + i64::from(header.last_offset_delta) + 1;
-        let next = header_at(on_disk, position + size)?;
+        let next = header_at(segment_file, position + size)?;
         Ok(next.is_none_or(|next| next.base_offset == after).then_some(size))
     }
 
-    fn compare_aborted(&mut self, found: &Found, derived: &[AbortedTxn]) -> Result<(), LogError> {
+    fn compare_aborted(&mut self, found: &FoundSegment, derived: &[AbortedTxn]) -> Result<(), LogError> {
         let path = self.place.file(found.base, names::TXN_INDEX);
         let len = self.place.disk.len(&path).doing("looking at", &path)?.unwrap_or(0);
         let stored = txn_index::read(&self.place.disk, &path).doing("reading", &path)?;
@@ -301,31 +308,36 @@ fn check_records(batch: &Batch) -> Result<(), String> {
 }
 
 /// Parses the batch header at `position`, if there is one.
-fn header_at(on_disk: &OnDisk<'_>, position: u64) -> Result<Option<BatchHeader>, LogError> {
-    let raw = on_disk.open()?;
-    let path = || on_disk.place.file(on_disk.base, names::LOG);
-    match Walk::new(Source::Raw(&raw), position, on_disk.size, Offset::MIN).step().doing_with("reading", path)? {
+fn header_at(segment_file: &SegmentFile<'_>, position: u64) -> Result<Option<BatchHeader>, LogError> {
+    let raw = segment_file.open()?;
+    let path = || segment_file.place.file(segment_file.base, names::LOG);
+    match Walk::new(Source::Raw(&raw), position, segment_file.size, Offset::MIN).step().doing_with("reading", path)? {
         Step::Batch { header, .. } => Ok(Some(header)),
         Step::End | Step::Broken { .. } => Ok(None),
     }
 }
 
 /// Finds the next valid batch after the damage at `position`: first where the batch's length points to, then by a search.
-fn resume(on_disk: &OnDisk<'_>, raw: &RawFile, position: u64, next_offset: Offset) -> io::Result<Option<Resumed>> {
-    let at = |position: u64| -> io::Result<Option<Resumed>> {
-        let mut walk = Walk::new(Source::Raw(raw), position, on_disk.size, next_offset);
+fn find_next_batch(
+    segment_file: &SegmentFile<'_>,
+    raw: &RawFile,
+    position: u64,
+    next_offset: Offset,
+) -> io::Result<Option<NextBatch>> {
+    let at = |position: u64| -> io::Result<Option<NextBatch>> {
+        let mut walk = Walk::new(Source::Raw(raw), position, segment_file.size, next_offset);
         let Step::Batch { header, .. } = walk.step()? else { return Ok(None) };
         let offset = header.base_offset;
-        let fits = header.last_offset() - on_disk.base <= i64::from(i32::MAX);
-        Ok((fits && walk.crc_matches(position, &header)?).then_some(Resumed { position, offset }))
+        let fits = header.last_offset() - segment_file.base <= i64::from(i32::MAX);
+        Ok((fits && walk.crc_matches(position, &header)?).then_some(NextBatch { position, offset }))
     };
-    if let Step::Batch { header, .. } = Walk::new(Source::Raw(raw), position, on_disk.size, Offset::MIN).step()? {
+    if let Step::Batch { header, .. } = Walk::new(Source::Raw(raw), position, segment_file.size, Offset::MIN).step()? {
         let after = position + header.size() as u64;
-        if let Some(resumed) = at(after)? {
-            return Ok(Some(resumed));
+        if let Some(next_batch) = at(after)? {
+            return Ok(Some(next_batch));
         }
     }
-    match on_disk.find_batch(raw, position, next_offset)? {
+    match segment_file.find_batch(raw, position, next_offset)? {
         Some(position) => at(position),
         None => Ok(None),
     }
@@ -339,7 +351,7 @@ struct Indexes {
 }
 
 impl Indexes {
-    fn open(pass: &mut Pass<'_>, found: &Found) -> Result<Indexes, LogError> {
+    fn open(pass: &mut Pass<'_>, found: &FoundSegment) -> Result<Indexes, LogError> {
         Ok(Indexes {
             offsets: Entries::open(pass, found, names::OFFSET_INDEX)?,
             times: Entries::open(pass, found, names::TIME_INDEX)?,
@@ -347,22 +359,23 @@ impl Indexes {
         })
     }
 
-    fn batch(&mut self, position: u64, header: &BatchHeader) {
+    fn check_batch(&mut self, position: u64, header: &BatchHeader) {
         if header.max_timestamp > self.newest.timestamp {
             self.newest = TimeEntry { timestamp: header.max_timestamp, offset: header.last_offset() };
         }
         while self.offsets.peek().is_some_and(|entry| entry.position <= position) {
             let right = OffsetEntry { offset: header.last_offset(), position };
-            self.offsets.take(|entry| entry == right);
+            self.offsets.check_next(|entry| entry == right);
         }
         while self.times.peek().is_some_and(|entry| entry.offset <= header.last_offset()) {
             let (newest, base) = (self.newest, header.base_offset);
             // Kafka before 0.11 wrote the record's own offset.
-            self.times.take(|entry| entry.timestamp == newest.timestamp && (entry == newest || entry.offset >= base));
+            self.times
+                .check_next(|entry| entry.timestamp == newest.timestamp && (entry == newest || entry.offset >= base));
         }
     }
 
-    fn finish(self, pass: &mut Pass<'_>, found: &Found, sealed: bool) {
+    fn finish(self, pass: &mut Pass<'_>, found: &FoundSegment, sealed: bool) {
         self.offsets.finish(pass, found, sealed);
         self.times.finish(pass, found, sealed);
     }
@@ -382,7 +395,7 @@ struct Entries<E> {
 }
 
 impl<E: Entry> Entries<E> {
-    fn open(pass: &Pass<'_>, found: &Found, kind: &'static str) -> Result<Entries<E>, LogError> {
+    fn open(pass: &Pass<'_>, found: &FoundSegment, kind: &'static str) -> Result<Entries<E>, LogError> {
         let path = pass.place.file(found.base, kind);
         let exists = pass.files.has(found.base, kind);
         // At most `segment.index.bytes`, by default ten megabytes.
@@ -405,7 +418,7 @@ impl<E: Entry> Entries<E> {
         self.bytes.get(start..start + E::SIZE).map(|bytes| E::decode(self.base, bytes))
     }
 
-    fn take(&mut self, is_right: impl FnOnce(E) -> bool) {
+    fn check_next(&mut self, is_right: impl FnOnce(E) -> bool) {
         if let Some(entry) = self.peek()
             && !is_right(entry)
         {
@@ -414,7 +427,7 @@ impl<E: Entry> Entries<E> {
         self.at += 1;
     }
 
-    fn finish(mut self, pass: &mut Pass<'_>, found: &Found, sealed: bool) {
+    fn finish(mut self, pass: &mut Pass<'_>, found: &FoundSegment, sealed: bool) {
         if self.peek().is_some() {
             self.wrong.get_or_insert(self.at);
         }
