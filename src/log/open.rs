@@ -82,14 +82,13 @@ impl Opening {
         let (mut producers, replay_from) = self.load_producers(&recovered, first)?;
         let from = if epochs_known { replay_from } else { first };
         let since_snapshot = if from < end {
-            let now = self.at.now;
             let mut replay = Replay {
                 producers: &mut producers,
                 epochs: &mut epochs,
                 epochs_on_file: &epochs_on_file,
                 producers_from: replay_from,
                 next_offset: from,
-                now,
+                now: self.at.now,
             };
             self.replay(&mut recovered, from, &mut replay)?
         } else {
@@ -192,8 +191,7 @@ impl Opening {
         }
         if !trusted {
             let first = segments.partition_point(|segment| segment.base() <= derive_from).saturating_sub(1);
-            let segments = segments[first..].iter_mut();
-            for segment in segments.filter(|segment| self.listing.has_txn_index(segment.base())) {
+            for segment in segments[first..].iter_mut().filter(|segment| self.listing.has_txn_index(segment.base())) {
                 segment.truncate_aborted(&self.place, end)?;
             }
         }
