@@ -286,13 +286,13 @@ async fn directories_are_mended_by_what_their_refusals_recommend() {
     let target = data.with_file_name("volume");
     let link = data.with_file_name("link");
     symlink(&target, &link).unwrap();
-    assert!(refused(&link).contains("make that directory"));
+    assert!(refused(&link).contains("create that directory"));
     fs::create_dir(&target).unwrap();
     drop(Broker::with().data_dir(&link).start());
 
     let file = data.with_file_name("file");
     fs::write(&file, "").unwrap();
-    assert!(refused(&file).contains("name another one, or move it away"));
+    assert!(refused(&file).contains("name a directory, or move the file away"));
     fs::remove_file(&file).unwrap();
     drop(Broker::with().data_dir(&file).start());
 
@@ -314,7 +314,7 @@ async fn a_directory_in_use_is_served_once_the_other_broker_has_stopped_and_anot
     let data = holder.data_dir().to_path_buf();
     let said = refused(&data);
     assert!(said.contains("is in use by another broker"), "{said}");
-    assert!(said.contains("stop that one, or name another directory"), "{said}");
+    assert!(said.contains("stop that broker, or name another directory"), "{said}");
     drop(Broker::with().data_dir(&data.with_file_name("another")).start());
     holder.stop();
     let next = Broker::with().data_dir(&data).start();
@@ -343,7 +343,7 @@ async fn a_metadata_directory_of_another_cluster_is_refused_and_the_right_one_is
     let words = ["--data-dir", data.to_str().unwrap(), "--port", "0", "--set", &setting("other-metadata")];
     let output = common::run(&words);
     let said = String::from_utf8(output.stderr).unwrap();
-    let expected = format!("name a directory of cluster {} in its place", cluster("data"));
+    let expected = format!("name a directory of cluster {} instead", cluster("data"));
     assert!(output.status.code() == Some(2) && said.contains(&expected), "{said}");
     assert!(said.contains(&format!("belongs to cluster {}", cluster("other-metadata"))), "{said}");
     let broker = started("data", "metadata");

@@ -59,7 +59,7 @@ pub struct Log {
     pub(super) since_snapshot: u64,
     /// Timestamp of the active segment's first batch, the start of `segment.ms`; `None`: not read yet.
     pub(super) first_timestamp: Option<TimestampMs>,
-    /// When the active segment was created, for batches without timestamps.
+    /// When the active segment was rolled or the log was opened, for batches without timestamps.
     pub(super) active_since: TimestampMs,
     pub(super) state: State,
     /// The log end offset at the last [`Log::check_active`].
@@ -68,7 +68,7 @@ pub struct Log {
     pub(super) length_check: LengthCheck,
     /// Everything below was compacted; `None`: nothing was.
     pub(super) first_dirty: Option<Offset>,
-    /// The part of `first_dirty` for which the compacted files are synced.
+    /// Like `first_dirty`, but only as far as the compacted files are synced.
     pub(super) first_dirty_synced: Option<Offset>,
     /// Number of full truncations. A compaction that began before one must not continue.
     pub(super) truncations: u64,
@@ -112,7 +112,7 @@ impl Failure {
 }
 
 impl Log {
-    /// Takes the report of the recovery; `None` from the second call on.
+    /// Takes the report of the recovery; `None` if there is nothing to report, or it was taken before.
     pub fn take_open_report(&mut self) -> Option<Box<OpenReport>> {
         self.report.take()
     }
