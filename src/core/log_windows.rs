@@ -25,6 +25,8 @@ pub struct Windows<K> {
 struct Window {
     began: Duration,
     lines: u64,
+    /// How many of them pass.
+    allowed: u64,
 }
 
 /// What was held back of a key's lines; without a key, of the lines of many.
@@ -42,24 +44,29 @@ impl<K> Default for Windows<K> {
 }
 
 impl<K: Hash + Eq> Windows<K> {
-    /// Whether a line of this key may pass now.
+    /// Whether a line of this key may pass now: the first [`LINES`] in each [`WINDOW`].
     pub fn admits(&mut self, key: K, now: Duration) -> bool {
+        self.admits_up_to(LINES, key, now)
+    }
+
+    /// Whether a line of this key may pass now: the first `allowed` in each [`WINDOW`].
+    pub fn admits_up_to(&mut self, allowed: u64, key: K, now: Duration) -> bool {
         let window = match self.windows.get_mut(&key) {
             Some(window) => window,
             None => {
                 if self.windows.len() >= MOST_KEYS {
                     self.windows.retain(|_, window| window.end() > now || window.held_back() > 0);
                 }
-                let fresh = Window { began: now, lines: 0 };
+                let fresh = Window { began: now, lines: 0, allowed };
                 match self.windows.len() < MOST_KEYS {
                     true => self.windows.entry(key).or_insert(fresh),
-                    false => self.others.get_or_insert(fresh),
+                    false => self.others.get_or_insert(Window { allowed: LINES, ..fresh }),
                 }
             }
         };
         // One in which lines were held back ends with its report.
         if now >= window.end() && window.held_back() == 0 {
-            *window = Window { began: now, lines: 0 };
+            *window = Window { began: now, lines: 0, ..*window };
         }
         window.lines += 1;
         if window.held_back() == 1 {
@@ -111,7 +118,7 @@ impl Window {
     }
 
     fn held_back(&self) -> u64 {
-        self.lines.saturating_sub(LINES)
+        self.lines.saturating_sub(self.allowed)
     }
 }
 
@@ -136,6 +143,14 @@ mod tests {
         assert_eq!(windows.take_due(at(15_001)), [Report { key: Some("peer"), held_back: 3, seconds: 10 }]);
         assert_eq!((windows.next_report(), windows.take_due(at(99_000))), (None, Vec::new()));
         assert!(windows.admits("peer", at(15_002)));
+    }
+
+    #[test]
+    fn fewer_lines_of_a_key_pass_where_it_says_so() {
+        let mut windows = Windows::default();
+        assert!(windows.admits_up_to(1, "peer", at(0)) && !windows.admits_up_to(1, "peer", at(1)));
+        assert_eq!(windows.take_due(at(10_000)), [Report { key: Some("peer"), held_back: 1, seconds: 10 }]);
+        assert!(windows.admits_up_to(1, "peer", at(10_001)) && !windows.admits_up_to(1, "peer", at(10_002)));
     }
 
     #[test]

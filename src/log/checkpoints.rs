@@ -4,7 +4,9 @@
 //! so that a new topic of that name begins at offset 0, even after a crash.
 
 use std::collections::{HashMap, HashSet};
+use std::io;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use parking_lot::MutexGuard;
 
@@ -75,14 +77,12 @@ impl LoadedCheckpoints {
 pub(super) struct WrittenCheckpoints {
     recovery_points: Offsets,
     log_starts: Offsets,
-    /// The files still have deleted partitions, since a write failed.
-    outdated: bool,
 }
 
 impl WrittenCheckpoints {
     pub(super) fn new(recovery_points: &Offsets, log_starts: &Offsets) -> WrittenCheckpoints {
         let of = |offsets: &Offsets| above_zero(offsets.iter().map(|(partition, offset)| (partition, *offset)));
-        WrittenCheckpoints { recovery_points: of(recovery_points), log_starts: of(log_starts), outdated: false }
+        WrittenCheckpoints { recovery_points: of(recovery_points), log_starts: of(log_starts) }
     }
 }
 
@@ -117,27 +117,36 @@ impl LogDir {
         let is_deleted = |partition: &TopicPartition, _: &mut Offset| deleted.contains(partition);
         let starts = written.log_starts.extract_if(is_deleted).count();
         let points = written.recovery_points.extract_if(is_deleted).count();
-        written.outdated |= starts + points > 0;
-        self.rewrite_if_outdated(&mut written)
+        if starts + points > 0 || self.outdated.load(Ordering::Relaxed) { self.rewrite(&written) } else { Ok(()) }
     }
 
     /// Retries a failed [`LogDir::remove_checkpoints`]. Call it before opening a partition's log: after the next start, a
     /// partition with the name of a deleted one would get that one's log start.
     ///
+    /// Doesn't wait for a checkpoint writer, which may be waiting for the partition whose log is being opened.
+    ///
     /// # Errors
-    /// If a file can't be written.
+    /// If a file can't be written, or another thread is writing it.
     pub fn retry_remove_checkpoints(&self) -> Result<(), LogError> {
-        self.rewrite_if_outdated(&mut self.written.lock())
+        if !self.outdated.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        match self.written.try_lock() {
+            Some(written) => self.rewrite(&written),
+            None => {
+                Err(io::Error::from(io::ErrorKind::ResourceBusy)).doing_with("writing", || self.path().join(LOG_STARTS))
+            }
+        }
     }
 
-    fn rewrite_if_outdated(&self, written: &mut WrittenCheckpoints) -> Result<(), LogError> {
-        if written.outdated {
-            self.write_offsets(LOG_STARTS, written.log_starts.iter(), true)?;
-            // Not synced: without recovery points recovery only takes longer.
-            self.write_offsets(RECOVERY_POINTS, written.recovery_points.iter(), false)?;
-            written.outdated = false;
-        }
-        Ok(())
+    /// Rewrites the files without the deleted partitions.
+    fn rewrite(&self, checkpoints: &WrittenCheckpoints) -> Result<(), LogError> {
+        let starts = self.write_offsets(LOG_STARTS, checkpoints.log_starts.iter(), true);
+        // Not synced: without recovery points recovery only takes longer.
+        let points = || self.write_offsets(RECOVERY_POINTS, checkpoints.recovery_points.iter(), false);
+        let outcome = starts.and_then(|()| points());
+        self.outdated.store(outcome.is_err(), Ordering::Relaxed);
+        outcome
     }
 
     /// Removes the entries of partitions that don't exist.

@@ -8,9 +8,10 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use parking_lot::Mutex;
-use rustix::fs::FlockOperation;
+use rustix::fs::{Access, FlockOperation};
 
 use super::checkpoints::{LoadedCheckpoints, WrittenAt, WrittenCheckpoints, read_checkpoint};
 use super::directories::{self, Directories};
@@ -82,6 +83,9 @@ pub struct LogDir {
     pub(super) loaded: Mutex<LoadedCheckpoints>,
     /// The checkpoints as last written. The lock is held during a write, so that writes don't overlap.
     pub(super) written: Mutex<WrittenCheckpoints>,
+    /// Whether the files still have deleted partitions, since a write failed. Outside of the lock of `written`, which is
+    /// taken before a partition's lock: opening a log reads this flag with the partition's lock held.
+    pub(super) outdated: AtomicBool,
 }
 
 /// A separate directory for the metadata log (`metadata.log.dir`).
@@ -125,6 +129,9 @@ impl LogDir {
         directories::check_identity(path)?;
         std::fs::create_dir_all(path).doing("creating", path)?;
         let lock = lock(path)?;
+        // Existing files may be writable even if the folder isn't; then only creating the first topic would fail.
+        let usable = Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK;
+        rustix::fs::access(path, usable).map_err(|error| LogError::io("writing to", path, error.into()))?;
         let (disk, mmap_error) = Disk::probe(path);
         let mut dir = LogDir::open_on(disk, path, identity)?;
         dir._lock = Some(lock);
@@ -187,6 +194,7 @@ impl LogDir {
             mmap_error: None,
             may_have_lost_power: !clean_shutdown && validated.is_empty(),
             written: Mutex::new(WrittenCheckpoints::new(&recovery_points, &log_starts)),
+            outdated: AtomicBool::new(false),
             loaded: Mutex::new(LoadedCheckpoints {
                 recovery_points,
                 log_starts,
@@ -381,15 +389,31 @@ pub(super) fn lock(path: &Path) -> Result<File, LogDirError> {
     let lock_path = path.join(LOCK);
     let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&lock_path);
     let file = options.doing("opening", &lock_path)?;
-    // Apache Kafka uses a POSIX record lock, which doesn't exclude two brokers in one process; `flock` does. So both.
+    lock_file(path, &lock_path, file, FlockOperation::NonBlockingLockExclusive)
+}
+
+/// Takes `.lock` without writing anything; `None` if there is no such file.
+pub(super) fn lock_to_read(path: &Path) -> Result<Option<File>, LogDirError> {
+    let lock_path = path.join(LOCK);
+    match File::open(&lock_path) {
+        // An exclusive record lock requires a writable file.
+        Ok(file) => lock_file(path, &lock_path, file, FlockOperation::NonBlockingLockShared).map(Some),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(LogError::io("opening", &lock_path, error).into()),
+    }
+}
+
+/// Takes a POSIX record lock, as Apache Kafka does, and a `flock`: the record lock doesn't exclude two brokers in one
+/// process.
+fn lock_file(path: &Path, lock_path: &Path, file: File, record_lock: FlockOperation) -> Result<File, LogDirError> {
     let held = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)
-        .and_then(|()| rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive));
+        .and_then(|()| rustix::fs::fcntl_lock(&file, record_lock));
     match held {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) => {
             Err(LogDirError::InUse { path: path.to_path_buf() })
         }
-        Err(error) => Err(LogError::io("locking", &lock_path, error.into()).into()),
+        Err(error) => Err(LogError::io("locking", lock_path, error.into()).into()),
     }
 }
 

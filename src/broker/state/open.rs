@@ -103,7 +103,8 @@ impl Broker {
         let (partition_failed, failed_partitions) = watch::channel(());
         let publisher = Arc::new(Publisher::new(Arc::clone(&config), Arc::clone(&log_dir), partition_failed.clone()));
         let codec = Codec::from_id(config.groups.offsets_topic_compression_codec).unwrap_or_default();
-        let groups = Groups::new(clock, GroupConfig::from(&*config), codec, Arc::clone(&publisher));
+        let limiter = Arc::clone(&log_rate_limiter);
+        let groups = Groups::new(clock, GroupConfig::from(&*config), codec, Arc::clone(&publisher), limiter);
         let groups = Arc::new(groups);
         let (signals, work) = housekeeping::signals();
         let on_published = housekeeping::after_publishing(Arc::clone(&groups), signals.clone());

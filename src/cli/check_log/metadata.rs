@@ -180,7 +180,7 @@ impl MetadataLog {
             rebuilt: Some(said.join("\n")),
             empty: added.empty.iter().map(TopicPartition::to_string).collect(),
             absent: added.absent.iter().map(TopicPartition::to_string).collect(),
-            left: Vec::new(),
+            left: left_out(&added.left_out).into_iter().collect(),
         })
     }
 }
@@ -222,6 +222,15 @@ fn absent(partitions: &[TopicPartition], data: &Path) -> Option<String> {
         "without a folder, not served now (KAFKA_STORAGE_ERROR): {partitions}. Their records may lie in another log \
          directory, or on another node. The choices, for each, while no broker runs: move its folder into {data}; or make \
          an empty folder of its name, if it is to begin anew: mkdir {data}/{first}"
+    ))
+}
+
+fn left_out(partitions: &[TopicPartition]) -> Option<String> {
+    let partitions = counted(partitions, "partition")?;
+    Some(format!(
+        "left as they are, with folders that no partition of the new metadata log has: {partitions}. Their numbers are far \
+         above the others', so they are taken for stray. Move them away; or, if they are right, make the topics anew with so \
+         many partitions before the next start"
     ))
 }
 

@@ -11,10 +11,14 @@ use super::image::{BrokerId, ConfigResource, Image, LOST_DIRECTORY, is_internal}
 use super::internal_topics::CONSUMER_OFFSETS;
 use super::records::{MetadataRecord, NoOpRecord, PartitionRecord, RecordBody, TopicRecord, WriteVersions};
 use super::snapshot::snapshot_records;
-use ottla_wire::types::{LeaderEpoch, PartitionIndex, ProducerId, TopicId, TopicName, TopicPartition, Uuid};
+use ottla_wire::types::{LeaderEpoch, PartitionIndex, ProducerId, TopicId, TopicName, TopicPartition, Uuid, sort_by};
 
 /// The default of `offsets.topic.num.partitions`, which few change for more.
 const USUAL_OFFSETS_PARTITIONS: i32 = 50;
+
+/// The most partitions without a folder that are added below one that has a folder. A stray folder named `t-2000000000`
+/// is no sign of two thousand million others.
+const MAX_GAP: i32 = 10_000;
 
 /// An image in the making, which passes over records that can't follow those before them.
 #[derive(Debug, Default)]
@@ -62,6 +66,8 @@ pub struct Added {
     pub absent: Vec<TopicPartition>,
     /// How many partitions `__consumer_offsets` has now, if some of them may be elsewhere.
     pub offsets_partitions: Option<i32>,
+    /// Partitions with a folder that are not added: more than [`MAX_GAP`] below them have none.
+    pub left_out: Vec<TopicPartition>,
 }
 
 impl Salvage {
@@ -129,6 +135,7 @@ impl Salvage {
             topics.into_iter().partition(|((name, _), _)| ***name == *CONSUMER_OFFSETS);
         for ((name, id), folders) in others.into_iter().chain(offsets) {
             let is_new = self.image.topic(name).is_none();
+            let folders = self.within_reach(name, id, folders, &mut added);
             if folders.iter().any(|folder| self.is_unknown(folder)) {
                 if is_new {
                     self.add_topic(name, id, folders.iter().any(|folder| folder.compacted));
@@ -147,6 +154,29 @@ impl Salvage {
             }
         }
         added
+    }
+
+    /// The folders that are not too far above the partitions below them.
+    fn within_reach<'f>(
+        &self,
+        name: &TopicName,
+        id: TopicId,
+        mut folders: Vec<&'f FoundFolder>,
+        added: &mut Added,
+    ) -> Vec<&'f FoundFolder> {
+        sort_by(&mut folders, |a, b| a.partition.cmp(&b.partition));
+        let known = self.image.topic(name).filter(|topic| topic.id == id);
+        let mut end = known.map_or(0, |topic| topic.partition_count());
+        let is_near = |folder: &&FoundFolder| {
+            let is_near = folder.partition.saturating_sub(end) <= MAX_GAP;
+            if is_near {
+                end = end.max(folder.partition.saturating_add(1));
+            }
+            is_near
+        };
+        let (near, far): (Vec<_>, Vec<_>) = folders.into_iter().partition(is_near);
+        added.left_out.extend(far.iter().map(|folder| TopicPartition::new(name.clone(), folder.partition)));
+        near
     }
 
     fn add_topic(&mut self, name: &TopicName, id: TopicId, compacted: bool) {
@@ -305,6 +335,22 @@ mod tests {
         assert_eq!(image.topic_configs("compacted")["cleanup.policy"], "compact");
         assert_eq!((image.next_producer_id(), image.leader_epoch_floor()), (3000, 5));
         assert!(image.metadata_version().is_some());
+    }
+
+    /// A stray folder with a huge number doesn't make a huge topic, nor take long.
+    #[test]
+    fn folder_far_above_the_others_is_left_out() {
+        let mut salvage = Salvage::default();
+        let stray =
+            [folder("t", 5, 2_000_000_000, 0), folder("t", 5, i32::MAX, 0), folder("stray", 6, 1_999_999_999, 0)];
+        let near = [folder("t", 5, 1, 0), folder("t", 5, 1 + MAX_GAP, 0)];
+        let added = salvage.add_folders(&[&stray[..], &near].concat(), &host(), |_| true);
+        let left_out: Vec<_> = added.left_out.iter().map(ToString::to_string).collect();
+        assert_eq!(left_out, ["stray-1999999999", "t-2000000000", "t-2147483647"]);
+        assert_eq!(added.topics.iter().map(|name| &**name).collect::<Vec<_>>(), ["t"]);
+        let image = image(&salvage.records(0));
+        assert_eq!(names(&image).iter().map(|name| &**name).collect::<Vec<_>>(), ["t"]);
+        assert_eq!(image.topic("t").unwrap().partition_count(), MAX_GAP + 2);
     }
 
     #[test]

@@ -16,12 +16,12 @@ use ottla_wire::types::{InOrder as _, Offset, TimestampMs, TopicId, TopicPartiti
 
 type Offsets = HashMap<TopicPartition, Offset>;
 
-/// A log directory, locked so that no broker can open it.
+/// A log directory that no broker has open.
 #[derive(Debug)]
 pub struct Directory {
     path: PathBuf,
     disk: Disk,
-    _lock: File,
+    _lock: Option<File>,
     findings: Vec<Finding>,
     traces: Traces,
     clean_shutdown: bool,
@@ -38,7 +38,19 @@ impl Directory {
     /// # Errors
     /// `InUse` if a broker has it open; others if it can't be read.
     pub fn lock(path: &Path) -> Result<Directory, LogDirError> {
-        let lock = log_dir::lock(path)?;
+        Directory::read(path, Some(log_dir::lock(path)?))
+    }
+
+    /// Like [`Directory::lock`], but writes nothing, so that it works without write permission. A directory without a
+    /// `.lock` file is not locked.
+    ///
+    /// # Errors
+    /// Like [`Directory::lock`].
+    pub fn lock_to_read(path: &Path) -> Result<Directory, LogDirError> {
+        Directory::read(path, log_dir::lock_to_read(path)?)
+    }
+
+    fn read(path: &Path, lock: Option<File>) -> Result<Directory, LogDirError> {
         let disk = Disk::plain();
         let mut findings = Vec::new();
         let traces = Traces::of(&disk, path)?;

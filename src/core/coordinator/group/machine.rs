@@ -14,7 +14,7 @@ use super::expected::ExpectedMembers;
 use super::offsets::OffsetStore;
 use super::queries::GroupState;
 use super::timers::Timers;
-use super::turn::{Timer, Turn};
+use super::turn::{MemberLine, Timer, Turn};
 use super::{Group, GroupMachine, Heartbeat};
 use crate::coordinator::records::GroupRecord;
 use crate::coordinator::{ConnectionId, Effects, GroupId, Machine, Outcome, RecordMeta, ReplyTo};
@@ -92,9 +92,13 @@ impl Machine for GroupMachine {
     }
 
     fn handle_timeout(&mut self, now: Now) -> GroupEffects {
-        for Report { key, held_back, seconds } in self.removals.take_due(now.monotonic) {
-            let host = key.as_deref().unwrap_or("many hosts");
-            tracing::info!("{held_back} more removals of members at {host} in the last {seconds} s are not listed");
+        for Report { key, held_back, seconds } in self.member_lines.take_due(now.monotonic) {
+            let (of, host) = match &key {
+                Some((MemberLine::FirstOfGroup, host)) => ("first members of groups", &**host),
+                Some((MemberLine::Removal, host)) => ("removals of members", &**host),
+                None => ("changes of members", "many hosts"),
+            };
+            tracing::info!("{held_back} more {of} at {host} in the last {seconds} s are not listed");
         }
         self.decide(now, None, |machine, turn| {
             // Taken out first: what a timer sets anew waits for the next call.
@@ -116,7 +120,7 @@ impl Machine for GroupMachine {
 
     fn poll_timeout(&self) -> Option<Duration> {
         let expiry = self.next_expiry.filter(|_| !self.groups.is_empty());
-        self.timers.next().into_iter().chain(expiry).chain(self.removals.next_report()).min()
+        self.timers.next().into_iter().chain(expiry).chain(self.member_lines.next_report()).min()
     }
 
     fn replay(&mut self, at: RecordMeta, record: &GroupRecord) {
@@ -165,7 +169,7 @@ impl GroupMachine {
             offsets: OffsetStore::default(),
             timers: Timers::default(),
             expected: ExpectedMembers::default(),
-            removals: Windows::default(),
+            member_lines: Windows::default(),
             next_expiry: None,
         }
     }
@@ -180,7 +184,7 @@ impl GroupMachine {
         let config = self.config.clone();
         let mut timers = std::mem::take(&mut self.timers);
         let mut expected = std::mem::take(&mut self.expected);
-        let mut removals = std::mem::take(&mut self.removals);
+        let mut member_lines = std::mem::take(&mut self.member_lines);
         let mut turn = Turn {
             now,
             connection,
@@ -188,14 +192,14 @@ impl GroupMachine {
             timers: &mut timers,
             expected: &mut expected,
             others_expected_until: None,
-            removals: &mut removals,
+            member_lines: &mut member_lines,
             effects: Effects::default(),
         };
         decision(self, &mut turn);
         let effects = turn.effects;
         self.timers = timers;
         self.expected = expected;
-        self.removals = removals;
+        self.member_lines = member_lines;
         effects
     }
 

@@ -54,7 +54,7 @@ use self::classic::ClassicGroup;
 use self::expected::ExpectedMembers;
 use self::offsets::OffsetStore;
 use self::timers::Timers;
-use self::turn::Timer;
+use self::turn::{MemberLine, Timer};
 use super::GroupId;
 use super::records::GroupMetadata;
 use crate::log_windows::Windows;
@@ -69,7 +69,7 @@ pub struct GroupMachine {
     /// Who is about to join a group without members.
     expected: ExpectedMembers,
     /// Log lines about members that were removed, by their hosts.
-    removals: Windows<Arc<str>>,
+    member_lines: Windows<(MemberLine, Arc<str>)>,
     /// When to look for expired offsets next; none before recovery.
     next_expiry: Option<Duration>,
 }

@@ -25,6 +25,13 @@ pub(super) enum Timer {
     Session(MemberId),
 }
 
+/// What a log line tells of a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum MemberLine {
+    FirstOfGroup,
+    Removal,
+}
+
 /// The time, the settings, the timers, who is expected, and the effects so far.
 pub(super) struct Turn<'a> {
     pub now: Now,
@@ -35,8 +42,8 @@ pub(super) struct Turn<'a> {
     pub expected: &'a mut ExpectedMembers,
     /// Until when further clients may come that the request under way, a join, knows of.
     pub others_expected_until: Option<Duration>,
-    /// Log lines about members that are removed, by their hosts.
-    pub removals: &'a mut Windows<Arc<str>>,
+    /// Log lines about members, by what they tell and the members' hosts.
+    pub member_lines: &'a mut Windows<(MemberLine, Arc<str>)>,
     pub effects: Effects<GroupRecord, GroupReply>,
 }
 

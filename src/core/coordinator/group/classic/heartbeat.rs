@@ -6,7 +6,7 @@ use super::link::Link;
 use super::{ClassicGroup, Phase};
 use crate::coordinator::group::command::Heartbeat;
 use crate::coordinator::group::error::GroupError;
-use crate::coordinator::group::turn::Turn;
+use crate::coordinator::group::turn::{MemberLine, Turn};
 use crate::coordinator::{InstanceId, MemberId};
 
 impl ClassicGroup {
@@ -76,7 +76,7 @@ impl ClassicGroup {
             _ => "a member's session timed out",
         };
         let host = self.members.get(member_id).map(|member| Arc::clone(&member.client_host)).unwrap_or_default();
-        if turn.removals.admits(host, turn.now.monotonic) {
+        if turn.member_lines.admits((MemberLine::Removal, host), turn.now.monotonic) {
             tracing::info!(group = %self.id, member = %member_id, "{why}, removing it");
         }
         self.remove(turn, member_id);

@@ -8,7 +8,7 @@ use super::member::Member;
 use super::{ClassicGroup, Phase};
 use crate::coordinator::group::command::{GroupReply, JoinGroup, JoinRefused, Joined, Protocol};
 use crate::coordinator::group::error::GroupError;
-use crate::coordinator::group::turn::{Timer, Turn};
+use crate::coordinator::group::turn::{MemberLine, Timer, Turn};
 use crate::coordinator::{MemberId, ReplyTo};
 
 /// How long a new member's join may stay parked. Its connection is not read meanwhile, so nobody
@@ -91,6 +91,11 @@ impl ClassicGroup {
         }
         if self.members.is_empty() {
             self.protocol_type = Some(request.protocol_type.clone());
+            let line = (MemberLine::FirstOfGroup, request.client_host.clone());
+            if turn.member_lines.admits(line, turn.now.monotonic) {
+                let (member, client_id, host) = (&member_id, &request.client_id, &request.client_host);
+                tracing::info!(group = %self.id, %member, client_id = %client_id, %host, "first member joined the group");
+            }
         }
         if let Some(instance_id) = &request.instance_id {
             self.static_members.insert(instance_id.clone(), member_id.clone());
