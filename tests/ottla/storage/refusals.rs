@@ -226,7 +226,7 @@ async fn a_damaged_checkpoint_of_log_starts_is_told_briefly_and_set_aside() {
         let said = refused(broker.data_dir());
         assert!(said.len() < 700 && !said.contains("\\0\\0"), "{said}");
     }
-    let (broker, report) = mended_by_its_advice(broker, "log starts", "log-start-offset-checkpoint is damaged").await;
+    let (broker, report) = mended_by_its_advice(broker, "log starts", "log-start-offset-checkpoint is corrupt").await;
     assert!(report.contains("log-start-offset-checkpoint.cut") && report.contains("1 findings, mended"), "{report}");
     serves_everything(&broker, "log starts").await;
 }
@@ -284,13 +284,13 @@ async fn directories_are_mended_by_what_their_refusals_recommend() {
     let target = data.with_file_name("volume");
     let link = data.with_file_name("link");
     symlink(&target, &link).unwrap();
-    assert!(refused(&link).contains("make that directory"));
+    assert!(refused(&link).contains("create that directory"));
     fs::create_dir(&target).unwrap();
     drop(Broker::with().data_dir(&link).start());
 
     let file = data.with_file_name("file");
     fs::write(&file, "").unwrap();
-    assert!(refused(&file).contains("name another one, or move it away"));
+    assert!(refused(&file).contains("name a directory, or move the file away"));
     fs::remove_file(&file).unwrap();
     drop(Broker::with().data_dir(&file).start());
 
@@ -312,7 +312,7 @@ async fn a_directory_in_use_is_served_once_the_other_broker_has_stopped_and_anot
     let data = holder.data_dir().to_path_buf();
     let said = refused(&data);
     assert!(said.contains("is in use by another broker"), "{said}");
-    assert!(said.contains("stop that one, or name another directory"), "{said}");
+    assert!(said.contains("stop that broker, or name another directory"), "{said}");
     drop(Broker::with().data_dir(&data.with_file_name("another")).start());
     holder.stop();
     let next = Broker::with().data_dir(&data).start();
@@ -341,7 +341,7 @@ async fn a_metadata_directory_of_another_cluster_is_refused_and_the_right_one_is
     let words = ["--data-dir", data.to_str().unwrap(), "--port", "0", "--set", &setting("other-metadata")];
     let output = common::run(&words);
     let said = String::from_utf8(output.stderr).unwrap();
-    let expected = format!("name a directory of cluster {} in its place", cluster("data"));
+    let expected = format!("name a directory of cluster {} instead", cluster("data"));
     assert!(output.status.code() == Some(2) && said.contains(&expected), "{said}");
     assert!(said.contains(&format!("belongs to cluster {}", cluster("other-metadata"))), "{said}");
     let broker = started("data", "metadata");
@@ -418,7 +418,10 @@ fn a_directory_without_rights_is_served_once_they_are_given_as_the_refusal_says(
     if is_root {
         fs::remove_file(data.join(".lock")).unwrap();
         let said = refused();
-        assert!(said.contains(&format!("belongs to uid 0 (mode 755), and this process is of uid {NOBODY}")), "{said}");
+        assert!(
+            said.contains(&format!("belongs to uid 0 (mode 755), and this process runs as uid {NOBODY}")),
+            "{said}"
+        );
         // The folder alone: next are the files in it.
         std::os::unix::fs::chown(&data, Some(NOBODY), None).unwrap();
         fs::write(data.join(".lock"), "").unwrap();
@@ -429,7 +432,7 @@ fn a_directory_without_rights_is_served_once_they_are_given_as_the_refusal_says(
     for (path, mode) in [(data.join(".lock"), 0o400), (data.clone(), 0o500), (data.clone(), 0o555)] {
         set(&path, mode);
         let said = refused();
-        assert!(said.contains(&format!("and its mode {mode:o} forbids it")), "{said}");
+        assert!(said.contains(&format!("but its mode {mode:o} forbids access")), "{said}");
         follow(&said);
     }
     // What it has to do first after a kill writes nothing.
