@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::file::{Loss, ran_out};
+use super::file::{ExternalChange, is_fd_exhaustion};
 use ottla_wire::types::{LeaderEpoch, Offset, ProducerId};
 
 /// A failure of the storage itself: Kafka's KAFKA_STORAGE_ERROR.
@@ -34,13 +34,13 @@ impl LogError {
 
     /// Whether there was no descriptor for opening a file: that is over when others are closed.
     pub(crate) fn is_want_of_descriptors(&self) -> bool {
-        matches!(self, LogError::Io { source, .. } if ran_out(source))
+        matches!(self, LogError::Io { source, .. } if is_fd_exhaustion(source))
     }
 
     /// Whether somebody else has cut or removed a file in use: what was acknowledged is gone, and nothing may be appended.
     pub fn is_loss(&self) -> bool {
         match self {
-            LogError::Io { source, .. } => source.get_ref().is_some_and(|inner| inner.is::<Loss>()),
+            LogError::Io { source, .. } => source.get_ref().is_some_and(|inner| inner.is::<ExternalChange>()),
             LogError::Latched(error) => error.is_loss(),
             _ => false,
         }

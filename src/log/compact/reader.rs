@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{CompactError, Pace, Source};
 use crate::error::IoContext;
-use crate::file::{Loss, RawFile};
+use crate::file::{ExternalChange, RawFile};
 use crate::names;
 use crate::segment::Place;
 use ottla_wire::record::{BATCH_OVERHEAD, BatchHeader, check_crc};
@@ -106,7 +106,7 @@ impl<'a> Reader<'a> {
         self.buffer.resize(len, 0);
         self.buffer_at = self.position;
         let read = self.raw.read_exact_at(self.position, self.buffer).or_else(|error| match self.raw.end()? {
-            left if left < self.size => Err(Loss::Cut { left, of: self.size }.into()),
+            left if left < self.size => Err(ExternalChange::Truncated { left, of: self.size }.into()),
             _ => Err(error),
         });
         read.doing("reading", &self.path)?;

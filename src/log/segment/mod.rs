@@ -203,7 +203,7 @@ impl Segment {
         let newest = self.newest(place)?;
         self.synced = OnDisk::Unknown;
         if let Some(files) = self.files.get_mut() {
-            files.data.give_back().doing_to("cutting", || place.file(self.base, names::LOG))?;
+            files.data.free_reserved().doing_to("cutting", || place.file(self.base, names::LOG))?;
             files.times.advance(newest);
             files.flush_indexes(place)?;
         }

@@ -203,8 +203,8 @@ impl Damage {
     fn done_to(self, disk: &Simulation, path: &Path) {
         match self {
             Damage::Gone => Disk::simulated(disk).remove(path).expect("removes"),
-            Damage::CutTo(len) => disk.tamper(path, |bytes| bytes.truncate(len)),
-            Damage::Flipped(at, bits) => disk.tamper(path, |bytes| bytes[at] ^= bits),
+            Damage::CutTo(len) => disk.corrupt(path, |bytes| bytes.truncate(len)),
+            Damage::Flipped(at, bits) => disk.corrupt(path, |bytes| bytes[at] ^= bits),
         }
     }
 }

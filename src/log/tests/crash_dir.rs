@@ -152,7 +152,7 @@ fn check_survivor(disk: &Simulation, told: &Told, at_least: [Offset; 2], what: &
 
 /// After a reboot the positions are of another boot.
 fn rebooted(disk: &Simulation) {
-    disk.tamper(&Path::new(DIR).join("ottla-positions"), |bytes| {
+    disk.corrupt(&Path::new(DIR).join("ottla-positions"), |bytes| {
         if let Some(first) = bytes.get_mut(2) {
             *first = b'x';
         }

@@ -9,8 +9,8 @@ fn without_descriptor(nth: u64) -> (Simulation, Arc<AtomicU64>) {
     let disk = Simulation::default();
     let looks = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&looks);
-    disk.set_mishaps(move |act| {
-        let fails = act == Act::Look && counted.fetch_add(1, Ordering::Relaxed) == nth;
+    disk.inject_faults(move |op| {
+        let fails = op == DiskOp::Lookup && counted.fetch_add(1, Ordering::Relaxed) == nth;
         fails.then_some(Fault::NoDescriptors)
     });
     (disk, looks)
@@ -58,7 +58,7 @@ fn want_of_a_descriptor_at_any_moment_is_an_error_and_no_harm() {
         shelf.config.segment_bytes = 1500;
         let log = workload(&shelf, nth);
         assert!(log.failure().is_none(), "look {nth}: {:?}", log.failure());
-        disk.heal();
+        disk.clear_faults();
         let records = records_from(&log, 0);
         assert_eq!(records.len(), 220, "look {nth}");
         same_as_a_full_scan(&shelf, &log);
@@ -81,8 +81,8 @@ fn retention_waits_for_descriptors_too() {
         let mut log = workload(&shelf, nth);
         let left = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&left);
-        disk.set_mishaps(move |act| {
-            let fails = act == Act::Look && counted.fetch_add(1, Ordering::Relaxed) == nth;
+        disk.inject_faults(move |op| {
+            let fails = op == DiskOp::Lookup && counted.fetch_add(1, Ordering::Relaxed) == nth;
             fails.then_some(Fault::NoDescriptors)
         });
         assert!(looks.load(Ordering::Relaxed) > 0);

@@ -191,10 +191,10 @@ fn what_could_not_be_forgotten_of_a_deleted_partition_is_forgotten_before_the_ne
         drop(dir);
         open()
     };
-    simulation.set_mishaps(|_| Some(Fault::Full));
+    simulation.inject_faults(|_| Some(Fault::NoSpace));
     dir.forget([&deleted].into_iter()).expect_err("the disk is full");
     dir.forget_deleted().expect_err("the disk is full still");
-    simulation.heal();
+    simulation.clear_faults();
     dir.forget_deleted().expect("there is room again");
     drop(dir);
     let dir = open();

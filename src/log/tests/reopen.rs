@@ -87,7 +87,7 @@ fn records_that_are_gone_keep_the_log_closed() {
     log.append(&batch(&["d"]), CLIENT).expect_err("fails");
     disk.fail_after_changes(None);
     let whole = disk_len(&shelf);
-    disk.tamper(&file(&shelf, "00000000000000000000.log"), |bytes| bytes.truncate(bytes.len() / 2));
+    disk.corrupt(&file(&shelf, "00000000000000000000.log"), |bytes| bytes.truncate(bytes.len() / 2));
     let refused = log.reopen(NOW).expect_err("some of it is gone").to_string();
     assert!(refused.contains("are gone") || refused.contains("end of file"), "{refused}");
     assert!(disk_len(&shelf) < whole);
@@ -119,9 +119,9 @@ fn sync_until_failure(shelf: &Shelf) -> Option<Log> {
 /// The `n`th sync from now on fails so.
 fn fail_sync(disk: &Simulation, n: u64, fault: Fault) {
     let mut left = n;
-    disk.set_mishaps(move |act| {
-        left -= u64::from(act == Act::Sync && left > 0);
-        (act == Act::Sync && left == 0).then_some(fault)
+    disk.inject_faults(move |op| {
+        left -= u64::from(op == DiskOp::Sync && left > 0);
+        (op == DiskOp::Sync && left == 0).then_some(fault)
     });
 }
 
@@ -142,9 +142,9 @@ fn at_every_sync(fault: Fault, story: impl Fn(&Simulation, &Shelf, Log, &str)) {
 
 #[test]
 fn what_a_failed_sync_forgot_is_written_again() {
-    at_every_sync(Fault::Forgets, |disk, shelf, log, what| {
+    at_every_sync(Fault::SyncDropsDirtyPages, |disk, shelf, log, what| {
         assert!(log.reopen(NOW).is_err(), "{what}: syncs fail still");
-        disk.heal();
+        disk.clear_faults();
         let end = log.end_offset();
         let log = log.reopen(NOW).unwrap_or_else(|error| panic!("{what}: {error}"));
         assert_eq!((log.end_offset(), log.durable_offset()), (end, end), "{what}");
@@ -165,8 +165,8 @@ fn what_a_failed_sync_forgot_is_written_again() {
 #[test]
 fn what_a_failed_sync_lost_keeps_the_log_closed() {
     let refused = std::cell::Cell::new(0);
-    at_every_sync(Fault::Reverts, |disk, _, log, what| {
-        disk.heal();
+    at_every_sync(Fault::SyncReverts, |disk, _, log, what| {
+        disk.clear_faults();
         assert!(matches!(log.read(0, 1000, true, Offset::MAX), Err(ReadError::Storage(_))), "{what}");
         let end = log.end_offset();
         match log.reopen(NOW) {
@@ -185,9 +185,9 @@ fn a_sync_that_went_well_beside_one_that_failed_says_nothing() {
     let mut log = shelf.open();
     log.append(&batch(&["a"]), CLIENT).expect("appends");
     let (fails, succeeds) = (log.flush_target().expect("a ticket"), log.flush_target().expect("a ticket"));
-    fail_sync(&disk, 1, Fault::Forgets);
+    fail_sync(&disk, 1, Fault::SyncDropsDirtyPages);
     let failed = fails.sync();
-    disk.heal();
+    disk.clear_faults();
     let succeeded = succeeds.sync();
     assert!(failed.is_err() && succeeded.is_ok());
     log.mark_synced(failed);

@@ -147,7 +147,7 @@ fn a_byte_changed() {
         for _ in 0..25 {
             let (at, flip) = (random.below(len.max(1)) as usize, 1 << random.below(8));
             check(&format!("{}: byte {at} ^ {flip}", path.display()), |disk| {
-                disk.tamper(&path, |bytes| {
+                disk.corrupt(&path, |bytes| {
                     if let Some(byte) = bytes.get_mut(at) {
                         *byte ^= flip;
                     }
@@ -162,7 +162,7 @@ fn bits_of_a_header() {
     let (path, _) =
         files().into_iter().find(|(path, _)| path.ends_with("00000000000000000000.log")).expect("a segment");
     for bit in (0..61 * 8).step_by(3) {
-        check(&format!("bit {bit}"), |disk| disk.tamper(&path, |bytes| bytes[bit / 8] ^= 1 << (bit % 8)));
+        check(&format!("bit {bit}"), |disk| disk.corrupt(&path, |bytes| bytes[bit / 8] ^= 1 << (bit % 8)));
     }
 }
 
@@ -176,14 +176,14 @@ fn a_file_cut_or_gone() {
         for _ in 0..6 {
             let at = random.below(len.max(1)) as usize;
             check(&format!("{}: cut to {at}", path.display()), |disk| {
-                disk.tamper(&path, |bytes| bytes.truncate(at));
+                disk.corrupt(&path, |bytes| bytes.truncate(at));
             });
             check(&format!("{}: zeros from {at} on", path.display()), |disk| {
-                disk.tamper(&path, |bytes| bytes.iter_mut().skip(at).for_each(|byte| *byte = 0));
+                disk.corrupt(&path, |bytes| bytes.iter_mut().skip(at).for_each(|byte| *byte = 0));
             });
         }
         check(&format!("{}: longer", path.display()), |disk| {
-            disk.tamper(&path, |bytes| bytes.extend_from_slice(&[7; 100]));
+            disk.corrupt(&path, |bytes| bytes.extend_from_slice(&[7; 100]));
         });
     }
 }
@@ -210,7 +210,7 @@ fn what_interrupted_work_left() {
 fn one_damaged_batch_costs_one_batch() {
     let disk = Simulation::default();
     let (shelf, end) = written(&disk, true);
-    disk.tamper(&shelf.folder.join("00000000000000000000.log"), |bytes| bytes[80] ^= 1);
+    disk.corrupt(&shelf.folder.join("00000000000000000000.log"), |bytes| bytes[80] ^= 1);
     let known = known(&shelf, end);
     let verdict = look(&shelf, known);
     let lost: Vec<_> = verdict.findings.iter().filter_map(|finding| finding.lost).collect();

@@ -169,7 +169,7 @@ fn damage_makes_a_log_uncleanable_and_costs_nothing() {
         assert!(all_batches(&log).iter().all(|batch| batch.bytes().len() == SIZE));
         drop(log.begin_compaction(NOW).expect("begins"));
         let names = shelf.names();
-        let flip = || disk.tamper(&file(&shelf, "00000000000000000000.log"), |bytes| bytes[at] ^= 0x10);
+        let flip = || disk.corrupt(&file(&shelf, "00000000000000000000.log"), |bytes| bytes[at] ^= 0x10);
         flip();
         match compact_with(&mut log, NOW, &mut buffers()) {
             Err(CompactError::Uncleanable { .. }) => {

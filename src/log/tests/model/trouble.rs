@@ -18,32 +18,36 @@ struct Mishaps {
 }
 
 /// How often what goes wrong, of a thousand acts each.
-fn mishaps(seed: u64, noted: &Arc<Mishaps>) -> impl FnMut(Act) -> Option<Fault> + Send + 'static {
+fn mishaps(seed: u64, noted: &Arc<Mishaps>) -> impl FnMut(DiskOp) -> Option<Fault> + Send + 'static {
     let (mut random, noted) = (Random(seed), Arc::clone(noted));
     let often = [20, 100, 300][random.below(3) as usize];
     let (reads_fail, writes_fail, syncs_fail) = (random.below(2) == 0, random.below(2) == 0, random.below(2) == 0);
     let mut full_for = 0;
-    move |act| {
-        if matches!(act, Act::Write | Act::Change) && full_for > 0 {
+    move |op| {
+        if matches!(op, DiskOp::Write | DiskOp::Change) && full_for > 0 {
             full_for -= 1;
-            return Some(Fault::Full);
+            return Some(Fault::NoSpace);
         }
         if random.below(1000) >= often {
-            return (random.below(8) == 0).then_some(Fault::Short).filter(|_| matches!(act, Act::Read | Act::Write));
+            return (random.below(8) == 0)
+                .then_some(Fault::Short)
+                .filter(|_| matches!(op, DiskOp::Read | DiskOp::Write));
         }
-        let fault = match act {
-            Act::Look | Act::Read if reads_fail => Fault::Error,
-            Act::Write | Act::Change if writes_fail && random.below(3) == 0 => {
+        let fault = match op {
+            DiskOp::Lookup | DiskOp::Read if reads_fail => Fault::Error,
+            DiskOp::Write | DiskOp::Change if writes_fail && random.below(3) == 0 => {
                 full_for = random.below(6);
-                Fault::Full
+                Fault::NoSpace
             }
-            Act::Write | Act::Change if writes_fail => Fault::Error,
-            Act::Sync if syncs_fail => [Fault::Error, Fault::Forgets, Fault::Reverts][random.below(3) as usize],
+            DiskOp::Write | DiskOp::Change if writes_fail => Fault::Error,
+            DiskOp::Sync if syncs_fail => {
+                [Fault::Error, Fault::SyncDropsDirtyPages, Fault::SyncReverts][random.below(3) as usize]
+            }
             _ => return None,
         };
         noted.any.store(true, Ordering::Relaxed);
-        noted.reverted.fetch_or(fault == Fault::Reverts, Ordering::Relaxed);
-        noted.forgot.fetch_or(fault == Fault::Forgets, Ordering::Relaxed);
+        noted.reverted.fetch_or(fault == Fault::SyncReverts, Ordering::Relaxed);
+        noted.forgot.fetch_or(fault == Fault::SyncDropsDirtyPages, Ordering::Relaxed);
         Some(fault)
     }
 }
@@ -63,7 +67,7 @@ impl Run {
     pub(super) fn trouble(&mut self) {
         let Some(disk) = self.simulation.clone() else { return };
         let noted = Arc::new(Mishaps::default());
-        disk.set_mishaps(mishaps(self.random.next(), &noted));
+        disk.inject_faults(mishaps(self.random.next(), &noted));
         let mut unsure = Unsure::default();
         for _ in 0..6 {
             if let Err(error) = self.try_something(&mut unsure) {
@@ -76,7 +80,7 @@ impl Run {
         } else {
             self.restart_failed(&disk, &noted, &mut unsure);
         }
-        disk.heal();
+        disk.clear_faults();
         self.check_everything();
     }
 
@@ -215,14 +219,14 @@ impl Run {
     /// The broker opens a log again that has failed, at once or when the disk is well.
     fn reopen_failed(&mut self, disk: &Simulation, noted: &Mishaps, unsure: &mut Unsure) {
         if self.random.below(2) == 0 {
-            disk.heal();
+            disk.clear_faults();
         }
         self.stopped();
         let again = self.log.reopen(self.now).or_else(|_| {
-            disk.heal();
+            disk.clear_faults();
             self.log.reopen(self.now)
         });
-        disk.heal();
+        disk.clear_faults();
         let lost = noted.reverted.load(Ordering::Relaxed);
         match again {
             Ok(log) => self.log = log,
@@ -246,10 +250,10 @@ impl Run {
             if opened.is_err() {
                 // However often it is tried on a failing disk, it changes nothing for the worse.
                 opened = self.shelf.try_reopen_killed(None);
-                disk.heal();
+                disk.clear_faults();
             }
         }
-        disk.heal();
+        disk.clear_faults();
         self.log = opened.expect("the disk is well again");
         self.reconcile(unsure, lost());
         if noted.forgot.load(Ordering::Relaxed) {
