@@ -69,7 +69,7 @@ pub use api::{
 };
 pub use checkpoints::{Checkpoint, CheckpointWriter};
 pub use compact::{
-    Cleanable, CleanedGroup, CompactError, Compaction, CompactionBuffers, CompactionStats, Pace, Replaced,
+    Cleanable, CleanedGroup, CompactError, Compaction, CompactionBuffers, CompactionStats, Replaced, Throttle,
 };
 pub use config::LogConfig;
 pub use directories::{Directories, choose};
