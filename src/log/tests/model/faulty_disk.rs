@@ -1,26 +1,26 @@
-//! A disk that fails in the middle of something: reads, writes, syncs and renames; full for a while; or forgetting what
-//! a failed sync was to write. Whatever is told afterwards must still be true.
+//! Operations on a disk with random faults: of reads, writes, syncs and renames; temporarily full; dropping dirty pages
+//! after a failed sync. Everything that was acknowledged must still be in the log afterwards.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::asking::is_stored;
-use super::plain::{Batch, PRODUCERS};
+use super::checks::is_stored;
+use super::oracle::{Batch, PRODUCERS};
 use super::*;
 
-/// What has gone wrong so far.
+/// The kinds of faults injected so far.
 #[derive(Debug, Default)]
-struct Mishaps {
+struct InjectedFaults {
     any: AtomicBool,
-    /// A sync failed, and what it was to write can't be read any more.
+    /// A sync failed and reverted the file to its content on disk.
     reverted: AtomicBool,
-    /// A sync failed, and what it was to write can be read only until the power goes.
-    forgot: AtomicBool,
+    /// A sync failed and dropped its dirty pages: they can be read until the power is lost.
+    dropped: AtomicBool,
 }
 
-/// How often what goes wrong, of a thousand acts each.
-fn mishaps(seed: u64, noted: &Arc<Mishaps>) -> impl FnMut(DiskOp) -> Option<Fault> + Send + 'static {
-    let (mut random, noted) = (Random(seed), Arc::clone(noted));
-    let often = [20, 100, 300][random.below(3) as usize];
+/// Returns a random fault injector, with a fixed rate of faults per thousand operations.
+fn fault_injector(seed: u64, injected: &Arc<InjectedFaults>) -> impl FnMut(DiskOp) -> Option<Fault> + Send + 'static {
+    let (mut random, injected) = (Random(seed), Arc::clone(injected));
+    let rate = [20, 100, 300][random.below(3) as usize];
     let (reads_fail, writes_fail, syncs_fail) = (random.below(2) == 0, random.below(2) == 0, random.below(2) == 0);
     let mut full_for = 0;
     move |op| {
@@ -28,7 +28,7 @@ fn mishaps(seed: u64, noted: &Arc<Mishaps>) -> impl FnMut(DiskOp) -> Option<Faul
             full_for -= 1;
             return Some(Fault::NoSpace);
         }
-        if random.below(1000) >= often {
+        if random.below(1000) >= rate {
             return (random.below(8) == 0)
                 .then_some(Fault::Short)
                 .filter(|_| matches!(op, DiskOp::Read | DiskOp::Write));
@@ -45,82 +45,81 @@ fn mishaps(seed: u64, noted: &Arc<Mishaps>) -> impl FnMut(DiskOp) -> Option<Faul
             }
             _ => return None,
         };
-        noted.any.store(true, Ordering::Relaxed);
-        noted.reverted.fetch_or(fault == Fault::SyncReverts, Ordering::Relaxed);
-        noted.forgot.fetch_or(fault == Fault::SyncDropsDirtyPages, Ordering::Relaxed);
+        injected.any.store(true, Ordering::Relaxed);
+        injected.reverted.fetch_or(fault == Fault::SyncReverts, Ordering::Relaxed);
+        injected.dropped.fetch_or(fault == Fault::SyncDropsDirtyPages, Ordering::Relaxed);
         Some(fault)
     }
 }
 
-/// What may have happened although nobody was told.
+/// Operations that failed, but may have taken effect.
 #[derive(Clone, Debug, Default)]
-pub(in crate::tests) struct Unsure {
+pub(in crate::tests) struct UnknownOutcomes {
     batch: Option<Batch>,
-    /// Retention was at work with this limit.
+    /// Retention ran with this limit in ms.
     retention: Option<i64>,
-    /// The log was to be emptied.
     truncation: bool,
 }
 
 impl Run {
-    /// Does some things on a failing disk, then goes on with what is left of the log.
-    pub(super) fn trouble(&mut self) {
+    /// Runs some operations on a failing disk, then opens the log again.
+    pub(super) fn run_on_faulty_disk(&mut self) {
         let Some(disk) = self.simulation.clone() else { return };
-        let noted = Arc::new(Mishaps::default());
-        disk.inject_faults(mishaps(self.random.next(), &noted));
-        let mut unsure = Unsure::default();
+        let injected = Arc::new(InjectedFaults::default());
+        disk.inject_faults(fault_injector(self.random.next(), &injected));
+        let mut unknown = UnknownOutcomes::default();
         for _ in 0..6 {
-            if let Err(error) = self.try_something(&mut unsure) {
-                assert!(noted.any.load(Ordering::Relaxed), "nothing has failed, but: {error}");
+            if let Err(error) = self.try_operation(&mut unknown) {
+                assert!(injected.any.load(Ordering::Relaxed), "nothing has failed, but: {error}");
                 break;
             }
         }
         if self.log.failure().is_some() && self.random.below(3) > 0 {
-            self.reopen_failed(&disk, &noted, &mut unsure);
+            self.reopen_failed(&disk, &injected, &mut unknown);
         } else {
-            self.restart_failed(&disk, &noted, &mut unsure);
+            self.restart_failed(&disk, &injected, &mut unknown);
         }
         disk.clear_faults();
         self.check_everything();
     }
 
-    /// One operation; it does what it should, or fails for the disk's sake.
-    fn try_something(&mut self, unsure: &mut Unsure) -> Result<(), LogError> {
+    /// Runs one operation; it succeeds, or returns the error of the disk.
+    fn try_operation(&mut self, unknown: &mut UnknownOutcomes) -> Result<(), LogError> {
         match self.random.below(12) {
-            0..4 => self.try_append(unsure),
+            0..4 => self.try_append(unknown),
             4..6 => self.try_sync(),
-            6 => self.try_retain(unsure),
+            6 => self.try_retain(unknown),
             7..9 => self.try_read(),
             9..11 => self.try_compact(),
-            _ => self.try_truncate(unsure),
+            _ => self.try_truncate(unknown),
         }
     }
 
-    pub(in crate::tests) fn try_append(&mut self, unsure: &mut Unsure) -> Result<(), LogError> {
+    pub(in crate::tests) fn try_append(&mut self, unknown: &mut UnknownOutcomes) -> Result<(), LogError> {
         let producer_id = self.random.below(PRODUCERS as u64) as i64;
         let batch = if self.random.below(2) == 0 { self.new_batch() } else { self.next_of_producer(producer_id) };
-        self.try_append_batch(batch, unsure)
+        self.try_append_batch(batch, unknown)
     }
 
     /// Ends a transaction, if one is open.
-    pub(in crate::tests) fn try_end_transaction(&mut self, unsure: &mut Unsure) -> Result<(), LogError> {
-        let open = (0..PRODUCERS).find(|id| self.plain.open_transaction(*id).is_some());
+    pub(in crate::tests) fn try_end_transaction(&mut self, unknown: &mut UnknownOutcomes) -> Result<(), LogError> {
+        let open = (0..PRODUCERS).find(|id| self.oracle.open_transaction(*id).is_some());
         let Some(producer_id) = open else { return Ok(()) };
         let batch = self.marker(producer_id, 0);
-        self.try_append_batch(batch, unsure)
+        self.try_append_batch(batch, unknown)
     }
 
-    fn try_append_batch(&mut self, batch: Batch, unsure: &mut Unsure) -> Result<(), LogError> {
+    fn try_append_batch(&mut self, batch: Batch, unknown: &mut UnknownOutcomes) -> Result<(), LogError> {
         let how = self.how(if batch.marker.is_some() { Origin::Coordinator } else { Origin::Client });
         match self.log.append(&batch.build(), how) {
             Ok(appended) => {
                 assert_eq!((appended.base_offset, appended.duplicate), (batch.base, false));
-                self.plain.note_epoch(how.leader_epoch, batch.base);
-                self.plain.push(batch);
+                self.oracle.note_epoch(how.leader_epoch, batch.base);
+                self.oracle.push(batch);
                 Ok(())
             }
             Err(AppendError::Storage(error)) => {
-                unsure.batch = Some(batch);
+                unknown.batch = Some(batch);
                 Err(error)
             }
             Err(other) => panic!("{other}"),
@@ -140,17 +139,21 @@ impl Run {
         }
     }
 
-    fn try_retain(&mut self, unsure: &mut Unsure) -> Result<(), LogError> {
+    fn try_retain(&mut self, unknown: &mut UnknownOutcomes) -> Result<(), LogError> {
         let cutoff = self.random.below(4000) as i64;
-        self.try_retain_older_than(cutoff, unsure)
+        self.try_retain_older_than(cutoff, unknown)
     }
 
-    pub(in crate::tests) fn try_retain_older_than(&mut self, cutoff: i64, unsure: &mut Unsure) -> Result<(), LogError> {
-        let config = LogConfig { retention_ms: cutoff, ..self.shelf.config.clone() };
+    pub(in crate::tests) fn try_retain_older_than(
+        &mut self,
+        cutoff: i64,
+        unknown: &mut UnknownOutcomes,
+    ) -> Result<(), LogError> {
+        let config = LogConfig { retention_ms: cutoff, ..self.fixture.config.clone() };
         self.log.set_config(Arc::new(config));
         let outcome = self.log.housekeep(self.now);
-        self.log.set_config(Arc::new(self.shelf.config.clone()));
-        unsure.retention = Some(cutoff);
+        self.log.set_config(Arc::new(self.fixture.config.clone()));
+        unknown.retention = Some(cutoff);
         let deleted = outcome?;
         self.note_retention(cutoff);
         deleted.unlink()?;
@@ -158,10 +161,10 @@ impl Run {
     }
 
     pub(in crate::tests) fn try_delete_records(&mut self) -> Result<(), LogError> {
-        let before = self.plain.start + (self.synced - self.plain.start) / 3;
+        let before = self.oracle.start + (self.synced - self.oracle.start) / 3;
         match self.log.delete_records(before) {
             Ok(start) => {
-                self.plain.start = start;
+                self.oracle.start = start;
                 Ok(())
             }
             Err(ReadError::Storage(error)) => Err(error),
@@ -170,7 +173,7 @@ impl Run {
     }
 
     fn try_read(&mut self) -> Result<(), LogError> {
-        let (from, stable) = (self.plain.start, self.log.last_stable_offset());
+        let (from, stable) = (self.oracle.start, self.log.last_stable_offset());
         let slice = match self.log.read(from, 5000, true, stable) {
             Ok(slice) => slice,
             Err(ReadError::Storage(error)) => return Err(error),
@@ -178,9 +181,9 @@ impl Run {
         };
         for batch in batches(&slice.bytes) {
             let batch = batch.expect("a batch");
-            batch.check_crc().expect("a right CRC");
+            batch.check_crc().expect("a valid CRC");
             let base = batch.header().base_offset;
-            assert!(self.plain.batches.binary_search_by_key(&base, |batch| batch.base).is_ok(), "{base}");
+            assert!(self.oracle.batches.binary_search_by_key(&base, |batch| batch.base).is_ok(), "{base}");
         }
         self.log.aborted_transactions(from, slice.next_offset)?;
         self.log.offset_for_timestamp(TimestampQuery::At(self.now - 500))?;
@@ -198,8 +201,8 @@ impl Run {
         let Some(mut work) = self.log.begin_compaction(self.now)? else { return Ok(()) };
         let below = cleanable.first_uncleanable;
         self.note_pass(below);
-        let mut pace = |_| std::ops::ControlFlow::Continue(());
-        while let Some(group) = work.next_group(&mut self.buffers, &mut pace).map_err(storage)? {
+        let mut unthrottled = |_| std::ops::ControlFlow::Continue(());
+        while let Some(group) = work.next_group(&mut self.buffers, &mut unthrottled).map_err(storage)? {
             let (Replaced::InPlace(files) | Replaced::LogChanged(files)) = self.log.replace(group)?;
             files.unlink()?;
         }
@@ -207,17 +210,17 @@ impl Run {
         self.try_sync()
     }
 
-    pub(in crate::tests) fn try_truncate(&mut self, unsure: &mut Unsure) -> Result<(), LogError> {
-        let new_start = self.plain.end() + self.random.below(50) as i64;
-        unsure.truncation = true;
+    pub(in crate::tests) fn try_truncate(&mut self, unknown: &mut UnknownOutcomes) -> Result<(), LogError> {
+        let new_start = self.oracle.end() + self.random.below(50) as i64;
+        unknown.truncation = true;
         let deleted = self.log.truncate_fully(new_start, self.now)?;
         self.note_truncated(new_start);
         deleted.unlink()?;
         self.try_sync()
     }
 
-    /// The broker opens a log again that has failed, at once or when the disk is well.
-    fn reopen_failed(&mut self, disk: &Simulation, noted: &Mishaps, unsure: &mut Unsure) {
+    /// Reopens a failed log, at once or after the faults are cleared.
+    fn reopen_failed(&mut self, disk: &Simulation, injected: &InjectedFaults, unknown: &mut UnknownOutcomes) {
         if self.random.below(2) == 0 {
             disk.clear_faults();
         }
@@ -227,65 +230,66 @@ impl Run {
             self.log.reopen(self.now)
         });
         disk.clear_faults();
-        let lost = noted.reverted.load(Ordering::Relaxed);
+        let lost = injected.reverted.load(Ordering::Relaxed);
         match again {
             Ok(log) => self.log = log,
-            // Records are gone: going on without them is for a restart to say.
+            // Records are lost: only a restart continues without them.
             Err(error) => {
-                let explained = lost || unsure.truncation;
+                let explained = lost || unknown.truncation;
                 assert!(explained && matches!(error, LogError::Corrupt { .. } | LogError::Io { .. }), "{error}");
-                return self.restart_failed(disk, noted, unsure);
+                return self.restart_failed(disk, injected, unknown);
             }
         }
-        self.reconcile(unsure, lost);
+        self.reconcile(unknown, lost);
         self.note_checkpoints();
     }
 
-    /// The process ends, and another one opens the log.
-    fn restart_failed(&mut self, disk: &Simulation, noted: &Mishaps, unsure: &mut Unsure) {
-        let lost = || noted.reverted.load(Ordering::Relaxed);
+    /// Ends the process; a new one opens the log.
+    fn restart_failed(&mut self, disk: &Simulation, injected: &InjectedFaults, unknown: &mut UnknownOutcomes) {
+        let lost = || injected.reverted.load(Ordering::Relaxed);
         self.stopped();
-        let mut opened = self.shelf.try_reopen_killed(self.validated.filter(|_| !lost()));
+        let mut opened = self.fixture.try_reopen_killed(self.validated.filter(|_| !lost()));
         for _ in 0..2 {
             if opened.is_err() {
-                // However often it is tried on a failing disk, it changes nothing for the worse.
-                opened = self.shelf.try_reopen_killed(None);
+                // Failed attempts must not damage the log.
+                opened = self.fixture.try_reopen_killed(None);
                 disk.clear_faults();
             }
         }
         disk.clear_faults();
-        self.log = opened.expect("the disk is well again");
-        self.reconcile(unsure, lost());
-        if noted.forgot.load(Ordering::Relaxed) {
-            // Only who saw the sync fail can know what has to be written again; nobody else can, short of a reboot.
+        self.log = opened.expect("opens without faults");
+        self.reconcile(unknown, lost());
+        if injected.dropped.load(Ordering::Relaxed) {
+            // Only the process whose sync failed knows what must be written again; a new process sees the loss only after
+            // a reboot.
             self.lose_power();
         }
     }
 
-    /// Finds out what became of what nobody was told of.
-    pub(super) fn reconcile(&mut self, unsure: &mut Unsure, lost: bool) {
+    /// Determines which operations of unknown outcome took effect, and updates the oracle.
+    pub(super) fn reconcile(&mut self, unknown: &mut UnknownOutcomes, lost: bool) {
         if lost {
             self.validated = None;
         }
-        if std::mem::take(&mut unsure.truncation) {
-            // Half of it may have been done: whoever wanted the log empty wants it still.
+        if std::mem::take(&mut unknown.truncation) {
+            // It may have been half done: truncate again.
             return self.truncate();
         }
-        if let Some(cutoff) = unsure.retention.take()
-            && self.log.start_offset() > self.plain.start
+        if let Some(cutoff) = unknown.retention.take()
+            && self.log.start_offset() > self.oracle.start
         {
             self.note_retention(cutoff);
         }
-        if let Some(batch) = unsure.batch.take()
-            && self.log.end_offset() > self.plain.end()
+        if let Some(batch) = unknown.batch.take()
+            && self.log.end_offset() > self.oracle.end()
             && is_stored(&self.log, &batch)
         {
-            // It was stored before something else failed.
-            self.plain.note_epoch(self.log.latest_epoch().unwrap_or(0), batch.base);
-            self.plain.push(batch);
+            // The batch was stored before another operation failed.
+            self.oracle.note_epoch(self.log.latest_epoch().unwrap_or(0), batch.base);
+            self.oracle.push(batch);
         }
         if lost {
-            return self.note_loss();
+            return self.note_power_loss();
         }
         self.check_state();
     }
