@@ -95,7 +95,7 @@ async fn what_was_acknowledged_is_there_and_the_others_go_on() {
     let offset = at_last("the partition comes back", async || produce(&client, "full", "after").await).await;
     assert_eq!(offset as usize, taken);
     let told = |line: &str| broker.log().matches(line).count();
-    assert_eq!((told("is offline until"), told("is online again")), (1, 1), "each is told once");
+    assert_eq!((told("partition offline until"), told("partition online again")), (1, 1), "each is told once");
     broker.kill();
     broker.restart();
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();

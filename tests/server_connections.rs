@@ -56,7 +56,7 @@ async fn other_protocols_are_named_in_the_log() {
         let mut client = house.connect().await;
         client.send(bytes).await;
         client.closed().await;
-        logged("WARN", &[&client.name(), &format!("it speaks {name},")]).await;
+        logged("WARN", &[&client.name(), &format!("the client speaks {name},")]).await;
     }
     house.connect().await.echo(b"others are served").await;
 }
@@ -65,7 +65,7 @@ async fn other_protocols_are_named_in_the_log() {
 async fn refused_sizes_close_only_that_connection() {
     let house = House::open(Limits { max_request_bytes: 1000, ..Limits::default() });
     let mut other = house.connect().await;
-    for (size, why) in [(-2, "-2 bytes"), (1001, "1001 bytes, more than socket.request.max.bytes = 1000")] {
+    for (size, why) in [(-2, "-2 bytes"), (1001, "1001 bytes, more than socket.request.max.bytes=1000")] {
         let mut client = house.connect().await;
         client.echo(&[1; 1000]).await;
         client.send(&i32::to_be_bytes(size)).await;
@@ -149,7 +149,7 @@ async fn an_address_has_its_connections_and_no_more() {
     second.echo(b"two").await;
     let mut third = house.connect().await;
     third.closed().await;
-    logged("WARN", &["Refused", &third.name(), "max.connections.per.ip"]).await;
+    logged("WARN", &["refused", &third.name(), "max.connections.per.ip"]).await;
     drop(first);
     soon("a place is free", || house.toy.gone.load(SeqCst) == 1).await;
     house.connect().await.echo(b"three").await;
@@ -183,7 +183,7 @@ async fn stopping_lets_nobody_in_and_everybody_out() {
     assert!(began.elapsed() >= Duration::from_millis(200) && began.elapsed() < Duration::from_secs(5));
     client.closed().await;
     waiting.closed().await;
-    logged("INFO", &[&waiting.name(), "stopping, with a request unanswered"]).await;
+    logged("INFO", &[&waiting.name(), "a request is unanswered"]).await;
     assert_eq!(house.toy.gone.load(SeqCst), 2);
     assert!(TcpStream::connect(house.address).await.is_err());
 }

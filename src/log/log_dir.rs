@@ -193,6 +193,18 @@ impl LogDir {
         &self.path
     }
 
+    /// The path as an absolute one.
+    pub fn absolute_path(&self) -> PathBuf {
+        std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone())
+    }
+
+    /// The bytes of the volume that the directory is on, and how many of them are available to this process.
+    pub fn disk_space(&self) -> Option<(i64, i64)> {
+        let stat = rustix::fs::statvfs(&self.path).ok()?;
+        let bytes = |blocks: u64| i64::try_from(blocks.saturating_mul(stat.f_frsize)).unwrap_or(i64::MAX);
+        Some((bytes(stat.f_blocks), bytes(stat.f_bavail)))
+    }
+
     pub fn disk(&self) -> &Disk {
         &self.disk
     }

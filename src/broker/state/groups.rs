@@ -15,7 +15,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::arriving_clients::ArrivingClients;
 use super::cluster::Cluster;
-use super::driver::{Committed, DriveError, Driver, RecordForm};
+use super::driver::{Committed, DriveError, Driver, RecordSerde};
 use super::partition::{Partition, PartitionError};
 use super::publisher::Publisher;
 use crate::clock::Clock;
@@ -44,13 +44,13 @@ pub enum GroupsUnavailable {
 /// A reply on its way.
 pub type PendingReply = oneshot::Receiver<GroupReply>;
 
-type GroupDriver = Driver<GroupMachine, GroupForm>;
+type GroupDriver = Driver<GroupMachine, GroupRecordSerde>;
 
 /// Group records as `__consumer_offsets` holds them.
-pub struct GroupForm;
+pub struct GroupRecordSerde;
 
-impl RecordForm<GroupRecord> for GroupForm {
-    const PASSES_OVER_DAMAGE: bool = true;
+impl RecordSerde<GroupRecord> for GroupRecordSerde {
+    const SKIP_CORRUPT_BATCHES: bool = true;
 
     fn encode(record: &GroupRecord) -> Result<(Option<Bytes>, Option<Bytes>), String> {
         let (key, value) = record.encode().map_err(|error| error.to_string())?;
@@ -155,7 +155,7 @@ impl Groups {
     }
 
     /// Asks a machine that has nothing: what there is before anything was written.
-    pub fn ask_empty<T>(&self, ask: impl FnOnce(&GroupMachine) -> T) -> T {
+    pub fn query_empty<T>(&self, ask: impl FnOnce(&GroupMachine) -> T) -> T {
         ask(&GroupMachine::new(Arc::clone(&self.config)))
     }
 

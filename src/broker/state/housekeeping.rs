@@ -3,7 +3,6 @@
 //! Nothing here runs while there is nothing to do: a tick looks at counters in memory, and files
 //! are written only when something changed.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -15,8 +14,8 @@ use super::groups::Groups;
 use super::partition::Partition;
 use super::publisher::Published;
 use super::{Broker, flushing, random};
-use ottla_log::{Checkpoint, DeletedFiles, FoundPartition, Log, LogError, PartitionState, Validated};
-use ottla_wire::types::{Offset, TopicPartition};
+use ottla_log::{DeletedFiles, FoundPartition, LogError, PartitionState};
+use ottla_wire::types::TopicPartition;
 
 /// How often our own file of validated positions is brought up to date: how much a start after
 /// kill -9 may have to read again.
@@ -91,11 +90,11 @@ pub fn start(broker: &Arc<Broker>, worklist: Worklist) {
     every(broker, first_check, check, Broker::retain);
     let expiration = Duration::from_millis(storage.producer_id_expiration_check_interval_ms);
     every(broker, expiration, expiration, Broker::expire_producers);
-    every(broker, POSITIONS_EVERY, POSITIONS_EVERY, Broker::note_positions);
+    every(broker, POSITIONS_EVERY, POSITIONS_EVERY, |broker| broker.checkpointer.write_positions());
     let checkpoint = Duration::from_millis(storage.log_flush_offset_checkpoint_interval_ms);
-    every(broker, first_check, checkpoint, Broker::write_checkpoints);
+    every(broker, first_check, checkpoint, |broker| broker.checkpointer.write_all());
     let starts = Duration::from_millis(storage.log_flush_start_offset_checkpoint_interval_ms);
-    every(broker, first_check, starts, Broker::write_log_starts);
+    every(broker, first_check, starts, |broker| broker.checkpointer.write_log_starts());
 }
 
 /// Runs `job` on a blocking thread again and again, as long as there is a broker; once, if there is no interval.
@@ -216,94 +215,6 @@ impl Broker {
         }
     }
 
-    /// Notes how far the logs are whole, so that a start after kill -9 reads only their tails.
-    pub(super) fn note_positions(&self) {
-        if !self.positions_changed() {
-            return;
-        }
-        let mut writer = self.log_dir.checkpoint_writer();
-        if let Err(error) = writer.write_positions(&self.checkpoints()) {
-            tracing::warn!(%error, "positions of the logs are not noted: a start after a crash will take longer");
-        }
-    }
-
-    /// Kafka's own checkpoints.
-    pub(super) fn write_checkpoints(&self) {
-        let mut last = self.last_checkpoints.lock();
-        let mut writer = self.log_dir.checkpoint_writer();
-        let checkpoints = self.checkpoints();
-        if *last == checkpoints {
-            return;
-        }
-        match writer.write_all(&checkpoints) {
-            Ok(()) => *last = checkpoints,
-            Err(error) => tracing::warn!(%error, "checkpoints are not written: a start after a crash will take longer"),
-        }
-    }
-
-    /// The one of them that says from where on records are there for readers, if it has changed.
-    fn write_log_starts(&self) {
-        if let Err(error) = self.write_log_starts_if_changed() {
-            tracing::warn!(%error, "log starts are not noted: after a crash deleted records may come back");
-        }
-    }
-
-    pub(super) fn write_log_starts_if_changed(&self) -> Result<(), LogError> {
-        let mut writer = self.log_dir.checkpoint_writer();
-        let checkpoints = self.checkpoints();
-        let starts: HashMap<TopicPartition, Offset> =
-            checkpoints.iter().map(|checkpoint| (checkpoint.partition.clone(), checkpoint.log_start)).collect();
-        let mut noted = self.noted_log_starts.lock();
-        if *noted != starts {
-            writer.write_log_starts(&checkpoints)?;
-            *noted = starts;
-        }
-        Ok(())
-    }
-
-    /// Whether a log has grown or failed, or one came or went, since this was last asked.
-    fn positions_changed(&self) -> bool {
-        let cluster = self.cluster();
-        let partitions = cluster.local_partitions().chain([self.metadata.partition()]);
-        // A log that isn't open doesn't change. This is looked at every few seconds, so no more is looked at than that.
-        let reached = partitions.map(|partition| (partition.id().clone(), partition.if_open(reached_by).flatten()));
-        let reached: Vec<_> = reached.collect();
-        let mut noted = self.noted_positions.lock();
-        let changed = *noted != reached;
-        *noted = reached;
-        changed
-    }
-
-    /// Of every log; one that was not opened since the start is where the last broker left it.
-    fn checkpoints(&self) -> Vec<Checkpoint> {
-        let cluster = self.cluster();
-        let partitions = cluster.local_partitions();
-        partitions.chain([self.metadata.partition()]).map(|partition| self.checkpoint(partition)).collect()
-    }
-
-    fn checkpoint(&self, partition: &Partition) -> Checkpoint {
-        let id = partition.id().clone();
-        let of_open = partition.if_open(|log| Checkpoint {
-            partition: id.clone(),
-            recovery_point: log.recovery_point(),
-            log_start: log.start_offset(),
-            high_watermark: log.end_offset(),
-            first_dirty: log.first_dirty_offset(),
-            validated: log.validated(),
-        });
-        of_open.unwrap_or_else(|| {
-            let known = self.log_dir.open_at(&id, None, 0);
-            Checkpoint {
-                partition: id,
-                recovery_point: known.recovery_point,
-                log_start: known.log_start.unwrap_or(0),
-                high_watermark: known.noted_end.end.max(known.recovery_point),
-                first_dirty: known.first_dirty,
-                validated: known.validated,
-            }
-        })
-    }
-
     /// Closes every log and says so in the directory: the next start believes the files. With
     /// `--ephemeral` there is no next start.
     pub fn close(&self) -> Result<(), LogError> {
@@ -336,23 +247,12 @@ impl Broker {
                 not_closed(partition, error, &mut first_failure);
             }
         }
-        let mut writer = self.log_dir.checkpoint_writer();
-        writer.write_all(&self.checkpoints())?;
-        drop(writer);
-        self.log_dir.sync()?;
+        self.checkpointer.write_at_close()?;
         match first_failure {
             None => self.log_dir.mark_clean(-1),
             Some(error) => Err(error),
         }
     }
-}
-
-/// How far the log is whole, once what else spares the next start time is done. A failure latches the partition, which
-/// says so itself.
-fn reached_by(log: &mut Log) -> Option<Validated> {
-    let _ = log.check_active();
-    let _ = log.keep_snapshot_recent();
-    log.validated()
 }
 
 fn not_closed(partition: &Partition, error: LogError, first_failure: &mut Option<LogError>) {

@@ -7,6 +7,7 @@
 
 pub mod advertised;
 pub mod arriving_clients;
+mod checkpointer;
 mod cleaner;
 pub mod cluster;
 pub mod driver;
@@ -16,7 +17,6 @@ mod flushing;
 pub mod groups;
 mod hosting;
 mod housekeeping;
-mod log_start_notes;
 pub mod loggers;
 pub mod metadata;
 mod metadata_check;
@@ -31,7 +31,6 @@ pub mod reset;
 mod start_topics;
 mod waiters;
 
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -41,6 +40,7 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::log_rate_limiter::LogRateLimiter;
 use advertised::{Advertising, Endpoint};
+use checkpointer::Checkpointer;
 use cleaner::Cleaner;
 use cluster::Cluster;
 use fetch_sessions::{Answered, FetchContext, FetchKey, FetchSessions, SessionError, SessionRequest};
@@ -50,8 +50,8 @@ use metadata::{Metadata, MetadataUnavailable};
 pub use open::OpenError;
 use ottla_config::BrokerConfig;
 use ottla_core::metadata::{CONSUMER_OFFSETS, Command, CreateTopics, MetadataError, NewTopic, Reply};
-use ottla_log::{Appended, Checkpoint, LogDir, Validated};
-use ottla_wire::types::{Now, Offset, TopicName, TopicPartition, Uuid};
+use ottla_log::{Appended, LogDir, LogError};
+use ottla_wire::types::{Now, Offset, TopicName, Uuid};
 use partition::Partition;
 use producer_ids::ProducerIds;
 use publisher::Publisher;
@@ -72,13 +72,7 @@ pub struct Broker {
     log_rate_limiter: Arc<LogRateLimiter>,
     housekeeping: housekeeping::Signals,
     cleaner: Arc<Cleaner>,
-    /// How far each log was whole when its positions were last noted.
-    noted_positions: Mutex<Vec<(TopicPartition, Option<Validated>)>>,
-    /// What Kafka's checkpoint of log starts says.
-    noted_log_starts: Mutex<HashMap<TopicPartition, Offset>>,
-    log_start_notes: log_start_notes::Notes,
-    /// What Kafka's checkpoints say.
-    last_checkpoints: Mutex<Vec<Checkpoint>>,
+    checkpointer: Arc<Checkpointer>,
 }
 
 impl Broker {
@@ -205,17 +199,9 @@ impl Broker {
         random::uuid()
     }
 
-    /// Where the data is, as an absolute path.
-    pub fn log_dir_path(&self) -> String {
-        let path = self.log_dir.path();
-        std::path::absolute(path).as_deref().unwrap_or(path).display().to_string()
-    }
-
-    /// The bytes of the data directory's volume, and how many of them are left to us.
-    pub fn disk_space(&self) -> Option<(i64, i64)> {
-        let stat = rustix::fs::statvfs(self.log_dir.path()).ok()?;
-        let bytes = |blocks: u64| i64::try_from(blocks.saturating_mul(stat.f_frsize)).unwrap_or(i64::MAX);
-        Some((bytes(stat.f_blocks), bytes(stat.f_bavail)))
+    /// Makes all log starts durable that are in force now.
+    pub async fn make_log_starts_durable(&self) -> Result<(), LogError> {
+        self.checkpointer.make_log_starts_durable().await
     }
 
     /// Random bits for a command.

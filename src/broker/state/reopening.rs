@@ -20,12 +20,12 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// A partition that was in order for so long starts anew when it fails.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(120);
 
-/// Starts the task that looks after partitions that fail, each of which wakes `trouble`.
-pub fn start(broker: &Arc<Broker>, trouble: watch::Receiver<()>) {
-    tokio::spawn(look_after(Arc::downgrade(broker), broker.clock, trouble));
+/// Starts the task that looks after partitions that fail, each of which wakes `partition_failed`.
+pub fn start(broker: &Arc<Broker>, partition_failed: watch::Receiver<()>) {
+    tokio::spawn(look_after(Arc::downgrade(broker), broker.clock, partition_failed));
 }
 
-async fn look_after(broker: Weak<Broker>, clock: Clock, mut trouble: watch::Receiver<()>) {
+async fn look_after(broker: Weak<Broker>, clock: Clock, mut partition_failed: watch::Receiver<()>) {
     let mut retries = Retries::default();
     loop {
         let due = async {
@@ -36,7 +36,7 @@ async fn look_after(broker: Weak<Broker>, clock: Clock, mut trouble: watch::Rece
         };
         tokio::select! {
             () = due => {}
-            told = trouble.changed() => if told.is_err() { return },
+            told = partition_failed.changed() => if told.is_err() { return },
         }
         let Some(broker) = broker.upgrade() else { return };
         let round = tokio::task::spawn_blocking(move || {
@@ -61,8 +61,8 @@ impl Broker {
         }
         // After a failed sync a start must not believe what it would find of a log; and if records are gone, it is to say
         // which.
-        self.note_positions();
-        self.write_checkpoints();
+        self.checkpointer.write_positions();
+        self.checkpointer.write_all();
         retries.keep(self.clock.monotonic(), |id| failed.iter().any(|partition| partition.id() == id));
         for partition in failed {
             if retries.is_due(partition.id(), self.clock.monotonic()) && self.reopen(partition) {

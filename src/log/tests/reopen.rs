@@ -77,7 +77,7 @@ fn disk_len(fixture: &Fixture) -> u64 {
 }
 
 #[test]
-fn records_that_are_gone_keep_the_log_closed() {
+fn reopen_with_truncated_records_fails() {
     let disk = Simulation::default();
     let fixture = Fixture::simulated(&disk);
     let mut log = fixture.open();
@@ -89,13 +89,13 @@ fn records_that_are_gone_keep_the_log_closed() {
     disk.fail_after_changes(None);
     let whole = disk_len(&fixture);
     disk.corrupt(&file(&fixture, "00000000000000000000.log"), |bytes| bytes.truncate(bytes.len() / 2));
-    let refused = log.reopen(NOW).expect_err("some of it is gone").to_string();
+    let refused = log.reopen(NOW).expect_err("records are missing").to_string();
     assert!(refused.contains("are gone") || refused.contains("end of file"), "{refused}");
     assert!(disk_len(&fixture) < whole);
 }
 
 #[test]
-fn only_a_log_that_failed_is_opened_again() {
+fn reopen_of_log_that_has_not_failed_is_refused() {
     on_every_backing(|fixture| {
         let mut log = fixture.open();
         log.append(&batch(&["a"]), CLIENT).expect("appends");
