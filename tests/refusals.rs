@@ -228,7 +228,7 @@ async fn a_damaged_checkpoint_of_log_starts_is_told_briefly_and_set_aside() {
         let said = refused(broker.data_dir());
         assert!(said.len() < 700 && !said.contains("\\0\\0"), "{said}");
     }
-    let (broker, report) = mended_by_its_advice(broker, "log starts", "log-start-offset-checkpoint is damaged").await;
+    let (broker, report) = mended_by_its_advice(broker, "log starts", "log-start-offset-checkpoint is corrupt").await;
     assert!(report.contains("log-start-offset-checkpoint.cut") && report.contains("1 findings, mended"), "{report}");
     serves_everything(&broker, "log starts").await;
 }
@@ -420,7 +420,10 @@ fn a_directory_without_rights_is_served_once_they_are_given_as_the_refusal_says(
     if is_root {
         fs::remove_file(data.join(".lock")).unwrap();
         let said = refused();
-        assert!(said.contains(&format!("belongs to uid 0 (mode 755), and this process is of uid {NOBODY}")), "{said}");
+        assert!(
+            said.contains(&format!("belongs to uid 0 (mode 755), and this process runs as uid {NOBODY}")),
+            "{said}"
+        );
         // The folder alone: next are the files in it.
         std::os::unix::fs::chown(&data, Some(NOBODY), None).unwrap();
         fs::write(data.join(".lock"), "").unwrap();
@@ -431,7 +434,7 @@ fn a_directory_without_rights_is_served_once_they_are_given_as_the_refusal_says(
     for (path, mode) in [(data.join(".lock"), 0o400), (data.clone(), 0o500)] {
         set(&path, mode);
         let said = refused();
-        assert!(said.contains(&format!("and its mode {mode:o} forbids it")), "{said}");
+        assert!(said.contains(&format!("but its mode {mode:o} forbids access")), "{said}");
         follow(&said);
     }
     let (mut command, ready) = start();

@@ -167,7 +167,7 @@ fn open_log_dir(config: &BrokerConfig) -> Result<LogDir, LogDirError> {
     let log_dir = LogDir::open_chosen(&chosen, &identity)?;
     chosen.notices.iter().for_each(|notice| tracing::warn!("{notice}"));
     let path = chosen.data.display();
-    if let Some(why) = log_dir.why_not_mapped() {
+    if let Some(why) = log_dir.mmap_error() {
         tracing::warn!("files in {path} cannot be mapped and are read with copies: {why}");
     }
     let found = &log_dir.meta().cluster_id;

@@ -166,7 +166,7 @@ impl MetadataLog {
         let repaired = [(TopicPartition::new(METADATA, 0), Repaired { start: 0, end, ..Repaired::default() })];
         for directory in directories.iter().filter(|directory| !is_partition(directory)) {
             let mut directory = Directory::lock(directory).map_err(|error| error.to_string())?;
-            directory.note(&repaired).map_err(|error| error.to_string())?;
+            directory.write_checkpoints(&repaired).map_err(|error| error.to_string())?;
         }
         let mut said = vec![made_of(&added.topics)];
         said.extend(empty(&added.empty));

@@ -127,7 +127,7 @@ fn check_survivor(disk: &Simulation, acked: &Acknowledged, at_least: [Offset; 2]
     for number in [0, 1] {
         let log = match open_log(&dir, number, acked.recreated) {
             Err(LogError::OtherTopic { .. }) if number == 1 && acked.is_recreating => {
-                dir.set_aside(&partition(1), Uuid([77; 16])).expect("moves it");
+                dir.rename_to_stray(&partition(1), Uuid([77; 16])).expect("moves it");
                 open_log(&dir, number, acked.recreated)
             }
             opened => opened,

@@ -84,7 +84,7 @@ fn read_everywhere(log: &Log, modified: &Path, what: &str) -> usize {
         Ok(slice) => slice.iter().for_each(|slice| check_slice(slice, what)),
         Err(error) => {
             let text = error.to_string();
-            assert!(error.is_loss() && text.contains(&*modified.to_string_lossy()), "{what}: {text}");
+            assert!(error.is_data_loss() && text.contains(&*modified.to_string_lossy()), "{what}: {text}");
             failed += 1;
         }
     };
@@ -126,13 +126,13 @@ fn reads_of_truncated_segment_return_valid_records_or_error() {
             if is_active {
                 let later = AppendAs { now: NOW + 1, ..CLIENT };
                 let refused = log.append(&batch(&["more"]), later).expect_err(&what);
-                assert!(matches!(&refused, AppendError::Storage(error) if error.is_loss()), "{what}: {refused}");
+                assert!(matches!(&refused, AppendError::Storage(error) if error.is_data_loss()), "{what}: {refused}");
             } else {
                 let error = log.read(segment_base_of(&log, &fixture, &path), 1, true, Offset::MAX).expect_err(&what);
                 let ReadError::Storage(error) = error else { panic!("{what}: {error}") };
-                log.note_read_failure(&error);
+                log.close_on_data_loss(&error);
             }
-            assert!(log.failure().is_some_and(LogError::is_loss), "{what}: {error:?}");
+            assert!(log.failure().is_some_and(LogError::is_data_loss), "{what}: {error:?}");
             assert!(matches!(log.read(0, 1, true, Offset::MAX), Err(ReadError::Storage(LogError::Latched(_)))));
             let failure = log.failure().expect("has failed").to_string();
             assert_eq!(log.reopen(NOW).expect_err(&what).to_string(), failure, "{what}: the same error again");
@@ -161,7 +161,7 @@ fn append_after_active_file_was_removed_fails() {
         log.check_active().expect("nothing was appended since");
         log.append(&batch(&["lost"]), CLIENT).expect("the removal is not detected yet");
         let error = log.check_active().expect_err("was removed");
-        assert!(error.is_loss() && error.to_string().contains("removed"), "{error}");
+        assert!(error.is_data_loss() && error.to_string().contains("removed"), "{error}");
         assert!(log.append(&batch(&["more"]), CLIENT).is_err());
         assert!(log.close().is_err(), "not a clean close");
     }
@@ -240,7 +240,7 @@ fn send_during_truncation(seed: u64, disk: &Disk) {
     });
     let log = log.into_inner().expect("a log");
     let error = log.read(base, 1, true, Offset::MAX).expect_err("is truncated");
-    assert!(matches!(&error, ReadError::Storage(error) if error.is_loss()), "{error}");
+    assert!(matches!(&error, ReadError::Storage(error) if error.is_data_loss()), "{error}");
 }
 
 #[test]
@@ -291,8 +291,8 @@ fn compaction_of_truncated_segment_fails_with_file_name() {
             // The segment had been read already.
             Ok(()) => {}
             Err(CompactError::Storage(error)) => {
-                assert!(error.is_loss() && error.to_string().contains(".log"), "seed {seed}: {error}");
-                log.note_read_failure(&error);
+                assert!(error.is_data_loss() && error.to_string().contains(".log"), "seed {seed}: {error}");
+                log.close_on_data_loss(&error);
                 assert!(log.failure().is_some(), "seed {seed}");
                 ended += 1;
             }

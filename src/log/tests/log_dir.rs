@@ -66,7 +66,7 @@ fn permission_denied_error_names_owner_mode_and_remedy() {
             &missing.join(".lock"),
             0o500,
             format!(
-                "{dir} belongs to this process's uid {user}, and its mode 500 forbids it: give its owner the right (chmod -R u+rwX {dir})"
+                "{dir} belongs to this process's uid {user}, but its mode 500 forbids access: give its owner the permission (chmod -R u+rwX {dir})"
             ),
         ),
         (
@@ -74,7 +74,7 @@ fn permission_denied_error_names_owner_mode_and_remedy() {
             &missing,
             0o750,
             format!(
-                "{dir} belongs to this process's uid {user}, and its mode 750 allows it: it is forbidden by something else"
+                "{dir} belongs to this process's uid {user}, and its mode 750 allows access: something else forbids it"
             ),
         ),
         (
@@ -82,12 +82,17 @@ fn permission_denied_error_names_owner_mode_and_remedy() {
             &missing,
             0o750,
             format!(
-                "{dir} belongs to uid {user} (mode 750), and this process is of uid {user}: make {} as that one and give it",
+                "{dir} belongs to uid {user} (mode 750), and this process runs as uid {user}: create {} as uid {user} and",
                 missing.display()
             ),
         ),
         // The file's mode is sufficient, but the folder's must allow replacing it.
-        ("writing", &file, 0o700, format!("{dir} belongs to this process's uid {user}, and its mode 700 allows it")),
+        (
+            "writing",
+            &file,
+            0o700,
+            format!("{dir} belongs to this process's uid {user}, and its mode 700 allows access"),
+        ),
     ] {
         set(folder.path(), mode);
         let message = message(what, path, ErrorKind::PermissionDenied);
@@ -192,10 +197,10 @@ fn checkpoints_of_deleted_partition_are_removed_after_disk_was_full() {
         open()
     };
     simulation.inject_faults(|_| Some(Fault::NoSpace));
-    dir.forget([&deleted].into_iter()).expect_err("the disk is full");
-    dir.forget_deleted().expect_err("the disk is still full");
+    dir.remove_checkpoints([&deleted].into_iter()).expect_err("the disk is full");
+    dir.retry_remove_checkpoints().expect_err("the disk is still full");
     simulation.clear_faults();
-    dir.forget_deleted().expect("there is space again");
+    dir.retry_remove_checkpoints().expect("there is space again");
     drop(dir);
     let dir = open();
     let log_start = |partition| dir.open_at(partition, None, NOW).log_start;
@@ -225,9 +230,9 @@ fn without_folder_returns_checkpointed_partitions_with_records() {
     open().write_checkpoints(&[checkpoint("there", 0), checkpoint("removed", 0), empty]).expect("writes");
     fs::create_dir(folder.path().join("there-0")).expect("creates");
     let dir = open();
-    let missing = || dir.without_folder(&dir.partitions().expect("lists"));
+    let missing = || dir.partitions_without_folder(&dir.partitions().expect("lists"));
     let removed = TopicPartition::new("removed", 0);
     assert_eq!(missing(), [(removed.clone(), 10)]);
-    dir.forget([&removed].into_iter()).expect("writes");
+    dir.remove_checkpoints([&removed].into_iter()).expect("writes");
     assert_eq!(missing(), []);
 }

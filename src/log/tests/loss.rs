@@ -21,7 +21,8 @@ fn closed() -> (Fixture, Offset) {
         let file = File::options().write(true).open(file(&fixture, &name)).expect("opens");
         file.set_modified(then).expect("sets the time");
     }
-    fixture.at.noted_end = NotedEnd { end, at: fixture.disk.modified(&fixture.folder.join("partition.metadata")) };
+    fixture.at.checkpointed_end =
+        CheckpointedEnd { end, at: fixture.disk.modified(&fixture.folder.join("partition.metadata")) };
     (fixture, end)
 }
 
@@ -37,7 +38,7 @@ fn truncate(path: &Path, len: u64) {
 #[track_caller]
 fn check_loss_report(log: &mut Log, end: Offset, what: &str) {
     let report = log.take_open_report().unwrap_or_else(|| panic!("{what}: no report"));
-    assert!(report.is_worth_saying(), "{what}");
+    assert!(report.has_problems(), "{what}");
     let mut all: Vec<Offset> = records_from(log, 0).into_iter().map(|(offset, _)| offset).collect();
     for lost in &report.lost {
         assert!(!lost.is_empty(), "{what}: {lost:?}");
@@ -66,7 +67,8 @@ fn records_truncated_from_any_segment_are_reported_once_on_open() {
                 let after = log.end_offset();
                 assert_eq!(log.append(&batch(&["on"]), CLIENT).expect("appends").base_offset, after, "{what}");
                 fixture.close(log);
-                let at = OpenAt { noted_end: NotedEnd { end: after, at: i64::MAX }, ..OpenAt::fresh(NOW) };
+                let at =
+                    OpenAt { checkpointed_end: CheckpointedEnd { end: after, at: i64::MAX }, ..OpenAt::fresh(NOW) };
                 let mut log = Log::open(&fixture.disk, &fixture.folder, config, at).expect("opens again");
                 assert_eq!(log.take_open_report(), None, "{what}: reported once");
                 assert_eq!(log.end_offset(), after + 1, "{what}");
@@ -89,23 +91,23 @@ fn open_of_intact_log_reports_no_loss() {
 }
 
 #[test]
-fn noted_end_of_earlier_topic_with_same_name_is_ignored() {
+fn checkpointed_end_of_earlier_topic_with_same_name_is_ignored() {
     let disk = Simulation::default();
     disk.set_time(NOW);
     let mut fixture = Fixture::simulated(&disk);
     fixture.at.topic_id = Some(Uuid([5; 16]));
-    fixture.at.noted_end = NotedEnd { end: 1000, at: NOW - 1 };
+    fixture.at.checkpointed_end = CheckpointedEnd { end: 1000, at: NOW - 1 };
     let mut log = fixture.open();
-    assert_eq!(log.take_open_report(), None, "created after that was noted");
+    assert_eq!(log.take_open_report(), None, "created after the checkpoint");
     log.append(&batch(&["a"]), CLIENT).expect("appends");
     fixture.close(log);
-    fixture.at.noted_end.at = NOW + 1;
+    fixture.at.checkpointed_end.at = NOW + 1;
     let report = fixture.open().take_open_report().expect("a report");
     assert_eq!(report.lost.first(), Some(&(1..1000)));
 }
 
 #[test]
-fn noted_end_is_high_watermark_of_last_checkpoint() {
+fn checkpointed_end_is_high_watermark_of_last_checkpoint() {
     let disk = Simulation::default();
     let identity = Identity {
         node_id: 1,
@@ -126,7 +128,7 @@ fn noted_end_is_high_watermark_of_last_checkpoint() {
     };
     disk.set_time(NOW);
     dir.write_checkpoints(&[entry(5, 9)]).expect("writes");
-    assert_eq!(open().open_at(&partition, None, NOW).noted_end, NotedEnd { end: 9, at: NOW });
+    assert_eq!(open().open_at(&partition, None, NOW).checkpointed_end, CheckpointedEnd { end: 9, at: NOW });
     dir.write_checkpoints(&[entry(12, 12)]).expect("writes");
-    assert_eq!(open().open_at(&partition, None, NOW).noted_end.end, 12);
+    assert_eq!(open().open_at(&partition, None, NOW).checkpointed_end.end, 12);
 }

@@ -316,7 +316,7 @@ fn segment_without_timestamps_is_dated_by_file_modification() {
     let day = 24 * 60 * 60 * 1000;
     fixture.config.retention_ms = day;
     let mut log = fixture.reopen_killed(None);
-    let marks: Vec<_> = log.segment_marks().expect("marks");
+    let marks: Vec<_> = log.segment_timestamps().expect("marks");
     assert_eq!(marks, [(0, 0), (12, FIRST + 335), (36, FIRST + 849)]);
     log.housekeep(FIRST + 300).expect("housekeeps").unlink().expect("unlinks");
     assert_eq!(log.start_offset(), 12, "the first segment is too old");

@@ -33,7 +33,7 @@ fn open_after_kill_scans_only_tail() {
         assert_eq!(records_from(&log, 0).len(), 20);
         let report = log.take_open_report().expect("a report");
         assert_eq!(report.scanned_bytes, size / 20 * 7);
-        assert!(!report.is_worth_saying());
+        assert!(!report.has_problems());
         assert_equals_full_scan(&fixture, &log);
     });
 }
@@ -102,7 +102,7 @@ fn zeros_after_last_batch_are_truncated_without_report() {
         write(&fixture, FIRST_LOG, size, &[0; 100_000]);
         let mut log = fixture.reopen_killed(None);
         assert_eq!((log.end_offset(), log.size()), (1, size));
-        assert!(!log.take_open_report().expect("a report").is_worth_saying());
+        assert!(!log.take_open_report().expect("a report").has_problems());
         assert_eq!(raw(&fixture, FIRST_LOG).len() as u64, size);
     });
 }

@@ -90,7 +90,7 @@ fn reopen_with_truncated_records_fails() {
     let whole = disk_len(&fixture);
     disk.corrupt(&file(&fixture, "00000000000000000000.log"), |bytes| bytes.truncate(bytes.len() / 2));
     let refused = log.reopen(NOW).expect_err("records are missing").to_string();
-    assert!(refused.contains("are gone") || refused.contains("end of file"), "{refused}");
+    assert!(refused.contains("are lost") || refused.contains("end of file"), "{refused}");
     assert!(disk_len(&fixture) < whole);
 }
 
