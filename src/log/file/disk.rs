@@ -195,13 +195,13 @@ impl Disk {
     /// Replaces a whole small file atomically: writes a `.tmp` file beside it, then renames that one.
     ///
     /// With `sync` the content is durable before the name changes; syncing the folder is left to the caller.
-    pub(crate) fn write_aside(&self, path: &Path, bytes: &[u8], sync: bool) -> io::Result<()> {
-        let mut aside = path.as_os_str().to_owned();
-        aside.push(".tmp");
-        let aside = PathBuf::from(aside);
+    pub(crate) fn write_atomic(&self, path: &Path, bytes: &[u8], sync: bool) -> io::Result<()> {
+        let mut temporary = path.as_os_str().to_owned();
+        temporary.push(".tmp");
+        let temporary = PathBuf::from(temporary);
         match &self.backing {
             Backing::Simulated(_) => {
-                let file = self.open_to_write(&aside)?;
+                let file = self.open_to_write(&temporary)?;
                 file.set_len(0)?;
                 file.write_all_at(0, bytes)?;
                 if sync {
@@ -209,14 +209,14 @@ impl Disk {
                 }
             }
             _ => {
-                let mut file = self.opening(|| File::create(&aside))?;
+                let mut file = self.opening(|| File::create(&temporary))?;
                 file.write_all(bytes)?;
                 if sync {
                     file.sync_data()?;
                 }
             }
         }
-        self.rename(&aside, path)
+        self.rename(&temporary, path)
     }
 
     pub(crate) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

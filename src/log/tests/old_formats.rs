@@ -31,7 +31,7 @@ const END: Offset = 91;
 const FIRST: TimestampMs = 1_700_000_000_000;
 
 fn put(fixture: &Fixture, name: &str, bytes: &[u8]) {
-    fixture.disk.write_aside(&file(fixture, name), bytes, false).expect("writes");
+    fixture.disk.write_atomic(&file(fixture, name), bytes, false).expect("writes");
 }
 
 /// Writes the first `count` segments into the fixture's folder, without indexes.
@@ -441,7 +441,7 @@ fn walk_over_corrupt_mixed_formats_terminates() {
             bytes[at] = [0, 1, 2, 3, 0x7f, 0x80, 0xff][random.below(7) as usize];
         }
         bytes.truncate(random.below(bytes.len() as u64) as usize);
-        disk.write_aside(&path, &bytes, false).expect("writes");
+        disk.write_atomic(&path, &bytes, false).expect("writes");
         let raw = disk.open_to_read(&path).expect("opens").expect("is there");
         let mut walk = Walk::new(Source::Raw(&raw), 0, bytes.len() as u64, 0);
         let (mut next_offset, mut next_position) = (0, 0);

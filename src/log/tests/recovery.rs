@@ -251,7 +251,7 @@ fn leader_epochs_after_lost_checkpoint_are_rebuilt() {
         write(&fixture, "leader-epoch-checkpoint", 0, b"damage");
         assert_eq!(ends(&fixture.open()), expected);
         fixture.close(fixture.open());
-        fixture.disk.write_aside(&file(&fixture, "leader-epoch-checkpoint"), b"", false).expect("writes");
+        fixture.disk.write_atomic(&file(&fixture, "leader-epoch-checkpoint"), b"", false).expect("writes");
         assert_eq!(ends(&fixture.open()), expected, "the file is empty, as after a power loss");
         fixture.disk.remove(&file(&fixture, "leader-epoch-checkpoint")).expect("removes");
         assert_eq!(ends(&fixture.reopen_killed(None)), expected);

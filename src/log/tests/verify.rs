@@ -195,14 +195,14 @@ fn verify_of_interrupted_work_finds_every_loss() {
         ["00000000000000000000.log.cleaned", "00000000000000000009.snapshot.deleted", "leader-epoch-checkpoint.tmp"]
     {
         let path = folder.join(name);
-        check(name, |disk| Disk::simulated(disk).write_aside(&path, b"half", false).expect("writes"));
+        check(name, |disk| Disk::simulated(disk).write_atomic(&path, b"half", false).expect("writes"));
     }
     // A compaction that was interrupted before its last rename.
     check("swap", |disk| {
         let disk = Disk::simulated(disk);
         let path = folder.join("00000000000000000000.log");
         let bytes = disk.read(&path).expect("reads").expect("a segment");
-        disk.write_aside(&folder.join("00000000000000000000.log.swap"), &bytes, false).expect("writes");
+        disk.write_atomic(&folder.join("00000000000000000000.log.swap"), &bytes, false).expect("writes");
     });
 }
 

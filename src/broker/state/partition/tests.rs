@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::task::{Context, Waker};
 
 use super::*;
-use ottla_log::{DiskOp, Disk, Fault, OpenAt, Simulation, TimestampQuery};
+use ottla_log::{Disk, DiskOp, Fault, OpenAt, Simulation, TimestampQuery};
 use ottla_wire::record::{BatchBuilder, Codec};
 
 const NOW: TimestampMs = 1_700_000_000_000;
@@ -220,7 +220,10 @@ fn truncated_file_takes_the_partition_offline_at_every_access() {
         assert!(meets(&partition), "{what}");
         assert!(partition.is_failed() && was_notified(&mut partition_failed), "{what}");
         let failure = partition.health.failure().unwrap();
-        assert!(failure.contains("was truncated while it was in use") && failure.contains("00.log"), "{what}: {failure}");
+        assert!(
+            failure.contains("was truncated while it was in use") && failure.contains("00.log"),
+            "{what}: {failure}"
+        );
         assert!(append(&partition, "d").is_err(), "{what}");
         assert!(partition.read(0, 1, true, Isolation::ReadUncommitted).is_err(), "{what}");
         assert!(!partition.recover(NOW), "{what}: what is gone stays gone");

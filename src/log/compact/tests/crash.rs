@@ -179,7 +179,7 @@ fn check_left_over(left_over: &[(&str, &[u8])], expect: &str) {
     let fixture = simulated();
     Writer::new(Codec::None).write(&mut fixture.open(), "a1 a2 | b1 | c1");
     for (name, bytes) in left_over {
-        fixture.disk.write_aside(&file(&fixture, name), bytes, false).expect("writes");
+        fixture.disk.write_atomic(&file(&fixture, name), bytes, false).expect("writes");
     }
     assert_eq!(text_of(&reopened(&fixture, true, 4)), expect);
 }

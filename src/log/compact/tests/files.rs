@@ -75,7 +75,7 @@ fn segments_with_offsets_too_far_apart_are_not_merged() {
         let mut builder = BatchBuilder::new(Codec::None).placed_at(offset, 0);
         builder.append(NOW, Some(key.as_bytes()), Some(b"1"), &[]);
         let batch = builder.build().expect("builds");
-        fixture.disk.write_aside(&file(&fixture, &format!("{offset:020}.log")), batch.bytes(), false).expect("writes");
+        fixture.disk.write_atomic(&file(&fixture, &format!("{offset:020}.log")), batch.bytes(), false).expect("writes");
     }
     let mut log = fixture.open();
     Writer::new(Codec::None).write(&mut log, "|");

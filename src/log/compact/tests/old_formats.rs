@@ -33,7 +33,7 @@ fn batches_of_old_formats_are_compacted_in_their_format() {
         disk.set_time(NOW);
         fixture.disk.create_folder(&fixture.folder).expect("creates");
         let old = old_batches(magic, codec, 0, "a1,b1,c1 d-,_1 a2 e1,e2,f1");
-        fixture.disk.write_aside(&file(&fixture, "00000000000000000000.log"), &old, false).expect("writes");
+        fixture.disk.write_atomic(&file(&fixture, "00000000000000000000.log"), &old, false).expect("writes");
         let (mut log, mut writer) = (fixture.open(), Writer::new(Codec::None));
         disk.set_time(NOW + 2 * DAY);
         writer.write(&mut log, "b2 |");
@@ -57,7 +57,7 @@ fn last_old_format_message_below_uncleanable_offset_is_kept() {
     fixture.disk.create_folder(&fixture.folder).expect("creates");
     for (name, text, offset) in [("00000000000000000000.log", "a1 a2,_1", 0), ("00000000000000000003.log", "b1", 3)] {
         let bytes = old_batches(1, Codec::Gzip, offset, text);
-        fixture.disk.write_aside(&file(&fixture, name), &bytes, false).expect("writes");
+        fixture.disk.write_atomic(&file(&fixture, name), &bytes, false).expect("writes");
     }
     let mut log = fixture.open();
     assert!(compact(&mut log, NOW));

@@ -34,8 +34,8 @@ fn created_renamed_and_removed_names_are_listed_accordingly() {
         let (a, b) = (folder.join("a"), folder.join("b"));
         assert_eq!(disk.read(&a).expect("reads"), None);
         assert_eq!(disk.len(&a).expect("looks"), None);
-        disk.write_aside(&a, b"first", true).expect("writes");
-        disk.write_aside(&a, b"second", false).expect("writes");
+        disk.write_atomic(&a, b"first", true).expect("writes");
+        disk.write_atomic(&a, b"second", false).expect("writes");
         assert_eq!(disk.read(&a).expect("reads"), Some(b"second".to_vec()));
         disk.rename(&a, &b).expect("renames");
         assert_eq!(disk.list(folder).expect("lists"), Some(vec!["b".to_owned()]));
@@ -129,8 +129,8 @@ fn renaming_replaces_file_and_moves_folder_with_content() {
         let (old, new) = (folder.join("t-0"), folder.join("t-0.x-delete"));
         disk.create_folder(&old).expect("creates parents too");
         let (a, b) = (old.join("a"), old.join("b"));
-        disk.write_aside(&a, b"a", false).expect("writes");
-        disk.write_aside(&b, b"b", false).expect("writes");
+        disk.write_atomic(&a, b"a", false).expect("writes");
+        disk.write_atomic(&b, b"b", false).expect("writes");
         disk.rename(&a, &b).expect("renames onto an existing file");
         assert_eq!((disk.read(&a).expect("reads"), disk.read(&b).expect("reads")), (None, Some(b"a".to_vec())));
         assert_eq!(disk.rename(&a, &b).expect_err("no such file").kind(), ErrorKind::NotFound);
@@ -150,8 +150,8 @@ fn renaming_replaces_file_and_moves_folder_with_content() {
 fn list_contains_files_and_folders() {
     on_every_backing(|disk, folder| {
         disk.create_folder(&folder.join("folder")).expect("creates");
-        disk.write_aside(&folder.join("file"), b"", false).expect("writes");
-        disk.write_aside(&folder.join("folder").join("inner"), b"", false).expect("writes");
+        disk.write_atomic(&folder.join("file"), b"", false).expect("writes");
+        disk.write_atomic(&folder.join("folder").join("inner"), b"", false).expect("writes");
         let mut names = disk.list(folder).expect("lists").expect("exists");
         names.sort();
         assert_eq!(names, ["file", "folder"]);
@@ -279,7 +279,7 @@ fn power_loss_keeps_synced_pages_and_random_part_of_others() {
     file.sync().expect("syncs");
     disk.sync_folder(folder).expect("syncs");
     file.write_all_at(5000, &[2; 10_000]).expect("writes");
-    disk.write_aside(&folder.join("other"), b"x", false).expect("writes");
+    disk.write_atomic(&folder.join("other"), b"x", false).expect("writes");
     let (mut lengths, mut pages, mut names) = ([false; 2], [false; 2], [false; 2]);
     for seed in 0..40 {
         let survivor = Disk::simulated(&simulation.power_loss(&mut numbers(seed * 1000)));
