@@ -202,12 +202,12 @@ impl LogDir {
         &self.path
     }
 
-    /// The path as an absolute one.
+    /// The absolute path.
     pub fn absolute_path(&self) -> PathBuf {
         std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone())
     }
 
-    /// The bytes of the volume that the directory is on, and how many of them are available to this process.
+    /// The total bytes of the directory's volume, and the bytes available to this process; `None` if unknown.
     pub fn disk_space(&self) -> Option<(i64, i64)> {
         let stat = rustix::fs::statvfs(&self.path).ok()?;
         let bytes = |blocks: u64| i64::try_from(blocks.saturating_mul(stat.f_frsize)).unwrap_or(i64::MAX);

@@ -28,7 +28,7 @@ impl Pass<'_> {
                 let ids = stored.describe().into_iter().map(|producer| producer.producer_id);
                 self.highest_producer_id = ids.fold(self.highest_producer_id, i64::max);
                 match (stored.beyond(at), self.incomplete) {
-                    (Some(id), _) => format!("has state of producer {id} from after its offset"),
+                    (Some(id), _) => format!("contains writes of producer {id} after the snapshot's offset"),
                     // It may correctly describe batches that no longer exist.
                     (None, true) => return Ok(()),
                     (None, false) => match stored.contradiction(&self.producers, self.verdict.start) {
