@@ -141,7 +141,7 @@ fn failed_write_latches_log_and_reads_still_work() {
     disk.fail_after_changes(None);
     assert!(matches!(log.append(&batch(&["x"]), CLIENT), Err(AppendError::Storage(LogError::Latched(_)))));
     assert!(log.failure().is_some());
-    assert_eq!(records_from(&log, 0).len(), 1, "reading still works");
+    assert_eq!(records_from(&log, 0).len(), 1, "reads still work");
     drop(log);
     let mut log = fixture.reopen_killed(None);
     assert_eq!(log.append(&batch(&["after"]), CLIENT).expect("appends again").base_offset, 1);

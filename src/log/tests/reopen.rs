@@ -39,7 +39,7 @@ fn log_failed_at_any_change_is_reopened_with_all_acknowledged_records() {
         let Ok(mut log) = fixture.try_open() else { continue };
         let acknowledged = append_until_failure(&mut log, 60);
         assert!(log.failure().is_some(), "change {change}");
-        assert!(log.reopen(NOW).is_err(), "change {change}: the disk fails still");
+        assert!(log.reopen(NOW).is_err(), "change {change}: the disk still fails");
         disk.fail_after_changes(None);
         let mut log = log.reopen(NOW).unwrap_or_else(|error| panic!("change {change}: {error}"));
         // The batch of the failed append may have been stored.

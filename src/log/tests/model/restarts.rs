@@ -60,6 +60,7 @@ impl Run {
         self.check_state();
         self.rules.check(&mut self.oracle, &self.log, false);
     }
+
     /// Removes batches from the oracle that an unsynced segment lost at its end although a later segment exists: recovery
     /// accepts the gap, because segments of a compacted topic may have gaps between them. As in Kafka; these records were
     /// never guaranteed to be durable.
