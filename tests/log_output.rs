@@ -224,9 +224,7 @@ async fn a_flood_of_bad_connections_is_some_lines_and_a_count_and_hides_no_other
     assert!((10..=100).contains(&listed), "{listed} lines: {log}");
     let summaries: usize = log
         .lines()
-        .filter_map(|line| {
-            line.split_once(" more connections closed for another protocol from 127.0.0.1 in")
-        })
+        .filter_map(|line| line.split_once(" more connections closed for another protocol from 127.0.0.1 in"))
         .map(|(before, _)| before.rsplit(' ').next().unwrap().parse::<usize>().unwrap())
         .sum();
     assert_eq!(listed + summaries, 500, "{log}");

@@ -9,8 +9,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::configs::{Refused, Settled};
+use super::authorizer::{Operation, Resource};
 use super::context::Context;
+use super::errors::{Refused, ToErrorCode};
 use crate::log_rate_limiter::log_limited;
 use crate::state::loggers::{LogLevel, Loggers, ROOT_LOGGER};
 use ottla_wire::codec::Str;
@@ -37,6 +38,9 @@ const SUBTRACT: i8 = 3;
 /// The levels that can be set, in the order in which Kafka lists them (`LogLevelConfig.VALID_LOG_LEVELS`).
 const SETTABLE: [LogLevel; 6] =
     [LogLevel::Debug, LogLevel::Error, LogLevel::Fatal, LogLevel::Info, LogLevel::Trace, LogLevel::Warn];
+
+/// The outcome for one resource, and its message.
+pub(super) type Settled = (ErrorCode, Option<Str>);
 
 /// The loggers that are asked for, or all, and their levels.
 pub(super) fn describe(context: &Context, resource: &DescribeConfigsResource) -> DescribeConfigsResult {
@@ -110,6 +114,9 @@ pub(super) fn alter(context: &Context, request: &IncrementalAlterConfigsRequest)
 /// Checks the operations of a resource, and applies them unless they are only to be checked.
 fn alter_one(context: &Context, resource: &AlterConfigsResource, validate_only: bool) -> Result<(), Refused> {
     check_keys(&resource.configs)?;
+    context
+        .authorize(Operation::AlterConfigs, Resource::Cluster)
+        .map_err(|denied| (denied.error_code(), denied.message().to_owned()))?;
     let (name, node_id) = (&*resource.resource_name, context.broker.node_id());
     match name.parse::<i32>() {
         Ok(id) if id == node_id => {}

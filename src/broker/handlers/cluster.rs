@@ -7,10 +7,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::authorizer::{Operation, Resource};
 use super::context::{Answer, Context};
-use super::errors::ToErrorCode;
-use super::operations;
-use super::topics::unavailable;
+use super::errors::{ToErrorCode, unavailable};
 use crate::state::Broker;
 use crate::state::cluster::Topic;
 use crate::state::partition::Partition;
@@ -37,6 +36,9 @@ const CONTROLLERS: i8 = 2;
 const AT_LEAST_ONE: usize = 1;
 
 pub(super) fn describe_log_dirs(context: &Context, request: DescribeLogDirsRequest) -> Answer {
+    if let Err(denied) = context.authorize(Operation::Describe, Resource::Cluster) {
+        return DescribeLogDirsResponse { error_code: denied.error_code().code(), ..Default::default() }.into();
+    }
     let broker = Arc::clone(&context.broker);
     // Logs that nobody has used yet are opened for this, which may take a while.
     Answer::parked(async move {
@@ -114,8 +116,9 @@ pub(super) fn describe_cluster(context: &Context, request: DescribeClusterReques
             is_fenced: false,
         }],
         cluster_authorized_operations: match request.include_cluster_authorized_operations {
-            true => operations::CLUSTER,
-            false => operations::NOT_ASKED,
+            // As in Kafka, nothing is listed for those who may not describe the cluster.
+            true if context.authorize(Operation::Describe, Resource::Cluster).is_err() => 0,
+            requested => context.authorized_operations(requested, Resource::Cluster),
         },
         ..Default::default()
     }
@@ -127,13 +130,16 @@ fn refuse_cluster(error: ErrorCode, why: String) -> Answer {
 }
 
 pub(super) fn unregister_broker(context: &Context, request: UnregisterBrokerRequest) -> Answer {
+    let refused = |error: ErrorCode, why: String| UnregisterBrokerResponse {
+        error_code: error.code(),
+        error_message: Some(why.into()),
+        ..Default::default()
+    };
+    if let Err(denied) = context.authorize(Operation::Alter, Resource::Cluster) {
+        return refused(denied.error_code(), denied.message().to_owned()).into();
+    }
     let submitted = context.broker.metadata().submit(Command::UnregisterBroker(request.broker_id));
     Answer::parked(async move {
-        let refused = |error: ErrorCode, why: String| UnregisterBrokerResponse {
-            error_code: error.code(),
-            error_message: Some(why.into()),
-            ..Default::default()
-        };
         match submitted.await {
             Ok(Reply::BrokerUnregistered(Ok(()))) => UnregisterBrokerResponse::default(),
             Ok(Reply::BrokerUnregistered(Err(error))) => refused(error.error_code(), error.to_string()),
@@ -149,7 +155,8 @@ pub(super) fn describe_topic_partitions(context: &Context, request: DescribeTopi
     let cluster = context.broker.cluster();
     let limit = usize::try_from(request.response_partition_limit).unwrap_or(0);
     let most = context.broker.config().topics.max_request_partition_size_limit;
-    let mut page = Page { left: limit.clamp(AT_LEAST_ONE, most.max(AT_LEAST_ONE)), response: Default::default() };
+    let left = limit.clamp(AT_LEAST_ONE, most.max(AT_LEAST_ONE));
+    let mut page = Page { context, left, response: Default::default() };
     // Both ways of asking go by name, so that a cursor has a place to go on from.
     let mut names: Vec<Str> = match request.topics.is_empty() {
         true => cluster.topics_by_name().into_iter().map(|topic| Str::from(&**topic.name())).collect(),
@@ -165,7 +172,12 @@ pub(super) fn describe_topic_partitions(context: &Context, request: DescribeTopi
         Some(cursor) => (cursor.topic_name, cursor.partition_index),
         None => (Str::new(), 0),
     };
-    for name in names.into_iter().filter(|name| *name >= from_topic) {
+    let wanted = names.into_iter().filter(|name| *name >= from_topic);
+    let (wanted, denied): (Vec<_>, Vec<_>) = wanted.partition(|name| match all {
+        true => context.allows(Operation::Describe, Resource::Topic(name)),
+        false => context.authorize(Operation::Describe, Resource::Topic(name)).is_ok(),
+    });
+    for name in wanted {
         // The cursor's partition is one of the cursor's topic alone.
         let first = if name == from_topic { std::mem::take(&mut from_partition) } else { 0 };
         let more = match cluster.topic(&name) {
@@ -177,7 +189,19 @@ pub(super) fn describe_topic_partitions(context: &Context, request: DescribeTopi
             break;
         }
     }
+    // Topics that the caller may not see are only reported if the request names them, and without their ids.
+    if !all {
+        page.response.topics.extend(denied.into_iter().map(denied_topic));
+    }
     page.response.into()
+}
+
+fn denied_topic(name: Str) -> DescribeTopicPartitionsResponseTopic {
+    DescribeTopicPartitionsResponseTopic {
+        error_code: ErrorCode::TopicAuthorizationFailed.code(),
+        name: Some(name),
+        ..Default::default()
+    }
 }
 
 /// The answer to a cursor that leads nowhere.
@@ -191,12 +215,13 @@ fn refuse_topics(names: Vec<Str>) -> DescribeTopicPartitionsResponse {
 }
 
 /// A response that fills up.
-struct Page {
+struct Page<'a> {
+    context: &'a Context,
     left: usize,
     response: DescribeTopicPartitionsResponse,
 }
 
-impl Page {
+impl Page<'_> {
     /// Whether there is room for more.
     fn add(&mut self, topic: &Topic, first: PartitionIndex) -> bool {
         let rest = topic.image.partitions().filter(|(index, _)| *index >= first);
@@ -210,7 +235,7 @@ impl Page {
             topic_id: topic.id(),
             is_internal: topic.image.is_internal(),
             partitions,
-            topic_authorized_operations: operations::TOPIC,
+            topic_authorized_operations: self.context.authorized_operations(true, Resource::Topic(topic.name())),
         });
         match next < topic.image.partition_count() {
             true => self.stop_at(topic.name(), next),
@@ -226,8 +251,8 @@ impl Page {
         self.response.topics.push(DescribeTopicPartitionsResponseTopic {
             error_code: error.code(),
             is_internal: ottla_core::metadata::is_internal(&name),
+            topic_authorized_operations: self.context.authorized_operations(true, Resource::Topic(&name)),
             name: Some(name),
-            topic_authorized_operations: operations::TOPIC,
             ..Default::default()
         });
         true

@@ -11,10 +11,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::broker_loggers::{self, BROKER_LOGGER};
+use super::authorizer::{Denied, Operation, Resource};
+use super::broker_loggers::{self, BROKER_LOGGER, Settled};
 use super::context::{Answer, Context};
-use super::errors::{INVALID_REQUEST, ToErrorCode};
-use super::topics::unavailable;
+use super::errors::{INVALID_REQUEST, Refused, ToErrorCode, unavailable};
 use crate::log_rate_limiter::log_limited;
 use ottla_config::setting::{Effect, Kind};
 use ottla_config::{self as config, BrokerConfig, Described, Origin, Scope};
@@ -44,7 +44,17 @@ pub(super) fn describe(context: &Context, request: DescribeConfigsRequest) -> An
     if request.resources.iter().any(|resource| !LISTED.contains(&resource.resource_type)) {
         return refuse_all(request).into();
     }
-    let results = request.resources.iter().map(|resource| {
+    let (allowed, denied): (Vec<_>, Vec<_>) = request
+        .resources
+        .iter()
+        .map(|resource| {
+            let (resource_type, name) = (resource.resource_type, &resource.resource_name);
+            (resource, authorize(context, Operation::DescribeConfigs, resource_type, name))
+        })
+        .partition(|(_, authorized)| authorized.is_ok());
+    let denied =
+        denied.into_iter().filter_map(|(resource, authorized)| Some(denied_result(resource, authorized.err()?)));
+    let results = allowed.into_iter().map(|(resource, _)| {
         if resource.resource_type == BROKER_LOGGER {
             return broker_loggers::describe(context, resource);
         }
@@ -73,7 +83,30 @@ pub(super) fn describe(context: &Context, request: DescribeConfigsRequest) -> An
             }
         }
     });
-    DescribeConfigsResponse { results: results.collect(), ..Default::default() }.into()
+    DescribeConfigsResponse { results: results.chain(denied).collect(), ..Default::default() }.into()
+}
+
+/// Checks an operation on the settings of a resource. Those of brokers and of client metrics belong to the cluster.
+pub(super) fn authorize(context: &Context, operation: Operation, resource_type: i8, name: &str) -> Result<(), Denied> {
+    let resource = match ConfigKind::from_code(resource_type) {
+        Some(ConfigKind::Topic) => Resource::Topic(name),
+        Some(ConfigKind::Group) => Resource::Group(name),
+        Some(ConfigKind::Broker | ConfigKind::ClientMetrics) => Resource::Cluster,
+        None if resource_type == BROKER_LOGGER => Resource::Cluster,
+        // Unknown types are refused later on.
+        None => return Ok(()),
+    };
+    context.authorize(operation, resource)
+}
+
+fn denied_result(resource: &DescribeConfigsResource, denied: Denied) -> DescribeConfigsResult {
+    DescribeConfigsResult {
+        error_code: denied.error_code().code(),
+        error_message: Some(Str::from_static(denied.message())),
+        resource_type: resource.resource_type,
+        resource_name: resource.resource_name.clone(),
+        ..Default::default()
+    }
 }
 
 /// The answer to a request that names a kind of resource that Kafka does not know: nothing of it is answered.
@@ -122,8 +155,6 @@ fn unknown_settings(
     });
     described.collect()
 }
-
-pub(super) type Refused = (ErrorCode, String);
 
 fn describe_resource(
     context: &Context,
@@ -316,9 +347,6 @@ struct Altered {
     message: Option<Str>,
 }
 
-/// What became of a resource, and the message of that.
-pub(super) type Settled = (ErrorCode, Option<Str>);
-
 /// What is asked of one resource: its type, its name, and the change, or what has become of it already.
 type Asked = (i8, Str, Result<Alteration, Settled>);
 
@@ -338,6 +366,8 @@ fn apply(
         let change = how.and_then(|how| {
             let kind = ConfigKind::from_code(resource_type)
                 .ok_or_else(|| refused(format!("Unknown resource type {resource_type}")))?;
+            authorize(context, Operation::AlterConfigs, resource_type, &resource_name)
+                .map_err(|denied| (denied.error_code(), Some(Str::from_static(denied.message()))))?;
             Ok(ConfigChange { resource: ConfigResource::new(kind, &*resource_name), how })
         });
         let (error, message) = match change {
@@ -416,6 +446,9 @@ const LISTED: [i8; 5] = [
 ];
 
 pub(super) fn list_resources(context: &Context, request: ListConfigResourcesRequest) -> Answer {
+    if let Err(denied) = context.authorize(Operation::DescribeConfigs, Resource::Cluster) {
+        return ListConfigResourcesResponse { error_code: denied.error_code().code(), ..Default::default() }.into();
+    }
     let wanted: Vec<i8> = match context.version() {
         // Version 0 knew client metrics only.
         0 => vec![ConfigKind::ClientMetrics.code()],

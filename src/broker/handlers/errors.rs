@@ -1,5 +1,6 @@
 //! The one place where a domain error becomes a Kafka error code.
 
+use super::authorizer::Denied;
 use crate::state::NotCreated;
 use crate::state::cluster::NotServed;
 use crate::state::fetch::FetchFault;
@@ -8,7 +9,7 @@ use crate::state::groups::GroupsUnavailable;
 use crate::state::metadata::MetadataUnavailable;
 use crate::state::partition::PartitionError;
 use ottla_core::coordinator::group::GroupError;
-use ottla_core::metadata::MetadataError;
+use ottla_core::metadata::{MetadataError, Reply};
 use ottla_log::AppendError;
 use ottla_wire::record::RecordError;
 use ottla_wire::types::ErrorCode;
@@ -20,6 +21,9 @@ pub const NOT_HOSTED: &str = "This server does not host this topic-partition.";
 pub const INVALID_REQUEST: &str = "This most likely occurs because of a request being malformed by the client library or \
                                    the message was sent to an incompatible broker. See the broker logs for more details.";
 
+/// An error and its message.
+pub type Refused = (ErrorCode, String);
+
 /// Anything that a response can say with an error code.
 pub trait ToErrorCode {
     fn error_code(&self) -> ErrorCode;
@@ -30,6 +34,17 @@ pub fn code_of<T, E: ToErrorCode>(result: &Result<T, E>) -> i16 {
     match result {
         Ok(_) => ErrorCode::None.code(),
         Err(error) => error.error_code().code(),
+    }
+}
+
+impl ToErrorCode for Denied {
+    fn error_code(&self) -> ErrorCode {
+        match self {
+            Denied::Cluster => ErrorCode::ClusterAuthorizationFailed,
+            Denied::Topic => ErrorCode::TopicAuthorizationFailed,
+            Denied::Group => ErrorCode::GroupAuthorizationFailed,
+            Denied::TransactionalId => ErrorCode::TransactionalIdAuthorizationFailed,
+        }
     }
 }
 
@@ -85,6 +100,7 @@ impl ToErrorCode for NotServed {
 impl ToErrorCode for FetchFault {
     fn error_code(&self) -> ErrorCode {
         match self {
+            FetchFault::TopicAuthorizationFailed => ErrorCode::TopicAuthorizationFailed,
             FetchFault::UnknownTopicId => ErrorCode::UnknownTopicId,
             FetchFault::UnknownTopicOrPartition => ErrorCode::UnknownTopicOrPartition,
             FetchFault::NotLeader => ErrorCode::NotLeaderOrFollower,
@@ -166,6 +182,11 @@ impl ToErrorCode for MetadataUnavailable {
             MetadataUnavailable::Log(_) | MetadataUnavailable::NotWritten => ErrorCode::KafkaStorageError,
         }
     }
+}
+
+/// The error of a metadata command that has no reply of its own kind.
+pub fn unavailable(reply: Result<Reply, MetadataUnavailable>) -> MetadataUnavailable {
+    reply.err().unwrap_or(MetadataUnavailable::NotWritten)
 }
 
 impl ToErrorCode for NotCreated {

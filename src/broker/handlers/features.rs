@@ -6,9 +6,9 @@
 //! Departures: `metadata.version` may go up to what Apache Kafka 4.4 writes, beyond what 4.3 reads.
 
 use super::api_versions::supported_features;
+use super::authorizer::{Operation, Resource};
 use super::context::{Answer, Context};
-use super::errors::ToErrorCode;
-use super::topics::unavailable;
+use super::errors::{ToErrorCode, unavailable};
 use ottla_core::metadata::{Command, FeatureUpdate, Reply, UpdateFeatures, UpgradeType};
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::update_features::{
@@ -17,6 +17,9 @@ use ottla_wire::protocol::messages::update_features::{
 use ottla_wire::types::ErrorCode;
 
 pub(super) fn update(context: &Context, request: UpdateFeaturesRequest) -> Answer {
+    if let Err(denied) = context.authorize(Operation::Alter, Resource::Cluster) {
+        return refused(denied.error_code(), denied.message().to_owned()).into();
+    }
     let version = context.version();
     let names: Vec<Str> = request.feature_updates.iter().map(|update| update.feature.clone()).collect();
     let updates = request.feature_updates.into_iter().map(|update| FeatureUpdate {

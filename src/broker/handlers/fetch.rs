@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::authorizer::{Operation, Resource};
 use super::context::{Answer, Context};
 use super::errors::ToErrorCode;
 use crate::state::Broker;
@@ -47,7 +48,8 @@ pub(super) fn handle(context: &Context, request: FetchRequest) -> Answer {
             return FetchResponse { error_code: error.error_code().code(), ..Default::default() }.into();
         }
     };
-    let partitions = fetch_context.partitions.iter().map(|(key, ask)| look_up(&cluster, key, ask, version)).collect();
+    let partitions = fetch_context.partitions.iter().map(|(key, ask)| look_up(context, &cluster, key, ask));
+    let partitions = partitions.collect();
     let fetch = Fetch {
         partitions,
         max_bytes: limits.max_bytes,
@@ -142,15 +144,21 @@ fn session_request(version: i16, request: FetchRequest) -> SessionRequest {
     }
 }
 
-fn look_up(cluster: &Cluster, key: &FetchKey, ask: &PartitionAsk, version: i16) -> FetchPartition {
+fn look_up(context: &Context, cluster: &Cluster, key: &FetchKey, ask: &PartitionAsk) -> FetchPartition {
     let (topic, missing) = match &key.topic {
         FetchTopic::Name(name) => (cluster.topic(name), FetchFault::UnknownTopicOrPartition),
         FetchTopic::Id(id) => (cluster.topic_by_id(*id), FetchFault::UnknownTopicId),
     };
     // The formats before v2 don't know the codec.
     let is_zstd = topic.is_some_and(|topic| topic.config.compression_type == CompressionType::Zstd);
-    let withheld = (version < 4 && is_zstd).then_some(FetchFault::UnsupportedCompression);
+    let withheld = (context.version() < 4 && is_zstd).then_some(FetchFault::UnsupportedCompression);
+    let name = match &key.topic {
+        FetchTopic::Name(name) => Some(name),
+        FetchTopic::Id(_) => topic.map(|topic| topic.name()),
+    };
+    let denied = name.is_some_and(|name| context.authorize(Operation::Read, Resource::Topic(name)).is_err());
     let partition = match topic {
+        _ if denied => Err(FetchFault::TopicAuthorizationFailed),
         None => Err(missing),
         Some(topic) => topic.partition(key.partition).cloned().map_err(FetchFault::from),
     };

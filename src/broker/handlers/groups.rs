@@ -14,6 +14,7 @@
 
 use std::sync::Arc;
 
+use super::authorizer::{Denied, Operation, Resource};
 use super::context::{Answer, Context};
 use super::errors::{INVALID_REQUEST, ToErrorCode, code_of};
 use super::transactions::{self, NOT_SUPPORTED};
@@ -45,22 +46,38 @@ pub(super) fn find_coordinator(context: &Context, request: FindCoordinatorReques
     let broker = Arc::clone(&context.broker);
     let asked = Arc::clone(&broker);
     if key_type == TRANSACTION {
-        let refused = keys.into_iter().map(|key| not_found(transactions::refuse(context, &key), NOT_SUPPORTED, key));
+        let refused =
+            keys.into_iter().map(|key| match context.authorize(Operation::Describe, Resource::TransactionalId(&key)) {
+                Ok(()) => not_found(transactions::refuse(context, &key), NOT_SUPPORTED, key),
+                Err(denied) => denied_key(batched, denied, key),
+            });
         return coordinators(batched, refused).into();
     }
+    let authorize = |key: Str| {
+        let authorized = match key_type {
+            GROUP => context.authorize(Operation::Describe, Resource::Group(&key)),
+            _ => Ok(()),
+        };
+        (key, authorized)
+    };
+    let keys: Vec<_> = keys.into_iter().map(authorize).collect();
     // Consumers ask for one group; administrators may ask for many.
     let may_join = match keys.as_slice() {
-        [group_id] if key_type == GROUP => {
+        [(group_id, Ok(()))] if key_type == GROUP => {
             Some(GroupClient { group_id: (&**group_id).into(), client_id: context.client_id().into() })
         }
         _ => None,
     };
     let connection = context.connection.id;
+    let none_authorized = keys.iter().all(|(_, authorized)| authorized.is_err());
     let respond = move |available: bool| {
         if let Some(client) = may_join.filter(|client| available && asked.groups().is_available(&client.group_id)) {
             asked.groups().coordinator_found(client, connection);
         }
-        let found = keys.into_iter().map(|key| {
+        let found = keys.into_iter().map(|(key, authorized)| {
+            if let Err(denied) = authorized {
+                return denied_key(batched, denied, key);
+            }
             let available = available && asked.groups().is_available(&key);
             match coordinator_error(key_type, available) {
                 ErrorCode::None => Coordinator {
@@ -77,7 +94,7 @@ pub(super) fn find_coordinator(context: &Context, request: FindCoordinatorReques
         });
         coordinators(batched, found)
     };
-    if key_type != GROUP || broker.has_offsets_topic() {
+    if key_type != GROUP || broker.has_offsets_topic() || none_authorized {
         return respond(true).into();
     }
     Answer::parked(async move { respond(broker.ensure_offsets_topic().await.is_ok()) })
@@ -99,6 +116,12 @@ fn coordinator_message(key_type: i8, batched: bool, error: ErrorCode) -> &'stati
         ErrorCode::CoordinatorNotAvailable => "The coordinator is not available.",
         _ => INVALID_REQUEST,
     }
+}
+
+/// The answer for a key that the caller may not describe. Kafka has no message for single keys of a batch.
+fn denied_key(batched: bool, denied: Denied, key: Str) -> Coordinator {
+    let message = if batched { "" } else { denied.message() };
+    not_found(denied.error_code(), message, key)
 }
 
 fn not_found(error: ErrorCode, message: &'static str, key: Str) -> Coordinator {
@@ -170,6 +193,9 @@ async fn reply_of(submitted: Result<PendingReply, GroupsUnavailable>) -> Result<
 
 pub(super) fn join(context: &Context, request: JoinGroupRequest) -> Answer {
     let version = context.version();
+    if let Err(denied) = context.authorize(Operation::Read, Resource::Group(&request.group_id)) {
+        return join_refused(version, "", denied.error_code()).into();
+    }
     let group_id: Arc<str> = (&*request.group_id).into();
     let requested_member: Arc<str> = (&*request.member_id).into();
     let command = JoinGroup {
@@ -250,6 +276,9 @@ pub(super) fn sync(context: &Context, request: SyncGroupRequest) -> Answer {
     if context.version() >= 5 && (request.protocol_type.is_none() || request.protocol_name.is_none()) {
         return sync_refused(ErrorCode::InconsistentGroupProtocol).into();
     }
+    if let Err(denied) = context.authorize(Operation::Read, Resource::Group(&request.group_id)) {
+        return sync_refused(denied.error_code()).into();
+    }
     let group_id: Arc<str> = (&*request.group_id).into();
     let command = SyncGroup {
         group_id: Arc::clone(&group_id),
@@ -286,6 +315,9 @@ fn sync_refused(error: ErrorCode) -> SyncGroupResponse {
 }
 
 pub(super) fn heartbeat(context: &Context, request: HeartbeatRequest) -> Answer {
+    if let Err(denied) = context.authorize(Operation::Read, Resource::Group(&request.group_id)) {
+        return HeartbeatResponse { error_code: denied.error_code().code(), ..Default::default() }.into();
+    }
     let group_id: Arc<str> = (&*request.group_id).into();
     let command = Heartbeat {
         group_id: Arc::clone(&group_id),
@@ -305,6 +337,9 @@ pub(super) fn heartbeat(context: &Context, request: HeartbeatRequest) -> Answer 
 }
 
 pub(super) fn leave(context: &Context, request: LeaveGroupRequest) -> Answer {
+    if let Err(denied) = context.authorize(Operation::Read, Resource::Group(&request.group_id)) {
+        return leave_refused(denied.error_code()).into();
+    }
     let batched = context.version() >= 3;
     let group_id: Arc<str> = (&*request.group_id).into();
     let members = match batched {

@@ -12,6 +12,7 @@
 
 use std::collections::BTreeMap;
 
+use super::authorizer::{Operation, Resource};
 use super::context::{Answer, Context};
 use super::errors::ToErrorCode;
 use crate::state::fetch::{FetchFault, check_leader_epoch};
@@ -44,13 +45,16 @@ pub(super) fn handle(context: &Context, request: ListOffsetsRequest) -> Answer {
     };
     let now = context.broker.now().wall;
     let topics = once_each(request.topics).into_iter().map(|(name, partitions)| {
-        let partitions =
-            partitions.into_values().map(|(asked, times)| match cluster.partition(&name, asked.partition_index) {
+        let authorized = context.authorize(Operation::Describe, Resource::Topic(&name));
+        let partitions = partitions.into_values().map(|(asked, times)| {
+            match (authorized, cluster.partition(&name, asked.partition_index)) {
+                (Err(denied), _) => failed(&asked, denied.error_code()),
                 _ if times > 1 && version > 0 => failed(&asked, ErrorCode::InvalidRequest),
-                Ok(partition) if version == 0 => answer_v0(partition, &asked, now),
-                Ok(partition) => answer(partition, &asked, version, isolation),
-                Err(why) => failed(&asked, why.error_code()),
-            });
+                (_, Ok(partition)) if version == 0 => answer_v0(partition, &asked, now),
+                (_, Ok(partition)) => answer(partition, &asked, version, isolation),
+                (_, Err(why)) => failed(&asked, why.error_code()),
+            }
+        });
         ListOffsetsTopicResponse { partitions: partitions.collect(), name }
     });
     ListOffsetsResponse { topics: topics.collect(), ..Default::default() }.into()

@@ -9,11 +9,10 @@
 //! Departures: a topic with neither name nor id is INVALID_REQUEST, where Kafka fails with UNKNOWN_SERVER_ERROR.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
+use super::authorizer::{Operation, Resource};
 use super::context::{Answer, Context};
 use super::errors::ToErrorCode;
-use super::operations;
 use crate::state::NotCreated;
 use crate::state::cluster::{Cluster, Topic};
 use ottla_core::metadata::{NO_LEADER, PartitionImage, is_internal, names};
@@ -46,26 +45,78 @@ pub(super) fn handle(context: &Context, request: MetadataRequest) -> Answer {
     let cluster = context.broker.cluster();
     let named = match wanted {
         Wanted::All => {
-            frame.topics = cluster.topics_by_name().into_iter().map(|topic| describe(topic, with_operations)).collect();
+            let topics = cluster.topics_by_name().into_iter();
+            let visible = topics.filter(|topic| context.allows(Operation::Describe, Resource::Topic(topic.name())));
+            frame.topics = visible.map(|topic| describe(context, topic, with_operations)).collect();
             return frame.into();
         }
         Wanted::Topics(named) => named,
     };
+    let (mut named, not_described): (Vec<_>, Vec<_>) =
+        named.into_iter().partition(|named| may_describe(context, &cluster, named));
     let missing = match request.allow_auto_topic_creation && context.broker.config().topics.auto_create_topics_enable {
         true => missing_names(&cluster, &named),
         false => Vec::new(),
     };
+    let may_create_all = missing.is_empty() || context.allows(Operation::Create, Resource::Cluster);
+    let (missing, not_created): (Vec<_>, Vec<_>) = missing
+        .into_iter()
+        .partition(|name| may_create_all || context.authorize(Operation::Create, Resource::Topic(name)).is_ok());
+    named.retain(|named| !matches!(named, Named::Name(name) if not_created.iter().any(|other| **other == **name)));
+    let denied: Vec<_> = not_created
+        .iter()
+        .map(|name| denied_creation(name))
+        .chain(not_described.into_iter().map(denied_description))
+        .collect();
     if missing.is_empty() {
-        frame.topics = answer_named(&cluster, &named, with_operations, &[]);
+        frame.topics = answer_named(context, &cluster, &named, with_operations, &[]);
+        frame.topics.extend(denied);
         return frame.into();
     }
-    let broker = Arc::clone(&context.broker);
-    let created = broker.create_topics_by_use(missing);
+    let context = context.clone();
+    let created = context.broker.create_topics_by_use(missing);
     Answer::parked(async move {
         let refused = created.await;
-        frame.topics = answer_named(&broker.cluster(), &named, with_operations, &refused);
+        frame.topics = answer_named(&context, &context.broker.cluster(), &named, with_operations, &refused);
+        frame.topics.extend(denied);
         frame
     })
+}
+
+/// Whether the caller may see a topic. An id that no topic has may be asked for by every caller.
+fn may_describe(context: &Context, cluster: &Cluster, named: &Named) -> bool {
+    let name: &str = match named {
+        Named::Name(name) => name,
+        Named::Id(id) => match cluster.topic_by_id(*id) {
+            Some(topic) => topic.name(),
+            None => return true,
+        },
+    };
+    context.authorize(Operation::Describe, Resource::Topic(name)).is_ok()
+}
+
+/// The answer for a topic that the caller may not see: only what the request itself named.
+fn denied_description(named: Named) -> MetadataResponseTopic {
+    let (name, topic_id) = match named {
+        Named::Name(name) => (Some(name), Uuid::ZERO),
+        Named::Id(id) => (None, id),
+    };
+    MetadataResponseTopic {
+        error_code: ErrorCode::TopicAuthorizationFailed.code(),
+        name,
+        topic_id,
+        ..Default::default()
+    }
+}
+
+/// The answer for a topic that does not exist and that the caller may not create.
+fn denied_creation(name: &str) -> MetadataResponseTopic {
+    MetadataResponseTopic {
+        error_code: ErrorCode::TopicAuthorizationFailed.code(),
+        name: Some(name.into()),
+        is_internal: is_internal(name),
+        ..Default::default()
+    }
 }
 
 /// The response to a request that cannot be meant: every topic it names, with the error.
@@ -119,8 +170,9 @@ fn frame(context: &Context, with_operations: bool) -> MetadataResponse {
         cluster_id: Some(context.broker.cluster_id().into()),
         controller_id: node_id,
         cluster_authorized_operations: match with_operations {
-            true => operations::CLUSTER,
-            false => operations::NOT_ASKED,
+            // As in Kafka, nothing is listed for those who may not describe the cluster.
+            true if context.authorize(Operation::Describe, Resource::Cluster).is_err() => 0,
+            requested => context.authorized_operations(requested, Resource::Cluster),
         },
         ..Default::default()
     }
@@ -141,6 +193,7 @@ fn missing_names(cluster: &Cluster, named: &[Named]) -> Vec<TopicName> {
 
 /// `refused`: topics that couldn't be created, and why.
 fn answer_named(
+    context: &Context,
     cluster: &Cluster,
     named: &[Named],
     with_operations: bool,
@@ -150,11 +203,11 @@ fn answer_named(
         .iter()
         .map(|named| match named {
             Named::Name(name) => match cluster.topic(name) {
-                Some(topic) => describe(topic, with_operations),
+                Some(topic) => describe(context, topic, with_operations),
                 None => unknown_name(name, refused),
             },
             Named::Id(id) => match cluster.topic_by_id(*id) {
-                Some(topic) => describe(topic, with_operations),
+                Some(topic) => describe(context, topic, with_operations),
                 None => MetadataResponseTopic {
                     error_code: ErrorCode::UnknownTopicId.code(),
                     topic_id: *id,
@@ -183,7 +236,7 @@ fn unknown_name(name: &Str, refused: &[(TopicName, NotCreated)]) -> MetadataResp
     }
 }
 
-fn describe(topic: &Topic, with_operations: bool) -> MetadataResponseTopic {
+fn describe(context: &Context, topic: &Topic, with_operations: bool) -> MetadataResponseTopic {
     MetadataResponseTopic {
         error_code: ErrorCode::None.code(),
         name: Some(Str::from(&**topic.name())),
@@ -194,10 +247,7 @@ fn describe(topic: &Topic, with_operations: bool) -> MetadataResponseTopic {
             .partitions()
             .map(|(index, partition)| describe_partition(topic, index, partition))
             .collect(),
-        topic_authorized_operations: match with_operations {
-            true => operations::TOPIC,
-            false => operations::NOT_ASKED,
-        },
+        topic_authorized_operations: context.authorized_operations(with_operations, Resource::Topic(topic.name())),
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod acls;
 mod api_versions;
+mod authorizer;
 mod broker_loggers;
 mod cluster;
 mod configs;
@@ -20,7 +21,6 @@ mod large_batches;
 mod list_offsets;
 mod metadata;
 mod offsets;
-mod operations;
 mod produce;
 mod producer_ids;
 mod quorum;
@@ -35,7 +35,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use context::{Answer, Context};
+use authorizer::{AllowAll, Authorizer};
+use context::{Answer, Caller, Context, Principal};
 use large_batches::LargeBatches;
 
 use crate::server::{CloseReason, ConnectionInfo, ConnectionUse, Dispatch, NewUse, Outcome};
@@ -55,13 +56,14 @@ const REQUEST_LOG: &str = "ottla::request";
 pub struct Handlers {
     broker: Arc<Broker>,
     large_batches: Arc<LargeBatches>,
+    authorizer: Arc<dyn Authorizer>,
 }
 
 impl Handlers {
     /// `batch_memory` is how many bytes a produced batch may expand to that must be held in memory, where that is more
     /// than is usual.
     pub fn new(broker: Arc<Broker>, batch_memory: usize) -> Handlers {
-        Handlers { broker, large_batches: Arc::new(LargeBatches::new(batch_memory)) }
+        Handlers { broker, large_batches: Arc::new(LargeBatches::new(batch_memory)), authorizer: Arc::new(AllowAll) }
     }
 
     /// Answers what couldn't be read: ApiVersions always gets an answer, so that a client newer
@@ -134,7 +136,13 @@ impl Dispatch for Handlers {
         let context = Context {
             broker: Arc::clone(&self.broker),
             large_batches: Arc::clone(&self.large_batches),
+            authorizer: Arc::clone(&self.authorizer),
             connection: Arc::clone(connection),
+            caller: Caller {
+                principal: Principal::anonymous(),
+                client_address: connection.peer,
+                listener: Arc::clone(&connection.listener),
+            },
             header,
         };
         tracing::debug!(
@@ -227,19 +235,19 @@ fn handle(context: &Context, request: Request) -> Answer {
         Request::DeleteRecords(request) => records::delete(context, request),
         Request::OffsetForLeaderEpoch(request) => records::offset_for_leader_epoch(context, request),
         Request::InitProducerId(request) => producer_ids::init(context, request),
-        Request::DescribeAcls(request) => acls::describe(request),
-        Request::CreateAcls(request) => acls::create(request),
-        Request::DeleteAcls(request) => acls::delete(request),
+        Request::DescribeAcls(request) => acls::describe(context, request),
+        Request::CreateAcls(request) => acls::create(context, request),
+        Request::DeleteAcls(request) => acls::delete(context, request),
         Request::AlterReplicaLogDirs(request) => reassignments::alter_log_dirs(context, request),
         Request::ElectLeaders(request) => reassignments::elect_leaders(context, request),
         Request::AlterPartitionReassignments(request) => reassignments::alter(context, request),
-        Request::ListPartitionReassignments(request) => reassignments::list(request),
+        Request::ListPartitionReassignments(request) => reassignments::list(context, request),
         Request::DescribeClientQuotas(request) => users_and_quotas::describe_quotas(context, request),
         Request::DescribeUserScramCredentials(request) => users_and_quotas::describe_scram(context, request),
         Request::DescribeQuorum(request) => quorum::describe(context, request),
         Request::UpdateFeatures(request) => features::update(context, request),
         Request::DescribeProducers(request) => transactions::describe_producers(context, request),
-        Request::DescribeTransactions(request) => transactions::describe(request),
+        Request::DescribeTransactions(request) => transactions::describe(context, request),
         Request::ListTransactions(request) => transactions::list(request),
         Request::ListConfigResources(request) => configs::list_resources(context, request),
         other => {

@@ -6,19 +6,19 @@
 
 use std::sync::Arc;
 
+use super::authorizer::{Denied, Operation, Resource};
 use super::context::{Answer, Context};
 use super::errors::{ToErrorCode, code_of};
 use super::groups::run;
 use crate::state::cluster::{Cluster, Topic};
-use crate::state::groups::GroupsUnavailable;
 use ottla_core::coordinator::group::{
     CommitOffsets, FetchedOffset, GroupCommand, GroupError, GroupMachine, GroupReply, PartitionCommit, TopicCommits,
     TopicOffsets, WantedOffsets,
 };
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::offset_commit::{
-    OffsetCommitRequest, OffsetCommitRequestTopic, OffsetCommitResponse, OffsetCommitResponsePartition,
-    OffsetCommitResponseTopic,
+    OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic, OffsetCommitResponse,
+    OffsetCommitResponsePartition, OffsetCommitResponseTopic,
 };
 use ottla_wire::protocol::messages::offset_fetch::{
     OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopics, OffsetFetchResponse,
@@ -34,8 +34,12 @@ pub(super) fn commit(context: &Context, request: OffsetCommitRequest) -> Answer 
     let version = context.version();
     let cluster = context.broker.cluster();
     let mut plan = CommitPlan::default();
+    let denied_group = context.authorize(Operation::Read, Resource::Group(&request.group_id)).err();
     for topic in &request.topics {
-        plan.add(&cluster, version, topic);
+        match denied_group {
+            Some(denied) => plan.refuse(topic, denied.error_code()),
+            None => plan.add(context, &cluster, topic),
+        }
     }
     if plan.topics.is_empty() {
         return plan.respond(&Err(ErrorCode::None)).into();
@@ -73,11 +77,32 @@ struct CommitPlan {
 }
 
 impl CommitPlan {
-    fn add(&mut self, cluster: &Cluster, version: i16, asked: &OffsetCommitRequestTopic) {
+    fn refuse(&mut self, asked: &OffsetCommitRequestTopic, error: ErrorCode) {
+        let refused = |partition: &OffsetCommitRequestPartition| OffsetCommitResponsePartition {
+            partition_index: partition.partition_index,
+            error_code: error.code(),
+        };
+        self.response.push(OffsetCommitResponseTopic {
+            name: asked.name.clone(),
+            topic_id: asked.topic_id,
+            partitions: asked.partitions.iter().map(refused).collect(),
+        });
+    }
+
+    fn add(&mut self, context: &Context, cluster: &Cluster, asked: &OffsetCommitRequestTopic) {
+        let version = context.version();
         let topic = match version {
             BY_ID.. => cluster.topic_by_id(asked.topic_id),
             _ => cluster.topic(&asked.name),
         };
+        // An id that no topic has is answered as such to every caller.
+        let name = match version {
+            BY_ID.. => topic.map(|topic| &**topic.name()),
+            _ => Some(&*asked.name),
+        };
+        if let Some(Err(denied)) = name.map(|name| context.authorize(Operation::Read, Resource::Topic(name))) {
+            return self.refuse(asked, denied.error_code());
+        }
         let at = self.response.len();
         let mut partitions = Vec::with_capacity(asked.partitions.len());
         let mut commits = Vec::with_capacity(asked.partitions.len());
@@ -186,12 +211,15 @@ fn fetch_group(
     require_stable: bool,
 ) -> OffsetFetchResponseGroup {
     let by_id = context.version() >= BY_ID;
+    if let Err(denied) = context.authorize(Operation::Describe, Resource::Group(&asked.group_id)) {
+        return denied_group(context.version(), asked, denied);
+    }
     let groups = context.broker.groups();
-    let (wanted, unknown) = match &asked.topics {
+    let (wanted, refused) = match &asked.topics {
         None => (None, Vec::new()),
         Some(topics) => {
-            let (wanted, unknown) = name_topics(cluster, topics, by_id);
-            (Some(wanted), unknown)
+            let (wanted, refused) = name_topics(context, cluster, topics, by_id);
+            (Some(wanted), refused)
         }
     };
     let query = |machine: &GroupMachine| {
@@ -210,33 +238,41 @@ fn fetch_group(
     };
     match found {
         Ok(found) => {
-            let known = found.into_iter().filter_map(|topic| found_topic(cluster, topic, by_id));
-            let topics = known.chain(unknown.into_iter().map(unknown_topic)).collect();
+            // Without named topics, the group's topics that the caller may not see are left out.
+            let visible = found
+                .into_iter()
+                .filter(|topic| wanted.is_some() || context.allows(Operation::Describe, Resource::Topic(&topic.topic)));
+            let known = visible.filter_map(|topic| found_topic(cluster, topic, by_id));
+            let topics = known.chain(refused.into_iter().map(|(topic, error)| refused_topic(topic, error))).collect();
             OffsetFetchResponseGroup { group_id: asked.group_id, topics, error_code: 0 }
         }
-        Err(unavailable) => refused_group(asked, unavailable),
+        Err(unavailable) => refused_group(asked, unavailable.error_code()),
     }
 }
 
-/// The topics by name, and those whose id no topic has.
+/// The topics by name, and those that are refused: whose id no topic has, or that the caller may not see.
 fn name_topics<'a>(
+    context: &Context,
     cluster: &Cluster,
     topics: &'a [OffsetFetchRequestTopics],
     by_id: bool,
-) -> (Vec<(TopicName, Vec<PartitionIndex>)>, Vec<&'a OffsetFetchRequestTopics>) {
+) -> (Vec<(TopicName, Vec<PartitionIndex>)>, Vec<(&'a OffsetFetchRequestTopics, ErrorCode)>) {
     let mut wanted = Vec::with_capacity(topics.len());
-    let mut unknown = Vec::new();
+    let mut refused = Vec::new();
     for topic in topics {
         let name = match by_id {
             true => cluster.topic_by_id(topic.topic_id).map(|topic| Arc::clone(topic.name())),
             false => Some(TopicName::from(&*topic.name)),
         };
         match name {
-            Some(name) => wanted.push((name, topic.partition_indexes.clone())),
-            None => unknown.push(topic),
+            Some(name) => match context.authorize(Operation::Describe, Resource::Topic(&name)) {
+                Ok(()) => wanted.push((name, topic.partition_indexes.clone())),
+                Err(denied) => refused.push((topic, denied.error_code())),
+            },
+            None => refused.push((topic, ErrorCode::UnknownTopicId)),
         }
     }
-    (wanted, unknown)
+    (wanted, refused)
 }
 
 /// None for a topic that is gone and so has no id to tell.
@@ -266,8 +302,8 @@ fn found_partition(
     }
 }
 
-fn unknown_topic(topic: &OffsetFetchRequestTopics) -> OffsetFetchResponseTopics {
-    let code = ErrorCode::UnknownTopicId.code();
+fn refused_topic(topic: &OffsetFetchRequestTopics, error: ErrorCode) -> OffsetFetchResponseTopics {
+    let code = error.code();
     OffsetFetchResponseTopics {
         name: topic.name.clone(),
         topic_id: topic.topic_id,
@@ -275,9 +311,15 @@ fn unknown_topic(topic: &OffsetFetchRequestTopics) -> OffsetFetchResponseTopics 
     }
 }
 
+/// The response for a group that the caller may not describe. From version 2 on the error stands once, without topics.
+fn denied_group(version: i16, asked: OffsetFetchRequestGroup, denied: Denied) -> OffsetFetchResponseGroup {
+    let topics = asked.topics.filter(|_| version < 2);
+    refused_group(OffsetFetchRequestGroup { topics, ..asked }, denied.error_code())
+}
+
 /// Every partition is named with the group's error, for versions that look there.
-fn refused_group(asked: OffsetFetchRequestGroup, unavailable: GroupsUnavailable) -> OffsetFetchResponseGroup {
-    let code = unavailable.error_code().code();
+fn refused_group(asked: OffsetFetchRequestGroup, error: ErrorCode) -> OffsetFetchResponseGroup {
+    let code = error.code();
     let topics = asked.topics.unwrap_or_default();
     let refused = |topic: OffsetFetchRequestTopics| OffsetFetchResponseTopics {
         partitions: topic.partition_indexes.iter().map(|&index| no_offset(index, code)).collect(),

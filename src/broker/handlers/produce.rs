@@ -19,6 +19,7 @@
 
 use std::sync::Arc;
 
+use super::authorizer::{Operation, Resource};
 use super::context::{Answer, Context};
 use super::errors::ToErrorCode;
 use crate::log_rate_limiter::log_limited;
@@ -28,7 +29,8 @@ use crate::state::partition::{Partition, PartitionError};
 use ottla_log::{AppendError, Appended, Origin};
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::produce::{
-    BatchIndexAndErrorMessage, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceResponse,
+    BatchIndexAndErrorMessage, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceData,
+    TopicProduceResponse,
 };
 use ottla_wire::record::{Accepts, BatchHeader, RecordError, Unverified, VerifyRules};
 use ottla_wire::types::{ErrorCode, NO_TIMESTAMP, Offset, TopicPartition};
@@ -43,11 +45,16 @@ pub(super) fn handle(context: &Context, request: ProduceRequest) -> Answer {
     if !matches!(request.acks, -1..=1) {
         return refuse_all(&request, ErrorCode::InvalidRequiredAcks).into();
     }
-    if request.transactional_id.is_none() && has_transactional_batch(&request) {
-        return match request.acks {
-            0 => Answer::Close("sent a transactional batch without a transactional id".into()),
-            _ => refuse_all(&request, ErrorCode::TransactionalIdAuthorizationFailed).into(),
-        };
+    if has_transactional_batch(&request) {
+        let transactional_id = request.transactional_id.as_deref();
+        let is_allowed = |id: &str| context.authorize(Operation::Write, Resource::TransactionalId(id)).is_ok();
+        match (transactional_id.is_some_and(is_allowed), request.acks) {
+            (true, _) => {}
+            (false, 0) => {
+                return Answer::Close("sent a transactional batch without an authorized transactional id".into());
+            }
+            (false, _) => return refuse_all(&request, ErrorCode::TransactionalIdAuthorizationFailed).into(),
+        }
     }
     let acks = request.acks;
     let production = append_all(context, request);
@@ -117,6 +124,10 @@ fn append_all(context: &Context, request: ProduceRequest) -> Production {
     let accepts = Accepts::for_produce(context.version());
     let mut production = Production { response: ProduceResponse::default(), syncs: Vec::new() };
     for topic_data in request.topic_data.into_iter().filter(|topic| !topic.partition_data.is_empty()) {
+        if let Err(denied) = context.authorize(Operation::Write, Resource::Topic(&topic_data.name)) {
+            production.response.responses.push(refuse_topic(&topic_data, denied.error_code()));
+            continue;
+        }
         let topic = cluster.topic(&topic_data.name);
         let rules = topic.map(|topic| topic.verify_rules(accepts, now));
         let mut responses = Vec::with_capacity(topic_data.partition_data.len());
@@ -274,14 +285,14 @@ fn failed(index: i32, code: ErrorCode, message: impl Into<Option<String>>) -> Pa
 }
 
 fn refuse_all(request: &ProduceRequest, code: ErrorCode) -> ProduceResponse {
-    let responses = request
-        .topic_data
-        .iter()
-        .map(|topic| TopicProduceResponse {
-            name: topic.name.clone(),
-            topic_id: topic.topic_id,
-            partition_responses: topic.partition_data.iter().map(|p| failed(p.index, code, None)).collect(),
-        })
-        .collect();
-    ProduceResponse { responses, ..Default::default() }
+    let responses = request.topic_data.iter().map(|topic| refuse_topic(topic, code));
+    ProduceResponse { responses: responses.collect(), ..Default::default() }
+}
+
+fn refuse_topic(topic: &TopicProduceData, code: ErrorCode) -> TopicProduceResponse {
+    TopicProduceResponse {
+        name: topic.name.clone(),
+        topic_id: topic.topic_id,
+        partition_responses: topic.partition_data.iter().map(|data| failed(data.index, code, None)).collect(),
+    }
 }

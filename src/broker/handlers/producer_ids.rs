@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use super::authorizer::{Operation, Resource};
 use super::context::{Answer, Context};
 use super::errors::ToErrorCode;
 use super::transactions;
@@ -18,8 +19,16 @@ pub(super) fn init(context: &Context, request: InitProducerIdRequest) -> Answer 
         if transactional_id.is_empty() {
             return refused(ErrorCode::InvalidRequest).into();
         }
+        if let Err(denied) = context.authorize(Operation::Write, Resource::TransactionalId(transactional_id)) {
+            return refused(denied.error_code()).into();
+        }
         transactions::refuse(context, transactional_id);
         return refused(ErrorCode::InvalidRequest).into();
+    }
+    if !context.allows(Operation::IdempotentWrite, Resource::Cluster)
+        && context.authorize(Operation::Write, Resource::AnyTopic).is_err()
+    {
+        return refused(ErrorCode::ClusterAuthorizationFailed).into();
     }
     if (request.producer_id == NO_PRODUCER_ID) != (request.producer_epoch == NO_PRODUCER_EPOCH) {
         return refused(ErrorCode::InvalidRequest).into();

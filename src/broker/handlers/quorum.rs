@@ -4,7 +4,9 @@
 //! being no controller's listener; Apache Kafka tells the directory of voters that joined the quorum by
 //! themselves (KIP-853) alone.
 
+use super::authorizer::{Operation, Resource};
 use super::context::{Answer, Context};
+use super::errors::ToErrorCode;
 use ottla_core::metadata::names::METADATA_TOPIC;
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::describe_quorum::{
@@ -17,6 +19,14 @@ use ottla_wire::types::ErrorCode;
 const METADATA_PARTITION: i32 = 0;
 
 pub(super) fn describe(context: &Context, request: DescribeQuorumRequest) -> Answer {
+    if let Err(denied) = context.authorize(Operation::Describe, Resource::Cluster) {
+        return DescribeQuorumResponse {
+            error_code: denied.error_code().code(),
+            error_message: Some(Str::from_static(denied.message())),
+            ..Default::default()
+        }
+        .into();
+    }
     let of_metadata = match &request.topics[..] {
         [topic] if &*topic.topic_name == METADATA_TOPIC => {
             topic.partitions.len() == 1 && topic.partitions.iter().all(|it| it.partition_index == METADATA_PARTITION)

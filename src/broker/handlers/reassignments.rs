@@ -11,8 +11,9 @@
 
 use std::collections::BTreeMap;
 
+use super::authorizer::{Denied, Operation, Resource};
 use super::context::{Answer, Context};
-use super::errors::ToErrorCode;
+use super::errors::{Refused, ToErrorCode};
 use ottla_core::metadata::{Image, PartitionImage, check_assignment};
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::alter_partition_reassignments::{
@@ -43,10 +44,12 @@ pub(super) fn alter_log_dirs(context: &Context, request: AlterReplicaLogDirsRequ
             asked.entry(topic.name).or_default().extend(partitions);
         }
     }
-    let result = |name: &str, index, is_ours: bool| match cluster.partition(name, index) {
+    let authorized = context.authorize(Operation::Alter, Resource::Cluster);
+    let result = |name: &str, index, is_ours: bool| match (authorized, cluster.partition(name, index)) {
+        (Err(denied), _) => denied.error_code(),
         _ if !is_ours => ErrorCode::LogDirNotFound,
-        Err(why) => why.error_code(),
-        Ok(_) => ErrorCode::None,
+        (_, Err(why)) => why.error_code(),
+        (_, Ok(_)) => ErrorCode::None,
     };
     let results = asked.into_iter().map(|(topic_name, partitions)| AlterReplicaLogDirTopicResult {
         partitions: partitions
@@ -61,8 +64,6 @@ pub(super) fn alter_log_dirs(context: &Context, request: AlterReplicaLogDirsRequ
     AlterReplicaLogDirsResponse { results: results.collect(), ..Default::default() }.into()
 }
 
-type Refused = (ErrorCode, String);
-
 /// Which replica shall lead.
 #[derive(Clone, Copy)]
 enum Election {
@@ -73,6 +74,9 @@ enum Election {
 }
 
 pub(super) fn elect_leaders(context: &Context, request: ElectLeadersRequest) -> Answer {
+    if let Err(denied) = context.authorize(Operation::Alter, Resource::Cluster) {
+        return refused_election(request, denied.error_code(), denied.message());
+    }
     let election = match (context.version(), request.election_type) {
         // There was one type before there was a field for it.
         (0, _) | (_, 0) => Election::Preferred,
@@ -132,12 +136,14 @@ fn why_not_elected(partition: &PartitionImage, election: Election) -> Refused {
 fn unknown_election(request: ElectLeadersRequest, election_type: i8) -> Answer {
     // As in Kafka, nothing is wrong with an election of nothing.
     let nothing = request.topic_partitions.as_ref().is_some_and(Vec::is_empty);
-    let error_code = if nothing { ErrorCode::None } else { ErrorCode::InvalidRequest }.code();
-    let refused = |partition_id| PartitionResult {
-        partition_id,
-        error_code,
-        error_message: Some(format!("Unknown election type {election_type}").into()),
-    };
+    let error = if nothing { ErrorCode::None } else { ErrorCode::InvalidRequest };
+    refused_election(request, error, &format!("Unknown election type {election_type}"))
+}
+
+/// The response with one error, for the request and each of its partitions.
+fn refused_election(request: ElectLeadersRequest, error: ErrorCode, message: &str) -> Answer {
+    let error_code = error.code();
+    let refused = |partition_id| PartitionResult { partition_id, error_code, error_message: Some(message.into()) };
     let topics = request.topic_partitions.unwrap_or_default().into_iter().map(|topic| ReplicaElectionResult {
         topic: topic.topic,
         partition_result: topic.partitions.into_iter().map(refused).collect(),
@@ -146,6 +152,9 @@ fn unknown_election(request: ElectLeadersRequest, election_type: i8) -> Answer {
 }
 
 pub(super) fn alter(context: &Context, request: AlterPartitionReassignmentsRequest) -> Answer {
+    if let Err(denied) = context.authorize(Operation::Alter, Resource::Cluster) {
+        return denied_reassignment(request, denied);
+    }
     let image = &context.broker.cluster().image;
     // Kafka says "no error" with an empty message where nothing was asked.
     let error_message = request.topics.is_empty().then(Str::new);
@@ -163,6 +172,27 @@ pub(super) fn alter(context: &Context, request: AlterPartitionReassignmentsReque
     AlterPartitionReassignmentsResponse {
         allow_replication_factor_change: request.allow_replication_factor_change,
         error_message,
+        responses: responses.collect(),
+        ..Default::default()
+    }
+    .into()
+}
+
+/// The response with one error, for the request and each of its partitions.
+fn denied_reassignment(request: AlterPartitionReassignmentsRequest, denied: Denied) -> Answer {
+    let (error_code, message) = (denied.error_code().code(), Str::from_static(denied.message()));
+    let refused = |partition: ReassignablePartition| ReassignablePartitionResponse {
+        partition_index: partition.partition_index,
+        error_code,
+        error_message: Some(message.clone()),
+    };
+    let responses = request.topics.into_iter().map(|topic| ReassignableTopicResponse {
+        partitions: topic.partitions.into_iter().map(refused).collect(),
+        name: topic.name,
+    });
+    AlterPartitionReassignmentsResponse {
+        error_code,
+        error_message: Some(message.clone()),
         responses: responses.collect(),
         ..Default::default()
     }
@@ -188,6 +218,14 @@ fn reassigned(image: &Image, topic: &str, asked: &ReassignablePartition) -> Resu
 }
 
 /// Nothing ever moves.
-pub(super) fn list(_request: ListPartitionReassignmentsRequest) -> Answer {
+pub(super) fn list(context: &Context, _request: ListPartitionReassignmentsRequest) -> Answer {
+    if let Err(denied) = context.authorize(Operation::Describe, Resource::Cluster) {
+        return ListPartitionReassignmentsResponse {
+            error_code: denied.error_code().code(),
+            error_message: Some(Str::from_static(denied.message())),
+            ..Default::default()
+        }
+        .into();
+    }
     ListPartitionReassignmentsResponse::default().into()
 }

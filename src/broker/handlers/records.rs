@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::authorizer::{Operation, Resource};
 use super::context::{Answer, Context};
 use super::errors::ToErrorCode;
 use crate::log_rate_limiter::log_limited;
@@ -30,17 +31,19 @@ pub(super) fn delete(context: &Context, request: DeleteRecordsRequest) -> Answer
     let mut deleted = false;
     let named = request.topics.into_iter().filter(|topic| !topic.partitions.is_empty());
     let topics = named.map(|topic| {
+        let authorized = context.authorize(Operation::Delete, Resource::Topic(&topic.name));
         // A partition named twice counts once, with what was said last.
         let asked: BTreeMap<_, _> = topic.partitions.iter().map(|asked| (asked.partition_index, asked)).in_order();
         let partitions = asked.into_values().map(|asked| {
             let found = cluster.topic(&topic.name).ok_or(NotServed::Unknown);
             let found = found.and_then(|topic| Ok((topic, topic.partition(asked.partition_index)?)));
-            let outcome = match found {
-                Err(why) => Err(why.error_code()),
+            let outcome = match (authorized, found) {
+                (Err(denied), _) => Err(denied.error_code()),
+                (_, Err(why)) => Err(why.error_code()),
                 // Kafka's own state must not be cut (nor, with KRaft, its metadata).
-                Ok((topic, _)) if topic.image.is_internal() => Err(ErrorCode::InvalidTopicException),
-                Ok((topic, _)) if !topic.config.cleanup_policy.delete => Err(ErrorCode::PolicyViolation),
-                Ok((_, partition)) => delete_before(partition, asked.offset)
+                (_, Ok((topic, _))) if topic.image.is_internal() => Err(ErrorCode::InvalidTopicException),
+                (_, Ok((topic, _))) if !topic.config.cleanup_policy.delete => Err(ErrorCode::PolicyViolation),
+                (_, Ok((_, partition))) => delete_before(partition, asked.offset)
                     .inspect(|_| deleted = true)
                     .map_err(|error| error.error_code()),
             };
@@ -96,9 +99,12 @@ fn not_noted(mut response: DeleteRecordsResponse) -> DeleteRecordsResponse {
 
 pub(super) fn offset_for_leader_epoch(context: &Context, request: OffsetForLeaderEpochRequest) -> Answer {
     let cluster = context.broker.cluster();
+    let is_replica = context.allows(Operation::ClusterAction, Resource::Cluster);
     let topics = request.topics.into_iter().map(|topic| {
+        let denied = !is_replica && context.authorize(Operation::Describe, Resource::Topic(&topic.topic)).is_err();
         let partitions = topic.partitions.iter().map(|asked| {
             let found = match cluster.partition(&topic.topic, asked.partition) {
+                _ if denied => Err(FetchFault::TopicAuthorizationFailed),
                 Err(why) => Err(why.into()),
                 Ok(partition) => end_of_epoch(partition, asked),
             };

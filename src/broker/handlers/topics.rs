@@ -9,14 +9,17 @@
 //! 4 dropped and old clients still send (`message.format.version` and the like) are accepted. White
 //! space around a value is no part of it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::authorizer::{Denied, Operation, Resource};
 use super::configs::describe_created;
 use super::context::{Answer, Context};
-use super::errors::ToErrorCode;
+use super::errors::{ToErrorCode, unavailable};
 use crate::log_rate_limiter::log_limited;
 use crate::server::ConnectionInfo;
 use crate::state::Broker;
+use crate::state::cluster::Cluster;
 use crate::state::metadata::MetadataUnavailable;
 use ottla_core::metadata::{
     Command, CreatePartitions, CreateTopics, CreatedTopic, MorePartitions, NewTopic, Reply, TopicDeletion, TopicRef,
@@ -31,25 +34,39 @@ use ottla_wire::protocol::messages::create_topics::{
 use ottla_wire::protocol::messages::delete_topics::{
     DeletableTopicResult, DeleteTopicState, DeleteTopicsRequest, DeleteTopicsResponse,
 };
-use ottla_wire::types::{ErrorCode, TopicName};
+use ottla_wire::types::{ErrorCode, TopicName, Uuid};
 
 pub(super) fn create(context: &Context, request: CreateTopicsRequest) -> Answer {
     let version = context.version();
     // Version 0 has no such field; and defaults (-1) come with version 4, but are no harm before.
     let validate_only = version >= 1 && request.validate_only;
-    let names: Vec<Str> = request.topics.iter().map(|topic| topic.name.clone()).collect();
-    let topics = request.topics.iter().map(|topic| new_topic(context, topic)).collect();
+    let may_create_all = context.allows(Operation::Create, Resource::Cluster);
+    let (allowed, denied): (Vec<_>, Vec<_>) = request.topics.iter().partition(|topic| {
+        may_create_all || context.authorize(Operation::Create, Resource::Topic(&topic.name)).is_ok()
+    });
+    let denied: Vec<_> = denied.into_iter().map(|topic| denied_creation(&topic.name)).collect();
+    // Kafka creates a topic for a caller that may not see its settings, and hides them.
+    let hidden: HashSet<Str> = allowed
+        .iter()
+        .filter(|topic| !context.allows(Operation::DescribeConfigs, Resource::Topic(&topic.name)))
+        .map(|topic| topic.name.clone())
+        .collect();
+    let names: Vec<Str> = allowed.iter().map(|topic| topic.name.clone()).collect();
+    let topics = allowed.iter().map(|topic| new_topic(context, topic)).collect();
     let submitted = context.broker.metadata().submit(Command::CreateTopics(CreateTopics { topics, validate_only }));
     let broker = Arc::clone(&context.broker);
     let connection = Arc::clone(&context.connection);
     Answer::parked(async move {
-        let topics = match submitted.await {
+        let mut topics: Vec<_> = match submitted.await {
             Ok(Reply::TopicsCreated(results)) => results
                 .into_iter()
                 .map(|(name, result)| match result {
                     Ok(created) => {
                         warn_of_clamping(&broker, &connection, &name, &created);
-                        created_result(&broker, version, &name, &created)
+                        match hidden.contains(&*name) {
+                            true => hidden_result(&name, &created),
+                            false => created_result(&broker, version, &name, &created),
+                        }
                     }
                     Err(error) => refused_result(&name, error.error_code(), error.to_string()),
                 })
@@ -59,6 +76,7 @@ pub(super) fn create(context: &Context, request: CreateTopicsRequest) -> Answer 
                 names.iter().map(|name| refused_result(name, error.error_code(), error.to_string())).collect()
             }
         };
+        topics.extend(denied);
         CreateTopicsResponse { topics, ..Default::default() }
     })
 }
@@ -106,6 +124,21 @@ fn created_result(broker: &Broker, version: i16, name: &str, created: &CreatedTo
     result
 }
 
+/// The result for a caller that may create the topic and may not see its settings.
+fn hidden_result(name: &str, created: &CreatedTopic) -> CreatableTopicResult {
+    CreatableTopicResult {
+        name: name.into(),
+        topic_id: created.id,
+        topic_config_error_code: ErrorCode::TopicAuthorizationFailed.code(),
+        configs: Some(Vec::new()),
+        ..Default::default()
+    }
+}
+
+fn denied_creation(name: &str) -> CreatableTopicResult {
+    refused_result(name, ErrorCode::TopicAuthorizationFailed, "Authorization failed.".to_owned())
+}
+
 fn refused_result(name: &str, error: ErrorCode, message: String) -> CreatableTopicResult {
     CreatableTopicResult {
         name: name.into(),
@@ -130,6 +163,14 @@ pub(super) fn delete(context: &Context, request: DeleteTopicsRequest) -> Answer 
             (None, true) => refused.push(refused_deletion(topic, "Neither topic name nor id were specified.")),
         }
     }
+    let cluster = context.broker.cluster();
+    topics.retain(|topic| match denied_deletion(context, &cluster, topic) {
+        Some(denied) => {
+            refused.push(denied);
+            false
+        }
+        None => true,
+    });
     let submitted = context.broker.metadata().submit(Command::DeleteTopics(topics.clone()));
     Answer::parked(async move {
         let mut responses = refused;
@@ -143,6 +184,26 @@ pub(super) fn delete(context: &Context, request: DeleteTopicsRequest) -> Answer 
             }
         }
         DeleteTopicsResponse { responses, ..Default::default() }
+    })
+}
+
+/// The answer for a topic that the caller may not delete; without its name for one that it may not see either.
+fn denied_deletion(context: &Context, cluster: &Cluster, topic: &TopicRef) -> Option<DeletableTopicResult> {
+    let (name, requested_id) = match topic {
+        TopicRef::Name(name) => (name, Uuid::ZERO),
+        // An id that no topic has is answered as such to every caller.
+        TopicRef::Id(id) => (cluster.topic_by_id(*id)?.name(), *id),
+    };
+    let by_name = requested_id.is_zero();
+    let may_describe = context.allows(Operation::Describe, Resource::Topic(name));
+    if may_describe && context.authorize(Operation::Delete, Resource::Topic(name)).is_ok() {
+        return None;
+    }
+    Some(DeletableTopicResult {
+        name: name_or_empty(context.version(), Some(TopicName::clone(name)).filter(|_| by_name || may_describe)),
+        topic_id: requested_id,
+        error_code: ErrorCode::TopicAuthorizationFailed.code(),
+        error_message: Some(Str::from_static(Denied::Topic.message())),
     })
 }
 
@@ -190,8 +251,13 @@ fn refused_deletion(topic: &DeleteTopicState, why: &'static str) -> DeletableTop
 }
 
 pub(super) fn create_partitions(context: &Context, request: CreatePartitionsRequest) -> Answer {
-    let names: Vec<Str> = request.topics.iter().map(|topic| topic.name.clone()).collect();
-    let topics = request.topics.into_iter().map(|topic| MorePartitions {
+    let (allowed, denied): (Vec<_>, Vec<_>) = request
+        .topics
+        .into_iter()
+        .partition(|topic| context.authorize(Operation::Alter, Resource::Topic(&topic.name)).is_ok());
+    let denied: Vec<_> = denied.iter().map(|topic| growth_result(&topic.name, Some(&Denied::Topic))).collect();
+    let names: Vec<Str> = allowed.iter().map(|topic| topic.name.clone()).collect();
+    let topics = allowed.into_iter().map(|topic| MorePartitions {
         name: (&*topic.name).into(),
         count: topic.count,
         assignments: topic.assignments.map(|all| all.into_iter().map(|one| one.broker_ids).collect()),
@@ -199,7 +265,7 @@ pub(super) fn create_partitions(context: &Context, request: CreatePartitionsRequ
     let command = CreatePartitions { topics: topics.collect(), validate_only: request.validate_only };
     let submitted = context.broker.metadata().submit(Command::CreatePartitions(command));
     Answer::parked(async move {
-        let results = match submitted.await {
+        let mut results: Vec<_> = match submitted.await {
             Ok(Reply::PartitionsCreated(results)) => {
                 results.into_iter().map(|(name, result)| growth_result(&name, result.err().as_ref())).collect()
             }
@@ -208,6 +274,7 @@ pub(super) fn create_partitions(context: &Context, request: CreatePartitionsRequ
                 names.iter().map(|name| growth_result(name, Some(&error))).collect()
             }
         };
+        results.extend(denied);
         CreatePartitionsResponse { results, ..Default::default() }
     })
 }
@@ -221,9 +288,4 @@ fn growth_result<E: ToErrorCode + std::fmt::Display>(name: &str, error: Option<&
             .filter(|error| error.error_code() != ErrorCode::UnknownTopicOrPartition)
             .map(|error| error.to_string().into()),
     }
-}
-
-/// Why a command has no reply of its own kind.
-pub(super) fn unavailable(reply: Result<Reply, MetadataUnavailable>) -> MetadataUnavailable {
-    reply.err().unwrap_or(MetadataUnavailable::NotWritten)
 }

@@ -7,10 +7,12 @@
 //! Departures: DescribeTransactions answers TRANSACTIONAL_ID_NOT_FOUND from the start, where Apache Kafka
 //! answers NOT_COORDINATOR until the first use of a transaction created `__transaction_state`.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use regex::RegexBuilder;
 
+use super::authorizer::{Denied, Operation, Resource};
 use super::context::{Answer, Context};
 use super::errors::{NOT_HOSTED, ToErrorCode};
 use crate::log_rate_limiter::log_limited;
@@ -53,16 +55,22 @@ pub(super) fn refuse(context: &Context, transactional_id: &str) -> ErrorCode {
 
 pub(super) fn describe_producers(context: &Context, request: DescribeProducersRequest) -> Answer {
     let broker = Arc::clone(&context.broker);
+    let denied: HashSet<Str> = request
+        .topics
+        .iter()
+        .filter(|topic| context.authorize(Operation::Read, Resource::Topic(&topic.name)).is_err())
+        .map(|topic| topic.name.clone())
+        .collect();
     // Logs that nobody has used yet are opened for this, which may take a while.
     Answer::parked(async move {
         let described = tokio::task::spawn_blocking(move || {
-            request.topics.into_iter().map(|topic| described_producers(&broker, topic)).collect()
+            request.topics.into_iter().map(|topic| described_producers(&broker, topic, &denied)).collect()
         });
         DescribeProducersResponse { topics: described.await.unwrap_or_default(), ..Default::default() }
     })
 }
 
-fn described_producers(broker: &Broker, request: TopicRequest) -> TopicResponse {
+fn described_producers(broker: &Broker, request: TopicRequest, denied: &HashSet<Str>) -> TopicResponse {
     let cluster = broker.cluster();
     let refused = |partition_index: i32, error: ErrorCode, why: Option<String>| PartitionResponse {
         partition_index,
@@ -72,6 +80,9 @@ fn described_producers(broker: &Broker, request: TopicRequest) -> TopicResponse 
     };
     let described = |index: i32| match (names::check(&request.name), cluster.topic(&request.name)) {
         (Err(why), _) => refused(index, ErrorCode::InvalidTopicException, Some(why)),
+        (Ok(()), _) if denied.contains(&request.name) => {
+            refused(index, Denied::Topic.error_code(), Some(Denied::Topic.message().to_owned()))
+        }
         (Ok(()), None) => refused(index, ErrorCode::UnknownTopicOrPartition, Some(NOT_HOSTED.to_owned())),
         (Ok(()), Some(topic)) => match topic.partition(index).map(|partition| partition.producers()) {
             Err(why) => refused(index, why.error_code(), None),
@@ -98,11 +109,14 @@ fn producer_state(producer: ProducerDescription) -> ProducerState {
     }
 }
 
-pub(super) fn describe(request: DescribeTransactionsRequest) -> Answer {
+pub(super) fn describe(context: &Context, request: DescribeTransactionsRequest) -> Answer {
     let unknown = |transactional_id: Str| {
         let error = match transactional_id.is_empty() {
             true => ErrorCode::InvalidRequest,
-            false => ErrorCode::TransactionalIdNotFound,
+            false => match context.authorize(Operation::Describe, Resource::TransactionalId(&transactional_id)) {
+                Ok(()) => ErrorCode::TransactionalIdNotFound,
+                Err(denied) => denied.error_code(),
+            },
         };
         TransactionState { error_code: error.code(), transactional_id, ..Default::default() }
     };

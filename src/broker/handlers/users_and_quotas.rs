@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::authorizer::{Operation, Resource};
 use super::context::{Answer, Context};
+use super::errors::ToErrorCode;
 use ottla_core::metadata::{Image, QuotaEntity};
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::describe_client_quotas::{
@@ -23,7 +25,11 @@ const CLIENT_ID: &str = "client-id";
 const IP: &str = "ip";
 
 pub(super) fn describe_quotas(context: &Context, request: DescribeClientQuotasRequest) -> Answer {
-    match QuotaFilter::new(&request) {
+    let filter = match context.authorize(Operation::DescribeConfigs, Resource::Cluster) {
+        Ok(()) => QuotaFilter::new(&request),
+        Err(denied) => Err((denied.error_code(), denied.message().to_owned())),
+    };
+    match filter {
         Ok(filter) => DescribeClientQuotasResponse {
             error_message: Some(Str::new()),
             entries: Some(matching_quotas(&context.broker.cluster().image, &filter)),
@@ -117,6 +123,14 @@ fn matching_quotas(image: &Image, filter: &QuotaFilter) -> Vec<EntryData> {
 }
 
 pub(super) fn describe_scram(context: &Context, request: DescribeUserScramCredentialsRequest) -> Answer {
+    if let Err(denied) = context.authorize(Operation::Describe, Resource::Cluster) {
+        return DescribeUserScramCredentialsResponse {
+            error_code: denied.error_code().code(),
+            error_message: Some(Str::from_static(denied.message())),
+            ..Default::default()
+        }
+        .into();
+    }
     let cluster = context.broker.cluster();
     let mut known: BTreeMap<Str, Vec<CredentialInfo>> = BTreeMap::new();
     for (user, mechanism, iterations) in cluster.image.scram_credentials() {
