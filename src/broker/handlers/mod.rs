@@ -31,6 +31,9 @@ mod topics;
 mod transactions;
 mod users_and_quotas;
 
+#[cfg(test)]
+mod authorization_tests;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
