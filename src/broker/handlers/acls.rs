@@ -1,9 +1,9 @@
-//! DescribeAcls (key 29), CreateAcls (30) and DeleteAcls (31), versions 0 to 3 each: there is no
-//! authorizer, and every answer says so.
+//! DescribeAcls (key 29), CreateAcls (30) and DeleteAcls (31), versions 0 to 3 each.
 //!
-//! Departures: Apache Kafka closes the connection over an unknown
-//! kind of resource, pattern, operation or permission; here its sender is told what all are told. It has
-//! dropped version 0.
+//! There is no authorizer with ACLs yet: the response is SECURITY_DISABLED, as in Kafka without an authorizer.
+//!
+//! Departures: Apache Kafka closes the connection on an unknown resource type, pattern type, operation or permission
+//! type; this broker answers SECURITY_DISABLED. Version 0, which Apache Kafka no longer supports, is answered too.
 
 use super::authorizer::{Operation, Resource};
 use super::context::{Answer, Context};
