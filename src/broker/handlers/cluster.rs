@@ -116,7 +116,7 @@ pub(super) fn describe_cluster(context: &Context, request: DescribeClusterReques
             is_fenced: false,
         }],
         cluster_authorized_operations: match request.include_cluster_authorized_operations {
-            // As in Kafka, nothing is listed for those who may not describe the cluster.
+            // As in Kafka, no operation for a caller that may not describe the cluster.
             true if context.authorize(Operation::Describe, Resource::Cluster).is_err() => 0,
             requested => context.authorized_operations(requested, Resource::Cluster),
         },
@@ -190,7 +190,7 @@ pub(super) fn describe_topic_partitions(context: &Context, request: DescribeTopi
             break;
         }
     }
-    // Topics that the caller may not see are only reported if the request names them, and without their ids.
+    // Topics that the caller may not see are returned only if the request names them, without their ids.
     if !all {
         page.response.topics.extend(denied.into_iter().map(denied_topic));
     }

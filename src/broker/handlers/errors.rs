@@ -1,4 +1,4 @@
-//! The one place where a domain error becomes a Kafka error code.
+//! Kafka error codes of the errors of all layers. The only place where one is converted to the other.
 
 use super::authorizer::Denied;
 use crate::state::NotCreated;
@@ -14,22 +14,22 @@ use ottla_log::AppendError;
 use ottla_wire::record::RecordError;
 use ottla_wire::types::ErrorCode;
 
-/// What clients are told of a topic or partition that isn't there.
+/// Kafka's message for UNKNOWN_TOPIC_OR_PARTITION.
 pub const NOT_HOSTED: &str = "This server does not host this topic-partition.";
 
-/// Kafka's general words for INVALID_REQUEST, where it has none that fit better.
+/// Kafka's default message for INVALID_REQUEST.
 pub const INVALID_REQUEST: &str = "This most likely occurs because of a request being malformed by the client library or \
                                    the message was sent to an incompatible broker. See the broker logs for more details.";
 
 /// An error and its message.
 pub type Refused = (ErrorCode, String);
 
-/// Anything that a response can say with an error code.
+/// An error that has a Kafka error code.
 pub trait ToErrorCode {
     fn error_code(&self) -> ErrorCode;
 }
 
-/// The wire's number for an outcome.
+/// The error code of an outcome, as a number for the response.
 pub fn code_of<T, E: ToErrorCode>(result: &Result<T, E>) -> i16 {
     match result {
         Ok(_) => ErrorCode::None.code(),

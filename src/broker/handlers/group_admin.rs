@@ -1,7 +1,7 @@
 //! DescribeGroups (key 15, versions 0 to 6), ListGroups (16, 0 to 5), DeleteGroups (42, 0 to 3) and
-//! OffsetDelete (47, version 0): groups as administrators see them.
+//! OffsetDelete (47, version 0): administration of groups.
 //!
-//! A group that doesn't exist is described as `Dead`, from version 6 with GROUP_ID_NOT_FOUND.
+//! A group that does not exist is described as `Dead`; from version 6 on, with GROUP_ID_NOT_FOUND.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -108,12 +108,12 @@ pub(super) fn list(context: &Context, request: ListGroupsRequest) -> Answer {
 
 pub(super) fn delete(context: &Context, request: DeleteGroupsRequest) -> Answer {
     let broker = Arc::clone(&context.broker);
-    // Each coordinator gets its groups at once; the answers may wait for a sync.
+    // All commands are submitted before the first reply is awaited, because replies may wait for a sync.
     let mut named = HashSet::new();
     let submitted: Vec<_> = request
         .groups_names
         .into_iter()
-        // What is asked for twice is answered once.
+        // A group that the request names twice is answered once.
         .filter(|name| named.insert(name.clone()))
         .map(|name| {
             if let Err(denied) = context.authorize(Operation::Delete, Resource::Group(&name)) {
@@ -136,7 +136,7 @@ pub(super) fn delete(context: &Context, request: DeleteGroupsRequest) -> Answer 
                 Err(error) => Err(error),
             };
             let error = result.err().unwrap_or(ErrorCode::None);
-            // Clients have better words for the code than there are here.
+            // Clients have their own messages for these codes.
             results.push(DeletableGroupResult { group_id, error_code: error.code(), error_message: None });
         }
         DeleteGroupsResponse { results, ..Default::default() }
@@ -161,7 +161,7 @@ pub(super) fn delete_offsets(context: &Context, request: OffsetDeleteRequest) ->
     }
     let group_id: Arc<str> = (&*request.group_id).into();
     let exists = |topic: &str, index: PartitionIndex| cluster.image.partition(topic, index).is_some();
-    // What exists and may be read goes to the coordinator; the rest is refused one by one.
+    // The coordinator gets the partitions that exist and may be read; each of the others is refused.
     let denied: HashSet<Str> = request
         .topics
         .iter()
@@ -213,11 +213,11 @@ fn deleted_offsets(
         let name = TopicName::from(&*topic.name);
         let partitions = topic.partitions.iter().map(|partition| {
             let index = partition.partition_index;
-            let missing = match denied.contains(&topic.name) {
+            let refusal = match denied.contains(&topic.name) {
                 true => ErrorCode::TopicAuthorizationFailed,
                 false => ErrorCode::UnknownTopicOrPartition,
             };
-            let error_code = outcomes.get(&(Arc::clone(&name), index)).copied().unwrap_or(missing.code());
+            let error_code = outcomes.get(&(Arc::clone(&name), index)).copied().unwrap_or(refusal.code());
             OffsetDeleteResponsePartition { partition_index: index, error_code }
         });
         OffsetDeleteResponseTopic { partitions: partitions.collect(), name: topic.name }

@@ -1,8 +1,8 @@
-//! Wire to domain to wire: one file per family of APIs. No sockets, files or clocks.
+//! The handlers of Kafka's APIs, one file per family of APIs. They use no sockets, files or clocks.
 //!
-//! A handler does the order-sensitive part of its request before it returns, and what may wait
-//! inside a parked answer. Protocol structs stop here: below are only domain types, and
-//! `errors` is the one place where a domain error becomes a Kafka error code.
+//! A handler converts a protocol request to domain types, runs it, and converts the result to a protocol response. Lower
+//! layers know no protocol structs, and only `errors` converts errors to Kafka error codes. The part of a request that
+//! depends on the order of requests is done before the handler returns; the part that may wait is in a parked answer.
 
 mod acls;
 mod api_versions;
@@ -49,13 +49,13 @@ use ottla_log::faults;
 use ottla_wire::protocol::frame::{FrameError, decode_request, encode_response};
 use ottla_wire::protocol::{ApiKey, Request, Response};
 
-/// What the log limiter calls connections that are closed for a request that isn't served.
-const UNSERVED: &str = "connections closed for a request that is not supported";
+/// The kind of log line for connections closed because of a request that is not supported.
+const UNSUPPORTED: &str = "connections closed for a request that is not supported";
 
-/// The target of a line for each request, which Kafka's `kafka.request.logger` has.
+/// The target of the log line for each request, as Kafka's `kafka.request.logger`.
 const REQUEST_LOG: &str = "ottla::request";
 
-/// Answers every request of every connection.
+/// Handles the requests of all connections.
 pub struct Handlers {
     broker: Arc<Broker>,
     large_batches: Arc<LargeBatches>,
@@ -63,14 +63,14 @@ pub struct Handlers {
 }
 
 impl Handlers {
-    /// `batch_memory` is how many bytes a produced batch may expand to that must be held in memory, where that is more
-    /// than is usual.
+    /// Creates the handlers. `batch_memory` is the largest decompressed size in bytes of a produced batch that must be held
+    /// in memory.
     pub fn new(broker: Arc<Broker>, batch_memory: usize) -> Handlers {
         Handlers { broker, large_batches: Arc::new(LargeBatches::new(batch_memory)), authorizer: Arc::new(AllowAll) }
     }
 
-    /// Answers what couldn't be read: ApiVersions always gets an answer, so that a client newer
-    /// than we are can fall back; anything else is closed, as Kafka does.
+    /// Refuses a request that cannot be decoded or is not supported. The connection is closed, as in Kafka, except that
+    /// ApiVersions is always answered, so that newer clients can fall back to a supported version.
     fn refuse(&self, error: FrameError) -> Outcome {
         if let Some(header) = error.header()
             && header.api_key == ApiKey::ApiVersions as i16
@@ -80,14 +80,15 @@ impl Handlers {
             return encode(header.correlation_id, 0, &response.into());
         }
         let kind = match error {
-            FrameError::UnsupportedVersion { .. } => UNSERVED,
+            FrameError::UnsupportedVersion { .. } => UNSUPPORTED,
             _ => "connections closed for a request that cannot be read",
         };
         Outcome::Close(CloseReason::new(kind, refusal(&error)))
     }
 }
 
-/// The words of the log line for a request that gets no answer: which client sent what, and what is served.
+/// The reason for closing the connection on a request that gets no response: the client, the request, and the supported
+/// versions.
 fn refusal(error: &FrameError) -> String {
     let client = match error.header().and_then(|header| header.client_id.as_ref()) {
         Some(client_id) => format!("client '{client_id}' sent"),
@@ -97,7 +98,7 @@ fn refusal(error: &FrameError) -> String {
         FrameError::UnsupportedVersion { key, header } | FrameError::BadBody { key, header, .. } => {
             let version = header.api_version;
             match served::versions(*key) {
-                // It would be served if it could be read.
+                // The version is supported, but the request is malformed.
                 Some(range) if range.contains(&version) => format!("{client} a request that cannot be read: {error}"),
                 Some(range) => {
                     let (oldest, newest) = (range.start(), range.end());
@@ -163,7 +164,7 @@ impl Dispatch for Handlers {
             Answer::Parked(future) => Outcome::Parked(Box::pin(async move {
                 let mut response = future.await;
                 error_versions::translate(version, &mut response);
-                encode_response(correlation_id, version, &response).map_err(|error| unwritable(key, &error))
+                encode_response(correlation_id, version, &response).map_err(|error| unencodable(key, &error))
             })),
             Answer::Nothing => Outcome::NoReply,
             Answer::Close(why) => Outcome::Close(why),
@@ -171,7 +172,7 @@ impl Dispatch for Handlers {
     }
 }
 
-/// What a request shows of its connection's use.
+/// The use of a connection that a request shows.
 fn use_of(request: &Request) -> ConnectionUse {
     match request {
         Request::ApiVersions(_) => ConnectionUse::Handshake,
@@ -182,7 +183,7 @@ fn use_of(request: &Request) -> ConnectionUse {
     }
 }
 
-/// Tells the groups what a connection is used for: its client may be about to join one.
+/// Notifies the groups of a connection's use, because its client may be about to join one.
 fn note_use(context: &Context, new: NewUse) {
     let (groups, client_id, connection) = (context.broker.groups(), context.client_id(), context.connection.id);
     let client = Arrival { client_id, connection, found_brokers: new.found_brokers };
@@ -198,15 +199,15 @@ fn note_use(context: &Context, new: NewUse) {
 fn encode(correlation_id: i32, version: i16, response: &Response) -> Outcome {
     match encode_response(correlation_id, version, response) {
         Ok(frame) => Outcome::Ready(frame),
-        Err(error) => Outcome::Close(unwritable(response.key(), &error)),
+        Err(error) => Outcome::Close(unencodable(response.key(), &error)),
     }
 }
 
-fn unwritable(key: ApiKey, error: &ottla_wire::codec::EncodeError) -> CloseReason {
-    format!("asked for {key} and the answer cannot be written: {error}").into()
+fn unencodable(key: ApiKey, error: &ottla_wire::codec::EncodeError) -> CloseReason {
+    format!("the response to {key} cannot be encoded: {error}").into()
 }
 
-/// Every API that [`served`] lists has its arm here.
+/// Calls the handler of the request's API. Every API listed in [`served`] has one.
 fn handle(context: &Context, request: Request) -> Answer {
     match request {
         Request::ApiVersions(request) => api_versions::handle(context, request),
@@ -253,8 +254,6 @@ fn handle(context: &Context, request: Request) -> Answer {
         Request::DescribeTransactions(request) => transactions::describe(context, request),
         Request::ListTransactions(request) => transactions::list(request),
         Request::ListConfigResources(request) => configs::list_resources(context, request),
-        other => {
-            Answer::Close(CloseReason::new(UNSERVED, format!("sent {}, which this broker doesn't serve", other.key())))
-        }
+        other => Answer::Close(CloseReason::new(UNSUPPORTED, format!("sent {}, which is not supported", other.key()))),
     }
 }

@@ -1,9 +1,9 @@
 //! InitProducerId (key 22), versions 0 to 5, for producers without a transactional id.
 //!
-//! There are no transactions yet, and the log says so. Producers hear it when they look for the coordinator; one that
-//! comes here with a transactional id all the same gets INVALID_REQUEST, which no client tries again. An idempotent
-//! producer that names an id and epoch it had (version 3 and above) is given a new id, as in Kafka; one without the
-//! other is INVALID_REQUEST.
+//! There are no transactions yet. Transactional producers are refused when they look for the coordinator (see
+//! [`transactions::refuse`]). A transactional id in this API is INVALID_REQUEST, which no client retries. An idempotent
+//! producer that names its previous id and epoch (version 3 and above) gets a new id, as in Kafka; one without the other
+//! is INVALID_REQUEST.
 
 use std::sync::Arc;
 

@@ -1,8 +1,7 @@
 //! DescribeQuorum (key 55, versions 0 to 2): the metadata log as a quorum of one voter, this broker.
 //!
-//! Departures: the voter is named with its directory and its listeners are those that clients use, there
-//! being no controller's listener; Apache Kafka tells the directory of voters that joined the quorum by
-//! themselves (KIP-853) alone.
+//! Departures: the listeners of the voter are those for clients, because there is no controller listener. The voter has its
+//! directory id, whereas Apache Kafka has one only for voters of a dynamic quorum (KIP-853).
 
 use super::authorizer::{Operation, Resource};
 use super::context::{Answer, Context};
@@ -27,15 +26,15 @@ pub(super) fn describe(context: &Context, request: DescribeQuorumRequest) -> Ans
         }
         .into();
     }
-    let of_metadata = match &request.topics[..] {
+    let is_metadata = match &request.topics[..] {
         [topic] if &*topic.topic_name == METADATA_TOPIC => {
             topic.partitions.len() == 1 && topic.partitions.iter().all(|it| it.partition_index == METADATA_PARTITION)
         }
         _ => false,
     };
-    let (topics, nodes) = match of_metadata {
+    let (topics, nodes) = match is_metadata {
         true => (vec![metadata_quorum(context)], vec![this_node(context)]),
-        false => (request.topics.into_iter().map(no_quorum).collect(), Vec::new()),
+        false => (request.topics.into_iter().map(without_quorum).collect(), Vec::new()),
     };
     DescribeQuorumResponse { error_message: Some(Str::new()), topics, nodes, ..Default::default() }.into()
 }
@@ -70,8 +69,8 @@ fn this_node(context: &Context) -> Node {
     Node { node_id: context.broker.node_id(), listeners: vec![listener] }
 }
 
-/// The answer for partitions that are no quorum's.
-fn no_quorum(topic: RequestTopicData) -> ResponseTopicData {
+/// The result for partitions without a quorum.
+fn without_quorum(topic: RequestTopicData) -> ResponseTopicData {
     let partitions = topic.partitions.into_iter().map(|partition| ResponsePartitionData {
         partition_index: partition.partition_index,
         error_code: ErrorCode::UnknownTopicOrPartition.code(),

@@ -1,13 +1,11 @@
 //! CreateTopics (key 19, versions 0 to 7), DeleteTopics (20, 0 to 6) and CreatePartitions (37, 0 to 3).
 //!
-//! Answers leave when the change is durable and in service: a topic created can be used, a topic
-//! deleted is gone and its name free. Timeouts of the requests mean nothing here: nobody else has to
-//! be waited for.
+//! A response is sent when the change is durable and visible: a created topic can be used, and the name of a deleted topic
+//! can be used again. The timeouts of the requests are ignored, because no other broker takes part.
 //!
-//! Departures: a topic with more replicas than there are brokers is clamped or refused, as
-//! `ottla.replication.factor.policy` says, and the answer tells the factor it got. Settings that Kafka
-//! 4 dropped and old clients still send (`message.format.version` and the like) are accepted. White
-//! space around a value is no part of it.
+//! Departures: a replication factor above the number of brokers is reduced or refused, depending on
+//! `ottla.replication.factor.policy`, and the response has the actual one. Settings that Kafka 4 removed and old clients
+//! still send (such as `message.format.version`) are accepted. White space around a value is ignored.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -38,14 +36,14 @@ use ottla_wire::types::{ErrorCode, TopicName, Uuid};
 
 pub(super) fn create(context: &Context, request: CreateTopicsRequest) -> Answer {
     let version = context.version();
-    // Version 0 has no such field; and defaults (-1) come with version 4, but are no harm before.
+    // Version 0 has no such field. Default counts (-1), which version 4 introduced, are accepted in all versions.
     let validate_only = version >= 1 && request.validate_only;
     let may_create_all = context.allows(Operation::Create, Resource::Cluster);
     let (allowed, denied): (Vec<_>, Vec<_>) = request.topics.iter().partition(|topic| {
         may_create_all || context.authorize(Operation::Create, Resource::Topic(&topic.name)).is_ok()
     });
     let denied: Vec<_> = denied.into_iter().map(|topic| denied_creation(&topic.name)).collect();
-    // Kafka creates a topic for a caller that may not see its settings, and hides them.
+    // Topics whose settings the caller may not see, as in Kafka.
     let hidden: HashSet<Str> = allowed
         .iter()
         .filter(|topic| !context.allows(Operation::DescribeConfigs, Resource::Topic(&topic.name)))
@@ -62,7 +60,7 @@ pub(super) fn create(context: &Context, request: CreateTopicsRequest) -> Answer 
                 .into_iter()
                 .map(|(name, result)| match result {
                     Ok(created) => {
-                        warn_of_clamping(&broker, &connection, &name, &created);
+                        warn_of_reduced_replication(&broker, &connection, &name, &created);
                         match hidden.contains(&*name) {
                             true => hidden_result(&name, &created),
                             false => created_result(&broker, version, &name, &created),
@@ -96,15 +94,15 @@ fn new_topic(context: &Context, topic: &CreatableTopic) -> NewTopic {
     }
 }
 
-fn warn_of_clamping(broker: &Broker, connection: &ConnectionInfo, name: &str, created: &CreatedTopic) {
-    if let Some(asked) = created.clamped_from {
+fn warn_of_reduced_replication(broker: &Broker, connection: &ConnectionInfo, name: &str, created: &CreatedTopic) {
+    if let Some(requested) = created.clamped_from {
         log_limited!(
-            WARN, broker.log_rate_limiter(), connection.peer.ip(), "topics with fewer replicas than asked for",
+            WARN, broker.log_rate_limiter(), connection.peer.ip(), "topics with a reduced replication factor",
             client = %connection,
             topic = name,
-            asked,
-            "a replication factor above 1 was asked for; there is one broker, so the topic has one replica \
-             (ottla.replication.factor.policy=strict refuses instead)"
+            requested,
+            "reduced the replication factor to 1, because there is one broker \
+             (ottla.replication.factor.policy=strict refuses such topics)"
         );
     }
 }
@@ -180,18 +178,19 @@ pub(super) fn delete(context: &Context, request: DeleteTopicsRequest) -> Answer 
             }
             other => {
                 let error = unavailable(other);
-                responses.extend(topics.into_iter().map(|topic| undeleted(topic, &error)));
+                responses.extend(topics.into_iter().map(|topic| failed_deletion(topic, &error)));
             }
         }
         DeleteTopicsResponse { responses, ..Default::default() }
     })
 }
 
-/// The answer for a topic that the caller may not delete; without its name for one that it may not see either.
+/// The result for a topic that the caller may not delete; `None` if it may. Has no name if the request does not and the
+/// caller may not see the topic.
 fn denied_deletion(context: &Context, cluster: &Cluster, topic: &TopicRef) -> Option<DeletableTopicResult> {
     let (name, requested_id) = match topic {
         TopicRef::Name(name) => (name, Uuid::ZERO),
-        // An id that no topic has is answered as such to every caller.
+        // The absence of a topic with a given id is visible to every caller.
         TopicRef::Id(id) => (cluster.topic_by_id(*id)?.name(), *id),
     };
     let by_name = requested_id.is_zero();
@@ -220,7 +219,7 @@ fn deletion_result(version: i16, deletion: TopicDeletion) -> DeletableTopicResul
     }
 }
 
-/// Null is allowed from version 6 on.
+/// Null from version 6 on; before, the empty name.
 fn name_or_empty(version: i16, name: Option<TopicName>) -> Option<Str> {
     match name {
         None if version < 6 => Some(Str::new()),
@@ -228,7 +227,7 @@ fn name_or_empty(version: i16, name: Option<TopicName>) -> Option<Str> {
     }
 }
 
-fn undeleted(topic: TopicRef, error: &MetadataUnavailable) -> DeletableTopicResult {
+fn failed_deletion(topic: TopicRef, error: &MetadataUnavailable) -> DeletableTopicResult {
     let mut result = DeletableTopicResult {
         error_code: error.error_code().code(),
         error_message: Some(error.to_string().into()),
@@ -241,12 +240,12 @@ fn undeleted(topic: TopicRef, error: &MetadataUnavailable) -> DeletableTopicResu
     result
 }
 
-fn refused_deletion(topic: &DeleteTopicState, why: &'static str) -> DeletableTopicResult {
+fn refused_deletion(topic: &DeleteTopicState, message: &'static str) -> DeletableTopicResult {
     DeletableTopicResult {
         name: topic.name.clone(),
         topic_id: topic.topic_id,
         error_code: ErrorCode::InvalidRequest.code(),
-        error_message: Some(Str::from_static(why)),
+        error_message: Some(Str::from_static(message)),
     }
 }
 
@@ -255,7 +254,7 @@ pub(super) fn create_partitions(context: &Context, request: CreatePartitionsRequ
         .topics
         .into_iter()
         .partition(|topic| context.authorize(Operation::Alter, Resource::Topic(&topic.name)).is_ok());
-    let denied: Vec<_> = denied.iter().map(|topic| growth_result(&topic.name, Some(&Denied::Topic))).collect();
+    let denied: Vec<_> = denied.iter().map(|topic| partitions_result(&topic.name, Some(&Denied::Topic))).collect();
     let names: Vec<Str> = allowed.iter().map(|topic| topic.name.clone()).collect();
     let topics = allowed.into_iter().map(|topic| MorePartitions {
         name: (&*topic.name).into(),
@@ -267,11 +266,11 @@ pub(super) fn create_partitions(context: &Context, request: CreatePartitionsRequ
     Answer::parked(async move {
         let mut results: Vec<_> = match submitted.await {
             Ok(Reply::PartitionsCreated(results)) => {
-                results.into_iter().map(|(name, result)| growth_result(&name, result.err().as_ref())).collect()
+                results.into_iter().map(|(name, result)| partitions_result(&name, result.err().as_ref())).collect()
             }
             other => {
                 let error = unavailable(other);
-                names.iter().map(|name| growth_result(name, Some(&error))).collect()
+                names.iter().map(|name| partitions_result(name, Some(&error))).collect()
             }
         };
         results.extend(denied);
@@ -279,11 +278,11 @@ pub(super) fn create_partitions(context: &Context, request: CreatePartitionsRequ
     })
 }
 
-fn growth_result<E: ToErrorCode + std::fmt::Display>(name: &str, error: Option<&E>) -> CreatePartitionsTopicResult {
+fn partitions_result<E: ToErrorCode + std::fmt::Display>(name: &str, error: Option<&E>) -> CreatePartitionsTopicResult {
     CreatePartitionsTopicResult {
         name: name.into(),
         error_code: error.map_or(ErrorCode::None, ToErrorCode::error_code).code(),
-        // Kafka says no more than the code where there is no such topic.
+        // Kafka has no message for an unknown topic.
         error_message: error
             .filter(|error| error.error_code() != ErrorCode::UnknownTopicOrPartition)
             .map(|error| error.to_string().into()),

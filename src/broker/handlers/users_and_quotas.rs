@@ -1,7 +1,7 @@
 //! DescribeClientQuotas (key 48, versions 0 to 1) and DescribeUserScramCredentials (50, version 0).
 //!
-//! Both tell what a metadata log taken over from Apache Kafka has of them. Neither is acted on here, so
-//! nothing can be added: AlterClientQuotas and AlterUserScramCredentials are not served.
+//! Both describe the records of a metadata log from Apache Kafka. This broker enforces neither quotas nor credentials, so
+//! AlterClientQuotas and AlterUserScramCredentials are not supported.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ use ottla_wire::protocol::messages::describe_user_scram_credentials::{
 };
 use ottla_wire::types::ErrorCode;
 
-/// What quotas can be given to (Kafka's `ClientQuotaEntity`).
+/// The entity types of quotas (Kafka's `ClientQuotaEntity`).
 const USER: &str = "user";
 const CLIENT_ID: &str = "client-id";
 const IP: &str = "ip";
@@ -35,32 +35,32 @@ pub(super) fn describe_quotas(context: &Context, request: DescribeClientQuotasRe
             entries: Some(matching_quotas(&context.broker.cluster().image, &filter)),
             ..Default::default()
         },
-        Err((error, why)) => DescribeClientQuotasResponse {
+        Err((error, message)) => DescribeClientQuotasResponse {
             error_code: error.code(),
-            error_message: Some(why.into()),
+            error_message: Some(message.into()),
             ..Default::default()
         },
     }
     .into()
 }
 
-/// Which entities are asked for: for each kind named, what its name must be.
+/// The filter of a request for entities: for each entity type, the condition on its name.
 struct QuotaFilter {
     names: BTreeMap<String, NameFilter>,
-    /// Entities with other parts are left out.
+    /// Excludes entities with other entity types.
     strict: bool,
 }
 
 enum NameFilter {
     Any,
-    /// None is the default entity of its kind.
-    Is(Option<String>),
+    /// `None` is the default entity of the type.
+    Exact(Option<String>),
 }
 
 impl QuotaFilter {
-    /// The filter of a request, or why it is none, in the order of Kafka's checks.
+    /// Parses the filter of a request. Errors in the order of Kafka's checks.
     fn new(request: &DescribeClientQuotasRequest) -> Result<QuotaFilter, (ErrorCode, String)> {
-        let invalid = |why: &str| (ErrorCode::InvalidRequest, why.to_owned());
+        let invalid = |message: &str| (ErrorCode::InvalidRequest, message.to_owned());
         let mut names = BTreeMap::new();
         for component in &request.components {
             let kind = &*component.entity_type;
@@ -73,7 +73,7 @@ impl QuotaFilter {
             if ![USER, CLIENT_ID, IP].contains(&kind) {
                 return Err((ErrorCode::UnsupportedVersion, format!("Unsupported entity type {kind}")));
             }
-            names.insert(kind.to_owned(), name_filter(component).map_err(|why| invalid(&why))?);
+            names.insert(kind.to_owned(), name_filter(component).map_err(|message| invalid(&message))?);
         }
         if names.contains_key(IP) && names.len() > 1 {
             return Err(invalid(
@@ -89,7 +89,7 @@ impl QuotaFilter {
         let all = self.names.iter().all(|(kind, filter)| match (name_of(kind), filter) {
             (None, _) => false,
             (Some(_), NameFilter::Any) => true,
-            (Some(name), NameFilter::Is(asked)) => name == asked,
+            (Some(name), NameFilter::Exact(expected)) => name == expected,
         });
         all && (!self.strict || entity.len() == self.names.len())
     }
@@ -101,9 +101,9 @@ fn name_filter(component: &ComponentData) -> Result<NameFilter, String> {
         Some(_) => Err(format!("Request specified MATCH_TYPE_{which}, but also specified a match string.")),
     };
     match (component.match_type, &component.r#match) {
-        (0, Some(name)) => Ok(NameFilter::Is(Some(name.to_string()))),
+        (0, Some(name)) => Ok(NameFilter::Exact(Some(name.to_string()))),
         (0, None) => Err("Request specified MATCH_TYPE_EXACT, but set match string to null.".to_owned()),
-        (1, _) => unnamed("DEFAULT", NameFilter::Is(None)),
+        (1, _) => unnamed("DEFAULT", NameFilter::Exact(None)),
         (2, _) => unnamed("SPECIFIED", NameFilter::Any),
         (other, _) => Err(format!("Unknown match type {other}")),
     }
@@ -154,10 +154,10 @@ fn described_users(
     users: Vec<UserName>,
     known: &BTreeMap<Str, Vec<CredentialInfo>>,
 ) -> Vec<DescribeUserScramCredentialsResult> {
-    let (mut once, mut again) = (BTreeSet::new(), BTreeSet::new());
+    let (mut names, mut duplicates) = (BTreeSet::new(), BTreeSet::new());
     for user in users {
-        if !once.insert(user.name.clone()) {
-            again.insert(user.name);
+        if !names.insert(user.name.clone()) {
+            duplicates.insert(user.name);
         }
     }
     let described = |user: Str| {
@@ -167,7 +167,7 @@ fn described_users(
             error_message: Some(why.into()),
             ..Default::default()
         };
-        if again.contains(&user) {
+        if duplicates.contains(&user) {
             let why = format!("Cannot describe SCRAM credentials for the same user twice in a single request: {user}");
             return refused(ErrorCode::DuplicateResource, why);
         }
@@ -183,5 +183,5 @@ fn described_users(
             }
         }
     };
-    once.iter().cloned().map(described).collect()
+    names.iter().cloned().map(described).collect()
 }
