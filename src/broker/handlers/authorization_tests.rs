@@ -207,8 +207,8 @@ async fn metadata_of_all_topics_leaves_out_topics_without_describe() {
         Response::Metadata(response) => response.topics.into_iter().map(|topic| topic.name.unwrap()).collect(),
         _ => Vec::new(),
     };
-    let nobody = Arc::new(Recorder::default());
-    assert_eq!(names(fixture.send(nobody, 12, request.clone().into()).await), Vec::<Str>::new());
+    let denied = Arc::new(Recorder::default());
+    assert_eq!(names(fixture.send(denied, 12, request.clone().into()).await), Vec::<Str>::new());
     assert_eq!(names(fixture.send(Arc::new(AllowAll), 12, request.into()).await), ["orders"]);
 }
 
