@@ -49,7 +49,7 @@ pub fn run(args: &HealthcheckArgs) -> Result<ExitCode, String> {
 }
 
 /// Connecting asks for ApiVersions, which is the question.
-async fn ask(address: &str, stall_timeout: Duration) -> Result<(), String> {
+async fn ask(address: &str, patience: Duration) -> Result<(), String> {
     let options = ClientOptions {
         client_id: Str::from_static("ottla-healthcheck"),
         timeout: patience,

@@ -8,6 +8,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use parking_lot::Mutex;
 use rustix::fs::FlockOperation;
@@ -80,6 +81,9 @@ pub struct LogDir {
     pub(super) known: Mutex<Known>,
     /// Held while a file of offsets is written.
     pub(super) on_file: Mutex<OnFile>,
+    /// Whether deleted partitions are in the files still: they could not be written. Beside the lock, because the opener of
+    /// a log reads it while it holds the partition's lock, which comes after that of the files.
+    pub(super) outdated: AtomicBool,
 }
 
 /// A directory that has the metadata log alone (`metadata.log.dir`).
@@ -185,6 +189,7 @@ impl LogDir {
             why_not_mapped: None,
             may_have_lost_power: !clean_shutdown && validated.is_empty(),
             on_file: Mutex::new(OnFile::new(&recovery_points, &log_starts)),
+            outdated: AtomicBool::new(false),
             known: Mutex::new(Known { recovery_points, log_starts, first_dirty, validated, high_watermarks, noted_at }),
         })
     }

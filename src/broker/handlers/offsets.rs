@@ -233,7 +233,7 @@ fn fetch_group(
     let found = match context.broker.has_offsets_topic() {
         true => groups.query(&requested.group_id, query),
         // No offset was ever committed.
-        false => Ok(groups.ask_empty(query)),
+        false => Ok(groups.query_empty(query)),
     };
     match found {
         Ok(found) => {

@@ -100,14 +100,14 @@ impl Broker {
     ) -> Result<Arc<Broker>, OpenError> {
         let config = Arc::new(config);
         let log_dir = Arc::new(open_log_dir(&config)?);
-        let (trouble, in_trouble) = watch::channel(());
-        let publisher = Arc::new(Publisher::new(Arc::clone(&config), Arc::clone(&log_dir), trouble.clone()));
+        let (partition_failed, failed_partitions) = watch::channel(());
+        let publisher = Arc::new(Publisher::new(Arc::clone(&config), Arc::clone(&log_dir), partition_failed.clone()));
         let codec = Codec::from_id(config.groups.offsets_topic_compression_codec).unwrap_or_default();
         let groups = Groups::new(clock, GroupConfig::from(&*config), codec, Arc::clone(&publisher));
         let groups = Arc::new(groups);
         let (signals, work) = housekeeping::signals();
         let on_published = housekeeping::after_publishing(Arc::clone(&groups), signals.clone());
-        let (partition, before) = open_metadata_log(&config, &log_dir, clock, trouble)?;
+        let (partition, before) = open_metadata_log(&config, &log_dir, clock, partition_failed)?;
         let metadata = Metadata::load(
             clock,
             metadata_config(&config),
@@ -149,7 +149,7 @@ impl Broker {
             config,
         });
         housekeeping::start(&broker, work);
-        reopening::start(&broker, in_trouble);
+        reopening::start(&broker, failed_partitions);
         recovering::recover(&broker).await;
         cleaner::start(&broker);
         Ok(broker)
@@ -193,7 +193,7 @@ fn open_metadata_log(
     config: &BrokerConfig,
     log_dir: &Arc<LogDir>,
     clock: Clock,
-    trouble: watch::Sender<()>,
+    partition_failed: watch::Sender<()>,
 ) -> Result<(Arc<Partition>, Option<Snapshot>), OpenError> {
     let id = TopicPartition::new(METADATA_TOPIC, 0);
     let now = clock.now().wall;
@@ -202,7 +202,7 @@ fn open_metadata_log(
     let at = log_dir.open_at(&id, Some(TopicId::METADATA), now);
     let log = Log::open(log_dir.disk(), &log_dir.partition_path(&id), Arc::new(log_config), at)?;
     let epoch = log.latest_epoch().map_or(1, |epoch| epoch + 1);
-    let partition = Arc::new(Partition::opened(id, TopicId::METADATA, epoch, log, trouble));
+    let partition = Arc::new(Partition::opened(id, TopicId::METADATA, epoch, log, partition_failed));
     partition.append(&leader_change(config.node_id, now)?, Origin::Coordinator, now)?;
     Ok((partition, before))
 }

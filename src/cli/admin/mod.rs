@@ -45,7 +45,7 @@ pub async fn group_ids(client: &Client) -> Result<Vec<String>> {
 /// Asks until the coordinator that answers is ready, for so long. A broker may make its topic for offsets or
 /// transactions only when somebody asks who coordinates, so between two questions that is asked.
 async fn settled<T>(
-    stall_timeout: Duration,
+    patience: Duration,
     ask: impl AsyncFn() -> Result<T, ClientError>,
     find: impl AsyncFn() -> Result<(), ClientError>,
 ) -> Result<T, ClientError> {

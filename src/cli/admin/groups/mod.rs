@@ -46,12 +46,12 @@ pub enum GroupsError {
 /// The groups of a broker.
 pub struct Groups {
     client: Client,
-    stall_timeout: Duration,
+    patience: Duration,
 }
 
 impl Groups {
     /// `patience` is how long to wait for a coordinator to be ready, for each question.
-    pub fn new(client: Client, stall_timeout: Duration) -> Groups {
+    pub fn new(client: Client, patience: Duration) -> Groups {
         Groups { client, patience }
     }
 
