@@ -1,4 +1,4 @@
-//! Which operations the main APIs ask for, in which order, and how they answer a denied one.
+//! The operations that the main APIs check, their order, and the responses to denied operations.
 
 use std::sync::Arc;
 
@@ -44,19 +44,19 @@ use ErrorCode::{
     ClusterAuthorizationFailed, GroupAuthorizationFailed, TopicAuthorizationFailed, TransactionalIdAuthorizationFailed,
 };
 
-/// Allows the listed operations alone, and records every operation that it is asked for.
+/// Allows the listed operations only, and records every check.
 #[derive(Default)]
 struct Recorder {
     allowed: &'static [&'static str],
-    asked: Mutex<Vec<String>>,
+    checks: Mutex<Vec<String>>,
 }
 
 impl Authorizer for Recorder {
     fn allows(&self, caller: &Caller, operation: Operation, resource: Resource<'_>) -> bool {
         assert_eq!(caller.principal.to_string(), "User:ANONYMOUS");
-        let asked = format!("{operation:?} {resource}");
-        let is_allowed = self.allowed.contains(&&*asked);
-        self.asked.lock().push(asked);
+        let check = format!("{operation:?} {resource}");
+        let is_allowed = self.allowed.contains(&&*check);
+        self.checks.lock().push(check);
         is_allowed
     }
 }
@@ -109,8 +109,8 @@ impl Fixture {
         }
     }
 
-    /// The error codes of the response, and the operations that the authorizer was asked for.
-    async fn ask(
+    /// The error codes of the response, and the operations checked.
+    async fn check(
         &self,
         allowed: &'static [&'static str],
         version: i16,
@@ -119,16 +119,16 @@ impl Fixture {
         let recorder = Arc::new(Recorder { allowed, ..Default::default() });
         let response = self.send(Arc::clone(&recorder) as Arc<dyn Authorizer>, version, request.into()).await;
         let codes = error_codes(response);
-        let asked = std::mem::take(&mut *recorder.asked.lock());
-        (codes, asked)
+        let checks = std::mem::take(&mut *recorder.checks.lock());
+        (codes, checks)
     }
 
-    /// Checks that a request is denied with one code, after one question.
+    /// Checks that a request is denied with one code, after one check.
     async fn check_denied(&self, version: i16, request: impl Into<Request>, code: ErrorCode, operation: &str) {
         let request = request.into();
         let key = request.key();
-        let (codes, asked) = self.ask(&[], version, request).await;
-        assert_eq!((codes, asked), (vec![code], vec![operation.to_owned()]), "{key}");
+        let (codes, checks) = self.check(&[], version, request).await;
+        assert_eq!((codes, checks), (vec![code], vec![operation.to_owned()]), "{key}");
     }
 }
 
@@ -189,8 +189,8 @@ async fn fetch_without_read_on_topic_returns_topic_authorization_failed() {
 #[tokio::test]
 async fn fetch_of_unknown_topic_id_returns_unknown_topic_id_to_every_caller() {
     let fixture = Fixture::start().await;
-    let (codes, asked) = fixture.ask(&[], 13, fetch("", Uuid([7; 16]))).await;
-    assert_eq!((codes, asked), (vec![ErrorCode::UnknownTopicId], Vec::new()));
+    let (codes, checks) = fixture.check(&[], 13, fetch("", Uuid([7; 16]))).await;
+    assert_eq!((codes, checks), (vec![ErrorCode::UnknownTopicId], Vec::new()));
 }
 
 #[tokio::test]
@@ -215,11 +215,11 @@ async fn metadata_of_all_topics_leaves_out_topics_without_describe() {
 #[tokio::test]
 async fn metadata_without_create_does_not_create_the_topic() {
     let fixture = Fixture::start().await;
-    let (codes, asked) = fixture.ask(&["Describe Topic:new"], 12, metadata("new", true)).await;
+    let (codes, checks) = fixture.check(&["Describe Topic:new"], 12, metadata("new", true)).await;
     assert_eq!(codes, [TopicAuthorizationFailed]);
-    assert_eq!(asked, ["Describe Topic:new", "Create Cluster:kafka-cluster", "Create Topic:new"]);
+    assert_eq!(checks, ["Describe Topic:new", "Create Cluster:kafka-cluster", "Create Topic:new"]);
     assert!(fixture.broker.cluster().topic("new").is_none());
-    let (codes, _) = fixture.ask(&["Describe Topic:new", "Create Topic:new"], 12, metadata("new", true)).await;
+    let (codes, _) = fixture.check(&["Describe Topic:new", "Create Topic:new"], 12, metadata("new", true)).await;
     assert_eq!(codes, []);
     assert!(fixture.broker.cluster().topic("new").is_some());
 }
@@ -252,7 +252,7 @@ async fn find_coordinator_of_a_transaction_without_describe_returns_transactiona
 }
 
 #[tokio::test]
-async fn offset_commit_asks_for_the_group_and_then_for_each_topic() {
+async fn offset_commit_checks_the_group_and_then_each_topic() {
     let fixture = Fixture::start().await;
     let topic = OffsetCommitRequestTopic {
         name: Str::from_static("orders"),
@@ -261,33 +261,33 @@ async fn offset_commit_asks_for_the_group_and_then_for_each_topic() {
     };
     let commit = OffsetCommitRequest { group_id: WORKERS, topics: vec![topic], ..Default::default() };
     fixture.check_denied(9, commit.clone(), GroupAuthorizationFailed, "Read Group:workers").await;
-    let (codes, asked) = fixture.ask(&["Read Group:workers"], 9, commit).await;
+    let (codes, checks) = fixture.check(&["Read Group:workers"], 9, commit).await;
     assert_eq!(codes, [TopicAuthorizationFailed]);
-    assert_eq!(asked, ["Read Group:workers", "Read Topic:orders"]);
+    assert_eq!(checks, ["Read Group:workers", "Read Topic:orders"]);
 }
 
 #[tokio::test]
-async fn offset_fetch_asks_for_the_group_and_then_for_each_topic() {
+async fn offset_fetch_checks_the_group_and_then_each_topic() {
     let fixture = Fixture::start().await;
     let topic =
         OffsetFetchRequestTopics { name: Str::from_static("orders"), partition_indexes: vec![0], ..Default::default() };
     let group = OffsetFetchRequestGroup { group_id: WORKERS, topics: Some(vec![topic]), ..Default::default() };
     let fetch = OffsetFetchRequest { groups: vec![group], ..Default::default() };
     fixture.check_denied(9, fetch.clone(), GroupAuthorizationFailed, "Describe Group:workers").await;
-    let (codes, asked) = fixture.ask(&["Describe Group:workers"], 9, fetch).await;
+    let (codes, checks) = fixture.check(&["Describe Group:workers"], 9, fetch).await;
     assert_eq!(codes, [TopicAuthorizationFailed]);
-    assert_eq!(asked, ["Describe Group:workers", "Describe Topic:orders"]);
+    assert_eq!(checks, ["Describe Group:workers", "Describe Topic:orders"]);
 }
 
 #[tokio::test]
 async fn create_topics_without_create_on_cluster_or_topic_returns_topic_authorization_failed() {
     let fixture = Fixture::start().await;
-    let (codes, asked) = fixture.ask(&["Create Topic:mine"], 7, create_topics(&["mine", "other"])).await;
+    let (codes, checks) = fixture.check(&["Create Topic:mine"], 7, create_topics(&["mine", "other"])).await;
     // The settings of the created topic are hidden, which is an error code of its own.
     assert_eq!(codes, [TopicAuthorizationFailed; 2]);
     let expected =
         ["Create Cluster:kafka-cluster", "Create Topic:mine", "Create Topic:other", "DescribeConfigs Topic:mine"];
-    assert_eq!(asked, expected);
+    assert_eq!(checks, expected);
     let cluster = fixture.broker.cluster();
     assert!(cluster.topic("mine").is_some() && cluster.topic("other").is_none());
 }
@@ -337,8 +337,8 @@ async fn init_producer_id_needs_idempotent_write_on_cluster_or_write_on_a_topic(
     let fixture = Fixture::start().await;
     let request =
         InitProducerIdRequest { producer_id: NO_PRODUCER_ID, producer_epoch: NO_PRODUCER_EPOCH, ..Default::default() };
-    let (codes, asked) = fixture.ask(&[], 5, request.clone()).await;
+    let (codes, checks) = fixture.check(&[], 5, request.clone()).await;
     assert_eq!(codes, [ClusterAuthorizationFailed]);
-    assert_eq!(asked, ["IdempotentWrite Cluster:kafka-cluster", "Write Topic:*"]);
-    assert_eq!(fixture.ask(&["Write Topic:*"], 5, request).await.0, []);
+    assert_eq!(checks, ["IdempotentWrite Cluster:kafka-cluster", "Write Topic:*"]);
+    assert_eq!(fixture.check(&["Write Topic:*"], 5, request).await.0, []);
 }

@@ -1,7 +1,7 @@
 //! Authorization in Kafka's terms: operations, resources, and the authorizer that decides.
 //!
-//! Handlers ask [`Context::authorize`](super::context::Context::authorize) for the operations that Kafka asks for, in
-//! Kafka's order, and answer a denied operation as Kafka does.
+//! Handlers check the operations that Kafka checks, in Kafka's order, with
+//! [`Context::authorize`](super::context::Context::authorize), and answer a denied operation with Kafka's error.
 
 use std::fmt;
 

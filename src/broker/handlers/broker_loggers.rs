@@ -1,8 +1,8 @@
 //! BROKER_LOGGER resources of DescribeConfigs and IncrementalAlterConfigs (KIP-412): log levels, read and changed while
 //! the broker runs, and not kept over a restart. [`crate::state::loggers`] lists the loggers.
 //!
-//! Behaviour: `org.apache.kafka.server.logger.RuntimeLoggerManager`. All operations of a resource are checked before the
-//! first is applied; they are applied in order.
+//! Behaviour: `org.apache.kafka.server.logger.RuntimeLoggerManager`. All operations of a resource are checked before
+//! any is applied; they are applied in order.
 //!
 //! Departures: an unknown operation is INVALID_REQUEST, where Kafka answers UNKNOWN_SERVER_ERROR; a broker embedded in
 //! another program has no loggers, because that program controls logging.

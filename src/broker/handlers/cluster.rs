@@ -1,8 +1,8 @@
 //! DescribeLogDirs (key 35, versions 0 to 5), DescribeCluster (60, 0 to 2), UnregisterBroker (64, version 0)
 //! and DescribeTopicPartitions (75, version 0).
 //!
-//! Departures: UnregisterBroker refuses this broker, because it is running (INVALID_REQUEST). To DescribeTopicPartitions an
-//! empty name is an invalid topic name, where Kafka answers UNKNOWN_SERVER_ERROR.
+//! Departures: UnregisterBroker refuses this broker, because it is running (INVALID_REQUEST). In
+//! DescribeTopicPartitions an empty name is an invalid topic name, where Kafka answers UNKNOWN_SERVER_ERROR.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -54,41 +54,44 @@ pub(super) fn describe(context: &Context, request: DescribeConfigsRequest) -> An
         .partition(|(_, authorized)| authorized.is_ok());
     let denied =
         denied.into_iter().filter_map(|(resource, authorized)| Some(denied_result(resource, authorized.err()?)));
-    let results = allowed.into_iter().map(|(resource, _)| {
-        if resource.resource_type == BROKER_LOGGER {
-            return broker_loggers::describe(context, resource);
-        }
-        let described = describe_resource(context, resource);
-        let base = DescribeConfigsResult {
-            resource_type: resource.resource_type,
-            resource_name: resource.resource_name.clone(),
-            ..Default::default()
-        };
-        match described {
-            Ok((kind, all)) => {
-                let is_requested = |name: &str| match &resource.configuration_keys {
-                    // No keys mean all keys.
-                    Some(keys) if !keys.is_empty() => keys.iter().any(|key| **key == *name),
-                    _ => true,
-                };
-                let known = all.into_iter().filter(|described| is_requested(described.setting.name));
-                let known = known.map(|described| describe_one(kind, described, &request));
-                let unknown = unknown_settings(context, resource, request.include_synonyms);
-                let configs =
-                    known.chain(unknown.into_iter().filter(|described| is_requested(&described.name))).collect();
-                // In this API Kafka's message for success is empty, not null.
-                DescribeConfigsResult { configs, error_message: Some(Str::new()), ..base }
-            }
-            Err((error, message)) => {
-                DescribeConfigsResult { error_code: error.code(), error_message: Some(message.into()), ..base }
-            }
-        }
+    let results = allowed.into_iter().map(|(resource, _)| match resource.resource_type {
+        BROKER_LOGGER => broker_loggers::describe(context, resource),
+        _ => described_result(context, &request, resource),
     });
     DescribeConfigsResponse { results: results.chain(denied).collect(), ..Default::default() }.into()
 }
 
+fn described_result(
+    context: &Context,
+    request: &DescribeConfigsRequest,
+    resource: &DescribeConfigsResource,
+) -> DescribeConfigsResult {
+    let base = DescribeConfigsResult {
+        resource_type: resource.resource_type,
+        resource_name: resource.resource_name.clone(),
+        ..Default::default()
+    };
+    let (kind, all) = match describe_resource(context, resource) {
+        Ok(described) => described,
+        Err((error, message)) => {
+            return DescribeConfigsResult { error_code: error.code(), error_message: Some(message.into()), ..base };
+        }
+    };
+    let is_requested = |name: &str| match &resource.configuration_keys {
+        // No keys mean all keys.
+        Some(keys) if !keys.is_empty() => keys.iter().any(|key| **key == *name),
+        _ => true,
+    };
+    let known = all.into_iter().filter(|described| is_requested(described.setting.name));
+    let known = known.map(|described| describe_one(kind, described, request));
+    let unknown = unknown_settings(context, resource, request.include_synonyms);
+    let configs = known.chain(unknown.into_iter().filter(|described| is_requested(&described.name))).collect();
+    // In this API Kafka's message for success is empty, not null.
+    DescribeConfigsResult { configs, error_message: Some(Str::new()), ..base }
+}
+
 /// Checks an operation on the settings of a resource. Those of brokers and of client metrics belong to the cluster.
-pub(super) fn authorize(context: &Context, operation: Operation, resource_type: i8, name: &str) -> Result<(), Denied> {
+fn authorize(context: &Context, operation: Operation, resource_type: i8, name: &str) -> Result<(), Denied> {
     let resource = match ConfigKind::from_code(resource_type) {
         Some(ConfigKind::Topic) => Resource::Topic(name),
         Some(ConfigKind::Group) => Resource::Group(name),

@@ -6,9 +6,9 @@
 //! [`crate::state::fetch`].
 //!
 //! Departures: there are no followers, so the fields of replicas are ignored. Batches are always complete, whereas
-//! Kafka truncates the last batch at the limit and pads converted ones. The first batch is returned even if it is larger
-//! than the limit, also in versions 0 to 2. Aborted transactions are those with records in the response, whereas Kafka
-//! may include some that begin after it. A limit below 0 is 0, and an unknown isolation level is read_uncommitted, where
+//! Kafka truncates the last batch at the limit and pads converted ones. The first batch is returned even if it exceeds
+//! the limit, also in versions 0 to 2. Aborted transactions are those with records in the response, whereas Kafka may
+//! include some that begin after it. A limit below 0 is 0, and an unknown isolation level is read_uncommitted, where
 //! Kafka answers UNKNOWN_SERVER_ERROR.
 
 use std::collections::HashMap;
@@ -33,8 +33,8 @@ use ottla_wire::protocol::messages::fetch::{
 use ottla_wire::record::{OldFormat, down_convert};
 use ottla_wire::types::{ErrorCode, TopicName, Uuid};
 
-/// The largest number of bytes that one response converts to an old format, except for its first batch. Converted records
-/// are held in memory, whereas stored records are not.
+/// The largest number of bytes that one response converts to an old format, except for its first batch. Converted
+/// records are held in memory, whereas stored records are not.
 const MAX_CONVERTED_BYTES: usize = 4 << 20;
 
 pub(super) fn handle(context: &Context, request: FetchRequest) -> Answer {

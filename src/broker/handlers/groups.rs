@@ -2,8 +2,8 @@
 //! LeaveGroup (13, 0 to 5) and SyncGroup (14, 0 to 5): the classic group protocol.
 //!
 //! This broker coordinates a group if it has the group's partition of `__consumer_offsets`. Otherwise the group has no
-//! coordinator: COORDINATOR_NOT_AVAILABLE, and NOT_COORDINATOR for requests of the group. `__consumer_offsets` is created
-//! by the first request that needs it. From version 3 of LeaveGroup on, several members may leave at once.
+//! coordinator: COORDINATOR_NOT_AVAILABLE, and NOT_COORDINATOR for requests of the group. The first request that needs
+//! `__consumer_offsets` creates it. From version 3 of LeaveGroup on, several members may leave at once.
 //!
 //! A client that looks for the coordinator of one group may be about to join it. The group is notified: unless
 //! `group.initial.rebalance.delay.ms` is set, a group without members waits for such clients.
@@ -69,7 +69,7 @@ pub(super) fn find_coordinator(context: &Context, request: FindCoordinatorReques
         _ => None,
     };
     let connection = context.connection.id;
-    let none_authorized = keys.iter().all(|(_, authorized)| authorized.is_err());
+    let all_denied = !keys.is_empty() && keys.iter().all(|(_, authorized)| authorized.is_err());
     let respond = move |available: bool| {
         if let Some(client) = may_join.filter(|client| available && found_by.groups().is_available(&client.group_id)) {
             found_by.groups().coordinator_found(client, connection);
@@ -94,7 +94,7 @@ pub(super) fn find_coordinator(context: &Context, request: FindCoordinatorReques
         });
         coordinators(batched, found)
     };
-    if key_type != GROUP || broker.has_offsets_topic() || none_authorized {
+    if key_type != GROUP || broker.has_offsets_topic() || all_denied {
         return respond(true).into();
     }
     Answer::parked(async move { respond(broker.ensure_offsets_topic().await.is_ok()) })

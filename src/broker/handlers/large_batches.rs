@@ -25,8 +25,8 @@ fn block_in_place<T>(work: impl FnOnce() -> T) -> T {
     }
 }
 
-/// Verifies batches. Batches that exceed the usual size once decompressed, and must be held in memory, are verified one at a
-/// time.
+/// Verifies batches. Batches that exceed the usual size once decompressed, and must be held in memory, are verified one
+/// at a time.
 pub(super) struct LargeBatches {
     /// The largest decompressed size in bytes of a batch that must be held in memory.
     memory: usize,
@@ -39,7 +39,8 @@ impl LargeBatches {
         LargeBatches { memory, held: Mutex::new(()) }
     }
 
-    /// Verifies a batch. One that exceeds the usual decompressed size is verified again with the limit for large batches.
+    /// Verifies a batch. One that exceeds the usual decompressed size is verified again, with the limit for large
+    /// batches.
     pub fn verify(&self, records: &Unverified, rules: &VerifyRules) -> Result<VerifiedSet, RecordError> {
         match run_on_batch(records, || records.clone().verify_set(rules)) {
             Err(RecordError::ExpandsTooFar { .. }) => block_in_place(|| {

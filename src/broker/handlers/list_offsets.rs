@@ -1,12 +1,12 @@
 //! ListOffsets (key 2), versions 0 to 11: offsets by timestamp, and by special timestamps.
 //!
-//! The special timestamps are -1 latest (the last stable offset for read_committed), -2 earliest, -3 the largest timestamp
-//! (version 7), -4 earliest local (8), -5 latest tiered (9), -6 earliest pending upload (11). There is no tiered storage:
-//! -4 means -2, and -5 and -6 have no offset. Version 0 returns a list of segment offsets, newest first. From version 1
-//! on, a partition that a request names twice is INVALID_REQUEST.
+//! The special timestamps are -1 latest (the last stable offset for read_committed), -2 earliest, -3 the largest
+//! timestamp (version 7), -4 earliest local (8), -5 latest tiered (9), -6 earliest pending upload (11). There is no
+//! tiered storage: -4 means -2, and -5 and -6 have no offset. Version 0 returns a list of segment offsets, newest
+//! first. From version 1 on, a partition that a request names twice is INVALID_REQUEST.
 //!
-//! Departures: version 0 compares with the newest timestamp of a segment, Kafka with its file's modification time. If the
-//! record found by timestamp was deleted (DeleteRecords), one of a later segment is returned; Kafka returns none.
+//! Departures: version 0 compares with the newest timestamp of a segment, Kafka with its file's modification time. If
+//! the record found by timestamp was deleted (DeleteRecords), one of a later segment is returned; Kafka returns none.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,8 @@
 //! Metadata (key 3), versions 0 to 13.
 //!
-//! A topic that the request creates (`auto.create.topics.enable`) is returned in the same response, with its leader and
-//! no error. The broker's address is the one that the client can reach. Topics by id from version 12 on; versions 10 and
-//! 11 have the field, which Kafka refuses.
+//! A topic that the request creates (`auto.create.topics.enable`) is returned in the same response, with its leader
+//! and no error. The broker's address is the one that the client can reach. Topics by id from version 12 on; versions
+//! 10 and 11 have the field, which Kafka refuses.
 //!
 //! A partition that this broker does not serve has no leader (LEADER_NOT_AVAILABLE), and its replicas are offline.
 //!

@@ -1,8 +1,9 @@
 //! The handlers of Kafka's APIs, one file per family of APIs. They use no sockets, files or clocks.
 //!
-//! A handler converts a protocol request to domain types, runs it, and converts the result to a protocol response. Lower
-//! layers know no protocol structs, and only `errors` converts errors to Kafka error codes. The part of a request that
-//! depends on the order of requests is done before the handler returns; the part that may wait is in a parked answer.
+//! A handler converts a protocol request to domain types, runs it, and converts the result to a protocol response.
+//! Lower layers know no protocol structs, and only `errors` converts errors to Kafka error codes. The part of a
+//! request that depends on the order of requests is done before the handler returns; the part that may wait is in a
+//! parked answer.
 
 mod acls;
 mod api_versions;
@@ -63,8 +64,8 @@ pub struct Handlers {
 }
 
 impl Handlers {
-    /// Creates the handlers. `batch_memory` is the largest decompressed size in bytes of a produced batch that must be held
-    /// in memory.
+    /// Creates the handlers. `batch_memory` is the largest decompressed size in bytes of a produced batch that must
+    /// be held in memory.
     pub fn new(broker: Arc<Broker>, batch_memory: usize) -> Handlers {
         Handlers { broker, large_batches: Arc::new(LargeBatches::new(batch_memory)), authorizer: Arc::new(AllowAll) }
     }

@@ -1,7 +1,8 @@
 //! OffsetCommit (key 8, versions 0 to 10) and OffsetFetch (9, 0 to 10): the committed offsets of groups.
 //!
-//! Topics by id from version 10 on. Commits for unknown topics are refused, and the others are stored. Version 0, for which
-//! old clusters used ZooKeeper, is stored like the others. From version 8 on, OffsetFetch may name several groups.
+//! Topics by id from version 10 on. Commits for unknown topics are refused, and the others are stored. Version 0, for
+//! which old clusters used ZooKeeper, is stored like the others. From version 8 on, OffsetFetch may name several
+//! groups.
 
 use std::sync::Arc;
 

@@ -1,13 +1,13 @@
 //! Produce (key 0), versions 0 to 11.
 //!
 //! Versions 0 to 2 carry message formats 0 and 1, in any mixture and with any number of compressed wrappers; they are
-//! converted. They may also carry no records, which succeeds. From version 3 on, each partition has exactly one v2 batch.
-//! With acks 0 there is no response; after a failure the connection is closed, as in Kafka, so that the client notices.
-//! Appends of one connection are done in the order of its requests. A response waits only for the sync that
+//! converted. They may also carry no records, which succeeds. From version 3 on, each partition has exactly one v2
+//! batch. With acks 0 there is no response; after a failure the connection is closed, as in Kafka, so that the client
+//! notices. Appends of one connection are done in the order of its requests. A response waits only for the sync that
 //! `flush.messages` requires.
 //!
-//! Departures: acks 1 and all are the same on one node. Every error has a message, whereas Kafka has one for some errors
-//! only, and the message on an invalid timestamp names the setting that it violates. At most
+//! Departures: acks 1 and all are the same on one node. Every error has a message, whereas Kafka has one for some
+//! errors only, and the message on an invalid timestamp names the setting that it violates. At most
 //! [`RecordFaults::MAX_LISTED`] invalid records are listed. Records that cannot be decompressed or decoded, and null
 //! records, are INVALID_RECORD, and an unknown codec is UNSUPPORTED_COMPRESSION_TYPE, where Kafka answers
 //! UNKNOWN_SERVER_ERROR or nothing; `tests/data/produce-departures.tsv` lists all cases. There are no transactions yet:
@@ -223,7 +223,7 @@ impl Refusal {
         };
         let code = self.code();
         log_limited!(
-            INFO, context.broker.log_rate_limiter(), context.connection.peer.ip(), "refused produces",
+            INFO, context.broker.log_rate_limiter(), context.connection.peer.ip(), "refused produce requests",
             client = %context.connection, client_id = context.client_id(), partition = %partition.id(),
             error = %code, %reason, "refused produce request"
         );

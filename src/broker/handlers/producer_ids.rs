@@ -2,8 +2,8 @@
 //!
 //! There are no transactions yet. Transactional producers are refused when they look for the coordinator (see
 //! [`transactions::refuse`]). A transactional id in this API is INVALID_REQUEST, which no client retries. An idempotent
-//! producer that names its previous id and epoch (version 3 and above) gets a new id, as in Kafka; one without the other
-//! is INVALID_REQUEST.
+//! producer that names its previous id and epoch (version 3 and above) gets a new id, as in Kafka; one without the
+//! other is INVALID_REQUEST.
 
 use std::sync::Arc;
 

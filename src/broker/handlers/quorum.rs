@@ -1,7 +1,7 @@
 //! DescribeQuorum (key 55, versions 0 to 2): the metadata log as a quorum of one voter, this broker.
 //!
-//! Departures: the listeners of the voter are those for clients, because there is no controller listener. The voter has its
-//! directory id, whereas Apache Kafka has one only for voters of a dynamic quorum (KIP-853).
+//! Departures: the listeners of the voter are those for clients, because there is no controller listener. The voter
+//! has its directory id, whereas Apache Kafka has one only for voters of a dynamic quorum (KIP-853).
 
 use super::authorizer::{Operation, Resource};
 use super::context::{Answer, Context};

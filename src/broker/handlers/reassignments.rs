@@ -6,8 +6,8 @@
 //!
 //! Departures: in a metadata log from a larger cluster, partitions cannot be moved off brokers that no longer exist
 //! (INVALID_REPLICA_ASSIGNMENT), and a replica that was out of sync cannot become the leader
-//! (ELIGIBLE_LEADERS_NOT_AVAILABLE). Version 0 of AlterReplicaLogDirs, which Apache Kafka no longer supports, is answered
-//! like the others.
+//! (ELIGIBLE_LEADERS_NOT_AVAILABLE). Version 0 of AlterReplicaLogDirs, which Apache Kafka no longer supports, is
+//! answered like the others.
 
 use std::collections::BTreeMap;
 
@@ -107,8 +107,8 @@ fn elect_all(image: &Image, election: Election) -> Vec<ReplicaElectionResult> {
     topics.collect()
 }
 
-/// The result for one partition: always an error, because at its start this broker became the leader of all partitions that
-/// it can lead.
+/// The result for one partition: always an error, because at its start this broker became the leader of all
+/// partitions that it can lead.
 fn elect(image: &Image, topic: &str, index: PartitionIndex, election: Election) -> PartitionResult {
     let (error, message) = match image.topic(topic).map(|it| it.partition(index)) {
         None => (ErrorCode::UnknownTopicOrPartition, format!("No such topic as {topic}")),

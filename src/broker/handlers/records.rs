@@ -1,7 +1,8 @@
 //! DeleteRecords (key 21, versions 0 to 2) and OffsetForLeaderEpoch (23, 0 to 4).
 //!
-//! The response to DeleteRecords is sent when the new log start offset is on disk, so that deleted records do not come back
-//! after a crash. Concurrent requests share a sync. In Kafka, deleted records come back after a crash within a minute.
+//! The response to DeleteRecords is sent when the new log start offset is on disk, so that deleted records do not
+//! come back after a crash. Concurrent requests share a sync. In Kafka, deleted records come back after a crash
+//! within a minute.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

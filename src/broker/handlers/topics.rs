@@ -1,11 +1,11 @@
 //! CreateTopics (key 19, versions 0 to 7), DeleteTopics (20, 0 to 6) and CreatePartitions (37, 0 to 3).
 //!
-//! A response is sent when the change is durable and visible: a created topic can be used, and the name of a deleted topic
-//! can be used again. The timeouts of the requests are ignored, because no other broker takes part.
+//! A response is sent when the change is durable and visible: a created topic can be used, and the name of a deleted
+//! topic can be used again. The timeouts of the requests are ignored, because no other broker takes part.
 //!
 //! Departures: a replication factor above the number of brokers is reduced or refused, depending on
-//! `ottla.replication.factor.policy`, and the response has the actual one. Settings that Kafka 4 removed and old clients
-//! still send (such as `message.format.version`) are accepted. White space around a value is ignored.
+//! `ottla.replication.factor.policy`, and the response has the actual one. Settings that Kafka 4 removed and old
+//! clients still send (such as `message.format.version`) are accepted. White space around a value is ignored.
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -4,8 +4,8 @@
 //! There are no transactions yet: none is listed, and no transactional id is found. [`refuse`] refuses transactional
 //! producers.
 //!
-//! Departures: DescribeTransactions answers TRANSACTIONAL_ID_NOT_FOUND, where Apache Kafka answers NOT_COORDINATOR until
-//! the first transaction has created `__transaction_state`.
+//! Departures: DescribeTransactions answers TRANSACTIONAL_ID_NOT_FOUND, where Apache Kafka answers NOT_COORDINATOR
+//! until the first transaction has created `__transaction_state`.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -35,8 +35,8 @@ pub(super) const NOT_SUPPORTED: &str = "transactions are not supported yet";
 /// Logs that a client uses transactions, and returns the error for FindCoordinator.
 ///
 /// No error code makes every client fail with a clear message, so it depends on the version. Version 2 is used by
-/// librdkafka, which shows the message only with this code and retries on most others. The clients for Java, kafka-python
-/// and aiokafka fail on any code that is not retriable, and show the message with versions 3 and above.
+/// librdkafka, which shows the message only with this code and retries on most others. The clients for Java,
+/// kafka-python and aiokafka fail on any code that is not retriable, and show the message with versions 3 and above.
 pub(super) fn refuse(context: &Context, transactional_id: &str) -> ErrorCode {
     log_limited!(
         WARN,

@@ -1,7 +1,7 @@
 //! DescribeClientQuotas (key 48, versions 0 to 1) and DescribeUserScramCredentials (50, version 0).
 //!
-//! Both describe the records of a metadata log from Apache Kafka. This broker enforces neither quotas nor credentials, so
-//! AlterClientQuotas and AlterUserScramCredentials are not supported.
+//! Both describe the records of a metadata log from Apache Kafka. This broker enforces neither quotas nor
+//! credentials, so AlterClientQuotas and AlterUserScramCredentials are not supported.
 
 use std::collections::{BTreeMap, BTreeSet};
 

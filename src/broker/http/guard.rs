@@ -1,9 +1,9 @@
 //! Refuses the requests of web pages.
 //!
-//! A web page can make a browser send requests to this machine, with three restrictions. Requests for changes carry an
-//! `Origin` (except those of old forms). A custom header needs a CORS preflight request, which is refused here. And if
-//! the page's own host name resolves to this machine (DNS rebinding), `Host` contains that name: so only known names are
-//! allowed. IP addresses are allowed, because DNS rebinding needs a name.
+//! A web page can make a browser send requests to this machine, with three restrictions. Requests for changes carry
+//! an `Origin` (except those of old forms). A custom header needs a CORS preflight request, which is refused here.
+//! And if the page's own host name resolves to this machine (DNS rebinding), `Host` contains that name: so only known
+//! names are allowed. IP addresses are allowed, because DNS rebinding needs a name.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 

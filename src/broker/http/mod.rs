@@ -6,12 +6,12 @@
 //! | `GET /ready` | 200 while Kafka clients are served, 503 before and during shutdown |
 //! | `POST /reset` | 200 when the broker is in the state of a first start, see [`Broker::reset`] |
 //!
-//! Responses are JSON; an unsuccessful one has an `error`. The admin port is open only if `ottla.admin.listener` is set.
-//! There is no authentication. A web page can make a browser send requests to this machine, so `guard` requires of all
-//! requests but `GET /health` what a page cannot provide.
+//! Responses are JSON; an unsuccessful one has an `error`. The admin port is open only if `ottla.admin.listener` is
+//! set. There is no authentication. A web page can make a browser send requests to this machine, so `guard` requires
+//! of all requests but `GET /health` what a page cannot provide.
 //!
-//! The resources that clients use are bounded: `connections` limits connections, bytes and time, and `routes` allows one
-//! request per connection.
+//! The resources that clients use are bounded: `connections` limits connections, bytes and time, and `routes` allows
+//! one request per connection.
 
 mod connections;
 mod guard;

@@ -17,9 +17,9 @@ use ottla_core::log_windows::{Report, Windows};
 
 /// Logs a line that a peer caused, unless the limiter (an `Arc<LogRateLimiter>`) suppresses it.
 ///
-/// `log_limited!(WARN, limiter, peer, "refused connections", "refused a connection from {peer}")`. The arguments are the
-/// level, the limiter, the peer's address (`None` for lines that no single peer causes), the kind of line in the plural,
-/// and then the arguments of [`tracing::event!`].
+/// `log_limited!(WARN, limiter, peer, "refused connections", "refused a connection from {peer}")`. The arguments are
+/// the level, the limiter, the peer's address (`None` for lines that no single peer causes), the kind of line in the
+/// plural, and then the arguments of [`tracing::event!`].
 macro_rules! log_limited {
     ($level:ident, $limiter:expr, $peer:expr, $kind:expr, $($event:tt)+) => {
         if tracing::enabled!(tracing::Level::$level) && $limiter.admits(tracing::Level::$level, $peer, $kind) {

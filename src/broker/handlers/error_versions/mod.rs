@@ -1,10 +1,10 @@
 //! The error codes that each version of an API may answer.
 //!
-//! A code that is newer than the version is replaced if brokers of that time answered another code for the same error, or
-//! if clients of that time would react wrongly, for example not retry. Other newer codes are answered unchanged, as in
-//! Kafka: clients treat an unknown code as an unknown error (Java's `Errors.forCode`, kafka-python's `for_code`, afkak's
-//! `raise_for_errno`), and many clients know more codes than their versions need. `tests/data/error-versions.tsv` lists
-//! every such code with the reason.
+//! A code that is newer than the version is replaced if brokers of that time answered another code for the same
+//! error, or if clients of that time would react wrongly, for example not retry. Other newer codes are answered
+//! unchanged, as in Kafka: clients treat an unknown code as an unknown error (Java's `Errors.forCode`, kafka-python's
+//! `for_code`, afkak's `raise_for_errno`), and many clients know more codes than their versions need.
+//! `tests/data/error-versions.tsv` lists every such code with the reason.
 
 use ottla_wire::protocol::{ApiKey, Response};
 use ottla_wire::types::ErrorCode;
@@ -13,8 +13,8 @@ use ErrorCode::*;
 
 /// The last version of an API for which the first code is replaced with the second.
 const REPLACED: &[(ApiKey, i16, ErrorCode, ErrorCode)] = &[
-    // Before Kafka 2.4 an invalid record was CORRUPT_MESSAGE (KIP-467). Versions 3 to 7 keep the newer code: most of their
-    // clients know it, and the older one makes clients retry.
+    // Before Kafka 2.4 an invalid record was CORRUPT_MESSAGE (KIP-467). Versions 3 to 7 keep the newer code: most of
+    // their clients know it, and the older one makes clients retry.
     (ApiKey::Produce, 2, InvalidRecord, CorruptMessage),
     (ApiKey::Fetch, 3, InvalidRecord, CorruptMessage),
     // Before 2.1 an unsupported codec was an unknown error (KIP-110).
