@@ -19,6 +19,7 @@ use super::context::{Answer, Context};
 use super::errors::{INVALID_REQUEST, ToErrorCode, code_of};
 use super::transactions::{self, NOT_SUPPORTED};
 use crate::state::groups::{GroupsUnavailable, PendingReply};
+use crate::state::silent_clients;
 use ottla_core::coordinator::group::{
     GroupClient, GroupCommand, GroupReply, GroupRequest, Heartbeat, JoinGroup, JoinRefused, Joined, LeaveGroup,
     LeavingMember, MemberLeft, Protocol, SyncGroup, Synced,
@@ -68,11 +69,20 @@ pub(super) fn find_coordinator(context: &Context, request: FindCoordinatorReques
         }
         _ => None,
     };
-    let connection = context.connection.id;
+    let connection = Arc::clone(&context.connection);
     let all_denied = !keys.is_empty() && keys.iter().all(|(_, authorized)| authorized.is_err());
     let respond = move |available: bool| {
         if let Some(client) = may_join.filter(|client| available && found_by.groups().is_available(&client.group_id)) {
-            found_by.groups().coordinator_found(client, connection);
+            found_by.groups().coordinator_asked(silent_clients::Client {
+                peer: connection.peer.ip(),
+                client_id: Arc::clone(&client.client_id),
+                software: connection
+                    .client_software()
+                    .map(|it| format!("{} {}", it.name, it.version))
+                    .unwrap_or_default(),
+                group_id: (&*client.group_id).into(),
+            });
+            found_by.groups().coordinator_found(client, connection.id);
         }
         let found = keys.into_iter().map(|(key, authorized)| {
             if let Err(denied) = authorized {

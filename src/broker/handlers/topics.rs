@@ -20,7 +20,7 @@ use crate::state::Broker;
 use crate::state::cluster::Cluster;
 use crate::state::metadata::MetadataUnavailable;
 use ottla_core::metadata::{
-    Command, CreatePartitions, CreateTopics, CreatedTopic, MorePartitions, NewTopic, Reply, TopicDeletion, TopicRef,
+    Command, CreatePartitions, CreateTopics, CreatedTopic, NewPartitions, NewTopic, Reply, TopicDeletion, TopicRef,
 };
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::create_partitions::{
@@ -256,7 +256,7 @@ pub(super) fn create_partitions(context: &Context, request: CreatePartitionsRequ
         .partition(|topic| context.authorize(Operation::Alter, Resource::Topic(&topic.name)).is_ok());
     let denied: Vec<_> = denied.iter().map(|topic| partitions_result(&topic.name, Some(&Denied::Topic))).collect();
     let names: Vec<Str> = allowed.iter().map(|topic| topic.name.clone()).collect();
-    let topics = allowed.into_iter().map(|topic| MorePartitions {
+    let topics = allowed.into_iter().map(|topic| NewPartitions {
         name: (&*topic.name).into(),
         count: topic.count,
         assignments: topic.assignments.map(|all| all.into_iter().map(|one| one.broker_ids).collect()),

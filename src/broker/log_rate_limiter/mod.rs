@@ -5,6 +5,7 @@
 //! kind of line has windows of its own, so that many lines of one do not hide lines of another.
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tracing::Level;
 
-use ottla_core::log_windows::{Report, Windows};
+use ottla_core::log_windows::{LogWindows, Report};
 
 /// Logs a line that a peer caused, unless the limiter (an `Arc<LogRateLimiter>`) suppresses it.
 ///
@@ -29,6 +30,19 @@ macro_rules! log_limited {
 }
 pub(crate) use log_limited;
 
+/// Logs a line as [`log_limited!`] does, but only once for each peer and reason, because a client that retries fails for
+/// the same reason again. `$reason` identifies the reason, and must not contain what differs between retries.
+macro_rules! log_limited_by_reason {
+    ($level:ident, $limiter:expr, $peer:expr, $kind:expr, $reason:expr, $($event:tt)+) => {
+        if tracing::enabled!(tracing::Level::$level)
+            && $limiter.admits_reason(tracing::Level::$level, $peer, $kind, $reason)
+        {
+            tracing::event!(tracing::Level::$level, $($event)+);
+        }
+    };
+}
+pub(crate) use log_limited_by_reason;
+
 /// Decides which lines are logged. A broker has one.
 pub struct LogRateLimiter {
     /// The monotonic time.
@@ -38,7 +52,7 @@ pub struct LogRateLimiter {
 
 #[derive(Default)]
 struct State {
-    windows: Windows<Key>,
+    windows: LogWindows<Key>,
     /// Whether a task waits to report suppressed lines.
     is_reporting: bool,
 }
@@ -50,6 +64,8 @@ struct Key {
     /// The kind of line, in the plural.
     kind: &'static str,
     peer: Option<Peer>,
+    /// The hash of a reason that is logged once for a peer.
+    reason: Option<u64>,
 }
 
 /// An address, or the network of addresses that one peer can easily use.
@@ -68,10 +84,32 @@ impl LogRateLimiter {
 
     /// Whether a line that `peer` caused may be logged now. `kind` is the kind of line, in the plural.
     pub fn admits(self: &Arc<Self>, level: Level, peer: impl Into<Option<IpAddr>>, kind: &'static str) -> bool {
-        let key = Key { level, kind, peer: peer.into().map(Peer::from_address) };
+        self.admits_key(Key { level, kind, peer: peer.into().map(Peer::from_address), reason: None })
+    }
+
+    /// Whether a line that `peer` caused may be logged now, if it was not logged for the same reason lately.
+    pub fn admits_reason(
+        self: &Arc<Self>,
+        level: Level,
+        peer: impl Into<Option<IpAddr>>,
+        kind: &'static str,
+        reason: impl Hash,
+    ) -> bool {
+        let mut hasher = DefaultHasher::new();
+        reason.hash(&mut hasher);
+        let key = Key { level, kind, peer: peer.into().map(Peer::from_address), reason: None };
+        // The kind is limited too, because a peer may cause any number of reasons.
+        self.admits_key(Key { reason: Some(hasher.finish()), ..key }) && self.admits_key(key)
+    }
+
+    fn admits_key(self: &Arc<Self>, key: Key) -> bool {
         let now = (self.now)();
         let mut state = self.state.lock();
-        if state.windows.admits(key, now) {
+        let is_allowed = match key.reason {
+            Some(_) => state.windows.allows_up_to(1, key, now),
+            None => state.windows.allows(key, now),
+        };
+        if is_allowed {
             return true;
         }
         if !state.is_reporting
@@ -107,8 +145,8 @@ impl LogRateLimiter {
 }
 
 fn log_report(report: Report<Key>) {
-    let Report { key, held_back: count, seconds } = report;
-    let Some(Key { level, kind, peer }) = key else {
+    let Report { key, suppressed: count, seconds } = report;
+    let Some(Key { level, kind, peer, reason: _ }) = key else {
         return tracing::warn!(count, seconds, "suppressed log lines about many peers");
     };
     let client = peer.map(tracing::field::display);

@@ -1,6 +1,7 @@
 //! Binds the ports of the configured listeners, with errors that say what to do.
 
 use std::io;
+use std::net::SocketAddr;
 
 use crate::http::AdminPort;
 use crate::server;
@@ -33,6 +34,11 @@ pub fn addresses(config: &BrokerConfig, ports: &[server::Listener]) -> Vec<Strin
     let address =
         |(listener, bound): (&Listener, &server::Listener)| bootstrap_server(listener, bound.address().port());
     config.listeners.iter().zip(ports).map(address).collect()
+}
+
+/// The bound addresses of all listeners.
+pub fn bound(ports: &[server::Listener]) -> Vec<SocketAddr> {
+    ports.iter().flat_map(server::Listener::addresses).collect()
 }
 
 /// The endpoints of the listeners for the metadata log: the advertised address, or else the bound one.
