@@ -68,16 +68,6 @@ fn validate_together(config: &TopicConfig) -> Result<(), Refused> {
     Ok(())
 }
 
-/// Refuses to keep records for no time at all (Kafka's `getLogRetentionTimeMillis`); `given` tells what was given for a
-/// name. The finest of the three names counts.
-pub fn check_retention<'a>(given: impl Fn(&str) -> Option<&'a str>) -> Result<(), String> {
-    let finest = ["log.retention.ms", "log.retention.minutes", "log.retention.hours"].into_iter().find_map(given);
-    match finest.and_then(|value| value.trim().parse::<i64>().ok()) {
-        Some(0) => Err("log.retention.ms must be unlimited (-1) or, greater than or equal to 1".to_owned()),
-        _ => Ok(()),
-    }
-}
-
 /// The kinds of groups that have settings, as these begin.
 const GROUP_PROTOCOLS: [&str; 3] = ["consumer", "share", "streams"];
 

@@ -16,9 +16,11 @@ mod duration;
 mod listener;
 mod load;
 mod protection;
+mod retention;
 pub mod setting;
 mod start_topics;
 pub mod table;
+mod text;
 mod topic;
 mod values;
 
@@ -27,12 +29,13 @@ pub use broker::{
     AnnouncementConfig, BrokerConfig, FetchConfig, GroupsConfig, NetworkConfig, ReplicationFactorPolicy, Resolved,
     StorageConfig, TopicsConfig,
 };
-pub use check::{Refused, check_retention, validate, validate_group, validate_topic, validate_topic_of};
+pub use check::{Refused, validate, validate_group, validate_topic, validate_topic_of};
 pub use describe::{
     Described, DescribedSynonym, describe_broker, describe_group, describe_simple, describe_topic, origin_in_topic,
 };
 pub use listener::{Advertised, BindAddress, BindHost, Listener, SecurityProtocol};
 pub use load::{LoadError, Sources, load, properties};
+pub use retention::check_retention;
 pub use setting::Setting;
 pub use start_topics::StartTopic;
 pub use table::Scope;

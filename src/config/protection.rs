@@ -9,8 +9,9 @@
 use std::collections::BTreeMap;
 
 use super::listener::{self, SecurityProtocol};
-use super::setting::{self, Effect};
+use super::setting::Effect;
 use super::table::{self, Scope};
+use super::text;
 use super::values::{Source, Values};
 
 pub(super) const AUTHORIZER: &str = "authorizer.class.name";
@@ -76,7 +77,7 @@ pub(super) fn check(given: &Given<'_>) -> Result<Vec<String>, String> {
 
 /// Whether the authorizer `class` would let every client do everything, as long as there are no ACLs.
 fn allows_everyone(given: &Given<'_>, class: &str) -> bool {
-    let everyone = given.of_plugins.get(ALLOW_EVERYONE).and_then(|(value, _)| setting::parse_bool(value));
+    let everyone = given.of_plugins.get(ALLOW_EVERYONE).and_then(|(value, _)| text::parse_bool(value));
     OWN_AUTHORIZERS.contains(&class) && everyone == Some(true)
 }
 

@@ -1,8 +1,5 @@
 //! The topics that are to be there when the broker is ready: `ottla.create.topics`.
 
-use super::setting;
-use super::values::SettingValue;
-
 /// A topic to create at start; what is `None` is the broker's default.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StartTopic {
@@ -33,12 +30,6 @@ fn count<N: std::str::FromStr + PartialOrd + From<i8>>(part: Option<&str>) -> Op
     match part {
         None | Some("" | "-1") => Some(None),
         Some(text) => text.parse().ok().filter(|number| *number >= N::from(1)).map(Some),
-    }
-}
-
-impl SettingValue for Vec<StartTopic> {
-    fn read(text: Option<&str>) -> Option<Self> {
-        setting::list(text?).map(StartTopic::parse).collect()
     }
 }
 

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::broker::BrokerConfig;
-use super::setting;
 use super::table::{self, Scope, synonyms};
+use super::text;
 use super::values::{SettingValue, Values, typed_settings};
 
 typed_settings! {
@@ -110,7 +110,7 @@ pub struct CleanupPolicy {
 
 impl SettingValue for CleanupPolicy {
     fn read(text: Option<&str>) -> Option<Self> {
-        let has = |policy| text.is_some_and(|text| setting::list(text).any(|entry| entry == policy));
+        let has = |policy| text.is_some_and(|text| text::list(text).any(|entry| entry == policy));
         Some(CleanupPolicy { delete: has("delete"), compact: has("compact") })
     }
 }

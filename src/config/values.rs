@@ -6,9 +6,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::setting;
+use super::start_topics::StartTopic;
 use super::table::synonyms::Synonym;
 use super::table::{self, Scope};
+use super::text;
 
 use ottla_wire::types::InOrder as _;
 
@@ -138,7 +139,7 @@ pub(super) trait SettingValue: Sized + Default {
 
 impl SettingValue for bool {
     fn read(text: Option<&str>) -> Option<Self> {
-        setting::parse_bool(text?)
+        text::parse_bool(text?)
     }
 }
 
@@ -150,7 +151,13 @@ impl SettingValue for String {
 
 impl SettingValue for Vec<String> {
     fn read(text: Option<&str>) -> Option<Self> {
-        Some(setting::list(text?).map(str::to_owned).collect())
+        Some(text::list(text?).map(str::to_owned).collect())
+    }
+}
+
+impl SettingValue for Vec<StartTopic> {
+    fn read(text: Option<&str>) -> Option<Self> {
+        text::list(text?).map(StartTopic::parse).collect()
     }
 }
 

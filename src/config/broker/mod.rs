@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::admin::{self, AdminConfig};
 use super::listener::{self, Listener, ListenerSettings, Listeners};
-use super::setting;
+use super::retention::check_retention;
 use super::start_topics::StartTopic;
+use super::text;
 use super::values::{Origin, SettingValue, Source, Values, typed_settings};
 
 /// All that a broker is told.
@@ -180,7 +181,7 @@ impl BrokerConfig {
         admin::resolve(&values)?;
         check_group_sessions(&values)?;
         check_cleaner(&values)?;
-        super::check_retention(|name| values.given(name))?;
+        check_retention(|name| values.given(name))?;
         let topics = TopicsConfig::read(|name| values.text(name));
         if topics.default_replication_factor > 1 && topics.replication_factor_policy == ReplicationFactorPolicy::Clamp {
             let asked = topics.default_replication_factor;
@@ -207,7 +208,7 @@ impl BrokerConfig {
     fn assemble(values: Values, listeners: Vec<Listener>) -> BrokerConfig {
         let given_dirs = values.given("log.dirs").map(str::to_owned).or_else(|| values.read("log.dir"));
         let mut log_dirs: Vec<PathBuf> = Vec::new();
-        for dir in given_dirs.as_deref().into_iter().flat_map(setting::list).map(PathBuf::from) {
+        for dir in given_dirs.as_deref().into_iter().flat_map(text::list).map(PathBuf::from) {
             if !log_dirs.contains(&dir) {
                 log_dirs.push(dir);
             }
@@ -230,7 +231,7 @@ impl BrokerConfig {
             storage: StorageConfig::read(text),
             cleaner: CleanerConfig::read(text),
             groups: GroupsConfig::read(text),
-            max_connections_per_ip_overrides: setting::list(&overrides).filter_map(setting::address_count).collect(),
+            max_connections_per_ip_overrides: text::list(&overrides).filter_map(text::address_count).collect(),
             values: Arc::new(values),
         }
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::Ipv6Addr;
 
-use crate::setting;
+use crate::text;
 
 /// `NAME://host:port` taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,7 +103,7 @@ fn placeholder(entry: &str) -> Option<&str> {
 
 /// Reads all entries of `setting`. The error is one plain line.
 pub(super) fn parse_all(setting: &str, text: &str) -> Result<Vec<Endpoint>, String> {
-    setting::list(text)
+    text::list(text)
         .map(|entry| Endpoint::parse(entry).map_err(|fault| format!("{setting}: \"{entry}\": {fault}")))
         .collect()
 }

@@ -5,7 +5,7 @@ mod endpoint;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::setting;
+use super::text;
 use endpoint::{Endpoint, join};
 
 /// One listener that clients connect to.
@@ -235,7 +235,7 @@ pub(super) fn of_old_names(
 
 /// Whether `controller.listener.names` has a listener's name.
 fn is_controller(controllers: &str, name: &str) -> bool {
-    setting::list(controllers).any(|controller| controller.eq_ignore_ascii_case(name))
+    text::list(controllers).any(|controller| controller.eq_ignore_ascii_case(name))
 }
 
 /// What to listen at: `listeners`, or what follows from the advertised ones, as Kafka's images have it: their ports,
@@ -256,7 +256,7 @@ pub(super) fn parse_host_and_port(address: &str) -> Option<BindAddress> {
 }
 
 fn parse_protocol_map(text: &str) -> Result<BTreeMap<String, SecurityProtocol>, String> {
-    setting::list(text)
+    text::list(text)
         .map(|entry| {
             let parsed = entry.split_once(':').and_then(|(name, protocol)| {
                 Some((name.trim().to_ascii_uppercase(), SecurityProtocol::parse(protocol.trim())?))
@@ -296,7 +296,7 @@ fn bind_address(endpoint: &Endpoint) -> BindAddress {
 
 /// Has listeners advertise what `advertised` says of them; the others keep what they have.
 pub(super) fn advertise_anew(listeners: &mut [Listener], advertised: &str) {
-    for endpoint in setting::list(advertised).filter_map(|entry| Endpoint::parse(entry).ok()) {
+    for endpoint in text::list(advertised).filter_map(|entry| Endpoint::parse(entry).ok()) {
         if let Some(listener) = listeners.iter_mut().find(|listener| listener.name == endpoint.name) {
             listener.advertised = endpoint.advertised();
         }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::LoadError;
+use super::error::LoadError;
 use crate::table::{self, Scope};
 use ottla_wire::types::sort_by;
 

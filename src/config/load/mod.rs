@@ -1,6 +1,8 @@
 //! Putting settings together from where people give them: defaults < file < environment < command line.
 
+mod entries;
 mod environment;
+mod error;
 mod old_names;
 mod properties;
 #[cfg(feature = "toml")]
@@ -10,13 +12,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use entries::Entries;
 use environment::Variable;
+pub use error::LoadError;
+use error::hint;
 use old_names::Old;
 
 use super::broker::{BrokerConfig, Resolved};
 use super::listener::{self, ListenerSettings};
 use super::protection;
-use super::setting::{Effect, InvalidValue};
+use super::setting::Effect;
 use super::table::{self, Scope};
 use super::values::{Source, Values};
 
@@ -31,28 +36,6 @@ pub struct Sources {
     pub command_line: Vec<(String, String)>,
     /// In place of the first listener's port.
     pub port: Option<u16>,
-}
-
-/// Why there is no configuration. Displays as one plain line that says what to mend, and where.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    #[error("cannot read {path}: {error}")]
-    File { path: PathBuf, error: std::io::Error },
-    /// A variable says that its value is in a file.
-    #[error("cannot read {path} (environment variable {variable}): {error}")]
-    ValueFile { variable: String, path: String, error: std::io::Error },
-    #[error("{from}: {reason}")]
-    Syntax { from: Source, reason: String },
-    #[error("unknown setting {name} ({from}){}", hint(*nearest))]
-    Unknown { name: String, from: Source, nearest: Option<&'static str> },
-    #[error("{invalid} ({from}){}", allowed(invalid))]
-    Invalid { invalid: InvalidValue, from: Source },
-    /// Values that do not go together.
-    #[error("{0}")]
-    Conflict(String),
-    /// A setting demands protection that is not there.
-    #[error("{0}")]
-    Unprotected(String),
 }
 
 /// Reads all sources and makes a configuration of them.
@@ -182,9 +165,6 @@ impl Gathered {
     }
 }
 
-/// Names, values and lines of a file.
-type Entries = Vec<(String, String, Option<usize>)>;
-
 fn read_file(path: &Path) -> Result<Entries, LoadError> {
     let bytes = std::fs::read(path).map_err(|error| LoadError::File { path: path.to_owned(), error })?;
     let is_toml = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
@@ -199,18 +179,6 @@ fn read_file(path: &Path) -> Result<Entries, LoadError> {
         from: Source::File { path: Arc::new(path.to_owned()), line },
         reason,
     })
-}
-
-fn hint(nearest: Option<&str>) -> String {
-    nearest.map_or_else(String::new, |name| format!("; did you mean {name}?"))
-}
-
-fn allowed(invalid: &InvalidValue) -> String {
-    match table::find(Scope::Broker, invalid.name()).map(|setting| setting.rule.to_string()) {
-        // What these say is in the reason already.
-        Some(rule) if !rule.is_empty() && invalid.is_no_number() => format!("; allowed: {rule}"),
-        _ => String::new(),
-    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::LoadError;
+use super::error::LoadError;
 use crate::listener::{self, ListenerSettings, OldNames};
 use crate::values::{Source, Values};
 

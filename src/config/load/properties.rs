@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::Entries;
+use super::entries::Entries;
 
 /// The text of a file's bytes; see the module's doc.
 pub(super) fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, String> {

@@ -2,7 +2,7 @@
 
 use toml::Value;
 
-use super::Entries;
+use super::entries::Entries;
 
 /// The text of a file's bytes. The error is a line number and what is wrong there.
 pub(super) fn decode(bytes: &[u8]) -> Result<&str, (Option<usize>, String)> {

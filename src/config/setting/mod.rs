@@ -5,6 +5,8 @@ use std::fmt;
 use super::duration;
 use super::listener;
 use super::start_topics::{self, StartTopic};
+use super::text::address_count;
+pub use super::text::{list, parse_bool};
 
 /// One row of the table of settings.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -296,20 +298,6 @@ impl fmt::Display for Rule {
     }
 }
 
-/// Kafka's reading of a boolean: `true` or `false` in any case.
-pub fn parse_bool(text: &str) -> Option<bool> {
-    match text {
-        _ if text.eq_ignore_ascii_case("true") => Some(true),
-        _ if text.eq_ignore_ascii_case("false") => Some(false),
-        _ => None,
-    }
-}
-
-/// The entries of a list: separated by commas, trimmed. Empty entries (a trailing comma) are left out.
-pub fn list(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',').map(str::trim).filter(|entry| !entry.is_empty())
-}
-
 /// The entries of a list, each once.
 fn distinct(value: &str) -> Vec<&str> {
     let mut entries = Vec::new();
@@ -349,13 +337,6 @@ fn not_a_number(kind: Kind) -> String {
 
 fn one_of(allowed: &[&str]) -> String {
     format!("String must be one of: {}", allowed.join(", "))
-}
-
-/// Reads `host:count`; an IPv6 address may stand with colons of its own, the last one counts.
-pub(super) fn address_count(entry: &str) -> Option<(String, usize)> {
-    let (host, count) = entry.rsplit_once(':')?;
-    let host = host.trim().trim_start_matches('[').trim_end_matches(']');
-    Some((host.to_owned(), count.trim().parse().ok()?)).filter(|(host, _)| !host.is_empty())
 }
 
 fn check_start_topics(value: &str) -> Result<(), (String, String)> {
