@@ -6,12 +6,12 @@ use crate::setting::InvalidValue;
 use crate::table::{self, Scope};
 use crate::values::Source;
 
-/// Why there is no configuration. Displays as one plain line that says what to mend, and where.
+/// Why loading failed. Displays as one line that says what to correct, and where.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     #[error("cannot read {path}: {error}")]
     File { path: PathBuf, error: std::io::Error },
-    /// A variable says that its value is in a file.
+    /// The file that a variable names can't be read.
     #[error("cannot read {path} (environment variable {variable}): {error}")]
     ValueFile { variable: String, path: String, error: std::io::Error },
     #[error("{from}: {reason}")]
@@ -20,10 +20,10 @@ pub enum LoadError {
     Unknown { name: String, from: Source, nearest: Option<&'static str> },
     #[error("{invalid} ({from}){}", allowed(invalid))]
     Invalid { invalid: InvalidValue, from: Source },
-    /// Values that do not go together.
+    /// Values that conflict.
     #[error("{0}")]
     Conflict(String),
-    /// A setting demands protection that is not there.
+    /// A setting demands protection that is not supported.
     #[error("{0}")]
     Unprotected(String),
 }
@@ -34,8 +34,8 @@ pub(super) fn hint(nearest: Option<&str>) -> String {
 
 fn allowed(invalid: &InvalidValue) -> String {
     match table::find(Scope::Broker, invalid.name()).map(|setting| setting.rule.to_string()) {
-        // What these say is in the reason already.
-        Some(rule) if !rule.is_empty() && invalid.is_no_number() => format!("; allowed: {rule}"),
+        // The reason of other errors contains the rule already.
+        Some(rule) if !rule.is_empty() && invalid.is_not_a_number() => format!("; allowed: {rule}"),
         _ => String::new(),
     }
 }
