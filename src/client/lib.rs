@@ -36,7 +36,7 @@ pub use records::{Fetched, ListedOffset, Produced, fetched, produced};
 use connection::{Connection, Outgoing};
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
-use ottla_wire::protocol::{ApiKey, Ask, RequestHeader, frame};
+use ottla_wire::protocol::{ApiKey, ApiRequest, RequestHeader, frame};
 use ottla_wire::types::{ErrorCode, InOrder as _};
 
 pub type Result<T, E = ClientError> = std::result::Result<T, E>;
@@ -69,7 +69,7 @@ pub struct Client {
 }
 
 /// An answer that has not arrived yet.
-pub struct Pending<R: Ask> {
+pub struct Pending<R: ApiRequest> {
     client: Client,
     version: i16,
     answer: oneshot::Receiver<Bytes>,
@@ -157,35 +157,40 @@ impl Client {
 
     /// Sends a request in the newest version that both sides support, and awaits the answer. The caller checks the error
     /// codes in it.
-    pub async fn call<R: Ask>(&self, request: R) -> Result<R::Answer> {
+    pub async fn call<R: ApiRequest>(&self, request: R) -> Result<R::ApiResponse> {
         let version = self.version_up_to(R::KEY, i16::MAX)?;
         self.call_at(request, version).await
     }
 
     /// Sends a request in this version, served or not, and awaits the answer.
-    pub async fn call_at<R: Ask>(&self, request: R, version: i16) -> Result<R::Answer> {
+    pub async fn call_at<R: ApiRequest>(&self, request: R, version: i16) -> Result<R::ApiResponse> {
         self.submit_at(request, version).await?.answer().await
     }
 
     /// Sends a request; the returned [`Pending`] awaits the answer. Requests are handled in the order of these calls.
-    pub async fn submit<R: Ask>(&self, request: R) -> Result<Pending<R>> {
+    pub async fn submit<R: ApiRequest>(&self, request: R) -> Result<Pending<R>> {
         let version = self.version_up_to(R::KEY, i16::MAX)?;
         self.submit_at(request, version).await
     }
 
     /// Like [`Client::submit`], in this version.
-    pub async fn submit_at<R: Ask>(&self, request: R, version: i16) -> Result<Pending<R>> {
+    pub async fn submit_at<R: ApiRequest>(&self, request: R, version: i16) -> Result<Pending<R>> {
         let (sender, answer) = oneshot::channel();
         self.send(request, version, Some(sender)).await?;
         Ok(Pending { client: self.clone(), version, answer, request: std::marker::PhantomData })
     }
 
     /// Sends a request that has no answer: Produce with acks 0.
-    pub async fn send_unanswered<R: Ask>(&self, request: R, version: i16) -> Result<()> {
+    pub async fn send_unanswered<R: ApiRequest>(&self, request: R, version: i16) -> Result<()> {
         self.send(request, version, None).await
     }
 
-    async fn send<R: Ask>(&self, request: R, version: i16, answer: Option<oneshot::Sender<Bytes>>) -> Result<()> {
+    async fn send<R: ApiRequest>(
+        &self,
+        request: R,
+        version: i16,
+        answer: Option<oneshot::Sender<Bytes>>,
+    ) -> Result<()> {
         let correlation_id = self.correlation_ids.fetch_add(1, Ordering::Relaxed);
         let client_id = Some(self.options.client_id.clone());
         let header = RequestHeader { api_key: R::KEY as i16, api_version: version, correlation_id, client_id };
@@ -216,9 +221,9 @@ impl Client {
     }
 }
 
-impl<R: Ask> Pending<R> {
+impl<R: ApiRequest> Pending<R> {
     /// Awaits the answer.
-    pub async fn answer(self) -> Result<R::Answer> {
+    pub async fn answer(self) -> Result<R::ApiResponse> {
         let version = self.version;
         decode::<R>(version, self.frame().await?)
     }
@@ -232,13 +237,13 @@ impl<R: Ask> Pending<R> {
     }
 }
 
-fn decode<R: Ask>(version: i16, frame: Bytes) -> Result<R::Answer> {
+fn decode<R: ApiRequest>(version: i16, frame: Bytes) -> Result<R::ApiResponse> {
     let (_, response) = frame::decode_response(R::KEY, version, frame).map_err(|error| ClientError::Decode {
         key: R::KEY,
         version,
         error,
     })?;
-    R::answer(response).ok_or(ClientError::Incomplete { key: R::KEY })
+    R::from_response(response).ok_or(ClientError::Incomplete { key: R::KEY })
 }
 
 /// Converts an error code to a result.

@@ -184,7 +184,7 @@ impl<T> Accumulator<T> {
             self.reserved += reserved;
             self.pending += 1;
             let builder = BatchBuilder::new(self.options.codec).level(self.options.level);
-            Batch::new(builder.room_for(size.max(limit.min(MAX_INITIAL_CAPACITY))), now(), reserved)
+            Batch::new(builder.reserve(size.max(limit.min(MAX_INITIAL_CAPACITY))), now(), reserved)
         });
         let is_new = open.tokens.is_empty();
         let before = open.size();

@@ -91,7 +91,7 @@ impl<T> Batch<T> {
                 None => builder.build(),
             },
             State::Built(batch) => match sequence {
-                Some((producer, base)) if self.sequence != sequence => batch.by_producer(producer, base),
+                Some((producer, base)) if self.sequence != sequence => batch.with_producer(producer, base),
                 _ => Ok(batch),
             },
             State::Broken => Err(RecordError::invalid("the batch could not be built")),

@@ -226,7 +226,7 @@ impl RecordsV2 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::{NOW, sample, sent};
+    use super::super::fixtures::{NOW, sample, sent};
     use super::*;
     use crate::record::BatchBuilder;
 

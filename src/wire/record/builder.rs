@@ -5,7 +5,7 @@ use super::control::{ControlType, EndTxnMarker};
 use super::error::RecordError;
 use super::header::{BatchHeader, TimestampType};
 use super::parse::{RawHeader, put_record};
-use super::verify::Verified;
+use super::verified::Verified;
 use crate::types::{LeaderEpoch, Offset, ProducerIdEpoch, TimestampMs};
 
 /// Collects records into one v2 batch.
@@ -41,7 +41,7 @@ impl BatchBuilder {
     }
 
     /// Makes room for that many bytes of records at once.
-    pub fn room_for(mut self, bytes: usize) -> BatchBuilder {
+    pub fn reserve(mut self, bytes: usize) -> BatchBuilder {
         self.records.reserve(bytes);
         self
     }
@@ -107,7 +107,7 @@ impl BatchBuilder {
         put_record(&mut self.records, timestamp_delta, offset_delta, key, value, headers);
         self.header.last_offset_delta = offset_delta;
         self.header.record_count += 1;
-        self.header.note_timestamp(timestamp);
+        self.header.update_max_timestamp(timestamp);
     }
 
     /// How many records it has.

@@ -48,7 +48,7 @@ impl RecordFaults {
     /// How many records at fault are listed, so that a small request can't ask for a huge response.
     pub const MAX_LISTED: usize = 512;
     /// How many of them the message repeats.
-    const MAX_TOLD: usize = 3;
+    const MAX_IN_MESSAGE: usize = 3;
 
     /// Faults as they are found; `None` as long as there are none.
     #[cold]
@@ -76,13 +76,13 @@ impl RecordFaults {
     pub fn message(&self, partition: &TopicPartition) -> String {
         if self.any_time {
             let of_time = self.listed.iter().filter(|record| record.fault.is_of_time());
-            let told = of_time.take(RecordFaults::MAX_TOLD).map(|record| record.message(partition));
+            let told = of_time.take(RecordFaults::MAX_IN_MESSAGE).map(|record| record.message(partition));
             return format!(
                 "One or more records have been rejected due to invalid timestamp: {}",
                 told.collect::<Vec<_>>().join("; ")
             );
         }
-        let told = self.listed.iter().take(RecordFaults::MAX_TOLD).map(|record| {
+        let told = self.listed.iter().take(RecordFaults::MAX_IN_MESSAGE).map(|record| {
             format!("RecordError(batchIndex={}, message='{}')", record.batch_index, record.message(partition))
         });
         format!(

@@ -46,7 +46,7 @@ pub enum TimestampType {
 /// does in Kafka (`AbstractLegacyRecordBatch`): its length, magic, CRC, codec and timestamps are here, it has
 /// neither leader epoch nor producer, and its only offset, that of its last record, is both `base_offset` and
 /// [`BatchHeader::last_offset`]. Only the messages inside tell where a wrapper begins
-/// ([`BatchHeader::knows_base_offset`]) and how many there are.
+/// ([`BatchHeader::has_exact_base_offset`]) and how many there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchHeader {
     pub base_offset: Offset,
@@ -179,7 +179,7 @@ impl BatchHeader {
     }
 
     /// Whether `base_offset` is that of the first record. A wrapper's first records are before it.
-    pub fn knows_base_offset(&self) -> bool {
+    pub fn has_exact_base_offset(&self) -> bool {
         !self.is_old() || self.attributes & CODEC_MASK == 0
     }
 
@@ -236,7 +236,7 @@ impl BatchHeader {
     }
 
     /// Notes that the batch has a record of that time.
-    pub(super) fn note_timestamp(&mut self, timestamp: TimestampMs) {
+    pub(super) fn update_max_timestamp(&mut self, timestamp: TimestampMs) {
         if self.timestamp_type() == TimestampType::CreateTime {
             self.max_timestamp = self.max_timestamp.max(timestamp).max(NO_TIMESTAMP);
         }

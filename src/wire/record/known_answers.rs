@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::samples::{old_rules, records, rules, verify};
+use super::fixtures::{old_rules, records, rules, verify};
 use super::{BatchBuilder, Codec, OldFormat, Record, RecordError, control, down_convert};
 use crate::types::{NO_TIMESTAMP, ProducerIdEpoch, TimestampMs};
 

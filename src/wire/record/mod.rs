@@ -24,9 +24,11 @@ mod error;
 mod faults;
 mod header;
 mod legacy;
+mod limits;
 mod parse;
 mod partial;
 mod sparse;
+mod verified;
 mod verify;
 
 pub use batch::{Batch, Batches, Header, Record, RecordOffset, Records, batches};
@@ -35,13 +37,14 @@ pub use compress::Codec;
 pub use error::RecordError;
 pub use faults::{Fault, RecordFault, RecordFaults, TimeLimit};
 pub use header::{BATCH_OVERHEAD, BatchCrc, BatchHeader, LOG_OVERHEAD, MAGIC_V2, TimestampType, check_crc, headers};
-pub use legacy::{Message as OldMessage, OldFormat, brings_nothing, down_convert, expand_wrapper, with_records};
-pub use sparse::{Expanded, RecordView, SparseBatch, put_emptied};
-pub use verify::{Accepts, Unverified, Verified, VerifiedSet, VerifyRules};
+pub use legacy::{Message as OldMessage, OldFormat, converts_to_nothing, down_convert, expand_wrapper, with_records};
+pub use sparse::{Expanded, RecordView, SparseBatch, put_empty_batch};
+pub use verified::{Verified, VerifiedSet};
+pub use verify::{Accepts, Unverified, VerifyRules};
 
+#[cfg(test)]
+mod fixtures;
 #[cfg(test)]
 mod known_answers;
 #[cfg(test)]
 mod properties;
-#[cfg(test)]
-mod samples;

@@ -6,7 +6,7 @@ use super::parse::{RawRecord, body_len, take_body};
 use crate::codec::varint::{take_varint, take_varlong};
 
 /// Bytes of the longest number in a record, a timestamp.
-const LONGEST_NUMBER: usize = 10;
+const MAX_NUMBER_SIZE: usize = 10;
 
 /// What a record says of itself, key, value and headers aside.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -179,7 +179,7 @@ impl PartialRecord {
                 self.skip(window.len() - rest.len(), bytes);
                 Ok(Some(number))
             }
-            None if window.len() < self.left && window.len() < LONGEST_NUMBER => Ok(None),
+            None if window.len() < self.left && window.len() < MAX_NUMBER_SIZE => Ok(None),
             None => Err(invalid(cut_short)),
         }
     }
@@ -278,7 +278,7 @@ mod tests {
                 let mut rest = &window[..];
                 outcome = record.feed(&mut rest).map_err(|error| error.to_string());
                 window = rest.to_vec();
-                assert!(window.len() < LONGEST_NUMBER || outcome.is_err());
+                assert!(window.len() < MAX_NUMBER_SIZE || outcome.is_err());
                 if !matches!(outcome, Ok(None)) {
                     break;
                 }

@@ -5,9 +5,9 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
-use super::samples::{NOW, old_rules, records, rules, sample, sent, verify};
+use super::fixtures::{NOW, old_rules, records, rules, sample, sent, verify};
 use super::{
-    BatchBuilder, BatchHeader, Codec, OldFormat, Record, TimestampType, VerifyRules, batches, brings_nothing,
+    BatchBuilder, BatchHeader, Codec, OldFormat, Record, TimestampType, VerifyRules, batches, converts_to_nothing,
     down_convert, headers,
 };
 use crate::types::TimestampMs;
@@ -72,7 +72,7 @@ fn use_in_every_way(bytes: &Bytes) {
         let _ = (batch.first_at_or_after(NOW, 0), batch.max_timestamp_record());
     }
     for format in [OldFormat::V0, OldFormat::V1] {
-        let _ = (down_convert(bytes, format, 1), brings_nothing(bytes, 1));
+        let _ = (down_convert(bytes, format, 1), converts_to_nothing(bytes, 1));
     }
 }
 

@@ -128,7 +128,7 @@ impl<'a> SparseBatch<'a> {
             self.header.base_timestamp = self.horizon.unwrap_or(record.timestamp);
         }
         self.header.record_count += 1;
-        self.header.note_timestamp(record.timestamp);
+        self.header.update_max_timestamp(record.timestamp);
         record.put(record.timestamp.wrapping_sub(self.header.base_timestamp), self.records);
     }
 
@@ -153,7 +153,7 @@ impl<'a> SparseBatch<'a> {
 
 /// Appends what is left of a batch without records: its offsets, and its producer's fields, on which sequence
 /// checks go on after compaction. It is not compressed and has the original's greatest timestamp.
-pub fn put_emptied(original: &BatchHeader, out: &mut Vec<u8>) -> Result<BatchHeader, RecordError> {
+pub fn put_empty_batch(original: &BatchHeader, out: &mut Vec<u8>) -> Result<BatchHeader, RecordError> {
     let mut header = original.without_records();
     header.set_codec(Codec::None);
     header.base_timestamp = NO_TIMESTAMP;
@@ -163,8 +163,8 @@ pub fn put_emptied(original: &BatchHeader, out: &mut Vec<u8>) -> Result<BatchHea
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixtures::{NOW, sample, sent};
     use super::super::header::TimestampType;
-    use super::super::samples::{NOW, sample, sent};
     use super::super::{Batch, Record};
     use super::*;
     use crate::types::ProducerIdEpoch;
@@ -242,7 +242,7 @@ mod tests {
         let original = sample(Codec::Zstd).producer(producer, 40).transactional().placed_at(100, 5);
         let original = Batch::parse(&sent(original)).expect("parses");
         let mut out = Vec::new();
-        let header = put_emptied(original.header(), &mut out).expect("fits");
+        let header = put_empty_batch(original.header(), &mut out).expect("fits");
         assert_eq!(out.len(), BATCH_OVERHEAD);
         let emptied = Batch::parse(&out.into()).expect("parses");
         emptied.check_crc().expect("a right CRC");

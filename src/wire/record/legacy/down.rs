@@ -6,7 +6,7 @@ use super::super::batch::{Batch, Record, batches};
 use super::super::compress::{self, Codec};
 use super::super::error::RecordError;
 use super::super::header::{BatchHeader, TimestampType};
-use super::super::verify::limit_in_memory;
+use super::super::limits::limit_in_memory;
 use super::message::Message;
 use crate::types::{NO_TIMESTAMP, Offset};
 
@@ -43,7 +43,7 @@ impl OldFormat {
 ///
 /// `first_offset` is where the consumer reads on: records before it are left out of uncompressed
 /// batches, but not of compressed ones, as in Kafka. The result may be empty though `bytes` aren't, see
-/// [`brings_nothing`].
+/// [`converts_to_nothing`].
 ///
 /// `UnsupportedCompression` when a batch is compressed with zstd.
 pub fn down_convert(bytes: &Bytes, format: OldFormat, first_offset: Offset) -> Result<Bytes, RecordError> {
@@ -62,7 +62,7 @@ pub fn down_convert(bytes: &Bytes, format: OldFormat, first_offset: Offset) -> R
 
 /// Whether [`down_convert`] makes nothing of these batches: all are control batches, or what compaction left of
 /// others. A consumer at `first_offset`, who knows of no such batches, would ask for them for ever.
-pub fn brings_nothing(bytes: &Bytes, first_offset: Offset) -> bool {
+pub fn converts_to_nothing(bytes: &Bytes, first_offset: Offset) -> bool {
     let is_left_out = |record: Result<Record, _>| record.is_ok_and(|record| record.offset < first_offset);
     batches(bytes).all(|batch| {
         let Ok(batch) = batch else { return false };

@@ -10,7 +10,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-pub use down::{OldFormat, brings_nothing, down_convert, with_records};
+pub use down::{OldFormat, converts_to_nothing, down_convert, with_records};
 pub use message::{Message, expand_wrapper};
 pub(super) use message::{message_header, take_message};
 pub(super) use read::Messages;

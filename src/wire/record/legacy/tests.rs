@@ -5,8 +5,8 @@ use bytes::Bytes;
 use super::super::batch::{Batch, Record, batches};
 use super::super::compress::Codec;
 use super::super::error::RecordError;
+use super::super::fixtures::{NOW, sample, sent};
 use super::super::header::{BatchHeader, TimestampType, headers};
-use super::super::samples::{NOW, sample, sent};
 use super::super::{BatchBuilder, control};
 use super::*;
 use crate::types::{NO_TIMESTAMP, Offset, ProducerIdEpoch, TimestampMs};
@@ -76,7 +76,7 @@ fn stored_messages_are_batches() {
             let header = batch.header();
             assert_eq!(header.codec(), Ok(codec));
             assert_eq!((header.partition_leader_epoch, header.has_producer_id()), (-1, false));
-            assert_eq!(header.knows_base_offset(), codec == Codec::None);
+            assert_eq!(header.has_exact_base_offset(), codec == Codec::None);
             assert_eq!(header.last_offset(), batch.records().last().expect("a record").expect("readable").offset);
         }
         let max: Vec<_> = read.iter().map(|batch| batch.header().max_timestamp).collect();
@@ -185,7 +185,7 @@ fn batches_that_bring_an_old_consumer_nothing() {
     let compressed = sent(sample(Codec::Gzip).placed_at(10, 0));
     let check = |parts: &[&[u8]], from, expect| {
         let bytes = Bytes::from(parts.concat());
-        assert_eq!(brings_nothing(&bytes, from), expect, "from {from} of {} bytes", bytes.len());
+        assert_eq!(converts_to_nothing(&bytes, from), expect, "from {from} of {} bytes", bytes.len());
         let converted = down_convert(&bytes, OldFormat::V1, from).expect("converts");
         assert_eq!(converted.is_empty(), expect);
     };
@@ -197,7 +197,7 @@ fn batches_that_bring_an_old_consumer_nothing() {
     check(&[&plain, marker.bytes()], 13, true);
     check(&[&compressed], 13, false);
     check(&[&stored(Codec::None, OldFormat::V0, 10)], 13, false);
-    assert!(!brings_nothing(&Bytes::from_static(b"no batch"), 0));
+    assert!(!converts_to_nothing(&Bytes::from_static(b"no batch"), 0));
 }
 
 #[test]

@@ -15,8 +15,10 @@ use super::builder::BatchBuilder;
 use super::compress::{Codec, MAX_EXPANSION, decompress_within};
 use super::error::RecordError;
 use super::header::{BATCH_OVERHEAD, BatchHeader, LOG_OVERHEAD, MAGIC_OFFSET, MAGIC_V2, TimestampType, check_crc};
+use super::limits::limit_in_memory;
 use super::parse::{RawRecord, take_body};
-use crate::types::{LeaderEpoch, NO_PRODUCER_ID, Offset, ProducerIdEpoch, TimestampMs};
+use super::verified::{Verified, VerifiedSet};
+use crate::types::{NO_PRODUCER_ID, ProducerIdEpoch, TimestampMs};
 use records::{Checked, check_records};
 
 /// What a peer sent for one partition.
@@ -60,13 +62,9 @@ pub enum Accepts {
     V2,
 }
 
-/// What a batch of any size may expand to: a megabyte of one byte repeated is an honest test record.
-const ALWAYS_ALLOWED: usize = 32 << 20;
-/// Beyond that, how many times its size a batch may expand to, whatever the settings are. Gzip, lz4 and snappy don't
-/// reach it with any data (1032, 255 and 21 times), zstd with nothing but runs of one byte.
+/// The maximum expansion ratio of a batch beyond [`ALWAYS_ALLOWED`], whatever the settings are. No data reaches it with
+/// gzip, lz4 or snappy (1032, 255 and 21), and with zstd only runs of one byte do.
 const MAX_RATIO: usize = 1100;
-/// The same where the broker has to hold the expanded batch in memory. Text logs reach 10 to 30.
-const MAX_RATIO_IN_MEMORY: usize = 100;
 
 impl VerifyRules {
     /// How many bytes a batch with `compressed` bytes of records may expand to. It is looked at piece by piece, unless it
@@ -86,11 +84,6 @@ impl VerifyRules {
     }
 }
 
-/// How many bytes a batch with `compressed` bytes of records may expand to where all of it is held in memory.
-pub(super) fn limit_in_memory(compressed: usize) -> usize {
-    compressed.saturating_mul(MAX_RATIO_IN_MEMORY).clamp(ALWAYS_ALLOWED, MAX_EXPANSION)
-}
-
 impl Accepts {
     /// What Produce `version` may carry.
     pub fn for_produce(version: i16) -> Accepts {
@@ -99,93 +92,6 @@ impl Accepts {
             3..=6 => Accepts::V2WithoutZstd,
             _ => Accepts::V2,
         }
-    }
-}
-
-/// Exactly one v2 batch that may be appended.
-///
-/// Its base offset and leader epoch are still the sender's; [`Verified::placed`] gives the bytes to
-/// write instead.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verified {
-    header: BatchHeader,
-    bytes: Bytes,
-}
-
-impl Verified {
-    pub(super) fn trusted(header: BatchHeader, bytes: Bytes) -> Verified {
-        Verified { header, bytes }
-    }
-
-    pub fn header(&self) -> &BatchHeader {
-        &self.header
-    }
-
-    /// The whole batch.
-    pub fn bytes(&self) -> &Bytes {
-        &self.bytes
-    }
-
-    /// The greatest timestamp of its records; the broker's time with `LogAppendTime`.
-    pub fn max_timestamp(&self) -> TimestampMs {
-        self.header.max_timestamp
-    }
-
-    /// The offset a time index keeps beside the max timestamp, from the base offset: the last one, as Kafka's does.
-    pub fn max_timestamp_offset_delta(&self) -> i32 {
-        self.header.last_offset_delta
-    }
-
-    /// How many records it has, at least 1.
-    pub fn record_count(&self) -> i32 {
-        self.header.record_count
-    }
-
-    /// The time the broker gave it, when the topic has `LogAppendTime`: the Produce response's `log_append_time_ms`.
-    pub fn log_append_time(&self) -> Option<TimestampMs> {
-        (self.header.timestamp_type() == TimestampType::LogAppendTime).then_some(self.header.max_timestamp)
-    }
-
-    /// The same records in the name of this producer: for a batch that has to be numbered anew.
-    /// `TooLarge` beyond what a batch's length can say.
-    pub fn by_producer(&self, producer: ProducerIdEpoch, base_sequence: i32) -> Result<Verified, RecordError> {
-        let mut header = self.header;
-        header.producer_id = producer.producer_id;
-        header.producer_epoch = producer.epoch;
-        header.base_sequence = base_sequence;
-        let (header, bytes) = header.assemble(self.bytes.get(BATCH_OVERHEAD..).unwrap_or_default())?;
-        Ok(Verified::trusted(header, bytes.into()))
-    }
-
-    /// The batch's first 16 bytes once it stands at `base_offset`: base offset, length, leader
-    /// epoch. The rest of [`Verified::bytes`] is as it is, CRC included.
-    pub fn placed(&self, base_offset: Offset, leader_epoch: LeaderEpoch) -> [u8; MAGIC_OFFSET] {
-        let mut prefix = [0; MAGIC_OFFSET];
-        prefix[..8].copy_from_slice(&base_offset.to_be_bytes());
-        prefix[8..LOG_OVERHEAD].copy_from_slice(&self.header.batch_length.to_be_bytes());
-        prefix[LOG_OVERHEAD..].copy_from_slice(&leader_epoch.to_be_bytes());
-        prefix
-    }
-}
-
-/// What one partition was sent, as the batches to append one after another: exactly one of format 2, more than one
-/// only of messages of older formats.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VerifiedSet {
-    pub first: Verified,
-    pub rest: Vec<Verified>,
-}
-
-impl VerifiedSet {
-    /// All batches in their order.
-    pub fn iter(&self) -> impl Iterator<Item = &Verified> {
-        std::iter::once(&self.first).chain(&self.rest)
-    }
-}
-
-impl From<Verified> for VerifiedSet {
-    fn from(only: Verified) -> VerifiedSet {
-        VerifiedSet { first: only, rest: Vec::new() }
     }
 }
 
@@ -211,7 +117,7 @@ impl Unverified {
     }
 
     /// Whether there is not one whole batch or message in it.
-    pub fn holds_nothing_whole(&self) -> bool {
+    pub fn has_no_whole_batch(&self) -> bool {
         matches!(next_size(&self.0), Ok(None))
     }
 
@@ -246,7 +152,7 @@ impl Unverified {
         check_crc(&header, &batch)?;
         check_header(&header)?;
         let checked = check_records(&header, batch.get(BATCH_OVERHEAD..).unwrap_or_default(), rules)?;
-        settle(header, batch, &checked, rules)
+        finalize(header, batch, &checked, rules)
     }
 }
 
@@ -334,7 +240,7 @@ fn check_header(header: &BatchHeader) -> Result<(), RecordError> {
 }
 
 /// Brings a checked batch into the shape the topic stores: its codec, its timestamps.
-fn settle(
+fn finalize(
     mut header: BatchHeader,
     batch: Bytes,
     checked: &Checked,

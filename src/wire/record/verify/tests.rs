@@ -4,8 +4,9 @@ use bytes::Bytes;
 
 use super::*;
 use crate::record::compress::{CHUNK, compress};
+use crate::record::fixtures::{NOW, old_rules, records, rules, sample, sent, verify};
+use crate::record::limits::ALWAYS_ALLOWED;
 use crate::record::parse::put_record;
-use crate::record::samples::{NOW, old_rules, records, rules, sample, sent, verify};
 use crate::record::{Fault, OldFormat, RecordFault, TimeLimit, down_convert};
 
 /// The batch with its header changed and its CRC made right again.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::record::compress::compress;
-use crate::record::samples::{NOW, old_rules, records};
+use crate::record::fixtures::{NOW, old_rules, records};
 use crate::record::verify::Unverified;
 
 const GZIP: Codec = Codec::Gzip;
