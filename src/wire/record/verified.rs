@@ -8,8 +8,7 @@ use crate::types::{LeaderEpoch, Offset, ProducerIdEpoch, TimestampMs};
 
 /// Exactly one v2 batch that may be appended.
 ///
-/// Its base offset and leader epoch are still the sender's; [`Verified::placed`] gives the bytes to
-/// write instead.
+/// Its base offset and leader epoch are those of the sender; [`Verified::placed`] returns the bytes to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
     header: BatchHeader,
@@ -30,28 +29,27 @@ impl Verified {
         &self.bytes
     }
 
-    /// The greatest timestamp of its records; the broker's time with `LogAppendTime`.
+    /// The maximum timestamp of its records; the broker's time with `LogAppendTime`.
     pub fn max_timestamp(&self) -> TimestampMs {
         self.header.max_timestamp
     }
 
-    /// The offset a time index keeps beside the max timestamp, from the base offset: the last one, as Kafka's does.
+    /// The offset that a time index stores for the max timestamp, relative to the base offset: the last one, as in Kafka.
     pub fn max_timestamp_offset_delta(&self) -> i32 {
         self.header.last_offset_delta
     }
 
-    /// How many records it has, at least 1.
+    /// The number of records, at least 1.
     pub fn record_count(&self) -> i32 {
         self.header.record_count
     }
 
-    /// The time the broker gave it, when the topic has `LogAppendTime`: the Produce response's `log_append_time_ms`.
+    /// The broker's time if the topic has `LogAppendTime`, for `log_append_time_ms` of the Produce response.
     pub fn log_append_time(&self) -> Option<TimestampMs> {
         (self.header.timestamp_type() == TimestampType::LogAppendTime).then_some(self.header.max_timestamp)
     }
 
-    /// The same records in the name of this producer: for a batch that has to be numbered anew.
-    /// `TooLarge` beyond what a batch's length can say.
+    /// Returns the batch with another producer and sequence. `TooLarge` beyond the limit of the length field.
     pub fn with_producer(&self, producer: ProducerIdEpoch, base_sequence: i32) -> Result<Verified, RecordError> {
         let mut header = self.header;
         header.producer_id = producer.producer_id;
@@ -61,8 +59,8 @@ impl Verified {
         Ok(Verified::trusted(header, bytes.into()))
     }
 
-    /// The batch's first 16 bytes once it stands at `base_offset`: base offset, length, leader
-    /// epoch. The rest of [`Verified::bytes`] is as it is, CRC included.
+    /// The batch's first 16 bytes at `base_offset`: base offset, length, leader epoch. The rest of [`Verified::bytes`] does
+    /// not change, CRC included.
     pub fn placed(&self, base_offset: Offset, leader_epoch: LeaderEpoch) -> [u8; MAGIC_OFFSET] {
         let mut prefix = [0; MAGIC_OFFSET];
         prefix[..8].copy_from_slice(&base_offset.to_be_bytes());
@@ -72,8 +70,8 @@ impl Verified {
     }
 }
 
-/// What one partition was sent, as the batches to append one after another: exactly one of format 2, more than one
-/// only of messages of older formats.
+/// The batches to append for one partition, in order: one if they were sent in format 2, possibly more from messages of
+/// older formats.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedSet {
     pub first: Verified,
@@ -81,7 +79,7 @@ pub struct VerifiedSet {
 }
 
 impl VerifiedSet {
-    /// All batches in their order.
+    /// All batches in order.
     pub fn iter(&self) -> impl Iterator<Item = &Verified> {
         std::iter::once(&self.first).chain(&self.rest)
     }
