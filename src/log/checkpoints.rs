@@ -5,7 +5,9 @@
 //! name is free: another topic of that name begins at offset 0, also after a crash.
 
 use std::collections::{HashMap, HashSet};
+use std::io;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use parking_lot::MutexGuard;
 
@@ -76,14 +78,12 @@ impl Known {
 pub(super) struct OnFile {
     recovery_points: Offsets,
     log_starts: Offsets,
-    /// Deleted partitions are in the files still: they could not be written.
-    outdated: bool,
 }
 
 impl OnFile {
     pub(super) fn new(recovery_points: &Offsets, log_starts: &Offsets) -> OnFile {
         let of = |offsets: &Offsets| above_zero(offsets.iter().map(|(partition, offset)| (partition, *offset)));
-        OnFile { recovery_points: of(recovery_points), log_starts: of(log_starts), outdated: false }
+        OnFile { recovery_points: of(recovery_points), log_starts: of(log_starts) }
     }
 }
 
@@ -118,27 +118,35 @@ impl LogDir {
         let is_gone = |partition: &TopicPartition, _: &mut Offset| gone.contains(partition);
         let starts = on_file.log_starts.extract_if(is_gone).count();
         let points = on_file.recovery_points.extract_if(is_gone).count();
-        on_file.outdated |= starts + points > 0;
-        self.write_if_outdated(&mut on_file)
+        if starts + points > 0 || self.outdated.load(Ordering::Relaxed) { self.write_again(&on_file) } else { Ok(()) }
     }
 
     /// Takes back what [`LogDir::forget`] failed to. To be called before the log of a partition is opened: it may have the
     /// name of a deleted one, and the next start would take that one's log start for its own.
     ///
+    /// Does not wait for a checkpoint writer: that one may be waiting for the very partition whose log is to be opened.
+    ///
     /// # Errors
-    /// If a file can't be written.
+    /// If a file can't be written, or somebody else writes it now.
     pub fn forget_deleted(&self) -> Result<(), LogError> {
-        self.write_if_outdated(&mut self.on_file.lock())
+        if !self.outdated.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        match self.on_file.try_lock() {
+            Some(on_file) => self.write_again(&on_file),
+            None => {
+                Err(io::Error::from(io::ErrorKind::ResourceBusy)).doing_to("writing", || self.path().join(LOG_STARTS))
+            }
+        }
     }
 
-    fn write_if_outdated(&self, on_file: &mut OnFile) -> Result<(), LogError> {
-        if on_file.outdated {
-            self.write_offsets(LOG_STARTS, on_file.log_starts.iter(), true)?;
-            // A lost recovery point costs only time.
-            self.write_offsets(RECOVERY_POINTS, on_file.recovery_points.iter(), false)?;
-            on_file.outdated = false;
-        }
-        Ok(())
+    /// Writes what is to be in the files without the partitions that were deleted.
+    fn write_again(&self, on_file: &OnFile) -> Result<(), LogError> {
+        let starts = self.write_offsets(LOG_STARTS, on_file.log_starts.iter(), true);
+        // A lost recovery point costs only time.
+        let written = starts.and_then(|()| self.write_offsets(RECOVERY_POINTS, on_file.recovery_points.iter(), false));
+        self.outdated.store(written.is_err(), Ordering::Relaxed);
+        written
     }
 
     /// Takes back what was noted of partitions that don't exist.

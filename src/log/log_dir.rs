@@ -8,6 +8,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use parking_lot::Mutex;
 use rustix::fs::FlockOperation;
@@ -80,6 +81,9 @@ pub struct LogDir {
     pub(super) known: Mutex<Known>,
     /// Held while a file of offsets is written.
     pub(super) on_file: Mutex<OnFile>,
+    /// Whether deleted partitions are in the files still: they could not be written. Beside the lock, because the opener of
+    /// a log reads it while it holds the partition's lock, which comes after that of the files.
+    pub(super) outdated: AtomicBool,
 }
 
 /// A directory that has the metadata log alone (`metadata.log.dir`).
@@ -185,12 +189,25 @@ impl LogDir {
             why_not_mapped: None,
             may_have_lost_power: !clean_shutdown && validated.is_empty(),
             on_file: Mutex::new(OnFile::new(&recovery_points, &log_starts)),
+            outdated: AtomicBool::new(false),
             known: Mutex::new(Known { recovery_points, log_starts, first_dirty, validated, high_watermarks, noted_at }),
         })
     }
 
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The path as an absolute one.
+    pub fn absolute_path(&self) -> PathBuf {
+        std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone())
+    }
+
+    /// The bytes of the volume that the directory is on, and how many of them are available to this process.
+    pub fn disk_space(&self) -> Option<(i64, i64)> {
+        let stat = rustix::fs::statvfs(&self.path).ok()?;
+        let bytes = |blocks: u64| i64::try_from(blocks.saturating_mul(stat.f_frsize)).unwrap_or(i64::MAX);
+        Some((bytes(stat.f_blocks), bytes(stat.f_bavail)))
     }
 
     pub fn disk(&self) -> &Disk {

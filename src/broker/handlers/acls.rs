@@ -5,7 +5,7 @@
 //! kind of resource, pattern, operation or permission; here its sender is told what all are told. It has
 //! dropped version 0.
 
-use super::Answer;
+use super::context::Answer;
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::create_acls::{AclCreationResult, CreateAclsRequest, CreateAclsResponse};
 use ottla_wire::protocol::messages::delete_acls::{DeleteAclsFilterResult, DeleteAclsRequest, DeleteAclsResponse};

@@ -5,8 +5,8 @@
 //! level of 0 are told from version 4 on alone: older clients refuse a minimum of 0. From version 5 a
 //! client may say which node of which cluster it means to talk to (KIP-1242).
 
+use super::context::{Answer, Context};
 use super::served::SERVED;
-use super::{Answer, Context};
 use ottla_core::metadata::{SupportedFeature, features};
 use ottla_wire::protocol::ApiKey;
 use ottla_wire::protocol::messages::api_versions::{

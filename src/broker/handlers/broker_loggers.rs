@@ -9,8 +9,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::Context;
 use super::configs::{Refused, Settled};
+use super::context::Context;
 use crate::log_rate_limiter::log_limited;
 use crate::state::loggers::{LogLevel, Loggers, ROOT_LOGGER};
 use ottla_wire::codec::Str;

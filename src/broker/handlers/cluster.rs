@@ -7,9 +7,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::context::{Answer, Context};
 use super::errors::ToErrorCode;
+use super::operations;
 use super::topics::unavailable;
-use super::{Answer, Context, operations};
 use crate::state::Broker;
 use crate::state::cluster::Topic;
 use crate::state::partition::Partition;
@@ -63,9 +64,9 @@ fn log_dirs(broker: &Broker, request: DescribeLogDirsRequest) -> DescribeLogDirs
         }
     };
     let topics = topics.into_iter().filter(|topic: &DescribeLogDirsTopic| !topic.partitions.is_empty()).collect();
-    let (total_bytes, usable_bytes) = broker.disk_space().unwrap_or((-1, -1));
+    let (total_bytes, usable_bytes) = broker.log_dir().disk_space().unwrap_or((-1, -1));
     let result = DescribeLogDirsResult {
-        log_dir: broker.log_dir_path().into(),
+        log_dir: broker.log_dir().absolute_path().display().to_string().into(),
         topics,
         total_bytes,
         usable_bytes,

@@ -12,9 +12,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::broker_loggers::{self, BROKER_LOGGER};
+use super::context::{Answer, Context};
 use super::errors::{INVALID_REQUEST, ToErrorCode};
 use super::topics::unavailable;
-use super::{Answer, Context};
 use crate::log_rate_limiter::log_limited;
 use ottla_config::setting::{Effect, Kind};
 use ottla_config::{self as config, BrokerConfig, Described, Origin, Scope};

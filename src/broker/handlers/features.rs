@@ -6,9 +6,9 @@
 //! Departures: `metadata.version` may go up to what Apache Kafka 4.4 writes, beyond what 4.3 reads.
 
 use super::api_versions::supported_features;
+use super::context::{Answer, Context};
 use super::errors::ToErrorCode;
 use super::topics::unavailable;
-use super::{Answer, Context};
 use ottla_core::metadata::{Command, FeatureUpdate, Reply, UpdateFeatures, UpgradeType};
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::update_features::{

@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::context::{Answer, Context};
 use super::errors::ToErrorCode;
-use super::{Answer, Context};
 use crate::state::Broker;
 use crate::state::cluster::Cluster;
 use crate::state::fetch::{Fetch, FetchFault, FetchPartition, Fetched};

@@ -6,9 +6,10 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::context::{Answer, Context};
 use super::errors::{ToErrorCode, code_of};
 use super::groups::{optional, run, text};
-use super::{Answer, Context, operations};
+use super::operations;
 use crate::state::groups::GroupsUnavailable;
 use ottla_core::coordinator::GroupId;
 use ottla_core::coordinator::group::{

@@ -14,9 +14,9 @@
 
 use std::sync::Arc;
 
+use super::context::{Answer, Context};
 use super::errors::{INVALID_REQUEST, ToErrorCode, code_of};
 use super::transactions::{self, NOT_SUPPORTED};
-use super::{Answer, Context};
 use crate::state::groups::{GroupsUnavailable, PendingReply};
 use ottla_core::coordinator::group::{
     GroupClient, GroupCommand, GroupReply, GroupRequest, Heartbeat, JoinGroup, JoinRefused, Joined, LeaveGroup,

@@ -12,8 +12,8 @@
 
 use std::collections::BTreeMap;
 
+use super::context::{Answer, Context};
 use super::errors::ToErrorCode;
-use super::{Answer, Context};
 use crate::state::fetch::{FetchFault, check_leader_epoch};
 use crate::state::partition::{Isolation, Partition, PartitionError};
 use ottla_log::{TimestampOffset, TimestampQuery};

@@ -11,8 +11,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::context::{Answer, Context};
 use super::errors::ToErrorCode;
-use super::{Answer, Context, operations};
+use super::operations;
 use crate::state::NotCreated;
 use crate::state::cluster::{Cluster, Topic};
 use ottla_core::metadata::{NO_LEADER, PartitionImage, is_internal, names};

@@ -9,12 +9,14 @@ mod api_versions;
 mod broker_loggers;
 mod cluster;
 mod configs;
+mod context;
 mod error_versions;
 mod errors;
 mod features;
 mod fetch;
 mod group_admin;
 mod groups;
+mod large_batches;
 mod list_offsets;
 mod metadata;
 mod offsets;
@@ -29,18 +31,19 @@ mod topics;
 mod transactions;
 mod users_and_quotas;
 
-use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use context::{Answer, Context};
+use large_batches::LargeBatches;
+
 use crate::server::{CloseReason, ConnectionInfo, ConnectionUse, Dispatch, NewUse, Outcome};
 use crate::state::Broker;
-use crate::state::advertised::Endpoint;
 use crate::state::arriving_clients::Arrival;
 use ottla_log::faults;
 use ottla_wire::protocol::frame::{FrameError, decode_request, encode_response};
-use ottla_wire::protocol::{ApiKey, Request, RequestHeader, Response};
+use ottla_wire::protocol::{ApiKey, Request, Response};
 
 /// What the log limiter calls connections that are closed for a request that isn't served.
 const UNSERVED: &str = "connections closed for a request that is not supported";
@@ -48,65 +51,17 @@ const UNSERVED: &str = "connections closed for a request that is not supported";
 /// The target of a line for each request, which Kafka's `kafka.request.logger` has.
 const REQUEST_LOG: &str = "ottla::request";
 
-/// What a handler gives back.
-enum Answer {
-    Ready(Box<Response>),
-    /// To come. Whatever depends on the order of requests was done before.
-    Parked(Pin<Box<dyn Future<Output = Response> + Send>>),
-    /// The protocol gives no response (Produce with acks 0).
-    Nothing,
-    /// The connection has to go, as it does in Kafka.
-    Close(CloseReason),
-}
-
-impl Answer {
-    fn parked(future: impl Future<Output = impl Into<Response>> + Send + 'static) -> Answer {
-        Answer::Parked(Box::pin(async { future.await.into() }))
-    }
-}
-
-impl<T: Into<Response>> From<T> for Answer {
-    fn from(response: T) -> Answer {
-        Answer::Ready(Box::new(response.into()))
-    }
-}
-
-/// Who asks, and how.
-struct Context {
-    broker: Arc<Broker>,
-    large_batches: Arc<produce::LargeBatches>,
-    connection: Arc<ConnectionInfo>,
-    header: RequestHeader,
-}
-
-impl Context {
-    /// The request's version.
-    fn version(&self) -> i16 {
-        self.header.api_version
-    }
-
-    /// Where to tell this client to find us.
-    fn endpoint(&self) -> Endpoint {
-        self.broker.endpoint_for(&self.connection.listener, self.connection.peer.ip(), self.connection.local)
-    }
-
-    /// The client's own name for itself; empty if it gave none.
-    fn client_id(&self) -> &str {
-        self.header.client_id.as_deref().unwrap_or_default()
-    }
-}
-
 /// Answers every request of every connection.
 pub struct Handlers {
     broker: Arc<Broker>,
-    large_batches: Arc<produce::LargeBatches>,
+    large_batches: Arc<LargeBatches>,
 }
 
 impl Handlers {
     /// `batch_memory` is how many bytes a produced batch may expand to that must be held in memory, where that is more
     /// than is usual.
     pub fn new(broker: Arc<Broker>, batch_memory: usize) -> Handlers {
-        Handlers { broker, large_batches: Arc::new(produce::LargeBatches::new(batch_memory)) }
+        Handlers { broker, large_batches: Arc::new(LargeBatches::new(batch_memory)) }
     }
 
     /// Answers what couldn't be read: ApiVersions always gets an answer, so that a client newer

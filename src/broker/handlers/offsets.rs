@@ -6,9 +6,9 @@
 
 use std::sync::Arc;
 
+use super::context::{Answer, Context};
 use super::errors::{ToErrorCode, code_of};
 use super::groups::run;
-use super::{Answer, Context};
 use crate::state::cluster::{Cluster, Topic};
 use crate::state::groups::GroupsUnavailable;
 use ottla_core::coordinator::group::{
@@ -206,7 +206,7 @@ fn fetch_group(
     let found = match context.broker.has_offsets_topic() {
         true => groups.query(&asked.group_id, query),
         // Nothing was ever committed: what a fresh machine answers.
-        false => Ok(groups.ask_empty(query)),
+        false => Ok(groups.query_empty(query)),
     };
     match found {
         Ok(found) => {

@@ -19,11 +19,8 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-use tokio::runtime::RuntimeFlavor;
-
+use super::context::{Answer, Context};
 use super::errors::ToErrorCode;
-use super::{Answer, Context};
 use crate::log_rate_limiter::log_limited;
 use crate::server::CloseReason;
 use crate::state::cluster::NotServed;
@@ -33,7 +30,7 @@ use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::produce::{
     BatchIndexAndErrorMessage, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceResponse,
 };
-use ottla_wire::record::{Accepts, BatchHeader, RecordError, Unverified, VerifiedSet, VerifyRules};
+use ottla_wire::record::{Accepts, BatchHeader, RecordError, Unverified, VerifyRules};
 use ottla_wire::types::{ErrorCode, NO_TIMESTAMP, Offset, TopicPartition};
 
 /// The one client id that may write to internal topics, as in Kafka.
@@ -183,52 +180,6 @@ enum Refusal {
     Records(RecordError),
     Partition(PartitionError),
     Rule(ErrorCode, &'static str),
-}
-
-/// Compressed records of this many bytes may take a while to be looked at.
-const LONG_WORK: usize = 16 << 10;
-
-/// Does work that may take long on this thread, while its other tasks go on on another.
-fn without_starving_others<T>(records: &Unverified, work: impl FnOnce() -> T) -> T {
-    match records.is_compressed() && records.len() >= LONG_WORK {
-        true => on_another_thread(work),
-        false => work(),
-    }
-}
-
-/// The same whatever the work is, where there is another thread.
-fn on_another_thread<T>(work: impl FnOnce() -> T) -> T {
-    let runtime = tokio::runtime::Handle::try_current();
-    match runtime.is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread) {
-        true => tokio::task::block_in_place(work),
-        false => work(),
-    }
-}
-
-/// Batches that expand further than is usual: looking at one takes its time, and if it is to be compressed anew its
-/// memory, so that there is one of the latter at a time.
-pub(super) struct LargeBatches {
-    /// Bytes that one may have that must be held in memory.
-    memory: usize,
-    held: Mutex<()>,
-}
-
-impl LargeBatches {
-    pub fn new(memory: usize) -> LargeBatches {
-        LargeBatches { memory, held: Mutex::new(()) }
-    }
-
-    /// Verifies a batch, again as a large one where it is one and the topic's rules allow it.
-    fn verify(&self, records: &Unverified, rules: &VerifyRules) -> Result<VerifiedSet, RecordError> {
-        match without_starving_others(records, || records.clone().verify_set(rules)) {
-            Err(RecordError::ExpandsTooFar { .. }) => on_another_thread(|| {
-                let may_be_held = rules.target.is_some() || rules.accepts == Accepts::AnyFormat;
-                let _alone = may_be_held.then(|| self.held.lock());
-                records.clone().verify_set(&VerifyRules { large: Some(self.memory), ..rules.clone() })
-            }),
-            done => done,
-        }
-    }
 }
 
 fn append(

@@ -7,8 +7,9 @@
 
 use std::sync::Arc;
 
+use super::context::{Answer, Context};
 use super::errors::ToErrorCode;
-use super::{Answer, Context, transactions};
+use super::transactions;
 use ottla_wire::protocol::messages::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
 use ottla_wire::types::{ErrorCode, NO_PRODUCER_EPOCH, NO_PRODUCER_ID};
 

@@ -4,7 +4,7 @@
 //! being no controller's listener; Apache Kafka tells the directory of voters that joined the quorum by
 //! themselves (KIP-853) alone.
 
-use super::{Answer, Context};
+use super::context::{Answer, Context};
 use ottla_core::metadata::names::METADATA_TOPIC;
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::describe_quorum::{

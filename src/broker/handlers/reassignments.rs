@@ -11,8 +11,8 @@
 
 use std::collections::BTreeMap;
 
+use super::context::{Answer, Context};
 use super::errors::ToErrorCode;
-use super::{Answer, Context};
 use ottla_core::metadata::{Image, PartitionImage, check_assignment};
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::alter_partition_reassignments::{
@@ -33,7 +33,7 @@ use ottla_wire::types::{ErrorCode, PartitionIndex};
 
 pub(super) fn alter_log_dirs(context: &Context, request: AlterReplicaLogDirsRequest) -> Answer {
     let cluster = context.broker.cluster();
-    let ours = context.broker.log_dir_path();
+    let ours = context.broker.log_dir().absolute_path().display().to_string();
     // Of several directories for one partition the last counts.
     let mut asked: BTreeMap<Str, BTreeMap<PartitionIndex, bool>> = BTreeMap::new();
     for dir in request.dirs {

@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::context::{Answer, Context};
 use super::errors::ToErrorCode;
-use super::{Answer, Context};
 use crate::log_rate_limiter::log_limited;
 use crate::state::cluster::NotServed;
 use crate::state::fetch::{FetchFault, check_leader_epoch};
@@ -59,7 +59,7 @@ pub(super) fn delete(context: &Context, request: DeleteRecordsRequest) -> Answer
     // Also where no log start moved: it may be one that an earlier request failed to note.
     let broker = Arc::clone(&context.broker);
     Answer::parked(async move {
-        match broker.note_log_starts().await {
+        match broker.make_log_starts_durable().await {
             Ok(()) => response,
             Err(error) => {
                 // Each request meets it while the disk refuses.

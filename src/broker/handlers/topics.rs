@@ -12,8 +12,8 @@
 use std::sync::Arc;
 
 use super::configs::describe_created;
+use super::context::{Answer, Context};
 use super::errors::ToErrorCode;
-use super::{Answer, Context};
 use crate::log_rate_limiter::log_limited;
 use crate::server::ConnectionInfo;
 use crate::state::Broker;

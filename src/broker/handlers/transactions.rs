@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use regex::RegexBuilder;
 
+use super::context::{Answer, Context};
 use super::errors::{NOT_HOSTED, ToErrorCode};
-use super::{Answer, Context};
 use crate::log_rate_limiter::log_limited;
 use crate::state::Broker;
 use ottla_core::metadata::names;

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Answer, Context};
+use super::context::{Answer, Context};
 use ottla_core::metadata::{Image, QuotaEntity};
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::describe_client_quotas::{

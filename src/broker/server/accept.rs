@@ -1,4 +1,4 @@
-//! Accepts connections, and goes on accepting whatever happens.
+//! Accepts connections. No error ends the loop.
 
 use std::io;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::dispatch::ConnectionInfo;
 use super::listener::canonical;
 use crate::log_rate_limiter::{LogRateLimiter, log_limited};
 
-/// How far a server has come in stopping.
+/// The phases of a server's shutdown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
     Running,
@@ -42,18 +42,19 @@ impl Acceptor {
     /// Accepts until it is dropped.
     pub async fn run(self) {
         loop {
-            let slot = self.slot().await;
+            let permit = self.permit().await;
             let stream = self.accept().await;
-            self.connection_limits.pace().await;
-            if let Err(error) = self.admit(stream, slot) {
-                tracing::debug!("A connection to {} was gone before it began: {error}", self.listener);
+            self.connection_limits.wait_for_rate().await;
+            if let Err(error) = self.admit(stream, permit) {
+                tracing::debug!(listener = %self.listener, %error, "connection closed before it was accepted");
             }
         }
     }
 
-    async fn slot(&self) -> Permit {
-        if let Some(slot) = self.connection_limits.try_slot() {
-            return slot;
+    /// Waits for one of `max.connections`.
+    async fn permit(&self) -> Permit {
+        if let Some(permit) = self.connection_limits.try_acquire() {
+            return permit;
         }
         let limiter = &self.shared.log_rate_limiter;
         let listener = &self.listener;
@@ -61,22 +62,24 @@ impl Acceptor {
             WARN,
             limiter,
             None,
-            "waits for a connection to close",
-            "As many connections as max.connections allows: {listener} lets nobody else in"
+            "times at max.connections",
+            %listener,
+            "max.connections reached, refusing new connections"
         );
-        let slot = self.connection_limits.slot().await;
+        let permit = self.connection_limits.acquire().await;
         log_limited!(
             INFO,
             limiter,
             None,
-            "ends of waits for a connection to close",
-            "There is room again: {listener} lets clients in"
+            "times below max.connections again",
+            %listener,
+            "below max.connections again, accepting new connections"
         );
-        slot
+        permit
     }
 
-    /// The next connection. Without file descriptors or memory there is none for a while: what cannot
-    /// be accepted waits with the system.
+    /// Waits for the next connection. While file descriptors or memory are short, connections stay in the listen
+    /// backlog.
     async fn accept(&self) -> TcpStream {
         let (listener, limiter) = (&self.listener, &self.shared.log_rate_limiter);
         let mut wait = FIRST_WAIT;
@@ -84,7 +87,7 @@ impl Acceptor {
             match self.socket.accept().await {
                 Ok((stream, _)) => {
                     if wait > FIRST_WAIT {
-                        log_limited!(INFO, limiter, None, "recoveries", "{listener} accepts connections again");
+                        log_limited!(INFO, limiter, None, "recoveries", %listener, "accepting connections again");
                     }
                     return stream;
                 }
@@ -96,7 +99,9 @@ impl Acceptor {
                             limiter,
                             None,
                             "failures to accept connections",
-                            "{listener} cannot accept connections, and goes on trying: {error}"
+                            %listener,
+                            %error,
+                            "failed to accept a connection, retrying"
                         );
                     }
                     tokio::time::sleep(wait).await;
@@ -106,10 +111,10 @@ impl Acceptor {
         }
     }
 
-    fn admit(&self, stream: TcpStream, slot: Permit) -> io::Result<()> {
+    fn admit(&self, stream: TcpStream, permit: Permit) -> io::Result<()> {
         let peer = canonical(stream.peer_addr()?);
         let local = canonical(stream.local_addr()?);
-        let place = match self.connection_limits.enter(peer.ip(), slot) {
+        let place = match self.connection_limits.admit(peer.ip(), permit) {
             Ok(place) => place,
             Err(allowed) => {
                 log_limited!(
@@ -117,16 +122,17 @@ impl Acceptor {
                     self.shared.log_rate_limiter,
                     peer.ip(),
                     "connections refused by max.connections.per.ip",
-                    "Refused a connection from {peer} on {}: it has the {allowed} connections that \
-                     max.connections.per.ip allows",
-                    self.listener
+                    %peer,
+                    listener = %self.listener,
+                    limit = allowed,
+                    "max.connections.per.ip reached, refused the connection"
                 );
                 return Ok(());
             }
         };
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
         let info = Arc::new(ConnectionInfo::new(id, peer, local, self.listener.clone()));
-        tracing::debug!("{info} connected");
+        tracing::debug!(client = %info, "connected");
         let connection = Connection::new(stream, info.clone(), self.shared.clone());
         let limiter = Arc::clone(&self.shared.log_rate_limiter);
         tokio::spawn(live(connection, info, place, self.phase.clone(), limiter));
@@ -134,15 +140,14 @@ impl Acceptor {
     }
 }
 
-/// Errors that say something about the connection that was to be accepted, and nothing about us
-/// (accept(2) passes network errors on).
+/// Whether the error is of the accepted connection rather than of the listener (accept(2) returns pending network errors).
 fn concerns_one_peer(error: &io::Error) -> bool {
     use io::ErrorKind::*;
     matches!(error.kind(), ConnectionAborted | ConnectionReset | ConnectionRefused | Interrupted | PermissionDenied)
         || matches!(error.kind(), HostUnreachable | NetworkUnreachable | NetworkDown | TimedOut)
 }
 
-/// A connection's life, from its first byte until it has been forgotten.
+/// Serves a connection to its end.
 async fn live(
     mut connection: Connection<TcpStream>,
     info: Arc<ConnectionInfo>,
@@ -168,7 +173,7 @@ async fn live(
     drop(place);
 }
 
-/// Returns when the server has come to `goal`, or is gone.
+/// Returns when the server has reached `goal` or was dropped.
 async fn reached(phase: &mut watch::Receiver<Phase>, goal: Phase) {
     let _ = phase.wait_for(|phase| *phase >= goal).await;
 }

@@ -1,8 +1,7 @@
-//! One connection, one task: reads requests, has them dispatched, sends the replies in order.
+//! A connection is one task: it reads requests, dispatches them, and sends the replies in order.
 //!
-//! Everything happens in [`Connection::poll`], which goes round until it can neither read nor send.
-//! Nothing is read while replies are in the way (see [`ReplyQueue::has_room`]), so a client that does
-//! not read its replies is soon not read from either, and the socket holds it back.
+//! [`Connection::poll`] loops until it can neither read nor send. It reads nothing while the reply queue is full (see
+//! [`ReplyQueue::has_room`]): a client that does not read its replies is held back by TCP's flow control.
 
 use std::any::Any;
 use std::io::{ErrorKind, IoSlice};
@@ -18,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
 
 use super::dispatch::{CloseReason, ConnectionInfo, Dispatch, Outcome};
-use super::memory::{BufferShelf, RequestBudget};
+use super::memory::{BufferPool, RequestBudget};
 use super::reader::{Frame, FrameReader, ReadEnd};
 use super::replies::ReplyQueue;
 use super::watchdog::{Seen, Verdict, Watchdog};
@@ -27,30 +26,30 @@ use crate::log_rate_limiter::{LogRateLimiter, log_limited};
 /// Chunks handed to the socket in one call.
 const MAX_CHUNKS: usize = 64;
 
-/// What the log limiter calls panics of handlers.
+/// The log rate limiter's name for panics of handlers.
 const PANICS: &str = "panics";
 
-/// What all connections of a server share.
+/// State that all connections of a server share.
 pub(super) struct Shared {
     pub dispatch: Arc<dyn Dispatch>,
     pub budget: Arc<RequestBudget>,
-    pub shelf: Arc<BufferShelf>,
+    pub buffers: Arc<BufferPool>,
     pub max_frame: usize,
     pub idle: Option<Duration>,
-    pub patience: Duration,
+    pub stall_timeout: Duration,
     pub log_rate_limiter: Arc<LogRateLimiter>,
 }
 
-/// How a connection came to its end.
+/// Why a connection ended.
 #[derive(Debug)]
 pub(super) enum End {
     /// The peer closed it, in the middle of a request or not.
     PeerClosed { mid_request: bool },
     /// The socket failed; a reset by the peer among others.
     SocketFailed(std::io::Error),
-    /// We closed it.
+    /// The broker closed it.
     Closed(CloseReason),
-    /// A reply could not be read from the file that it is in. The partition says which.
+    /// A reply could not be read from its file. The partition logs which.
     UnreadableReply,
     /// The peer spoke that protocol.
     Foreign(&'static str),
@@ -72,7 +71,7 @@ pub(super) struct Connection<S> {
     reader: FrameReader,
     replies: ReplyQueue,
     sent: u64,
-    /// [`Dispatch::faults`] when the replies that are owed were last seen to be intact.
+    /// [`Dispatch::faults`] when the pending replies were last found intact.
     faults: u64,
     watchdog: Watchdog,
     alarm: Pin<Box<Sleep>>,
@@ -81,8 +80,8 @@ pub(super) struct Connection<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub fn new(socket: S, info: Arc<ConnectionInfo>, shared: Arc<Shared>) -> Self {
-        let reader = FrameReader::new(shared.budget.clone(), shared.shelf.clone(), shared.max_frame);
-        let watchdog = Watchdog::new(shared.idle, shared.patience);
+        let reader = FrameReader::new(shared.budget.clone(), shared.buffers.clone(), shared.max_frame);
+        let watchdog = Watchdog::new(shared.idle, shared.stall_timeout);
         let alarm = Box::pin(tokio::time::sleep(watchdog.period()));
         let replies = ReplyQueue::default();
         let faults = shared.dispatch.faults();
@@ -98,7 +97,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         .await
     }
 
-    /// From now on no more requests are read; the connection ends when the replies it owes are sent.
+    /// Stops reading requests. The connection ends when its pending replies are sent.
     pub fn drain(&mut self) {
         self.draining = true;
     }
@@ -132,8 +131,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Reads and dispatches requests: `Pending` when the socket is empty, `Ready(None)` when replies
-    /// have to leave first.
+    /// Reads and dispatches requests: `Pending` when the socket is empty, `Ready(None)` when replies have to be sent
+    /// first.
     fn poll_requests(&mut self, cx: &mut Context<'_>) -> Poll<Option<ReadEnd>> {
         while self.may_read() {
             let Connection { socket, info, shared, reader, replies, .. } = self;
@@ -151,14 +150,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Poll::Ready(None)
     }
 
-    /// While the memory budget is used up, a connection starts on a request only when it owes nothing:
-    /// small requests, which don't queue for a share, then take no more than one read of each.
+    /// While the memory budget is exhausted, a connection begins a request only when it has no pending replies: then small
+    /// requests, which do not queue for a share, take at most one read of memory per connection.
     fn may_read(&self) -> bool {
         let affordable = || self.replies.is_empty() || self.reader.is_committed() || !self.shared.budget.is_exhausted();
         !self.draining && self.replies.has_room() && affordable()
     }
 
-    /// Sends what is known: `Pending` when the socket is full.
+    /// Sends finished replies: `Pending` when the socket is full.
     fn poll_replies(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         while self.replies.has_known() {
             self.check_replies()?;
@@ -179,7 +178,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
                 Err(error) => return Poll::Ready(Err(End::SocketFailed(error))),
             };
-            // What became unreadable meanwhile may have left as zeros: nothing follows it.
+            // Bytes that became unreadable meanwhile may have been sent as zeros: send nothing more.
             self.check_replies()?;
             self.sent += sent as u64;
             self.replies.advance(sent);
@@ -187,7 +186,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// Fails if something that is to be sent isn't what it was any more.
+    /// Fails if a pending reply is no longer intact.
     fn check_replies(&mut self) -> Result<(), End> {
         let faults = self.shared.dispatch.faults();
         if faults == self.faults {
@@ -198,14 +197,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if intact { Ok(()) } else { Err(End::UnreadableReply) }
     }
 
-    /// There is nothing to do: sees to it that this does not last too long.
+    /// Waits until there is something to do again, for a limited time.
     fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        if self.watchdog.hurry(self.reader.unfinished().is_some(), self.reader.received()) {
+        if self.watchdog.shorten_period(self.reader.unfinished().is_some(), self.reader.received()) {
             self.alarm.set(tokio::time::sleep(self.watchdog.period()));
         }
         loop {
             ready!(self.alarm.as_mut().poll(cx));
-            let verdict = self.watchdog.ring(Seen {
+            let verdict = self.watchdog.check(Seen {
                 received: self.reader.received(),
                 sent: self.sent,
                 half_sent: self.reader.unfinished().is_some(),
@@ -215,12 +214,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             match (verdict, self.reader.unfinished()) {
                 (Verdict::Alive, _) => self.alarm.set(tokio::time::sleep(self.watchdog.period())),
                 _ if self.replies.has_known() => {
-                    let why =
-                        CloseReason::new("connections closed for unread responses", "it does not read its responses");
+                    let why = CloseReason::new(
+                        "connections closed for unread responses",
+                        "the client does not read its responses",
+                    );
                     return Poll::Ready(End::Closed(why));
                 }
                 (Verdict::Stalled, Some((size, have))) => {
-                    let why = format!("it sent {have} bytes of a request of {size} and then stood still");
+                    let why = format!("the client sent {have} of {size} bytes of a request and then stopped");
                     return Poll::Ready(End::Closed(CloseReason::new(
                         "connections closed in the middle of a request",
                         why,
@@ -244,8 +245,8 @@ impl<S> Drop for Connection<S> {
                 limiter,
                 peer,
                 PANICS,
-                "Forgetting the connection from {} panicked: {panic}",
-                self.info
+                client = %self.info,
+                "cleaning up after the connection panicked: {panic}"
             );
         }
     }
@@ -273,49 +274,58 @@ impl From<ReadEnd> for End {
 }
 
 impl End {
-    /// Tells the log who is gone and why: our doing where someone should look, a peer's goodbye for
-    /// those who watch closely.
+    /// Logs why the connection ended: at WARN where the broker closed it for a fault of the peer, at DEBUG where the peer
+    /// closed it.
     pub fn log(&self, connection: &ConnectionInfo, limiter: &Arc<LogRateLimiter>) {
         let peer = connection.peer.ip();
         match self {
-            End::PeerClosed { mid_request: false } => tracing::debug!("{connection} closed its connection"),
+            End::PeerClosed { mid_request: false } => tracing::debug!(client = %connection, "closed by the client"),
             End::PeerClosed { mid_request: true } => {
-                tracing::debug!("{connection} closed its connection in the middle of a request");
+                tracing::debug!(client = %connection, "closed by the client in the middle of a request");
             }
-            End::SocketFailed(error) => tracing::debug!("The connection from {connection} broke: {error}"),
-            End::Closed(why) => {
-                log_limited!(WARN, limiter, peer, why.kind(), "Closed the connection from {connection}: {why}");
-            }
+            End::SocketFailed(error) => tracing::debug!(client = %connection, %error, "connection failed"),
+            End::Closed(why) => log_limited!(
+                WARN,
+                limiter,
+                peer,
+                why.kind(),
+                client = %connection,
+                "closed the connection: {why}"
+            ),
             End::UnreadableReply => log_limited!(
                 WARN,
                 limiter,
                 peer,
-                "connections closed whose records can't be read",
-                "Closed the connection from {connection}: records that it fetched cannot be read from their file, which \
-                 was cut, or is on a disk that fails"
+                "connections closed for records that cannot be read",
+                client = %connection,
+                "closed the connection: fetched records cannot be read from their file, which was truncated or is on a \
+                 failing disk"
             ),
             End::Foreign(name) => log_limited!(
                 WARN,
                 limiter,
                 peer,
-                "connections closed that don't speak Kafka's protocol",
-                "Closed the connection from {connection}: it speaks {name}, and this is a Kafka port"
+                "connections closed for another protocol",
+                client = %connection,
+                "closed the connection: the client speaks {name}, and this is a Kafka port"
             ),
-            End::Idle => tracing::debug!("Closed the connection from {connection}: idle"),
+            End::Idle => tracing::debug!(client = %connection, "closed the connection: idle"),
             End::Panicked(message) => log_limited!(
                 ERROR,
                 limiter,
                 peer,
                 PANICS,
-                "Closed the connection from {connection}: handling its request panicked: {message}"
+                client = %connection,
+                "closed the connection: a request handler panicked: {message}"
             ),
-            End::Drained => tracing::debug!("Closed the connection from {connection}: stopping"),
+            End::Drained => tracing::debug!(client = %connection, "closed the connection: the broker stops"),
             End::Stopped => log_limited!(
                 INFO,
                 limiter,
                 peer,
                 "connections closed with a request unanswered",
-                "Closed the connection from {connection}: stopping, with a request unanswered"
+                client = %connection,
+                "closed the connection: the broker stops, a request is unanswered"
             ),
         }
     }

@@ -1,6 +1,6 @@
-//! Who may come in: `max.connections`, `max.connections.per.ip` with its overrides, `max.connection.creation.rate`.
+//! Connection limits: `max.connections`, `max.connections.per.ip` with its overrides, `max.connection.creation.rate`.
 //!
-//! All of them may change while connections are open; those stay.
+//! All of them may change while the server runs. Open connections stay open.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -29,26 +29,26 @@ struct State {
     rate: usize,
     open: usize,
     connected: HashMap<IpAddr, usize>,
-    /// When nothing of [`BURST`] will be used up any more.
-    rested_at: Option<Instant>,
+    /// When a full [`BURST`] will be available again.
+    burst_refilled_at: Option<Instant>,
 }
 
-/// So many seconds' worth of connections may come at once.
+/// The connections of this time, at the configured rate, may be accepted at once.
 const BURST: Duration = Duration::from_secs(1);
-/// How long a connection's turn is waited for before the rate is looked at again: it may have changed.
-const LONGEST_TURN: Duration = Duration::from_secs(1);
-/// From here on a rate is no limit: it is the setting's default.
+/// The longest sleep before the rate is read again, which may have changed.
+const MAX_RATE_WAIT: Duration = Duration::from_secs(1);
+/// The default of the setting, which means no limit.
 const NO_RATE: usize = i32::MAX as usize;
 
-/// One of the connections that there may be, free again when dropped.
+/// One of `max.connections`, released when dropped.
 pub(super) struct Permit {
     connection_limits: Arc<ConnectionLimits>,
 }
 
-/// A connection's place in the connection_limits, free again when dropped.
+/// One of the connections that a host may have, released when dropped.
 pub(super) struct HostPermit {
     ip: IpAddr,
-    slot: Permit,
+    permit: Permit,
 }
 
 impl ConnectionLimits {
@@ -60,20 +60,20 @@ impl ConnectionLimits {
             rate: 0,
             open: 0,
             connected: HashMap::new(),
-            rested_at: None,
+            burst_refilled_at: None,
         };
         state.set(limits);
         ConnectionLimits { state: Mutex::new(state), changed: Notify::new() }
     }
 
-    /// Puts other limits in force.
+    /// Applies other limits.
     pub fn set(&self, limits: &Limits) {
         self.state.lock().set(limits);
         self.changed.notify_waiters();
     }
 
-    /// A slot for one more connection, if there is one.
-    pub fn try_slot(self: &Arc<Self>) -> Option<Permit> {
+    /// Takes a permit for one more connection, if one is free.
+    pub fn try_acquire(self: &Arc<Self>) -> Option<Permit> {
         let mut state = self.state.lock();
         let free = state.open < state.most;
         free.then(|| {
@@ -82,32 +82,36 @@ impl ConnectionLimits {
         })
     }
 
-    /// Waits until there may be one more connection. As Kafka does (KIP-402), newcomers wait with the system meanwhile.
-    pub async fn slot(self: &Arc<Self>) -> Permit {
+    /// Waits for a permit for one more connection. As in Kafka (KIP-402), connections stay in the listen backlog
+    /// meanwhile.
+    pub async fn acquire(self: &Arc<Self>) -> Permit {
         loop {
             let mut changed = std::pin::pin!(self.changed.notified());
-            // From here on no change is missed.
+            // From here on every change wakes this task.
             changed.as_mut().enable();
-            if let Some(slot) = self.try_slot() {
-                return slot;
+            if let Some(permit) = self.try_acquire() {
+                return permit;
             }
             changed.await;
         }
     }
 
-    /// Waits until the rate lets one more connection in (KIP-612).
-    pub async fn pace(&self) {
+    /// Waits until `max.connection.creation.rate` allows one more connection (KIP-612).
+    pub async fn wait_for_rate(&self) {
         loop {
-            let turn = self.state.lock().take_turn(Instant::now());
-            match turn {
+            let token = self.state.lock().take_token(Instant::now());
+            match token {
                 Ok(()) => return,
-                Err(wait) => tokio::time::sleep(wait.min(LONGEST_TURN)).await,
+                Err(wait) => tokio::time::sleep(wait.min(MAX_RATE_WAIT)).await,
             }
         }
     }
 
-    /// A place for a connection from `ip`, or how many that address may have if it has them all.
-    pub fn enter(&self, ip: IpAddr, slot: Permit) -> Result<HostPermit, usize> {
+    /// Takes a permit for a connection from `ip`.
+    ///
+    /// # Errors
+    /// The limit of that address, if it is reached.
+    pub fn admit(&self, ip: IpAddr, permit: Permit) -> Result<HostPermit, usize> {
         let mut state = self.state.lock();
         let allowed = state.overrides.get(&ip).copied().unwrap_or(state.per_ip);
         let count = state.connected.entry(ip).or_default();
@@ -120,7 +124,7 @@ impl ConnectionLimits {
             return Err(allowed);
         }
         *count += 1;
-        Ok(HostPermit { ip, slot })
+        Ok(HostPermit { ip, permit })
     }
 }
 
@@ -130,22 +134,22 @@ impl State {
         self.per_ip = limits.max_connections_per_ip;
         self.overrides = limits.max_connections_per_ip_overrides.iter().copied().collect();
         self.rate = limits.max_connection_creation_rate;
-        self.rested_at = None;
+        self.burst_refilled_at = None;
     }
 
     /// Lets one connection in, or tells how long it has to wait.
-    fn take_turn(&mut self, now: Instant) -> Result<(), Duration> {
+    fn take_token(&mut self, now: Instant) -> Result<(), Duration> {
         let each = match self.rate {
             NO_RATE.. => return Ok(()),
-            0 => return Err(LONGEST_TURN),
+            0 => return Err(MAX_RATE_WAIT),
             rate => Duration::from_secs(1).div_f64(rate as f64),
         };
-        let rested_at = self.rested_at.unwrap_or(now).max(now) + each;
-        let beyond = (rested_at - now).saturating_sub(BURST);
+        let burst_refilled_at = self.burst_refilled_at.unwrap_or(now).max(now) + each;
+        let beyond = (burst_refilled_at - now).saturating_sub(BURST);
         if !beyond.is_zero() {
             return Err(beyond);
         }
-        self.rested_at = Some(rested_at);
+        self.burst_refilled_at = Some(burst_refilled_at);
         Ok(())
     }
 }
@@ -159,7 +163,7 @@ impl Drop for Permit {
 
 impl Drop for HostPermit {
     fn drop(&mut self) {
-        let mut state = self.slot.connection_limits.state.lock();
+        let mut state = self.permit.connection_limits.state.lock();
         match state.connected.get_mut(&self.ip) {
             Some(count) if *count > 1 => *count -= 1,
             _ => drop(state.connected.remove(&self.ip)),
@@ -188,13 +192,13 @@ mod tests {
     #[test]
     fn an_address_has_its_limit_and_places_come_free() {
         let connection_limits = Arc::new(ConnectionLimits::new(&limits()));
-        let enter = |ip| connection_limits.enter(ip, connection_limits.try_slot().unwrap());
+        let enter = |ip| connection_limits.admit(ip, connection_limits.try_acquire().unwrap());
         let first = enter(HERE);
         assert!(first.is_ok());
         assert_eq!(enter(HERE).err(), Some(1));
         let others = [enter(THERE), enter(THERE)];
         assert!(others.iter().all(Result::is_ok));
-        assert!(connection_limits.try_slot().is_none());
+        assert!(connection_limits.try_acquire().is_none());
         drop(first);
         assert!(enter(HERE).is_ok());
         drop(others);
@@ -205,21 +209,21 @@ mod tests {
     #[tokio::test]
     async fn limits_change_while_connections_are_open() {
         let connection_limits = Arc::new(ConnectionLimits::new(&limits()));
-        let mut open: Vec<Permit> = (0..3).map(|_| connection_limits.try_slot().unwrap()).collect();
+        let mut open: Vec<Permit> = (0..3).map(|_| connection_limits.try_acquire().unwrap()).collect();
         connection_limits.set(&Limits { max_connections: 2, ..limits() });
         open.pop();
-        assert!(connection_limits.try_slot().is_none(), "2 are open, and 2 may be");
+        assert!(connection_limits.try_acquire().is_none(), "2 are open, and 2 may be");
         let waiting = tokio::spawn({
             let connection_limits = Arc::clone(&connection_limits);
-            async move { connection_limits.slot().await }
+            async move { connection_limits.acquire().await }
         });
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
         connection_limits.set(&Limits { max_connections: 3, ..limits() });
         drop(waiting.await.unwrap());
-        assert!(connection_limits.enter(HERE, connection_limits.try_slot().unwrap()).is_ok());
+        assert!(connection_limits.admit(HERE, connection_limits.try_acquire().unwrap()).is_ok());
         connection_limits.set(&Limits { max_connections_per_ip: 0, ..limits() });
-        assert_eq!(connection_limits.enter(HERE, connection_limits.try_slot().unwrap()).err(), Some(0));
+        assert_eq!(connection_limits.admit(HERE, connection_limits.try_acquire().unwrap()).err(), Some(0));
     }
 
     #[tokio::test(start_paused = true)]
@@ -227,14 +231,14 @@ mod tests {
         let connection_limits = ConnectionLimits::new(&Limits { max_connection_creation_rate: 10, ..limits() });
         let began = Instant::now();
         for _ in 0..30 {
-            connection_limits.pace().await;
+            connection_limits.wait_for_rate().await;
         }
         // Ten at once, and ten each second after.
         let took = began.elapsed().as_millis();
         assert!((1_990..2_100).contains(&took), "{took} ms");
         connection_limits.set(&limits());
         for _ in 0..1_000 {
-            connection_limits.pace().await;
+            connection_limits.wait_for_rate().await;
         }
         assert_eq!(began.elapsed().as_millis(), took);
     }
@@ -245,7 +249,7 @@ mod tests {
             Arc::new(ConnectionLimits::new(&Limits { max_connection_creation_rate: 0, ..limits() }));
         let waiting = tokio::spawn({
             let connection_limits = Arc::clone(&connection_limits);
-            async move { connection_limits.pace().await }
+            async move { connection_limits.wait_for_rate().await }
         });
         tokio::time::sleep(Duration::from_secs(60)).await;
         assert!(!waiting.is_finished());

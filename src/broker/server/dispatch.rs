@@ -99,7 +99,7 @@ impl fmt::Display for CloseReason {
     }
 }
 
-/// Who is at the other end, and through which door it came.
+/// Who is at the other end, and through which socket it came.
 #[derive(Debug)]
 pub struct ConnectionInfo {
     /// Unique while the broker runs.

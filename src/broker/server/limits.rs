@@ -27,7 +27,7 @@ pub struct Limits {
     /// How long nothing may move on a connection (`connections.max.idle.ms`), `None` for ever.
     pub idle: Option<Duration>,
     /// How long a half-sent request may stand still; a tenth of it while others wait for its memory.
-    pub patience: Duration,
+    pub stall_timeout: Duration,
     /// `socket.send.buffer.bytes`, `None` for what the system chooses.
     pub send_buffer: Option<usize>,
     /// `socket.receive.buffer.bytes`, `None` for what the system chooses.
@@ -46,7 +46,7 @@ impl Default for Limits {
             max_connection_creation_rate: i32::MAX as usize,
             max_connections_per_ip_overrides: Vec::new(),
             idle: Some(Duration::from_secs(600)),
-            patience: Duration::from_secs(30),
+            stall_timeout: Duration::from_secs(30),
             send_buffer: None,
             receive_buffer: None,
             backlog: 1024,

@@ -174,9 +174,9 @@ mod tests {
     async fn accepted_sockets_inherit_the_options() {
         let listener = bind(BindHost::Any, 0).unwrap();
         let port = listener.address().port();
-        let door = listener.listen(1).unwrap().remove(0);
+        let socket = listener.listen(1).unwrap().remove(0);
         let _client = std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
-        let (accepted, peer) = door.accept().await.unwrap();
+        let (accepted, peer) = socket.accept().await.unwrap();
         assert!(accepted.nodelay().unwrap());
         assert!(socket2::SockRef::from(&accepted).keepalive().unwrap());
         assert_eq!(canonical(peer).ip(), Ipv4Addr::LOCALHOST);

@@ -1,10 +1,10 @@
-//! The memory that requests may take: a budget for what is announced, and buffers for what arrives.
+//! Memory for requests: a budget for announced sizes, and a pool of buffers for received bytes.
 //!
 //! Invariants:
 //! - A frame above [`super::reader::SMALL_FRAME`] has its whole size reserved before its body is read
 //!   into a buffer of its own; reservations are granted in the order they were asked for.
 //! - A reservation is accounting only: memory follows the bytes that arrived.
-//! - The shelf of spare buffers is bounded, and empties itself when traffic stops.
+//! - The pool of unused buffers is bounded, and is freed when traffic stops.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// What all connections together may have reserved for requests, in bytes (`queued.max.request.bytes`).
+/// Bytes that all connections together may reserve for requests (`queued.max.request.bytes`).
 pub(super) struct RequestBudget {
     total: usize,
     /// One permit a byte. The semaphore hands permits out first come, first served.
@@ -20,7 +20,7 @@ pub(super) struct RequestBudget {
     waiting: AtomicUsize,
 }
 
-/// A share of the budget, given back when dropped.
+/// A share of the budget, released when dropped.
 pub(super) struct Reservation(#[expect(dead_code, reason = "held for what its drop does")] OwnedSemaphorePermit);
 
 impl RequestBudget {
@@ -33,13 +33,12 @@ impl RequestBudget {
         self.total
     }
 
-    /// Reserves at once, or not at all when that would overtake someone.
+    /// Reserves at once, or returns `None` if others wait or too little is free.
     pub fn try_reserve(&self, bytes: u32) -> Option<Reservation> {
         self.free.clone().try_acquire_many_owned(bytes).ok().map(Reservation)
     }
 
-    /// Reserves when everyone who asked before has been served. `None` only if the budget is smaller
-    /// than what is asked.
+    /// Waits for its turn in the queue and reserves. `None` only if the budget is smaller than `bytes`.
     pub async fn reserve(self: Arc<Self>, bytes: u32) -> Option<Reservation> {
         if bytes as usize > self.total {
             return None;
@@ -48,24 +47,24 @@ impl RequestBudget {
         self.free.clone().acquire_many_owned(bytes).await.ok().map(Reservation)
     }
 
-    /// Whether half of the budget is free: then nobody waits, and a reservation may be given to a frame
-    /// of which nothing but the size has been seen.
-    pub fn is_roomy(&self) -> bool {
+    /// Whether at least half of the budget is free: then no one waits, and a frame may get its reservation before its body
+    /// has arrived.
+    pub fn is_half_free(&self) -> bool {
         self.free.available_permits() >= self.total / 2
     }
 
-    /// Whether nothing is left for one who comes now.
+    /// Whether nothing is free.
     pub fn is_exhausted(&self) -> bool {
         self.free.available_permits() == 0
     }
 
-    /// Whether someone waits for a share.
+    /// Whether a reservation waits in the queue.
     pub fn is_contended(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) > 0
     }
 }
 
-/// Counts one waiter for as long as it waits, whether it is served or gives up.
+/// Counts a waiter until it is served or cancelled.
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {
@@ -83,16 +82,15 @@ impl Drop for Waiting<'_> {
 
 /// Buffers smaller than this cost less to allocate than to keep.
 const SMALLEST_KEPT: usize = 16 << 10;
-/// Buffers larger than this are rare enough to be given back.
+/// Buffers larger than this are rare, and freed.
 const LARGEST_KEPT: usize = 4 << 20;
 /// Capacities are rounded up to this, so that frames of about one size can follow each other.
 const CAPACITY_STEP: usize = 16 << 10;
-/// What a frame gets on its announcement alone.
+/// The first allocation for a frame whose size alone is known.
 const SMALLEST_GROWTH: usize = 4 << 10;
 
-/// Used frame buffers, kept warm for the next frame: the first touch of a fresh page costs several
-/// times what filling it does.
-pub(super) struct BufferShelf {
+/// Frame buffers for reuse: the first touch of a fresh page costs several times what filling it does.
+pub(super) struct BufferPool {
     capacity: usize,
     kept: Mutex<Kept>,
 }
@@ -102,18 +100,17 @@ struct Kept {
     /// The most recently used ones last.
     buffers: Vec<Vec<u8>>,
     bytes: usize,
-    /// The fewest there were since the last [`BufferShelf::trim`]: so many nobody needed.
+    /// The fewest there were since the last [`BufferPool::trim`]: so many were not used.
     fewest: usize,
 }
 
-impl BufferShelf {
-    /// A shelf that keeps up to `capacity` bytes.
+impl BufferPool {
+    /// A pool that keeps up to `capacity` bytes.
     pub fn new(capacity: usize) -> Self {
-        BufferShelf { capacity, kept: Mutex::default() }
+        BufferPool { capacity, kept: Mutex::default() }
     }
 
-    /// An empty buffer that is to hold `size` bytes: a kept one with room for all of them, or else a
-    /// fresh one without any.
+    /// Takes an empty buffer for `size` bytes: a pooled one with enough capacity, or a new one without any.
     pub fn take(self: &Arc<Self>, size: usize) -> FrameBuffer {
         let mut kept = self.kept.lock();
         let fits = |buffer: &Vec<u8>| (size..=size.saturating_mul(4)).contains(&buffer.capacity());
@@ -126,7 +123,7 @@ impl BufferShelf {
             }
             None => Vec::new(),
         };
-        FrameBuffer { bytes, shelf: self.clone() }
+        FrameBuffer { bytes, buffers: self.clone() }
     }
 
     fn put(&self, mut buffer: Vec<u8>) {
@@ -142,7 +139,7 @@ impl BufferShelf {
         }
     }
 
-    /// Frees the buffers that nobody needed since the last call.
+    /// Frees the buffers that were not used since the last call.
     pub fn trim(&self) {
         let mut kept = self.kept.lock();
         let unneeded = kept.fewest.min(kept.buffers.len());
@@ -153,10 +150,10 @@ impl BufferShelf {
     }
 }
 
-/// A frame on its way in; returns to the shelf when the last slice of it is dropped.
+/// A frame that is being received. The buffer returns to the pool when the last slice of it is dropped.
 pub(super) struct FrameBuffer {
     pub bytes: Vec<u8>,
-    shelf: Arc<BufferShelf>,
+    buffers: Arc<BufferPool>,
 }
 
 impl FrameBuffer {
@@ -176,7 +173,7 @@ impl AsRef<[u8]> for FrameBuffer {
 
 impl Drop for FrameBuffer {
     fn drop(&mut self) {
-        self.shelf.put(std::mem::take(&mut self.bytes));
+        self.buffers.put(std::mem::take(&mut self.bytes));
     }
 }
 
@@ -196,7 +193,7 @@ mod tests {
     fn reservations_are_granted_in_order() {
         let budget = Arc::new(RequestBudget::new(100));
         let first = budget.try_reserve(60);
-        assert!(first.is_some() && !budget.is_roomy() && !budget.is_contended());
+        assert!(first.is_some() && !budget.is_half_free() && !budget.is_contended());
         let mut large = Box::pin(budget.clone().reserve(80));
         assert!(poll_once(large.as_mut()).is_none());
         assert!(budget.is_contended());
@@ -210,7 +207,7 @@ mod tests {
         assert!(poll_once(small.as_mut()).flatten().is_some());
         assert!(!budget.is_contended());
         drop(large);
-        assert!(budget.is_roomy());
+        assert!(budget.is_half_free());
     }
 
     #[test]
@@ -231,8 +228,8 @@ mod tests {
         assert!(matches!(poll_once(std::pin::pin!(budget.reserve(101))), Some(None)));
     }
 
-    fn filled(shelf: &Arc<BufferShelf>, size: usize) -> FrameBuffer {
-        let mut buffer = shelf.take(size);
+    fn filled(buffers: &Arc<BufferPool>, size: usize) -> FrameBuffer {
+        let mut buffer = buffers.take(size);
         while buffer.bytes.len() < size {
             buffer.grow_towards(size);
             let room = buffer.bytes.capacity().min(size) - buffer.bytes.len();
@@ -243,8 +240,8 @@ mod tests {
 
     #[test]
     fn memory_follows_the_bytes_that_arrived() {
-        let shelf = Arc::new(BufferShelf::new(1 << 20));
-        let mut buffer = shelf.take(1 << 20);
+        let buffers = Arc::new(BufferPool::new(1 << 20));
+        let mut buffer = buffers.take(1 << 20);
         buffer.grow_towards(1 << 20);
         assert_eq!(buffer.bytes.capacity(), SMALLEST_GROWTH);
         buffer.bytes.extend([0; 3000]);
@@ -254,26 +251,26 @@ mod tests {
 
     #[test]
     fn a_used_buffer_serves_the_next_frame_of_its_size() {
-        let shelf = Arc::new(BufferShelf::new(1 << 20));
-        let place = filled(&shelf, 65_000).bytes.as_ptr();
-        let again = shelf.take(64_000);
+        let buffers = Arc::new(BufferPool::new(1 << 20));
+        let place = filled(&buffers, 65_000).bytes.as_ptr();
+        let again = buffers.take(64_000);
         assert_eq!(again.bytes.as_ptr(), place);
         assert!(again.bytes.is_empty());
         drop(again);
-        assert_eq!(shelf.take(10_000).bytes.capacity(), 0, "much too large a buffer for that");
+        assert_eq!(buffers.take(10_000).bytes.capacity(), 0, "much too large a buffer for that");
     }
 
     #[test]
     fn the_shelf_is_bounded_and_empties_when_unused() {
-        let shelf = Arc::new(BufferShelf::new(150_000));
-        let three = [filled(&shelf, 64_000), filled(&shelf, 64_000), filled(&shelf, 64_000)];
+        let buffers = Arc::new(BufferPool::new(150_000));
+        let three = [filled(&buffers, 64_000), filled(&buffers, 64_000), filled(&buffers, 64_000)];
         drop(three);
-        assert_eq!(shelf.kept.lock().buffers.len(), 2);
-        shelf.trim();
-        drop(shelf.take(64_000));
-        shelf.trim(); // one of the two was in use since
-        assert_eq!(shelf.kept.lock().buffers.len(), 1);
-        shelf.trim();
-        assert_eq!(shelf.kept.lock().bytes, 0);
+        assert_eq!(buffers.kept.lock().buffers.len(), 2);
+        buffers.trim();
+        drop(buffers.take(64_000));
+        buffers.trim(); // one of the two was in use since
+        assert_eq!(buffers.kept.lock().buffers.len(), 1);
+        buffers.trim();
+        assert_eq!(buffers.kept.lock().bytes, 0);
     }
 }

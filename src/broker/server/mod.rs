@@ -5,8 +5,8 @@
 //! (`dispatch`), and sends the replies in order (`replies`). What it may take is bounded: connections
 //! (`connection_limits`), memory (`memory`), requests in flight (`replies`), silence (`watchdog`).
 //!
-//! Invariants: nothing is allocated for bytes that did not arrive; a connection that misbehaves loses
-//! nothing but itself; and whoever we disconnect is named in the log, with the reason.
+//! Invariants: memory is allocated only for bytes that have arrived; an error of one connection affects no other; each
+//! connection that the broker closes is logged with its client and the reason.
 
 mod accept;
 mod connection;
@@ -41,28 +41,28 @@ use crate::log_rate_limiter::LogRateLimiter;
 use accept::{Acceptor, Phase};
 use connection::Shared;
 use connection_limits::ConnectionLimits;
-use memory::{BufferShelf, RequestBudget};
+use memory::{BufferPool, RequestBudget};
 
-/// Spare request buffers are kept up to this share of the request memory, and up to [`MOST_SPARE`].
+/// Unused request buffers are kept up to this share of the request memory, and up to [`MAX_SPARE_BYTES`].
 const SPARE_SHARE: usize = 8;
-const MOST_SPARE: usize = 16 << 20;
-/// How often spare buffers that nobody needed are freed.
-const TRIM_EVERY: Duration = Duration::from_secs(10);
+const MAX_SPARE_BYTES: usize = 16 << 20;
+/// How often buffers that were not used are freed.
+const TRIM_INTERVAL: Duration = Duration::from_secs(10);
 
-/// A server at work. Dropping it stops it at once.
+/// A running server. Dropping it stops it at once.
 pub struct Server {
     phase: watch::Sender<Phase>,
     connection_limits: Arc<ConnectionLimits>,
     tasks: JoinSet<()>,
 }
 
-/// Changes who may come in while the server is at work.
+/// Changes the connection limits of a running server.
 #[derive(Clone)]
-pub struct Doorkeeper(Arc<ConnectionLimits>);
+pub struct LimitsHandle(Arc<ConnectionLimits>);
 
-impl Doorkeeper {
-    /// Puts `max.connections`, `max.connections.per.ip`, its overrides and `max.connection.creation.rate` in force, and
-    /// nothing else of the limits. Connections that are open stay so.
+impl LimitsHandle {
+    /// Applies `max.connections`, `max.connections.per.ip`, its overrides and `max.connection.creation.rate`; the other
+    /// limits stay as they were. Open connections stay open.
     pub fn set_limits(&self, limits: &Limits) {
         self.0.set(limits);
     }
@@ -70,7 +70,7 @@ impl Doorkeeper {
 
 /// Opens the listeners: when this returns, clients can connect. Needs a tokio runtime.
 ///
-/// Lines that peers cause are logged as far as `log_rate_limiter` admits them.
+/// Log lines that peers cause go through `log_rate_limiter`.
 pub fn serve(
     listeners: Vec<Listener>,
     dispatch: Arc<dyn Dispatch>,
@@ -78,14 +78,14 @@ pub fn serve(
     log_rate_limiter: Arc<LogRateLimiter>,
 ) -> io::Result<Server> {
     let phase = watch::Sender::new(Phase::Running);
-    let shelf = Arc::new(BufferShelf::new((limits.request_memory / SPARE_SHARE).min(MOST_SPARE)));
+    let buffers = Arc::new(BufferPool::new((limits.request_memory / SPARE_SHARE).min(MAX_SPARE_BYTES)));
     let shared = Arc::new(Shared {
         dispatch,
         budget: Arc::new(RequestBudget::new(limits.request_memory)),
-        shelf: shelf.clone(),
+        buffers: buffers.clone(),
         max_frame: limits.max_request_bytes,
         idle: limits.idle,
-        patience: limits.patience,
+        stall_timeout: limits.stall_timeout,
         log_rate_limiter,
     });
     let connection_limits = Arc::new(ConnectionLimits::new(limits));
@@ -107,25 +107,25 @@ pub fn serve(
     }
     tasks.spawn(async move {
         loop {
-            tokio::time::sleep(TRIM_EVERY).await;
-            shelf.trim();
+            tokio::time::sleep(TRIM_INTERVAL).await;
+            buffers.trim();
         }
     });
     Ok(Server { phase, connection_limits, tasks })
 }
 
 impl Server {
-    /// Who decides who may come in.
-    pub fn doorkeeper(&self) -> Doorkeeper {
-        Doorkeeper(self.connection_limits.clone())
+    /// A handle to change the connection limits.
+    pub fn limits_handle(&self) -> LimitsHandle {
+        LimitsHandle(self.connection_limits.clone())
     }
 
-    /// Stops accepting and reading, gives replies that are owed `grace` to leave, and closes everything.
-    /// Returns how many connections still owed one.
+    /// Stops accepting and reading, waits up to `grace` for pending replies to be sent, and closes all connections.
+    /// Returns how many connections still had one pending.
     pub async fn stop(mut self, grace: Duration) -> usize {
         self.tasks.shutdown().await;
         self.phase.send_replace(Phase::Draining);
-        // Connections hold a receiver each until they are gone.
+        // Each connection holds a receiver until it ends.
         if tokio::time::timeout(grace, self.phase.closed()).await.is_ok() {
             return 0;
         }

@@ -7,8 +7,9 @@
 //!   idle connection holds no buffer at all.
 //! - A **large** frame is read straight into a buffer of its own, together with the next frame's size,
 //!   so that a run of large frames costs one system call each and no copy. It first needs a share of
-//!   the request memory budget. While the budget is tight, a share is only given to a frame of which
-//!   [`LOBBY`] bytes have arrived: announcing much and sending little takes nothing from others.
+//!   the request memory budget. While less than half of the budget is free, only a frame of which
+//!   [`MIN_BYTES_TO_QUEUE`] bytes have arrived gets a share: a client that announces much and sends little takes nothing
+//!   from others.
 //!
 //! Invariant: no allocation is sized by what a peer announced, only by what it sent (times two).
 
@@ -22,10 +23,10 @@ use bytes::{BufMut, Bytes};
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
 use super::dispatch::CloseReason;
-use super::memory::{BufferShelf, FrameBuffer, RequestBudget, Reservation};
+use super::memory::{BufferPool, FrameBuffer, RequestBudget, Reservation};
 use super::sniff::{Foreign, foreign_protocol};
 
-/// What the log limiter calls connections that announced a size that is not allowed.
+/// The log rate limiter's name for these connections.
 const BAD_SIZE: &str = "connections closed for the size of a request";
 /// The size of a frame's size.
 const PREFIX: usize = 4;
@@ -33,11 +34,11 @@ const PREFIX: usize = 4;
 const SCRATCH: usize = 8 << 10;
 /// Frames up to this size are small.
 pub(super) const SMALL_FRAME: usize = SCRATCH - PREFIX;
-/// How much of a large frame must have arrived before it may queue for a share of a tight budget.
-const LOBBY: usize = 4 << 10;
+/// Bytes of a large frame that must have arrived before it may queue for a share of a scarce budget.
+const MIN_BYTES_TO_QUEUE: usize = 4 << 10;
 
 // A large frame never ends within one scratch read: what the scratch holds after its size is all its own.
-const _: () = assert!(SMALL_FRAME + PREFIX >= SCRATCH && LOBBY <= SMALL_FRAME);
+const _: () = assert!(SMALL_FRAME + PREFIX >= SCRATCH && MIN_BYTES_TO_QUEUE <= SMALL_FRAME);
 
 /// A whole request and its share of the budget. Small frames may have none.
 pub(super) struct Frame {
@@ -52,7 +53,7 @@ pub(super) enum ReadEnd {
         mid_frame: bool,
     },
     Failed(std::io::Error),
-    /// These bytes are no frame we would read.
+    /// The size of the frame is not allowed.
     Refused(CloseReason),
     /// The peer speaks another protocol.
     Foreign(Foreign),
@@ -66,7 +67,7 @@ impl From<std::io::Error> for ReadEnd {
 
 pub(super) struct FrameReader {
     budget: Arc<RequestBudget>,
-    shelf: Arc<BufferShelf>,
+    buffers: Arc<BufferPool>,
     max_frame: usize,
     state: State,
     /// Bytes read since the connection began.
@@ -88,8 +89,8 @@ enum State {
 const BETWEEN_FRAMES: State = State::Prefix { bytes: [0; PREFIX], have: 0 };
 
 impl FrameReader {
-    pub fn new(budget: Arc<RequestBudget>, shelf: Arc<BufferShelf>, max_frame: usize) -> Self {
-        FrameReader { budget, shelf, max_frame, state: BETWEEN_FRAMES, received: 0, saw_a_frame: false }
+    pub fn new(budget: Arc<RequestBudget>, buffers: Arc<BufferPool>, max_frame: usize) -> Self {
+        FrameReader { budget, buffers, max_frame, state: BETWEEN_FRAMES, received: 0, saw_a_frame: false }
     }
 
     /// Reads once and hands the frames that are complete to `sink`, until that breaks. `Ok` means
@@ -145,7 +146,7 @@ impl FrameReader {
         }
     }
 
-    /// Takes in bytes that were read into the scratch.
+    /// Takes bytes from the scratch area.
     fn feed(&mut self, mut input: &[u8], sink: &mut dyn FnMut(Frame) -> ControlFlow<()>) -> Result<(), ReadEnd> {
         while !input.is_empty() {
             match &mut self.state {
@@ -172,7 +173,7 @@ impl FrameReader {
                         (bytes.len() == *size).then(|| Bytes::from(std::mem::take(bytes)))
                     };
                     let Some(whole) = whole else {
-                        self.leave_lobby();
+                        self.queue_for_budget();
                         return Ok(());
                     };
                     self.state = BETWEEN_FRAMES;
@@ -194,7 +195,7 @@ impl FrameReader {
         Ok(())
     }
 
-    /// A frame's size is known: refuses it, or sets out to read it.
+    /// Begins a frame whose size is known, or refuses it.
     fn begin(
         &mut self,
         prefix: [u8; PREFIX],
@@ -212,13 +213,13 @@ impl FrameReader {
             return Ok(sink(Frame { bytes: Bytes::new(), reservation: None }));
         }
         self.state = State::Partial { size, bytes: Vec::new() };
-        self.leave_lobby();
+        self.queue_for_budget();
         Ok(ControlFlow::Continue(()))
     }
 
     fn accept_size(&self, announced: i32) -> Result<usize, CloseReason> {
         let Ok(size) = usize::try_from(announced) else {
-            return Err(CloseReason::new(BAD_SIZE, format!("it announced a request of {announced} bytes")));
+            return Err(CloseReason::new(BAD_SIZE, format!("the client announced a request of {announced} bytes")));
         };
         let (limit, setting) = if self.max_frame <= self.budget.total() {
             (self.max_frame, "socket.request.max.bytes")
@@ -226,17 +227,17 @@ impl FrameReader {
             (self.budget.total(), "queued.max.request.bytes")
         };
         if size > limit {
-            let why = format!("it announced a request of {size} bytes, more than {setting} = {limit}");
+            let why = format!("the client announced a request of {size} bytes, more than {setting}={limit}");
             return Err(CloseReason::new(BAD_SIZE, why));
         }
         Ok(size)
     }
 
-    /// Gets a large frame its share of the budget, or a place in the queue for it, once it may have one.
-    fn leave_lobby(&mut self) {
+    /// Reserves a large frame's share of the budget or queues for it, once enough of the frame has arrived.
+    fn queue_for_budget(&mut self) {
         let State::Partial { size, bytes } = &mut self.state else { return };
         let size = *size;
-        if size <= SMALL_FRAME || (bytes.len() < LOBBY && !self.budget.is_roomy()) {
+        if size <= SMALL_FRAME || (bytes.len() < MIN_BYTES_TO_QUEUE && !self.budget.is_half_free()) {
             return;
         }
         let bytes = std::mem::take(bytes);
@@ -247,7 +248,7 @@ impl FrameReader {
     }
 
     fn body(&self, size: usize, arrived: &[u8], reservation: Reservation) -> State {
-        let mut buffer = self.shelf.take(size + PREFIX);
+        let mut buffer = self.buffers.take(size + PREFIX);
         buffer.bytes.extend_from_slice(arrived);
         State::Body { size, buffer, reservation }
     }
@@ -256,14 +257,14 @@ impl FrameReader {
     fn poll_share(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ReadEnd>> {
         let State::Queued { size, bytes, share } = &mut self.state else { return Poll::Ready(Ok(())) };
         let Some(reservation) = ready!(share.as_mut().poll(cx)) else {
-            return Poll::Ready(Err(ReadEnd::Refused("no memory is left for its request".into())));
+            return Poll::Ready(Err(ReadEnd::Refused("no memory is left for the request".into())));
         };
         let (size, bytes) = (*size, std::mem::take(bytes));
         self.state = self.body(size, &bytes, reservation);
         Poll::Ready(Ok(()))
     }
 
-    /// Hands on the large frame if it is whole, and starts on what was read behind it.
+    /// Passes the large frame on if it is complete, and takes the bytes that were read behind it.
     fn finish_body(&mut self, sink: &mut dyn FnMut(Frame) -> ControlFlow<()>) -> Result<(), ReadEnd> {
         if self.unfinished().is_none_or(|(size, have)| have < size) {
             return Ok(());

@@ -1,4 +1,4 @@
-//! The replies a connection owes, in the order of its requests.
+//! The pending replies of a connection, in the order of its requests.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -49,7 +49,7 @@ enum State {
 }
 
 impl ReplyQueue {
-    /// Takes in what became of a request of `request_bytes`.
+    /// Adds the outcome of a request of `request_bytes`.
     pub fn push(&mut self, outcome: Outcome, request_bytes: usize, reservation: Option<Reservation>) {
         let reply = match outcome {
             Outcome::Ready(reply) => self.known_reply(reply),
@@ -194,7 +194,7 @@ impl ReplyQueue {
         !closing && self.owed.len() < MAX_IN_FLIGHT && self.bytes < MAX_WAITING_BYTES && !self.must_send()
     }
 
-    /// Gives up on everything that is owed.
+    /// Drops all pending replies.
     pub fn clear(&mut self) {
         *self = ReplyQueue::default();
     }

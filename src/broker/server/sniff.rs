@@ -1,4 +1,4 @@
-//! Names the protocol of a client that came to the wrong port, from the first four bytes it sent.
+//! Recognises the protocol of a client that connected to the wrong port by its first four bytes.
 
 /// A protocol that is not Kafka's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,12 +13,12 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use super::connection::{Connection, End, Shared};
-use super::memory::{BufferShelf, RequestBudget};
+use super::memory::{BufferPool, RequestBudget};
 use super::{ConnectionInfo, Dispatch, Outcome};
 use crate::log_rate_limiter::LogRateLimiter;
 
 const IDLE: Duration = Duration::from_secs(600);
-const PATIENCE: Duration = Duration::from_secs(30);
+const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 const BUDGET: usize = 1 << 20;
 const LARGE: usize = 700_000;
 
@@ -95,10 +95,10 @@ impl House {
             log_rate_limiter: LogRateLimiter::new(|| Duration::ZERO),
             dispatch: Arc::new(toy.clone()),
             budget: Arc::new(RequestBudget::new(BUDGET)),
-            shelf: Arc::new(BufferShelf::new(BUDGET)),
+            buffers: Arc::new(BufferPool::new(BUDGET)),
             max_frame: 2 * BUDGET,
             idle: Some(IDLE),
-            patience: PATIENCE,
+            stall_timeout: STALL_TIMEOUT,
         });
         House { toy, shared }
     }
@@ -215,7 +215,7 @@ async fn what_is_not_a_request_ends_the_connection() {
     check_end(&[0x16, 3, 1, 2, 0, 1, 0], |end| matches!(end, End::Foreign("TLS"))).await;
     check_end(&(-1i32).to_be_bytes(), |end| closed_for(end, "announced a request of -1 bytes")).await;
     let above_the_budget = (BUDGET as u32 + 1).to_be_bytes();
-    check_end(&above_the_budget, |end| closed_for(end, "more than queued.max.request.bytes = 1048576")).await;
+    check_end(&above_the_budget, |end| closed_for(end, "more than queued.max.request.bytes=1048576")).await;
     check_end(&[frame("e"), b"GET ".to_vec()].concat(), |end| closed_for(end, "1195725856")).await;
 }
 
@@ -277,9 +277,9 @@ async fn a_half_sent_request_is_closed_when_it_stands_still() {
     let (mut socket, task) = house.connect();
     socket.write_all(&(LARGE as u32).to_be_bytes()).await.unwrap();
     socket.write_all(&[b'e'; 10_000]).await.unwrap();
-    assert!(closed_for(&task.await.unwrap(), "sent 10000 bytes of a request of 700000"));
-    assert!(began.elapsed() < PATIENCE * 5 / 4);
-    assert!(house.shared.budget.is_roomy());
+    assert!(closed_for(&task.await.unwrap(), "sent 10000 of 700000 bytes of a request"));
+    assert!(began.elapsed() < STALL_TIMEOUT * 5 / 4);
+    assert!(house.shared.budget.is_half_free());
 }
 
 #[tokio::test(start_paused = true)]
@@ -304,8 +304,8 @@ async fn half_sent_requests_make_way_for_others() {
     let (mut read, mut write) = tokio::io::split(large);
     let sender = tokio::spawn(async move { write.write_all(&frame([b'e'; LARGE])).await });
     assert_eq!(read.read_u32().await.unwrap() as usize, LARGE);
-    assert!(began.elapsed() < PATIENCE / 5);
-    assert!(closed_for(&half_task.await.unwrap(), "stood still"));
+    assert!(began.elapsed() < STALL_TIMEOUT / 5);
+    assert!(closed_for(&half_task.await.unwrap(), "and then stopped"));
     assert!(!idler_task.is_finished());
     drop((read, sender));
 }
@@ -331,7 +331,7 @@ async fn large_requests_are_let_in_one_after_another() {
         client.await.unwrap();
     }
     assert_eq!(house.seen(), 10);
-    assert!(house.shared.budget.is_roomy());
+    assert!(house.shared.budget.is_half_free());
 }
 
 /// A socket that takes a few bytes at a time and counts the calls.

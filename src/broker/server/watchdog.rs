@@ -1,4 +1,4 @@
-//! Decides when a connection has been quiet for too long. Pure: it counts alarms, and reads no clock.
+//! Decides when a connection is idle or stalled. Pure: counts periods and reads no clock.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ const CONTENDED_ALARMS: u32 = 2;
 /// Less than this between two alarms counts as standing still.
 const LEAST_PROGRESS: u64 = 1 << 10;
 
-/// What the watchdog looks at when its alarm rings.
+/// The state of the connection at the end of a period.
 pub(super) struct Seen {
     /// Bytes read since the connection began.
     pub received: u64,
@@ -36,7 +36,7 @@ pub(super) enum Verdict {
 
 pub(super) struct Watchdog {
     idle: Option<Duration>,
-    patience: Duration,
+    stall_timeout: Duration,
     period: Duration,
     /// How long nothing has moved.
     quiet: Duration,
@@ -47,12 +47,12 @@ pub(super) struct Watchdog {
 }
 
 impl Watchdog {
-    /// `idle` is how long nothing may move, `None` for ever; `patience` is how long a half-sent request
+    /// `idle` is how long nothing may move, `None` for ever; `stall_timeout` is how long a half-sent request
     /// may stand still.
-    pub fn new(idle: Option<Duration>, patience: Duration) -> Self {
+    pub fn new(idle: Option<Duration>, stall_timeout: Duration) -> Self {
         let mut watchdog = Watchdog {
             idle,
-            patience,
+            stall_timeout,
             period: Duration::ZERO,
             quiet: Duration::ZERO,
             moved: 0,
@@ -70,11 +70,11 @@ impl Watchdog {
 
     fn wanted_period(&self, half_sent: bool) -> Duration {
         let idle = self.idle.map_or(Duration::MAX, |idle| idle / IDLE_ALARMS);
-        if half_sent { idle.min(self.patience / STALL_ALARMS) } else { idle }
+        if half_sent { idle.min(self.stall_timeout / STALL_ALARMS) } else { idle }
     }
 
-    /// Whether the alarm must be set anew, earlier, because a request is half-sent.
-    pub fn hurry(&mut self, half_sent: bool, received: u64) -> bool {
+    /// Whether the period became shorter because a request is half-sent: the timer must be set again.
+    pub fn shorten_period(&mut self, half_sent: bool, received: u64) -> bool {
         let wanted = self.wanted_period(half_sent);
         if wanted >= self.period {
             return false;
@@ -85,21 +85,21 @@ impl Watchdog {
         true
     }
 
-    /// The alarm rang: judges what happened since the last one.
-    pub fn ring(&mut self, seen: Seen) -> Verdict {
+    /// Judges what happened in the period that ended.
+    pub fn check(&mut self, seen: Seen) -> Verdict {
         let moved = seen.received + seen.sent;
         let still = moved == self.moved && !seen.parked;
         self.quiet = if still { self.quiet + self.period } else { Duration::ZERO };
         self.moved = moved;
 
-        // Parked or not: who asks for something slow first must not hold memory longer for it.
+        // Also while a reply is parked: a slow earlier request must not let a half-sent one hold memory for longer.
         let standing = seen.half_sent && seen.received - self.received < LEAST_PROGRESS;
         self.standing = if standing { self.standing + 1 } else { 0 };
         self.received = seen.received;
 
-        let patience = if seen.contended { CONTENDED_ALARMS } else { STALL_ALARMS };
+        let stall_timeout = if seen.contended { CONTENDED_ALARMS } else { STALL_ALARMS };
         self.period = self.wanted_period(seen.half_sent);
-        if self.standing >= patience {
+        if self.standing >= stall_timeout {
             Verdict::Stalled
         } else if self.idle.is_some_and(|idle| self.quiet >= idle) {
             Verdict::Idle
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     const IDLE: Duration = Duration::from_secs(600);
-    const PATIENCE: Duration = Duration::from_secs(30);
+    const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
     fn seen(received: u64) -> Seen {
         Seen { received, sent: 0, half_sent: false, parked: false, contended: false }
@@ -125,7 +125,7 @@ mod tests {
         let mut time = Duration::ZERO;
         for round in 1..1000 {
             time += watchdog.period();
-            let verdict = watchdog.ring(see(round));
+            let verdict = watchdog.check(see(round));
             if verdict != Verdict::Alive {
                 return (time, verdict);
             }
@@ -135,23 +135,23 @@ mod tests {
 
     #[test]
     fn silence_is_closed_after_the_idle_limit() {
-        let mut watchdog = Watchdog::new(Some(IDLE), PATIENCE);
+        let mut watchdog = Watchdog::new(Some(IDLE), STALL_TIMEOUT);
         assert_eq!(until_closed(&mut watchdog, |_| seen(0)), (IDLE, Verdict::Idle));
-        let mut watchdog = Watchdog::new(Some(IDLE), PATIENCE);
-        assert_eq!(watchdog.ring(seen(5)), Verdict::Alive);
+        let mut watchdog = Watchdog::new(Some(IDLE), STALL_TIMEOUT);
+        assert_eq!(watchdog.check(seen(5)), Verdict::Alive);
         assert_eq!(until_closed(&mut watchdog, |_| seen(5)), (IDLE, Verdict::Idle));
     }
 
     #[test]
     fn a_connection_that_waits_for_us_is_not_idle() {
-        let mut watchdog = Watchdog::new(Some(IDLE), PATIENCE);
+        let mut watchdog = Watchdog::new(Some(IDLE), STALL_TIMEOUT);
         let (_, verdict) = until_closed(&mut watchdog, |_| Seen { parked: true, ..seen(0) });
         assert_eq!(verdict, Verdict::Alive);
     }
 
     #[test]
     fn without_a_limit_nothing_is_idle() {
-        assert_eq!(Watchdog::new(None, PATIENCE).period(), Duration::MAX);
+        assert_eq!(Watchdog::new(None, STALL_TIMEOUT).period(), Duration::MAX);
     }
 
     fn half_sent(received: u64) -> Seen {
@@ -160,42 +160,42 @@ mod tests {
 
     #[test]
     fn a_half_sent_request_that_stands_still_is_closed_sooner() {
-        let mut watchdog = Watchdog::new(Some(IDLE), PATIENCE);
-        assert!(!watchdog.hurry(false, 10));
-        assert!(watchdog.hurry(true, 10));
-        assert!(!watchdog.hurry(true, 10));
-        assert_eq!(until_closed(&mut watchdog, |_| half_sent(10)), (PATIENCE, Verdict::Stalled));
+        let mut watchdog = Watchdog::new(Some(IDLE), STALL_TIMEOUT);
+        assert!(!watchdog.shorten_period(false, 10));
+        assert!(watchdog.shorten_period(true, 10));
+        assert!(!watchdog.shorten_period(true, 10));
+        assert_eq!(until_closed(&mut watchdog, |_| half_sent(10)), (STALL_TIMEOUT, Verdict::Stalled));
     }
 
     #[test]
     fn and_sooner_still_when_others_wait() {
-        let mut watchdog = Watchdog::new(None, PATIENCE);
-        watchdog.hurry(true, 10);
+        let mut watchdog = Watchdog::new(None, STALL_TIMEOUT);
+        watchdog.shorten_period(true, 10);
         let (time, verdict) = until_closed(&mut watchdog, |_| Seen { contended: true, ..half_sent(10) });
-        assert_eq!((time, verdict), (PATIENCE / 10, Verdict::Stalled));
+        assert_eq!((time, verdict), (STALL_TIMEOUT / 10, Verdict::Stalled));
     }
 
     #[test]
     fn waiting_for_a_reply_does_not_excuse_a_half_sent_request() {
-        let mut watchdog = Watchdog::new(Some(IDLE), PATIENCE);
-        watchdog.hurry(true, 10);
+        let mut watchdog = Watchdog::new(Some(IDLE), STALL_TIMEOUT);
+        watchdog.shorten_period(true, 10);
         let (time, verdict) = until_closed(&mut watchdog, |_| Seen { parked: true, ..half_sent(10) });
-        assert_eq!((time, verdict), (PATIENCE, Verdict::Stalled));
+        assert_eq!((time, verdict), (STALL_TIMEOUT, Verdict::Stalled));
     }
 
     #[test]
-    fn progress_earns_patience_and_a_trickle_does_not() {
-        let mut watchdog = Watchdog::new(Some(IDLE), PATIENCE);
-        watchdog.hurry(true, 0);
+    fn half_sent_request_with_progress_stays_open_and_a_trickle_is_closed() {
+        let mut watchdog = Watchdog::new(Some(IDLE), STALL_TIMEOUT);
+        watchdog.shorten_period(true, 0);
         assert_eq!(until_closed(&mut watchdog, |round| half_sent(round * 2000)).1, Verdict::Alive);
         assert_eq!(until_closed(&mut watchdog, |round| half_sent(2_000_000 + round)).1, Verdict::Stalled);
     }
 
     #[test]
     fn when_the_request_is_whole_the_alarm_rings_rarely_again() {
-        let mut watchdog = Watchdog::new(Some(IDLE), PATIENCE);
-        watchdog.hurry(true, 0);
-        watchdog.ring(seen(5000));
+        let mut watchdog = Watchdog::new(Some(IDLE), STALL_TIMEOUT);
+        watchdog.shorten_period(true, 0);
+        watchdog.check(seen(5000));
         assert_eq!(watchdog.period(), IDLE / IDLE_ALARMS);
     }
 }

@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::handlers::Handlers;
 use crate::http::{Admin, AdminPort};
 use crate::log_rate_limiter::LogRateLimiter;
-use crate::server::{self, Doorkeeper, Server};
+use crate::server::{self, LimitsHandle, Server};
 use crate::state::Broker;
 use crate::state::loggers::Loggers;
 use ottla_config::BrokerConfig;
@@ -72,7 +72,7 @@ impl Service {
         let handlers = Arc::new(Handlers::new(Arc::clone(&broker), limits.request_memory / LARGE_BATCH_SHARE));
         let server = server::serve(ports, handlers, &limits, limiter);
         let server = server.map_err(|error| format!("cannot accept connections: {error}"))?;
-        tokio::spawn(follow_limits(broker.settings(), server.doorkeeper()));
+        tokio::spawn(follow_limits(broker.settings(), server.limits_handle()));
         let service = Service { broker, server, admin, admin_url, addresses };
         if let Some(admin) = &service.admin {
             admin.ready(Arc::clone(&service.broker), service.bootstrap_servers());
@@ -117,12 +117,12 @@ impl Service {
 }
 
 /// Puts limits of connections in force as they are set while the broker runs, or were by an earlier run.
-async fn follow_limits(mut settings: watch::Receiver<Arc<BrokerConfig>>, doorkeeper: Doorkeeper) {
+async fn follow_limits(mut settings: watch::Receiver<Arc<BrokerConfig>>, limits_handle: LimitsHandle) {
     loop {
         let config = Arc::clone(&settings.borrow_and_update());
         // Resolves the names of max.connections.per.ip.overrides, which may take a while.
         match tokio::task::spawn_blocking(move || server::Limits::of(&config)).await {
-            Ok(Ok(limits)) => doorkeeper.set_limits(&limits),
+            Ok(Ok(limits)) => limits_handle.set_limits(&limits),
             Ok(Err(error)) => tracing::warn!("limits of connections stay as they are: {error}"),
             Err(_) => return,
         }

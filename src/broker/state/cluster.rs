@@ -1,4 +1,4 @@
-//! The topics in service: what the metadata image says exists, with the partitions behind it.
+//! One published view: topics of the metadata image with their partitions.
 
 use std::sync::Arc;
 
@@ -10,18 +10,18 @@ use ottla_core::metadata::{BrokerId, Image, SharedMap, TopicImage};
 use ottla_wire::record::{Accepts, Codec, TimestampType, VerifyRules};
 use ottla_wire::types::{PartitionIndex, TimestampMs, TopicId, TopicName, sort_by};
 
-/// A topic in service.
+/// A topic and its partitions.
 #[derive(Debug)]
 pub struct Topic {
     pub image: Arc<TopicImage>,
     pub config: Arc<TopicConfig>,
-    /// This broker's number.
+    /// This broker's node id.
     node: BrokerId,
-    /// By number.
+    /// By partition index.
     places: Vec<Place>,
 }
 
-/// Where a partition's log is, as this broker sees it.
+/// Where the log of a partition is.
 #[derive(Clone, Debug)]
 pub enum Place {
     /// In the log directory.
@@ -30,13 +30,13 @@ pub enum Place {
         /// Whether this broker is its leader.
         leads: bool,
     },
-    /// On other brokers alone.
+    /// On other brokers.
     OtherNode,
-    /// In a log directory that this broker doesn't have.
+    /// In a log directory that this broker does not have.
     AbsentDirectory,
 }
 
-/// Why a partition can't be read or written here; Kafka's codes of the same meaning.
+/// Why a partition cannot be read or written here. Each has a Kafka error code of the same meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum NotServed {
     #[error("no such topic or partition")]

@@ -1,8 +1,8 @@
-//! The one driver of every pure machine: decide → append → apply → reply.
+//! The driver of every state machine: decide → append → apply → reply.
 //!
-//! Invariant: a machine's durable state is the replay of its log. Records are appended before they
-//! are applied, and replies leave only after that; recovery replays the log through the same door.
-//! Decide → append → apply is serial: the caller holds the driver's lock around each call.
+//! Invariant: a machine's durable state is the replay of its log. Records are appended before they are applied, and
+//! replies are sent after that; recovery calls the same `replay`. Decide → append → apply is serial: the caller holds the
+//! driver's lock during each call.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,21 +22,21 @@ use ottla_wire::types::{Now, Offset, ProducerIdEpoch};
 const REPLAY_READ: usize = 1 << 20;
 
 /// Turns a machine's records into a log's keys and values, and back.
-pub trait RecordForm<Record> {
-    /// Whether a machine without what a damaged batch said is better than none.
-    const PASSES_OVER_DAMAGE: bool;
+pub trait RecordSerde<Record> {
+    /// Whether loading skips a batch with a wrong checksum, whose records are lost then, instead of failing.
+    const SKIP_CORRUPT_BATCHES: bool;
 
     fn encode(record: &Record) -> Result<(Option<Bytes>, Option<Bytes>), String>;
-    /// The batches that one decision's records are written in. More than one must be bracketed so
-    /// that a crash between them undoes all.
+    /// Splits one decision's records into batches. More than one batch must be a transaction in the log, so that a crash
+    /// between them undoes all.
     fn batches(records: Vec<Record>) -> Result<Vec<Vec<Record>>, String> {
         Ok(vec![records])
     }
-    /// `None` for a record that says nothing to this machine.
+    /// `None` for a record that this machine ignores.
     fn decode(key: Option<Bytes>, value: Option<Bytes>) -> Result<Option<Record>, String>;
 }
 
-/// Why a machine couldn't be loaded, or a decision not be written down.
+/// Why a machine could not be loaded, or a decision not be appended.
 #[derive(Debug, Error)]
 pub enum DriveError {
     #[error("{0}")]
@@ -49,30 +49,30 @@ pub enum DriveError {
     Unwritable(String),
 }
 
-/// A machine, its log, and those who wait for its replies.
+/// A machine, its log, and the receivers of its replies.
 pub struct Driver<M: Machine, F> {
     machine: M,
     partition: Arc<Partition>,
     waiting: HashMap<ReplyTo, oneshot::Sender<M::Reply>>,
     next_reply: u64,
-    /// What batches are compressed with.
+    /// The compression of new batches.
     codec: Codec,
-    form: std::marker::PhantomData<F>,
+    serde: std::marker::PhantomData<F>,
 }
 
-/// What was decided and applied; its replies may leave once `durable_at` is synced.
+/// An applied decision. Its replies may be sent once the log is synced up to `appended_to`.
 #[must_use = "replies are sent by `Committed::release`"]
 pub struct Committed<Reply> {
     replies: Vec<(oneshot::Sender<Reply>, Reply)>,
-    /// End offset of what was appended, if anything was.
+    /// The end offset of the appended records, if there were any.
     pub appended_to: Option<Offset>,
 }
 
-/// A command under way: where its reply arrives, and what is to be released now.
+/// A running command: the receiver of its reply, and the decision to release now.
 pub type Running<Reply> = (oneshot::Receiver<Reply>, Committed<Reply>);
 
 impl<Reply> Committed<Reply> {
-    /// Sends the replies. A receiver that went away is no error: its client left.
+    /// Sends the replies. A dropped receiver is not an error: its client disconnected.
     pub fn release(self) {
         for (to, reply) in self.replies {
             let _ = to.send(reply);
@@ -80,14 +80,14 @@ impl<Reply> Committed<Reply> {
     }
 }
 
-impl<M: Machine, F: RecordForm<M::Record>> Driver<M, F> {
+impl<M: Machine, F: RecordSerde<M::Record>> Driver<M, F> {
     /// Replays the whole log into the machine.
     pub fn load(machine: M, partition: Arc<Partition>, now: Now) -> Result<Self, DriveError> {
         let from = partition.offsets()?.start;
         Driver::load_from(machine, partition, from, now)
     }
 
-    /// Replays the log from `from` on into a machine that knows what came before.
+    /// Replays the log from `from` into a machine that already has the state up to there.
     pub fn load_from(machine: M, partition: Arc<Partition>, from: Offset, now: Now) -> Result<Self, DriveError> {
         let mut driver = Driver {
             machine,
@@ -95,14 +95,14 @@ impl<M: Machine, F: RecordForm<M::Record>> Driver<M, F> {
             waiting: HashMap::new(),
             next_reply: 0,
             codec: Codec::None,
-            form: std::marker::PhantomData,
+            serde: std::marker::PhantomData,
         };
         driver.replay_log(from)?;
         driver.machine.recovered(now);
         Ok(driver)
     }
 
-    /// From now on batches are written with this compression; what is there is read whatever it has.
+    /// Sets the compression of new batches. Existing ones are read with any.
     pub fn compress_with(mut self, codec: Codec) -> Self {
         self.codec = codec;
         self
@@ -123,12 +123,11 @@ impl<M: Machine, F: RecordForm<M::Record>> Driver<M, F> {
         &self.partition
     }
 
-    /// Runs one command. The reply arrives at the receiver once it is released; it may be long in
-    /// coming (a parked join).
+    /// Runs one command. The reply arrives at the receiver once it is released, perhaps much later (a parked join).
     ///
     /// # Errors
-    /// When the decision could not be written down. The machine is then ahead of its log and must
-    /// be thrown away; nobody who waits for it gets a reply.
+    /// If the decision could not be appended. The machine is then ahead of its log and must be dropped; its waiting
+    /// receivers get no reply.
     pub fn run(&mut self, now: Now, command: M::Command) -> Result<Running<M::Reply>, DriveError> {
         let (sender, receiver) = oneshot::channel();
         let to = ReplyTo(self.next_reply);
@@ -138,7 +137,7 @@ impl<M: Machine, F: RecordForm<M::Record>> Driver<M, F> {
         Ok((receiver, self.commit(now, effects)?))
     }
 
-    /// Lets due timers act.
+    /// Runs the timers that are due.
     pub fn run_timeouts(&mut self, now: Now) -> Result<Committed<M::Reply>, DriveError> {
         let effects = self.machine.handle_timeout(now);
         self.commit(now, effects)
@@ -149,7 +148,7 @@ impl<M: Machine, F: RecordForm<M::Record>> Driver<M, F> {
         let replies = replies.into_iter().filter_map(|(to, reply)| Some((self.waiting.remove(&to)?, reply))).collect();
         let appended_to = match records.is_empty() {
             true => None,
-            // Dropping `replies` on failure closes their channels: the callers learn of it there.
+            // On failure `replies` is dropped, which closes the channels: the receivers see that.
             false => Some(self.append_and_apply(now, records)?),
         };
         Ok(Committed { replies, appended_to })
@@ -185,10 +184,10 @@ impl<M: Machine, F: RecordForm<M::Record>> Driver<M, F> {
                 from = batch.header().next_offset();
                 match batch.check_crc() {
                     Ok(()) => self.replay_batch(&batch)?,
-                    Err(error) if F::PASSES_OVER_DAMAGE => {
+                    Err(error) if F::SKIP_CORRUPT_BATCHES => {
                         let offset = batch.header().base_offset;
                         let partition = self.partition.id();
-                        tracing::error!(%partition, offset, %error, "a damaged batch is passed over: what it says is forgotten");
+                        tracing::error!(%partition, offset, %error, "skipped corrupt batch; its records are lost");
                     }
                     Err(error) => return Err(error.into()),
                 }

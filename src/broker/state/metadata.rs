@@ -1,6 +1,6 @@
-//! The metadata machine in service: commands in, durable records, published images, replies out.
+//! Runs the metadata machine: appends and syncs its records, publishes its images, sends its replies.
 //!
-//! Every change is synced before its reply (`--ephemeral` aside), many commands sharing one sync.
+//! Every change is synced before its reply (except with `--ephemeral`). Commands that arrive during a sync share the next.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use thiserror::Error;
 
-use super::driver::{DriveError, Driver, RecordForm};
+use super::driver::{DriveError, Driver, RecordSerde};
 use super::partition::{Partition, PartitionError};
 use super::publisher::{Published, Publisher};
 use crate::clock::Clock;
@@ -18,7 +18,7 @@ use ottla_core::metadata::records::MetadataRecord;
 use ottla_core::metadata::{self, Command, Image, MetadataConfig, MetadataMachine, Reply};
 use ottla_wire::types::{Offset, ProducerIdEpoch};
 
-/// The metadata machine could not write down what it decided.
+/// Why a metadata command was not carried out.
 #[derive(Clone, Debug, Error)]
 pub enum MetadataUnavailable {
     #[error("the metadata log failed: {0}")]
@@ -27,11 +27,11 @@ pub enum MetadataUnavailable {
     NotWritten,
 }
 
-/// KRaft records as the metadata log holds them: no key, a framed value.
-pub struct MetadataForm;
+/// Encodes KRaft records as the metadata log holds them: no key, a framed value.
+pub struct MetadataRecordSerde;
 
-impl RecordForm<MetadataRecord> for MetadataForm {
-    const PASSES_OVER_DAMAGE: bool = false;
+impl RecordSerde<MetadataRecord> for MetadataRecordSerde {
+    const SKIP_CORRUPT_BATCHES: bool = false;
 
     fn encode(record: &MetadataRecord) -> Result<(Option<Bytes>, Option<Bytes>), String> {
         record.encode().map(|value| (None, Some(value))).map_err(|error| error.to_string())
@@ -47,26 +47,26 @@ impl RecordForm<MetadataRecord> for MetadataForm {
     }
 }
 
-type MetadataDriver = Driver<MetadataMachine, MetadataForm>;
+type MetadataDriver = Driver<MetadataMachine, MetadataRecordSerde>;
 
-/// The metadata machine, its log and what is published of it.
+/// The metadata machine with its log.
 pub struct Metadata {
     clock: Clock,
     config: MetadataConfig,
     /// None where the log failed: the machine may be ahead of it, or behind.
     driver: Mutex<Option<MetadataDriver>>,
     partition: Arc<Partition>,
-    /// What was decided before the log begins.
+    /// The state at the start of the log.
     before: Option<Snapshot>,
     publisher: Arc<Publisher>,
-    /// False with `--ephemeral`: nothing outlives the process anyway.
+    /// Whether changes are synced; false with `--ephemeral`.
     durable: bool,
-    /// Told which topics were deleted, once they are out of service.
+    /// Called after each publication.
     on_published: Box<dyn Fn(Published) + Send + Sync>,
     log_rate_limiter: Arc<LogRateLimiter>,
 }
 
-/// What the log before `end_offset` said.
+/// The state up to `end_offset`, as records.
 #[derive(Debug)]
 pub struct Snapshot {
     pub end_offset: Offset,
@@ -77,23 +77,23 @@ pub struct Snapshot {
 #[derive(Debug)]
 pub struct MetadataLog {
     pub partition: Arc<Partition>,
-    /// What was decided before the log begins.
+    /// The state at the start of the log.
     pub before: Option<Snapshot>,
-    /// Whether what is decided has to be on disk before its reply leaves.
+    /// Whether changes are synced before their replies.
     pub durable: bool,
 }
 
-/// A reply, and the state it speaks of: that must be durable and published before it leaves, even
-/// where this command wrote nothing (a topic that "already exists" may have been created a moment ago).
+/// A reply, and the state that it is about. That state must be durable and published before the reply is sent, even if
+/// this command appended nothing (a topic that "already exists" may have been created a moment ago).
 struct Decided {
     reply: Reply,
     image: Image,
-    /// The end of the log that `image` stands for.
+    /// The end of the log at `image`.
     end: Offset,
 }
 
 impl Metadata {
-    /// Replays the metadata log and publishes what it says.
+    /// Replays the metadata log and publishes the image.
     pub fn load(
         clock: Clock,
         config: MetadataConfig,
@@ -110,7 +110,7 @@ impl Metadata {
         Ok(metadata)
     }
 
-    /// Brings the machine to where its log is, which nobody writes to meanwhile.
+    /// Loads the machine from its log. There must be no appends meanwhile.
     fn load_and_publish(&self) -> Result<(), DriveError> {
         let mut machine = MetadataMachine::new(self.config.clone());
         let (partition, now) = (Arc::clone(&self.partition), self.clock.now());
@@ -131,8 +131,8 @@ impl Metadata {
         Ok(())
     }
 
-    /// Opens the metadata log again after a failure, and goes on from what it holds: of what was decided last, it may
-    /// have all, or nothing. Whether that is done. Blocks for as long as the disk takes.
+    /// Opens the metadata log again after a failure and loads the machine from it; returns whether that worked. Of the
+    /// last decision the log may have all records or none. Blocks on the disk.
     pub fn recover(&self) -> bool {
         *self.driver.lock() = None;
         if !self.partition.recover(self.clock.now().wall) {
@@ -142,13 +142,13 @@ impl Metadata {
         match synced.map_err(DriveError::from).and_then(|()| self.load_and_publish()) {
             Ok(()) => true,
             Err(error) => {
-                tracing::error!(%error, "the metadata log cannot be read again");
+                tracing::error!(%error, "failed to load the metadata log again");
                 false
             }
         }
     }
 
-    /// Whether nothing can be decided until [`Metadata::recover`] is done.
+    /// Whether commands fail until [`Metadata::recover`] succeeds.
     pub fn is_failed(&self) -> bool {
         self.partition.is_failed() || self.driver.lock().is_none()
     }
@@ -158,9 +158,8 @@ impl Metadata {
         &self.partition
     }
 
-    /// Runs one command: decided and applied at once, in the order of the calls; answered when it
-    /// is durable and published. That happens also when nobody waits for the answer any more, its
-    /// client being gone: what is decided must not stay unseen until the next change.
+    /// Runs one command. It is decided and applied in the order of the calls, and answered when it is durable and
+    /// published. It is published even if the caller drops the future because its client disconnected.
     pub fn submit(
         self: &Arc<Self>,
         command: Command,
@@ -193,8 +192,8 @@ impl Metadata {
             Ok(running) => running,
             Err(error) => {
                 log_limited!(
-                    ERROR, self.log_rate_limiter, None, "changes of metadata that were not written",
-                    %error, "a change of metadata was not written"
+                    ERROR, self.log_rate_limiter, None, "failed metadata changes",
+                    %error, "failed to write a metadata change"
                 );
                 let DriveError::Partition(error) = error else { return Err(MetadataUnavailable::NotWritten) };
                 if self.partition.is_failed() {
@@ -204,7 +203,7 @@ impl Metadata {
             }
         };
         committed.release();
-        // This machine answers every command at once.
+        // The metadata machine parks no command.
         let reply = receiver.try_recv().map_err(|_| MetadataUnavailable::NotWritten)?;
         let end = self.partition.offsets().map_err(MetadataUnavailable::Log)?.end;
         Ok(Decided { reply, image: driver.machine().image().clone(), end })

@@ -1,12 +1,13 @@
-//! Owns state, time and tasks, and drives the pure parts. Never sees a wire struct.
+//! The broker's state, time and tasks. It runs the pure state machines and never sees a wire struct.
 //!
-//! Code map: [`metadata`] and [`groups`] are machines in service, both run by [`driver`];
-//! [`cluster`] publishes what exists; [`partition`] is a log in service; [`fetch`] reads and waits;
-//! `housekeeping` is what happens without being asked, with `flushing` and the `cleaner`; `reopening` mends partitions whose log failed; [`reset`] starts over; [`clock`] is the only reader of
-//! clocks.
+//! Code map: [`metadata`] and [`groups`] run state machines, both by [`driver`]; [`publisher`] publishes the metadata as a
+//! [`cluster`]; [`partition`] is a log with its waiting fetches; [`fetch`] reads and waits; `housekeeping` is the
+//! background work, with `flushing`, the `checkpointer` and the `cleaner`; `reopening` opens failed logs again; [`reset`]
+//! deletes everything.
 
 pub mod advertised;
 pub mod arriving_clients;
+mod checkpointer;
 mod cleaner;
 pub mod cluster;
 pub mod driver;
@@ -16,7 +17,6 @@ mod flushing;
 pub mod groups;
 mod hosting;
 mod housekeeping;
-mod log_start_notes;
 pub mod loggers;
 pub mod metadata;
 mod metadata_check;
@@ -31,7 +31,6 @@ pub mod reset;
 mod start_topics;
 mod waiters;
 
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -41,6 +40,7 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::log_rate_limiter::LogRateLimiter;
 use advertised::{Advertising, Endpoint};
+use checkpointer::Checkpointer;
 use cleaner::Cleaner;
 use cluster::Cluster;
 use fetch_sessions::{Answered, FetchContext, FetchKey, FetchSessions, SessionError, SessionRequest};
@@ -50,14 +50,14 @@ use metadata::{Metadata, MetadataUnavailable};
 pub use open::OpenError;
 use ottla_config::BrokerConfig;
 use ottla_core::metadata::{CONSUMER_OFFSETS, Command, CreateTopics, MetadataError, NewTopic, Reply};
-use ottla_log::{Appended, Checkpoint, LogDir, Validated};
-use ottla_wire::types::{Now, Offset, TopicName, TopicPartition, Uuid};
+use ottla_log::{Appended, LogDir, LogError};
+use ottla_wire::types::{Now, Offset, TopicName, Uuid};
 use partition::Partition;
 use producer_ids::ProducerIds;
 use publisher::Publisher;
 pub use start_topics::StartTopicError;
 
-/// A broker in service; shared by all connections.
+/// A running broker, shared by all connections.
 pub struct Broker {
     config: Arc<BrokerConfig>,
     clock: Clock,
@@ -72,22 +72,16 @@ pub struct Broker {
     log_rate_limiter: Arc<LogRateLimiter>,
     housekeeping: housekeeping::Signals,
     cleaner: Arc<Cleaner>,
-    /// How far each log was whole when its positions were last noted.
-    noted_positions: Mutex<Vec<(TopicPartition, Option<Validated>)>>,
-    /// What Kafka's checkpoint of log starts says.
-    noted_log_starts: Mutex<HashMap<TopicPartition, Offset>>,
-    log_start_notes: log_start_notes::Notes,
-    /// What Kafka's checkpoints say.
-    last_checkpoints: Mutex<Vec<Checkpoint>>,
+    checkpointer: Arc<Checkpointer>,
 }
 
 impl Broker {
-    /// The settings as they were at the start; [`Cluster::config`] has what changed since.
+    /// The settings at the start; [`Cluster::config`] has the current ones.
     pub fn config(&self) -> &BrokerConfig {
         &self.config
     }
 
-    /// The settings in force, as they change while the broker runs.
+    /// The current settings, as they change while the broker runs.
     pub fn settings(&self) -> watch::Receiver<Arc<BrokerConfig>> {
         self.publisher.settings()
     }
@@ -125,22 +119,22 @@ impl Broker {
         &self.producer_ids
     }
 
-    /// The end of the metadata log that the view in force stands for.
+    /// The end of the metadata log at the published view.
     pub fn metadata_end_offset(&self) -> Offset {
         self.publisher.published_to()
     }
 
-    /// Where to tell a client to find us that came from `peer` to `local` by the listener of that name.
+    /// The address to advertise to a client that connected from `peer` to `local` by the listener of that name.
     pub fn endpoint_for(&self, listener: &str, peer: IpAddr, local: SocketAddr) -> Endpoint {
         self.advertising.endpoint_for(&self.cluster().config, listener, peer, local)
     }
 
-    /// Finds out what a fetch wants read.
+    /// Begins a fetch in its session.
     pub fn begin_fetch(&self, request: SessionRequest) -> Result<FetchContext, SessionError> {
         self.fetch_sessions.lock().begin(self.clock.monotonic(), request)
     }
 
-    /// Closes a fetch: the session id to answer with, and which partitions belong in the response.
+    /// Ends a fetch: returns the session id of the response, and which partitions belong in it.
     pub fn finish_fetch(
         &self,
         context: &FetchContext,
@@ -149,24 +143,24 @@ impl Broker {
         self.fetch_sessions.lock().finish(self.clock.monotonic(), context, answered, random::positive_i32)
     }
 
-    /// What decides about the broker's log lines.
+    /// The loggers, whose levels clients can change.
     pub fn loggers(&self) -> &dyn Loggers {
         &*self.loggers
     }
 
-    /// Decides whether a line that a peer causes is logged.
+    /// The rate limiter for log lines that peers cause.
     pub fn log_rate_limiter(&self) -> &Arc<LogRateLimiter> {
         &self.log_rate_limiter
     }
 
-    /// What an append leaves to do for others.
+    /// Queues the work that an append leaves.
     pub fn after_append(&self, partition: &Arc<Partition>, appended: &Appended) {
         if appended.rolled {
             self.housekeeping.rolled(partition);
         }
     }
 
-    /// Creates topics that a client used without creating them; gives those that couldn't be, and why.
+    /// Creates topics on first use. Returns those that could not be created, and why.
     pub fn create_topics_by_use(
         self: &Arc<Self>,
         names: Vec<TopicName>,
@@ -184,7 +178,7 @@ impl Broker {
                 Ok(Reply::TopicsCreated(results)) => results
                     .into_iter()
                     .filter_map(|(name, result)| match result {
-                        // Someone else was faster: the topic is there.
+                        // Created by a concurrent request.
                         Ok(_) | Err(MetadataError::TopicAlreadyExists(_)) => None,
                         Err(error) => Some((name, NotCreated::Refused(error))),
                     })
@@ -195,7 +189,7 @@ impl Broker {
         }
     }
 
-    /// Whether groups have a place to be kept in.
+    /// Whether `__consumer_offsets` exists.
     pub fn has_offsets_topic(&self) -> bool {
         self.cluster().topic(CONSUMER_OFFSETS).is_some()
     }
@@ -205,17 +199,9 @@ impl Broker {
         random::uuid()
     }
 
-    /// Where the data is, as an absolute path.
-    pub fn log_dir_path(&self) -> String {
-        let path = self.log_dir.path();
-        std::path::absolute(path).as_deref().unwrap_or(path).display().to_string()
-    }
-
-    /// The bytes of the data directory's volume, and how many of them are left to us.
-    pub fn disk_space(&self) -> Option<(i64, i64)> {
-        let stat = rustix::fs::statvfs(self.log_dir.path()).ok()?;
-        let bytes = |blocks: u64| i64::try_from(blocks.saturating_mul(stat.f_frsize)).unwrap_or(i64::MAX);
-        Some((bytes(stat.f_blocks), bytes(stat.f_bavail)))
+    /// Makes all log starts durable that are in force now.
+    pub async fn make_log_starts_durable(&self) -> Result<(), LogError> {
+        self.checkpointer.make_log_starts_durable().await
     }
 
     /// Random bits for a command.
@@ -232,7 +218,7 @@ impl Broker {
         )
     }
 
-    /// Makes sure that groups have a place to be kept in.
+    /// Creates `__consumer_offsets` if it does not exist.
     pub async fn ensure_offsets_topic(self: &Arc<Self>) -> Result<(), MetadataUnavailable> {
         if self.has_offsets_topic() {
             return Ok(());

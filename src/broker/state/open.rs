@@ -11,6 +11,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use super::advertised::Advertising;
+use super::checkpointer::Checkpointer;
 use super::cleaner::{self, Cleaner};
 use super::driver::DriveError;
 use super::fetch_sessions::FetchSessions;
@@ -99,14 +100,14 @@ impl Broker {
     ) -> Result<Arc<Broker>, OpenError> {
         let config = Arc::new(config);
         let log_dir = Arc::new(open_log_dir(&config)?);
-        let (trouble, in_trouble) = watch::channel(());
-        let publisher = Arc::new(Publisher::new(Arc::clone(&config), Arc::clone(&log_dir), trouble.clone()));
+        let (partition_failed, failed_partitions) = watch::channel(());
+        let publisher = Arc::new(Publisher::new(Arc::clone(&config), Arc::clone(&log_dir), partition_failed.clone()));
         let codec = Codec::from_id(config.groups.offsets_topic_compression_codec).unwrap_or_default();
         let groups = Groups::new(clock, GroupConfig::from(&*config), codec, Arc::clone(&publisher));
         let groups = Arc::new(groups);
         let (signals, work) = housekeeping::signals();
         let on_published = housekeeping::after_publishing(Arc::clone(&groups), signals.clone());
-        let (partition, before) = open_metadata_log(&config, &log_dir, clock, trouble)?;
+        let (partition, before) = open_metadata_log(&config, &log_dir, clock, partition_failed)?;
         let metadata = Metadata::load(
             clock,
             metadata_config(&config),
@@ -125,6 +126,12 @@ impl Broker {
         check_acls(&config, publisher.current().image.acl_count())?;
         hosting::report(&publisher.current());
         let sessions = FetchSessions::new(config.fetch.max_incremental_fetch_session_cache_slots, SESSION_EVICTION);
+        let checkpointer = Checkpointer::new(
+            Arc::clone(&log_dir),
+            Arc::clone(&publisher),
+            Arc::clone(metadata.partition()),
+            config.storage.ephemeral,
+        );
         let broker = Arc::new(Broker {
             clock,
             log_dir,
@@ -138,14 +145,11 @@ impl Broker {
             log_rate_limiter,
             housekeeping: signals,
             cleaner: Arc::new(Cleaner::default()),
-            noted_positions: Mutex::default(),
-            noted_log_starts: Mutex::default(),
-            log_start_notes: Default::default(),
-            last_checkpoints: Mutex::default(),
+            checkpointer: Arc::new(checkpointer),
             config,
         });
         housekeeping::start(&broker, work);
-        reopening::start(&broker, in_trouble);
+        reopening::start(&broker, failed_partitions);
         recovering::recover(&broker).await;
         cleaner::start(&broker);
         Ok(broker)
@@ -189,7 +193,7 @@ fn open_metadata_log(
     config: &BrokerConfig,
     log_dir: &Arc<LogDir>,
     clock: Clock,
-    trouble: watch::Sender<()>,
+    partition_failed: watch::Sender<()>,
 ) -> Result<(Arc<Partition>, Option<Snapshot>), OpenError> {
     let id = TopicPartition::new(METADATA_TOPIC, 0);
     let now = clock.now().wall;
@@ -198,7 +202,7 @@ fn open_metadata_log(
     let at = log_dir.open_at(&id, Some(TopicId::METADATA), now);
     let log = Log::open(log_dir.disk(), &log_dir.partition_path(&id), Arc::new(log_config), at)?;
     let epoch = log.latest_epoch().map_or(1, |epoch| epoch + 1);
-    let partition = Arc::new(Partition::opened(id, TopicId::METADATA, epoch, log, trouble));
+    let partition = Arc::new(Partition::opened(id, TopicId::METADATA, epoch, log, partition_failed));
     partition.append(&leader_change(config.node_id, now)?, Origin::Coordinator, now)?;
     Ok((partition, before))
 }

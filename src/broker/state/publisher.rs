@@ -1,8 +1,9 @@
-//! What is published of the metadata machine's image: topics with their partitions in service.
+//! Publishes the metadata machine's images: opens and closes the partitions of created and deleted topics, and applies
+//! changed settings.
 //!
-//! Invariant: an image is published only when its records are durable, images are published in the
-//! order of the log, and a reply to the command that made one leaves after it is published. So
-//! whoever is told of a topic can use it, and whoever is told of a deletion finds the topic gone.
+//! Invariant: an image is published only when its records are durable; images are published in the order of the log; the
+//! reply to the command that changed it is sent after that. So a client can use a topic as soon as its creation is
+//! answered, and cannot after its deletion is.
 
 use std::sync::Arc;
 
@@ -18,58 +19,59 @@ use ottla_core::metadata::{Hosting, Image, PartitionImage, TopicImage};
 use ottla_log::{DeletedFiles, Log, LogConfig, LogDir, LogError, OpenAt};
 use ottla_wire::types::{Offset, PartitionIndex, TopicName, TopicPartition};
 
-/// Keeps the published view and brings partitions into and out of service.
+/// The published view of the metadata.
 pub struct Publisher {
     config: Arc<BrokerConfig>,
     log_dir: Arc<LogDir>,
-    /// The end offset of the metadata log that `current` stands for; held while publishing.
+    /// The end offset of the metadata log at `current`. Locked while an image is published, so that images are published
+    /// one after the other.
     published_to: Mutex<Offset>,
     current: RwLock<Arc<Cluster>>,
     /// The settings of `current`.
     settings: watch::Sender<Arc<BrokerConfig>>,
-    /// Woken by every partition that fails.
-    trouble: watch::Sender<()>,
+    /// Notified by every partition that fails.
+    partition_failed: watch::Sender<()>,
 }
 
-/// What publishing an image did to the partitions in service.
+/// The deletions that publishing an image led to.
 #[derive(Debug, Default)]
 pub struct Published {
-    /// Names that no topic bears any more, or another topic than before.
+    /// Names of deleted topics; another topic may have one of them now.
     pub deleted: Vec<TopicName>,
-    /// The deleted partitions' files, out of the way and to be unlinked.
+    /// The renamed folders of deleted partitions, to be unlinked.
     pub files: Vec<DeletedFiles>,
 }
 
 impl Publisher {
-    pub fn new(config: Arc<BrokerConfig>, log_dir: Arc<LogDir>, trouble: watch::Sender<()>) -> Publisher {
-        let nothing = Cluster::new(Arc::clone(&config));
+    pub fn new(config: Arc<BrokerConfig>, log_dir: Arc<LogDir>, partition_failed: watch::Sender<()>) -> Publisher {
+        let empty = Cluster::new(Arc::clone(&config));
         let settings = watch::Sender::new(Arc::clone(&config));
         Publisher {
             config,
             log_dir,
             published_to: Mutex::new(-1),
-            current: RwLock::new(Arc::new(nothing)),
+            current: RwLock::new(Arc::new(empty)),
             settings,
-            trouble,
+            partition_failed,
         }
     }
 
-    /// The view in force.
+    /// The current view.
     pub fn current(&self) -> Arc<Cluster> {
         Arc::clone(&self.current.read())
     }
 
-    /// The broker's settings in force, from now on.
+    /// The broker's settings as they change.
     pub fn settings(&self) -> watch::Receiver<Arc<BrokerConfig>> {
         self.settings.subscribe()
     }
 
-    /// The end of the metadata log that the view in force stands for.
+    /// The end of the metadata log at the current view.
     pub fn published_to(&self) -> Offset {
         *self.published_to.lock()
     }
 
-    /// Puts the image at `end` of the metadata log in force, unless a later one already is.
+    /// Publishes the image at `end` of the metadata log, unless a later one was published.
     pub fn publish(&self, image: Image, end: Offset) -> Published {
         let mut published_to = self.published_to.lock();
         if *published_to >= end {
@@ -78,10 +80,10 @@ impl Publisher {
         let before = self.current();
         let config = self.config_in_force(&before, &image);
         let mut after = before.with(image.clone(), Arc::clone(&config));
-        // First, because a new topic may bear the name of a deleted one, and so needs its folders out of the way
-        // before anybody can use it.
-        let gone = image.topics_gone_since(&before.image).filter_map(|topic| after.remove(topic.id)).collect();
-        let published = self.retire(gone);
+        // First, because a new topic may have the name of a deleted one, whose folders must be renamed before the new one
+        // is used.
+        let deleted = image.topics_gone_since(&before.image).filter_map(|topic| after.remove(topic.id)).collect();
+        let published = self.remove_deleted(deleted);
         let touched = match Arc::ptr_eq(&before.config, &config) {
             true => image.topics_touched_since(&before.image),
             false => image.topics().collect(),
@@ -98,14 +100,14 @@ impl Publisher {
         published
     }
 
-    /// Takes topics out of service.
-    fn retire(&self, gone: Vec<Arc<Topic>>) -> Published {
+    /// Closes the logs of deleted topics and renames their folders.
+    fn remove_deleted(&self, deleted_topics: Vec<Arc<Topic>>) -> Published {
         let mut published = Published::default();
-        if gone.is_empty() {
-            // What follows waits for checkpoints that are being written.
+        if deleted_topics.is_empty() {
+            // Avoids waiting for the checkpoint writer.
             return published;
         }
-        for topic in &gone {
+        for topic in &deleted_topics {
             published.deleted.push(Arc::clone(topic.name()));
             for partition in topic.local_partitions() {
                 let deleted = match partition.delete(random::uuid()) {
@@ -116,19 +118,19 @@ impl Publisher {
                     Ok(files) => published.files.extend(files),
                     Err(error) => {
                         let partition = partition.id();
-                        tracing::error!(%partition, %error, "files of a deleted partition stay on disk");
+                        tracing::error!(%partition, %error, "failed to rename the folder of a deleted partition");
                     }
                 }
             }
         }
-        let local = || gone.iter().flat_map(|topic| topic.local_partitions()).map(|partition| partition.id());
+        let local = || deleted_topics.iter().flat_map(|topic| topic.local_partitions()).map(|partition| partition.id());
         if let Err(error) = self.log_dir.forget(local()) {
             tracing::error!(%error, "failed to remove deleted partitions from the checkpoint files, retrying when a log is opened");
         }
         published
     }
 
-    /// The settings with what the image says of this broker; the same as before where that is.
+    /// The settings with the image's dynamic ones for this broker; the same allocation if they have not changed.
     fn config_in_force(&self, before: &Cluster, image: &Image) -> Arc<BrokerConfig> {
         let node = self.config.node_id;
         let of = |image: &Image| (Arc::clone(image.default_broker_configs()), Arc::clone(image.broker_configs(node)));
@@ -139,7 +141,7 @@ impl Publisher {
         Arc::new(self.config.with_dynamic(&for_all, &for_this))
     }
 
-    /// The topic of the new image: the one in service where nothing about it changed.
+    /// The topic of the new image; the same allocation if nothing about it changed.
     fn topic(
         &self,
         before: &Cluster,
@@ -204,22 +206,22 @@ impl Publisher {
             let at = log_dir.open_at(&opened, Some(topic_id), clock::wall_clock_ms());
             let path = log_dir.partition_path(&opened);
             match Log::open(log_dir.disk(), &path, Arc::clone(&config), at) {
-                // What is left of a topic of the same name, whose deletion a crash cut short.
+                // Left over from a deleted topic of the same name: a crash interrupted the deletion.
                 Err(LogError::OtherTopic { found, .. }) => {
                     let aside = log_dir.set_aside(&opened, random::uuid())?;
                     let aside = aside.display();
-                    tracing::warn!(partition = %opened, topic_id = %found, "data of another topic was moved to {aside}");
+                    tracing::warn!(partition = %opened, topic_id = %found, "moved the data of another topic to {aside}");
                     let empty = OpenAt { topic_id: Some(topic_id), ..OpenAt::fresh(clock::wall_clock_ms()) };
                     Log::open(log_dir.disk(), &path, Arc::clone(&config), empty)
                 }
                 opened => opened,
             }
         });
-        Arc::new(Partition::new(id, topic.id, image.leader_epoch, flush_messages, open, self.trouble.clone()))
+        Arc::new(Partition::new(id, topic.id, image.leader_epoch, flush_messages, open, self.partition_failed.clone()))
     }
 }
 
-/// The part of a topic's settings that storage acts on.
+/// A topic's settings for its logs.
 pub fn log_config(topic: &TopicConfig, broker: &BrokerConfig) -> LogConfig {
     LogConfig {
         segment_bytes: topic.segment_limit_bytes(),

@@ -179,6 +179,15 @@ fn partition_folders_are_told_apart() {
     assert_eq!(found, expected.map(|(name, state)| (name.to_owned(), state)));
 }
 
+/// A checkpoint writer waits for each partition; who opens a partition's log must not wait for the writer.
+#[test]
+fn opener_of_a_log_does_not_wait_for_a_checkpoint_writer() {
+    let simulation = Simulation::default();
+    let dir = LogDir::open_on(Disk::simulated(&simulation), Path::new("/data"), &identity()).expect("opens");
+    let _writer = dir.checkpoint_writer();
+    dir.forget_deleted().expect("nothing is to be taken back");
+}
+
 #[test]
 fn what_could_not_be_forgotten_of_a_deleted_partition_is_forgotten_before_the_next_log_is_opened() {
     let simulation = Simulation::default();
@@ -194,6 +203,9 @@ fn what_could_not_be_forgotten_of_a_deleted_partition_is_forgotten_before_the_ne
     simulation.set_mishaps(|_| Some(Fault::Full));
     dir.forget([&deleted].into_iter()).expect_err("the disk is full");
     dir.forget_deleted().expect_err("the disk is full still");
+    let writer = dir.checkpoint_writer();
+    dir.forget_deleted().expect_err("somebody else writes");
+    drop(writer);
     simulation.heal();
     dir.forget_deleted().expect("there is room again");
     drop(dir);

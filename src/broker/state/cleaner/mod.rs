@@ -184,7 +184,7 @@ impl Broker {
     /// now, noting how far.
     fn after_cleaning(&self, has_cleaned: bool) {
         if has_cleaned {
-            self.write_checkpoints();
+            self.checkpointer.write_all();
         }
         let cluster = self.cluster();
         for topic in cluster.topics().filter(|topic| topic.config.cleanup_policy.compact) {

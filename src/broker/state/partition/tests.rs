@@ -12,11 +12,11 @@ const NOW: TimestampMs = 1_700_000_000_000;
 
 /// A partition on `disk`, and what it wakes when it fails.
 fn partition(disk: &Simulation) -> (Arc<Partition>, watch::Receiver<()>) {
-    let (disk, trouble) = (Disk::simulated(disk), watch::Sender::new(()));
-    let told = trouble.subscribe();
+    let (disk, partition_failed) = (Disk::simulated(disk), watch::Sender::new(()));
+    let notified = partition_failed.subscribe();
     let open: OpenLog = Box::new(move || Log::open(&disk, Path::new("/data/t-0"), Arc::default(), OpenAt::fresh(NOW)));
     let id = TopicPartition::new("t", 0);
-    (Arc::new(Partition::new(id, TopicId::METADATA, 0, i64::MAX, open, trouble)), told)
+    (Arc::new(Partition::new(id, TopicId::METADATA, 0, i64::MAX, open, partition_failed)), notified)
 }
 
 fn append(partition: &Partition, value: &str) -> Result<Appended, PartitionError> {
@@ -29,11 +29,11 @@ fn append_at(partition: &Partition, value: &str, now: TimestampMs) -> Result<App
     partition.append(&batch.build().unwrap(), Origin::Client, now)
 }
 
-/// Whether somebody was told since this was last asked.
-fn was_told(trouble: &mut watch::Receiver<()>) -> bool {
-    let told = trouble.has_changed().unwrap();
-    trouble.mark_unchanged();
-    told
+/// Whether a failure was notified since the last call.
+fn was_notified(partition_failed: &mut watch::Receiver<()>) -> bool {
+    let notified = partition_failed.has_changed().unwrap();
+    partition_failed.mark_unchanged();
+    notified
 }
 
 /// Whether `notify` was woken since this was last asked.
@@ -44,15 +44,15 @@ fn was_woken(notify: &Notify) -> bool {
 #[test]
 fn a_full_disk_latches_until_it_has_room() {
     let disk = Simulation::default();
-    let (partition, mut trouble) = partition(&disk);
+    let (partition, mut partition_failed) = partition(&disk);
     append(&partition, "a").unwrap();
     let fetch = Arc::new(Notify::new());
     let _waiting = partition.watch(&fetch);
     disk.fail_after_changes(Some(0));
     assert!(matches!(append(&partition, "b"), Err(PartitionError::Storage(_))));
-    assert!(partition.is_failed() && was_told(&mut trouble) && was_woken(&fetch));
+    assert!(partition.is_failed() && was_notified(&mut partition_failed) && was_woken(&fetch));
     assert!(matches!(append(&partition, "c"), Err(PartitionError::Storage(LogError::Latched(_)))));
-    assert!(!was_told(&mut trouble), "told once");
+    assert!(!was_notified(&mut partition_failed), "notified once");
     assert!(!partition.recover(NOW), "the disk fails still");
     let read = partition.read(0, 1000, true, Isolation::ReadUncommitted).unwrap();
     assert_eq!(read.high_watermark, 1, "what was written can be read");
@@ -65,10 +65,10 @@ fn a_full_disk_latches_until_it_has_room() {
 #[test]
 fn a_partition_that_could_not_be_opened_is_not_tried_by_everyone() {
     let disk = Simulation::default();
-    let (partition, mut trouble) = partition(&disk);
+    let (partition, mut partition_failed) = partition(&disk);
     disk.fail_after_changes(Some(0));
     append(&partition, "a").unwrap_err();
-    assert!(partition.is_failed() && was_told(&mut trouble));
+    assert!(partition.is_failed() && was_notified(&mut partition_failed));
     disk.fail_after_changes(None);
     append(&partition, "a").unwrap_err();
     assert!(partition.recover(NOW));
@@ -180,7 +180,7 @@ fn the_current_epoch_begins_where_the_log_ends() {
 #[test]
 fn a_read_that_fails_costs_nothing_but_itself() {
     let disk = Simulation::default();
-    let (partition, mut trouble) = partition(&disk);
+    let (partition, mut partition_failed) = partition(&disk);
     for value in ["a", "b", "c"] {
         append(&partition, value).unwrap();
     }
@@ -188,7 +188,7 @@ fn a_read_that_fails_costs_nothing_but_itself() {
     disk.set_mishaps(|act| (act == Act::Read).then_some(Fault::Error));
     assert!(matches!(read(0), Err(PartitionError::Storage(LogError::Io { .. }))));
     assert!(matches!(partition.offset_for_timestamp(TimestampQuery::At(NOW)), Err(PartitionError::Storage(_))));
-    assert!(!partition.is_failed() && !was_told(&mut trouble));
+    assert!(!partition.is_failed() && !was_notified(&mut partition_failed));
     assert_eq!(append(&partition, "d").unwrap().base_offset, 3, "appends go on");
     disk.heal();
     assert_eq!(read(0).unwrap().slice.next_offset, 4);
@@ -199,7 +199,7 @@ fn a_read_that_fails_costs_nothing_but_itself() {
 type Meeting = (&'static str, fn(&Partition) -> bool);
 
 #[test]
-fn a_file_that_was_cut_takes_the_partition_offline_whoever_meets_it() {
+fn truncated_file_takes_the_partition_offline_at_every_access() {
     let path = Path::new("/data/t-0/00000000000000000000.log");
     let meetings: [Meeting; 6] = [
         ("fetch", |it| it.read(0, 1000, true, Isolation::ReadUncommitted).is_err()),
@@ -212,18 +212,18 @@ fn a_file_that_was_cut_takes_the_partition_offline_whoever_meets_it() {
     ];
     for (what, meets) in meetings {
         let disk = Simulation::default();
-        let (partition, mut trouble) = partition(&disk);
+        let (partition, mut partition_failed) = partition(&disk);
         for value in ["a", "b", "c"] {
             append(&partition, value).unwrap();
         }
         disk.tamper(path, |bytes| bytes.truncate(bytes.len() / 2));
         assert!(meets(&partition), "{what}");
-        assert!(partition.is_failed() && was_told(&mut trouble), "{what}");
-        let told = partition.told.lock().clone().unwrap();
-        assert!(told.contains("was cut while it was in use") && told.contains("00.log"), "{what}: {told}");
+        assert!(partition.is_failed() && was_notified(&mut partition_failed), "{what}");
+        let failure = partition.health.failure().unwrap();
+        assert!(failure.contains("was cut while it was in use") && failure.contains("00.log"), "{what}: {failure}");
         assert!(append(&partition, "d").is_err(), "{what}");
         assert!(partition.read(0, 1, true, Isolation::ReadUncommitted).is_err(), "{what}");
         assert!(!partition.recover(NOW), "{what}: what is gone stays gone");
-        assert_eq!(partition.told.lock().clone(), Some(told), "{what}: with the same words");
+        assert_eq!(partition.health.failure(), Some(failure), "{what}: the same failure");
     }
 }

@@ -1,0 +1,105 @@
+//! `ottla topics` and `ottla configs`.
+
+use std::process::Output;
+
+use common::{Broker, command, run_command};
+use serde_json::{Value, json};
+
+/// A broker, and our own commands pointed at it.
+struct Shell {
+    broker: Broker,
+}
+
+impl Shell {
+    fn new() -> Shell {
+        Shell { broker: Broker::with().set("ottla.ephemeral", "true").start() }
+    }
+
+    fn run(&self, line: &str) -> Output {
+        let servers = ("KAFKA_BOOTSTRAP_SERVERS".to_owned(), self.broker.bootstrap_servers().to_owned());
+        run_command(command(&[servers]).args(line.split_whitespace()))
+    }
+
+    /// What it prints; it has to succeed.
+    fn says(&self, line: &str) -> String {
+        let output = self.run(line);
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn json(&self, line: &str) -> Value {
+        serde_json::from_str(&self.says(line)).unwrap()
+    }
+
+    /// What it says when it fails.
+    fn fails(&self, line: &str) -> String {
+        let output = self.run(line);
+        assert_eq!(output.status.code(), Some(1), "{line}");
+        String::from_utf8(output.stderr).unwrap()
+    }
+}
+
+#[test]
+fn topics() {
+    let shell = Shell::new();
+    assert_eq!(shell.says("topics"), "No topics. Create one with: ottla topics create NAME\n");
+    assert_eq!(shell.says("topics create orders -p 3 -c retention.ms=60000"), "created orders\n");
+    assert_eq!(shell.says("topics create orders --if-not-exists"), "");
+    assert_eq!(shell.says("topics list"), "TOPIC   PARTITIONS  RECORDS  BYTES\norders           3        0      0\n");
+    let listed = shell.json("topics --json");
+    assert_eq!((&listed[0]["name"], &listed[0]["partitions"]), (&json!("orders"), &json!(3)));
+
+    assert_eq!(shell.says("topics alter orders -p 4 -c flush.ms=9 --unset retention.ms"), "altered orders\n");
+    let described = shell.json("topics describe orders --json");
+    assert_eq!(described[0]["settings"], json!({"flush.ms": "9"}));
+    let last = json!({"partition": 3, "leader": 1, "replicas": [1], "isr": [1], "start_offset": 0, "end_offset": 0, "bytes": 0});
+    assert_eq!(described[0]["partitions"][3], last);
+    assert!(shell.says("topics describe orders").ends_with("        3       1      0    0        0      0\n"));
+
+    assert_eq!(shell.json("topics delete orders --json"), json!({"deleted": ["orders"]}));
+    assert_eq!(shell.says("topics delete orders --if-exists"), "");
+    assert_eq!(shell.json("topics --json"), json!([]));
+}
+
+#[test]
+fn topics_that_cannot_be() {
+    let shell = Shell::new();
+    shell.says("topics create a -p 2");
+    let check = |line: &str, expect: &str| assert_eq!(shell.fails(line), format!("ottla: {expect}\n"), "{line}");
+    check("topics create a", "Topic 'a' already exists.");
+    check("topics create b -c bogus=1", "Unknown topic config name: bogus");
+    check("topics alter a -p 1", "The topic a currently has 2 partition(s); 1 would not be an increase.");
+    check("topics alter a", "what is to change? Give --partitions, --config or --unset");
+    check("topics delete a nope", "there is no topic nope");
+    check("topics describe nope", "there is no topic nope");
+    assert_eq!(shell.json("topics --json").as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn configs() {
+    let shell = Shell::new();
+    shell.says("topics create a");
+    assert!(shell.says("configs show topic a").starts_with("Nothing is set"));
+    assert!(shell.says("configs show topic a --all").contains("\nretention.ms                             604800000"));
+    assert_eq!(
+        shell.says("configs set topic a retention.ms=7 cleanup.policy=compact,delete"),
+        "SETTING         VALUE           FROM\ncleanup.policy  compact,delete  topic\nretention.ms    7               topic\n"
+    );
+    let left = shell.json("configs unset topic a retention.ms --json");
+    assert_eq!(left.as_array().unwrap().len(), 1);
+    assert_eq!((&left[0]["name"], &left[0]["source"]), (&json!("cleanup.policy"), &json!("DYNAMIC_TOPIC_CONFIG")));
+    let told = shell.says("configs set broker log.retention.ms=99");
+    assert!(told.lines().any(|line| line.split_whitespace().take(2).eq(["log.retention.ms", "99"])), "{told}");
+    assert!(!shell.says("configs unset broker log.retention.ms").contains("log.retention.ms"));
+    let group = shell.json("configs set group g consumer.session.timeout.ms=50000 --json");
+    assert_eq!(group[0]["value"], json!("50000"));
+
+    let check = |line: &str, expect: &str| assert_eq!(shell.fails(line), format!("ottla: {expect}\n"), "{line}");
+    check("configs show topic nope", "there is no topic nope");
+    check("configs set topic a", "which settings? Give a name, then settings");
+    check("configs set topic a retention.ms", "retention.ms has no value: give it as SETTING=VALUE");
+    check(
+        "configs set topic a retention.ms=x",
+        "Invalid value x for configuration retention.ms: Not a number of type LONG",
+    );
+}
