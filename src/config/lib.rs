@@ -26,8 +26,8 @@ mod values;
 
 pub use admin::AdminConfig;
 pub use broker::{
-    AnnouncementConfig, BrokerConfig, FetchConfig, GroupsConfig, NetworkConfig, ReplicationFactorPolicy, Resolved,
-    StorageConfig, TopicsConfig,
+    AnnouncementConfig, BrokerConfig, FetchConfig, GroupsConfig, LoggingConfig, NetworkConfig, ReplicationFactorPolicy,
+    Resolved, StorageConfig, TopicsConfig,
 };
 pub use check::{Refused, validate, validate_group, validate_topic, validate_topic_on_broker};
 pub use describe::{

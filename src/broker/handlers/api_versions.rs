@@ -23,12 +23,7 @@ pub const IMPLEMENTED: &[(&str, i16)] = &[
 
 /// The levels that features can be set to here.
 pub(super) fn supported_features() -> Vec<SupportedFeature> {
-    let oldest = |name: &str| match name {
-        features::METADATA_VERSION => *features::READABLE_METADATA_VERSIONS.start(),
-        _ => 0,
-    };
-    let feature = |&(name, max): &(&str, i16)| SupportedFeature { name: name.to_owned(), min: oldest(name), max };
-    IMPLEMENTED.iter().map(feature).collect()
+    features::supported(IMPLEMENTED)
 }
 
 pub(super) fn handle(context: &Context, request: ApiVersionsRequest) -> Answer {

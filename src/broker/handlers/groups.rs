@@ -18,6 +18,7 @@ use super::context::{Answer, Context};
 use super::errors::{INVALID_REQUEST, ToErrorCode, code_of};
 use super::transactions::{self, NOT_SUPPORTED};
 use crate::state::groups::{GroupsUnavailable, PendingReply};
+use crate::state::silent_clients;
 use ottla_core::coordinator::group::{
     GroupClient, GroupCommand, GroupReply, GroupRequest, Heartbeat, JoinGroup, JoinRefused, Joined, LeaveGroup,
     LeavingMember, MemberLeft, Protocol, SyncGroup, Synced,
@@ -55,10 +56,19 @@ pub(super) fn find_coordinator(context: &Context, request: FindCoordinatorReques
         }
         _ => None,
     };
-    let connection = context.connection.id;
+    let connection = Arc::clone(&context.connection);
     let respond = move |available: bool| {
         if let Some(client) = may_join.filter(|client| available && asked.groups().is_available(&client.group_id)) {
-            asked.groups().coordinator_found(client, connection);
+            asked.groups().coordinator_asked(silent_clients::Client {
+                peer: connection.peer.ip(),
+                client_id: Arc::clone(&client.client_id),
+                software: connection
+                    .client_software()
+                    .map(|it| format!("{} {}", it.name, it.version))
+                    .unwrap_or_default(),
+                group_id: (&*client.group_id).into(),
+            });
+            asked.groups().coordinator_found(client, connection.id);
         }
         let found = keys.into_iter().map(|key| {
             let available = available && asked.groups().is_available(&key);

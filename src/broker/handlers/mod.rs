@@ -144,6 +144,9 @@ impl Dispatch for Handlers {
         if let Some(new_use) = connection.first_use.note(use_of(&request)) {
             note_use(&context, new_use);
         }
+        if let Request::Fetch(_) = &request {
+            self.broker.groups().silent().fetched(context.client_id());
+        }
         match handle(&context, request) {
             Answer::Ready(mut response) => {
                 error_versions::translate(version, &mut response);

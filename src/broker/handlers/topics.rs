@@ -19,7 +19,7 @@ use crate::server::ConnectionInfo;
 use crate::state::Broker;
 use crate::state::metadata::MetadataUnavailable;
 use ottla_core::metadata::{
-    Command, CreatePartitions, CreateTopics, CreatedTopic, MorePartitions, NewTopic, Reply, TopicDeletion, TopicRef,
+    Command, CreatePartitions, CreateTopics, CreatedTopic, NewPartitions, NewTopic, Reply, TopicDeletion, TopicRef,
 };
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::create_partitions::{
@@ -191,7 +191,7 @@ fn refused_deletion(topic: &DeleteTopicState, why: &'static str) -> DeletableTop
 
 pub(super) fn create_partitions(context: &Context, request: CreatePartitionsRequest) -> Answer {
     let names: Vec<Str> = request.topics.iter().map(|topic| topic.name.clone()).collect();
-    let topics = request.topics.into_iter().map(|topic| MorePartitions {
+    let topics = request.topics.into_iter().map(|topic| NewPartitions {
         name: (&*topic.name).into(),
         count: topic.count,
         assignments: topic.assignments.map(|all| all.into_iter().map(|one| one.broker_ids).collect()),

@@ -5,6 +5,7 @@
 //! itself, so that a flood of one hides no line of another.
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tracing::Level;
 
-use ottla_core::log_windows::{Report, Windows};
+use ottla_core::log_windows::{LogWindows, Report};
 
 /// Logs a line that a peer caused, unless the limiter (an `Arc<LogRateLimiter>`) holds it back.
 ///
@@ -29,6 +30,19 @@ macro_rules! log_limited {
 }
 pub(crate) use log_limited;
 
+/// Logs a line as [`log_limited!`] does, but once for each peer and reason: a client that tries again does so for the
+/// same reason. `$reason` is what tells one such line from another, and has nothing that differs with each try.
+macro_rules! log_limited_by_reason {
+    ($level:ident, $limiter:expr, $peer:expr, $of:expr, $reason:expr, $($event:tt)+) => {
+        if tracing::enabled!(tracing::Level::$level)
+            && $limiter.admits_reason(tracing::Level::$level, $peer, $of, $reason)
+        {
+            tracing::event!(tracing::Level::$level, $($event)+);
+        }
+    };
+}
+pub(crate) use log_limited_by_reason;
+
 /// Decides which lines pass. One for a whole broker.
 pub struct LogRateLimiter {
     /// The monotonic time.
@@ -38,7 +52,7 @@ pub struct LogRateLimiter {
 
 #[derive(Default)]
 struct State {
-    windows: Windows<Kind>,
+    windows: LogWindows<Kind>,
     /// Whether a task is about to report what was held back.
     is_reporting: bool,
 }
@@ -50,6 +64,8 @@ struct Kind {
     /// What they tell of, in the plural.
     of: &'static str,
     peer: Option<Peer>,
+    /// The hash of a reason that is logged once for a peer.
+    reason: Option<u64>,
 }
 
 /// An address, or all addresses that one peer can easily have.
@@ -68,10 +84,32 @@ impl LogRateLimiter {
 
     /// Whether a line may be logged now that `peer` caused. `of` says in the plural what such lines tell of.
     pub fn admits(self: &Arc<Self>, level: Level, peer: impl Into<Option<IpAddr>>, of: &'static str) -> bool {
-        let kind = Kind { level, of, peer: peer.into().map(Peer::of) };
+        self.admits_kind(Kind { level, of, peer: peer.into().map(Peer::of), reason: None })
+    }
+
+    /// Whether a line may be logged now that `peer` caused for a reason which was not logged lately.
+    pub fn admits_reason(
+        self: &Arc<Self>,
+        level: Level,
+        peer: impl Into<Option<IpAddr>>,
+        of: &'static str,
+        reason: impl Hash,
+    ) -> bool {
+        let mut hasher = DefaultHasher::new();
+        reason.hash(&mut hasher);
+        let kind = Kind { level, of, peer: peer.into().map(Peer::of), reason: None };
+        // Also by its kind: a peer may have any number of reasons.
+        self.admits_kind(Kind { reason: Some(hasher.finish()), ..kind }) && self.admits_kind(kind)
+    }
+
+    fn admits_kind(self: &Arc<Self>, kind: Kind) -> bool {
         let now = (self.now)();
         let mut state = self.state.lock();
-        if state.windows.admits(kind, now) {
+        let is_allowed = match kind.reason {
+            Some(_) => state.windows.allows_up_to(1, kind, now),
+            None => state.windows.allows(kind, now),
+        };
+        if is_allowed {
             return true;
         }
         if !state.is_reporting
@@ -107,13 +145,13 @@ impl LogRateLimiter {
 }
 
 fn tell(report: Report<Kind>) {
-    let Report { key, held_back, seconds } = report;
-    let Some(Kind { level, of, peer }) = key else {
-        return tracing::warn!("{held_back} more lines about many peers in the last {seconds} s are not listed");
+    let Report { key, suppressed, seconds } = report;
+    let Some(Kind { level, of, peer, reason: _ }) = key else {
+        return tracing::warn!("{suppressed} more lines about many peers in the last {seconds} s are not listed");
     };
     let line = match peer {
-        Some(peer) => format!("{held_back} more {of} from {peer} in the last {seconds} s are not listed"),
-        None => format!("{held_back} more {of} in the last {seconds} s are not listed"),
+        Some(peer) => format!("{suppressed} more {of} from {peer} in the last {seconds} s are not listed"),
+        None => format!("{suppressed} more {of} in the last {seconds} s are not listed"),
     };
     match level {
         Level::ERROR => tracing::error!("{line}"),

@@ -1,6 +1,7 @@
 //! Claims the ports of the configured listeners, and says what went wrong in words a person can act on.
 
 use std::io;
+use std::net::SocketAddr;
 
 use crate::http::AdminPort;
 use crate::server;
@@ -33,6 +34,11 @@ pub fn addresses(config: &BrokerConfig, ports: &[server::Listener]) -> Vec<Strin
     let address =
         |(listener, bound): (&Listener, &server::Listener)| bootstrap_server(listener, bound.address().port());
     config.listeners.iter().zip(ports).map(address).collect()
+}
+
+/// The addresses that are bound, all listeners'.
+pub fn bound(ports: &[server::Listener]) -> Vec<SocketAddr> {
+    ports.iter().flat_map(server::Listener::addresses).collect()
 }
 
 /// What the metadata log says of the listeners: what is advertised, and otherwise what is bound.

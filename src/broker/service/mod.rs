@@ -6,6 +6,7 @@ pub mod bind;
 mod open_files;
 pub mod temporary;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ pub struct Service {
     admin_url: Option<String>,
     /// Where a client on this machine connects to, by listener.
     addresses: Vec<String>,
+    bound: Vec<SocketAddr>,
 }
 
 /// How a service ended.
@@ -60,7 +62,7 @@ impl Service {
         let ports = bind::claim_ports(config, &limits)?;
         let admin_port = bind::claim_admin_port(config)?;
         alone()?;
-        let addresses = bind::addresses(config, &ports);
+        let (addresses, bound) = (bind::addresses(config, &ports), bind::bound(&ports));
         let admin_url = admin_port.as_ref().map(AdminPort::url);
         let limiter = LogRateLimiter::new(move || clock.monotonic());
         let admin = admin_port.map(|port| port.open(Arc::clone(&limiter))).transpose();
@@ -73,7 +75,7 @@ impl Service {
         let server = server::serve(ports, handlers, &limits, limiter);
         let server = server.map_err(|error| format!("cannot accept connections: {error}"))?;
         tokio::spawn(follow_limits(broker.settings(), server.limits_handle()));
-        let service = Service { broker, server, admin, admin_url, addresses };
+        let service = Service { broker, server, admin, admin_url, addresses, bound };
         if let Some(admin) = &service.admin {
             admin.ready(Arc::clone(&service.broker), service.bootstrap_servers());
         }
@@ -87,6 +89,11 @@ impl Service {
     /// Where a client on this machine connects to, by listener: `localhost:9092`.
     pub fn addresses(&self) -> &[String] {
         &self.addresses
+    }
+
+    /// The addresses that it listens on, all listeners'.
+    pub fn bound(&self) -> &[SocketAddr] {
+        &self.bound
     }
 
     /// The first listener's address, as a client's setting takes it.

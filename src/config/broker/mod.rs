@@ -29,6 +29,7 @@ pub struct BrokerConfig {
     pub node_id: i32,
     pub rack: Option<String>,
     pub announcement: AnnouncementConfig,
+    pub logging: LoggingConfig,
     pub network: NetworkConfig,
     pub fetch: FetchConfig,
     pub topics: TopicsConfig,
@@ -64,6 +65,14 @@ typed_settings! {
     /// Messages to the user who started the broker.
     pub struct AnnouncementConfig {
         ready_lines: bool = "ottla.ready.lines";
+    }
+}
+
+typed_settings! {
+    /// What the program logs, and how; an embedded broker logs as its host does.
+    pub struct LoggingConfig {
+        format: String = "ottla.log.format";
+        level: String = "ottla.log.level";
     }
 }
 
@@ -225,6 +234,7 @@ impl BrokerConfig {
             node_id: values.read("node.id"),
             rack: values.read("broker.rack"),
             announcement: AnnouncementConfig::read(text),
+            logging: LoggingConfig::read(text),
             network: NetworkConfig::read(text),
             fetch: FetchConfig::read(text),
             topics: TopicsConfig::read(text),

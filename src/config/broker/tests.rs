@@ -42,6 +42,7 @@ const UNTYPED: &[&str] = &[
 fn every_implemented_setting_is_read() {
     let typed = [
         AnnouncementConfig::NAMES,
+        LoggingConfig::NAMES,
         NetworkConfig::NAMES,
         FetchConfig::NAMES,
         TopicsConfig::NAMES,

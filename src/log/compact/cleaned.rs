@@ -60,8 +60,8 @@ impl<'a> CleanedSegment<'a> {
             written: 0,
             buffer,
             io_bytes,
-            offsets: OffsetIndex::anew(file(place, base, names::OFFSET_INDEX), base),
-            times: TimeIndex::anew(file(place, base, names::TIME_INDEX), base),
+            offsets: OffsetIndex::overwriting(file(place, base, names::OFFSET_INDEX), base),
+            times: TimeIndex::overwriting(file(place, base, names::TIME_INDEX), base),
             newest: TimeEntry::none(base),
             index_interval: u64::from(index_interval),
             indexed: 0,
@@ -99,7 +99,7 @@ impl<'a> CleanedSegment<'a> {
         self.file.write_all_at(self.written, self.buffer).doing("writing", &self.path)?;
         self.written += len;
         self.buffer.clear();
-        if self.offsets.wants_flush() {
+        if self.offsets.should_flush() {
             self.write_indexes()?;
         }
         go_on(pace, len)

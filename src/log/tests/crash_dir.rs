@@ -127,7 +127,7 @@ fn check_survivor(disk: &Simulation, told: &Told, at_least: [Offset; 2], what: &
     for number in [0, 1] {
         let log = match open_log(&dir, number, told.made) {
             Err(LogError::OtherTopic { .. }) if number == 1 && told.being_made => {
-                dir.set_aside(&partition(1), Uuid([77; 16])).expect("moves it");
+                dir.rename_to_stray(&partition(1), Uuid([77; 16])).expect("moves it");
                 open_log(&dir, number, told.made)
             }
             opened => opened,

@@ -85,7 +85,7 @@ fn read_everywhere(log: &Log, harmed: &Path, what: &str) -> usize {
         Ok(slice) => slice.iter().for_each(|slice| check_slice(slice, what)),
         Err(error) => {
             let text = error.to_string();
-            assert!(error.is_loss() && text.contains(&*harmed.to_string_lossy()), "{what}: {text}");
+            assert!(error.is_data_loss() && text.contains(&*harmed.to_string_lossy()), "{what}: {text}");
             failed += 1;
         }
     };
@@ -127,13 +127,13 @@ fn readers_of_a_log_that_is_cut_anywhere_get_records_or_an_error() {
             if is_active {
                 let later = AppendAs { now: NOW + 1, ..CLIENT };
                 let refused = log.append(&batch(&["more"]), later).expect_err(&what);
-                assert!(matches!(&refused, AppendError::Storage(error) if error.is_loss()), "{what}: {refused}");
+                assert!(matches!(&refused, AppendError::Storage(error) if error.is_data_loss()), "{what}: {refused}");
             } else {
                 let error = log.read(segment_base_of(&log, &shelf, &path), 1, true, Offset::MAX).expect_err(&what);
                 let ReadError::Storage(error) = error else { panic!("{what}: {error}") };
-                log.note_read_failure(&error);
+                log.close_on_data_loss(&error);
             }
-            assert!(log.failure().is_some_and(LogError::is_loss), "{what}: {error:?}");
+            assert!(log.failure().is_some_and(LogError::is_data_loss), "{what}: {error:?}");
             assert!(matches!(log.read(0, 1, true, Offset::MAX), Err(ReadError::Storage(LogError::Latched(_)))));
             let failure = log.failure().expect("has failed").to_string();
             assert_eq!(log.reopen(NOW).expect_err(&what).to_string(), failure, "{what}: said with the same words");
@@ -162,7 +162,7 @@ fn nothing_is_appended_to_a_file_that_was_removed() {
         log.check_active().expect("nothing was appended since");
         log.append(&batch(&["lost"]), CLIENT).expect("nobody knows yet");
         let error = log.check_active().expect_err("is gone");
-        assert!(error.is_loss() && error.to_string().contains("removed"), "{error}");
+        assert!(error.is_data_loss() && error.to_string().contains("removed"), "{error}");
         assert!(log.append(&batch(&["more"]), CLIENT).is_err());
         assert!(log.close().is_err(), "it was not closed cleanly");
     }
@@ -241,7 +241,7 @@ fn send_while_it_is_cut(seed: u64, disk: &Disk) {
     });
     let log = log.into_inner().expect("a log");
     let error = log.read(base, 1, true, Offset::MAX).expect_err("is cut");
-    assert!(matches!(&error, ReadError::Storage(error) if error.is_loss()), "{error}");
+    assert!(matches!(&error, ReadError::Storage(error) if error.is_data_loss()), "{error}");
 }
 
 #[test]
@@ -292,8 +292,8 @@ fn a_compaction_whose_segment_is_cut_ends_with_its_name() {
             // It had read that segment already.
             Ok(()) => {}
             Err(CompactError::Storage(error)) => {
-                assert!(error.is_loss() && error.to_string().contains(".log"), "seed {seed}: {error}");
-                log.note_read_failure(&error);
+                assert!(error.is_data_loss() && error.to_string().contains(".log"), "seed {seed}: {error}");
+                log.close_on_data_loss(&error);
                 assert!(log.failure().is_some(), "seed {seed}");
                 ended += 1;
             }

@@ -66,7 +66,7 @@ fn a_refusal_for_want_of_rights_says_whose_the_place_is_and_what_to_do() {
             &missing.join(".lock"),
             0o500,
             format!(
-                "{dir} belongs to this process's uid {user}, and its mode 500 forbids it: give its owner the right (chmod -R u+rwX {dir})"
+                "{dir} belongs to this process's uid {user}, but its mode 500 forbids access: give its owner the permission (chmod -R u+rwX {dir})"
             ),
         ),
         (
@@ -74,7 +74,7 @@ fn a_refusal_for_want_of_rights_says_whose_the_place_is_and_what_to_do() {
             &missing,
             0o750,
             format!(
-                "{dir} belongs to this process's uid {user}, and its mode 750 allows it: it is forbidden by something else"
+                "{dir} belongs to this process's uid {user}, and its mode 750 allows access: something else forbids it"
             ),
         ),
         (
@@ -82,12 +82,17 @@ fn a_refusal_for_want_of_rights_says_whose_the_place_is_and_what_to_do() {
             &missing,
             0o750,
             format!(
-                "{dir} belongs to uid {user} (mode 750), and this process is of uid {user}: make {} as that one and give it",
+                "{dir} belongs to uid {user} (mode 750), and this process runs as uid {user}: create {} as uid {user} and",
                 missing.display()
             ),
         ),
         // Nothing is wrong with the file: it can't be replaced.
-        ("writing", &file, 0o700, format!("{dir} belongs to this process's uid {user}, and its mode 700 allows it")),
+        (
+            "writing",
+            &file,
+            0o700,
+            format!("{dir} belongs to this process's uid {user}, and its mode 700 allows access"),
+        ),
     ] {
         set(folder.path(), mode);
         let said = said(what, path, ErrorKind::PermissionDenied);
@@ -185,7 +190,7 @@ fn opener_of_a_log_does_not_wait_for_a_checkpoint_writer() {
     let simulation = Simulation::default();
     let dir = LogDir::open_on(Disk::simulated(&simulation), Path::new("/data"), &identity()).expect("opens");
     let _writer = dir.checkpoint_writer();
-    dir.forget_deleted().expect("nothing is to be taken back");
+    dir.retry_remove_checkpoints().expect("nothing is to be removed");
 }
 
 #[test]
@@ -201,13 +206,13 @@ fn what_could_not_be_forgotten_of_a_deleted_partition_is_forgotten_before_the_ne
         open()
     };
     simulation.set_mishaps(|_| Some(Fault::Full));
-    dir.forget([&deleted].into_iter()).expect_err("the disk is full");
-    dir.forget_deleted().expect_err("the disk is full still");
+    dir.remove_checkpoints([&deleted].into_iter()).expect_err("the disk is full");
+    dir.retry_remove_checkpoints().expect_err("the disk is full still");
     let writer = dir.checkpoint_writer();
-    dir.forget_deleted().expect_err("somebody else writes");
+    dir.retry_remove_checkpoints().expect_err("another writer has the lock");
     drop(writer);
     simulation.heal();
-    dir.forget_deleted().expect("there is room again");
+    dir.retry_remove_checkpoints().expect("there is room again");
     drop(dir);
     let dir = open();
     let log_start = |partition| dir.open_at(partition, None, NOW).log_start;
@@ -237,9 +242,9 @@ fn partitions_that_had_records_and_whose_folders_are_missing_are_found() {
     open().write_checkpoints(&[checkpoint("there", 0), checkpoint("removed", 0), empty]).expect("writes");
     fs::create_dir(folder.path().join("there-0")).expect("creates");
     let dir = open();
-    let missing = || dir.without_folder(&dir.partitions().expect("lists"));
+    let missing = || dir.partitions_without_folder(&dir.partitions().expect("lists"));
     let removed = TopicPartition::new("removed", 0);
     assert_eq!(missing(), [(removed.clone(), 10)]);
-    dir.forget([&removed].into_iter()).expect("writes");
+    dir.remove_checkpoints([&removed].into_iter()).expect("writes");
     assert_eq!(missing(), []);
 }

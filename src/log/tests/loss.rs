@@ -22,7 +22,8 @@ fn closed() -> (Shelf, Offset) {
         let file = File::options().write(true).open(file(&shelf, &name)).expect("opens");
         file.set_modified(then).expect("sets the time");
     }
-    shelf.at.noted_end = NotedEnd { end, at: shelf.disk.modified(&shelf.folder.join("partition.metadata")) };
+    shelf.at.checkpointed_end =
+        CheckpointedEnd { end, at: shelf.disk.modified(&shelf.folder.join("partition.metadata")) };
     (shelf, end)
 }
 
@@ -38,7 +39,7 @@ fn cut(path: &Path, len: u64) {
 #[track_caller]
 fn check_told(log: &mut Log, end: Offset, what: &str) {
     let report = log.take_open_report().unwrap_or_else(|| panic!("{what}: no report"));
-    assert!(report.is_worth_saying(), "{what}");
+    assert!(report.has_problems(), "{what}");
     let mut all: Vec<Offset> = records_from(log, 0).into_iter().map(|(offset, _)| offset).collect();
     for lost in &report.lost {
         assert!(!lost.is_empty(), "{what}: {lost:?}");
@@ -67,7 +68,8 @@ fn records_that_were_cut_from_any_segment_are_told_at_the_next_open() {
                 let after = log.end_offset();
                 assert_eq!(log.append(&batch(&["on"]), CLIENT).expect("appends").base_offset, after, "{what}");
                 shelf.close(log);
-                let at = OpenAt { noted_end: NotedEnd { end: after, at: i64::MAX }, ..OpenAt::fresh(NOW) };
+                let at =
+                    OpenAt { checkpointed_end: CheckpointedEnd { end: after, at: i64::MAX }, ..OpenAt::fresh(NOW) };
                 let mut log = Log::open(&shelf.disk, &shelf.folder, config, at).expect("opens again");
                 assert_eq!(log.take_open_report(), None, "{what}: it is told once");
                 assert_eq!(log.end_offset(), after + 1, "{what}");
@@ -95,12 +97,12 @@ fn what_was_noted_of_an_earlier_topic_of_that_name_is_not_missed() {
     disk.set_time(NOW);
     let mut shelf = Shelf::simulated(&disk);
     shelf.at.topic_id = Some(Uuid([5; 16]));
-    shelf.at.noted_end = NotedEnd { end: 1000, at: NOW - 1 };
+    shelf.at.checkpointed_end = CheckpointedEnd { end: 1000, at: NOW - 1 };
     let mut log = shelf.open();
     assert_eq!(log.take_open_report(), None, "made after that was noted");
     log.append(&batch(&["a"]), CLIENT).expect("appends");
     shelf.close(log);
-    shelf.at.noted_end.at = NOW + 1;
+    shelf.at.checkpointed_end.at = NOW + 1;
     let report = shelf.open().take_open_report().expect("a report");
     assert_eq!(report.lost.first(), Some(&(1..1000)));
 }
@@ -127,7 +129,7 @@ fn a_directory_remembers_where_its_logs_ended() {
     };
     disk.set_time(NOW);
     dir.write_checkpoints(&[entry(5, 9)]).expect("writes");
-    assert_eq!(open().open_at(&partition, None, NOW).noted_end, NotedEnd { end: 9, at: NOW });
+    assert_eq!(open().open_at(&partition, None, NOW).checkpointed_end, CheckpointedEnd { end: 9, at: NOW });
     dir.write_checkpoints(&[entry(12, 12)]).expect("writes");
-    assert_eq!(open().open_at(&partition, None, NOW).noted_end.end, 12);
+    assert_eq!(open().open_at(&partition, None, NOW).checkpointed_end.end, 12);
 }

@@ -315,7 +315,7 @@ fn a_segment_without_times_counts_by_its_file() {
     let day = 24 * 60 * 60 * 1000;
     shelf.config.retention_ms = day;
     let mut log = shelf.reopen_killed(None);
-    let marks: Vec<_> = log.segment_marks().expect("marks");
+    let marks: Vec<_> = log.segment_timestamps().expect("marks");
     assert_eq!(marks, [(0, 0), (12, FIRST + 335), (36, FIRST + 849)]);
     log.housekeep(FIRST + 300).expect("housekeeps").unlink().expect("unlinks");
     assert_eq!(log.start_offset(), 12, "the first segment is too old");

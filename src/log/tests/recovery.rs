@@ -33,7 +33,7 @@ fn after_a_kill_everything_is_there_and_only_the_tail_is_read() {
         assert_eq!(records_from(&log, 0).len(), 20);
         let report = log.take_open_report().expect("a report");
         assert_eq!(report.scanned_bytes, size / 20 * 7);
-        assert!(!report.is_worth_saying());
+        assert!(!report.has_problems());
         same_as_a_full_scan(&shelf, &log);
     });
 }
@@ -102,7 +102,7 @@ fn zeros_behind_the_last_batch_are_cut_without_a_word() {
         write(&shelf, FIRST_LOG, size, &[0; 100_000]);
         let mut log = shelf.reopen_killed(None);
         assert_eq!((log.end_offset(), log.size()), (1, size));
-        assert!(!log.take_open_report().expect("a report").is_worth_saying());
+        assert!(!log.take_open_report().expect("a report").has_problems());
         assert_eq!(raw(&shelf, FIRST_LOG).len() as u64, size);
     });
 }

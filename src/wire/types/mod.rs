@@ -26,6 +26,9 @@ pub type ProducerId = i64;
 /// A topic's name; shared, because every partition and every fetch repeats it.
 pub type TopicName = Arc<str>;
 
+/// The topic of the cluster's metadata log, which no request can create.
+pub const METADATA_TOPIC: &str = "__cluster_metadata";
+
 /// The topics that Kafka itself writes and that Metadata marks as internal.
 pub const INTERNAL_TOPICS: [&str; 3] = ["__consumer_offsets", "__transaction_state", "__share_group_state"];
 
