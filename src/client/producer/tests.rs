@@ -83,7 +83,7 @@ fn batch_is_due_when_it_is_full_or_after_linger() {
     assert_eq!(fixture.one().batch.tokens, [0, 1]);
     assert_eq!(fixture.accumulator.next_due(), None);
 
-    assert_eq!(fixture.add(None, 12_000), Appended::BatchFull, "no room for another one like this");
+    assert_eq!(fixture.add(None, 12_000), Appended::BatchFull, "another record of this size does not fit");
     assert_eq!(fixture.one().batch.tokens, [2]);
     fixture.add(None, 10);
     fixture.accumulator.set_flushing(true);

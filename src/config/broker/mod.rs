@@ -69,7 +69,7 @@ typed_settings! {
 }
 
 typed_settings! {
-    /// What the program logs, and how; an embedded broker logs as its host does.
+    /// Logging of the broker program; an embedded broker uses the logging of its program.
     pub struct LoggingConfig {
         format: String = "ottla.log.format";
         level: String = "ottla.log.level";

@@ -63,6 +63,7 @@ fn defaults_have_the_types_of_their_fields() {
     let text = |name| values.text(name);
     let misfits = [
         AnnouncementConfig::misfits(text),
+        LoggingConfig::misfits(text),
         NetworkConfig::misfits(text),
         FetchConfig::misfits(text),
         TopicsConfig::misfits(text),

@@ -6,7 +6,7 @@ use crate::setting::InvalidValue;
 use crate::table::{self, Scope};
 use crate::values::Source;
 
-/// Why loading failed. Displays as one line that says what to correct, and where.
+/// Why loading failed. The text is one line with the fault and its place.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     #[error("cannot read {path}: {error}")]
