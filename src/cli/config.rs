@@ -101,7 +101,7 @@ fn find(config: &BrokerConfig, name: &str) -> Result<Shown, String> {
             return Ok(shown(config, scope, found));
         }
     }
-    if table::is_removed(Scope::Broker, name) || table::is_for_a_plugin(name) {
+    if table::is_removed(Scope::Broker, name) || table::is_plugin_setting(name) {
         return Err(format!("{name} is accepted in a file, and has no effect"));
     }
     if Scope::ALL.into_iter().any(|scope| table::find(scope, name).is_some()) {

@@ -27,7 +27,7 @@ pub fn has_effect(scope: Scope, name: &str) -> bool {
 }
 
 fn is_accepted_without_effect(scope: Scope, name: &str) -> bool {
-    table::is_removed(scope, name) || (scope == Scope::Broker && table::is_for_a_plugin(name))
+    table::is_removed(scope, name) || (scope == Scope::Broker && table::is_plugin_setting(name))
 }
 
 /// That there is no such topic, with the nearest one that there is.

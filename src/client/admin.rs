@@ -1,4 +1,4 @@
-//! Topics and the cluster, in short forms.
+//! Requests about topics and the cluster.
 
 use super::{Client, ClientError, Result, refuse};
 use ottla_wire::codec::Str;
@@ -8,10 +8,10 @@ use ottla_wire::protocol::messages::delete_topics::{DeleteTopicState, DeleteTopi
 use ottla_wire::protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponseTopic};
 use ottla_wire::types::TopicId;
 
-/// How long the broker may take over a change of topics.
+/// How long the broker may take to create or delete topics.
 const CHANGE_TIMEOUT_MS: i32 = 30_000;
 
-/// What Metadata tells.
+/// The contents of a Metadata response.
 #[derive(Clone, Debug)]
 pub struct ClusterView {
     pub cluster_id: Option<String>,
@@ -27,7 +27,7 @@ pub struct BrokerAddress {
     pub port: i32,
 }
 
-/// A topic, or why there is none.
+/// A topic, or the error code for it.
 #[derive(Clone, Debug)]
 pub struct TopicView {
     pub name: Option<String>,
@@ -37,13 +37,13 @@ pub struct TopicView {
 }
 
 impl Client {
-    /// Metadata of these topics, or of all; nothing is created.
+    /// Fetches the metadata of these topics, or of all topics. Does not create any.
     pub async fn metadata(&self, topics: Option<&[&str]>) -> Result<ClusterView> {
         self.metadata_with(topics, false).await
     }
 
-    /// Metadata of these topics, or of all; with `create`, those that are missing are created if the
-    /// broker does that.
+    /// Fetches the metadata of these topics, or of all topics. With `create`, missing topics are created if the broker
+    /// allows that (`auto.create.topics.enable`).
     pub async fn metadata_with(&self, topics: Option<&[&str]>, create: bool) -> Result<ClusterView> {
         let named = |name: &&str| MetadataRequestTopic { name: Some(Str::from(*name)), ..Default::default() };
         let request = MetadataRequest {
@@ -66,7 +66,7 @@ impl Client {
         })
     }
 
-    /// Creates a topic with one replica, and these settings.
+    /// Creates a topic with one replica and these settings.
     pub async fn create_topic(&self, name: &str, partitions: i32, settings: &[(&str, &str)]) -> Result<TopicId> {
         let setting = |(name, value): &(&str, &str)| CreatableTopicConfig {
             name: Str::from(*name),

@@ -1,7 +1,7 @@
-//! A connection as a client sees it: requests go out in order, and their answers come back in order.
+//! A client's connection: requests are sent in order, and answers arrive in the same order.
 //!
-//! Two tasks: one writes requests and hands on who waits for what; one reads frames and hands each to
-//! whoever is next. Both channels are bounded, so a broker that doesn't answer holds its callers back.
+//! Two tasks: the writer sends requests and queues each expected answer; the reader reads frames and completes the
+//! expected answers in order. Both channels are bounded, so callers wait while the broker doesn't answer.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -14,17 +14,17 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 
-/// Requests on their way out or unanswered, at most; each of both.
+/// Limit of queued requests, and limit of unanswered requests.
 const MAX_IN_FLIGHT: usize = 128;
-/// How much room there is for each read, at least and at most.
-const LEAST_ROOM: usize = 64 << 10;
-const MOST_ROOM: usize = 1 << 20;
+/// Buffer space for each read.
+const MIN_READ_BUFFER: usize = 64 << 10;
+const MAX_READ_BUFFER: usize = 1 << 20;
 
-/// A frame to send, in chunks, and who waits for its answer.
+/// A frame to send, in chunks, and the receiver of its answer.
 pub(super) struct Outgoing {
     pub correlation_id: i32,
     pub chunks: Vec<Bytes>,
-    /// `None` where the protocol has no answer.
+    /// `None` if the request has no answer.
     pub answer: Option<oneshot::Sender<Bytes>>,
 }
 
@@ -43,7 +43,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Takes over a connected socket. Answers of more than `max_frame` bytes end the connection.
+    /// Starts both tasks on a connected socket. An answer of more than `max_frame` bytes ends the connection.
     pub fn new(socket: TcpStream, max_frame: usize) -> io::Result<Connection> {
         socket.set_nodelay(true)?;
         let (read, write) = socket.into_split();
@@ -57,32 +57,32 @@ impl Connection {
         Ok(Connection { requests, reader, end, open })
     }
 
-    /// Sends when it is this request's turn; `false` if the connection is gone.
+    /// Queues a request, waiting while the queue is full; `false` if the connection has ended.
     pub async fn send(&self, request: Outgoing) -> bool {
         self.requests.send(request).await.is_ok()
     }
 
-    /// What comes for a request that was sent; nothing once the connection has ended.
+    /// Awaits the answer of a sent request; `None` once the connection has ended.
     pub async fn answer(&self, mut answer: oneshot::Receiver<Bytes>) -> Option<Bytes> {
         let mut open = self.open.clone();
         tokio::select! {
             biased;
             frame = &mut answer => frame.ok(),
-            // A request on its way through a channel when the other side goes away stays in there, and with
-            // it the sender: so its closing can't be relied on.
+            // A request that is in a channel when the receiving task ends stays there together with its sender, so
+            // `answer` may never be closed.
             _ = open.changed() => answer.try_recv().ok(),
         }
     }
 
     /// Why the connection ended, if it has.
-    pub fn end(&self) -> Option<&str> {
+    pub fn end_reason(&self) -> Option<&str> {
         self.end.get().map(String::as_str)
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        // The writer finishes what it was given, and closes the connection then.
+        // The writer sends what is queued, then closes the connection.
         self.reader.abort();
     }
 }
@@ -99,7 +99,7 @@ async fn write_requests(
             return;
         }
         if write_chunks(&mut socket, chunks.into()).await.is_err() {
-            return; // the reader sees why
+            return; // the reader reports the error
         }
     }
 }
@@ -128,25 +128,25 @@ async fn read_answers(
     end: Arc<OnceLock<String>>,
     closes: watch::Sender<()>,
 ) {
-    let why = loop {
+    let reason = loop {
         let frame = match frames.next().await {
             Ok(Some(frame)) => frame,
             Ok(None) => break "the broker closed it".to_owned(),
             Err(error) => break error.to_string(),
         };
-        // Who waits was handed on before the request was sent.
+        // The expected answer was queued before the request was sent.
         let Ok(next) = expected.try_recv() else {
-            break "the broker answered what was not asked".to_owned();
+            break "the broker sent an answer without a request".to_owned();
         };
         match frame.get(..4) {
             Some(id) if id == next.correlation_id.to_be_bytes() => {
-                let _nobody_waits_any_more = next.answer.send(frame);
+                let _caller_stopped_waiting = next.answer.send(frame);
             }
-            _ => break format!("the broker did not answer request {} when it was due", next.correlation_id),
+            _ => break format!("the broker answered out of order, expected correlation id {}", next.correlation_id),
         }
     };
-    // Said before the callers learn that their answers won't come.
-    let _ = end.set(why);
+    // Set before the callers learn that their answers won't arrive.
+    let _ = end.set(reason);
     drop(expected);
     drop(closes);
 }
@@ -158,7 +158,7 @@ struct Frames {
 }
 
 impl Frames {
-    /// The next frame without its size, or `None` at the end between two frames.
+    /// Reads the next frame without its size; `None` if the stream ends between two frames.
     async fn next(&mut self) -> io::Result<Option<Bytes>> {
         loop {
             let missing = match self.size()? {
@@ -169,7 +169,7 @@ impl Frames {
                 Some(size) => 4 + size - self.bytes.len(),
                 None => 0,
             };
-            self.bytes.reserve(missing.clamp(LEAST_ROOM, MOST_ROOM));
+            self.bytes.reserve(missing.clamp(MIN_READ_BUFFER, MAX_READ_BUFFER));
             if self.socket.read_buf(&mut self.bytes).await? == 0 {
                 return if self.bytes.is_empty() { Ok(None) } else { Err(io::ErrorKind::UnexpectedEof.into()) };
             }
@@ -180,7 +180,7 @@ impl Frames {
         let Some(prefix) = self.bytes.first_chunk() else { return Ok(None) };
         match usize::try_from(i32::from_be_bytes(*prefix)) {
             Ok(size) if size <= self.max_frame => Ok(Some(size)),
-            _ => Err(io::Error::new(io::ErrorKind::InvalidData, "the broker announced an answer that is too large")),
+            _ => Err(io::Error::new(io::ErrorKind::InvalidData, "the broker announced an answer over the size limit")),
         }
     }
 }

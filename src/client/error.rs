@@ -1,4 +1,4 @@
-//! What can go wrong between a question and its answer.
+//! Errors of a client's requests.
 
 use std::io;
 use std::time::Duration;
@@ -11,25 +11,25 @@ use ottla_wire::types::ErrorCode;
 pub enum ClientError {
     #[error("cannot connect to {address}: {source}")]
     Connect { address: String, source: io::Error },
-    /// The connection broke, or one side closed it; the requests in flight may or may not have been handled.
-    #[error("the connection is gone: {0}")]
+    /// The connection failed, or one side closed it; the requests in flight may or may not have been handled.
+    #[error("connection lost: {0}")]
     Disconnected(String),
     #[error("no answer to {key} within {after:?}")]
     Timeout { key: ApiKey, after: Duration },
-    #[error("the broker serves {key} in no version that is asked for ({})", range(*.served))]
+    #[error("the broker does not serve {key} in a requested version ({})", range(*.served))]
     Unsupported { key: ApiKey, served: Option<(i16, i16)> },
-    #[error("{key} version {version} cannot be written: {error}")]
+    #[error("cannot encode {key} version {version}: {error}")]
     Encode { key: ApiKey, version: i16, error: EncodeError },
-    #[error("the answer to {key} version {version} cannot be read: {error}")]
+    #[error("cannot decode the answer to {key} version {version}: {error}")]
     Decode { key: ApiKey, version: i16, error: DecodeError },
-    /// What a group's leader handed in for a member is not in the form that consumers agree on.
-    #[error("a member's assignment cannot be read: {error}")]
+    /// A member's assignment is not in the format of the consumer protocol.
+    #[error("cannot decode a member's assignment: {error}")]
     Assignment { error: DecodeError },
-    /// The group has members, but they are no consumers.
+    /// The group is not a group of consumers.
     #[error("GroupId {group} is not a consumer group ({protocol_type}).")]
     NotConsumers { group: String, protocol_type: String },
-    /// The answer leaves out what was asked for.
-    #[error("the answer to {key} does not say what was asked")]
+    /// The requested item is missing in the answer.
+    #[error("the answer to {key} is incomplete")]
     Incomplete { key: ApiKey },
     /// The broker answered with an error.
     #[error("{key}: {} {}", code_name(*.code), .message.as_deref().unwrap_or_default())]

@@ -1,4 +1,4 @@
-//! The classic group protocol, step by step.
+//! The requests of the classic group protocol.
 
 use std::time::Duration;
 
@@ -19,18 +19,18 @@ use ottla_wire::protocol::messages::offset_fetch::{OffsetFetchRequest, OffsetFet
 use ottla_wire::protocol::messages::sync_group::{SyncGroupRequest, SyncGroupRequestAssignment};
 use ottla_wire::types::{ErrorCode, Offset, PartitionIndex};
 
-/// The newest versions that ask for one group or coordinator, in fields of their own, by topic name.
+/// The newest versions that have fields for a single group or coordinator and name topics by name.
 const FIND_ONE_COORDINATOR: i16 = 3;
 pub(super) const COMMIT_BY_NAME: i16 = 9;
 pub(super) const FETCH_ONE_GROUP: i16 = 7;
 
-/// What a member wants to be part of.
+/// What a member sends with a join.
 #[derive(Clone, Debug)]
 pub struct Subscription {
     pub group: String,
     /// `consumer` for consumers.
     pub protocol_type: String,
-    /// Names of assignors, the best first, and what the member tells each.
+    /// Assignor names in order of preference, each with the member's metadata.
     pub protocols: Vec<(String, Bytes)>,
     pub session_timeout: Duration,
     pub rebalance_timeout: Duration,
@@ -47,14 +47,14 @@ pub struct Member {
     pub generation: i32,
 }
 
-/// What joining brought.
+/// The result of a join.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Joined {
     pub member: Member,
     pub leader: String,
     pub protocol_type: String,
     pub protocol: Option<String>,
-    /// All members and what they told, for the leader.
+    /// All members with their metadata; empty unless this member is the leader.
     pub members: Vec<(String, Bytes)>,
 }
 
@@ -67,7 +67,7 @@ pub struct Committed {
 }
 
 impl Client {
-    /// The coordinator of a group.
+    /// Finds the coordinator of a group.
     pub async fn find_coordinator(&self, group: &str) -> Result<BrokerAddress> {
         let key = ApiKey::FindCoordinator;
         let version = self.version_up_to(key, FIND_ONE_COORDINATOR)?;
@@ -77,8 +77,8 @@ impl Client {
         Ok(BrokerAddress { node_id: answer.node_id, host: answer.host.to_string(), port: answer.port })
     }
 
-    /// Joins, as `member_id` or as a new member (an empty id), and waits for the others. A new member
-    /// that is told its id first (KIP-394) joins again with it.
+    /// Joins as `member_id`, or as a new member if that is empty, and waits for the other members. A new member repeats the
+    /// join with its assigned id if the coordinator requires that (KIP-394).
     pub async fn join_group(&self, subscription: &Subscription, member_id: &str) -> Result<Joined> {
         let key = ApiKey::JoinGroup;
         let mut request = join_request(subscription, member_id);
@@ -94,17 +94,17 @@ impl Client {
             instance_id: subscription.instance_id.clone(),
             generation: answer.generation_id,
         };
-        let told = answer.members.into_iter().map(|member| (member.member_id.to_string(), member.metadata));
+        let members = answer.members.into_iter().map(|member| (member.member_id.to_string(), member.metadata));
         Ok(Joined {
             member,
             leader: answer.leader.to_string(),
             protocol_type: subscription.protocol_type.clone(),
             protocol: answer.protocol_name.map(|name| name.to_string()),
-            members: told.collect(),
+            members: members.collect(),
         })
     }
 
-    /// Hands in the assignments, if this is the leader, and awaits its own.
+    /// Sends the assignments, which only the leader has, and awaits this member's assignment.
     pub async fn sync_group(&self, joined: &Joined, assignments: &[(String, Bytes)]) -> Result<Bytes> {
         let member = &joined.member;
         let assignment = |(id, bytes): &(String, Bytes)| SyncGroupRequestAssignment {
@@ -125,7 +125,7 @@ impl Client {
         Ok(answer.assignment)
     }
 
-    /// Keeps the member alive. `REBALANCE_IN_PROGRESS` is how it learns that it must join again.
+    /// Keeps the member's session alive. `REBALANCE_IN_PROGRESS` means that it must rejoin.
     pub async fn heartbeat(&self, member: &Member) -> Result<()> {
         let request = HeartbeatRequest {
             group_id: Str::from(member.group.as_str()),
@@ -137,7 +137,7 @@ impl Client {
         refuse(ApiKey::Heartbeat, answer.error_code, None)
     }
 
-    /// Takes the member out of its group.
+    /// Removes the member from its group.
     pub async fn leave_group(&self, member: &Member) -> Result<()> {
         let id = Str::from(member.id.as_str());
         let instance = member.instance_id.as_deref().map(Str::from);
@@ -149,7 +149,7 @@ impl Client {
         answer.members.iter().try_for_each(|member| refuse(ApiKey::LeaveGroup, member.error_code, None))
     }
 
-    /// Commits offsets of a topic, as a member or, with none, from outside of an empty group.
+    /// Commits offsets of a topic as `member`, or without a member if the group is empty.
     pub async fn commit_offsets(
         &self,
         group: &str,
@@ -179,7 +179,7 @@ impl Client {
         partitions.try_for_each(|partition| refuse(key, partition.error_code, None))
     }
 
-    /// A group's committed offsets of a topic, in the order of `partitions`.
+    /// Fetches a group's committed offsets of a topic, in the order of `partitions`.
     pub async fn committed_offsets(
         &self,
         group: &str,
@@ -192,10 +192,10 @@ impl Client {
         let request = OffsetFetchRequest { group_id: Str::from(group), topics: Some(topics), ..Default::default() };
         let answer = self.call_at(request, version).await?;
         refuse(key, answer.error_code, None)?;
-        let told = answer.topics.iter().flat_map(|topic| &topic.partitions);
-        let told: Vec<_> = told.collect();
+        let answered = answer.topics.iter().flat_map(|topic| &topic.partitions);
+        let answered: Vec<_> = answered.collect();
         let committed = |index: &PartitionIndex| {
-            let partition = told.iter().find(|partition| partition.partition_index == *index);
+            let partition = answered.iter().find(|partition| partition.partition_index == *index);
             let partition = partition.ok_or(ClientError::Incomplete { key })?;
             refuse(key, partition.error_code, None)?;
             let metadata = partition.metadata.as_ref().map(Str::to_string);

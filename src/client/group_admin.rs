@@ -1,6 +1,6 @@
-//! Groups as an administrator sees them: listed, described, their offsets read, written and deleted.
+//! Administration of groups: list, describe, and read, write and delete their offsets.
 //!
-//! Error codes that say that the coordinator isn't ready come back as such; whoever calls knows how long to wait.
+//! Retriable coordinator errors are returned; the caller decides how long to retry.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::{Client, ClientError, Result, refuse};
 use ottla_wire::codec::{Message as _, Reader, Str, read_prefix};
 use ottla_wire::protocol::ApiKey;
 use ottla_wire::protocol::consumer_protocol::ConsumerProtocolAssignment;
-use ottla_wire::protocol::messages::consumer_group_describe::{self as modern, ConsumerGroupDescribeRequest};
+use ottla_wire::protocol::messages::consumer_group_describe::{self as consumer_type, ConsumerGroupDescribeRequest};
 use ottla_wire::protocol::messages::delete_groups::DeleteGroupsRequest;
 use ottla_wire::protocol::messages::describe_groups::{self as classic, DescribeGroupsRequest};
 use ottla_wire::protocol::messages::list_groups::ListGroupsRequest;
@@ -25,33 +25,33 @@ use ottla_wire::types::{ErrorCode, InOrder as _, LeaderEpoch, Offset, PartitionI
 
 /// The newest versions that name topics by name.
 const OFFSETS_BY_NAME: i16 = 9;
-/// The first version of OffsetFetch that asks for groups in a list.
+/// The first version of OffsetFetch that has a list of groups.
 const FETCH_MANY_GROUPS: i16 = 8;
-/// What consumers call their protocol.
+/// The protocol type of consumers.
 const CONSUMER_PROTOCOL: &str = "consumer";
 
-/// A group in the broker's list.
+/// A group in the response of ListGroups.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedGroup {
     pub id: String,
-    /// Empty where nobody has ever joined.
+    /// Empty if no member ever joined.
     pub protocol_type: String,
-    /// Such as `Stable`; `None` from a broker that doesn't tell.
+    /// Such as `Stable`; `None` from a broker that does not report it.
     pub state: Option<String>,
-    /// Such as `classic`; `None` from a broker that doesn't tell.
+    /// Such as `classic`; `None` from a broker that does not report it.
     pub group_type: Option<String>,
 }
 
-/// A group of consumers, of either kind.
+/// A group of consumers, of the classic or the consumer type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupDescription {
     pub id: String,
     /// Such as `Stable`.
     pub state: String,
-    /// Empty where there is none.
+    /// Empty if there is none.
     pub assignor: String,
     pub members: Vec<MemberDescription>,
-    /// Of groups of the consumer type (KIP-848) only.
+    /// Only for groups of the consumer type (KIP-848).
     pub epochs: Option<GroupEpochs>,
 }
 
@@ -69,17 +69,17 @@ pub struct MemberDescription {
     pub instance_id: Option<String>,
     pub client_id: String,
     pub host: String,
-    /// In order.
+    /// Sorted.
     pub assignment: Vec<TopicPartition>,
-    /// Of groups of the consumer type only.
+    /// Only for groups of the consumer type.
     pub epoch: Option<i32>,
-    /// In order; empty in classic groups.
+    /// Sorted; empty in classic groups.
     pub target_assignment: Vec<TopicPartition>,
-    /// Whether it speaks the consumer group protocol; `None` from a broker that doesn't tell.
+    /// Whether it uses the consumer group protocol; `None` from a broker that does not report it.
     pub upgraded: Option<bool>,
 }
 
-/// What a group has committed for a partition.
+/// A group's committed offset for a partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommittedOffset {
     pub offset: Offset,
@@ -87,35 +87,36 @@ pub struct CommittedOffset {
 }
 
 impl Client {
-    /// The groups in any of these states and of any of these types, in the broker's order; empty filters let everything
-    /// through.
+    /// Lists the groups in any of these states and of any of these types, in the broker's order. An empty filter matches
+    /// everything.
     pub async fn list_groups(&self, states: &[&str], types: &[&str]) -> Result<Vec<ListedGroup>> {
         let words = |words: &[&str]| words.iter().map(|word| Str::from(*word)).collect();
         let request = ListGroupsRequest { states_filter: words(states), types_filter: words(types) };
         let answer = self.call(request).await?;
         refuse(ApiKey::ListGroups, answer.error_code, None)?;
-        let told = |word: Str| (!word.is_empty()).then(|| word.to_string());
+        let reported = |word: Str| (!word.is_empty()).then(|| word.to_string());
         let listed = answer.groups.into_iter().map(|group| ListedGroup {
             id: group.group_id.to_string(),
             protocol_type: group.protocol_type.to_string(),
-            state: told(group.group_state),
-            group_type: told(group.group_type),
+            state: reported(group.group_state),
+            group_type: reported(group.group_type),
         });
         Ok(listed.collect())
     }
 
-    /// A group of consumers, of the consumer type or classic; [`ClientError::NotConsumers`] if it is of another protocol.
+    /// Describes a group of consumers, of the consumer or the classic type; [`ClientError::NotConsumers`] if it has another
+    /// protocol type.
     pub async fn describe_consumer_group(&self, group: &str) -> Result<GroupDescription> {
         if self.version_up_to(ApiKey::ConsumerGroupDescribe, i16::MAX).is_ok() {
-            match self.describe_modern_group(group).await {
-                Err(error) if is_not_modern(&error) => {}
+            match self.describe_consumer_type_group(group).await {
+                Err(error) if is_not_consumer_type(&error) => {}
                 described => return described,
             }
         }
         self.describe_classic_group(group).await
     }
 
-    async fn describe_modern_group(&self, group: &str) -> Result<GroupDescription> {
+    async fn describe_consumer_type_group(&self, group: &str) -> Result<GroupDescription> {
         let key = ApiKey::ConsumerGroupDescribe;
         let request = ConsumerGroupDescribeRequest { group_ids: vec![Str::from(group)], ..Default::default() };
         let answer = self.call(request).await?;
@@ -125,7 +126,7 @@ impl Client {
             id: described.group_id.to_string(),
             state: described.group_state.to_string(),
             assignor: described.assignor_name.to_string(),
-            members: described.members.into_iter().map(modern_member).collect(),
+            members: described.members.into_iter().map(consumer_type_member).collect(),
             epochs: Some(GroupEpochs { group: described.group_epoch, target_assignment: described.assignment_epoch }),
         })
     }
@@ -151,12 +152,12 @@ impl Client {
         })
     }
 
-    /// Every offset that a group has committed.
+    /// Fetches all committed offsets of a group.
     pub async fn all_committed_offsets(&self, group: &str) -> Result<BTreeMap<TopicPartition, CommittedOffset>> {
         let key = ApiKey::OffsetFetch;
         let version = self.version_up_to(key, OFFSETS_BY_NAME)?;
-        let in_a_list = OffsetFetchRequestGroup { group_id: Str::from(group), ..Default::default() };
-        let request = OffsetFetchRequest { group_id: Str::from(group), groups: vec![in_a_list], ..Default::default() };
+        let list_item = OffsetFetchRequestGroup { group_id: Str::from(group), ..Default::default() };
+        let request = OffsetFetchRequest { group_id: Str::from(group), groups: vec![list_item], ..Default::default() };
         let answer = self.call_at(request, version).await?;
         let mut committed = BTreeMap::new();
         let mut add = |topic: &Str, partition, error, offset: Offset, epoch: LeaderEpoch| {
@@ -182,9 +183,9 @@ impl Client {
                 }
             }
         } else {
-            let told = answer.groups.first().ok_or(ClientError::Incomplete { key })?;
-            refuse(key, told.error_code, None)?;
-            for topic in &told.topics {
+            let answered = answer.groups.first().ok_or(ClientError::Incomplete { key })?;
+            refuse(key, answered.error_code, None)?;
+            for topic in &answered.topics {
                 for it in &topic.partitions {
                     add(
                         &topic.name,
@@ -199,7 +200,7 @@ impl Client {
         Ok(committed)
     }
 
-    /// Commits offsets from outside of a group, which must have no members.
+    /// Commits offsets for a group, which must have no members.
     pub async fn alter_committed_offsets(&self, group: &str, offsets: &BTreeMap<TopicPartition, Offset>) -> Result<()> {
         let key = ApiKey::OffsetCommit;
         let version = self.version_up_to(key, OFFSETS_BY_NAME)?;
@@ -223,7 +224,7 @@ impl Client {
         partitions.try_for_each(|partition| refuse(key, partition.error_code, None))
     }
 
-    /// Deletes a group, which must have no members, with its offsets.
+    /// Deletes a group and its offsets. The group must have no members.
     pub async fn delete_group(&self, group: &str) -> Result<()> {
         let key = ApiKey::DeleteGroups;
         let answer = self.call(DeleteGroupsRequest { groups_names: vec![Str::from(group)] }).await?;
@@ -231,7 +232,8 @@ impl Client {
         refuse(key, result.error_code, result.error_message.as_ref())
     }
 
-    /// Deletes what a group has committed for these partitions. An error for the whole, or one result for each partition.
+    /// Deletes a group's committed offsets of these partitions. Returns one error for the whole request, or a result for each
+    /// partition.
     pub async fn delete_committed_offsets(
         &self,
         group: &str,
@@ -246,36 +248,36 @@ impl Client {
         let topics = topics.into_iter().map(|(name, partitions)| OffsetDeleteRequestTopic { name, partitions });
         let answer = self.call(OffsetDeleteRequest { group_id: Str::from(group), topics: topics.collect() }).await?;
         refuse(key, answer.error_code, None)?;
-        let told: BTreeMap<(&str, PartitionIndex), i16> = answer
+        let answered: BTreeMap<(&str, PartitionIndex), i16> = answer
             .topics
             .iter()
             .flat_map(|topic| {
                 topic.partitions.iter().map(|it| ((topic.name.as_ref(), it.partition_index), it.error_code))
             })
             .in_order();
-        let result = |asked: &TopicPartition| {
-            let code = told.get(&(asked.topic.as_ref(), asked.partition));
+        let result = |requested: &TopicPartition| {
+            let code = answered.get(&(requested.topic.as_ref(), requested.partition));
             let result = code.ok_or(ClientError::Incomplete { key }).and_then(|code| refuse(key, *code, None));
-            (asked.clone(), result)
+            (requested.clone(), result)
         };
         Ok(partitions.iter().map(result).collect())
     }
 }
 
-/// Whether the answer is that the group is classic, if it is anything.
-fn is_not_modern(error: &ClientError) -> bool {
+/// Whether the error means that the group is of the classic type or does not exist.
+fn is_not_consumer_type(error: &ClientError) -> bool {
     matches!(error.code(), Some(ErrorCode::GroupIdNotFound | ErrorCode::UnsupportedVersion))
 }
 
-fn modern_member(member: modern::Member) -> MemberDescription {
+fn consumer_type_member(member: consumer_type::Member) -> MemberDescription {
     MemberDescription {
         id: member.member_id.to_string(),
         instance_id: member.instance_id.map(|id| id.to_string()),
         client_id: member.client_id.to_string(),
         host: member.client_host.to_string(),
-        assignment: modern_partitions(&member.assignment),
+        assignment: consumer_type_partitions(&member.assignment),
         epoch: Some(member.member_epoch),
-        target_assignment: modern_partitions(&member.target_assignment),
+        target_assignment: consumer_type_partitions(&member.target_assignment),
         upgraded: match member.member_type {
             0 => Some(false),
             1 => Some(true),
@@ -284,8 +286,8 @@ fn modern_member(member: modern::Member) -> MemberDescription {
     }
 }
 
-fn modern_partitions(assignment: &modern::Assignment) -> Vec<TopicPartition> {
-    in_order(assignment.topic_partitions.iter().map(|topic| (&topic.topic_name, &topic.partitions)))
+fn consumer_type_partitions(assignment: &consumer_type::Assignment) -> Vec<TopicPartition> {
+    sorted_partitions(assignment.topic_partitions.iter().map(|topic| (&topic.topic_name, &topic.partitions)))
 }
 
 fn classic_member(member: classic::DescribedGroupMember) -> Result<MemberDescription> {
@@ -301,22 +303,22 @@ fn classic_member(member: classic::DescribedGroupMember) -> Result<MemberDescrip
     })
 }
 
-/// The partitions in what a leader handed in for a member; nothing is handed in while a group rebalances.
+/// Decodes the assignment of a classic member. It is empty while the group rebalances.
 fn classic_partitions(assignment: &Bytes) -> Result<Vec<TopicPartition>> {
     if assignment.is_empty() {
         return Ok(Vec::new());
     }
     let read = || {
         let mut reader = Reader::new(assignment.clone());
-        // Newer versions only append.
+        // Newer versions only append fields.
         let version = read_prefix(&mut reader)?.min(*ConsumerProtocolAssignment::VERSIONS.end());
         ConsumerProtocolAssignment::read(&mut reader, version)
     };
     let assignment = read().map_err(|error| ClientError::Assignment { error })?;
-    Ok(in_order(assignment.assigned_partitions.iter().map(|topic| (&topic.topic, &topic.partitions))))
+    Ok(sorted_partitions(assignment.assigned_partitions.iter().map(|topic| (&topic.topic, &topic.partitions))))
 }
 
-fn in_order<'a>(topics: impl Iterator<Item = (&'a Str, &'a Vec<PartitionIndex>)>) -> Vec<TopicPartition> {
+fn sorted_partitions<'a>(topics: impl Iterator<Item = (&'a Str, &'a Vec<PartitionIndex>)>) -> Vec<TopicPartition> {
     let one = |(topic, partitions): (&'a Str, &'a Vec<PartitionIndex>)| {
         partitions.iter().map(|partition| TopicPartition::new(&**topic, *partition))
     };

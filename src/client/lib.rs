@@ -1,13 +1,12 @@
 //! A small Kafka client on the broker's own codec: for the command line, tests and benchmarks.
 //!
-//! [`Client::connect`] asks the broker which versions it serves; [`Client::call`] sends any request and
-//! awaits its answer, in the newest version both sides know; [`Client::submit`] sends now and awaits
-//! later. On these stand short forms of what tools and tests do all the time: topics (`admin`), batches
-//! (`records`), groups as members (`group`) and as administrators see them (`group_admin`); and a whole
-//! consumer ([`consumer`]). One client is one connection; clones share it.
+//! [`Client::connect`] negotiates the API versions; [`Client::call`] sends any request in the newest version that both
+//! sides support and awaits its answer; [`Client::submit`] sends now and lets the caller await the answer later. Modules
+//! add shorter calls for common tasks: topics (`admin`), batches (`records`), groups as a member (`group`) and as an
+//! administrator (`group_admin`), a [`consumer`] and a [`producer`]. One client is one connection; clones share it.
 //!
-//! Absent from a client: retries, routing by leader, batching, reconnecting. There is one broker, and
-//! whoever calls knows better what to do about a lost connection.
+//! A client does not retry, route by leader, batch or reconnect: there is one broker, and the caller decides what to do
+//! about a lost connection.
 
 mod admin;
 mod connection;
@@ -37,18 +36,18 @@ pub use records::{Fetched, ListedOffset, Produced, fetched, produced};
 use connection::{Connection, Outgoing};
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
-use ottla_wire::protocol::{ApiKey, Ask, RequestHeader, frame};
+use ottla_wire::protocol::{ApiKey, ApiRequest, RequestHeader, frame};
 use ottla_wire::types::{ErrorCode, InOrder as _};
 
 pub type Result<T, E = ClientError> = std::result::Result<T, E>;
 
-/// How a client presents itself, and what it puts up with.
+/// Settings of a client connection.
 #[derive(Clone, Debug)]
 pub struct ClientOptions {
     pub client_id: Str,
-    /// How long to wait for a connection, and for each answer.
+    /// Limit for connecting and for each answer.
     pub timeout: Duration,
-    /// Bytes of the largest answer.
+    /// Size limit of an answer, in bytes.
     pub max_answer: usize,
 }
 
@@ -65,12 +64,12 @@ pub struct Client {
     connection: Arc<Connection>,
     options: Arc<ClientOptions>,
     correlation_ids: Arc<AtomicI32>,
-    /// By API key, the oldest and newest version served.
+    /// The oldest and newest version that the broker serves, by API key.
     served: Arc<BTreeMap<i16, (i16, i16)>>,
 }
 
-/// An answer that is on its way.
-pub struct Pending<R: Ask> {
+/// An answer that has not arrived yet.
+pub struct Pending<R: ApiRequest> {
     client: Client,
     version: i16,
     answer: oneshot::Receiver<Bytes>,
@@ -83,11 +82,11 @@ impl Client {
         Client::connect_with(address, ClientOptions::default()).await
     }
 
-    /// Connects to `address` (`host:port`) and asks for the versions served there.
+    /// Connects to `address` (`host:port`) and negotiates the API versions.
     pub async fn connect_with(address: &str, options: ClientOptions) -> Result<Client> {
         let failed = |source| ClientError::Connect { address: address.to_owned(), source };
         let socket = timeout(options.timeout, TcpStream::connect(address)).await;
-        let socket = socket.unwrap_or_else(|late| Err(late.into())).map_err(failed)?;
+        let socket = socket.unwrap_or_else(|elapsed| Err(elapsed.into())).map_err(failed)?;
         let mut client = Client {
             address: Arc::from(address),
             connection: Arc::new(Connection::new(socket, options.max_answer).map_err(failed)?),
@@ -101,13 +100,13 @@ impl Client {
         Ok(client)
     }
 
-    /// Another connection to the same broker.
-    pub async fn again(&self) -> Result<Client> {
-        self.again_with(self.options().clone()).await
+    /// Opens another connection to the same broker.
+    pub async fn new_connection(&self) -> Result<Client> {
+        self.new_connection_with(self.options().clone()).await
     }
 
-    /// Another connection to the same broker, with other options.
-    pub async fn again_with(&self, options: ClientOptions) -> Result<Client> {
+    /// Opens another connection to the same broker, with other options.
+    pub async fn new_connection_with(&self, options: ClientOptions) -> Result<Client> {
         Client::connect_with(&self.address, options).await
     }
 
@@ -115,8 +114,8 @@ impl Client {
         &self.options
     }
 
-    /// Asks for the versions served, and once more in an older version if the broker says that it does
-    /// not know ours (KIP-511).
+    /// Requests the served API versions; repeats the request in an older version if the broker does not support ours
+    /// (KIP-511).
     async fn negotiate(&self) -> Result<ApiVersionsResponse> {
         let key = ApiKey::ApiVersions;
         let request = ApiVersionsRequest {
@@ -128,7 +127,7 @@ impl Client {
         loop {
             let pending = self.submit_at(request.clone(), version).await?;
             let frame = pending.frame().await?;
-            // Such an answer has the body of version 0, whatever was asked.
+            // An UNSUPPORTED_VERSION answer has the body of version 0, whatever version was requested.
             let too_new = frame.get(4..6) == Some(&ErrorCode::UnsupportedVersion.code().to_be_bytes());
             let answer = decode::<ApiVersionsRequest>(if too_new { 0 } else { version }, frame)?;
             if !too_new || version == 0 {
@@ -140,7 +139,7 @@ impl Client {
         }
     }
 
-    /// The newest version of `key`, up to `newest`, that both sides know.
+    /// The newest version of `key`, up to `newest`, that both sides support.
     pub fn version_up_to(&self, key: ApiKey, newest: i16) -> Result<i16> {
         let served = self.served.get(&(key as i16)).copied();
         let (ours_from, ours_to) = key.versions().into_inner();
@@ -156,37 +155,42 @@ impl Client {
         self.served.get(&(key as i16)).copied()
     }
 
-    /// Asks in the newest version both sides know, and awaits the answer. Error codes in it are the
-    /// caller's to look at.
-    pub async fn call<R: Ask>(&self, request: R) -> Result<R::Answer> {
+    /// Sends a request in the newest version that both sides support, and awaits the answer. The caller checks the error
+    /// codes in it.
+    pub async fn call<R: ApiRequest>(&self, request: R) -> Result<R::ApiResponse> {
         let version = self.version_up_to(R::KEY, i16::MAX)?;
         self.call_at(request, version).await
     }
 
-    /// Asks in that version, served or not, and awaits the answer.
-    pub async fn call_at<R: Ask>(&self, request: R, version: i16) -> Result<R::Answer> {
+    /// Sends a request in this version, served or not, and awaits the answer.
+    pub async fn call_at<R: ApiRequest>(&self, request: R, version: i16) -> Result<R::ApiResponse> {
         self.submit_at(request, version).await?.answer().await
     }
 
-    /// Sends a request, and leaves the answer for later. Requests are handled in the order of these calls.
-    pub async fn submit<R: Ask>(&self, request: R) -> Result<Pending<R>> {
+    /// Sends a request; the returned [`Pending`] awaits the answer. Requests are handled in the order of these calls.
+    pub async fn submit<R: ApiRequest>(&self, request: R) -> Result<Pending<R>> {
         let version = self.version_up_to(R::KEY, i16::MAX)?;
         self.submit_at(request, version).await
     }
 
-    /// As [`Client::submit`], in that version.
-    pub async fn submit_at<R: Ask>(&self, request: R, version: i16) -> Result<Pending<R>> {
+    /// Like [`Client::submit`], in this version.
+    pub async fn submit_at<R: ApiRequest>(&self, request: R, version: i16) -> Result<Pending<R>> {
         let (sender, answer) = oneshot::channel();
         self.send(request, version, Some(sender)).await?;
         Ok(Pending { client: self.clone(), version, answer, request: std::marker::PhantomData })
     }
 
-    /// Sends a request that is not answered: Produce with acks 0.
-    pub async fn send_unanswered<R: Ask>(&self, request: R, version: i16) -> Result<()> {
+    /// Sends a request that has no answer: Produce with acks 0.
+    pub async fn send_unanswered<R: ApiRequest>(&self, request: R, version: i16) -> Result<()> {
         self.send(request, version, None).await
     }
 
-    async fn send<R: Ask>(&self, request: R, version: i16, answer: Option<oneshot::Sender<Bytes>>) -> Result<()> {
+    async fn send<R: ApiRequest>(
+        &self,
+        request: R,
+        version: i16,
+        answer: Option<oneshot::Sender<Bytes>>,
+    ) -> Result<()> {
         let correlation_id = self.correlation_ids.fetch_add(1, Ordering::Relaxed);
         let client_id = Some(self.options.client_id.clone());
         let header = RequestHeader { api_key: R::KEY as i16, api_version: version, correlation_id, client_id };
@@ -198,28 +202,28 @@ impl Client {
         let sending = self.connection.send(Outgoing { correlation_id, chunks, answer });
         match timeout(self.options.timeout, sending).await {
             Ok(true) => Ok(()),
-            Ok(false) => Err(self.gone()),
-            Err(_) => Err(self.late(R::KEY)),
+            Ok(false) => Err(self.disconnected()),
+            Err(_) => Err(self.timed_out(R::KEY)),
         }
     }
 
     /// Why the connection ended, if it has.
-    pub fn end(&self) -> Option<&str> {
-        self.connection.end()
+    pub fn disconnect_reason(&self) -> Option<&str> {
+        self.connection.end_reason()
     }
 
-    fn gone(&self) -> ClientError {
-        ClientError::Disconnected(self.end().unwrap_or("it was closed").to_owned())
+    fn disconnected(&self) -> ClientError {
+        ClientError::Disconnected(self.disconnect_reason().unwrap_or("it was closed").to_owned())
     }
 
-    fn late(&self, key: ApiKey) -> ClientError {
+    fn timed_out(&self, key: ApiKey) -> ClientError {
         ClientError::Timeout { key, after: self.options.timeout }
     }
 }
 
-impl<R: Ask> Pending<R> {
+impl<R: ApiRequest> Pending<R> {
     /// Awaits the answer.
-    pub async fn answer(self) -> Result<R::Answer> {
+    pub async fn answer(self) -> Result<R::ApiResponse> {
         let version = self.version;
         decode::<R>(version, self.frame().await?)
     }
@@ -227,22 +231,22 @@ impl<R: Ask> Pending<R> {
     async fn frame(self) -> Result<Bytes> {
         match timeout(self.client.options.timeout, self.client.connection.answer(self.answer)).await {
             Ok(Some(frame)) => Ok(frame),
-            Ok(None) => Err(self.client.gone()),
-            Err(_) => Err(self.client.late(R::KEY)),
+            Ok(None) => Err(self.client.disconnected()),
+            Err(_) => Err(self.client.timed_out(R::KEY)),
         }
     }
 }
 
-fn decode<R: Ask>(version: i16, frame: Bytes) -> Result<R::Answer> {
+fn decode<R: ApiRequest>(version: i16, frame: Bytes) -> Result<R::ApiResponse> {
     let (_, response) = frame::decode_response(R::KEY, version, frame).map_err(|error| ClientError::Decode {
         key: R::KEY,
         version,
         error,
     })?;
-    R::answer(response).ok_or(ClientError::Incomplete { key: R::KEY })
+    R::from_response(response).ok_or(ClientError::Incomplete { key: R::KEY })
 }
 
-/// An error code as a result.
+/// Converts an error code to a result.
 fn refuse(key: ApiKey, code: i16, message: Option<&Str>) -> Result<()> {
     match code {
         0 => Ok(()),

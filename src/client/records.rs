@@ -1,4 +1,4 @@
-//! Batches in and out, one partition at a time.
+//! Produce, Fetch and ListOffsets requests, mostly for one partition.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -18,46 +18,46 @@ use ottla_wire::types::{LeaderEpoch, Offset, PartitionIndex, TimestampMs};
 /// The last versions of Produce and Fetch that name topics by name.
 const PRODUCE_BY_NAME: i16 = 12;
 const FETCH_BY_NAME: i16 = 12;
-/// The isolation level that sees everything.
+/// The isolation level `read_uncommitted`.
 const READ_UNCOMMITTED: i8 = 0;
 /// How long the broker may take to store a batch.
 const PRODUCE_TIMEOUT_MS: i32 = 30_000;
 
-/// Where a batch was stored.
+/// The result of producing a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Produced {
     pub base_offset: Offset,
-    /// -1 where the producer's timestamps count.
+    /// -1 if the topic keeps the producer's timestamps.
     pub log_append_time: TimestampMs,
     pub log_start_offset: Offset,
 }
 
-/// What a partition gave.
+/// The result of fetching from one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fetched {
-    /// Whole batches, and perhaps part of one; see [`ottla_wire::record::batches`].
+    /// Complete batches, the last of which may be cut off; see [`ottla_wire::record::batches`].
     pub records: Bytes,
     pub high_watermark: Offset,
     pub last_stable_offset: Offset,
     pub log_start_offset: Offset,
 }
 
-/// An offset and the record it was found by.
+/// An offset found by ListOffsets, with the timestamp and epoch of its record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListedOffset {
-    /// -1 if no record is like that.
+    /// -1 if no record matches.
     pub offset: Offset,
     pub timestamp: TimestampMs,
     pub leader_epoch: LeaderEpoch,
 }
 
 impl Client {
-    /// Stores one batch, as it stands, acknowledged when it is in the log.
+    /// Produces one batch, unchanged, and awaits the acknowledgement (acks -1).
     pub async fn produce(&self, topic: &str, partition: PartitionIndex, batch: Bytes) -> Result<Produced> {
         produced(self.submit_produce(topic, partition, batch).await?.answer().await?)
     }
 
-    /// Sends one batch, and leaves the answer (see [`produced`]) for later: for pipelining.
+    /// Sends one batch without awaiting the answer, for pipelining; pass the answer to [`produced`].
     pub async fn submit_produce(
         &self,
         topic: &str,
@@ -68,13 +68,13 @@ impl Client {
         self.submit_at(produce_request(topic, partition, batch, -1), version).await
     }
 
-    /// Sends one batch that is not acknowledged (acks 0).
+    /// Sends one batch without an acknowledgement (acks 0).
     pub async fn produce_unacknowledged(&self, topic: &str, partition: PartitionIndex, batch: Bytes) -> Result<()> {
         let version = self.version_up_to(ApiKey::Produce, PRODUCE_BY_NAME)?;
         self.send_unanswered(produce_request(topic, partition, batch, 0), version).await
     }
 
-    /// Up to `max_bytes` from `offset` on; if there is nothing yet, waits up to `max_wait` for a byte.
+    /// Fetches up to `max_bytes` from `offset` on. Waits up to `max_wait` if there are no records yet.
     pub async fn fetch(
         &self,
         topic: &str,
@@ -86,7 +86,7 @@ impl Client {
         fetched(self.submit_fetch(topic, partition, offset, max_bytes, max_wait).await?.answer().await?)
     }
 
-    /// Sends such a fetch, and leaves the answer (see [`fetched`]) for later.
+    /// Sends a fetch without awaiting the answer; pass the answer to [`fetched`].
     pub async fn submit_fetch(
         &self,
         topic: &str,
@@ -108,8 +108,8 @@ impl Client {
         self.submit_at(request, version).await
     }
 
-    /// The first offset whose record is not older than `timestamp`, or what a special timestamp stands
-    /// for: -1 the end, -2 the start, -3 the record with the highest timestamp.
+    /// Finds the first offset whose record is not older than `timestamp`, or the offset for a special timestamp: -1 the end,
+    /// -2 the start, -3 the record with the highest timestamp.
     pub async fn list_offset(
         &self,
         topic: &str,
@@ -120,23 +120,23 @@ impl Client {
         listed.pop().unwrap_or(Err(ClientError::Incomplete { key: ApiKey::ListOffsets }))
     }
 
-    /// As [`Client::list_offset`], for many partitions in one request; the results are in the order of the questions.
+    /// Like [`Client::list_offset`], for many partitions in one request; the results have the order of `requested`.
     pub async fn list_offsets(
         &self,
-        asked: &[(&str, PartitionIndex, TimestampMs)],
+        requested: &[(&str, PartitionIndex, TimestampMs)],
     ) -> Result<Vec<Result<ListedOffset>>> {
-        self.list_offsets_at(asked, READ_UNCOMMITTED).await
+        self.list_offsets_at(requested, READ_UNCOMMITTED).await
     }
 
-    /// As [`Client::list_offsets`], of an isolation level: to 1, read committed, open transactions are beyond the end.
+    /// Like [`Client::list_offsets`], with an isolation level: at 1, read committed, the end is the last stable offset.
     pub async fn list_offsets_at(
         &self,
-        asked: &[(&str, PartitionIndex, TimestampMs)],
+        requested: &[(&str, PartitionIndex, TimestampMs)],
         isolation_level: i8,
     ) -> Result<Vec<Result<ListedOffset>>> {
         let key = ApiKey::ListOffsets;
         let mut topics: BTreeMap<&str, Vec<ListOffsetsPartition>> = BTreeMap::new();
-        for (topic, partition, timestamp) in asked {
+        for (topic, partition, timestamp) in requested {
             let partition =
                 ListOffsetsPartition { partition_index: *partition, timestamp: *timestamp, ..Default::default() };
             topics.entry(topic).or_default().push(partition);
@@ -160,7 +160,7 @@ impl Client {
         let answered = |(topic, partition, _): &(&str, PartitionIndex, TimestampMs)| {
             found.remove(&((*topic).to_owned(), *partition)).unwrap_or(Err(ClientError::Incomplete { key }))
         };
-        Ok(asked.iter().map(answered).collect())
+        Ok(requested.iter().map(answered).collect())
     }
 }
 
@@ -178,7 +178,7 @@ fn produce_request(topic: &str, partition: PartitionIndex, batch: Bytes, acks: i
     }
 }
 
-/// What became of the one batch of a produce request.
+/// Extracts the result of a produce request with one batch.
 pub fn produced(answer: ProduceResponse) -> Result<Produced> {
     let key = ApiKey::Produce;
     let partition = answer.responses.first().and_then(|topic| topic.partition_responses.first());
@@ -191,7 +191,7 @@ pub fn produced(answer: ProduceResponse) -> Result<Produced> {
     })
 }
 
-/// What the one partition of a fetch gave.
+/// Extracts the result of a fetch request with one partition.
 pub fn fetched(mut answer: FetchResponse) -> Result<Fetched> {
     let key = ApiKey::Fetch;
     refuse(key, answer.error_code, None)?;

@@ -1,21 +1,21 @@
-//! The admin port: where it listens, and by which names it may be called.
+//! The admin port: its bind address and the host names that it accepts.
 
 use super::listener::{BindAddress, parse_host_and_port};
 use super::values::Values;
 
-/// An admin port that somebody asked for.
+/// The settings of the admin port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdminConfig {
     /// `ottla.admin.listener`.
     pub bind: BindAddress,
-    /// `ottla.admin.allowed.hosts`: names beside those of this machine itself that requests may give as their host.
+    /// `ottla.admin.allowed.hosts`: names that the Host header may contain, in addition to this machine's own.
     pub allowed_hosts: Vec<String>,
 }
 
-/// Reads the settings; `None` where there shall be no admin port. The error is one plain line.
+/// Reads the settings; `None` if the admin port is off. The error is one line.
 pub(super) fn resolve(values: &Values) -> Result<Option<AdminConfig>, String> {
     let Some(text) = values.given("ottla.admin.listener").filter(|text| !text.is_empty()) else { return Ok(None) };
-    // A port alone is on this machine's own addresses: whoever reaches the admin port can wipe the broker.
+    // A port alone is bound to localhost, because the admin port can delete all data.
     let bind = match text.contains(':') {
         true => parse_host_and_port(text),
         false => parse_host_and_port(&format!("localhost:{text}")),
@@ -24,7 +24,7 @@ pub(super) fn resolve(values: &Values) -> Result<Option<AdminConfig>, String> {
         Some(Ok(port)) if port > u16::MAX.into() => {
             format!("ottla.admin.listener: the port {port} is more than 65535")
         }
-        _ => format!("ottla.admin.listener: \"{text}\" is not of the form host:port, such as localhost:9644"),
+        _ => format!("ottla.admin.listener: \"{text}\" is not host:port, such as localhost:9644"),
     })?;
     Ok(Some(AdminConfig { bind, allowed_hosts: values.read("ottla.admin.allowed.hosts") }))
 }
@@ -41,13 +41,13 @@ mod tests {
     }
 
     #[test]
-    fn nobody_gets_one_unasked() {
+    fn admin_port_is_off_by_default() {
         assert_eq!(admin(&[]), Ok(None));
         assert_eq!(admin(&[("ottla.admin.listener", "")]), Ok(None));
     }
 
     #[test]
-    fn a_port_alone_is_this_machines() {
+    fn port_without_host_is_bound_to_localhost() {
         let check = |text, host, port| {
             let bind = admin(&[("ottla.admin.listener", text)]).unwrap().unwrap().bind;
             assert_eq!(bind, BindAddress { host, port }, "{text}");
@@ -63,20 +63,20 @@ mod tests {
     }
 
     #[test]
-    fn hosts_are_a_list() {
+    fn allowed_hosts_are_a_list() {
         let pairs = [("ottla.admin.listener", "0"), ("ottla.admin.allowed.hosts", "kafka, broker.test")];
         assert_eq!(admin(&pairs).unwrap().unwrap().allowed_hosts, ["kafka", "broker.test"]);
     }
 
     #[test]
-    fn what_is_no_address_is_refused_in_one_line() {
+    fn invalid_admin_address_is_rejected_with_one_line() {
         for text in ["here", "localhost:", "http://localhost:1", "a b:1"] {
-            let said = admin(&[("ottla.admin.listener", text)]).unwrap_err();
-            assert!(said.starts_with(&format!("ottla.admin.listener: \"{text}\" is not of the form")), "{said}");
+            let message = admin(&[("ottla.admin.listener", text)]).unwrap_err();
+            assert!(message.starts_with(&format!("ottla.admin.listener: \"{text}\" is not host:port")), "{message}");
         }
         for text in ["localhost:99999", "99999"] {
-            let said = admin(&[("ottla.admin.listener", text)]).unwrap_err();
-            assert_eq!(said, "ottla.admin.listener: the port 99999 is more than 65535");
+            let message = admin(&[("ottla.admin.listener", text)]).unwrap_err();
+            assert_eq!(message, "ottla.admin.listener: the port 99999 is more than 65535");
         }
     }
 }

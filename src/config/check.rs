@@ -1,4 +1,4 @@
-//! Whether a client may set a value while the broker runs.
+//! Checks of values that a client sets at runtime.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +7,14 @@ use super::setting::InvalidValue;
 use super::table::{self, Scope};
 use super::topic::TopicConfig;
 
-/// Why a value may not be set. Displays as Apache Kafka words it.
+/// Why a value is rejected. The text is Apache Kafka's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     #[error("{}: {name}", unknown(*scope))]
     Unknown { scope: Scope, name: String },
     #[error(transparent)]
     Invalid(#[from] InvalidValue),
-    /// Values, each allowed, that do not go together.
+    /// Values that are valid alone but conflict.
     #[error("{0}")]
     Conflict(String),
 }
@@ -26,25 +26,25 @@ fn unknown(scope: Scope) -> String {
     }
 }
 
-/// Checks one value. A name that older Kafkas had passes with any value and does nothing.
+/// Checks one value. Settings of older Kafka releases pass with any value and have no effect.
 pub fn validate(scope: Scope, name: &str, value: &str) -> Result<(), Refused> {
     match table::find(scope, name) {
         Some(setting) => Ok(setting.check(value)?),
         None if table::is_removed(scope, name) => Ok(()),
-        None if scope == Scope::Broker && table::is_for_a_plugin(name) => Ok(()),
+        None if scope == Scope::Broker && table::is_plugin_setting(name) => Ok(()),
         None => Err(Refused::Unknown { scope, name: name.to_owned() }),
     }
 }
 
-/// Checks all the settings of one topic, together as well, with those of a broker where nothing is configured for
-/// what it does not set (Kafka's LogConfig.validate, as its tools call it).
+/// Checks the settings of a topic, alone and together, with an unconfigured broker's values for the rest (Kafka's
+/// `LogConfig.validate` as its tools call it).
 pub fn validate_topic(overrides: &BTreeMap<String, String>) -> Result<(), Refused> {
     validate_each(overrides)?;
     validate_together(&TopicConfig::of_overrides(overrides))
 }
 
-/// The same with the defaults of this broker (LogConfig.validate as the controller calls it).
-pub fn validate_topic_of(broker: &BrokerConfig, overrides: &BTreeMap<String, String>) -> Result<(), Refused> {
+/// Like [`validate_topic`], with this broker's values for the rest (`LogConfig.validate` as the controller calls it).
+pub fn validate_topic_on_broker(broker: &BrokerConfig, overrides: &BTreeMap<String, String>) -> Result<(), Refused> {
     validate_each(overrides)?;
     validate_together(&TopicConfig::resolve(broker, overrides))
 }
@@ -68,21 +68,10 @@ fn validate_together(config: &TopicConfig) -> Result<(), Refused> {
     Ok(())
 }
 
-/// Refuses to keep records for no time at all (Kafka's `getLogRetentionTimeMillis`); `given` tells what was given for a
-/// name. The finest of the three names counts.
-pub fn check_retention<'a>(given: impl Fn(&str) -> Option<&'a str>) -> Result<(), String> {
-    let finest = ["log.retention.ms", "log.retention.minutes", "log.retention.hours"].into_iter().find_map(given);
-    match finest.and_then(|value| value.trim().parse::<i64>().ok()) {
-        Some(0) => Err("log.retention.ms must be unlimited (-1) or, greater than or equal to 1".to_owned()),
-        _ => Ok(()),
-    }
-}
-
-/// The kinds of groups that have settings, as these begin.
+/// The prefixes of group settings.
 const GROUP_PROTOCOLS: [&str; 3] = ["consumer", "share", "streams"];
 
-/// Checks all the settings of one group, also against what the broker allows its groups (Kafka's
-/// GroupConfig.validate).
+/// Checks the settings of a group, also against the broker's bounds (Kafka's `GroupConfig.validate`).
 pub fn validate_group(broker: &BrokerConfig, overrides: &BTreeMap<String, String>) -> Result<(), Refused> {
     for (name, value) in overrides {
         validate(Scope::Group, name, value)?;
@@ -91,19 +80,19 @@ pub fn validate_group(broker: &BrokerConfig, overrides: &BTreeMap<String, String
     for protocol in GROUP_PROTOCOLS {
         let (session, heartbeat) =
             (format!("{protocol}.session.timeout.ms"), format!("{protocol}.heartbeat.interval.ms"));
-        let in_force = |name: &str| match overrides.get(name) {
+        let effective = |name: &str| match overrides.get(name) {
             Some(value) => value.parse().unwrap_or_default(),
             None => broker.values.read::<i64>(&format!("group.{name}")),
         };
         let given = overrides.contains_key(&session) || overrides.contains_key(&heartbeat);
-        if given && in_force(&session) <= in_force(&heartbeat) {
+        if given && effective(&session) <= effective(&heartbeat) {
             return Err(Refused::Conflict(format!("{session} must be greater than {heartbeat}")));
         }
     }
     Ok(())
 }
 
-/// Compares one setting of a group with the broker's bounds for it: `group.consumer.min.session.timeout.ms` and
+/// Compares a group's setting with the broker's bounds, such as `group.consumer.min.session.timeout.ms` and
 /// `group.consumer.max.session.timeout.ms` for `consumer.session.timeout.ms`.
 fn check_bounds(broker: &BrokerConfig, name: &str, value: &str) -> Result<(), Refused> {
     let Some((protocol, rest)) = name.split_once('.') else { return Ok(()) };
@@ -129,12 +118,12 @@ mod tests {
 
     fn check(pairs: &[(&str, &str)], expect: &str) {
         let overrides = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let said = validate_topic(&overrides).map_or_else(|e| e.to_string(), |()| "ok".to_owned());
-        assert_eq!(said, expect);
+        let message = validate_topic(&overrides).map_or_else(|e| e.to_string(), |()| "ok".to_owned());
+        assert_eq!(message, expect);
     }
 
     #[test]
-    fn topics() {
+    fn topic_settings_are_checked_alone_and_together() {
         check(&[], "ok");
         check(&[("retention.ms", "1"), ("cleanup.policy", "compact")], "ok");
         check(&[("message.format.version", "2.0")], "ok");
@@ -145,13 +134,13 @@ mod tests {
     }
 
     #[test]
-    fn topics_beside_the_brokers_defaults() {
+    fn topic_settings_are_checked_with_the_brokers_values() {
         let check = |broker: (&str, &str), topic: (&str, &str), expect: bool| {
             let mut values = Values::default();
-            values.give(broker.0, broker.1, Source::CommandLine);
+            values.set_static(broker.0, broker.1, Source::CommandLine);
             let broker = BrokerConfig::resolve(values).unwrap().config;
             let overrides = BTreeMap::from([(topic.0.to_owned(), topic.1.to_owned())]);
-            assert_eq!(validate_topic_of(&broker, &overrides).is_ok(), expect, "{topic:?}");
+            assert_eq!(validate_topic_on_broker(&broker, &overrides).is_ok(), expect, "{topic:?}");
         };
         check(("log.cleaner.max.compaction.lag.ms", "3"), ("min.compaction.lag.ms", "5"), false);
         check(("log.cleaner.max.compaction.lag.ms", "5"), ("min.compaction.lag.ms", "5"), true);
@@ -160,15 +149,15 @@ mod tests {
     }
 
     #[test]
-    fn groups() {
+    fn group_settings_are_checked_against_the_brokers_bounds() {
         let mut values = Values::default();
-        values.give("group.consumer.max.session.timeout.ms", "50000", Source::CommandLine);
-        values.give("group.consumer.max.heartbeat.interval.ms", "49000", Source::CommandLine);
+        values.set_static("group.consumer.max.session.timeout.ms", "50000", Source::CommandLine);
+        values.set_static("group.consumer.max.heartbeat.interval.ms", "49000", Source::CommandLine);
         let broker = BrokerConfig::resolve(values).unwrap().config;
         let check = |pairs: &[(&str, &str)], expect: &str| {
             let overrides = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-            let said = validate_group(&broker, &overrides).map_or_else(|e| e.to_string(), |()| "ok".to_owned());
-            assert_eq!(said, expect, "{pairs:?}");
+            let message = validate_group(&broker, &overrides).map_or_else(|e| e.to_string(), |()| "ok".to_owned());
+            assert_eq!(message, expect, "{pairs:?}");
         };
         check(&[], "ok");
         let (least, most) = ("greater than or equal to group", "less than or equal to group");
@@ -193,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn other_scopes() {
+    fn settings_are_valid_only_in_their_scope() {
         let check =
             |scope, name, value, expect: bool| assert_eq!(validate(scope, name, value).is_ok(), expect, "{name}");
         check(Scope::Broker, "log.retention.ms", "5", true);

@@ -1,4 +1,4 @@
-//! What DescribeConfigs tells: each setting's value, where it came from, and what else might have decided it.
+//! Settings for DescribeConfigs: each with its value, its source and its synonyms.
 
 use std::collections::BTreeMap;
 
@@ -10,29 +10,29 @@ use super::values::{Origin, Values};
 
 use ottla_wire::types::sort_by_key;
 
-/// One setting as a client is told of it.
+/// A described setting.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Described {
     pub setting: &'static Setting,
-    /// The value in force; `None` is null, or not to be shown.
+    /// The effective value; `None` if it is null or sensitive.
     pub value: Option<String>,
     pub origin: Origin,
-    /// All values that were given, the one in force first; empty where only a default of a synonym decides.
+    /// All given values, the effective one first; empty if the default of a synonym applies.
     pub synonyms: Vec<DescribedSynonym>,
 }
 
-/// A value that decides, or would if those before it were not given.
+/// A value that is effective, or would be without the values before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DescribedSynonym {
     pub name: &'static str,
-    /// `None` where it is not to be shown.
+    /// `None` if it is sensitive.
     pub value: Option<String>,
     pub origin: Origin,
 }
 
-/// A topic's settings; those it does not set itself follow the broker.
+/// Describes a topic's settings; those without an override follow the broker.
 pub fn describe_topic(broker: &BrokerConfig, overrides: &BTreeMap<String, String>) -> Vec<Described> {
-    shown(Scope::Topic, |name| overrides.contains_key(name))
+    visible(Scope::Topic, |name| overrides.contains_key(name))
         .map(|setting| {
             let own = overrides.get(setting.name).map(|value| synonym(setting, value, Origin::Resource));
             let inherited = synonyms::of_topic(setting.name).first().and_then(|s| table::find(Scope::Broker, s.name));
@@ -43,8 +43,8 @@ pub fn describe_topic(broker: &BrokerConfig, overrides: &BTreeMap<String, String
         .collect()
 }
 
-/// Which layer a topic's setting is from, be it by way of a coarser name: what CreateTopics tells, where DescribeConfigs
-/// tells a default of what follows from a coarser name.
+/// The layer of a topic's setting for CreateTopics, which counts synonyms in coarser units (`log.retention.hours`).
+/// DescribeConfigs reports a default for those.
 pub fn origin_in_topic(broker: &BrokerConfig, overrides: &BTreeMap<String, String>, name: &str) -> Origin {
     let inherited = synonyms::of_topic(name).iter().flat_map(|synonym| broker.values.layers(synonym.name));
     match overrides.contains_key(name) {
@@ -53,21 +53,21 @@ pub fn origin_in_topic(broker: &BrokerConfig, overrides: &BTreeMap<String, Strin
     }
 }
 
-/// The broker's settings.
+/// Describes the broker's settings.
 pub fn describe_broker(broker: &BrokerConfig) -> Vec<Described> {
     let values = &broker.values;
-    shown(Scope::Broker, |name| values.given(name).is_some())
+    visible(Scope::Broker, |name| values.given(name).is_some())
         .map(|setting| {
             let given = values.given(setting.name).map(str::to_owned);
-            let value = given.or_else(|| always_given(setting, values)).or(setting.default.map(str::to_owned));
+            let value = given.or_else(|| required_value(setting, values)).or(setting.default.map(str::to_owned));
             described(setting, value, broker_synonyms(setting, values))
         })
         .collect()
 }
 
-/// A group's settings; those it does not set itself follow the broker's of the same name after `group.`.
+/// Describes a group's settings; those without an override follow the broker's setting with the prefix `group.`.
 pub fn describe_group(broker: &BrokerConfig, overrides: &BTreeMap<String, String>) -> Vec<Described> {
-    shown(Scope::Group, |name| overrides.contains_key(name))
+    visible(Scope::Group, |name| overrides.contains_key(name))
         .map(|setting| {
             let own = overrides.get(setting.name).map(|value| synonym(setting, value, Origin::Resource));
             let inherited = match table::find(Scope::Broker, &format!("group.{}", setting.name)) {
@@ -81,10 +81,10 @@ pub fn describe_group(broker: &BrokerConfig, overrides: &BTreeMap<String, String
         .collect()
 }
 
-/// The settings of a client-metrics subscription, or of all brokers together: those set, and the defaults of the
-/// others, which are no synonyms.
+/// Describes the settings of a client-metrics subscription, or the dynamic defaults of all brokers: the values set, and
+/// the defaults of the others, which are not listed as synonyms.
 pub fn describe_simple(scope: Scope, overrides: &BTreeMap<String, String>) -> Vec<Described> {
-    shown(scope, |name| overrides.contains_key(name))
+    visible(scope, |name| overrides.contains_key(name))
         .map(|setting| {
             let own = overrides.get(setting.name).map(|value| synonym(setting, value, Origin::Resource));
             let value = overrides.get(setting.name).map(String::as_str).or(setting.default);
@@ -93,8 +93,8 @@ pub fn describe_simple(scope: Scope, overrides: &BTreeMap<String, String>) -> Ve
         .collect()
 }
 
-/// All settings of a scope but for internal ones that nobody gave.
-fn shown(scope: Scope, given: impl Fn(&str) -> bool) -> impl Iterator<Item = &'static Setting> {
+/// The settings of a scope, without internal ones that are not given.
+fn visible(scope: Scope, given: impl Fn(&str) -> bool) -> impl Iterator<Item = &'static Setting> {
     table::all(scope).filter(move |setting| !setting.internal || given(setting.name))
 }
 
@@ -109,34 +109,33 @@ fn synonym(setting: &'static Setting, value: &str, origin: Origin) -> DescribedS
     DescribedSynonym { name: setting.name, value, origin }
 }
 
-/// A broker's value as it was written, which Kafka tells of synonyms.
-fn as_given(setting: &'static Setting, value: &str, origin: Origin) -> DescribedSynonym {
+/// A broker's value as it was given: Kafka does not format the values of synonyms.
+fn given_synonym(setting: &'static Setting, value: &str, origin: Origin) -> DescribedSynonym {
     let value = (!setting.is_sensitive()).then(|| value.to_owned());
     DescribedSynonym { name: setting.name, value, origin }
 }
 
-/// Values of a broker setting and of its coarser names (`log.retention.ms`, then minutes, then hours), the strongest
-/// layer first. As in Kafka, coarser names that come before the setting's own are left out.
+/// The values of a broker setting and of its synonyms in coarser units (`log.retention.ms`, then minutes, then hours), the
+/// highest precedence first. As in Kafka, synonyms before the setting's own value are left out.
 fn broker_synonyms(setting: &'static Setting, values: &Values) -> Vec<DescribedSynonym> {
     let coarser = synonyms::of_broker(setting.name).iter().filter_map(|s| table::find(Scope::Broker, s.name));
     let mut all: Vec<DescribedSynonym> = Vec::new();
     for of in std::iter::once(setting).chain(coarser) {
-        all.extend(values.layers(of.name).map(|(value, origin)| as_given(of, value, origin)));
-        all.extend(always_given(of, values).map(|value| as_given(of, &value, Origin::Static)));
-        let default = of.default.filter(|_| !of.must_be_given_to_kafka());
-        all.extend(default.map(|value| as_given(of, value, Origin::Default)));
+        all.extend(values.layers(of.name).map(|(value, origin)| given_synonym(of, value, origin)));
+        all.extend(required_value(of, values).map(|value| given_synonym(of, &value, Origin::Static)));
+        let default = of.default.filter(|_| !of.is_required_in_kafka());
+        all.extend(default.map(|value| given_synonym(of, value, Origin::Default)));
     }
     sort_by_key(&mut all, |synonym| synonym.origin);
     all.into_iter().skip_while(|synonym| synonym.name != setting.name).collect()
 }
 
-/// The value of what every broker of Kafka's has been given, where this one has not been: its number, under both
-/// names, and the like.
-fn always_given(setting: &Setting, values: &Values) -> Option<String> {
+/// The value of a setting that every Kafka broker must be given, such as its id, if it is not given here.
+fn required_value(setting: &Setting, values: &Values) -> Option<String> {
     match setting.name {
         _ if values.given(setting.name).is_some() => None,
         "broker.id" => values.text("node.id").map(String::from),
-        _ => setting.default.filter(|_| setting.must_be_given_to_kafka()).map(str::to_owned),
+        _ => setting.default.filter(|_| setting.is_required_in_kafka()).map(str::to_owned),
     }
 }
 
@@ -152,7 +151,7 @@ mod tests {
     fn broker(pairs: &[(&str, &str)]) -> BrokerConfig {
         let mut values = Values::default();
         for (name, value) in pairs {
-            values.give(name, value, Source::CommandLine);
+            values.set_static(name, value, Source::CommandLine);
         }
         BrokerConfig::resolve(values).unwrap().config
     }
@@ -168,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn topics() {
+    fn topic_settings_have_resource_and_broker_synonyms() {
         let all = describe_topic(&broker(&[]), &map(&[("retention.ms", "1000")]));
         check(&all, "retention.ms=1000 {Resource:retention.ms=1000}");
         check(&all, "cleanup.policy=delete {Default:log.cleanup.policy=delete}");
@@ -181,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn topics_follow_the_broker() {
+    fn topic_setting_lists_all_layers_of_the_broker() {
         let broker = broker(&[("message.max.bytes", "5"), ("log.retention.hours", "1")]);
         let broker = broker.with_dynamic(&map(&[("message.max.bytes", "6")]), &map(&[("message.max.bytes", "7")]));
         let all = describe_topic(&broker, &map(&[("max.message.bytes", "8")]));
@@ -192,12 +191,12 @@ mod tests {
         let own = map(&[("max.message.bytes", "8")]);
         let origin = |name| origin_in_topic(&broker, &own, name);
         assert_eq!(origin("max.message.bytes"), Origin::Resource);
-        assert_eq!(origin("retention.ms"), Origin::Static, "by way of hours");
+        assert_eq!(origin("retention.ms"), Origin::Static, "from log.retention.hours");
         assert_eq!(origin("segment.ms"), Origin::Default);
     }
 
     #[test]
-    fn broker_synonyms_are_told_as_given() {
+    fn broker_synonyms_have_the_given_text() {
         let all = describe_broker(&broker(&[("log.preallocate", "TRUE"), ("log.retention.minutes", "9")]));
         check(&all, "log.preallocate=true {Static:log.preallocate=TRUE, Default:log.preallocate=false}");
         let hours = "Default:log.retention.hours=168";
@@ -205,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn brokers() {
+    fn broker_settings_include_required_values_and_hide_passwords() {
         let all = describe_broker(&broker(&[("node.id", "4"), ("ssl.key.password", "secret")]));
         check(&all, "node.id=4 {Static:node.id=4}");
         check(&all, "broker.id=4 {Static:broker.id=4, Default:broker.id=-1}");
@@ -220,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn groups() {
+    fn group_settings_follow_the_broker() {
         let broker = broker(&[("group.share.heartbeat.interval.ms", "6000")]);
         let all = describe_group(&broker, &map(&[("consumer.session.timeout.ms", "9")]));
         let expect = "Resource:consumer.session.timeout.ms=9, Default:group.consumer.session.timeout.ms=45000";
@@ -231,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn client_metrics() {
+    fn client_metrics_settings_have_resource_synonyms() {
         let all = describe_simple(Scope::ClientMetrics, &map(&[("interval.ms", "1000")]));
         check(&all, "interval.ms=1000 {Resource:interval.ms=1000}");
     }

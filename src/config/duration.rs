@@ -1,6 +1,6 @@
-//! The one time notation that settings use beside plain numbers.
+//! ISO 8601 durations.
 
-/// Whether `text` is an ISO 8601 duration of days, hours, minutes and seconds (`P1DT2H3M4.5S`), not negative.
+/// Whether `text` is a non-negative ISO 8601 duration of days, hours, minutes and seconds (`P1DT2H3M4.5S`).
 pub fn is_iso_8601(text: &str) -> bool {
     let text = text.to_ascii_uppercase();
     let Some(text) = text.strip_prefix('P') else { return false };
@@ -10,8 +10,8 @@ pub fn is_iso_8601(text: &str) -> bool {
     days_ok && time_ok && !(days.is_empty() && time.is_none())
 }
 
-/// Whether `text` is at least one number with its unit, each unit once at most and in the order of `units`.
-/// Only seconds have a fraction.
+/// Whether `text` is one or more numbers with units, each unit at most once and in the order of `units`. Only seconds
+/// have a fraction.
 fn units_in_order(text: &str, units: &str) -> bool {
     let mut rest = text;
     for unit in units.chars() {
@@ -32,14 +32,14 @@ mod tests {
     use super::is_iso_8601;
 
     #[test]
-    fn accepts_days_to_seconds() {
+    fn durations_of_days_to_seconds_are_valid() {
         for text in ["P1D", "PT1H", "PT5M", "PT0.5S", "P1DT2H3M4S", "pt1h"] {
             assert!(is_iso_8601(text), "{text}");
         }
     }
 
     #[test]
-    fn refuses_the_rest() {
+    fn other_texts_are_invalid() {
         for text in ["", "P", "PT", "1D", "P1H", "PT1D", "PT1M1H", "-PT1H", "PT-1H", "PT1.5M", "PTS", "P1DT"] {
             assert!(!is_iso_8601(text), "{text}");
         }

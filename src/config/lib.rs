@@ -1,12 +1,12 @@
-//! Settings: one table of Kafka's names, and the typed structs that every room reads.
+//! Settings: one table with Kafka's names, and typed structs with the values.
 //!
-//! Code map: [`table`] has a row for each setting and [`setting`] checks a value against one; `load` gathers values
-//! from file, environment and command line into [`Values`]; [`BrokerConfig`] and [`TopicConfig`] are the typed reading
-//! of them; `listener` puts together what several settings say of listeners; [`validate`] judges what a client wants to
-//! set while the broker runs, and `describe` is what it is told of what is set.
+//! Code map: [`table`] has a row for each setting, and [`setting`] checks a value against its row. `load` reads file,
+//! environment and command line into [`Values`]. [`BrokerConfig`] and [`TopicConfig`] are typed views of them. `listener`
+//! combines the settings about listeners. [`validate`] checks values that a client sets at runtime, and `describe`
+//! returns settings for DescribeConfigs.
 //!
-//! Invariant: a value is checked where it comes in, so that reading one cannot fail. What is stored (a topic's own
-//! settings, dynamic ones of the broker) may be another release's: what is not allowed there counts as not set.
+//! Invariant: values are checked when they are set, so that reading them cannot fail. Stored values (topic overrides,
+//! dynamic broker settings) may come from another release: an invalid one is treated as not set.
 
 mod admin;
 mod broker;
@@ -16,9 +16,11 @@ mod duration;
 mod listener;
 mod load;
 mod protection;
+mod retention;
 pub mod setting;
 mod start_topics;
 pub mod table;
+mod text;
 mod topic;
 mod values;
 
@@ -27,12 +29,13 @@ pub use broker::{
     AnnouncementConfig, BrokerConfig, FetchConfig, GroupsConfig, LoggingConfig, NetworkConfig, ReplicationFactorPolicy,
     Resolved, StorageConfig, TopicsConfig,
 };
-pub use check::{Refused, check_retention, validate, validate_group, validate_topic, validate_topic_of};
+pub use check::{Refused, validate, validate_group, validate_topic, validate_topic_on_broker};
 pub use describe::{
     Described, DescribedSynonym, describe_broker, describe_group, describe_simple, describe_topic, origin_in_topic,
 };
 pub use listener::{Advertised, BindAddress, BindHost, Listener, SecurityProtocol};
 pub use load::{LoadError, Sources, load, properties};
+pub use retention::check_retention;
 pub use setting::Setting;
 pub use start_topics::StartTopic;
 pub use table::Scope;

@@ -1,9 +1,6 @@
-//! The topics that are to be there when the broker is ready: `ottla.create.topics`.
+//! The topics to create at start: `ottla.create.topics`.
 
-use super::setting;
-use super::values::SettingValue;
-
-/// A topic to create at start; what is `None` is the broker's default.
+/// A topic to create at start. `None` stands for the broker's default.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StartTopic {
     pub name: String,
@@ -13,11 +10,11 @@ pub struct StartTopic {
     pub cleanup_policy: Option<String>,
 }
 
-/// The form of one entry, wurstmeister/kafka's.
+/// The format of one entry, as in wurstmeister/kafka.
 pub(super) const FORM: &str = "NAME[:PARTITIONS[:REPLICATION-FACTOR[:CLEANUP-POLICY]]]";
 
 impl StartTopic {
-    /// Reads one entry; `None` where it is not of [`FORM`]. A part that is empty or -1 is as good as left out.
+    /// Parses one entry; `None` if it does not match [`FORM`]. An empty part or -1 stands for the default.
     pub(super) fn parse(entry: &str) -> Option<StartTopic> {
         let mut parts = entry.split(':').map(str::trim);
         let name = parts.next().filter(|name| !name.is_empty())?.to_owned();
@@ -28,7 +25,7 @@ impl StartTopic {
     }
 }
 
-/// A number from 1, where one is given; `None` for anything else.
+/// Parses an optional number of at least 1; the outer `None` means that it is invalid.
 fn count<N: std::str::FromStr + PartialOrd + From<i8>>(part: Option<&str>) -> Option<Option<N>> {
     match part {
         None | Some("" | "-1") => Some(None),
@@ -36,17 +33,11 @@ fn count<N: std::str::FromStr + PartialOrd + From<i8>>(part: Option<&str>) -> Op
     }
 }
 
-impl SettingValue for Vec<StartTopic> {
-    fn read(text: Option<&str>) -> Option<Self> {
-        setting::list(text?).map(StartTopic::parse).collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Compares with `name partitions factor policy`, `_` for what is left out.
+    /// Compares with `name partitions factor policy`, `_` for a missing part.
     fn check(entry: &str, expect: Option<&str>) {
         let shown = StartTopic::parse(entry).map(|topic| {
             let number = |number: Option<i32>| number.map_or("_".to_owned(), |number| number.to_string());
@@ -57,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn entries() {
+    fn entries_with_optional_parts_are_parsed() {
         check("orders", Some("orders _ _ _"));
         check("orders:3", Some("orders 3 _ _"));
         check("orders:3:1", Some("orders 3 1 _"));
@@ -68,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes() {
+    fn invalid_entries_are_rejected() {
         for entry in ["", ":3", "orders:0", "orders:many", "orders:3:1:compact:more", "orders:3:40000"] {
             check(entry, None);
         }

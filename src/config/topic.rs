@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::broker::BrokerConfig;
-use super::setting;
 use super::table::{self, Scope, synonyms};
+use super::text;
 use super::values::{SettingValue, Values, typed_settings};
 
 typed_settings! {
-    /// All settings of one topic, each with the value in force.
+    /// All settings of one topic, with their effective values.
     pub struct TopicConfig {
         cleanup_policy: CleanupPolicy = "cleanup.policy";
         compression_gzip_level: i32 = "compression.gzip.level";
@@ -25,7 +25,7 @@ typed_settings! {
         flush_ms: i64 = "flush.ms";
         follower_replication_throttled_replicas: Vec<String> = "follower.replication.throttled.replicas";
         index_interval_bytes: u32 = "index.interval.bytes";
-        /// In place of `segment.bytes`, where given.
+        /// Replaces `segment.bytes` if given.
         internal_segment_bytes: Option<u32> = "internal.segment.bytes";
         leader_replication_throttled_replicas: Vec<String> = "leader.replication.throttled.replicas";
         local_retention_bytes: i64 = "local.retention.bytes";
@@ -58,18 +58,18 @@ typed_settings! {
 }
 
 impl TopicConfig {
-    /// The settings of a topic that has `overrides` of its own; all others follow the broker.
+    /// Resolves the settings of a topic with these overrides; all others follow the broker.
     ///
-    /// Never fails: values are checked when a client sets them ([`super::validate_topic`]). One that is not allowed
-    /// all the same (another release wrote it) counts as not set.
+    /// Never fails: values are checked when a client sets them ([`super::validate_topic`]). An invalid value, which another
+    /// release may have written, is treated as not set.
     pub fn resolve(broker: &BrokerConfig, overrides: &BTreeMap<String, String>) -> TopicConfig {
         TopicConfig::read(|name| text(&broker.values, overrides, name))
     }
 
-    /// The settings of a topic on a broker where nothing is configured.
+    /// Resolves the settings of a topic on an unconfigured broker.
     pub(super) fn of_overrides(overrides: &BTreeMap<String, String>) -> TopicConfig {
-        let nothing = Values::default();
-        TopicConfig::read(|name| text(&nothing, overrides, name))
+        let unconfigured = Values::default();
+        TopicConfig::read(|name| text(&unconfigured, overrides, name))
     }
 
     /// The size at which a segment is closed.
@@ -84,7 +84,7 @@ impl Default for TopicConfig {
     }
 }
 
-/// The value in force of a topic's setting: its own, else the broker's, else the default; `None` is null.
+/// The effective value of a topic's setting: its own, or the broker's, or the default. `None` is null.
 pub(super) fn text<'a>(
     broker: &'a Values,
     overrides: &'a BTreeMap<String, String>,
@@ -101,7 +101,7 @@ fn default_text(name: &'static str) -> Option<Cow<'static, str>> {
     table::find(Scope::Topic, name)?.default.map(Cow::Borrowed)
 }
 
-/// What becomes of old records. With neither, everything is kept.
+/// How old records are removed. With neither, all records are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CleanupPolicy {
     pub delete: bool,
@@ -110,15 +110,15 @@ pub struct CleanupPolicy {
 
 impl SettingValue for CleanupPolicy {
     fn read(text: Option<&str>) -> Option<Self> {
-        let has = |policy| text.is_some_and(|text| setting::list(text).any(|entry| entry == policy));
+        let has = |policy| text.is_some_and(|text| text::list(text).any(|entry| entry == policy));
         Some(CleanupPolicy { delete: has("delete"), compact: has("compact") })
     }
 }
 
-/// How batches are stored.
+/// The compression of stored batches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CompressionType {
-    /// As their producer made them.
+    /// As the producer compressed them.
     #[default]
     Producer,
     Uncompressed,
@@ -142,7 +142,7 @@ impl SettingValue for CompressionType {
     }
 }
 
-/// Whose clock stamps records.
+/// The clock of record timestamps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TimestampType {
     /// The producer's.
@@ -174,7 +174,7 @@ mod tests {
     fn resolve(broker: &[(&str, &str)], topic: &[(&str, &str)]) -> TopicConfig {
         let mut values = Values::default();
         for (name, value) in broker {
-            values.give(name, value, Source::CommandLine);
+            values.set_static(name, value, Source::CommandLine);
         }
         TopicConfig::resolve(&BrokerConfig::resolve(values).unwrap().config, &map(topic))
     }
@@ -187,12 +187,12 @@ mod tests {
     }
 
     #[test]
-    fn defaults_are_of_their_fields_types() {
+    fn defaults_have_the_types_of_their_fields() {
         assert_eq!(TopicConfig::misfits(default_text), Vec::<&str>::new());
     }
 
     #[test]
-    fn defaults_are_kafkas() {
+    fn unconfigured_topic_has_kafkas_defaults() {
         let config = resolve(&[], &[]);
         assert_eq!(config, TopicConfig::default());
         assert_eq!(config.cleanup_policy, CleanupPolicy { delete: true, compact: false });
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn the_finest_broker_setting_wins() {
+    fn broker_setting_in_the_finest_unit_counts() {
         assert_eq!(resolve(&[("log.retention.hours", "2")], &[]).retention_ms, 7_200_000);
         assert_eq!(resolve(&[("log.retention.hours", "2"), ("log.retention.minutes", "3")], &[]).retention_ms, 180_000);
         assert_eq!(resolve(&[("log.retention.ms", "5"), ("log.retention.minutes", "3")], &[]).retention_ms, 5);
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn the_topic_wins_over_the_broker() {
+    fn topic_override_takes_precedence_over_the_broker() {
         let config = resolve(&[("log.cleanup.policy", "delete")], &[("cleanup.policy", "compact, delete")]);
         assert_eq!(config.cleanup_policy, CleanupPolicy { delete: true, compact: true });
         assert_eq!(resolve(&[("message.max.bytes", "10")], &[("max.message.bytes", " 20 ")]).max_message_bytes, 20);
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_allowed_counts_as_not_set() {
-        assert_eq!(resolve(&[], &[("segment.bytes", "1"), ("nonsense", "x")]), TopicConfig::default());
+    fn invalid_override_is_treated_as_not_set() {
+        assert_eq!(resolve(&[], &[("segment.bytes", "1"), ("unknown.setting", "x")]), TopicConfig::default());
     }
 }

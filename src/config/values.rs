@@ -1,4 +1,4 @@
-//! What was given for each setting, where it came from, and the reading of it as a Rust type.
+//! The values given for settings, their sources, and their conversion to Rust types.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -6,22 +6,23 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::setting;
+use super::start_topics::StartTopic;
 use super::table::synonyms::Synonym;
 use super::table::{self, Scope};
+use super::text;
 
 use ottla_wire::types::InOrder as _;
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// A file, and the line where that is known.
+    /// A file, with the line if known.
     File { path: Arc<PathBuf>, line: Option<usize> },
     /// An environment variable of this name.
     Environment(String),
     /// `--set`, or another flag of this name.
     CommandLine,
-    /// Another setting, which says this one too where this one is not given.
+    /// Implied by another setting.
     Setting(&'static str),
 }
 
@@ -37,21 +38,21 @@ impl fmt::Display for Source {
     }
 }
 
-/// How a value came to be, in DescribeConfigs' terms (Kafka's ConfigSource), the strongest first.
+/// The layer of a value, as in DescribeConfigs (Kafka's `ConfigSource`); the first has the highest precedence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
     /// Set for this topic, group or subscription.
     Resource,
-    /// Set for this broker while running.
+    /// Set for this broker at runtime.
     DynamicBroker,
-    /// Set for all brokers while running.
+    /// Set for all brokers at runtime.
     DynamicDefault,
-    /// Given at start: file, environment or command line.
+    /// Given at start, in file, environment or command line.
     Static,
     Default,
 }
 
-/// The broker's settings as given, in three layers. Every static value has passed its setting's check.
+/// The broker's settings in three layers. Every static value has passed its setting's check.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Values {
     given: BTreeMap<String, (String, Source)>,
@@ -60,32 +61,32 @@ pub struct Values {
 }
 
 impl Values {
-    /// Remembers a value from a stronger source than those before. The caller has checked it.
-    pub(super) fn give(&mut self, name: &str, value: &str, source: Source) {
+    /// Sets a static value, which replaces one from an earlier source. The caller has checked it.
+    pub(super) fn set_static(&mut self, name: &str, value: &str, source: Source) {
         self.given.insert(name.to_owned(), (value.trim().to_owned(), source));
     }
 
-    /// The same with other dynamic layers: those of the broker itself, and of the default for all brokers.
+    /// Returns a copy with these dynamic layers: the default for all brokers, and those of this broker.
     pub(super) fn with_dynamic(&self, default: &BTreeMap<String, String>, broker: &BTreeMap<String, String>) -> Values {
         Values { given: self.given.clone(), dynamic_default: valid(default), dynamic_broker: valid(broker) }
     }
 
-    /// The strongest value given, whatever the default is.
+    /// The given value with the highest precedence; defaults don't count.
     pub fn given(&self, name: &str) -> Option<&str> {
         self.layers(name).next().map(|(value, _)| value)
     }
 
-    /// What was given at start, by name, each with its source.
+    /// The values given at start, by name, with their sources.
     pub fn given_at_start(&self) -> impl Iterator<Item = (&str, &str, &Source)> {
         self.given.iter().map(|(name, (value, source))| (name.as_str(), value.as_str(), source))
     }
 
-    /// Where the value given at start came from.
+    /// The source of the value given at start.
     pub fn source(&self, name: &str) -> Option<&Source> {
         self.given.get(name).map(|(_, source)| source)
     }
 
-    /// All values given for this name, the strongest first.
+    /// All values given for this name, the highest precedence first.
     pub fn layers(&self, name: &str) -> impl Iterator<Item = (&str, Origin)> {
         let broker = self.dynamic_broker.get(name).map(|value| (value.as_str(), Origin::DynamicBroker));
         let default = self.dynamic_default.get(name).map(|value| (value.as_str(), Origin::DynamicDefault));
@@ -93,7 +94,7 @@ impl Values {
         broker.into_iter().chain(default).chain(given)
     }
 
-    /// The value in force: the strongest given, else what its synonyms say, else the default; `None` is null.
+    /// The effective value: the given one, or that of a synonym, or the default. `None` is null.
     pub fn text(&self, name: &str) -> Option<Cow<'_, str>> {
         if let Some(value) = self.given(name) {
             return Some(Cow::Borrowed(value));
@@ -102,19 +103,18 @@ impl Values {
         self.first_synonym(table::synonyms::of_broker(name)).or_else(default)
     }
 
-    /// The value in force, as a Rust type. A null, or a stored value that its setting's check would refuse, reads as
-    /// the type's empty value.
+    /// The effective value as a Rust type. Null and invalid stored values become the type's default.
     pub(super) fn read<T: SettingValue>(&self, name: &str) -> T {
         T::read(self.text(name).as_deref()).unwrap_or_default()
     }
 
-    /// What the first of `synonyms` with a value given says, in the unit of the setting that falls back to it.
+    /// The value of the first synonym that is given, converted to the unit of the requesting setting.
     pub(super) fn first_synonym(&self, synonyms: &[Synonym]) -> Option<Cow<'_, str>> {
         synonyms.iter().find_map(|synonym| self.given(synonym.name).map(|value| scaled(value, synonym.factor)))
     }
 }
 
-/// `value` in a unit `factor` times finer. A negative one (no limit) has no unit.
+/// Multiplies a number by `factor`. A negative number means no limit and is not converted.
 pub(super) fn scaled(value: &str, factor: i64) -> Cow<'_, str> {
     match value.parse::<i64>() {
         Ok(number) if factor != 1 && number >= 0 => Cow::Owned(number.saturating_mul(factor).to_string()),
@@ -122,7 +122,7 @@ pub(super) fn scaled(value: &str, factor: i64) -> Cow<'_, str> {
     }
 }
 
-/// Those of stored values that are still known and allowed: another release may have written the others.
+/// Keeps the stored values that this release knows and allows.
 fn valid(stored: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let allowed = |(name, value): &(&String, &String)| {
         table::find(Scope::Broker, name).is_some_and(|setting| setting.check(value).is_ok())
@@ -130,15 +130,15 @@ fn valid(stored: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     stored.iter().filter(allowed).map(|(name, value)| (name.clone(), value.trim().to_owned())).in_order()
 }
 
-/// A Rust type that a setting's value is read as.
+/// A Rust type for the value of a setting.
 pub(super) trait SettingValue: Sized + Default {
-    /// `None` where the text is not of this type.
+    /// Parses the text; `None` if it is not of this type.
     fn read(text: Option<&str>) -> Option<Self>;
 }
 
 impl SettingValue for bool {
     fn read(text: Option<&str>) -> Option<Self> {
-        setting::parse_bool(text?)
+        text::parse_bool(text?)
     }
 }
 
@@ -150,7 +150,13 @@ impl SettingValue for String {
 
 impl SettingValue for Vec<String> {
     fn read(text: Option<&str>) -> Option<Self> {
-        Some(setting::list(text?).map(str::to_owned).collect())
+        Some(text::list(text?).map(str::to_owned).collect())
+    }
+}
+
+impl SettingValue for Vec<StartTopic> {
+    fn read(text: Option<&str>) -> Option<Self> {
+        text::list(text?).map(StartTopic::parse).collect()
     }
 }
 
@@ -174,7 +180,7 @@ macro_rules! numbers {
 }
 numbers!(u8, i16, i32, i64, u16, u32, u64, usize, f64);
 
-/// A struct whose fields each are one setting: `field: type = "name";`.
+/// Defines a struct with one setting per field: `field: type = "name";`.
 macro_rules! typed_settings {
     (
         $(#[$meta:meta])*
@@ -189,17 +195,17 @@ macro_rules! typed_settings {
         }
 
         impl $struct {
-            /// Reads each field from what `text` says for its setting's name.
+            /// Reads each field from the text that `text` returns for its setting's name.
             fn read<'a>(text: impl Fn(&'static str) -> Option<std::borrow::Cow<'a, str>>) -> $struct {
                 use $crate::values::SettingValue;
                 $struct { $( $field: <$type>::read(text($name).as_deref()).unwrap_or_default(), )* }
             }
 
-            /// The settings that have a field.
+            /// The names of the settings with a field.
             #[cfg(test)]
             pub(super) const NAMES: &'static [&'static str] = &[$($name),*];
 
-            /// Those of them whose text in `text` is not of the field's type.
+            /// The names of settings whose text is not of the field's type.
             #[cfg(test)]
             pub(super) fn misfits<'a>(
                 text: impl Fn(&'static str) -> Option<std::borrow::Cow<'a, str>>,

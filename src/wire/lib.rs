@@ -1,4 +1,4 @@
-//! The bytes of Kafka: requests, responses and records, in every version.
+//! Kafka's binary formats: requests, responses and records, in every version.
 //!
 //! Pure: no files, no network, no clock, no runtime.
 //!

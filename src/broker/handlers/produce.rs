@@ -151,7 +151,7 @@ fn append_all(context: &Context, request: ProduceRequest) -> Production {
                 continue;
             }
             let records = Unverified::new(data.records.unwrap_or_default());
-            if accepts == Accepts::AnyFormat && records.holds_nothing_whole() {
+            if accepts == Accepts::AnyFormat && records.has_no_whole_batch() {
                 responses.push(PartitionProduceResponse { index, base_offset: -1, ..Default::default() });
                 continue;
             }

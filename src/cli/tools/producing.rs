@@ -29,7 +29,7 @@ pub fn start<T: Send + 'static>(
 /// The Java class of what went wrong: `org.apache.kafka.common.errors.RecordTooLargeException`.
 pub fn exception_class(error: &SendError) -> String {
     match error {
-        SendError::NoRoom { .. } => "org.apache.kafka.clients.producer.BufferExhaustedException".to_owned(),
+        SendError::BufferFull { .. } => "org.apache.kafka.clients.producer.BufferExhaustedException".to_owned(),
         SendError::Broken(_) => "org.apache.kafka.common.KafkaException".to_owned(),
         other => format!("org.apache.kafka.common.errors.{}", exception_name(other.code())),
     }

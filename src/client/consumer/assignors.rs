@@ -1,14 +1,15 @@
-//! Who reads which partitions: what a group's leader decides. Pure.
+//! The partition assignors, which the group's leader runs. Pure.
 //!
-//! Range and round-robin give what Java's `RangeAssignor` and `RoundRobinAssignor` give, member by member; racks, which
-//! one machine has none of, are left out. The sticky one (see `sticky`) keeps what members have as far as balance lets it.
+//! Range and round-robin return the same assignments as Java's `RangeAssignor` and `RoundRobinAssignor`, except that
+//! racks are ignored. The sticky assignors are in `sticky`.
 
 use std::collections::BTreeMap;
 
+use super::assignment::{Assignments, Candidate, partitions_of};
 use super::sticky;
-use ottla_wire::types::{InOrder as _, TopicName, TopicPartition, sort_by_key};
+use ottla_wire::types::{InOrder as _, TopicName, sort_by_key};
 
-/// A way to share partitions out.
+/// A partition assignment strategy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Assignor {
     Range,
@@ -17,25 +18,10 @@ pub enum Assignor {
     CooperativeSticky,
 }
 
-/// A member as its leader sees it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Candidate {
-    pub id: String,
-    pub instance_id: Option<String>,
-    pub topics: Vec<TopicName>,
-    /// What it has from the generation before.
-    pub owned: Vec<TopicPartition>,
-    /// The generation in which it got them; -1 if it didn't say.
-    pub generation: i32,
-}
-
-/// By member id, the partitions it gets; every candidate has an entry.
-pub type Shares = BTreeMap<String, Vec<TopicPartition>>;
-
 impl Assignor {
     const ALL: [Assignor; 4] = [Assignor::Range, Assignor::RoundRobin, Assignor::Sticky, Assignor::CooperativeSticky];
 
-    /// The one that Java's class of this name is, with its package.
+    /// Returns the assignor for a Java class name with its package.
     pub fn from_class(class: &str) -> Option<Assignor> {
         let class = class.strip_prefix("org.apache.kafka.clients.consumer.")?;
         match class {
@@ -47,7 +33,7 @@ impl Assignor {
         }
     }
 
-    /// Its name in the group protocol.
+    /// Returns the name in the group protocol.
     pub fn name(self) -> &'static str {
         match self {
             Assignor::Range => "range",
@@ -57,97 +43,82 @@ impl Assignor {
         }
     }
 
-    /// The one of that name in the group protocol.
+    /// Returns the assignor with this name in the group protocol.
     pub fn from_name(name: &str) -> Option<Assignor> {
         Assignor::ALL.into_iter().find(|assignor| assignor.name() == name)
     }
 
-    /// Whether members keep reading what they have while they join again (KIP-429).
+    /// Whether members keep reading their partitions while they rejoin (KIP-429).
     pub fn is_cooperative(self) -> bool {
         self == Assignor::CooperativeSticky
     }
 
-    /// Shares the partitions of these topics (a topic's number of them) out.
-    pub fn assign(self, candidates: &[Candidate], partitions: &BTreeMap<TopicName, i32>) -> Shares {
+    /// Assigns the partitions of these topics to the candidates. `partitions` maps a topic to its number of partitions.
+    pub fn assign(self, candidates: &[Candidate], partitions: &BTreeMap<TopicName, i32>) -> Assignments {
         let mut candidates: Vec<&Candidate> = candidates.iter().collect();
-        // Static members first, by their names, so that they keep their places when their ids change.
+        // Static members first, by instance id, so that they keep their position when their member ids change.
         sort_by_key(&mut candidates, |candidate| {
             (candidate.instance_id.is_none(), candidate.instance_id.as_deref(), candidate.id.as_str())
         });
-        let shares = candidates.iter().map(|candidate| (candidate.id.clone(), Vec::new())).in_order();
+        let assignments = candidates.iter().map(|candidate| (candidate.id.clone(), Vec::new())).in_order();
         match self {
-            Assignor::Range => range(&candidates, partitions, shares),
-            Assignor::RoundRobin => round_robin(&candidates, partitions, shares),
-            Assignor::Sticky => sticky::assign(&candidates, partitions, shares),
+            Assignor::Range => range(&candidates, partitions, assignments),
+            Assignor::RoundRobin => round_robin(&candidates, partitions, assignments),
+            Assignor::Sticky => sticky::assign(&candidates, partitions, assignments),
             Assignor::CooperativeSticky => {
-                let shares = sticky::assign(&candidates, partitions, shares);
-                sticky::hold_back(&candidates, shares)
+                let assignments = sticky::assign(&candidates, partitions, assignments);
+                sticky::withhold_owned(&candidates, assignments)
             }
         }
     }
 }
 
-/// All partitions, in order.
-pub fn partitions_of(topic: &TopicName, count: i32) -> impl Iterator<Item = TopicPartition> + use<> {
-    let topic = topic.clone();
-    (0..count).map(move |partition| TopicPartition::new(topic.clone(), partition))
-}
-
-/// Topic by topic, a range for each member that reads it; the first ones get one more if it doesn't come out even.
-fn range(candidates: &[&Candidate], partitions: &BTreeMap<TopicName, i32>, mut shares: Shares) -> Shares {
+/// Assigns each topic's partitions in contiguous ranges; the first members get one more if they don't divide evenly.
+fn range(
+    candidates: &[&Candidate],
+    partitions: &BTreeMap<TopicName, i32>,
+    mut assignments: Assignments,
+) -> Assignments {
     for (topic, count) in partitions {
-        let readers: Vec<_> = candidates.iter().filter(|candidate| candidate.topics.contains(topic)).collect();
-        let Ok(number) = i32::try_from(readers.len()) else { continue };
+        let subscribers: Vec<_> = candidates.iter().filter(|candidate| candidate.topics.contains(topic)).collect();
+        let Ok(number) = i32::try_from(subscribers.len()) else { continue };
         if number == 0 {
             continue;
         }
-        let (each, more) = (count / number, count % number);
+        let (each, remainder) = (count / number, count % number);
         let mut all = partitions_of(topic, *count);
-        for (reader, place) in readers.iter().zip(0..) {
-            let quota = usize::try_from(each + i32::from(place < more)).unwrap_or(0);
-            shares.entry(reader.id.clone()).or_default().extend(all.by_ref().take(quota));
+        for (subscriber, position) in subscribers.iter().zip(0..) {
+            let quota = usize::try_from(each + i32::from(position < remainder)).unwrap_or(0);
+            assignments.entry(subscriber.id.clone()).or_default().extend(all.by_ref().take(quota));
         }
     }
-    shares
+    assignments
 }
 
-/// Partition by partition, the next member that reads the topic.
-fn round_robin(candidates: &[&Candidate], partitions: &BTreeMap<TopicName, i32>, mut shares: Shares) -> Shares {
-    let mut turn = candidates.iter().cycle();
+/// Assigns each partition to the next member that subscribes to its topic.
+fn round_robin(
+    candidates: &[&Candidate],
+    partitions: &BTreeMap<TopicName, i32>,
+    mut assignments: Assignments,
+) -> Assignments {
+    let mut next = candidates.iter().cycle();
     for (topic, count) in partitions {
         if !candidates.iter().any(|candidate| candidate.topics.contains(topic)) {
             continue;
         }
         for partition in partitions_of(topic, *count) {
-            if let Some(reader) = turn.find(|candidate| candidate.topics.contains(topic)) {
-                shares.entry(reader.id.clone()).or_default().push(partition);
+            if let Some(subscriber) = next.find(|candidate| candidate.topics.contains(topic)) {
+                assignments.entry(subscriber.id.clone()).or_default().push(partition);
             }
         }
     }
-    shares
+    assignments
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
+    use super::super::assignment::tests::{candidate, topics, written};
     use super::*;
-
-    pub fn candidate(id: &str, topics: &[&str]) -> Candidate {
-        let topics = topics.iter().map(|topic| TopicName::from(*topic)).collect();
-        Candidate { id: id.to_owned(), topics, generation: -1, ..Candidate::default() }
-    }
-
-    pub fn topics(counts: &[(&str, i32)]) -> BTreeMap<TopicName, i32> {
-        counts.iter().map(|(topic, count)| (TopicName::from(*topic), *count)).collect()
-    }
-
-    /// `member=topic-0 topic-1; member=…`
-    pub fn written(shares: &Shares) -> String {
-        let one = |(id, share): (&String, &Vec<TopicPartition>)| {
-            let share: Vec<_> = share.iter().map(TopicPartition::to_string).collect();
-            format!("{id}={}", share.join(" "))
-        };
-        shares.iter().map(one).collect::<Vec<_>>().join("; ")
-    }
 
     #[track_caller]
     fn check(assignor: Assignor, candidates: &[Candidate], counts: &[(&str, i32)], expect: &str) {
@@ -155,7 +126,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn ranges() {
+    fn range_assignor_splits_each_topic_into_contiguous_ranges() {
         let two = [candidate("b", &["t", "u"]), candidate("a", &["t", "u"])];
         check(Assignor::Range, &two, &[("t", 3), ("u", 3)], "a=t-0 t-1 u-0 u-1; b=t-2 u-2");
         check(Assignor::Range, &two, &[("t", 1)], "a=t-0; b=");
@@ -165,7 +136,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn round_robins() {
+    fn round_robin_assignor_cycles_over_subscribed_members() {
         let two = [candidate("a", &["t", "u"]), candidate("b", &["t", "u"])];
         check(Assignor::RoundRobin, &two, &[("t", 3), ("u", 3)], "a=t-0 t-2 u-1; b=t-1 u-0 u-2");
         let uneven = [candidate("a", &["t"]), candidate("b", &["t", "u"])];
@@ -173,13 +144,13 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn static_members_come_first() {
-        let named = Candidate { instance_id: Some("z".to_owned()), ..candidate("y", &["t"]) };
-        check(Assignor::Range, &[candidate("a", &["t"]), named], &[("t", 1)], "a=; y=t-0");
+    fn static_members_are_assigned_first() {
+        let static_member = Candidate { instance_id: Some("z".to_owned()), ..candidate("y", &["t"]) };
+        check(Assignor::Range, &[candidate("a", &["t"]), static_member], &[("t", 1)], "a=; y=t-0");
     }
 
     #[test]
-    fn names() {
+    fn assignor_names_round_trip_and_classes_need_their_package() {
         for assignor in Assignor::ALL {
             assert_eq!(Assignor::from_name(assignor.name()), Some(assignor));
         }

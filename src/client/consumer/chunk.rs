@@ -1,7 +1,7 @@
-//! What a fetch brought from one partition, given out record by record. Pure.
+//! The records that a fetch returned from one partition, decoded one by one. Pure.
 //!
-//! Left out on the way: records before the offset that was asked for (batches come whole), the markers that end
-//! transactions, and for readers of what is committed the records of aborted transactions.
+//! Skips records before the requested offset (the broker returns whole batches), transaction markers, and, at
+//! `read_committed`, records of aborted transactions.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -12,18 +12,18 @@ use ottla_wire::record::control::ControlType;
 use ottla_wire::record::{Batch, Record, RecordError, Records, TimestampType, headers};
 use ottla_wire::types::{LeaderEpoch, Offset, ProducerId, TopicPartition};
 
-/// A record and what its batch says of it.
+/// A record, with attributes of its batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConsumedRecord {
     pub record: Record,
     pub timestamp_type: TimestampType,
-    /// Of the leader that appended it.
+    /// The epoch of the leader that appended it.
     pub leader_epoch: LeaderEpoch,
 }
 
 pub struct Chunk {
     pub partition: TopicPartition,
-    /// The next record to give is at or after it.
+    /// The next record is at or after this offset.
     next: Offset,
     rest: Bytes,
     current: Option<Current>,
@@ -39,8 +39,8 @@ struct Current {
 }
 
 impl Chunk {
-    /// The records of `bytes` from `from` on. `aborted` is what the fetch told of aborted transactions, nothing for readers
-    /// of everything.
+    /// The records of `bytes` from offset `from` on. `aborted` lists the aborted transactions of the fetch response; it is
+    /// empty at `read_uncommitted`.
     pub fn new(
         partition: TopicPartition,
         from: Offset,
@@ -51,10 +51,10 @@ impl Chunk {
         Chunk { partition, next: from, rest: bytes, current: None, aborted: Aborted::new(aborted), check_crcs }
     }
 
-    /// Adds up to `most` records. An error is of the batch or record at [`Chunk::next_offset`] or after it, and the end of
-    /// this chunk.
-    pub fn take(&mut self, most: usize, into: &mut Vec<ConsumedRecord>) -> Result<(), RecordError> {
-        let end = into.len().saturating_add(most);
+    /// Appends up to `max` records to `into`. An error is about the batch or record at [`Chunk::next_offset`] or after it,
+    /// and ends this chunk.
+    pub fn take(&mut self, max: usize, into: &mut Vec<ConsumedRecord>) -> Result<(), RecordError> {
+        let end = into.len().saturating_add(max);
         while into.len() < end {
             let Some(current) = &mut self.current else { if self.open_batch()? { continue } else { return Ok(()) } };
             match current.records.next() {
@@ -75,22 +75,22 @@ impl Chunk {
         Ok(())
     }
 
-    /// The offset after everything given so far, and after what was left out behind it.
+    /// The offset after the last record, and after the records skipped behind it.
     pub fn next_offset(&self) -> Offset {
         self.next
     }
 
-    /// Whether everything was given. Otherwise there may be more.
+    /// Whether all records were taken.
     pub fn is_done(&self) -> bool {
         self.current.is_none() && self.rest.is_empty()
     }
 
-    /// Goes on to the next batch that has something to give; `false` at the end.
+    /// Opens the next batch with records to deliver; `false` at the end.
     fn open_batch(&mut self) -> Result<bool, RecordError> {
         while !self.rest.is_empty() {
             let batch = match Batch::parse(&self.rest) {
                 Ok(batch) => batch,
-                // The broker cut it off; the next fetch brings all of it.
+                // The broker cut it off; the next fetch returns it whole.
                 Err(RecordError::Truncated { .. }) => {
                     self.rest.clear();
                     return Ok(false);
@@ -102,8 +102,8 @@ impl Chunk {
             }
             self.rest.advance(batch.header().size());
             let header = *batch.header();
-            let wanted = !self.aborted.hides(&batch) && !header.is_control();
-            if wanted && header.last_offset() >= self.next {
+            let visible = !self.aborted.hides(&batch) && !header.is_control();
+            if visible && header.last_offset() >= self.next {
                 self.current = Some(Current {
                     records: batch.records(),
                     timestamp_type: header.timestamp_type(),
@@ -118,30 +118,30 @@ impl Chunk {
     }
 }
 
-/// The offset after the last whole batch of `bytes`, if there is one: where the next fetch goes on.
+/// The offset after the last whole batch of `bytes`, from which the next fetch continues; `None` without a whole batch.
 pub fn end_of(bytes: &[u8]) -> Option<Offset> {
     headers(bytes).map_while(Result::ok).last().map(|(_, header)| header.next_offset())
 }
 
-/// Which producers' records are those of an aborted transaction, as one goes along.
+/// Tracks which producers have an open aborted transaction while batches are read in order.
 struct Aborted {
-    /// By first offset.
-    to_come: VecDeque<AbortedTransaction>,
+    /// Not started yet, sorted by first offset.
+    pending: VecDeque<AbortedTransaction>,
     open: HashSet<ProducerId>,
 }
 
 impl Aborted {
     fn new(mut aborted: Vec<AbortedTransaction>) -> Aborted {
         aborted.sort_by_key(|transaction| transaction.first_offset);
-        Aborted { to_come: aborted.into(), open: HashSet::new() }
+        Aborted { pending: aborted.into(), open: HashSet::new() }
     }
 
     /// Whether the batch, the next in order, belongs to an aborted transaction or ends one.
     fn hides(&mut self, batch: &Batch) -> bool {
         let header = batch.header();
-        while let Some(next) = self.to_come.front().filter(|next| next.first_offset <= header.last_offset()) {
+        while let Some(next) = self.pending.front().filter(|next| next.first_offset <= header.last_offset()) {
             self.open.insert(next.producer_id);
-            self.to_come.pop_front();
+            self.pending.pop_front();
         }
         if !header.is_transactional() || !self.open.contains(&header.producer_id) {
             return false;
@@ -196,10 +196,10 @@ mod tests {
         bytes.into()
     }
 
-    /// The values that come in pieces of `most`, and the offset after them.
+    /// Checks the values that chunks return in steps of several sizes, and the offset after them.
     #[track_caller]
     fn check(bytes: &Bytes, from: Offset, aborted: &[(i64, i64)], expect: &[&str], end: Offset) {
-        for most in [1, 2, 500] {
+        for max in [1, 2, 500] {
             let transaction =
                 |&(producer_id, first_offset): &(i64, i64)| AbortedTransaction { producer_id, first_offset };
             let aborted = aborted.iter().map(transaction).collect();
@@ -207,8 +207,8 @@ mod tests {
             let mut found = Vec::new();
             while !chunk.is_done() {
                 let before = found.len();
-                chunk.take(most, &mut found).unwrap();
-                assert!(found.len() - before <= most);
+                chunk.take(max, &mut found).unwrap();
+                assert!(found.len() - before <= max);
             }
             let values: Vec<_> = found.iter().filter_map(|it| it.record.value.as_deref()).collect();
             let expect: Vec<_> = expect.iter().map(|it| it.as_bytes()).collect();
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn records_from_an_offset_on() {
+    fn records_before_the_requested_offset_are_skipped() {
         for codec in Codec::ALL {
             let bytes = log(vec![plain(codec, &["a", "b", "c"]), plain(codec, &["d"])]);
             check(&bytes, 10, &[], &["a", "b", "c", "d"], 14);
@@ -229,36 +229,36 @@ mod tests {
     }
 
     #[test]
-    fn markers_are_left_out() {
+    fn transaction_markers_are_skipped() {
         let bytes = log(vec![of_transaction(7, &["a"]), marker(7, ControlType::Commit)]);
         check(&bytes, 10, &[], &["a"], 12);
     }
 
     #[test]
-    fn aborted_transactions_are_left_out() {
+    fn records_of_aborted_transactions_are_skipped() {
         let bytes = log(vec![
-            of_transaction(7, &["gone"]),
-            of_transaction(8, &["kept"]),
+            of_transaction(7, &["aborted"]),
+            of_transaction(8, &["committed"]),
             plain(Codec::None, &["plain"]),
-            of_transaction(7, &["gone too"]),
+            of_transaction(7, &["aborted too"]),
             marker(7, ControlType::Abort),
             of_transaction(7, &["of the next one"]),
             marker(8, ControlType::Commit),
         ]);
-        check(&bytes, 10, &[(7, 10)], &["kept", "plain", "of the next one"], 17);
-        check(&bytes, 11, &[(7, 10)], &["kept", "plain", "of the next one"], 17);
-        check(&bytes, 10, &[], &["gone", "kept", "plain", "gone too", "of the next one"], 17);
+        check(&bytes, 10, &[(7, 10)], &["committed", "plain", "of the next one"], 17);
+        check(&bytes, 11, &[(7, 10)], &["committed", "plain", "of the next one"], 17);
+        check(&bytes, 10, &[], &["aborted", "committed", "plain", "aborted too", "of the next one"], 17);
     }
 
     #[test]
-    fn a_batch_that_was_cut_off_is_for_the_next_fetch() {
+    fn truncated_batch_is_left_to_the_next_fetch() {
         let bytes = log(vec![plain(Codec::None, &["a"]), plain(Codec::None, &["b"])]);
         check(&bytes.slice(..bytes.len() - 1), 10, &[], &["a"], 11);
         assert_eq!(end_of(&bytes[..20]), None);
     }
 
     #[test]
-    fn a_wrong_checksum_counts_if_it_is_looked_at() {
+    fn wrong_checksum_is_an_error_only_with_check_crcs() {
         let mut bytes = log(vec![plain(Codec::None, &["a"])]).to_vec();
         bytes[17] ^= 1;
         let take = |check_crcs| {

@@ -1,4 +1,4 @@
-//! A consumer's settings, under the names and with the defaults of Java's `ConsumerConfig`.
+//! A consumer's settings, with the names and defaults of Java's `ConsumerConfig`.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -6,50 +6,50 @@ use std::time::Duration;
 use super::assignors::Assignor;
 use super::iso_duration;
 
-/// What a consumer is told once, before it starts.
+/// The settings of a consumer.
 #[derive(Clone, Debug)]
 pub struct ConsumerConfig {
-    /// The group to be a member of, if any (`group.id`).
+    /// The group to join, if any (`group.id`).
     pub group: Option<GroupConfig>,
-    /// How often positions are committed (`auto.commit.interval.ms`); never, if `enable.auto.commit` is off.
+    /// The auto-commit interval (`auto.commit.interval.ms`); `None` if `enable.auto.commit` is off.
     pub auto_commit: Option<Duration>,
-    /// Where to start where nothing is committed (`auto.offset.reset`).
+    /// The start position without a committed offset (`auto.offset.reset`).
     pub reset: OffsetReset,
-    /// Whether records of transactions count before these are committed (`isolation.level`).
+    /// Whether records of open and aborted transactions are read (`isolation.level`).
     pub isolation: IsolationLevel,
-    /// How many records one poll gives at most (`max.poll.records`).
+    /// Limit of records that one poll returns (`max.poll.records`).
     pub max_poll_records: usize,
-    /// Whether each batch's checksum is compared (`check.crcs`).
+    /// Whether batch checksums are verified (`check.crcs`).
     pub check_crcs: bool,
     pub fetch: FetchConfig,
-    /// How often new topics and partitions are looked for (`metadata.max.age.ms`).
+    /// How often the metadata is refreshed (`metadata.max.age.ms`).
     pub metadata_max_age: Duration,
-    /// How long to wait before something that failed is tried again (`retry.backoff.ms`).
+    /// The wait before the first retry (`retry.backoff.ms`).
     pub retry_backoff: Duration,
     /// How long an answer may take (`request.timeout.ms`).
     pub request_timeout: Duration,
-    /// Whether topics that are asked for by name may come into being so (`allow.auto.create.topics`).
+    /// Whether metadata requests may create missing topics (`allow.auto.create.topics`).
     pub auto_create_topics: bool,
-    /// Whether patterns leave Kafka's own topics out (`exclude.internal.topics`).
+    /// Whether patterns ignore Kafka's internal topics (`exclude.internal.topics`).
     pub exclude_internal_topics: bool,
 }
 
-/// What a consumer tells its group.
+/// The settings of group membership.
 #[derive(Clone, Debug)]
 pub struct GroupConfig {
     pub id: String,
-    /// A static member's name (`group.instance.id`).
+    /// The id of a static member (`group.instance.id`).
     pub instance_id: Option<String>,
-    /// Without a heartbeat for so long a member is out (`session.timeout.ms`).
+    /// The coordinator removes a member after this time without a heartbeat (`session.timeout.ms`).
     pub session_timeout: Duration,
     pub heartbeat_interval: Duration,
-    /// Without a poll for so long it leaves, and so long others wait for it to join (`max.poll.interval.ms`).
+    /// The member leaves after this time without a poll; also the rebalance timeout (`max.poll.interval.ms`).
     pub max_poll_interval: Duration,
-    /// The best first (`partition.assignment.strategy`).
+    /// Assignors in order of preference (`partition.assignment.strategy`).
     pub assignors: Vec<Assignor>,
 }
 
-/// How much a fetch brings, and how long it waits.
+/// The limits of a fetch.
 #[derive(Clone, Copy, Debug)]
 pub struct FetchConfig {
     pub min_bytes: i32,
@@ -62,9 +62,9 @@ pub struct FetchConfig {
 pub enum OffsetReset {
     Earliest,
     Latest,
-    /// No start is a guess: an error instead.
+    /// Return an error.
     None,
-    /// The first record that is at most so old (KIP-1106).
+    /// The first record that is not older than this (KIP-1106).
     ByDuration(Duration),
 }
 
@@ -75,7 +75,7 @@ pub enum IsolationLevel {
 }
 
 impl IsolationLevel {
-    /// Its number in requests.
+    /// The number in requests.
     pub fn id(self) -> i8 {
         match self {
             IsolationLevel::ReadUncommitted => 0,
@@ -85,9 +85,8 @@ impl IsolationLevel {
 }
 
 impl ConsumerConfig {
-    /// Reads settings by `look_up`; those it doesn't know have their defaults, and names nobody asks for don't matter.
-    /// `group.protocol` is one of these: this consumer is of the classic protocol, which every broker serves. The error
-    /// is one line, in Java's words.
+    /// Reads settings with `look_up`; a missing setting has its default. `group.protocol` is not read: this consumer always
+    /// uses the classic protocol, which every broker serves. The error is one line, with Java's text.
     pub fn read<'a>(look_up: impl Fn(&str) -> Option<&'a str>) -> Result<ConsumerConfig, String> {
         let settings = Settings(look_up);
         let group = settings.get("group.id").map(|id| settings.group(id)).transpose()?;
@@ -222,11 +221,11 @@ mod tests {
     }
 
     #[test]
-    fn defaults_are_javas() {
+    fn missing_settings_have_javas_defaults() {
         let config = read(&[]).unwrap();
         assert!(config.group.is_none() && config.auto_commit.is_none() && config.check_crcs);
         assert_eq!((config.reset, config.max_poll_records), (OffsetReset::Latest, 500));
-        let config = read(&[("group.id", "g"), ("unheard.of", "x"), ("group.protocol", "consumer")]).unwrap();
+        let config = read(&[("group.id", "g"), ("unknown.setting", "x"), ("group.protocol", "consumer")]).unwrap();
         let group = config.group.unwrap();
         assert_eq!(config.auto_commit, Some(Duration::from_secs(5)));
         assert_eq!(group.assignors, [Assignor::Range, Assignor::CooperativeSticky]);
@@ -234,16 +233,16 @@ mod tests {
     }
 
     #[test]
-    fn values() {
+    fn valid_values_are_accepted_and_others_rejected_with_javas_text() {
         let check = |name, value, expect: &str| {
             let config = read(&[("group.id", "g"), (name, value)]);
-            assert_eq!(config.err().as_deref().unwrap_or("fine"), expect, "{name}={value}");
+            assert_eq!(config.err().as_deref().unwrap_or("valid"), expect, "{name}={value}");
         };
-        check("auto.offset.reset", "earliest", "fine");
-        check("auto.offset.reset", "by_duration:PT1H", "fine");
-        check("isolation.level", "read_committed", "fine");
-        check("enable.auto.commit", "FALSE", "fine");
-        check("partition.assignment.strategy", "org.apache.kafka.clients.consumer.RoundRobinAssignor", "fine");
+        check("auto.offset.reset", "earliest", "valid");
+        check("auto.offset.reset", "by_duration:PT1H", "valid");
+        check("isolation.level", "read_committed", "valid");
+        check("enable.auto.commit", "FALSE", "valid");
+        check("partition.assignment.strategy", "org.apache.kafka.clients.consumer.RoundRobinAssignor", "valid");
         check("partition.assignment.strategy", "a.B", "a.B ClassNotFoundException exception occurred");
         let wrong = "Invalid value 0 for configuration max.poll.records: Value must be at least 1";
         check("max.poll.records", "0", wrong);

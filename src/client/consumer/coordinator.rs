@@ -1,7 +1,7 @@
-//! A consumer's side of its group's coordinator: joining, heartbeats, offsets. What any of it means, [`Membership`] says.
+//! The client of the group coordinator: joins, heartbeats, offsets. [`Membership`] decides what the answers mean.
 //!
-//! It has a connection of its own, since answers come in the order of the requests and a fetch may wait; and heartbeats
-//! are sent by a task, so that a reader that is busy stays a member.
+//! It has a connection of its own, because answers arrive in the order of the requests and a fetch may wait. A task sends
+//! heartbeats, so that an application that is busy between polls stays a member.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::pin::Pin;
@@ -30,74 +30,74 @@ use ottla_wire::protocol::messages::offset_commit::{
 use ottla_wire::protocol::messages::offset_fetch::{OffsetFetchRequest, OffsetFetchRequestTopic};
 use ottla_wire::types::{ErrorCode, InOrder as _, LeaderEpoch, Offset, TopicName, TopicPartition};
 
-/// How much longer than others wait for a member the answer to its join may take.
+/// How long a JoinGroup answer may take beyond the rebalance timeout.
 const JOIN_GRACE: Duration = Duration::from_secs(5);
 
-/// A join and the sync after it, on their way.
+/// A join and the sync after it, in flight; resolves to the assignment.
 pub type Joining = Pin<Box<dyn Future<Output = Result<BTreeSet<TopicPartition>, ConsumerError>> + Send>>;
 
-/// Why heartbeats ended.
-pub type HeartbeatEnd = ClientError;
+/// The error that ended the heartbeats.
+pub type HeartbeatError = ClientError;
 
-pub struct Coordination {
+pub struct CoordinatorClient {
     client: Client,
     config: GroupConfig,
     request_timeout: Duration,
-    /// Whether the coordinator was asked for; that it is this broker goes without saying.
+    /// Whether FindCoordinator succeeded on this connection. The answer is always this broker.
     found: bool,
-    /// Shared with the join on its way: a member that was taken in can leave, even if it never heard the rest.
+    /// Shared with the join in flight, so that a member whose join was dropped half-way can still leave.
     pub membership: Arc<Mutex<Membership>>,
-    heart: Option<JoinHandle<HeartbeatEnd>>,
-    /// A heartbeat was told that a rebalance is on.
+    heartbeat_task: Option<JoinHandle<HeartbeatError>>,
+    /// Notified when a heartbeat is answered with REBALANCE_IN_PROGRESS.
     rebalance: Arc<Notify>,
     last_poll: LastPoll,
 }
 
-/// When the reader was last in a poll; `None` while it is.
+/// When the last poll ended; `None` during a poll.
 type LastPoll = Arc<Mutex<Option<Instant>>>;
 
-/// The reader is in a poll, as long as this lives: a poll that is dropped has ended.
-pub struct Polling(LastPoll);
+/// Marks a poll as running until it is dropped.
+pub struct PollGuard(LastPoll);
 
-impl Drop for Polling {
+impl Drop for PollGuard {
     fn drop(&mut self) {
         *self.0.lock() = Some(Instant::now());
     }
 }
 
-impl Coordination {
-    /// A member-to-be, with a connection of its own to the broker of `client`.
+impl CoordinatorClient {
+    /// Opens a connection of its own to the broker of `client`. Does not join yet.
     pub async fn connect(
         client: &Client,
         config: GroupConfig,
         request_timeout: Duration,
-    ) -> ClientResult<Coordination> {
-        let client = client.again_with(options(client, &config, request_timeout)).await?;
+    ) -> ClientResult<CoordinatorClient> {
+        let client = client.new_connection_with(options(client, &config, request_timeout)).await?;
         let membership = Arc::new(Mutex::new(Membership::new(&config.assignors)));
         let last_poll = Arc::new(Mutex::new(Some(Instant::now())));
         let rebalance = Arc::default();
-        Ok(Coordination {
+        Ok(CoordinatorClient {
             client,
             config,
             request_timeout,
             found: false,
             membership,
-            heart: None,
+            heartbeat_task: None,
             rebalance,
             last_poll,
         })
     }
 
-    /// The reader starts to poll.
-    pub fn polling(&self) -> Polling {
+    /// Starts a poll, which ends when the guard is dropped.
+    pub fn start_poll(&self) -> PollGuard {
         *self.last_poll.lock() = None;
-        Polling(self.last_poll.clone())
+        PollGuard(self.last_poll.clone())
     }
 
-    /// Connects anew if need be, and sees to it that the coordinator is ready for the group.
-    pub async fn ready(&mut self) -> ClientResult<()> {
-        if self.client.end().is_some() {
-            self.client = self.client.again().await?;
+    /// Reconnects if the connection ended, and finds the coordinator if it is not known.
+    pub async fn ensure_ready(&mut self) -> ClientResult<()> {
+        if self.client.disconnect_reason().is_some() {
+            self.client = self.client.new_connection().await?;
             self.found = false;
         }
         if !self.found {
@@ -107,15 +107,14 @@ impl Coordination {
         Ok(())
     }
 
-    /// Another broker may coordinate now, or this one may have to get ready.
-    pub fn forget(&mut self) {
+    /// Makes the next call find the coordinator again.
+    pub fn forget_coordinator(&mut self) {
         self.found = false;
     }
 
-    /// Starts to join with these topics. Heartbeats rest until then: the coordinator knows that a member that joins is
-    /// alive.
+    /// Starts a join with these topics. Stops the heartbeats: the coordinator keeps joining members alive without them.
     pub fn join(&mut self, topics: &BTreeSet<TopicName>) -> Result<Joining, ConsumerError> {
-        self.stop_heart();
+        self.stop_heartbeats();
         let subscription = Subscription {
             group: self.config.id.clone(),
             protocol_type: "consumer".to_owned(),
@@ -127,15 +126,15 @@ impl Coordination {
         Ok(Box::pin(join_and_sync(self.client.clone(), subscription, self.membership.clone())))
     }
 
-    /// Whether heartbeats should be sent and are not.
-    pub fn lacks_heart(&self) -> bool {
-        self.heart.is_none() && self.membership.lock().is_in_group()
+    /// Whether this is a member without a heartbeat task.
+    pub fn needs_heartbeats(&self) -> bool {
+        self.heartbeat_task.is_none() && self.membership.lock().is_in_group()
     }
 
-    /// Starts to send heartbeats, on behalf of the generation that the member is in.
-    pub fn start_heart(&mut self) {
-        self.stop_heart();
-        let beat = Beat {
+    /// Starts the heartbeat task for the member's current generation.
+    pub fn start_heartbeats(&mut self) {
+        self.stop_heartbeats();
+        let task = HeartbeatTask {
             client: self.client.clone(),
             member: self.member(),
             interval: self.config.heartbeat_interval,
@@ -145,35 +144,35 @@ impl Coordination {
             rebalance: self.rebalance.clone(),
             last_poll: self.last_poll.clone(),
         };
-        self.heart = Some(tokio::spawn(beat.run()));
+        self.heartbeat_task = Some(tokio::spawn(task.run()));
     }
 
-    pub fn stop_heart(&mut self) {
-        if let Some(heart) = self.heart.take() {
-            heart.abort();
+    pub fn stop_heartbeats(&mut self) {
+        if let Some(task) = self.heartbeat_task.take() {
+            task.abort();
         }
     }
 
-    /// Waits until heartbeats bring news, for ever if there are none: nothing, if there is a rebalance to take part in, or
-    /// why they ended. May be dropped at any time.
-    pub async fn heart_news(&mut self) -> Option<HeartbeatEnd> {
-        let Some(heart) = &mut self.heart else { return std::future::pending().await };
+    /// Waits for the next event of the heartbeat task, forever if there is no task: `None` if a rebalance is in progress, or
+    /// the error that ended the heartbeats. Cancel-safe.
+    pub async fn heartbeat_event(&mut self) -> Option<HeartbeatError> {
+        let Some(task) = &mut self.heartbeat_task else { return std::future::pending().await };
         let end = tokio::select! {
-            end = heart => end,
+           end = task => end,
             () = self.rebalance.notified() => return None,
         };
-        self.heart = None;
+        self.heartbeat_task = None;
         Some(end.unwrap_or_else(|error| ClientError::Disconnected(error.to_string())))
     }
 
-    /// Whether they ended and nobody heard of it yet.
-    pub fn has_stopped_heart(&self) -> bool {
-        self.heart.as_ref().is_some_and(JoinHandle::is_finished)
+    /// Whether the heartbeat task ended and its error was not handled yet.
+    pub fn have_heartbeats_ended(&self) -> bool {
+        self.heartbeat_task.as_ref().is_some_and(JoinHandle::is_finished)
     }
 
-    /// Commits, as a member; without one's group, as one who commits from outside.
+    /// Commits offsets as a member, or without a member id if this is not a member.
     pub async fn commit(&mut self, progress: &[Progress]) -> ClientResult<()> {
-        self.ready().await?;
+        self.ensure_ready().await?;
         let key = ApiKey::OffsetCommit;
         let version = self.client.version_up_to(key, COMMIT_BY_NAME)?;
         let member = self.member();
@@ -186,17 +185,17 @@ impl Coordination {
             topics: commit_topics(progress),
             ..Default::default()
         };
-        let answer = self.in_time(key, self.client.call_at(request, version)).await?;
+        let answer = self.with_request_timeout(key, self.client.call_at(request, version)).await?;
         let mut partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
         partitions.try_for_each(|partition| refuse(key, partition.error_code, None))
     }
 
-    /// What is committed for these partitions, where anything is.
+    /// Fetches the committed offsets of these partitions. Partitions without one are left out.
     pub async fn committed(
         &mut self,
         partitions: &[TopicPartition],
     ) -> ClientResult<BTreeMap<TopicPartition, (Offset, LeaderEpoch)>> {
-        self.ready().await?;
+        self.ensure_ready().await?;
         let key = ApiKey::OffsetFetch;
         let version = self.client.version_up_to(key, FETCH_ONE_GROUP)?;
         let topics = by_topic(partitions, |partition| partition).into_iter();
@@ -210,29 +209,29 @@ impl Coordination {
             require_stable: true,
             ..Default::default()
         };
-        let answer = self.in_time(key, self.client.call_at(request, version)).await?;
+        let answer = self.with_request_timeout(key, self.client.call_at(request, version)).await?;
         refuse(key, answer.error_code, None)?;
         let mut found = BTreeMap::new();
         for topic in &answer.topics {
             for partition in &topic.partitions {
                 refuse(key, partition.error_code, None)?;
                 if partition.committed_offset >= 0 {
-                    let place = TopicPartition::new(&*topic.name, partition.partition_index);
-                    found.insert(place, (partition.committed_offset, partition.committed_leader_epoch));
+                    let key = TopicPartition::new(&*topic.name, partition.partition_index);
+                    found.insert(key, (partition.committed_offset, partition.committed_leader_epoch));
                 }
             }
         }
         Ok(found)
     }
 
-    /// Leaves, if there is anything to leave. Static members stay: they are expected back (KIP-345).
+    /// Leaves the group, if this is a dynamic member. Static members stay in the group until their session expires (KIP-345).
     pub async fn leave(&mut self) -> ClientResult<()> {
-        self.stop_heart();
+        self.stop_heartbeats();
         let member = self.member();
         if member.id.is_empty() || member.instance_id.is_some() {
             return Ok(());
         }
-        self.in_time(ApiKey::LeaveGroup, self.client.leave_group(&member)).await
+        self.with_request_timeout(ApiKey::LeaveGroup, self.client.leave_group(&member)).await
     }
 
     fn member(&self) -> Member {
@@ -245,23 +244,27 @@ impl Coordination {
         }
     }
 
-    /// The connection's own patience is that of a join.
-    async fn in_time<T>(&self, key: ApiKey, answer: impl Future<Output = ClientResult<T>>) -> ClientResult<T> {
+    /// Applies the request timeout: the connection's own timeout is long enough for a join.
+    async fn with_request_timeout<T>(
+        &self,
+        key: ApiKey,
+        answer: impl Future<Output = ClientResult<T>>,
+    ) -> ClientResult<T> {
         let after = self.request_timeout;
         timeout(after, answer).await.unwrap_or(Err(ClientError::Timeout { key, after }))
     }
 }
 
-impl Drop for Coordination {
+impl Drop for CoordinatorClient {
     fn drop(&mut self) {
-        self.stop_heart();
+        self.stop_heartbeats();
     }
 }
 
-/// Those of the client, with patience for a join.
+/// The client's options with a timeout that is long enough for a join.
 fn options(client: &Client, config: &GroupConfig, request_timeout: Duration) -> ClientOptions {
-    let patience = request_timeout.max(config.max_poll_interval.saturating_add(JOIN_GRACE));
-    ClientOptions { timeout: patience, ..client.options().clone() }
+    let timeout = request_timeout.max(config.max_poll_interval.saturating_add(JOIN_GRACE));
+    ClientOptions { timeout, ..client.options().clone() }
 }
 
 async fn join_and_sync(
@@ -282,13 +285,13 @@ async fn join_and_sync(
         protocol: answer.protocol_name.as_ref().map(Str::to_string),
         members: Vec::new(),
     };
-    let leads = answer.leader == answer.member_id && !answer.skip_assignment;
-    let assignments = if leads { lead(&client, &answer).await? } else { Vec::new() };
-    let told = client.sync_group(&joined, &assignments).await?;
-    member_state::assignment(&told)
+    let must_assign = answer.leader == answer.member_id && !answer.skip_assignment;
+    let assignments = if must_assign { assign_as_leader(&client, &answer).await? } else { Vec::new() };
+    let assignment = client.sync_group(&joined, &assignments).await?;
+    member_state::decode_assignment(&assignment)
 }
 
-/// Joins; once more if the coordinator wants a new member to say the id it was given (KIP-394).
+/// Joins; repeats the join with the assigned member id if the coordinator requires that (KIP-394).
 async fn join(
     client: &Client,
     subscription: &Subscription,
@@ -307,12 +310,12 @@ async fn join(
     }
 }
 
-/// The leader's work: shares the partitions of all topics that any member reads.
-async fn lead(client: &Client, answer: &JoinGroupResponse) -> Result<Vec<(String, Bytes)>, ConsumerError> {
-    let chosen = answer.protocol_name.as_deref().unwrap_or_default();
-    let assignor = Assignor::from_name(chosen).ok_or_else(|| ConsumerError::UnknownAssignor(chosen.to_owned()))?;
+/// Assigns the partitions of all topics that any member subscribes to.
+async fn assign_as_leader(client: &Client, answer: &JoinGroupResponse) -> Result<Vec<(String, Bytes)>, ConsumerError> {
+    let name = answer.protocol_name.as_deref().unwrap_or_default();
+    let assignor = Assignor::from_name(name).ok_or_else(|| ConsumerError::UnknownAssignor(name.to_owned()))?;
     let candidate = |member: &ottla_wire::protocol::messages::join_group::JoinGroupResponseMember| {
-        member_state::candidate(&member.member_id, member.group_instance_id.as_deref(), &member.metadata)
+        member_state::decode_candidate(&member.member_id, member.group_instance_id.as_deref(), &member.metadata)
     };
     let candidates = answer.members.iter().map(candidate).collect::<Result<Vec<_>, _>>()?;
     let topics: BTreeSet<&str> =
@@ -322,10 +325,10 @@ async fn lead(client: &Client, answer: &JoinGroupResponse) -> Result<Vec<(String
     let counts = cluster.topics.into_iter().filter(|topic| topic.error_code == 0).filter_map(|topic| {
         Some((TopicName::from(topic.name?), i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX)))
     });
-    member_state::assignments(&assignor.assign(&candidates, &counts.in_order()))
+    member_state::encode_assignments(&assignor.assign(&candidates, &counts.in_order()))
 }
 
-struct Beat {
+struct HeartbeatTask {
     client: Client,
     member: Member,
     interval: Duration,
@@ -336,39 +339,39 @@ struct Beat {
     last_poll: LastPoll,
 }
 
-impl Beat {
-    async fn run(self) -> HeartbeatEnd {
+impl HeartbeatTask {
+    async fn run(self) -> HeartbeatError {
         let mut ticks = interval_at(Instant::now() + self.interval, self.interval.max(Duration::from_millis(1)));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
             let idle = self.last_poll.lock().map_or(Duration::ZERO, |last| last.elapsed());
             if idle > self.max_poll_interval {
-                return self.leave_idle().await;
+                return self.leave_after_poll_timeout().await;
             }
-            let late = ClientError::Timeout { key: ApiKey::Heartbeat, after: self.session_timeout };
-            let beat = timeout(self.session_timeout, self.client.heartbeat(&self.member)).await;
-            match beat.unwrap_or(Err(late)) {
+            let timed_out = ClientError::Timeout { key: ApiKey::Heartbeat, after: self.session_timeout };
+            let answer = timeout(self.session_timeout, self.client.heartbeat(&self.member)).await;
+            match answer.unwrap_or(Err(timed_out)) {
                 Ok(()) => {}
-                // It goes on until whoever polls takes part, or has not polled for too long.
-                Err(told) if told.code() == Some(ErrorCode::RebalanceInProgress) => {
+                // Heartbeats go on until the next poll rejoins, or max.poll.interval.ms passes.
+                Err(error) if error.code() == Some(ErrorCode::RebalanceInProgress) => {
                     self.membership.lock().rejoin();
                     self.rebalance.notify_one();
                 }
-                Err(end) => return end,
+                Err(error) => return error,
             }
         }
     }
 
-    /// Nobody polls: the partitions are better off with others. Whoever polls again finds that it has to join anew.
-    async fn leave_idle(&self) -> HeartbeatEnd {
+    /// Leaves the group because the application stopped polling. The next poll has to join again.
+    async fn leave_after_poll_timeout(&self) -> HeartbeatError {
         if self.member.instance_id.is_none()
             && let Err(error) = self.client.leave_group(&self.member).await
         {
             return error;
         }
         let code = ErrorCode::UnknownMemberId.code();
-        let message = Some(format!("nothing was polled for {:?}", self.max_poll_interval));
+        let message = Some(format!("no poll for {:?} (max.poll.interval.ms)", self.max_poll_interval));
         ClientError::Refused { key: ApiKey::Heartbeat, code, message }
     }
 }
@@ -390,14 +393,14 @@ fn commit_topics(progress: &[Progress]) -> Vec<OffsetCommitRequestTopic> {
     topics.collect()
 }
 
-/// What belongs to each topic, topics in the order in which they come first.
+/// Groups items by topic; topics are in the order of their first item.
 pub(super) fn by_topic<T>(items: &[T], partition: impl Fn(&T) -> &TopicPartition) -> Vec<(&str, Vec<&T>)> {
-    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut indexes: HashMap<&str, usize> = HashMap::new();
     let mut topics: Vec<(&str, Vec<&T>)> = Vec::new();
     for item in items {
         let topic: &str = &partition(item).topic;
-        let place = *places.entry(topic).or_insert(topics.len());
-        match topics.get_mut(place) {
+        let index = *indexes.entry(topic).or_insert(topics.len());
+        match topics.get_mut(index) {
             Some((_, items)) => items.push(item),
             None => topics.push((topic, vec![item])),
         }

@@ -1,21 +1,21 @@
-//! What a consumer cannot get over by itself.
+//! Errors that a consumer can't recover from by itself.
 
 use crate::ClientError;
 use ottla_wire::record::RecordError;
 use ottla_wire::types::{ErrorCode, Offset, TopicPartition};
 
-/// The texts are those that Java's consumer has for the same.
+/// An error of a consumer. Texts are those of Java's consumer where it has the same error.
 #[derive(Debug, thiserror::Error)]
 pub enum ConsumerError {
     #[error(transparent)]
     Client(#[from] ClientError),
-    /// Nothing is committed, and `auto.offset.reset` is `none`.
+    /// There is no committed offset, and `auto.offset.reset` is `none`.
     #[error("Undefined offset with no reset policy for partitions: [{}]", list(.0))]
     NoOffset(Vec<TopicPartition>),
-    /// The log doesn't go there, and `auto.offset.reset` is `none`.
+    /// The position is out of the log's range, and `auto.offset.reset` is `none`.
     #[error("Fetch position {offset} is out of range for partition {partition}")]
     OutOfRange { partition: TopicPartition, offset: Offset },
-    /// A batch or record that cannot be read; whoever wants to go on seeks past `offset`.
+    /// A corrupt batch or record. To go on, seek past `offset`.
     #[error(
         "Received exception when fetching the next record from {partition}. If needed, please seek past the record to \
          continue consumption. ({error}, at offset {offset})"
@@ -23,13 +23,13 @@ pub enum ConsumerError {
     Unreadable { partition: TopicPartition, offset: Offset, error: RecordError },
     #[error("Invalid topics: [{}]", .0.join(", "))]
     InvalidTopics(Vec<String>),
-    /// The group does not take this member, or has put another in its place.
+    /// The coordinator rejected or fenced this member.
     #[error("{}", refusal(*.0))]
     Refused(ErrorCode),
-    /// What a member told its leader, or the leader its members, is not of the consumer protocol.
-    #[error("the group's {what} cannot be read: {why}")]
+    /// A subscription or an assignment is not in the format of the consumer protocol.
+    #[error("cannot decode the group's {what}: {why}")]
     Protocol { what: &'static str, why: String },
-    #[error("the group chose the assignor {0}, which was not offered to it")]
+    #[error("the coordinator chose the assignor {0}, which this member did not propose")]
     UnknownAssignor(String),
 }
 
@@ -45,8 +45,8 @@ impl ConsumerError {
         }
     }
 
-    /// Whether it may be otherwise in a while: the connection is gone, or the broker is not ready.
-    pub fn is_passing(&self) -> bool {
+    /// Whether a retry may succeed: the connection was lost, or the error code is retriable.
+    pub fn is_transient(&self) -> bool {
         match self {
             ConsumerError::Client(error) => match error {
                 ClientError::Connect { .. } | ClientError::Disconnected(_) | ClientError::Timeout { .. } => true,

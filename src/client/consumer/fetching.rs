@@ -1,4 +1,4 @@
-//! Fetches: one is always on its way while what the last one brought is read.
+//! Fetch requests. The next one is in flight while the records of the previous one are read.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -15,46 +15,46 @@ use ottla_wire::types::{ErrorCode, Offset, TopicPartition};
 /// The last version that names topics by name.
 const FETCH_BY_NAME: i16 = 12;
 
-/// A fetch on its way.
+/// A fetch request in flight.
 pub struct InFlight {
-    asked: HashMap<TopicPartition, Offset>,
+    requested: HashMap<TopicPartition, Offset>,
     answer: Pin<Box<dyn Future<Output = Result<FetchResponse>> + Send>>,
 }
 
-/// What came from one partition that was asked.
-pub struct Arrived {
+/// The result for one requested partition.
+pub struct FetchedPartition {
     pub partition: TopicPartition,
-    /// The offset that was asked for.
+    /// The requested offset.
     pub from: Offset,
-    /// Records, up to an offset; `None` if there was nothing, or nothing whole.
+    /// The records and the offset after them; `None` if there was no complete batch.
     pub records: Result<Option<(Chunk, Offset)>, ErrorCode>,
 }
 
 impl InFlight {
-    /// Sends a fetch of these partitions, from these offsets on.
+    /// Sends a fetch of these partitions from these offsets.
     pub async fn send(
         client: &Client,
         config: &ConsumerConfig,
-        asked: Vec<(TopicPartition, Offset)>,
+        requested: Vec<(TopicPartition, Offset)>,
     ) -> Result<InFlight> {
         let version = client.version_up_to(ApiKey::Fetch, FETCH_BY_NAME)?;
-        let pending = client.submit_at(request(config, &asked), version).await?;
-        Ok(InFlight { asked: asked.into_iter().collect(), answer: Box::pin(pending.answer()) })
+        let pending = client.submit_at(request(config, &requested), version).await?;
+        Ok(InFlight { requested: requested.into_iter().collect(), answer: Box::pin(pending.answer()) })
     }
 
-    /// Awaits the answer. May be dropped and called again until it has given one.
+    /// Awaits the answer. Cancel-safe.
     pub async fn answer(&mut self) -> Result<FetchResponse> {
         self.answer.as_mut().await
     }
 
-    /// Takes the answer apart. Partitions that weren't asked for are not in it.
-    pub fn arrived(&self, config: &ConsumerConfig, answer: FetchResponse) -> Result<Vec<Arrived>> {
+    /// Splits the answer by partition. Partitions that were not requested are ignored.
+    pub fn partitions(&self, config: &ConsumerConfig, answer: FetchResponse) -> Result<Vec<FetchedPartition>> {
         refuse(ApiKey::Fetch, answer.error_code, None)?;
-        let mut arrived = Vec::new();
+        let mut fetched = Vec::new();
         for topic in answer.responses {
             for data in topic.partitions {
                 let partition = TopicPartition::new(&*topic.topic, data.partition_index);
-                let Some((partition, &from)) = self.asked.get_key_value(&partition) else { continue };
+                let Some((partition, &from)) = self.requested.get_key_value(&partition) else { continue };
                 let partition = partition.clone();
                 let records = if data.error_code == 0 {
                     let bytes = data.records.unwrap_or_default();
@@ -65,25 +65,25 @@ impl InFlight {
                 } else {
                     Err(ErrorCode::from_code(data.error_code).unwrap_or(ErrorCode::UnknownServerError))
                 };
-                arrived.push(Arrived { partition, from, records });
+                fetched.push(FetchedPartition { partition, from, records });
             }
         }
-        Ok(arrived)
+        Ok(fetched)
     }
 }
 
-fn request(config: &ConsumerConfig, asked: &[(TopicPartition, Offset)]) -> FetchRequest {
+fn request(config: &ConsumerConfig, requested: &[(TopicPartition, Offset)]) -> FetchRequest {
     let partition = |(partition, offset): &&(TopicPartition, Offset)| FetchPartition {
         partition: partition.partition,
         fetch_offset: *offset,
         partition_max_bytes: config.fetch.partition_max_bytes,
         ..Default::default()
     };
-    // In the order they are to be served, as far as topics stay together.
-    let topics = by_topic(asked, |(partition, _)| partition).into_iter();
-    let topics = topics.map(|(topic, asked)| FetchTopic {
+    // The broker serves partitions in this order. Partitions of one topic stay together.
+    let topics = by_topic(requested, |(partition, _)| partition).into_iter();
+    let topics = topics.map(|(topic, requested)| FetchTopic {
         topic: Str::from(topic),
-        partitions: asked.iter().map(partition).collect(),
+        partitions: requested.iter().map(partition).collect(),
         ..Default::default()
     });
     FetchRequest {

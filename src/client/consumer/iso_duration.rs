@@ -1,8 +1,8 @@
-//! ISO 8601 durations, as far as Java's `Duration` reads them.
+//! ISO 8601 durations in the subset that Java's `Duration` parses.
 
 use std::time::Duration;
 
-/// Reads `P1DT2H3M4.5S` in any case, days to seconds, not negative. `None` if it isn't one.
+/// Parses a duration such as `P1DT2H3M4.5S`, in upper or lower case and not negative. `None` if it is invalid.
 pub fn parse(text: &str) -> Option<Duration> {
     let text = text.to_ascii_uppercase();
     let text = text.strip_prefix('P')?;
@@ -16,7 +16,7 @@ pub fn parse(text: &str) -> Option<Duration> {
     Some(total)
 }
 
-/// At least one number with its unit, each unit once at most, in this order. Only seconds have a fraction.
+/// Parses one or more numbers with their units, each unit at most once, in this order. Only seconds have a fraction.
 fn units(text: &str, units: &[(char, u64)]) -> Option<Duration> {
     let mut rest = text;
     let mut total = Duration::ZERO;
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations() {
+    fn valid_durations_are_parsed_and_others_rejected() {
         let check = |text, expect| assert_eq!(parse(text), Option::map(expect, Duration::from_millis), "{text}");
         check("PT1S", Some(1_000));
         check("pt1.5s", Some(1_500));

@@ -1,29 +1,30 @@
-//! A consumer's membership in its group, as the classic protocol has it. Pure: told what came, it says what follows.
+//! The state of a consumer's membership in its group, under the classic protocol. Pure.
 //!
-//! Eager members give everything up before they join again; cooperative ones (KIP-429) keep what they have until the
-//! leader says otherwise, and then join once more. A consumer is cooperative if all of its assignors are.
+//! Eager members revoke all partitions before they rejoin; cooperative members (KIP-429) keep theirs until the new
+//! assignment takes some away, and then rejoin once more. A consumer is cooperative if all of its assignors are.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
 use super::ConsumerError;
-use super::assignors::{Assignor, Candidate, Shares};
+use super::assignment::{Assignments, Candidate};
+use super::assignors::Assignor;
 use ottla_wire::codec::{self, Str};
 use ottla_wire::protocol::consumer_protocol::{
     ConsumerProtocolAssignment, ConsumerProtocolSubscription, TopicPartition as Partitions,
 };
 use ottla_wire::types::{ErrorCode, InOrder as _, TopicName, TopicPartition};
 
-/// The consumer protocol's version that is written.
+/// The version of the consumer protocol that is written.
 const VERSION: i16 = 3;
-/// "In no generation".
+/// The generation of a consumer that is not a member.
 pub const NO_GENERATION: i32 = -1;
 
 #[derive(Debug)]
 pub struct Membership {
     assignors: Vec<Assignor>,
-    /// Empty until the coordinator has given one.
+    /// Empty until the coordinator has assigned one.
     pub member_id: String,
     pub generation: i32,
     must_join: bool,
@@ -33,19 +34,19 @@ pub struct Membership {
 /// What an error code means for the membership.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Consequence {
-    /// The same again in a while.
-    Again,
-    /// The same again, once it is known who coordinates.
+    /// Retry after a backoff.
+    Retry,
+    /// Find the coordinator again, then retry.
     FindCoordinator,
-    /// A rebalance is on; what is owned is owned until then.
+    /// A rebalance is in progress: rejoin. The partitions stay assigned until then.
     Rejoin,
-    /// The group goes on without this member: what it owned is lost, and it has to join anew.
-    Lost,
-    /// Nothing that trying again would mend.
+    /// The member was removed from its generation: its partitions are lost, and it has to join as new.
+    MembershipLost,
+    /// Retrying does not help.
     Fatal,
 }
 
-/// What a new assignment changes.
+/// The difference between the previous and the new assignment.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Change {
     pub revoked: Vec<TopicPartition>,
@@ -53,14 +54,14 @@ pub struct Change {
 }
 
 impl Consequence {
-    /// What follows from a refused join, sync, heartbeat or commit.
+    /// Classifies the error code of a join, sync, heartbeat or commit.
     pub fn of(code: ErrorCode) -> Consequence {
         match code {
             ErrorCode::RebalanceInProgress => Consequence::Rejoin,
-            ErrorCode::UnknownMemberId | ErrorCode::IllegalGeneration => Consequence::Lost,
+            ErrorCode::UnknownMemberId | ErrorCode::IllegalGeneration => Consequence::MembershipLost,
             ErrorCode::NotCoordinator | ErrorCode::CoordinatorNotAvailable => Consequence::FindCoordinator,
             ErrorCode::FencedInstanceId => Consequence::Fatal,
-            code if code.is_retriable() => Consequence::Again,
+            code if code.is_retriable() => Consequence::Retry,
             _ => Consequence::Fatal,
         }
     }
@@ -85,23 +86,24 @@ impl Membership {
         self.generation != NO_GENERATION
     }
 
-    /// The topics changed, or a rebalance is on.
+    /// Requests a rejoin: the topics changed, or a rebalance is in progress.
     pub fn rejoin(&mut self) {
         self.must_join = true;
     }
 
-    /// Starts to join; returns what has to be given up before that. If it fails, [`Membership::rejoin`].
-    pub fn give_up_before_joining(&mut self, topics: &BTreeSet<TopicName>) -> Vec<TopicPartition> {
+    /// Starts a join; returns the partitions to revoke first. If the join fails, call [`Membership::rejoin`].
+    pub fn revoke_before_joining(&mut self, topics: &BTreeSet<TopicName>) -> Vec<TopicPartition> {
         self.must_join = false;
         let cooperative = self.is_cooperative();
-        let (kept, given_up) =
+        let (kept, revoked) =
             std::mem::take(&mut self.owned).into_iter().partition(|it| cooperative && topics.contains(&it.topic));
         self.owned = kept;
-        Vec::from_iter::<BTreeSet<_>>(given_up)
+        Vec::from_iter::<BTreeSet<_>>(revoked)
     }
 
-    /// The group goes on without this member; returns what it owned. One of an old generation keeps its id.
-    pub fn lose(&mut self, code: ErrorCode) -> Vec<TopicPartition> {
+    /// Leaves the generation after the coordinator rejected the member; returns the partitions that it owned. The member id
+    /// stays valid if only the generation was rejected.
+    pub fn lose_membership(&mut self, code: ErrorCode) -> Vec<TopicPartition> {
         if code == ErrorCode::UnknownMemberId {
             self.member_id.clear();
         }
@@ -110,11 +112,11 @@ impl Membership {
         std::mem::take(&mut self.owned).into_iter().collect()
     }
 
-    /// By assignor, what the leader is told.
+    /// Encodes this member's subscription for each assignor.
     pub fn protocols(&self, topics: &BTreeSet<TopicName>) -> Result<Vec<(String, Bytes)>, ConsumerError> {
         let subscription = |assignor: &Assignor| ConsumerProtocolSubscription {
             topics: topics.iter().map(|topic| Str::from(&**topic)).collect(),
-            // Where sticky assignors of older consumers look for it.
+            // Sticky assignors of older consumers read the generation from here.
             user_data: assignor.is_cooperative().then(|| Bytes::copy_from_slice(&self.generation.to_be_bytes())),
             owned_partitions: by_topic(&self.owned),
             generation_id: self.generation,
@@ -127,13 +129,13 @@ impl Membership {
         self.assignors.iter().map(written).collect()
     }
 
-    /// The coordinator took this member into a generation.
+    /// Records that the coordinator added this member to a generation.
     pub fn joined(&mut self, member_id: &str, generation: i32) {
         member_id.clone_into(&mut self.member_id);
         self.generation = generation;
     }
 
-    /// The leader's word. A cooperative member that has to give something up joins again after that.
+    /// Applies a new assignment. A cooperative member that has to revoke partitions rejoins after that.
     pub fn assigned(&mut self, partitions: BTreeSet<TopicPartition>) -> Change {
         let change = Change {
             revoked: self.owned.difference(&partitions).cloned().collect(),
@@ -149,40 +151,40 @@ impl Membership {
     }
 }
 
-/// A member as it told its leader.
-pub fn candidate(id: &str, instance_id: Option<&str>, told: &Bytes) -> Result<Candidate, ConsumerError> {
-    let subscription: ConsumerProtocolSubscription = read(told, "subscription")?;
+/// Decodes a member's subscription.
+pub fn decode_candidate(id: &str, instance_id: Option<&str>, metadata: &Bytes) -> Result<Candidate, ConsumerError> {
+    let subscription: ConsumerProtocolSubscription = read(metadata, "subscription")?;
     Ok(Candidate {
         id: id.to_owned(),
         instance_id: instance_id.map(str::to_owned),
         topics: subscription.topics.iter().map(|topic| TopicName::from(&**topic)).collect(),
-        owned: flat(&subscription.owned_partitions).collect(),
+        owned: flatten(&subscription.owned_partitions).collect(),
         generation: subscription.generation_id,
     })
 }
 
-/// What the leader hands in.
-pub fn assignments(shares: &Shares) -> Result<Vec<(String, Bytes)>, ConsumerError> {
-    let written = |(id, share): (&String, &Vec<TopicPartition>)| {
-        let assignment = ConsumerProtocolAssignment { assigned_partitions: by_topic(share), user_data: None };
+/// Encodes the leader's assignments for SyncGroup.
+pub fn encode_assignments(assignments: &Assignments) -> Result<Vec<(String, Bytes)>, ConsumerError> {
+    let written = |(id, partitions): (&String, &Vec<TopicPartition>)| {
+        let assignment = ConsumerProtocolAssignment { assigned_partitions: by_topic(partitions), user_data: None };
         let bytes = codec::write_prefixed(VERSION, &assignment, VERSION);
         Ok((id.clone(), bytes.map_err(|error| unreadable("assignment", &error))?))
     };
-    shares.iter().map(written).collect()
+    assignments.iter().map(written).collect()
 }
 
-/// What a member is told; no bytes are no partitions.
-pub fn assignment(told: &Bytes) -> Result<BTreeSet<TopicPartition>, ConsumerError> {
-    if told.is_empty() {
+/// Decodes a member's assignment; no bytes mean no partitions.
+pub fn decode_assignment(bytes: &Bytes) -> Result<BTreeSet<TopicPartition>, ConsumerError> {
+    if bytes.is_empty() {
         return Ok(BTreeSet::new());
     }
-    let assignment: ConsumerProtocolAssignment = read(told, "assignment")?;
-    Ok(flat(&assignment.assigned_partitions).in_order())
+    let assignment: ConsumerProtocolAssignment = read(bytes, "assignment")?;
+    Ok(flatten(&assignment.assigned_partitions).in_order())
 }
 
-/// Reads a message of any version: newer ones only append.
-fn read<M: codec::Message>(told: &Bytes, what: &'static str) -> Result<M, ConsumerError> {
-    let mut reader = codec::Reader::new(told.clone());
+/// Decodes a message of any version: newer versions only append fields.
+fn read<M: codec::Message>(bytes: &Bytes, what: &'static str) -> Result<M, ConsumerError> {
+    let mut reader = codec::Reader::new(bytes.clone());
     let version = codec::read_prefix(&mut reader).map_err(|error| unreadable(what, &error))?;
     M::read(&mut reader, version.min(VERSION)).map_err(|error| unreadable(what, &error))
 }
@@ -199,7 +201,7 @@ fn by_topic<'a>(partitions: impl IntoIterator<Item = &'a TopicPartition>) -> Vec
     topics.into_iter().map(|(topic, partitions)| Partitions { topic: Str::from(topic), partitions }).collect()
 }
 
-fn flat(topics: &[Partitions]) -> impl Iterator<Item = TopicPartition> + '_ {
+fn flatten(topics: &[Partitions]) -> impl Iterator<Item = TopicPartition> + '_ {
     topics.iter().flat_map(|topic| {
         let name = TopicName::from(&*topic.topic);
         topic.partitions.iter().map(move |partition| TopicPartition::new(name.clone(), *partition))
@@ -223,37 +225,37 @@ mod tests {
     }
 
     #[test]
-    fn eager_members_give_everything_up() {
+    fn eager_member_revokes_all_partitions_before_rejoining() {
         let mut member = Membership::new(&[Assignor::Range, Assignor::CooperativeSticky]);
         assert!(member.must_join());
-        assert_eq!(member.give_up_before_joining(&topics()), []);
+        assert_eq!(member.revoke_before_joining(&topics()), []);
         member.joined("m", 1);
         assert_eq!(member.assigned(set(&[0, 1])), Change { revoked: vec![], assigned: list(&[0, 1]) });
         assert!(!member.must_join());
         member.rejoin();
-        assert_eq!(member.give_up_before_joining(&topics()), list(&[0, 1]));
+        assert_eq!(member.revoke_before_joining(&topics()), list(&[0, 1]));
         assert_eq!(member.assigned(set(&[1])), Change { revoked: vec![], assigned: list(&[1]) });
         assert!(!member.must_join());
     }
 
     #[test]
-    fn cooperative_members_give_up_what_they_must_and_join_again() {
+    fn cooperative_member_revokes_only_reassigned_partitions_and_rejoins() {
         let mut member = Membership::new(&[Assignor::CooperativeSticky]);
         member.joined("m", 1);
         member.assigned(set(&[0, 1]));
-        assert_eq!(member.give_up_before_joining(&topics()), []);
+        assert_eq!(member.revoke_before_joining(&topics()), []);
         assert_eq!(member.assigned(set(&[1])), Change { revoked: list(&[0]), assigned: vec![] });
         assert!(member.must_join());
-        assert_eq!(member.give_up_before_joining(&topics()), []);
+        assert_eq!(member.revoke_before_joining(&topics()), []);
         assert_eq!(member.assigned(set(&[1])), Change::default());
         assert!(!member.must_join());
-        assert_eq!(member.give_up_before_joining(&BTreeSet::new()), list(&[1]));
+        assert_eq!(member.revoke_before_joining(&BTreeSet::new()), list(&[1]));
     }
 
     #[test]
-    fn topics_that_change_while_it_joins_make_it_join_again() {
+    fn topic_change_during_a_join_causes_another_join() {
         let mut member = Membership::new(&[Assignor::Range]);
-        member.give_up_before_joining(&topics());
+        member.revoke_before_joining(&topics());
         member.rejoin();
         member.joined("m", 1);
         member.assigned(set(&[0]));
@@ -261,13 +263,13 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_member_joins_anew() {
+    fn member_with_rejected_id_or_generation_loses_partitions_and_rejoins() {
         let check = |code, id| {
             let mut member = Membership::new(&[Assignor::Range]);
             member.joined("m", 1);
             member.assigned(set(&[0]));
-            assert_eq!(Consequence::of(code), Consequence::Lost);
-            assert_eq!(member.lose(code), list(&[0]));
+            assert_eq!(Consequence::of(code), Consequence::MembershipLost);
+            assert_eq!(member.lose_membership(code), list(&[0]));
             assert_eq!((member.member_id.as_str(), member.is_in_group(), member.must_join()), (id, false, true));
         };
         check(ErrorCode::UnknownMemberId, "");
@@ -275,30 +277,30 @@ mod tests {
     }
 
     #[test]
-    fn codes() {
+    fn error_codes_map_to_consequences() {
         let check = |code, expect| assert_eq!(Consequence::of(code), expect);
         check(ErrorCode::RebalanceInProgress, Consequence::Rejoin);
         check(ErrorCode::NotCoordinator, Consequence::FindCoordinator);
-        check(ErrorCode::CoordinatorLoadInProgress, Consequence::Again);
+        check(ErrorCode::CoordinatorLoadInProgress, Consequence::Retry);
         check(ErrorCode::FencedInstanceId, Consequence::Fatal);
         check(ErrorCode::InconsistentGroupProtocol, Consequence::Fatal);
     }
 
     #[test]
-    fn what_members_and_leaders_tell_comes_back() {
+    fn subscriptions_and_assignments_round_trip() {
         let mut member = Membership::new(&[Assignor::Range, Assignor::CooperativeSticky]);
         member.joined("m", 7);
         member.assigned(set(&[2, 3]));
-        for (_, told) in member.protocols(&topics()).unwrap() {
-            let read = candidate("m", Some("i"), &told).unwrap();
+        for (_, bytes) in member.protocols(&topics()).unwrap() {
+            let read = decode_candidate("m", Some("i"), &bytes).unwrap();
             assert_eq!((read.topics, read.owned, read.generation), (vec!["t".into()], list(&[2, 3]), 7));
         }
-        let shares = Shares::from([("m".to_owned(), list(&[0, 5]))]);
-        let [(id, told)] = &assignments(&shares).unwrap()[..] else { panic!("one member") };
-        assert_eq!((id.as_str(), assignment(told).unwrap()), ("m", set(&[0, 5])));
-        assert_eq!(assignment(&Bytes::new()).unwrap(), set(&[]));
-        assert!(assignment(&Bytes::from_static(b"\0\x01\0")).is_err());
-        // A version to come is read as the newest known.
-        assert!(assignment(&Bytes::from_static(b"\0\x09\0\0\0\0\xff\xff\xff\xff")).is_ok());
+        let assignments = Assignments::from([("m".to_owned(), list(&[0, 5]))]);
+        let [(id, bytes)] = &encode_assignments(&assignments).unwrap()[..] else { panic!("one member") };
+        assert_eq!((id.as_str(), decode_assignment(bytes).unwrap()), ("m", set(&[0, 5])));
+        assert_eq!(decode_assignment(&Bytes::new()).unwrap(), set(&[]));
+        assert!(decode_assignment(&Bytes::from_static(b"\0\x01\0")).is_err());
+        // A future version is read as the newest known one.
+        assert!(decode_assignment(&Bytes::from_static(b"\0\x09\0\0\0\0\xff\xff\xff\xff")).is_ok());
     }
 }

@@ -1,16 +1,16 @@
 //! A consumer on one connection to one broker, and one to its group's coordinator, which is the same broker.
 //!
-//! [`Consumer::poll`] is all there is to it: it joins and leaves groups, finds positions, fetches and commits, whatever is
-//! due next, and gives what happened as [`Event`]s in their order. It may be dropped at any time and called again, so it
-//! goes into a `select!`. What would mend itself (a lost connection, a coordinator that loads) is tried again, and told as
-//! a warning once.
+//! [`Consumer::poll`] does all the work: it joins the group, finds positions, fetches and commits, whatever is due next,
+//! and returns [`Event`]s in order. It is cancel-safe, so it can be used in a `select!`. Transient errors (a lost
+//! connection, a coordinator that is loading) are retried; the first of them is reported as a warning.
 //!
-//! Apart from what is sent stand the decisions, each pure: `assignors` shares partitions out, `membership` is the state
-//! of a member, `positions` what to fetch from where, `chunk` which records of a fetch count.
+//! The decisions are in pure modules: `assignors` assigns partitions, `member_state` is the membership's state,
+//! `positions` knows what to fetch from where, `chunk` selects the records of a fetch to deliver.
 //!
-//! The protocol is the classic one. Absent: racks, fetch sessions (one connection to a broker on the same machine has no
-//! use for either), pausing partitions.
+//! The consumer uses the classic group protocol. Not implemented: racks and fetch sessions, which do not help on one
+//! machine, and pausing partitions.
 
+mod assignment;
 pub mod assignors;
 mod chunk;
 mod config;
@@ -38,29 +38,29 @@ pub use topics::Topics;
 
 use super::{Client, ClientError};
 use chunk::Chunk;
-use coordinator::{Coordination, Joining};
+use coordinator::{CoordinatorClient, Joining};
 use fetching::InFlight;
 use ottla_wire::types::{LeaderEpoch, Offset, TopicPartition};
 use positions::{Positions, Progress};
 use topics::Subscription;
 
-/// A time that doesn't come, where a deadline would overflow.
+/// Stands for an infinite timeout, small enough that adding it to an `Instant` does not overflow.
 const NEVER: Duration = Duration::from_secs(86_400 * 365 * 30);
-/// How long closing may take, at each step.
-const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
-/// How long to wait before connecting again, at most.
-const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
+/// Limit for each step of closing.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Limit of the backoff between retries.
+const MAX_BACKOFF: Duration = Duration::from_secs(1);
 
-/// What happened.
+/// An event that [`Consumer::poll`] returns.
 #[derive(Debug)]
 pub enum Event {
-    /// Partitions that are now this consumer's to read, in addition to what it has.
+    /// Newly assigned partitions, in addition to those it has.
     Assigned(Vec<TopicPartition>),
-    /// Partitions that are not any more. What was read of them is committed, if that is automatic.
+    /// Revoked partitions. With auto-commit, the offsets of their delivered records are committed already.
     Revoked(Vec<TopicPartition>),
-    /// Records, at most as many as the configuration says, at least one.
+    /// Records: at least one, at most `max.poll.records`.
     Records(Vec<PartitionRecords>),
-    /// Something failed, and is tried again.
+    /// A transient error, which is being retried.
     Warning(String),
 }
 
@@ -74,30 +74,31 @@ pub struct PartitionRecords {
 pub struct Consumer {
     config: ConsumerConfig,
     client: Client,
-    coordination: Option<Coordination>,
+    coordinator: Option<CoordinatorClient>,
     subscription: Subscription,
     positions: Positions,
-    /// A join on its way.
+    /// The join in flight.
     joining: Option<Joining>,
     in_flight: Option<InFlight>,
-    /// What was fetched and not given out yet.
+    /// Fetched records that are not delivered yet.
     chunks: VecDeque<Chunk>,
     events: VecDeque<Event>,
-    /// An error to be told after the events.
+    /// An error to return after the queued events.
     failed: Option<ConsumerError>,
-    /// What pauses and times of commits count from.
+    /// The zero of the times in `positions`.
     started: Instant,
     next_commit: Instant,
-    /// How often in a row something failed that passes.
+    /// Consecutive transient errors.
     failures: u32,
     backoff_until: Option<Instant>,
 }
 
 impl Consumer {
-    /// A consumer of what `client` is connected to. It reads nothing until it is told what.
+    /// Creates a consumer for the broker of `client`. It reads nothing before [`Consumer::subscribe`] or
+    /// [`Consumer::assign`].
     pub async fn new(client: Client, config: ConsumerConfig) -> Result<Consumer, ConsumerError> {
-        let coordination = match &config.group {
-            Some(group) => Some(Coordination::connect(&client, group.clone(), config.request_timeout).await?),
+        let coordinator = match &config.group {
+            Some(group) => Some(CoordinatorClient::connect(&client, group.clone(), config.request_timeout).await?),
             None => None,
         };
         let now = Instant::now();
@@ -105,7 +106,7 @@ impl Consumer {
             next_commit: now + config.auto_commit.unwrap_or(NEVER).min(NEVER),
             config,
             client,
-            coordination,
+            coordinator,
             subscription: Subscription::default(),
             positions: Positions::default(),
             joining: None,
@@ -119,37 +120,37 @@ impl Consumer {
         })
     }
 
-    /// Reads these topics: with a group what the group gives it, without one all of their partitions.
+    /// Subscribes to topics: with a group, reads the partitions that the group assigns; without one, all partitions.
     pub fn subscribe(&mut self, topics: Topics) {
         self.subscription = Subscription::new(topics);
         self.rejoin();
     }
 
-    /// Reads these partitions and no others, beside any group: `group.id` then only says whose offsets are committed.
+    /// Reads exactly these partitions, without joining the group; `group.id` is then only used for committed offsets.
     pub fn assign(&mut self, partitions: &[TopicPartition]) {
         self.subscription = Subscription::default();
-        let start = if self.coordination.is_some() { Start::Committed } else { Start::Policy };
-        self.give_up(&self.positions.partitions().into_iter().collect::<Vec<_>>());
+        let start = if self.coordinator.is_some() { Start::Committed } else { Start::Policy };
+        self.remove_partitions(&self.positions.partitions().into_iter().collect::<Vec<_>>());
         self.positions.add(partitions, start);
     }
 
-    /// Goes on elsewhere in a partition that it reads.
+    /// Moves the position in an assigned partition.
     pub fn seek(&mut self, partition: &TopicPartition, start: Start) {
         self.chunks.retain(|chunk| chunk.partition != *partition);
         self.positions.seek(partition, start);
     }
 
-    /// The offset of the next record that a partition will give, if it is known.
+    /// The offset of the next record to deliver from a partition, if it is known.
     pub fn position(&self, partition: &TopicPartition) -> Option<Offset> {
         self.positions.position(partition)
     }
 
-    /// The next thing that happens; `None` if nothing does within `patience`.
+    /// Returns the next event; `None` if there is none within `wait`.
     ///
-    /// After an error that is about a partition the consumer stands where it stood; whoever polls again gets the same.
-    pub async fn poll(&mut self, patience: Duration) -> Result<Option<Event>, ConsumerError> {
-        let _polling = self.coordination.as_ref().map(Coordination::polling);
-        let deadline = Instant::now() + patience.min(NEVER);
+    /// An error about a partition does not move its position: the next poll returns the same error.
+    pub async fn poll(&mut self, wait: Duration) -> Result<Option<Event>, ConsumerError> {
+        let _poll_guard = self.coordinator.as_ref().map(CoordinatorClient::start_poll);
+        let deadline = Instant::now() + wait.min(NEVER);
         loop {
             if let Some(event) = self.events.pop_front() {
                 return Ok(Some(event));
@@ -166,14 +167,14 @@ impl Consumer {
             };
             match timeout_at(deadline, advance).await {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) if error.is_passing() => self.back_off(&error),
+                Ok(Err(error)) if error.is_transient() => self.back_off(&error),
                 Ok(Err(error)) => return Err(error),
                 Err(_) => return Ok(None),
             }
         }
     }
 
-    /// Commits what was given out, or the offsets that are listed, and awaits the answer.
+    /// Commits the positions of delivered records, or these offsets, and awaits the answer.
     pub async fn commit(&mut self, offsets: Option<&[(TopicPartition, Offset)]>) -> Result<(), ConsumerError> {
         let progress = match offsets {
             None => self.positions.uncommitted(),
@@ -189,22 +190,22 @@ impl Consumer {
         self.commit_progress(&progress).await
     }
 
-    /// Commits if that is automatic, leaves the group, and returns what it read until now. It takes a few seconds at the
-    /// most, whatever the broker does.
+    /// Commits if auto-commit is on, leaves the group, and returns the partitions it had. Takes at most twice
+    /// `CLOSE_TIMEOUT`.
     pub async fn close(mut self) -> Vec<TopicPartition> {
         let progress = self.positions.uncommitted();
         if self.config.auto_commit.is_some() && self.may_commit() {
-            let _lost_is_read_again = timeout(CLOSE_PATIENCE, self.commit_progress(&progress)).await;
+            let _records_are_read_again_if_this_fails = timeout(CLOSE_TIMEOUT, self.commit_progress(&progress)).await;
         }
-        if let Some(coordination) = &mut self.coordination {
-            let _it_will_be_missed = timeout(CLOSE_PATIENCE, coordination.leave()).await;
+        if let Some(coordinator) = &mut self.coordinator {
+            let _session_expires_if_this_fails = timeout(CLOSE_TIMEOUT, coordinator.leave()).await;
         }
         self.positions.partitions().into_iter().collect()
     }
 
-    /// Does the next thing that is due, or waits for one. Dropped half-way, it is done again.
+    /// Does the next step that is due, or waits for one. A step that is dropped half-way is repeated.
     async fn advance(&mut self) -> Result<(), ConsumerError> {
-        self.mind_heart().await?;
+        self.check_heartbeats().await?;
         if self.subscription.is_due() {
             return self.refresh_topics().await;
         }
@@ -220,35 +221,35 @@ impl Consumer {
         self.read().await
     }
 
-    /// Waits longer each time that the same goes wrong in a row, and connects again if need be.
+    /// Schedules a retry with exponential backoff; drops the fetch in flight.
     fn back_off(&mut self, error: &ConsumerError) {
         if self.failures == 0 && error.code().is_none() {
             self.events.push_back(Event::Warning(error.to_string()));
         }
-        let backoff = self.config.retry_backoff.saturating_mul(1 << self.failures.min(5)).min(LONGEST_BACKOFF);
+        let backoff = self.config.retry_backoff.saturating_mul(1 << self.failures.min(5)).min(MAX_BACKOFF);
         self.failures = self.failures.saturating_add(1);
         self.backoff_until = Some(Instant::now() + backoff);
         self.in_flight = None;
     }
 
-    /// The connection, made anew if it is gone.
+    /// Returns the connection, reconnecting if it was lost.
     async fn connected(&mut self) -> Result<Client, ClientError> {
-        if self.client.end().is_some() {
-            self.client = self.client.again().await?;
+        if self.client.disconnect_reason().is_some() {
+            self.client = self.client.new_connection().await?;
             self.subscription.refresh_soon();
         }
         Ok(self.client.clone())
     }
 
-    /// These are not ours any more.
-    fn give_up(&mut self, partitions: &[TopicPartition]) {
+    /// Stops reading these partitions and drops their fetched records.
+    fn remove_partitions(&mut self, partitions: &[TopicPartition]) {
         self.positions.remove(partitions);
         let positions = &self.positions;
         self.chunks.retain(|chunk| positions.contains(&chunk.partition));
     }
 
-    fn give(&mut self, partition: &TopicPartition, next: Offset, epoch: Option<LeaderEpoch>) {
+    fn advance_position(&mut self, partition: &TopicPartition, next: Offset, epoch: Option<LeaderEpoch>) {
         let epoch = epoch.unwrap_or_else(|| self.positions.epoch(partition));
-        self.positions.gave(partition, next, epoch);
+        self.positions.delivered(partition, next, epoch);
     }
 }

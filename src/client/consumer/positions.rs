@@ -1,63 +1,63 @@
-//! Where a consumer stands in each of its partitions, and what it would fetch next. Pure.
+//! A consumer's positions in its partitions, and what to fetch next. Pure.
 //!
-//! A partition has two positions: where the next fetch goes on, and what its reader has been given. The first runs ahead
-//! of the second; only the second is ever committed.
+//! A partition has two positions: the fetch position, and the position after the last delivered record. The fetch position
+//! runs ahead; only the delivered position is committed.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use ottla_wire::types::{InOrder as _, LeaderEpoch, Offset, TimestampMs, TopicPartition};
 
-/// Where to start in a partition.
+/// The start position in a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// Where the group has got to; `auto.offset.reset`, if nowhere.
+    /// The group's committed offset; without one, `auto.offset.reset` decides.
     Committed,
     /// As `auto.offset.reset` says.
     Policy,
-    /// The first record at or after a time, or what ListOffsets has special timestamps for.
+    /// The first record at or after a timestamp, or one of ListOffsets' special timestamps.
     Timestamp(TimestampMs),
     At(Offset),
 }
 
 #[derive(Debug)]
-struct Place {
-    at: At,
-    /// What the group has for certain.
+struct PartitionState {
+    position: Position,
+    /// The committed offset, if known.
     committed: Option<Offset>,
-    /// When to fetch again, after an error.
+    /// No fetches before this time, after an error.
     paused_until: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum At {
+enum Position {
     Unknown(Start),
-    Known { fetch: Offset, given: Offset, epoch: LeaderEpoch },
+    Known { fetch: Offset, delivered: Offset, epoch: LeaderEpoch },
 }
 
 /// A position to commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Progress {
     pub partition: TopicPartition,
-    /// Of the next record to read.
+    /// The offset of the next record to read.
     pub offset: Offset,
-    /// Of the last record read; -1 if there was none.
+    /// The leader epoch of the last record read; -1 if there was none.
     pub epoch: LeaderEpoch,
 }
 
 #[derive(Debug, Default)]
 pub struct Positions {
-    places: HashMap<TopicPartition, Place>,
-    /// Who is served first: whoever had records goes to the end.
+    partitions: HashMap<TopicPartition, PartitionState>,
+    /// The order of partitions in the next fetch. A partition that returned records moves to the end.
     order: VecDeque<TopicPartition>,
 }
 
 impl Positions {
-    /// Adds partitions, to start at `start`.
+    /// Adds partitions with this start position.
     pub fn add(&mut self, partitions: &[TopicPartition], start: Start) {
         for partition in partitions {
-            let place = Place { at: At::from(start), committed: None, paused_until: None };
-            if self.places.insert(partition.clone(), place).is_none() {
+            let state = PartitionState { position: Position::from(start), committed: None, paused_until: None };
+            if self.partitions.insert(partition.clone(), state).is_none() {
                 self.order.push_back(partition.clone());
             }
         }
@@ -65,51 +65,51 @@ impl Positions {
 
     pub fn remove(&mut self, partitions: &[TopicPartition]) {
         for partition in partitions {
-            self.places.remove(partition);
+            self.partitions.remove(partition);
         }
-        self.order.retain(|partition| self.places.contains_key(partition));
+        self.order.retain(|partition| self.partitions.contains_key(partition));
     }
 
-    /// Goes on elsewhere. Nothing happens if the partition isn't one of them.
+    /// Moves a partition's position. Ignores partitions that are not assigned.
     pub fn seek(&mut self, partition: &TopicPartition, start: Start) {
-        if let Some(place) = self.places.get_mut(partition) {
-            place.at = At::from(start);
+        if let Some(state) = self.partitions.get_mut(partition) {
+            state.position = Position::from(start);
         }
     }
 
     pub fn contains(&self, partition: &TopicPartition) -> bool {
-        self.places.contains_key(partition)
+        self.partitions.contains_key(partition)
     }
 
     pub fn partitions(&self) -> BTreeSet<TopicPartition> {
-        self.places.keys().cloned().in_order()
+        self.partitions.keys().cloned().in_order()
     }
 
-    /// Those whose position isn't known, and where each should start.
+    /// The partitions without a known position, and where each should start.
     pub fn unknown(&self) -> Vec<(TopicPartition, Start)> {
-        let start = |partition: &TopicPartition| match self.places.get(partition)?.at {
-            At::Unknown(start) => Some((partition.clone(), start)),
-            At::Known { .. } => None,
+        let start = |partition: &TopicPartition| match self.partitions.get(partition)?.position {
+            Position::Unknown(start) => Some((partition.clone(), start)),
+            Position::Known { .. } => None,
         };
         self.order.iter().filter_map(start).collect()
     }
 
-    /// The group has this offset, or none.
+    /// Sets the position from the group's committed offset, if it has one.
     pub fn found_committed(&mut self, partition: &TopicPartition, committed: Option<(Offset, LeaderEpoch)>) {
-        let Some(place) = self.places.get_mut(partition) else { return };
-        place.at = match committed {
-            Some((offset, epoch)) => At::Known { fetch: offset, given: offset, epoch },
-            None => At::Unknown(Start::Policy),
+        let Some(state) = self.partitions.get_mut(partition) else { return };
+        state.position = match committed {
+            Some((offset, epoch)) => Position::Known { fetch: offset, delivered: offset, epoch },
+            None => Position::Unknown(Start::Policy),
         };
-        place.committed = committed.map(|(offset, _)| offset);
+        state.committed = committed.map(|(offset, _)| offset);
     }
 
-    /// What to fetch, and from where.
+    /// The partitions to fetch, with their fetch positions.
     pub fn fetchable(&self, now: Duration) -> Vec<(TopicPartition, Offset)> {
         let offset = |partition: &TopicPartition| {
-            let place = self.places.get(partition)?;
-            match place.at {
-                At::Known { fetch, .. } if place.paused_until.is_none_or(|until| until <= now) => {
+            let state = self.partitions.get(partition)?;
+            match state.position {
+                Position::Known { fetch, .. } if state.paused_until.is_none_or(|until| until <= now) => {
                     Some((partition.clone(), fetch))
                 }
                 _ => None,
@@ -118,15 +118,17 @@ impl Positions {
         self.order.iter().filter_map(offset).collect()
     }
 
-    /// Whether what was fetched from `offset` is still wanted.
-    pub fn wants(&self, partition: &TopicPartition, offset: Offset) -> bool {
-        let place = self.places.get(partition);
-        place.is_some_and(|place| matches!(place.at, At::Known { fetch, .. } if fetch == offset))
+    /// Whether `offset` is still the fetch position, so that records fetched from there are not outdated.
+    pub fn expects(&self, partition: &TopicPartition, offset: Offset) -> bool {
+        let state = self.partitions.get(partition);
+        state.is_some_and(|state| matches!(state.position, Position::Known { fetch, .. } if fetch == offset))
     }
 
-    /// A fetch brought records up to `next`.
+    /// Moves the fetch position to `next`, after a fetch returned records up to there.
     pub fn fetched(&mut self, partition: &TopicPartition, next: Offset) {
-        if let Some(Place { at: At::Known { fetch, .. }, paused_until, .. }) = self.places.get_mut(partition) {
+        if let Some(PartitionState { position: Position::Known { fetch, .. }, paused_until, .. }) =
+            self.partitions.get_mut(partition)
+        {
             *fetch = next;
             *paused_until = None;
         }
@@ -137,73 +139,75 @@ impl Positions {
         }
     }
 
-    /// The reader has everything before `next`.
-    pub fn gave(&mut self, partition: &TopicPartition, next: Offset, last_epoch: LeaderEpoch) {
-        if let Some(Place { at: At::Known { given, epoch, .. }, .. }) = self.places.get_mut(partition) {
-            *given = next;
+    /// Moves the delivered position to `next`.
+    pub fn delivered(&mut self, partition: &TopicPartition, next: Offset, last_epoch: LeaderEpoch) {
+        if let Some(PartitionState { position: Position::Known { delivered, epoch, .. }, .. }) =
+            self.partitions.get_mut(partition)
+        {
+            *delivered = next;
             *epoch = last_epoch;
         }
     }
 
-    /// Leaves the partition alone until then.
+    /// Pauses fetches from the partition until this time.
     pub fn pause(&mut self, partition: &TopicPartition, until: Duration) {
-        if let Some(place) = self.places.get_mut(partition) {
-            place.paused_until = Some(until);
+        if let Some(state) = self.partitions.get_mut(partition) {
+            state.paused_until = Some(until);
         }
     }
 
     pub fn is_paused(&self, partition: &TopicPartition, now: Duration) -> bool {
-        let until = self.places.get(partition).and_then(|place| place.paused_until);
+        let until = self.partitions.get(partition).and_then(|state| state.paused_until);
         until.is_some_and(|until| until > now)
     }
 
-    /// What the reader is given next.
+    /// The offset of the next record to deliver.
     pub fn position(&self, partition: &TopicPartition) -> Option<Offset> {
-        match self.places.get(partition)?.at {
-            At::Known { given, .. } => Some(given),
-            At::Unknown(_) => None,
+        match self.partitions.get(partition)?.position {
+            Position::Known { delivered, .. } => Some(delivered),
+            Position::Unknown(_) => None,
         }
     }
 
-    /// Of the last record given; -1 if there was none.
+    /// The leader epoch of the last delivered record; -1 if there was none.
     pub fn epoch(&self, partition: &TopicPartition) -> LeaderEpoch {
-        match self.places.get(partition).map(|place| place.at) {
-            Some(At::Known { epoch, .. }) => epoch,
+        match self.partitions.get(partition).map(|state| state.position) {
+            Some(Position::Known { epoch, .. }) => epoch,
             _ => -1,
         }
     }
 
-    /// The first moment after `now` at which a partition may be fetched from again.
+    /// When the next pause ends.
     pub fn next_resume(&self, now: Duration) -> Option<Duration> {
-        self.places.values().filter_map(|place| place.paused_until).filter(|until| *until > now).min()
+        self.partitions.values().filter_map(|state| state.paused_until).filter(|until| *until > now).min()
     }
 
-    /// What the group doesn't have yet.
+    /// The delivered positions that are not committed.
     pub fn uncommitted(&self) -> Vec<Progress> {
-        let progress = |(partition, place): (&TopicPartition, &Place)| match place.at {
-            At::Known { given, epoch, .. } if place.committed != Some(given) => {
-                Some(Progress { partition: partition.clone(), offset: given, epoch })
+        let progress = |(partition, state): (&TopicPartition, &PartitionState)| match state.position {
+            Position::Known { delivered, epoch, .. } if state.committed != Some(delivered) => {
+                Some(Progress { partition: partition.clone(), offset: delivered, epoch })
             }
             _ => None,
         };
-        self.places.iter().filter_map(progress).collect()
+        self.partitions.iter().filter_map(progress).collect()
     }
 
-    /// The group has it.
+    /// Records that these offsets are committed.
     pub fn committed(&mut self, progress: &[Progress]) {
         for progress in progress {
-            if let Some(place) = self.places.get_mut(&progress.partition) {
-                place.committed = Some(progress.offset);
+            if let Some(state) = self.partitions.get_mut(&progress.partition) {
+                state.committed = Some(progress.offset);
             }
         }
     }
 }
 
-impl From<Start> for At {
-    fn from(start: Start) -> At {
+impl From<Start> for Position {
+    fn from(start: Start) -> Position {
         match start {
-            Start::At(offset) => At::Known { fetch: offset, given: offset, epoch: -1 },
-            unknown => At::Unknown(unknown),
+            Start::At(offset) => Position::Known { fetch: offset, delivered: offset, epoch: -1 },
+            unknown => Position::Unknown(unknown),
         }
     }
 }
@@ -225,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn positions_are_found_before_anything_is_fetched() {
+    fn partition_is_fetchable_once_its_position_is_known() {
         let mut positions = started(&[0, 1], Start::Committed);
         assert_eq!(positions.unknown(), [(part(0), Start::Committed), (part(1), Start::Committed)]);
         assert_eq!(positions.fetchable(NOW), []);
@@ -237,12 +241,12 @@ mod tests {
     }
 
     #[test]
-    fn fetching_runs_ahead_of_what_was_given() {
+    fn fetch_position_runs_ahead_and_delivered_position_is_committed() {
         let mut positions = started(&[0], Start::At(0));
-        assert!(positions.wants(&part(0), 0));
+        assert!(positions.expects(&part(0), 0));
         positions.fetched(&part(0), 10);
-        assert!(!positions.wants(&part(0), 0));
-        positions.gave(&part(0), 4, 1);
+        assert!(!positions.expects(&part(0), 0));
+        positions.delivered(&part(0), 4, 1);
         assert_eq!(positions.position(&part(0)), Some(4));
         assert_eq!(positions.fetchable(NOW), [(part(0), 10)]);
         let progress = Progress { partition: part(0), offset: 4, epoch: 1 };
@@ -252,24 +256,24 @@ mod tests {
     }
 
     #[test]
-    fn a_seek_makes_what_is_under_way_unwanted() {
+    fn seek_makes_a_fetch_in_flight_outdated() {
         let mut positions = started(&[0], Start::At(0));
         positions.seek(&part(0), Start::At(7));
-        assert!(!positions.wants(&part(0), 0) && positions.wants(&part(0), 7));
+        assert!(!positions.expects(&part(0), 0) && positions.expects(&part(0), 7));
         positions.remove(&[part(0)]);
         positions.seek(&part(0), Start::At(7));
-        assert!(!positions.wants(&part(0), 7) && positions.partitions().is_empty());
+        assert!(!positions.expects(&part(0), 7) && positions.partitions().is_empty());
     }
 
     #[test]
-    fn whoever_had_records_goes_to_the_end() {
+    fn partition_with_records_moves_to_the_end_of_the_order() {
         let mut positions = started(&[0, 1, 2], Start::At(0));
         positions.fetched(&part(0), 1);
         assert_eq!(positions.fetchable(NOW), [(part(1), 0), (part(2), 0), (part(0), 1)]);
     }
 
     #[test]
-    fn a_paused_partition_waits() {
+    fn paused_partition_is_fetched_after_the_pause() {
         let mut positions = started(&[0, 1], Start::At(0));
         positions.pause(&part(0), NOW + Duration::from_secs(1));
         assert_eq!(positions.fetchable(NOW), [(part(1), 0)]);
@@ -278,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_group_has_is_not_committed_again() {
+    fn committed_offset_is_not_committed_again() {
         let mut positions = started(&[0], Start::Committed);
         positions.found_committed(&part(0), Some((5, -1)));
         assert_eq!(positions.uncommitted(), []);

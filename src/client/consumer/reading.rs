@@ -1,4 +1,4 @@
-//! The part of polling that has to do with records: finding positions, fetching, giving out.
+//! The record part of polling: finding positions, fetching, delivering records.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -7,19 +7,19 @@ use tokio::time::{Instant, sleep_until};
 
 use super::chunk::Chunk;
 use super::config::OffsetReset;
-use super::fetching::{Arrived, InFlight};
+use super::fetching::{FetchedPartition, InFlight};
 use super::positions::Start;
 use super::{Consumer, ConsumerError, Event, PartitionRecords};
 use ottla_wire::types::{ErrorCode, Offset, PartitionIndex, TimestampMs, TopicPartition};
 
-/// ListOffsets' timestamps for a log's ends.
+/// ListOffsets' special timestamps for the end and the start of a log.
 const LATEST: TimestampMs = -1;
 const EARLIEST: TimestampMs = -2;
-/// How long a partition that cannot be read is left alone.
+/// How long to wait before fetching again from a partition with an error.
 const PAUSE: Duration = Duration::from_millis(100);
 
 impl Consumer {
-    /// Asks for positions that aren't known. Whether there was anything to ask.
+    /// Looks up positions that aren't known; `false` if all are known.
     pub(super) async fn find_positions(&mut self) -> Result<bool, ConsumerError> {
         let unknown = self.positions.unknown();
         let now = self.started.elapsed();
@@ -49,17 +49,17 @@ impl Consumer {
             Start::Timestamp(timestamp) => *timestamp,
             _ => policy.unwrap_or(LATEST),
         };
-        let asked: Vec<(&str, PartitionIndex, TimestampMs)> = unknown
+        let requested: Vec<(&str, PartitionIndex, TimestampMs)> = unknown
             .iter()
             .map(|(partition, start)| (&*partition.topic, partition.partition, timestamp(start)))
             .collect();
         let client = self.connected().await?;
-        let listed = client.list_offsets_at(&asked, self.config.isolation.id()).await?;
+        let listed = client.list_offsets_at(&requested, self.config.isolation.id()).await?;
         self.failures = 0;
         for ((partition, _), listed) in unknown.iter().zip(listed) {
             match listed {
                 Ok(listed) if listed.offset >= 0 => self.positions.seek(partition, Start::At(listed.offset)),
-                // No record is as late.
+                // No record is as late as the timestamp.
                 Ok(_) => self.positions.seek(partition, Start::Timestamp(LATEST)),
                 Err(error) if error.code().is_some_and(ErrorCode::is_retriable) => {
                     self.subscription.refresh_soon();
@@ -71,7 +71,7 @@ impl Consumer {
         Ok(())
     }
 
-    /// What `auto.offset.reset` is for ListOffsets.
+    /// The timestamp for ListOffsets that `auto.offset.reset` stands for.
     fn policy_timestamp(&self) -> Option<TimestampMs> {
         match self.config.reset {
             OffsetReset::Latest => Some(LATEST),
@@ -84,16 +84,16 @@ impl Consumer {
         }
     }
 
-    /// Gives out what is there; otherwise waits for a fetch, a heartbeat that fails, or what else is due first.
+    /// Delivers records that are already fetched; otherwise waits for a fetch, a heartbeat event, or the next timer.
     pub(super) async fn read(&mut self) -> Result<(), ConsumerError> {
-        if self.give_out() {
+        if self.deliver_fetched() {
             return Ok(());
         }
         self.fetch_ahead().await?;
         let wake = self.next_due();
-        let heart = async {
-            match &mut self.coordination {
-                Some(coordination) => coordination.heart_news().await,
+        let heartbeats = async {
+            match &mut self.coordinator {
+                Some(coordinator) => coordinator.heartbeat_event().await,
                 None => std::future::pending().await,
             }
         };
@@ -105,13 +105,13 @@ impl Consumer {
         };
         tokio::select! {
             biased;
-            news = heart => news.map_or(Ok(()), |end| self.heart_ended(end)),
+            event = heartbeats => event.map_or(Ok(()), |error| self.on_heartbeats_ended(error)),
             answer = answer => {
                 let Some(in_flight) = self.in_flight.take() else { return Ok(()) };
-                let arrived = in_flight.arrived(&self.config, answer?)?;
+                let fetched = in_flight.partitions(&self.config, answer?)?;
                 self.failures = 0;
-                self.take_in(arrived);
-                // On its way before this is read: the broker works while the reader does.
+                self.buffer_fetched(fetched);
+                // Sent before the application reads these records, so that the broker works at the same time.
                 self.fetch_ahead().await
             }
             () = sleep_until(wake) => Ok(()),
@@ -122,15 +122,15 @@ impl Consumer {
         if self.in_flight.is_some() {
             return Ok(());
         }
-        let asked = self.positions.fetchable(self.started.elapsed());
-        if !asked.is_empty() {
+        let requested = self.positions.fetchable(self.started.elapsed());
+        if !requested.is_empty() {
             let client = self.connected().await?;
-            self.in_flight = Some(InFlight::send(&client, &self.config, asked).await?);
+            self.in_flight = Some(InFlight::send(&client, &self.config, requested).await?);
         }
         Ok(())
     }
 
-    /// When something is due beside fetching.
+    /// When the next timer is due: metadata refresh, auto-commit, or the end of a pause.
     fn next_due(&self) -> Instant {
         let commit = self.config.auto_commit.map(|_| self.next_commit);
         let resume = self.positions.next_resume(self.started.elapsed()).map(|after| self.started + after);
@@ -138,9 +138,9 @@ impl Consumer {
         due.unwrap_or_else(|| Instant::now() + super::NEVER)
     }
 
-    fn take_in(&mut self, arrived: Vec<Arrived>) {
-        for Arrived { partition, from, records } in arrived {
-            if !self.positions.wants(&partition, from) {
+    fn buffer_fetched(&mut self, fetched: Vec<FetchedPartition>) {
+        for FetchedPartition { partition, from, records } in fetched {
+            if !self.positions.expects(&partition, from) {
                 continue;
             }
             match records {
@@ -149,12 +149,12 @@ impl Consumer {
                     self.chunks.push_back(chunk);
                 }
                 Ok(None) => {}
-                Err(code) => self.refused(&partition, from, code),
+                Err(code) => self.on_fetch_error(&partition, from, code),
             }
         }
     }
 
-    fn refused(&mut self, partition: &TopicPartition, from: Offset, code: ErrorCode) {
+    fn on_fetch_error(&mut self, partition: &TopicPartition, from: Offset, code: ErrorCode) {
         match code {
             ErrorCode::OffsetOutOfRange if self.config.reset == OffsetReset::None => {
                 self.failed = Some(ConsumerError::OutOfRange { partition: partition.clone(), offset: from });
@@ -171,57 +171,57 @@ impl Consumer {
         }
     }
 
-    /// Makes an event of the records that are there, up to `max.poll.records`; `false` if there are none.
-    fn give_out(&mut self) -> bool {
+    /// Queues an event with the fetched records, up to `max.poll.records`; `false` if there are none.
+    fn deliver_fetched(&mut self) -> bool {
         let mut left = self.config.max_poll_records;
-        let mut given: Vec<PartitionRecords> = Vec::new();
+        let mut delivered: Vec<PartitionRecords> = Vec::new();
         while left > 0
             && self.failed.is_none()
             && let Some(mut chunk) = self.chunks.pop_front()
         {
             let mut records = Vec::with_capacity(left.min(512));
-            let taken = chunk.take(left, &mut records);
+            let result = chunk.take(left, &mut records);
             left = left.saturating_sub(records.len());
             let epoch = records.last().map(|last| last.leader_epoch);
-            self.give(&chunk.partition, chunk.next_offset(), epoch);
+            self.advance_position(&chunk.partition, chunk.next_offset(), epoch);
             let partition = chunk.partition.clone();
-            if let Err(error) = taken {
-                self.unreadable(&chunk, error);
+            if let Err(error) = result {
+                self.on_corrupt_record(&chunk, error);
             } else if !chunk.is_done() {
                 self.chunks.push_front(chunk);
             }
             if !records.is_empty() {
-                given.push(PartitionRecords { partition, records });
+                delivered.push(PartitionRecords { partition, records });
             }
         }
-        if given.is_empty() {
+        if delivered.is_empty() {
             return self.failed.is_some();
         }
-        self.events.push_back(Event::Records(joined(given)));
+        self.events.push_back(Event::Records(merge_partitions(delivered)));
         true
     }
 
-    /// Told after what could be read; the partition stays where it was.
-    fn unreadable(&mut self, chunk: &Chunk, error: ottla_wire::record::RecordError) {
+    /// Makes the error follow the records before it. The position stays at the corrupt record.
+    fn on_corrupt_record(&mut self, chunk: &Chunk, error: ottla_wire::record::RecordError) {
         let (partition, offset) = (chunk.partition.clone(), chunk.next_offset());
         self.seek(&partition, Start::At(offset));
         self.failed = Some(ConsumerError::Unreadable { partition, offset, error });
     }
 }
 
-/// Each partition once, in the order in which they came.
-fn joined(given: Vec<PartitionRecords>) -> Vec<PartitionRecords> {
-    if given.len() < 2 {
-        return given;
+/// Merges entries of the same partition; partitions are in the order of their first entry.
+fn merge_partitions(entries: Vec<PartitionRecords>) -> Vec<PartitionRecords> {
+    if entries.len() < 2 {
+        return entries;
     }
-    let mut places: HashMap<TopicPartition, usize> = HashMap::new();
-    let mut joined: Vec<PartitionRecords> = Vec::with_capacity(given.len());
-    for PartitionRecords { partition, records } in given {
-        let place = *places.entry(partition.clone()).or_insert(joined.len());
-        match joined.get_mut(place) {
+    let mut indexes: HashMap<TopicPartition, usize> = HashMap::new();
+    let mut merged: Vec<PartitionRecords> = Vec::with_capacity(entries.len());
+    for PartitionRecords { partition, records } in entries {
+        let index = *indexes.entry(partition.clone()).or_insert(merged.len());
+        match merged.get_mut(index) {
             Some(earlier) => earlier.records.extend(records),
-            None => joined.push(PartitionRecords { partition, records }),
+            None => merged.push(PartitionRecords { partition, records }),
         }
     }
-    joined
+    merged
 }

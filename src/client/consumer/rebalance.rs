@@ -1,4 +1,4 @@
-//! The part of polling that has to do with the group.
+//! The group's part of polling: joins, heartbeats, commits.
 
 use tokio::time::Instant;
 
@@ -11,19 +11,19 @@ use ottla_wire::types::TopicPartition;
 impl Consumer {
     pub(super) fn must_join(&self) -> bool {
         self.joining.is_some()
-            || self.coordination.as_ref().is_some_and(|coordination| coordination.membership.lock().must_join())
+            || self.coordinator.as_ref().is_some_and(|coordinator| coordinator.membership.lock().must_join())
     }
 
     pub(super) fn rejoin(&mut self) {
-        if let Some(coordination) = &self.coordination {
-            coordination.membership.lock().rejoin();
+        if let Some(coordinator) = &self.coordinator {
+            coordinator.membership.lock().rejoin();
         }
     }
 
-    /// One step towards an assignment: gives up what has to be given up first, joins, takes what it is given.
+    /// Does one step of a rebalance: revokes partitions if needed, joins, applies the assignment.
     pub(super) async fn join(&mut self) -> Result<(), ConsumerError> {
         if self.joining.is_none() {
-            self.start_to_join().await?;
+            self.start_join().await?;
             if !self.events.is_empty() {
                 return Ok(());
             }
@@ -31,93 +31,93 @@ impl Consumer {
         let Some(joining) = &mut self.joining else { return Ok(()) };
         let assigned = joining.await;
         self.joining = None;
-        let Some(coordination) = &mut self.coordination else { return Ok(()) };
+        let Some(coordinator) = &mut self.coordinator else { return Ok(()) };
         match assigned {
             Ok(assigned) => {
-                let change = coordination.membership.lock().assigned(assigned);
-                coordination.start_heart();
+                let change = coordinator.membership.lock().assigned(assigned);
+                coordinator.start_heartbeats();
                 self.failures = 0;
-                self.take(change);
+                self.apply_assignment(change);
                 Ok(())
             }
             Err(error) => {
-                coordination.membership.lock().rejoin();
-                self.follow(error)
+                coordinator.membership.lock().rejoin();
+                self.handle_group_error(error)
             }
         }
     }
 
-    async fn start_to_join(&mut self) -> Result<(), ConsumerError> {
+    async fn start_join(&mut self) -> Result<(), ConsumerError> {
         let topics = self.subscription.names();
-        let Some(coordination) = &mut self.coordination else { return Ok(()) };
-        coordination.ready().await?;
-        let is_in_group = coordination.membership.lock().is_in_group();
+        let Some(coordinator) = &mut self.coordinator else { return Ok(()) };
+        coordinator.ensure_ready().await?;
+        let is_in_group = coordinator.membership.lock().is_in_group();
         if is_in_group {
             self.commit_before_rebalance().await?;
         }
-        let Some(coordination) = &mut self.coordination else { return Ok(()) };
-        coordination.stop_heart();
-        let given_up = coordination.membership.lock().give_up_before_joining(&topics);
-        self.joining = Some(coordination.join(&topics)?);
-        if !given_up.is_empty() {
-            self.give_up(&given_up);
-            self.events.push_back(Event::Revoked(given_up));
+        let Some(coordinator) = &mut self.coordinator else { return Ok(()) };
+        coordinator.stop_heartbeats();
+        let revoked = coordinator.membership.lock().revoke_before_joining(&topics);
+        self.joining = Some(coordinator.join(&topics)?);
+        if !revoked.is_empty() {
+            self.remove_partitions(&revoked);
+            self.events.push_back(Event::Revoked(revoked));
         }
         Ok(())
     }
 
-    fn take(&mut self, change: Change) {
+    fn apply_assignment(&mut self, change: Change) {
         if !change.revoked.is_empty() {
-            self.give_up(&change.revoked);
+            self.remove_partitions(&change.revoked);
             self.events.push_back(Event::Revoked(change.revoked));
         }
         self.positions.add(&change.assigned, Start::Committed);
         self.events.push_back(Event::Assigned(change.assigned));
     }
 
-    /// What the heartbeats ended with, if they have; starts them again, if that mends it.
-    pub(super) async fn mind_heart(&mut self) -> Result<(), ConsumerError> {
-        let Some(coordination) = &mut self.coordination else { return Ok(()) };
-        if coordination.has_stopped_heart() {
-            let news = coordination.heart_news().await;
-            return news.map_or(Ok(()), |end| self.heart_ended(end));
+    /// Handles the error that ended the heartbeats, if they ended; starts them if the member needs them.
+    pub(super) async fn check_heartbeats(&mut self) -> Result<(), ConsumerError> {
+        let Some(coordinator) = &mut self.coordinator else { return Ok(()) };
+        if coordinator.have_heartbeats_ended() {
+            let event = coordinator.heartbeat_event().await;
+            return event.map_or(Ok(()), |error| self.on_heartbeats_ended(error));
         }
-        if coordination.lacks_heart() && self.joining.is_none() {
-            coordination.ready().await?;
-            coordination.start_heart();
+        if coordinator.needs_heartbeats() && self.joining.is_none() {
+            coordinator.ensure_ready().await?;
+            coordinator.start_heartbeats();
         }
         Ok(())
     }
 
-    pub(super) fn heart_ended(&mut self, end: ClientError) -> Result<(), ConsumerError> {
-        match (end.code(), &mut self.coordination) {
-            // The connection is gone: the member may still be one.
-            (None, Some(coordination)) => {
-                coordination.forget();
-                Err(end.into())
+    pub(super) fn on_heartbeats_ended(&mut self, error: ClientError) -> Result<(), ConsumerError> {
+        match (error.code(), &mut self.coordinator) {
+            // The connection was lost, but the membership may still be valid.
+            (None, Some(coordinator)) => {
+                coordinator.forget_coordinator();
+                Err(error.into())
             }
-            _ => self.follow(end.into()),
+            _ => self.handle_group_error(error.into()),
         }
     }
 
-    /// Does what an error about the group means for the membership; an error is what it can't get over.
-    fn follow(&mut self, error: ConsumerError) -> Result<(), ConsumerError> {
-        let (Some(code), Some(coordination)) = (error.code(), &mut self.coordination) else { return Err(error) };
+    /// Updates the membership as a group error requires; returns the error if the consumer can't recover from it here.
+    fn handle_group_error(&mut self, error: ConsumerError) -> Result<(), ConsumerError> {
+        let (Some(code), Some(coordinator)) = (error.code(), &mut self.coordinator) else { return Err(error) };
         match Consequence::of(code) {
-            Consequence::Again => Err(error),
+            Consequence::Retry => Err(error),
             Consequence::FindCoordinator => {
-                coordination.forget();
+                coordinator.forget_coordinator();
                 Err(error)
             }
             Consequence::Rejoin => {
-                coordination.membership.lock().rejoin();
+                coordinator.membership.lock().rejoin();
                 Ok(())
             }
-            Consequence::Lost => {
-                coordination.stop_heart();
-                let lost = coordination.membership.lock().lose(code);
+            Consequence::MembershipLost => {
+                coordinator.stop_heartbeats();
+                let lost = coordinator.membership.lock().lose_membership(code);
                 if !lost.is_empty() {
-                    self.give_up(&lost);
+                    self.remove_partitions(&lost);
                     self.events.push_back(Event::Revoked(lost));
                 }
                 Ok(())
@@ -126,13 +126,13 @@ impl Consumer {
         }
     }
 
-    /// Asks for what the group has committed.
+    /// Fetches the group's committed offsets.
     pub(super) async fn find_committed(&mut self, partitions: &[TopicPartition]) -> Result<(), ConsumerError> {
-        let Some(coordination) = &mut self.coordination else {
+        let Some(coordinator) = &mut self.coordinator else {
             partitions.iter().for_each(|partition| self.positions.found_committed(partition, None));
             return Ok(());
         };
-        match coordination.committed(partitions).await {
+        match coordinator.committed(partitions).await {
             Ok(found) => {
                 for partition in partitions {
                     self.positions.found_committed(partition, found.get(partition).copied());
@@ -140,47 +140,47 @@ impl Consumer {
                 self.failures = 0;
                 Ok(())
             }
-            Err(error) => self.follow(error.into()),
+            Err(error) => self.handle_group_error(error.into()),
         }
     }
 
     pub(super) fn may_commit(&self) -> bool {
-        self.coordination
+        self.coordinator
             .as_ref()
-            .is_some_and(|coordination| !self.subscription.is_some() || coordination.membership.lock().is_in_group())
+            .is_some_and(|coordinator| !self.subscription.is_some() || coordinator.membership.lock().is_in_group())
     }
 
     pub(super) async fn auto_commit(&mut self) -> Result<(), ConsumerError> {
         let progress = self.positions.uncommitted();
         if self.may_commit() {
-            self.commit_or_follow(&progress).await?;
+            self.commit_or_handle_error(&progress).await?;
         }
         self.next_commit = Instant::now() + self.config.auto_commit.unwrap_or(super::NEVER).min(super::NEVER);
         Ok(())
     }
 
-    /// Others will go on from what is committed.
+    /// Commits before a rebalance, because the next owners start from the committed offsets.
     async fn commit_before_rebalance(&mut self) -> Result<(), ConsumerError> {
         if self.config.auto_commit.is_none() {
             return Ok(());
         }
         let progress = self.positions.uncommitted();
-        self.commit_or_follow(&progress).await
+        self.commit_or_handle_error(&progress).await
     }
 
-    async fn commit_or_follow(&mut self, progress: &[Progress]) -> Result<(), ConsumerError> {
+    async fn commit_or_handle_error(&mut self, progress: &[Progress]) -> Result<(), ConsumerError> {
         match self.commit_progress(progress).await {
-            Err(error) if error.code().is_some() => self.follow(error),
+            Err(error) if error.code().is_some() => self.handle_group_error(error),
             done => done,
         }
     }
 
     pub(super) async fn commit_progress(&mut self, progress: &[Progress]) -> Result<(), ConsumerError> {
-        let Some(coordination) = &mut self.coordination else { return Ok(()) };
+        let Some(coordinator) = &mut self.coordinator else { return Ok(()) };
         if progress.is_empty() {
             return Ok(());
         }
-        coordination.commit(progress).await?;
+        coordinator.commit(progress).await?;
         self.positions.committed(progress);
         Ok(())
     }

@@ -1,43 +1,47 @@
-//! The sticky assignor: balanced, and with as few partitions changing hands as that allows.
+//! The sticky assignor: a balanced assignment that moves as few partitions as possible.
 //!
-//! Balanced means that no member could take a partition from one that has two or more than it. What the outcome is
-//! beyond that differs from Java's, which only the leader of a group would notice.
+//! Balanced means: if a member could read a partition of another member, the other has at most one partition more.
+//! Among balanced assignments the choice may differ from Java's `StickyAssignor`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::assignors::{Candidate, Shares, partitions_of};
+use super::assignment::{Assignments, Candidate, partitions_of};
 use ottla_wire::types::{InOrder as _, TopicName, TopicPartition, sort_by, sort_by_key};
 
-/// Shares partitions out among `candidates`, which are in their order of precedence.
-pub fn assign(candidates: &[&Candidate], partitions: &BTreeMap<TopicName, i32>, mut shares: Shares) -> Shares {
-    let mut free: BTreeSet<TopicPartition> =
+/// Assigns partitions to `candidates`, which are sorted by precedence.
+pub fn assign(
+    candidates: &[&Candidate],
+    partitions: &BTreeMap<TopicName, i32>,
+    mut assignments: Assignments,
+) -> Assignments {
+    let mut unassigned: BTreeSet<TopicPartition> =
         partitions.iter().flat_map(|(topic, count)| partitions_of(topic, *count)).in_order();
     for (partition, owner) in owners(candidates) {
-        if free.remove(&partition) {
-            shares.entry(owner.to_owned()).or_default().push(partition);
+        if unassigned.remove(&partition) {
+            assignments.entry(owner.to_owned()).or_default().push(partition);
         }
     }
-    for partition in free {
-        if let Some(reader) = least_loaded(candidates, &shares, &partition) {
-            shares.entry(reader.to_owned()).or_default().push(partition);
+    for partition in unassigned {
+        if let Some(subscriber) = least_loaded(candidates, &assignments, &partition) {
+            assignments.entry(subscriber.to_owned()).or_default().push(partition);
         }
     }
-    balance(candidates, &mut shares);
-    shares.values_mut().for_each(|share| sort_by(share, Ord::cmp));
-    shares
+    balance(candidates, &mut assignments);
+    assignments.values_mut().for_each(|partitions| sort_by(partitions, Ord::cmp));
+    assignments
 }
 
-/// Takes out what another member still reads: it has to give that up first, and gets everybody to join again then
-/// (KIP-429).
-pub fn hold_back(candidates: &[&Candidate], mut shares: Shares) -> Shares {
+/// Removes partitions that another member still owns: that member must revoke them first, which triggers another
+/// rebalance (KIP-429).
+pub fn withhold_owned(candidates: &[&Candidate], mut assignments: Assignments) -> Assignments {
     let owners = owners(candidates);
-    for (id, share) in &mut shares {
-        share.retain(|partition| owners.get(partition).is_none_or(|owner| owner == id));
+    for (id, partitions) in &mut assignments {
+        partitions.retain(|partition| owners.get(partition).is_none_or(|owner| owner == id));
     }
-    shares
+    assignments
 }
 
-/// Who has which partition. Of two that say so, the one of the later generation has; in the same one, neither.
+/// The owner of each partition. If two members claim one, the later generation wins; in the same generation, neither.
 fn owners<'a>(candidates: &[&'a Candidate]) -> BTreeMap<TopicPartition, &'a str> {
     let mut claims: HashMap<&TopicPartition, (i32, Option<&'a str>)> = HashMap::new();
     for candidate in candidates {
@@ -54,36 +58,40 @@ fn owners<'a>(candidates: &[&'a Candidate]) -> BTreeMap<TopicPartition, &'a str>
     claims.into_iter().filter_map(|(partition, (_, owner))| Some((partition.clone(), owner?))).in_order()
 }
 
-fn load(shares: &Shares, candidate: &Candidate) -> usize {
-    shares.get(&candidate.id).map_or(0, Vec::len)
+fn load(assignments: &Assignments, candidate: &Candidate) -> usize {
+    assignments.get(&candidate.id).map_or(0, Vec::len)
 }
 
-/// The reader of a partition's topic that has least; the first of several.
-fn least_loaded<'a>(candidates: &[&'a Candidate], shares: &Shares, partition: &TopicPartition) -> Option<&'a str> {
-    let readers = candidates.iter().filter(|candidate| candidate.topics.contains(&partition.topic));
-    readers.min_by_key(|candidate| load(shares, candidate)).map(|candidate| candidate.id.as_str())
+/// The subscriber of the partition's topic with the fewest partitions; the first one if several have as few.
+fn least_loaded<'a>(
+    candidates: &[&'a Candidate],
+    assignments: &Assignments,
+    partition: &TopicPartition,
+) -> Option<&'a str> {
+    let subscribers = candidates.iter().filter(|candidate| candidate.topics.contains(&partition.topic));
+    subscribers.min_by_key(|candidate| load(assignments, candidate)).map(|candidate| candidate.id.as_str())
 }
 
-/// Moves one partition at a time from who has at least two more to who has least. Each move makes the sum of squares of
-/// the loads smaller, so it ends.
-fn balance(candidates: &[&Candidate], shares: &mut Shares) {
-    while let Some((from, at, to)) = next_move(candidates, shares) {
-        let Some(share) = shares.get_mut(&from).filter(|share| at < share.len()) else { return };
-        let partition = share.remove(at);
-        shares.entry(to).or_default().push(partition);
+/// Moves one partition at a time from a member that has at least two more to the one that has fewest. Each move makes
+/// the sum of the squared loads smaller, so the loop ends.
+fn balance(candidates: &[&Candidate], assignments: &mut Assignments) {
+    while let Some((from, at, to)) = next_move(candidates, assignments) {
+        let Some(owned) = assignments.get_mut(&from).filter(|owned| at < owned.len()) else { return };
+        let partition = owned.remove(at);
+        assignments.entry(to).or_default().push(partition);
     }
 }
 
-fn next_move(candidates: &[&Candidate], shares: &Shares) -> Option<(String, usize, String)> {
-    let mut loaded: Vec<_> = candidates.iter().map(|candidate| (load(shares, candidate), *candidate)).collect();
+fn next_move(candidates: &[&Candidate], assignments: &Assignments) -> Option<(String, usize, String)> {
+    let mut loaded: Vec<_> = candidates.iter().map(|candidate| (load(assignments, candidate), *candidate)).collect();
     sort_by_key(&mut loaded, |(load, _)| std::cmp::Reverse(*load));
     for (load_here, candidate) in loaded {
-        // From the end, so that what a member has had longest stays.
-        let share = shares.get(&candidate.id).map_or(&[][..], Vec::as_slice);
-        for (at, partition) in share.iter().enumerate().rev() {
-            let Some(reader) = least_loaded(candidates, shares, partition) else { continue };
-            if shares.get(reader).map_or(0, Vec::len) + 2 <= load_here {
-                return Some((candidate.id.clone(), at, reader.to_owned()));
+        // From the end, so that the partitions that a member has owned longest stay.
+        let owned = assignments.get(&candidate.id).map_or(&[][..], Vec::as_slice);
+        for (at, partition) in owned.iter().enumerate().rev() {
+            let Some(subscriber) = least_loaded(candidates, assignments, partition) else { continue };
+            if assignments.get(subscriber).map_or(0, Vec::len) + 2 <= load_here {
+                return Some((candidate.id.clone(), at, subscriber.to_owned()));
             }
         }
     }
@@ -92,8 +100,7 @@ fn next_move(candidates: &[&Candidate], shares: &Shares) -> Option<(String, usiz
 
 #[cfg(test)]
 mod tests {
-    use super::super::assignors::Assignor;
-    use super::super::assignors::tests::{candidate, topics, written};
+    use super::super::assignment::tests::{candidate, topics, written};
     use super::*;
 
     fn owning(id: &str, reads: &[&str], owned: &[(&str, i32)], generation: i32) -> Candidate {
@@ -103,33 +110,35 @@ mod tests {
 
     #[track_caller]
     fn check(candidates: &[Candidate], counts: &[(&str, i32)], sticky: &str, cooperative: &str) {
-        let topics = topics(counts);
-        assert_eq!(written(&Assignor::Sticky.assign(candidates, &topics)), sticky);
-        assert_eq!(written(&Assignor::CooperativeSticky.assign(candidates, &topics)), cooperative);
+        let candidates: Vec<&Candidate> = candidates.iter().collect();
+        let none = candidates.iter().map(|candidate| (candidate.id.clone(), Vec::new())).in_order();
+        let assignments = assign(&candidates, &topics(counts), none);
+        assert_eq!(written(&assignments), sticky);
+        assert_eq!(written(&withhold_owned(&candidates, assignments)), cooperative);
     }
 
     #[test]
-    fn new_members_share_evenly() {
+    fn new_members_get_equal_numbers_of_partitions() {
         let expect = "a=t-0 t-2; b=t-1 t-3";
         check(&[candidate("a", &["t"]), candidate("b", &["t"])], &[("t", 4)], expect, expect);
     }
 
     #[test]
-    fn a_newcomer_gets_what_is_too_much() {
+    fn new_member_gets_surplus_partitions_once_they_are_revoked() {
         let candidates = [owning("a", &["t"], &[("t", 0), ("t", 1), ("t", 2), ("t", 3)], 5), candidate("b", &["t"])];
-        // What a still reads, b gets only when a has given it up.
+        // Cooperative: b gets the partitions only after a has revoked them.
         check(&candidates, &[("t", 4)], "a=t-0 t-1; b=t-2 t-3", "a=t-0 t-1; b=");
     }
 
     #[test]
-    fn what_a_leaver_had_is_shared_out() {
+    fn partitions_of_a_departed_member_are_reassigned() {
         let candidates = [owning("a", &["t"], &[("t", 2)], 5), owning("b", &["t"], &[("t", 1)], 5)];
         let expect = "a=t-0 t-2; b=t-1";
         check(&candidates, &[("t", 3)], expect, expect);
     }
 
     #[test]
-    fn a_stale_claim_does_not_count() {
+    fn ownership_claim_of_an_older_generation_is_ignored() {
         let candidates = [owning("a", &["t"], &[("t", 0)], 5), owning("b", &["t"], &[("t", 0)], 6)];
         check(&candidates, &[("t", 1)], "a=; b=t-0", "a=; b=t-0");
         let candidates = [owning("a", &["t"], &[("t", 0)], 6), owning("b", &["t"], &[("t", 0)], 6)];
@@ -137,14 +146,14 @@ mod tests {
     }
 
     #[test]
-    fn members_get_only_what_they_read() {
+    fn members_get_only_partitions_of_subscribed_topics() {
         let candidates = [owning("a", &["u"], &[("t", 0), ("u", 0)], 5), candidate("b", &["t", "u"])];
         let expect = "a=u-0 u-1; b=t-0 u-2";
         check(&candidates, &[("t", 1), ("u", 3)], expect, expect);
     }
 
     #[test]
-    fn a_deleted_partition_is_nobodys() {
+    fn deleted_partition_is_not_assigned() {
         let candidates = [owning("a", &["t"], &[("t", 0), ("t", 7)], 5)];
         check(&candidates, &[("t", 1)], "a=t-0", "a=t-0");
     }

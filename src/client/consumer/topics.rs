@@ -1,4 +1,4 @@
-//! What a consumer wants to read, and which topics that is at the moment.
+//! A consumer's subscription, and the topics that currently match it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,23 +10,23 @@ use super::{Consumer, ConsumerError, Event, Start};
 use ottla_wire::types::is_internal;
 use ottla_wire::types::{ErrorCode, InOrder as _, TopicName, TopicPartition};
 
-/// How soon to ask again for a topic that isn't there.
-const SOON: Duration = Duration::from_millis(100);
+/// How long to wait before the metadata of a missing topic is requested again.
+const MISSING_TOPIC_BACKOFF: Duration = Duration::from_millis(100);
 
-/// Topics by name, or by a pattern that a part of the name has to match (anchor it for the whole).
+/// Topics by name, or by a pattern that matches anywhere in the name (anchor it to match the whole name).
 #[derive(Clone, Debug)]
 pub enum Topics {
     Named(BTreeSet<TopicName>),
     Matching(Regex),
 }
 
-/// What was asked for and what is known of it.
+/// The subscription, and the topics found for it.
 #[derive(Debug, Default)]
 pub(super) struct Subscription {
     topics: Option<Topics>,
-    /// The topics there are, and how many partitions each has.
+    /// The existing topics, with their number of partitions.
     found: BTreeMap<TopicName, i32>,
-    /// When to look again; at once, if never looked.
+    /// When to refresh the metadata; `None` before the first time.
     due: Option<Instant>,
 }
 
@@ -45,7 +45,7 @@ impl Subscription {
         self.topics.is_some()
     }
 
-    /// Whether to look which topics there are.
+    /// Whether the metadata has to be refreshed now.
     pub fn is_due(&self) -> bool {
         self.is_some() && self.due.is_none_or(|due| due <= Instant::now())
     }
@@ -54,12 +54,12 @@ impl Subscription {
         self.due.filter(|_| self.is_some())
     }
 
-    /// What is known may be wrong.
+    /// Makes a refresh due soon, because the metadata may be outdated.
     pub fn refresh_soon(&mut self) {
-        self.due = self.due.map(|due| due.min(Instant::now() + SOON));
+        self.due = self.due.map(|due| due.min(Instant::now() + MISSING_TOPIC_BACKOFF));
     }
 
-    /// What to tell the group: the names asked for, there or not; the topics that match.
+    /// The topics for the group's subscription: the given names, whether they exist or not, or the topics that match.
     pub fn names(&self) -> BTreeSet<TopicName> {
         match &self.topics {
             Some(Topics::Named(names)) => names.clone(),
@@ -70,12 +70,12 @@ impl Subscription {
 }
 
 impl Consumer {
-    /// Whether any of the topics subscribed to has been found.
+    /// Whether any topic of the subscription exists.
     pub fn has_topics(&self) -> bool {
         !self.subscription.found.is_empty()
     }
 
-    /// Looks which topics there are. With a group a change means to join again, without one it is what to read.
+    /// Refreshes the metadata. A change makes a group member rejoin, and changes the assignment of a consumer without group.
     pub(super) async fn refresh_topics(&mut self) -> Result<(), ConsumerError> {
         let client = self.connected().await?;
         let Some(topics) = self.subscription.topics.clone() else { return Ok(()) };
@@ -92,7 +92,7 @@ impl Consumer {
         for topic in cluster.topics {
             let Some(name) = topic.name else { continue };
             match ErrorCode::from_code(topic.error_code) {
-                Some(ErrorCode::None) if self.wants(&topics, &name) => {
+                Some(ErrorCode::None) if self.matches(&topics, &name) => {
                     found.insert(TopicName::from(name), i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX));
                 }
                 Some(ErrorCode::None) => {}
@@ -104,16 +104,17 @@ impl Consumer {
             return Err(ConsumerError::InvalidTopics(invalid));
         }
         self.failures = 0;
-        let soon = if missing { SOON.max(self.config.retry_backoff) } else { self.config.metadata_max_age };
-        let looked_before = self.subscription.due.replace(Instant::now() + soon).is_some();
-        if found != self.subscription.found || !looked_before {
+        let wait =
+            if missing { MISSING_TOPIC_BACKOFF.max(self.config.retry_backoff) } else { self.config.metadata_max_age };
+        let is_first = self.subscription.due.replace(Instant::now() + wait).is_none();
+        if found != self.subscription.found || is_first {
             self.subscription.found = found;
-            self.topics_changed();
+            self.on_topics_changed();
         }
         Ok(())
     }
 
-    fn wants(&self, topics: &Topics, name: &str) -> bool {
+    fn matches(&self, topics: &Topics, name: &str) -> bool {
         match topics {
             Topics::Named(_) => true,
             Topics::Matching(pattern) => {
@@ -123,23 +124,23 @@ impl Consumer {
         }
     }
 
-    fn topics_changed(&mut self) {
-        if self.coordination.is_some() {
+    fn on_topics_changed(&mut self) {
+        if self.coordinator.is_some() {
             self.rejoin();
             return;
         }
-        let all = |(topic, count): (&TopicName, &i32)| super::assignors::partitions_of(topic, *count);
+        let all = |(topic, count): (&TopicName, &i32)| super::assignment::partitions_of(topic, *count);
         let wanted: BTreeSet<TopicPartition> = self.subscription.found.iter().flat_map(all).in_order();
-        let had = self.positions.partitions();
-        let gone: Vec<_> = had.difference(&wanted).cloned().collect();
-        let new: Vec<_> = wanted.difference(&had).cloned().collect();
-        if !gone.is_empty() {
-            self.give_up(&gone);
-            self.events.push_back(Event::Revoked(gone));
+        let current = self.positions.partitions();
+        let revoked: Vec<_> = current.difference(&wanted).cloned().collect();
+        let assigned: Vec<_> = wanted.difference(&current).cloned().collect();
+        if !revoked.is_empty() {
+            self.remove_partitions(&revoked);
+            self.events.push_back(Event::Revoked(revoked));
         }
-        if !new.is_empty() {
-            self.positions.add(&new, Start::Policy);
-            self.events.push_back(Event::Assigned(new));
+        if !assigned.is_empty() {
+            self.positions.add(&assigned, Start::Policy);
+            self.events.push_back(Event::Assigned(assigned));
         }
     }
 }

@@ -1,9 +1,9 @@
-//! Records become batches here, and batches requests: what is sent next, numbered how, and what becomes of it. Pure:
-//! it is told the time, and what the broker answered.
+//! Collects records into batches and batches into requests, assigns sequence numbers, and handles outcomes. Pure: the
+//! caller passes the time and the broker's answers.
 //!
-//! Order: a partition's batches are sent in the order in which they were begun. With idempotence each has a sequence
-//! number, and a batch that has to be sent again keeps it, so that the broker can tell; when a numbered batch is given
-//! up, its number is missing, and everything waits until the producer has a new id and begins to count again.
+//! Order: a partition's batches are sent in the order in which they were created. With idempotence each batch has a
+//! sequence number and keeps it when it is retried, so that the broker can detect duplicates. When such a batch fails,
+//! its numbers are missing: everything waits until the producer has a new id and counts from 0 again.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -19,47 +19,47 @@ use ottla_wire::codec::Str;
 use ottla_wire::record::BatchBuilder;
 use ottla_wire::types::{ErrorCode, PartitionIndex, ProducerIdEpoch, TimestampMs};
 
-/// Room made for a batch at once, at most.
-const MOST_ROOM: usize = 64 << 10;
+/// Limit of the capacity that is allocated when a batch is created, in bytes.
+const MAX_INITIAL_CAPACITY: usize = 64 << 10;
 
-/// Where a record will be put.
+/// Whether a record can be appended now, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    At(Spot),
+pub enum Placement {
+    Ready(PartitionSlot),
     /// Metadata is needed first.
     UnknownTopic,
-    /// Something has to be delivered first.
-    NoRoom,
+    /// A batch has to be delivered first.
+    BufferFull,
 }
 
-/// A partition of a known topic.
+/// A partition of a known topic, by index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Spot {
+pub struct PartitionSlot {
     topic: usize,
     partition: usize,
 }
 
-/// What the sender should know about an append.
+/// The result of an append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Appended {
-    Quietly,
-    /// A batch was begun, whose time will come.
-    Began,
-    /// A batch is full and can go.
-    Filled,
+    Added,
+    /// The record started a batch, which is due after `linger.ms`.
+    BatchStarted,
+    /// A batch is full and can be sent.
+    BatchFull,
 }
 
-/// A batch to send, and afterwards to report on.
+/// A batch to send; passed back to [`Accumulator::answered`] with its outcome.
 pub struct Outgoing<T> {
-    pub spot: Spot,
+    pub slot: PartitionSlot,
     pub topic: Str,
     pub partition: PartitionIndex,
     pub bytes: Bytes,
     pub batch: Batch<T>,
 }
 
-/// A batch that was given up.
-pub struct GivenUp<T> {
+/// A batch that failed for good.
+pub struct FailedBatch<T> {
     pub topic: Str,
     pub tokens: Vec<T>,
     pub error: SendError,
@@ -70,22 +70,22 @@ pub struct Accumulator<T> {
     topics: Vec<Topic<T>>,
     by_name: HashMap<Str, usize>,
     /// Partitions that may have something to send.
-    active: VecDeque<Spot>,
-    /// Bytes of batches not delivered yet.
+    active: VecDeque<PartitionSlot>,
+    /// Memory of batches that are not delivered yet, in bytes.
     reserved: usize,
-    /// Batches that are not delivered yet.
+    /// Number of batches that are not delivered yet.
     pending: usize,
-    /// In whose name batches are numbered.
+    /// The producer id and epoch for sequence numbers.
     producer: Option<ProducerIdEpoch>,
-    /// A numbered batch was given up: numbers begin again with the next producer id.
-    numbers_are_broken: bool,
-    /// Everything goes without waiting for more records.
-    hurry: bool,
+    /// Whether a batch with a sequence number failed: sequences restart with the next producer id.
+    has_sequence_gap: bool,
+    /// Whether batches are sent without lingering.
+    flushing: bool,
     seed: u64,
 }
 
 impl<T> Accumulator<T> {
-    /// `seed` decides which partitions come first.
+    /// `seed` determines the first partition of each topic.
     pub fn new(options: ProducerOptions, seed: u64) -> Accumulator<T> {
         Accumulator {
             options,
@@ -95,14 +95,14 @@ impl<T> Accumulator<T> {
             reserved: 0,
             pending: 0,
             producer: None,
-            numbers_are_broken: false,
-            hurry: false,
+            has_sequence_gap: false,
+            flushing: false,
             seed,
         }
     }
 
-    /// What Metadata said of a topic.
-    pub fn learn(&mut self, topic: &str, partitions: usize, now: Duration) {
+    /// Records a topic's number of partitions from Metadata.
+    pub fn update_topic(&mut self, topic: &str, partitions: usize, now: Duration) {
         let at = match self.by_name.get(topic) {
             Some(at) => *at,
             None => {
@@ -114,9 +114,9 @@ impl<T> Accumulator<T> {
             }
         };
         if let Some(topic) = self.topics.get_mut(at) {
-            topic.known_since = now;
-            // Partitions of a topic never become fewer; one that was made anew under its name may have fewer, and
-            // what waits for one that isn't there any more is refused by the broker.
+            topic.refreshed_at = now;
+            // A topic never loses partitions, but a recreated topic may have fewer. The broker then rejects the batches
+            // that wait for a missing one.
             while topic.partitions.len() < partitions {
                 topic.partitions.push(Partition::default());
             }
@@ -124,13 +124,13 @@ impl<T> Accumulator<T> {
     }
 
     /// Topics whose metadata is older than `metadata.max.age.ms`.
-    pub fn stale(&self, now: Duration) -> Vec<Str> {
-        let is_stale = |topic: &&Topic<T>| now.saturating_sub(topic.known_since) > self.options.metadata_max_age;
+    pub fn stale_topics(&self, now: Duration) -> Vec<Str> {
+        let is_stale = |topic: &&Topic<T>| now.saturating_sub(topic.refreshed_at) > self.options.metadata_max_age;
         self.topics.iter().filter(is_stale).map(|topic| topic.name.clone()).collect()
     }
 
-    /// Where the record goes, if it can be taken now.
-    pub fn place(&mut self, record: &NewRecord<'_>) -> Result<Place, SendError> {
+    /// Chooses the record's partition and checks that there is memory for it.
+    pub fn place(&mut self, record: &NewRecord<'_>) -> Result<Placement, SendError> {
         let size = record.size_upper_bound();
         if size > self.options.max_request_size {
             return Err(SendError::TooLarge { size, limit: self.options.max_request_size });
@@ -138,8 +138,8 @@ impl<T> Accumulator<T> {
         if size > self.options.buffer_memory {
             return Err(SendError::LargerThanBuffer { size });
         }
-        let Some(at) = self.by_name.get(record.topic) else { return Ok(Place::UnknownTopic) };
-        let Some(topic) = self.topics.get_mut(*at) else { return Ok(Place::UnknownTopic) };
+        let Some(at) = self.by_name.get(record.topic) else { return Ok(Placement::UnknownTopic) };
+        let Some(topic) = self.topics.get_mut(*at) else { return Ok(Placement::UnknownTopic) };
         let count = topic.partitions.len();
         let index = match (record.partition, record.key) {
             (Some(partition), _) => partition,
@@ -150,19 +150,19 @@ impl<T> Accumulator<T> {
         let Some((place, partition)) = partition else {
             return Err(SendError::NoPartition { topic: record.topic.to_owned(), partition: index, count });
         };
-        let spot = Spot { topic: *at, partition: place };
+        let slot = PartitionSlot { topic: *at, partition: place };
         if partition.has_room_for(size, self.options.batch_size) {
-            return Ok(Place::At(spot));
+            return Ok(Placement::Ready(slot));
         }
         let needed = size.max(self.options.batch_size);
         let fits = self.reserved.saturating_add(needed) <= self.options.buffer_memory || self.pending == 0;
-        Ok(if fits { Place::At(spot) } else { Place::NoRoom })
+        Ok(if fits { Placement::Ready(slot) } else { Placement::BufferFull })
     }
 
-    /// Adds the record at the place found for it just now.
+    /// Appends a record to the partition that [`Accumulator::place`] returned.
     pub fn append(
         &mut self,
-        spot: Spot,
+        slot: PartitionSlot,
         record: &NewRecord<'_>,
         timestamp: TimestampMs,
         token: T,
@@ -170,148 +170,148 @@ impl<T> Accumulator<T> {
     ) -> Appended {
         let limit = self.options.batch_size;
         let size = record.size_upper_bound();
-        let Some(topic) = self.topics.get_mut(spot.topic) else { return Appended::Quietly };
-        let Some(partition) = topic.partitions.get_mut(spot.partition) else { return Appended::Quietly };
-        let mut done = Appended::Quietly;
+        let Some(topic) = self.topics.get_mut(slot.topic) else { return Appended::Added };
+        let Some(partition) = topic.partitions.get_mut(slot.partition) else { return Appended::Added };
+        let mut done = Appended::Added;
         if !partition.has_room_for(size, limit)
             && let Some(full) = partition.open.take()
         {
             partition.queue.push_back(full);
-            done = Appended::Filled;
+            done = Appended::BatchFull;
         }
         let open = partition.open.get_or_insert_with(|| {
             let reserved = size.max(limit);
             self.reserved += reserved;
             self.pending += 1;
             let builder = BatchBuilder::new(self.options.codec).level(self.options.level);
-            Batch::new(builder.room_for(size.max(limit.min(MOST_ROOM))), now(), reserved)
+            Batch::new(builder.reserve(size.max(limit.min(MAX_INITIAL_CAPACITY))), now(), reserved)
         });
         let is_new = open.tokens.is_empty();
         let before = open.size();
         open.append(record, timestamp, token);
         let written = open.size() - before;
-        // Full is what has no room for another record like this one.
+        // A batch is full if another record of this size does not fit.
         let is_full = !partition.has_room_for(size, limit);
         if is_full {
             partition.queue.extend(partition.open.take());
         }
         if !partition.is_active {
             partition.is_active = true;
-            self.active.push_back(spot);
+            self.active.push_back(slot);
         }
         if record.partition.is_none() && (record.key.is_none() || self.options.ignore_keys) {
-            topic.sticky.wrote(written);
+            topic.sticky.add_bytes(written);
             if is_full {
-                topic.sticky.turn();
+                topic.sticky.switch();
             }
         }
         match done {
-            _ if is_full => Appended::Filled,
-            Appended::Quietly if is_new => Appended::Began,
+            _ if is_full => Appended::BatchFull,
+            Appended::Added if is_new => Appended::BatchStarted,
             done => done,
         }
     }
 }
 
 impl<T> Accumulator<T> {
-    /// Batches for the next request, at most one a partition; none if nothing is due.
+    /// Takes the batches for the next request, at most one per partition.
     ///
-    /// With idempotence nothing is until there is a producer id, see [`Accumulator::needs_producer`].
-    pub fn drain(&mut self, now: Duration) -> (Vec<Outgoing<T>>, Vec<GivenUp<T>>) {
+    /// With idempotence nothing is due before there is a producer id, see [`Accumulator::needs_producer_id`].
+    pub fn drain(&mut self, now: Duration) -> (Vec<Outgoing<T>>, Vec<FailedBatch<T>>) {
         let (mut outgoing, mut broken) = (Vec::new(), Vec::new());
-        if self.needs_producer() {
+        if self.needs_producer_id() {
             return (outgoing, Vec::new());
         }
         let mut size = 0;
         for _ in 0..self.active.len() {
-            let Some(spot) = self.active.pop_front() else { break };
-            let hurry = self.hurry || self.is_short_of_room();
-            let numbered_by = self.producer;
+            let Some(slot) = self.active.pop_front() else { break };
+            let skip_linger = self.flushing || self.is_memory_low();
+            let producer = self.producer;
             let options = &self.options;
-            let Some(topic) = self.topics.get_mut(spot.topic) else { continue };
-            let Some(partition) = topic.partitions.get_mut(spot.partition) else { continue };
-            if partition.is_due(now, options, hurry) {
+            let Some(topic) = self.topics.get_mut(slot.topic) else { continue };
+            let Some(partition) = topic.partitions.get_mut(slot.partition) else { continue };
+            if partition.is_due(now, options, skip_linger) {
                 if partition.queue.is_empty() {
                     partition.queue.extend(partition.open.take());
                 }
                 let next_size = partition.queue.front().map_or(0, Batch::size);
                 if size > 0 && size + next_size > options.max_request_size {
-                    self.active.push_front(spot);
+                    self.active.push_front(slot);
                     break;
                 }
                 if let Some(mut batch) = partition.queue.pop_front() {
                     size += next_size;
                     batch.attempts += 1;
-                    let sequence = numbered_by.map(|producer| partition.number(&batch, producer));
+                    let sequence = producer.map(|producer| partition.assign_sequence(&batch, producer));
                     match batch.bytes(sequence) {
                         Ok(bytes) => {
                             partition.in_flight += 1;
-                            let (topic, partition) = (topic.name.clone(), spot.partition as PartitionIndex);
-                            outgoing.push(Outgoing { spot, topic, partition, bytes, batch });
+                            let (topic, partition) = (topic.name.clone(), slot.partition as PartitionIndex);
+                            outgoing.push(Outgoing { slot, topic, partition, bytes, batch });
                         }
-                        Err(error) => broken.push((spot, batch, error)),
+                        Err(error) => broken.push((slot, batch, error)),
                     }
                 }
             }
-            match self.partition(spot) {
+            match self.partition(slot) {
                 Some(partition) if partition.is_idle() => partition.is_active = false,
-                // The others come first the next time.
-                _ => self.active.push_back(spot),
+                // Round-robin: the second_half partitions come first in the next request.
+                _ => self.active.push_back(slot),
             }
         }
-        let broken = broken.into_iter().map(|(spot, batch, error)| self.give_up(spot, batch, error)).collect();
+        let broken = broken.into_iter().map(|(slot, batch, error)| self.fail_batch(slot, batch, error)).collect();
         (outgoing, broken)
     }
 
-    /// When to look again, if nothing else happens.
+    /// When the next batch is due.
     pub fn next_due(&self) -> Option<Duration> {
-        let hurry = self.hurry || self.is_short_of_room();
-        let due = self.active.iter().filter_map(|spot| {
-            let partition = self.topics.get(spot.topic)?.partitions.get(spot.partition)?;
-            partition.due_at(&self.options, hurry)
+        let skip_linger = self.flushing || self.is_memory_low();
+        let due = self.active.iter().filter_map(|slot| {
+            let partition = self.topics.get(slot.topic)?.partitions.get(slot.partition)?;
+            partition.due_at(&self.options, skip_linger)
         });
         due.min()
     }
 
-    /// Those whose `delivery.timeout.ms` has passed before they could be delivered.
-    pub fn expire(&mut self, now: Duration) -> Vec<GivenUp<T>> {
+    /// Fails the batches that waited longer than `delivery.timeout.ms`.
+    pub fn expire(&mut self, now: Duration) -> Vec<FailedBatch<T>> {
         let timeout = self.options.delivery_timeout;
-        let is_late = |batch: &Batch<T>| now.saturating_sub(batch.created) >= timeout;
-        let mut late = Vec::new();
-        for spot in &self.active {
-            let topic = self.topics.get_mut(spot.topic);
-            let Some(partition) = topic.and_then(|topic| topic.partitions.get_mut(spot.partition)) else { continue };
-            while partition.queue.front().is_some_and(is_late) {
-                late.extend(partition.queue.pop_front().map(|batch| (*spot, batch)));
+        let is_expired = |batch: &Batch<T>| now.saturating_sub(batch.created) >= timeout;
+        let mut expired = Vec::new();
+        for slot in &self.active {
+            let topic = self.topics.get_mut(slot.topic);
+            let Some(partition) = topic.and_then(|topic| topic.partitions.get_mut(slot.partition)) else { continue };
+            while partition.queue.front().is_some_and(is_expired) {
+                expired.extend(partition.queue.pop_front().map(|batch| (*slot, batch)));
             }
-            if let Some(batch) = partition.open.take_if(|batch| is_late(batch)) {
-                late.push((*spot, batch));
+            if let Some(batch) = partition.open.take_if(|batch| is_expired(batch)) {
+                expired.push((*slot, batch));
             }
         }
-        let expire = |(spot, batch): (Spot, Batch<T>)| {
+        let expire = |(slot, batch): (PartitionSlot, Batch<T>)| {
             let error = SendError::Expired {
-                topic: self.topics.get(spot.topic).map(|topic| topic.name.to_string()).unwrap_or_default(),
-                partition: spot.partition as PartitionIndex,
+                topic: self.topics.get(slot.topic).map(|topic| topic.name.to_string()).unwrap_or_default(),
+                partition: slot.partition as PartitionIndex,
                 records: batch.tokens.len(),
                 after: timeout,
             };
-            self.give_up(spot, batch, error)
+            self.fail_batch(slot, batch, error)
         };
-        late.into_iter().map(expire).collect()
+        expired.into_iter().map(expire).collect()
     }
 
-    /// What the broker said of a batch: its tokens if it was stored, nothing if it will be sent again.
+    /// Handles the outcome of a batch. Returns its tokens if it was stored, an error if it failed, `None` if it is retried.
     pub fn answered(
         &mut self,
         sent: Outgoing<T>,
         outcome: Result<(), SendError>,
         now: Duration,
-    ) -> Option<Result<Vec<T>, GivenUp<T>>> {
-        let Outgoing { spot, mut batch, .. } = sent;
+    ) -> Option<Result<Vec<T>, FailedBatch<T>>> {
+        let Outgoing { slot, mut batch, .. } = sent;
         let retries = self.options.retries;
         let in_time = now.saturating_sub(batch.created) < self.options.delivery_timeout;
         let backoff = self.options.retry_backoff;
-        let partition = self.partition(spot)?;
+        let partition = self.partition(slot)?;
         partition.in_flight = partition.in_flight.saturating_sub(1);
         let error = match outcome {
             Ok(()) => {
@@ -320,82 +320,83 @@ impl<T> Accumulator<T> {
             }
             Err(error) => error,
         };
-        // Those behind a batch that has to be sent again are out of order: they follow it.
+        // Batches behind a retried batch are out of order and are retried after it.
         let follows = error.code() == ErrorCode::OutOfOrderSequenceNumber && partition.retry_at.is_some();
-        let again = (error.is_retriable() && batch.attempts <= retries || follows) && in_time;
-        // What is too large as a whole may do in halves.
-        let halves = error.code() == ErrorCode::MessageTooLarge && batch.tokens.len() > 1 && in_time;
-        if again || halves {
-            let other = if halves { batch.split(self.options.codec, self.options.level) } else { None };
-            if halves && other.is_none() {
-                return Some(Err(self.give_up(spot, batch, error)));
+        let retry = (error.is_retriable() && batch.attempts <= retries || follows) && in_time;
+        // A batch that is too large is split in two.
+        let split = error.code() == ErrorCode::MessageTooLarge && batch.tokens.len() > 1 && in_time;
+        if retry || split {
+            let second_half = if split { batch.split(self.options.codec, self.options.level) } else { None };
+            if split && second_half.is_none() {
+                return Some(Err(self.fail_batch(slot, batch, error)));
             }
-            self.pending += usize::from(other.is_some());
-            let partition = self.partition(spot)?;
-            for batch in [Some(batch), other].into_iter().flatten() {
-                partition.put_back(batch);
+            self.pending += usize::from(second_half.is_some());
+            let partition = self.partition(slot)?;
+            for batch in [Some(batch), second_half].into_iter().flatten() {
+                partition.requeue(batch);
             }
-            partition.retry_at = Some(if halves { now } else { now + backoff });
+            partition.retry_at = Some(if split { now } else { now + backoff });
             if !partition.is_active {
                 partition.is_active = true;
-                self.active.push_back(spot);
+                self.active.push_back(slot);
             }
             return None;
         }
-        Some(Err(self.give_up(spot, batch, error)))
+        Some(Err(self.fail_batch(slot, batch, error)))
     }
 
-    /// Whether numbers can't be given until [`Accumulator::set_producer`] brings an id: nothing may be in flight then.
-    pub fn needs_producer(&self) -> bool {
+    /// Whether a producer id is needed before more batches can be sent. Call [`Accumulator::set_producer_id`] once nothing is
+    /// in flight.
+    pub fn needs_producer_id(&self) -> bool {
         let wanted = self.options.idempotence && self.pending > 0;
-        wanted && (self.producer.is_none() || self.numbers_are_broken)
+        wanted && (self.producer.is_none() || self.has_sequence_gap)
     }
 
-    /// Begins to count anew, in the name of this producer.
-    pub fn set_producer(&mut self, producer: ProducerIdEpoch) {
+    /// Sets the producer id and restarts all sequences at 0.
+    pub fn set_producer_id(&mut self, producer: ProducerIdEpoch) {
         self.producer = Some(producer);
-        self.numbers_are_broken = false;
+        self.has_sequence_gap = false;
         for partition in self.topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
             partition.next_sequence = 0;
         }
     }
 
-    /// Whether everything was delivered or given up.
+    /// Whether every batch was delivered or failed.
     pub fn is_empty(&self) -> bool {
         self.pending == 0
     }
 
-    /// From now on, or no longer, everything goes without waiting for more records.
-    pub fn hurry(&mut self, hurry: bool) {
-        self.hurry = hurry;
+    /// Turns sending without lingering on or off.
+    pub fn set_flushing(&mut self, flushing: bool) {
+        self.flushing = flushing;
     }
 
-    /// Gives up everything that isn't in flight.
-    pub fn give_up_all(&mut self, error: &SendError) -> Vec<GivenUp<T>> {
+    /// Fails every batch that isn't in flight.
+    pub fn fail_all(&mut self, error: &SendError) -> Vec<FailedBatch<T>> {
         let mut all = Vec::new();
-        for spot in std::mem::take(&mut self.active) {
-            let Some(partition) = self.partition(spot) else { continue };
+        for slot in std::mem::take(&mut self.active) {
+            let Some(partition) = self.partition(slot) else { continue };
             partition.is_active = false;
             let batches: Vec<_> = partition.queue.drain(..).chain(partition.open.take()).collect();
-            all.extend(batches.into_iter().map(|batch| self.give_up(spot, batch, error.clone())));
+            all.extend(batches.into_iter().map(|batch| self.fail_batch(slot, batch, error.clone())));
         }
         all
     }
 
-    fn partition(&mut self, spot: Spot) -> Option<&mut Partition<T>> {
-        self.topics.get_mut(spot.topic)?.partitions.get_mut(spot.partition)
+    fn partition(&mut self, slot: PartitionSlot) -> Option<&mut Partition<T>> {
+        self.topics.get_mut(slot.topic)?.partitions.get_mut(slot.partition)
     }
 
-    /// Senders wait for room, or will with their next batch.
-    fn is_short_of_room(&self) -> bool {
+    /// Whether another batch would exceed `buffer.memory`.
+    fn is_memory_low(&self) -> bool {
         self.reserved.saturating_add(self.options.batch_size) > self.options.buffer_memory
     }
 
-    fn give_up(&mut self, spot: Spot, batch: Batch<T>, error: SendError) -> GivenUp<T> {
-        self.numbers_are_broken |= batch.sequence.is_some();
+    fn fail_batch(&mut self, slot: PartitionSlot, batch: Batch<T>, error: SendError) -> FailedBatch<T> {
+        self.has_sequence_gap |= batch.sequence.is_some();
         self.release(&batch);
-        let topic = self.topics.get(spot.topic).map(|topic| topic.name.clone()).unwrap_or_default();
-        GivenUp { topic, tokens: batch.tokens, error }
+        let topic = self.topics.get(slot.topic).map(|topic| topic.name.clone()).unwrap_or_default();
+        FailedBatch { topic, tokens: batch.tokens, error }
     }
 
     fn release(&mut self, batch: &Batch<T>) {

@@ -1,4 +1,4 @@
-//! A batch on its way: filled, closed, numbered, sent, and perhaps sent again.
+//! A batch that is being filled, sent or retried.
 
 use std::time::Duration;
 
@@ -9,20 +9,20 @@ use ottla_wire::codec::varint::varint_len;
 use ottla_wire::record::{self, BATCH_OVERHEAD, BatchBuilder, Codec, Record, RecordError, Verified};
 use ottla_wire::types::{PartitionIndex, ProducerIdEpoch, TimestampMs};
 
-/// The most that a record takes besides its key, value and headers
+/// The maximum size of a record without its key, value and headers
 /// (`org.apache.kafka.common.record.DefaultRecord.MAX_RECORD_OVERHEAD`).
 const MAX_RECORD_OVERHEAD: usize = 21;
 
 /// A header's key and value.
 pub type RecordHeader<'a> = (&'a [u8], Option<&'a [u8]>);
 
-/// What is to be written, and where to.
+/// A record to send.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NewRecord<'a> {
     pub topic: &'a str,
-    /// Chosen by the key, or for the record, if not given.
+    /// Chosen by key, or by the sticky partitioner without one, if `None`.
     pub partition: Option<PartitionIndex>,
-    /// Now, if not given.
+    /// The current time if `None`.
     pub timestamp: Option<TimestampMs>,
     pub key: Option<&'a [u8]>,
     pub value: Option<&'a [u8]>,
@@ -30,7 +30,7 @@ pub struct NewRecord<'a> {
 }
 
 impl NewRecord<'_> {
-    /// How many bytes a batch with only this record may take: what Kafka holds against `max.request.size`.
+    /// The maximum size of a batch with only this record, which Kafka compares with `max.request.size`.
     pub fn size_upper_bound(&self) -> usize {
         let field = |bytes: Option<&[u8]>| bytes.map_or(1, |bytes| varint_len(bytes.len() as i32) + bytes.len());
         let headers: usize = self.headers.iter().map(|(key, value)| field(Some(key)) + field(*value)).sum();
@@ -39,24 +39,24 @@ impl NewRecord<'_> {
     }
 }
 
-/// A batch that isn't delivered yet, and what its sender wants back for each of its records.
+/// A batch that isn't delivered yet, with a token for each record.
 pub struct Batch<T> {
     state: State,
     pub tokens: Vec<T>,
-    /// When its first record came, on the producer's clock.
+    /// When its first record was appended, on the producer's clock.
     pub created: Duration,
     /// How often it was sent.
     pub attempts: u32,
-    /// Bytes of the producer's memory that it holds.
+    /// Its share of `buffer.memory`, in bytes.
     pub reserved: usize,
-    /// Its producer and the sequence number of its first record, once it was sent by an idempotent producer.
+    /// The producer id and the sequence number of its first record, once it was sent by an idempotent producer.
     pub sequence: Option<(ProducerIdEpoch, i32)>,
 }
 
 enum State {
     Filling(BatchBuilder),
     Built(Verified),
-    /// It could not be built.
+    /// Building it failed.
     Broken,
 }
 
@@ -66,7 +66,7 @@ impl<T> Batch<T> {
         Batch { state, tokens: Vec::new(), created, attempts: 0, reserved, sequence: None }
     }
 
-    /// Adds a record, `false` if the batch was built already.
+    /// Appends a record; `false` if the batch is built already.
     pub fn append(&mut self, record: &NewRecord<'_>, timestamp: TimestampMs, token: T) -> bool {
         let State::Filling(builder) = &mut self.state else { return false };
         builder.append(timestamp, record.key, record.value, record.headers);
@@ -74,7 +74,7 @@ impl<T> Batch<T> {
         true
     }
 
-    /// Bytes before compression so far; those of the finished batch once it is built.
+    /// The uncompressed size while it is filled; the final size once it is built. In bytes.
     pub fn size(&self) -> usize {
         match &self.state {
             State::Filling(builder) => builder.uncompressed_size(),
@@ -83,7 +83,7 @@ impl<T> Batch<T> {
         }
     }
 
-    /// Its bytes as they are to be sent, numbered for that producer.
+    /// Builds the batch with this producer id and base sequence, and returns its bytes.
     pub fn bytes(&mut self, sequence: Option<(ProducerIdEpoch, i32)>) -> Result<Bytes, SendError> {
         let built = match std::mem::replace(&mut self.state, State::Broken) {
             State::Filling(builder) => match sequence {
@@ -91,7 +91,7 @@ impl<T> Batch<T> {
                 None => builder.build(),
             },
             State::Built(batch) => match sequence {
-                Some((producer, base)) if self.sequence != sequence => batch.by_producer(producer, base),
+                Some((producer, base)) if self.sequence != sequence => batch.with_producer(producer, base),
                 _ => Ok(batch),
             },
             State::Broken => Err(RecordError::invalid("the batch could not be built")),
@@ -103,8 +103,8 @@ impl<T> Batch<T> {
         Ok(bytes)
     }
 
-    /// Keeps the first half of its records, and gives a batch of the others, numbered as they were; nothing, and stays as
-    /// it is, if that can't be done.
+    /// Moves the second half of its records to a new batch; both keep their sequence numbers. Returns `None` and changes
+    /// nothing if the batch can't be split.
     pub fn split(&mut self, codec: Codec, level: Option<i32>) -> Option<Batch<T>> {
         let State::Built(built) = &self.state else { return None };
         let records = record::Batch::parse(built.bytes()).ok()?.records().collect::<Result<Vec<_>, _>>().ok()?;
@@ -126,14 +126,14 @@ impl<T> Batch<T> {
             tokens: self.tokens.split_off(middle),
             created: self.created,
             attempts: self.attempts,
-            // The memory stays with the first half until that is done.
+            // The memory stays reserved by the first half until that is delivered.
             reserved: 0,
             sequence: self.sequence.map(|(producer, base)| (producer, sequence_after(base, middle))),
         })
     }
 }
 
-/// The sequence number that comes so many records later: they wrap to 0 after `i32::MAX`.
+/// Adds a number of records to a sequence number, which wraps to 0 after `i32::MAX`.
 pub fn sequence_after(base: i32, records: usize) -> i32 {
     ((i64::from(base) + records as i64) & i64::from(i32::MAX)) as i32
 }

@@ -1,4 +1,4 @@
-//! Why a record was not delivered.
+//! The producer's errors.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub enum SendError {
         "Failed to allocate {size} bytes within the configured max blocking time {} ms. Total memory: {total} bytes.",
         after.as_millis()
     )]
-    NoRoom { size: usize, total: usize, after: Duration },
+    BufferFull { size: usize, total: usize, after: Duration },
     #[error("Topic {topic} not present in metadata after {} ms.", after.as_millis())]
     NoTopic { topic: String, after: Duration },
     #[error("Invalid topics: [{0}]")]
@@ -31,25 +31,25 @@ pub enum SendError {
     NoPartition { topic: String, partition: PartitionIndex, count: usize },
     #[error("Expiring {records} record(s) for {topic}-{partition}:{} ms has passed since batch creation", after.as_millis())]
     Expired { topic: String, partition: PartitionIndex, records: usize, after: Duration },
-    /// The broker refused it; the message is its own, or what Kafka's clients say for the code.
+    /// The broker rejected the batch; the message is the broker's, or the default text of Kafka's clients for the code.
     #[error("{message}")]
     Refused { code: ErrorCode, message: String },
-    /// The connection ended each time it was tried.
+    /// The connection was lost at each attempt.
     #[error("The server disconnected before a response was received.")]
     Disconnected,
-    /// The batch can't be built or the answer not be read.
+    /// The batch can't be encoded or the answer can't be decoded.
     #[error("{0}")]
     Broken(String),
 }
 
 impl SendError {
-    /// What the broker said.
+    /// Creates the error for an error code from the broker.
     pub(super) fn refused(code: i16, message: Option<&str>) -> SendError {
         let code = ErrorCode::from_code(code).unwrap_or(ErrorCode::UnknownServerError);
-        SendError::Refused { code, message: message.unwrap_or_else(|| usual_message(code)).to_owned() }
+        SendError::Refused { code, message: message.unwrap_or_else(|| default_message(code)).to_owned() }
     }
 
-    /// What became of a question asked on the way.
+    /// Converts an error of a request.
     pub(super) fn from_client(error: &ClientError) -> SendError {
         match error {
             ClientError::Refused { code, message, .. } => SendError::refused(*code, message.as_deref()),
@@ -60,11 +60,11 @@ impl SendError {
         }
     }
 
-    /// The error code that stands for it in Kafka's protocol.
+    /// Kafka's error code for this error.
     pub fn code(&self) -> ErrorCode {
         match self {
             SendError::TooLarge { .. } | SendError::LargerThanBuffer { .. } => ErrorCode::MessageTooLarge,
-            SendError::NoRoom { .. } | SendError::NoTopic { .. } | SendError::Expired { .. } => {
+            SendError::BufferFull { .. } | SendError::NoTopic { .. } | SendError::Expired { .. } => {
                 ErrorCode::RequestTimedOut
             }
             SendError::NoPartition { .. } => ErrorCode::RequestTimedOut,
@@ -75,7 +75,7 @@ impl SendError {
         }
     }
 
-    /// Whether it may go well the next time.
+    /// Whether a retry may succeed.
     pub(super) fn is_retriable(&self) -> bool {
         match self {
             SendError::Refused { code, .. } => code.is_retriable(),
@@ -85,9 +85,9 @@ impl SendError {
     }
 }
 
-/// What Kafka's clients say where the broker gives no reason (`org.apache.kafka.common.protocol.Errors`), for the
-/// errors that producing can meet.
-fn usual_message(code: ErrorCode) -> &'static str {
+/// The default text of Kafka's clients for an error code (`org.apache.kafka.common.protocol.Errors`), for errors that
+/// Produce can return.
+fn default_message(code: ErrorCode) -> &'static str {
     match code {
         ErrorCode::UnknownServerError => "The server experienced an unexpected error when processing the request.",
         ErrorCode::CorruptMessage => {

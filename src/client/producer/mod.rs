@@ -1,18 +1,16 @@
-//! A producer: records in, batches out, and word of each record's fate.
+//! A producer, which sends records in batches and reports each record's outcome.
 //!
-//! [`Producer::send`] puts a record into its partition's batch and returns; a task of its own sends batches as they
-//! fill up or their time comes, again where that may help, and tells the [`Observer`]. As in Kafka's Java producer:
-//! one batch a partition and request, a bounded number of requests in flight, a bounded amount of memory (`send` waits
-//! for room), sequence numbers by which the broker knows what it has got already (idempotence), topics made by asking
-//! for them.
+//! [`Producer::send`] appends a record to its partition's batch and returns. A task sends batches that are full or due,
+//! retries them if possible, and notifies the [`Observer`]. As in Kafka's Java producer: one batch per partition and
+//! request, a limited number of requests in flight, limited memory (`send` waits for it), sequence numbers with which the
+//! broker detects duplicates (idempotence), and topics created by metadata requests.
 //!
-//! What needs no network is apart and pure: [`options`], `partitioner`, `batch`, `accumulator`. `sender` has the loop.
-//! Absent: transactions.
+//! Pure modules: [`options`], `partitioner`, `batch`, `accumulator`. `sender` is the task. Not implemented: transactions.
 
 mod accumulator;
 mod batch;
+mod broker_connection;
 mod error;
-mod link;
 pub mod options;
 mod partition;
 mod partitioner;
@@ -29,10 +27,10 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::Client;
-use accumulator::{Accumulator, Appended, Place};
+use accumulator::{Accumulator, Appended, Placement};
 pub use batch::{NewRecord, RecordHeader};
+use broker_connection::BrokerConnection;
 pub use error::SendError;
-use link::Link;
 pub use options::ProducerOptions;
 use ottla_wire::codec::Str;
 use ottla_wire::types::{ErrorCode, Offset, PartitionIndex, TimestampMs};
@@ -43,50 +41,51 @@ use sender::Sender;
 pub struct Delivered {
     pub topic: Str,
     pub partition: PartitionIndex,
-    /// The first record's; the others follow it. -1 if nobody said (acks 0).
+    /// The offset of the first record; the others follow it. -1 if unknown (acks 0).
     pub base_offset: Offset,
 }
 
-/// Who is told what became of records, in the order in which their batches are done; and of what goes wrong on the
-/// way. A token is what came with the record to [`Producer::send`].
+/// Receives the outcome of records, in the order in which batches complete, and warnings. A token is the value that was
+/// passed with the record to [`Producer::send`].
 pub trait Observer<T>: Send + 'static {
-    /// A batch was stored; its records' tokens in order.
+    /// A batch was stored. The tokens are in record order.
     fn delivered(&mut self, batch: &Delivered, tokens: Vec<T>);
-    /// Records were given up.
+    /// Records failed for good.
     fn failed(&mut self, topic: &str, error: &SendError, tokens: Vec<T>);
-    /// Something that may pass, such as a broker that isn't there.
+    /// A transient problem, such as an unavailable broker.
     fn warn(&mut self, message: &str);
 }
 
-/// Sends records; see the module.
+/// Sends records; see the module documentation.
 pub struct Producer<T> {
     shared: Arc<Shared<T>>,
     sender: JoinHandle<()>,
 }
 
-/// What the senders of records and the task share.
+/// State shared by callers and the sender task.
 struct Shared<T> {
     options: ProducerOptions,
-    link: Link,
+    connection: BrokerConnection,
     accumulator: Mutex<Accumulator<T>>,
     observer: Mutex<Box<dyn Observer<T>>>,
-    /// There is something to send, or the time to look again has changed.
+    /// Wakes the sender task: there is something to send, or the next due time changed.
     work: Notify,
-    /// Something was delivered or given up.
+    /// Notified when a batch was delivered or failed.
     progress: Notify,
     started: Instant,
 }
 
 impl<T: Send + 'static> Producer<T> {
-    /// A producer for the broker at the first of these addresses (`host:port`) that answers, now or later.
+    /// Creates a producer for the broker at the first of these addresses (`host:port`) that accepts a connection. It connects
+    /// when needed.
     pub fn new(addresses: Vec<String>, options: ProducerOptions, observer: impl Observer<T>) -> Producer<T> {
         let mut seed = [0; 8];
         if getrandom::fill(&mut seed).is_err() {
-            // Which partition comes first is no secret.
+            // The seed only determines the first partition, so it may be predictable.
             seed = u64::from(std::process::id()).to_ne_bytes();
         }
         let shared = Arc::new(Shared {
-            link: Link::new(addresses, &options),
+            connection: BrokerConnection::new(addresses, &options),
             accumulator: Mutex::new(Accumulator::new(options.clone(), u64::from_ne_bytes(seed))),
             observer: Mutex::new(Box::new(observer)),
             work: Notify::new(),
@@ -98,34 +97,34 @@ impl<T: Send + 'static> Producer<T> {
         Producer { shared, sender }
     }
 
-    /// Takes a record, as soon as its topic is known and there is room for it. What becomes of it, failure here
-    /// included, the observer is told.
+    /// Appends a record, waiting for its topic's metadata and for memory. The observer receives the outcome, failures here
+    /// included.
     pub async fn send(&self, record: &NewRecord<'_>, mut token: T) {
         let mut deadline = None;
         loop {
-            let why = match self.shared.try_send(record, token) {
-                Ok(Appended::Quietly) => return,
-                Ok(Appended::Began) => return self.shared.work.notify_one(),
-                Ok(Appended::Filled) => {
+            let blocked = match self.shared.try_send(record, token) {
+                Ok(Appended::Added) => return,
+                Ok(Appended::BatchStarted) => return self.shared.work.notify_one(),
+                Ok(Appended::BatchFull) => {
                     self.shared.work.notify_one();
-                    // Where there is one thread, this is the task's chance.
+                    // Lets the sender task run on a single-threaded runtime.
                     return tokio::task::yield_now().await;
                 }
-                Err((why, back)) => {
-                    token = back;
-                    why
+                Err((blocked, returned)) => {
+                    token = returned;
+                    blocked
                 }
             };
             let deadline = *deadline.get_or_insert_with(|| Instant::now() + self.shared.options.max_block);
-            if let Err(error) = self.shared.wait_for_place(record, why, deadline).await {
+            if let Err(error) = self.shared.wait_for_placement(record, blocked, deadline).await {
                 return self.shared.observer.lock().failed(record.topic, &error, vec![token]);
             }
         }
     }
 
-    /// Waits until everything that was sent is delivered or given up, and lets nothing linger meanwhile.
+    /// Waits until every record is delivered or failed; batches are sent without lingering meanwhile.
     pub async fn flush(&self) {
-        self.shared.accumulator.lock().hurry(true);
+        self.shared.accumulator.lock().set_flushing(true);
         self.shared.work.notify_one();
         loop {
             let mut progress = pin!(self.shared.progress.notified());
@@ -135,7 +134,7 @@ impl<T: Send + 'static> Producer<T> {
             }
             progress.await;
         }
-        self.shared.accumulator.lock().hurry(false);
+        self.shared.accumulator.lock().set_flushing(false);
     }
 }
 
@@ -150,45 +149,45 @@ impl<T: Send + 'static> Shared<T> {
         self.started.elapsed()
     }
 
-    /// Takes the record, or gives its token back with what is in the way.
-    fn try_send(&self, record: &NewRecord<'_>, token: T) -> Result<Appended, (Result<Place, SendError>, T)> {
+    /// Appends the record, or returns its token and why it can't be appended now.
+    fn try_send(&self, record: &NewRecord<'_>, token: T) -> Result<Appended, (Result<Placement, SendError>, T)> {
         let mut accumulator = self.accumulator.lock();
         match accumulator.place(record) {
-            Ok(Place::At(spot)) => {
+            Ok(Placement::Ready(slot)) => {
                 let timestamp = record.timestamp.unwrap_or_else(wall_clock_ms);
-                Ok(accumulator.append(spot, record, timestamp, token, || self.now()))
+                Ok(accumulator.append(slot, record, timestamp, token, || self.now()))
             }
             blocked => Err((blocked, token)),
         }
     }
 
-    /// Waits for what is in the way of a record, a while: then it is worth another try.
-    async fn wait_for_place(
+    /// Waits until a retry of [`Shared::try_send`] may succeed.
+    async fn wait_for_placement(
         &self,
         record: &NewRecord<'_>,
-        blocked: Result<Place, SendError>,
+        blocked: Result<Placement, SendError>,
         deadline: Instant,
     ) -> Result<(), SendError> {
         let left = deadline.saturating_duration_since(Instant::now());
         match blocked? {
-            Place::At(_) => Ok(()),
-            Place::UnknownTopic if left.is_zero() => {
+            Placement::Ready(_) => Ok(()),
+            Placement::UnknownTopic if left.is_zero() => {
                 Err(SendError::NoTopic { topic: record.topic.to_owned(), after: self.options.max_block })
             }
-            Place::UnknownTopic => {
+            Placement::UnknownTopic => {
                 let looked_up = tokio::time::timeout(left, self.find_topic(record.topic)).await;
                 looked_up.unwrap_or(Ok(()))
             }
-            Place::NoRoom if left.is_zero() => {
+            Placement::BufferFull if left.is_zero() => {
                 let size = record.size_upper_bound().max(self.options.batch_size);
-                Err(SendError::NoRoom { size, total: self.options.buffer_memory, after: self.options.max_block })
+                Err(SendError::BufferFull { size, total: self.options.buffer_memory, after: self.options.max_block })
             }
-            Place::NoRoom => {
+            Placement::BufferFull => {
                 let mut progress = pin!(self.progress.notified());
                 progress.as_mut().enable();
-                if matches!(self.accumulator.lock().place(record), Ok(Place::NoRoom)) {
+                if matches!(self.accumulator.lock().place(record), Ok(Placement::BufferFull)) {
                     self.work.notify_one();
-                    // Late or not, the next try decides.
+                    // On a timeout the next attempt returns the error.
                     let _ = tokio::time::timeout(left, progress).await;
                 }
                 Ok(())
@@ -196,7 +195,7 @@ impl<T: Send + 'static> Shared<T> {
         }
     }
 
-    /// Asks for a topic, which makes it where the broker does that. A topic that isn't there yet is no error.
+    /// Requests a topic's metadata, which creates the topic if the broker allows that. A missing topic is not an error here.
     async fn find_topic(&self, topic: &str) -> Result<(), SendError> {
         let found = match self.client().await {
             Some(client) => client.metadata_with(Some(&[topic]), true).await,
@@ -209,7 +208,7 @@ impl<T: Send + 'static> Shared<T> {
         };
         match found.as_ref().map(|topic| (ErrorCode::from_code(topic.error_code), topic.partitions.len())) {
             Some((Some(ErrorCode::None), partitions)) if partitions > 0 => {
-                self.accumulator.lock().learn(topic, partitions, self.now());
+                self.accumulator.lock().update_topic(topic, partitions, self.now());
                 Ok(())
             }
             Some((Some(ErrorCode::InvalidTopicException), _)) => Err(SendError::InvalidTopic(topic.to_owned())),
@@ -223,9 +222,9 @@ impl<T: Send + 'static> Shared<T> {
         }
     }
 
-    /// The connection, made anew if need be; nothing if that didn't work this time.
+    /// Returns the connection, reconnecting if it was lost; `None` if connecting failed.
     async fn client(&self) -> Option<Client> {
-        match self.link.client().await {
+        match self.connection.client().await {
             Ok(client) => Some(client),
             Err(warning) => {
                 if let Some(warning) = warning {

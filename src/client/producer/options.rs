@@ -1,4 +1,4 @@
-//! How a producer is set up, by the names of Kafka's producer configuration.
+//! A producer's settings, with the names of Kafka's producer configuration.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use ottla_wire::codec::Str;
 use ottla_wire::record::Codec;
 
-/// What a producer does; the defaults are Apache Kafka 4.3's.
+/// The settings of a producer; the defaults are those of Apache Kafka 4.3.
 ///
 /// Source: `org.apache.kafka.clients.producer.ProducerConfig`.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,34 +15,34 @@ pub struct ProducerOptions {
     pub client_id: Str,
     /// 0, 1, or -1 for all.
     pub acks: i16,
-    /// Whether the broker is given the means to drop what it has already got.
+    /// Whether batches have sequence numbers, so that the broker drops duplicates.
     pub idempotence: bool,
-    /// Bytes of a batch, before compression, at which it is full.
+    /// Size limit of a batch before compression, in bytes.
     pub batch_size: usize,
     /// How long a batch waits for more records.
     pub linger: Duration,
     pub codec: Codec,
-    /// The codec's own level.
+    /// The compression level; the codec's default if `None`.
     pub level: Option<i32>,
-    /// Requests without an answer, at most.
+    /// Limit of unanswered requests.
     pub max_in_flight: usize,
-    /// Bytes of the largest request, and of the largest record.
+    /// Size limit of a request, and of a record, in bytes.
     pub max_request_size: usize,
-    /// Bytes of batches that are not delivered yet, at most.
+    /// Memory limit of undelivered batches, in bytes.
     pub buffer_memory: usize,
-    /// How long a record waits for metadata and for room.
+    /// How long a record may wait for metadata and memory.
     pub max_block: Duration,
-    /// How often a batch is sent again.
+    /// How often a batch is retried.
     pub retries: u32,
     pub retry_backoff: Duration,
     pub reconnect_backoff: Duration,
     pub reconnect_backoff_max: Duration,
     pub request_timeout: Duration,
-    /// How long a batch may take, with all that is tried.
+    /// Limit from the creation of a batch to its delivery, retries included.
     pub delivery_timeout: Duration,
-    /// Metadata older than that is asked for again.
+    /// Metadata is refreshed after this time.
     pub metadata_max_age: Duration,
-    /// Records with a key are spread as those without.
+    /// Whether keys are ignored when partitions are chosen.
     pub ignore_keys: bool,
 }
 
@@ -72,13 +72,13 @@ impl Default for ProducerOptions {
     }
 }
 
-/// The most requests in flight with which the broker can tell a repeated batch.
+/// Limit of requests in flight with which the broker detects duplicate batches.
 const MAX_IN_FLIGHT_IDEMPOTENT: usize = 5;
 
 impl ProducerOptions {
-    /// Options from settings by Kafka's names. Names that say nothing to this producer are passed over, as Kafka does.
+    /// Reads settings by Kafka's names. Unknown names are ignored, as in Kafka.
     ///
-    /// The error is the message of Kafka's ConfigException.
+    /// The error is the message of Kafka's `ConfigException`.
     pub fn from_properties(properties: &BTreeMap<String, String>) -> Result<ProducerOptions, String> {
         let read = Reader(properties);
         let default = ProducerOptions::default();
@@ -114,15 +114,15 @@ impl ProducerOptions {
             metadata_max_age: read.milliseconds("metadata.max.age.ms", default.metadata_max_age)?,
             ignore_keys: read.boolean("partitioner.ignore.keys")?.unwrap_or(false),
         };
-        options.settle_delivery_timeout(read.text("delivery.timeout.ms").is_some())?;
+        options.validate_delivery_timeout(read.text("delivery.timeout.ms").is_some())?;
         match read.text("security.protocol") {
             None | Some("PLAINTEXT") => Ok(options),
             Some(other) => Err(format!("security.protocol={other} is not supported: only PLAINTEXT is")),
         }
     }
 
-    /// A batch must have the time for one request at least.
-    fn settle_delivery_timeout(&mut self, is_explicit: bool) -> Result<(), String> {
+    /// Ensures that the delivery timeout allows at least one request: raises the default, rejects an explicit value.
+    fn validate_delivery_timeout(&mut self, is_explicit: bool) -> Result<(), String> {
         let least = self.linger.saturating_add(self.request_timeout);
         if self.delivery_timeout >= least {
             return Ok(());
@@ -176,7 +176,7 @@ impl Reader<'_> {
         self.text(name).map(number).transpose()
     }
 
-    /// A number that is `least` or more; what Kafka keeps in 32 or 64 bits.
+    /// Reads a number that is at least `least`, which Kafka stores in 32 or 64 bits.
     fn at_least<T: TryFrom<i64>>(&self, name: &str, least: i64, default: T) -> Result<T, String> {
         let Some(number) = self.number::<i64>(name)? else { return Ok(default) };
         if number < least {
@@ -189,10 +189,10 @@ impl Reader<'_> {
         self.at_least::<u64>(name, 0, default.as_millis() as u64).map(Duration::from_millis)
     }
 
-    /// On unless asked otherwise, or unless other settings forbid it; asked for against those is a mistake.
+    /// On by default, unless other settings conflict with it. An explicit `true` that conflicts is an error.
     fn idempotence(&self, acks: i16, retries: u32, max_in_flight: usize) -> Result<bool, String> {
-        let asked = self.boolean("enable.idempotence")?;
-        let obstacle = if retries == 0 {
+        let requested = self.boolean("enable.idempotence")?;
+        let conflict = if retries == 0 {
             Some("Must set retries to non-zero when using the idempotent producer.")
         } else if acks != -1 {
             Some(
@@ -203,9 +203,9 @@ impl Reader<'_> {
         } else {
             None
         };
-        match (asked, obstacle) {
-            (Some(true), Some(obstacle)) => Err(obstacle.to_owned()),
-            (asked, obstacle) => Ok(asked.unwrap_or(true) && obstacle.is_none()),
+        match (requested, conflict) {
+            (Some(true), Some(conflict)) => Err(conflict.to_owned()),
+            (requested, conflict) => Ok(requested.unwrap_or(true) && conflict.is_none()),
         }
     }
 }
@@ -220,13 +220,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_said_is_kafkas_default() {
+    fn missing_settings_have_kafkas_defaults_and_unknown_ones_are_ignored() {
         assert_eq!(read(&[]), Ok(ProducerOptions::default()));
-        assert_eq!(read(&[("key.serializer", "x"), ("nonsense", "1")]), Ok(ProducerOptions::default()));
+        assert_eq!(read(&[("key.serializer", "x"), ("unknown.setting", "1")]), Ok(ProducerOptions::default()));
     }
 
     #[test]
-    fn idempotence() {
+    fn idempotence_is_on_unless_settings_conflict() {
         let check = |settings: &[(&str, &str)], expect: bool| assert_eq!(read(settings).unwrap().idempotence, expect);
         check(&[("acks", "all")], true);
         check(&[("acks", "1")], false);
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_has_time_for_a_request() {
+    fn delivery_timeout_covers_linger_and_one_request() {
         let check = |settings: &[(&str, &str)], expect: Result<u64, ()>| {
             let found = read(settings).map(|options| options.delivery_timeout.as_secs()).map_err(drop);
             assert_eq!(found, expect, "{settings:?}");
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes() {
+    fn invalid_settings_are_rejected_with_kafkas_text() {
         let check = |name, value, expect: &str| assert_eq!(read(&[(name, value)]).unwrap_err(), expect);
         check("acks", "7", "Invalid value 7 for configuration acks: String must be one of: all, -1, 0, 1");
         check(

@@ -1,8 +1,8 @@
-//! Which partition a record goes to: by its key, or to the partition whose turn it is.
+//! Chooses a record's partition: by key, or the sticky partition.
 
 use ottla_wire::types::PartitionIndex;
 
-/// The partition that every Kafka client in Java gives this key to.
+/// The partition that Kafka's Java clients choose for this key.
 ///
 /// Source: `org.apache.kafka.clients.producer.internals.BuiltInPartitioner.partitionForKey`.
 pub fn partition_of_key(key: &[u8], partitions: usize) -> usize {
@@ -28,50 +28,50 @@ fn murmur2(data: &[u8]) -> u32 {
     hash ^ (hash >> 15)
 }
 
-/// Records without a key stay with one partition until a batch's worth is there, then go to another one by chance
-/// (KIP-794): full batches, evenly spread.
+/// The sticky partitioner for records without a key (KIP-794): it stays with one partition until a batch's worth of
+/// bytes is written, then switches to a random one. So batches are full and partitions are used evenly.
 #[derive(Clone, Debug)]
 pub struct Sticky {
     partition: usize,
     written: usize,
-    /// State of an xorshift generator, never 0.
-    chance: u64,
+    /// The state of an xorshift generator; never 0.
+    random: u64,
 }
 
 impl Sticky {
-    /// `seed` decides where it begins.
+    /// `seed` determines the first partition.
     pub fn new(seed: u64) -> Sticky {
-        let mut sticky = Sticky { partition: 0, written: 0, chance: seed | 1 };
-        sticky.partition = sticky.draw();
+        let mut sticky = Sticky { partition: 0, written: 0, random: seed | 1 };
+        sticky.partition = sticky.next_random();
         sticky
     }
 
-    /// The partition whose turn it is.
+    /// The current partition.
     pub fn partition(&self, partitions: usize) -> PartitionIndex {
         (self.partition % partitions.max(1)) as PartitionIndex
     }
 
-    /// Counts bytes written to it.
-    pub fn wrote(&mut self, bytes: usize) {
+    /// Counts bytes written to the current partition.
+    pub fn add_bytes(&mut self, bytes: usize) {
         self.written += bytes;
     }
 
-    /// Whether it has had `enough` bytes: another one's turn, as soon as that leaves no small batch behind.
-    pub fn has_had(&self, enough: usize) -> bool {
-        self.written >= enough
+    /// Whether at least `bytes` were written to the current partition: time to switch, once its batch was sent.
+    pub fn has_written(&self, bytes: usize) -> bool {
+        self.written >= bytes
     }
 
-    /// It is another one's turn.
-    pub fn turn(&mut self) {
+    /// Switches to another partition.
+    pub fn switch(&mut self) {
         self.written = 0;
-        self.partition = self.draw();
+        self.partition = self.next_random();
     }
 
-    fn draw(&mut self) -> usize {
-        self.chance ^= self.chance << 13;
-        self.chance ^= self.chance >> 7;
-        self.chance ^= self.chance << 17;
-        (self.chance >> 33) as usize
+    fn next_random(&mut self) -> usize {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        (self.random >> 33) as usize
     }
 }
 
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hashes_of_kafkas_own_test() {
+    fn murmur2_hashes_equal_those_of_kafkas_test() {
         // org.apache.kafka.common.utils.UtilsTest.testMurmur2
         let check = |key: &str, expect: i32| assert_eq!(murmur2(key.as_bytes()) as i32, expect, "{key}");
         check("21", -973_932_308);
@@ -92,13 +92,13 @@ mod tests {
     }
 
     #[test]
-    fn turns_are_spread_evenly() {
+    fn sticky_partitions_are_distributed_evenly() {
         let mut sticky = Sticky::new(1);
-        let mut turns = [0; 4];
+        let mut counts = [0; 4];
         for _ in 0..4000 {
-            turns[sticky.partition(4) as usize] += 1;
-            sticky.turn();
+            counts[sticky.partition(4) as usize] += 1;
+            sticky.switch();
         }
-        assert!(turns.iter().all(|turns| (800..1200).contains(turns)), "{turns:?}");
+        assert!(counts.iter().all(|count| (800..1200).contains(count)), "{counts:?}");
     }
 }

@@ -1,11 +1,11 @@
-//! The loop that sends batches and hears what became of them.
+//! The task that sends batches and handles the answers.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::accumulator::{GivenUp, Outgoing};
+use super::accumulator::{FailedBatch, Outgoing};
 use super::{Delivered, SendError, Shared};
 use crate::{Client, ClientError};
 use ottla_wire::codec::Str;
@@ -23,7 +23,7 @@ type Answer = Pin<Box<dyn Future<Output = Result<ProduceResponse, ClientError>> 
 
 pub(super) struct Sender<T> {
     shared: Arc<Shared<T>>,
-    /// In the order in which they were sent, which is that of the answers.
+    /// In send order, which is also the order of the answers.
     in_flight: VecDeque<(Answer, Vec<Outgoing<T>>)>,
 }
 
@@ -35,7 +35,7 @@ impl<T: Send + 'static> Sender<T> {
     /// Runs until it is aborted.
     pub async fn run(mut self) {
         loop {
-            self.send_what_is_due().await;
+            self.send_due_batches().await;
             let due = self.next_due();
             let answer = async {
                 match self.in_flight.front_mut() {
@@ -56,37 +56,37 @@ impl<T: Send + 'static> Sender<T> {
         self.in_flight.len() >= self.shared.options.max_in_flight
     }
 
-    /// How long until something has to be sent, if there may be.
+    /// The time until the next batch is due, if a request may be sent.
     fn next_due(&self) -> Option<Duration> {
         let accumulator = self.shared.accumulator.lock();
-        if self.is_full() || accumulator.needs_producer() && !self.in_flight.is_empty() {
+        if self.is_full() || accumulator.needs_producer_id() && !self.in_flight.is_empty() {
             return None;
         }
         accumulator.next_due().map(|due| due.saturating_sub(self.shared.now()))
     }
 
-    async fn send_what_is_due(&mut self) {
+    async fn send_due_batches(&mut self) {
         loop {
             let now = self.shared.now();
             let (late, due) = {
                 let mut accumulator = self.shared.accumulator.lock();
                 (accumulator.expire(now), accumulator.next_due())
             };
-            self.given_up(late);
+            self.report_failed(late);
             if self.is_full() || due.is_none_or(|due| due > now) {
                 return;
             }
             let Some(client) = self.shared.client().await else { return };
             self.refresh_metadata(&client).await;
-            if self.shared.accumulator.lock().needs_producer() {
+            if self.shared.accumulator.lock().needs_producer_id() {
                 if !self.in_flight.is_empty() {
                     return;
                 }
-                self.find_producer(&client).await;
+                self.init_producer_id(&client).await;
                 continue;
             }
             let (batches, broken) = self.shared.accumulator.lock().drain(self.shared.now());
-            self.given_up(broken);
+            self.report_failed(broken);
             if batches.is_empty() {
                 return;
             }
@@ -94,30 +94,30 @@ impl<T: Send + 'static> Sender<T> {
         }
     }
 
-    /// Asks again for topics that were asked for long ago: they may have more partitions by now.
+    /// Refreshes metadata older than `metadata.max.age.ms`: topics may have more partitions now.
     async fn refresh_metadata(&mut self, client: &Client) {
-        let stale = self.shared.accumulator.lock().stale(self.shared.now());
-        if stale.is_empty() {
+        let stale_topics = self.shared.accumulator.lock().stale_topics(self.shared.now());
+        if stale_topics.is_empty() {
             return;
         }
-        let names: Vec<&str> = stale.iter().map(|name| &**name).collect();
+        let names: Vec<&str> = stale_topics.iter().map(|name| &**name).collect();
         let found = client.metadata(Some(&names)).await.map(|cluster| cluster.topics).unwrap_or_default();
         let mut accumulator = self.shared.accumulator.lock();
         for name in names {
             let topic = found.iter().find(|topic| topic.name.as_deref() == Some(name));
-            // What can't be told now keeps its partitions, until it is time to ask again.
-            accumulator.learn(name, topic.map_or(0, |topic| topic.partitions.len()), self.shared.now());
+            // A topic without an answer keeps its partitions until the next refresh.
+            accumulator.update_topic(name, topic.map_or(0, |topic| topic.partitions.len()), self.shared.now());
         }
     }
 
-    /// Asks for a producer id, by which the broker knows what it has got already.
-    async fn find_producer(&mut self, client: &Client) {
+    /// Requests a producer id, with which the broker detects duplicate batches.
+    async fn init_producer_id(&mut self, client: &Client) {
         let request =
             InitProducerIdRequest { transactional_id: None, transaction_timeout_ms: i32::MAX, ..Default::default() };
         let error = match client.call(request).await {
             Ok(answer) if answer.error_code == 0 => {
                 let producer = ProducerIdEpoch { producer_id: answer.producer_id, epoch: answer.producer_epoch };
-                return self.shared.accumulator.lock().set_producer(producer);
+                return self.shared.accumulator.lock().set_producer_id(producer);
             }
             Ok(answer) => SendError::refused(answer.error_code, None),
             Err(error) => SendError::from_client(&error),
@@ -125,8 +125,8 @@ impl<T: Send + 'static> Sender<T> {
         if error.is_retriable() {
             tokio::time::sleep(self.shared.options.retry_backoff).await;
         } else {
-            let all = self.shared.accumulator.lock().give_up_all(&error);
-            self.given_up(all);
+            let all = self.shared.accumulator.lock().fail_all(&error);
+            self.report_failed(all);
         }
     }
 
@@ -140,10 +140,10 @@ impl<T: Send + 'static> Sender<T> {
         };
         match sent {
             Ok(Some(pending)) => self.in_flight.push_back((Box::pin(pending.answer()), batches)),
-            Ok(None) => batches.into_iter().for_each(|sent| self.settle(sent, Ok(-1))),
+            Ok(None) => batches.into_iter().for_each(|sent| self.complete_batch(sent, Ok(-1))),
             Err(error) => {
                 let error = SendError::from_client(&error);
-                batches.into_iter().for_each(|sent| self.settle(sent, Err(error.clone())));
+                batches.into_iter().for_each(|sent| self.complete_batch(sent, Err(error.clone())));
             }
         }
     }
@@ -167,7 +167,7 @@ impl<T: Send + 'static> Sender<T> {
         }
     }
 
-    /// The first request in flight was answered, or won't be.
+    /// Handles the outcome of the first request in flight.
     async fn answered(&mut self, answer: Result<ProduceResponse, ClientError>) {
         let Some((_, batches)) = self.in_flight.pop_front() else { return };
         match answer {
@@ -175,22 +175,22 @@ impl<T: Send + 'static> Sender<T> {
                 let mut outcomes = outcomes(answer);
                 for sent in batches {
                     let outcome = outcomes.remove(&(sent.topic.clone(), sent.partition));
-                    let missing = || Err(SendError::Broken("the answer leaves a partition out".to_owned()));
-                    self.settle(sent, outcome.unwrap_or_else(missing));
+                    let missing = || Err(SendError::Broken("the answer lacks a requested partition".to_owned()));
+                    self.complete_batch(sent, outcome.unwrap_or_else(missing));
                 }
             }
             Err(error) => {
                 if matches!(error, ClientError::Timeout { .. }) {
-                    self.shared.link.leave().await;
+                    self.shared.connection.disconnect().await;
                 }
                 let error = SendError::from_client(&error);
-                batches.into_iter().for_each(|sent| self.settle(sent, Err(error.clone())));
+                batches.into_iter().for_each(|sent| self.complete_batch(sent, Err(error.clone())));
             }
         }
     }
 
-    /// Does what one batch's outcome asks for.
-    fn settle(&self, sent: Outgoing<T>, outcome: Result<Offset, SendError>) {
+    /// Handles the outcome of one batch.
+    fn complete_batch(&self, sent: Outgoing<T>, outcome: Result<Offset, SendError>) {
         let (topic, partition) = (sent.topic.clone(), sent.partition);
         let (outcome, base_offset) = match outcome {
             Ok(offset) => (Ok(()), offset),
@@ -203,16 +203,16 @@ impl<T: Send + 'static> Sender<T> {
                 self.shared.observer.lock().delivered(&Delivered { topic, partition, base_offset }, tokens);
                 self.shared.progress.notify_waiters();
             }
-            Some(Err(given_up)) => self.given_up(vec![given_up]),
+            Some(Err(failed)) => self.report_failed(vec![failed]),
         }
     }
 
-    fn given_up(&self, all: Vec<GivenUp<T>>) {
+    fn report_failed(&self, all: Vec<FailedBatch<T>>) {
         if all.is_empty() {
             return;
         }
         let mut observer = self.shared.observer.lock();
-        for GivenUp { topic, tokens, error } in all {
+        for FailedBatch { topic, tokens, error } in all {
             observer.failed(&topic, &error, tokens);
         }
         self.shared.progress.notify_waiters();
@@ -226,7 +226,7 @@ async fn sleep_until(due: Option<Duration>) {
     }
 }
 
-/// By topic and partition, where the batch begins or why it isn't there.
+/// The base offset or the error of each batch, by topic and partition.
 fn outcomes(answer: ProduceResponse) -> BTreeMap<(Str, PartitionIndex), Result<Offset, SendError>> {
     let of_topic = |topic: ottla_wire::protocol::messages::produce::TopicProduceResponse| {
         let name = topic.name;
@@ -241,7 +241,7 @@ fn outcomes(answer: ProduceResponse) -> BTreeMap<(Str, PartitionIndex), Result<O
 fn outcome(partition: PartitionProduceResponse) -> Result<Offset, SendError> {
     match ErrorCode::from_code(partition.error_code) {
         Some(ErrorCode::None) => Ok(partition.base_offset),
-        // It is there, only too long ago for the broker to say where.
+        // The batch is stored, but the broker does not remember its offset any more.
         Some(ErrorCode::DuplicateSequenceNumber) => Ok(-1),
         _ => Err(SendError::refused(partition.error_code, partition.error_message.as_deref())),
     }

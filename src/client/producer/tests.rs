@@ -1,39 +1,41 @@
-//! Batches, their order, their numbers: all told by hand, with no network and no clock.
+//! Tests of the accumulator, without network and clock.
 
 use std::time::Duration;
 
-use super::accumulator::{Accumulator, Appended, GivenUp, Outgoing, Place};
+use super::accumulator::{Accumulator, Appended, FailedBatch, Outgoing, Placement};
 use super::{NewRecord, ProducerOptions, SendError};
 use ottla_wire::record::{Batch, BatchHeader, Codec};
 use ottla_wire::types::{ErrorCode, ProducerIdEpoch};
 
 const PRODUCER: ProducerIdEpoch = ProducerIdEpoch { producer_id: 7, epoch: 0 };
 
-/// A world of one topic `t`; records are numbered, and the number is their token and their value.
-struct World {
+/// An accumulator with one topic `t`. Records are numbered; the number is the record's token and value.
+struct Fixture {
     accumulator: Accumulator<u32>,
     now: Duration,
     next: u32,
 }
 
-impl World {
-    fn new(partitions: usize, change: impl FnOnce(&mut ProducerOptions)) -> World {
+impl Fixture {
+    fn new(partitions: usize, change: impl FnOnce(&mut ProducerOptions)) -> Fixture {
         let mut options = ProducerOptions { linger: Duration::ZERO, ..ProducerOptions::default() };
         change(&mut options);
         let mut accumulator = Accumulator::new(options, 1);
-        accumulator.learn("t", partitions, Duration::ZERO);
-        accumulator.set_producer(PRODUCER);
-        World { accumulator, now: Duration::ZERO, next: 0 }
+        accumulator.update_topic("t", partitions, Duration::ZERO);
+        accumulator.set_producer_id(PRODUCER);
+        Fixture { accumulator, now: Duration::ZERO, next: 0 }
     }
 
-    /// Adds a record of that size.
+    /// Appends a record of this size.
     #[track_caller]
     fn add(&mut self, partition: Option<i32>, size: usize) -> Appended {
         let value = vec![self.next as u8; size];
         let record = NewRecord { topic: "t", partition, value: Some(&value), ..NewRecord::default() };
-        let Ok(Place::At(spot)) = self.accumulator.place(&record) else { panic!("no place for record {}", self.next) };
+        let Ok(Placement::Ready(slot)) = self.accumulator.place(&record) else {
+            panic!("record {} can't be placed", self.next)
+        };
         self.next += 1;
-        self.accumulator.append(spot, &record, 5, self.next - 1, || self.now)
+        self.accumulator.append(slot, &record, 5, self.next - 1, || self.now)
     }
 
     fn drain(&mut self) -> Vec<Outgoing<u32>> {
@@ -42,7 +44,7 @@ impl World {
         outgoing
     }
 
-    /// Drains the one batch that is due.
+    /// Drains exactly one batch.
     #[track_caller]
     fn one(&mut self) -> Outgoing<u32> {
         let mut outgoing = self.drain();
@@ -54,12 +56,12 @@ impl World {
         &mut self,
         sent: Outgoing<u32>,
         outcome: Result<(), ErrorCode>,
-    ) -> Option<Result<Vec<u32>, GivenUp<u32>>> {
+    ) -> Option<Result<Vec<u32>, FailedBatch<u32>>> {
         let outcome = outcome.map_err(|code| SendError::refused(code.code(), None));
         self.accumulator.answered(sent, outcome, self.now)
     }
 
-    fn later(&mut self, milliseconds: u64) {
+    fn advance(&mut self, milliseconds: u64) {
         self.now += Duration::from_millis(milliseconds);
     }
 }
@@ -71,53 +73,53 @@ fn header(sent: &Outgoing<u32>) -> BatchHeader {
 }
 
 #[test]
-fn a_batch_goes_when_it_is_full_or_its_time_has_come() {
-    let mut world = World::new(1, |options| options.linger = Duration::from_millis(10));
-    assert_eq!(world.add(None, 10), Appended::Began);
-    assert_eq!(world.add(None, 10), Appended::Quietly);
-    assert!(world.drain().is_empty());
-    assert_eq!(world.accumulator.next_due(), Some(Duration::from_millis(10)));
-    world.later(10);
-    assert_eq!(world.one().batch.tokens, [0, 1]);
-    assert_eq!(world.accumulator.next_due(), None);
+fn batch_is_due_when_it_is_full_or_after_linger() {
+    let mut fixture = Fixture::new(1, |options| options.linger = Duration::from_millis(10));
+    assert_eq!(fixture.add(None, 10), Appended::BatchStarted);
+    assert_eq!(fixture.add(None, 10), Appended::Added);
+    assert!(fixture.drain().is_empty());
+    assert_eq!(fixture.accumulator.next_due(), Some(Duration::from_millis(10)));
+    fixture.advance(10);
+    assert_eq!(fixture.one().batch.tokens, [0, 1]);
+    assert_eq!(fixture.accumulator.next_due(), None);
 
-    assert_eq!(world.add(None, 12_000), Appended::Filled, "no room for another one like this");
-    assert_eq!(world.one().batch.tokens, [2]);
-    world.add(None, 10);
-    world.accumulator.hurry(true);
-    assert_eq!(world.one().batch.tokens, [3]);
+    assert_eq!(fixture.add(None, 12_000), Appended::BatchFull, "another record of this size does not fit");
+    assert_eq!(fixture.one().batch.tokens, [2]);
+    fixture.add(None, 10);
+    fixture.accumulator.set_flushing(true);
+    assert_eq!(fixture.one().batch.tokens, [3]);
 }
 
 #[test]
-fn a_record_that_does_not_fit_begins_another_batch() {
-    let mut world = World::new(1, |options| options.linger = Duration::from_secs(1));
-    world.add(None, 100);
-    assert_eq!(world.add(None, 16_300), Appended::Filled);
-    assert_eq!(world.one().batch.tokens, [0]);
-    assert_eq!(world.one().batch.tokens, [1], "which is full, too");
+fn record_that_does_not_fit_starts_another_batch() {
+    let mut fixture = Fixture::new(1, |options| options.linger = Duration::from_secs(1));
+    fixture.add(None, 100);
+    assert_eq!(fixture.add(None, 16_300), Appended::BatchFull);
+    assert_eq!(fixture.one().batch.tokens, [0]);
+    assert_eq!(fixture.one().batch.tokens, [1], "full as well");
 }
 
 #[test]
-fn a_request_has_a_batch_of_each_partition_while_there_is_room() {
-    let mut world = World::new(3, |options| options.max_request_size = 2_200);
+fn request_has_one_batch_per_partition_up_to_max_request_size() {
+    let mut fixture = Fixture::new(3, |options| options.max_request_size = 2_200);
     for partition in [0, 1, 2, 0] {
-        world.add(Some(partition), 1000);
+        fixture.add(Some(partition), 1000);
     }
     let partitions = |sent: Vec<Outgoing<u32>>| sent.iter().map(|sent| sent.partition).collect::<Vec<_>>();
-    assert_eq!(partitions(world.drain()), [0]);
-    assert_eq!(partitions(world.drain()), [1, 2]);
-    assert!(world.drain().is_empty());
+    assert_eq!(partitions(fixture.drain()), [0]);
+    assert_eq!(partitions(fixture.drain()), [1, 2]);
+    assert!(fixture.drain().is_empty());
 }
 
 #[test]
 fn records_without_a_key_fill_one_batch_before_the_next() {
-    let mut world = World::new(8, |options| options.linger = Duration::from_secs(1));
+    let mut fixture = Fixture::new(8, |options| options.linger = Duration::from_secs(1));
     for _ in 0..640 {
-        world.add(None, 1000);
+        fixture.add(None, 1000);
     }
     let mut counts = Vec::new();
     loop {
-        let sent = world.drain();
+        let sent = fixture.drain();
         if sent.is_empty() {
             break;
         }
@@ -128,9 +130,9 @@ fn records_without_a_key_fill_one_batch_before_the_next() {
 }
 
 #[test]
-fn keys_decide() {
-    let world = World::new(5, |_| {});
-    let mut accumulator = world.accumulator;
+fn key_or_explicit_partition_determines_the_partition() {
+    let fixture = Fixture::new(5, |_| {});
+    let mut accumulator = fixture.accumulator;
     let mut place = |key: &str, partition| {
         let key = Some(key.as_bytes());
         accumulator.place(&NewRecord { topic: "t", partition, key, ..NewRecord::default() })
@@ -143,133 +145,133 @@ fn keys_decide() {
 }
 
 #[test]
-fn memory_is_bounded_and_comes_back() {
-    let mut world = World::new(2, |options| {
+fn memory_is_limited_and_released_on_delivery() {
+    let mut fixture = Fixture::new(2, |options| {
         options.buffer_memory = 40_000;
         options.linger = Duration::from_secs(1);
     });
-    let place = |world: &mut World, size| {
+    let place = |fixture: &mut Fixture, size| {
         let value = vec![0; size];
-        world.accumulator.place(&NewRecord {
+        fixture.accumulator.place(&NewRecord {
             topic: "t",
             partition: Some(0),
             value: Some(&value),
             ..NewRecord::default()
         })
     };
-    world.add(Some(0), 12_000);
-    world.add(Some(1), 12_000);
-    assert_eq!(place(&mut world, 12_000).unwrap(), Place::NoRoom);
-    let sent = world.drain();
-    assert_eq!(sent.len(), 2, "full, and nothing to wait for");
+    fixture.add(Some(0), 12_000);
+    fixture.add(Some(1), 12_000);
+    assert_eq!(place(&mut fixture, 12_000).unwrap(), Placement::BufferFull);
+    let sent = fixture.drain();
+    assert_eq!(sent.len(), 2, "due without linger, because memory is low");
     for sent in sent {
-        assert_eq!(world.answer(sent, Ok(())).unwrap().ok(), Some(vec![world.next - 2]));
-        world.next += 1;
+        assert_eq!(fixture.answer(sent, Ok(())).unwrap().ok(), Some(vec![fixture.next - 2]));
+        fixture.next += 1;
     }
-    assert!(matches!(place(&mut world, 12_000), Ok(Place::At(_))));
-    let too_large = place(&mut world, 1_100_000).unwrap_err();
+    assert!(matches!(place(&mut fixture, 12_000), Ok(Placement::Ready(_))));
+    let too_large = place(&mut fixture, 1_100_000).unwrap_err();
     assert_eq!(too_large, SendError::TooLarge { size: 1_100_088, limit: 1_048_576 });
-    assert!(matches!(place(&mut world, 45_000), Err(SendError::LargerThanBuffer { .. })));
+    assert!(matches!(place(&mut fixture, 45_000), Err(SendError::LargerThanBuffer { .. })));
 }
 
 #[test]
-fn batches_are_numbered_and_a_retry_keeps_its_number() {
-    let mut world = World::new(1, |_| {});
-    let batch = |world: &mut World| {
-        world.add(None, 10);
-        world.add(None, 10);
-        world.one()
+fn retried_batch_keeps_its_sequence() {
+    let mut fixture = Fixture::new(1, |_| {});
+    let batch = |fixture: &mut Fixture| {
+        fixture.add(None, 10);
+        fixture.add(None, 10);
+        fixture.one()
     };
-    let (first, second) = (batch(&mut world), batch(&mut world));
+    let (first, second) = (batch(&mut fixture), batch(&mut fixture));
     assert_eq!([header(&first).base_sequence, header(&second).base_sequence], [0, 2]);
     assert_eq!(header(&first).producer_id, 7);
 
-    // The first is refused for now, the second because the first isn't there: both go again, in order.
-    assert!(world.answer(first, Err(ErrorCode::NotEnoughReplicas)).is_none());
-    world.later(1000);
-    assert!(world.drain().is_empty(), "not before the other one is back");
-    assert_eq!(world.accumulator.next_due(), None);
-    assert!(world.answer(second, Err(ErrorCode::OutOfOrderSequenceNumber)).is_none());
-    assert!(world.drain().is_empty(), "not before its time");
-    world.later(100);
-    let (first, second) = (world.one(), world.one());
+    // The first fails with a retriable error, the second because the first is missing: both are retried in order.
+    assert!(fixture.answer(first, Err(ErrorCode::NotEnoughReplicas)).is_none());
+    fixture.advance(1000);
+    assert!(fixture.drain().is_empty(), "the other one is still in flight");
+    assert_eq!(fixture.accumulator.next_due(), None);
+    assert!(fixture.answer(second, Err(ErrorCode::OutOfOrderSequenceNumber)).is_none());
+    assert!(fixture.drain().is_empty(), "backoff");
+    fixture.advance(100);
+    let (first, second) = (fixture.one(), fixture.one());
     assert_eq!([header(&first).base_sequence, header(&second).base_sequence], [0, 2]);
-    assert_eq!(world.answer(first, Ok(())).unwrap().ok(), Some(vec![0, 1]));
-    assert_eq!(world.answer(second, Ok(())).unwrap().ok(), Some(vec![2, 3]));
-    assert!(world.accumulator.is_empty());
+    assert_eq!(fixture.answer(first, Ok(())).unwrap().ok(), Some(vec![0, 1]));
+    assert_eq!(fixture.answer(second, Ok(())).unwrap().ok(), Some(vec![2, 3]));
+    assert!(fixture.accumulator.is_empty());
 }
 
 #[test]
-fn a_number_that_is_missing_begins_a_new_count() {
-    let mut world = World::new(1, |_| {});
-    let batch = |world: &mut World| {
-        world.add(None, 10);
-        world.one()
+fn failed_batch_restarts_sequences_with_a_new_producer_id() {
+    let mut fixture = Fixture::new(1, |_| {});
+    let batch = |fixture: &mut Fixture| {
+        fixture.add(None, 10);
+        fixture.one()
     };
-    let (first, second) = (batch(&mut world), batch(&mut world));
-    let given_up = world.answer(first, Err(ErrorCode::InvalidRecord)).unwrap().err().unwrap();
-    assert_eq!((given_up.tokens, given_up.error.code()), (vec![0], ErrorCode::InvalidRecord));
-    assert!(world.accumulator.needs_producer());
-    assert!(world.answer(second, Err(ErrorCode::NotEnoughReplicas)).is_none());
-    world.later(1000);
-    assert!(world.drain().is_empty());
-    world.accumulator.set_producer(ProducerIdEpoch { producer_id: 8, epoch: 0 });
-    let second = header(&world.one());
+    let (first, second) = (batch(&mut fixture), batch(&mut fixture));
+    let failed = fixture.answer(first, Err(ErrorCode::InvalidRecord)).unwrap().err().unwrap();
+    assert_eq!((failed.tokens, failed.error.code()), (vec![0], ErrorCode::InvalidRecord));
+    assert!(fixture.accumulator.needs_producer_id());
+    assert!(fixture.answer(second, Err(ErrorCode::NotEnoughReplicas)).is_none());
+    fixture.advance(1000);
+    assert!(fixture.drain().is_empty());
+    fixture.accumulator.set_producer_id(ProducerIdEpoch { producer_id: 8, epoch: 0 });
+    let second = header(&fixture.one());
     assert_eq!((second.producer_id, second.base_sequence), (8, 0));
 }
 
 #[test]
-fn tries_and_time_are_bounded() {
-    let mut world = World::new(1, |options| options.retries = 2);
-    world.add(None, 10);
+fn batch_fails_after_retries_or_delivery_timeout() {
+    let mut fixture = Fixture::new(1, |options| options.retries = 2);
+    fixture.add(None, 10);
     for _ in 0..2 {
-        let sent = world.one();
-        assert!(world.answer(sent, Err(ErrorCode::NotEnoughReplicas)).is_none());
-        world.later(100);
+        let sent = fixture.one();
+        assert!(fixture.answer(sent, Err(ErrorCode::NotEnoughReplicas)).is_none());
+        fixture.advance(100);
     }
-    let sent = world.one();
-    let given_up = world.answer(sent, Err(ErrorCode::NotEnoughReplicas)).unwrap().err().unwrap();
-    assert_eq!(given_up.error.code(), ErrorCode::NotEnoughReplicas);
+    let sent = fixture.one();
+    let failed = fixture.answer(sent, Err(ErrorCode::NotEnoughReplicas)).unwrap().err().unwrap();
+    assert_eq!(failed.error.code(), ErrorCode::NotEnoughReplicas);
 
-    world.add(None, 10);
-    world.later(119_999);
-    assert!(world.accumulator.expire(world.now).is_empty());
-    world.later(1);
-    let late: Vec<String> = world.accumulator.expire(world.now).iter().map(|late| late.error.to_string()).collect();
+    fixture.add(None, 10);
+    fixture.advance(119_999);
+    assert!(fixture.accumulator.expire(fixture.now).is_empty());
+    fixture.advance(1);
+    let late: Vec<String> = fixture.accumulator.expire(fixture.now).iter().map(|late| late.error.to_string()).collect();
     assert_eq!(late, ["Expiring 1 record(s) for t-0:120000 ms has passed since batch creation"]);
-    assert!(world.accumulator.is_empty());
+    assert!(fixture.accumulator.is_empty());
 }
 
 #[test]
-fn topics_are_asked_for_again() {
-    let mut world = World::new(1, |_| {});
-    world.later(300_000);
-    assert!(world.accumulator.stale(world.now).is_empty());
-    world.later(1);
-    assert_eq!(world.accumulator.stale(world.now), ["t"]);
-    world.accumulator.learn("t", 3, world.now);
-    assert!(world.accumulator.stale(world.now).is_empty());
-    world.add(Some(2), 10);
+fn topic_metadata_is_stale_after_max_age() {
+    let mut fixture = Fixture::new(1, |_| {});
+    fixture.advance(300_000);
+    assert!(fixture.accumulator.stale_topics(fixture.now).is_empty());
+    fixture.advance(1);
+    assert_eq!(fixture.accumulator.stale_topics(fixture.now), ["t"]);
+    fixture.accumulator.update_topic("t", 3, fixture.now);
+    assert!(fixture.accumulator.stale_topics(fixture.now).is_empty());
+    fixture.add(Some(2), 10);
 }
 
 #[test]
-fn what_is_too_large_is_halved() {
+fn batch_that_is_too_large_is_split() {
     for codec in [Codec::None, Codec::Zstd] {
-        let mut world = World::new(1, |options| options.codec = codec);
+        let mut fixture = Fixture::new(1, |options| options.codec = codec);
         for _ in 0..3 {
-            world.add(None, 10);
+            fixture.add(None, 10);
         }
-        let whole = world.one();
-        world.add(None, 10);
-        assert!(world.answer(whole, Err(ErrorCode::MessageTooLarge)).is_none());
-        let parts = [world.one(), world.one(), world.one()];
+        let whole = fixture.one();
+        fixture.add(None, 10);
+        assert!(fixture.answer(whole, Err(ErrorCode::MessageTooLarge)).is_none());
+        let parts = [fixture.one(), fixture.one(), fixture.one()];
         let sequences = parts.each_ref().map(|sent| (header(sent).base_sequence, header(sent).record_count));
         assert_eq!(sequences, [(0, 1), (1, 2), (3, 1)]);
         let [first, second, third] = parts;
-        let given_up = world.answer(first, Err(ErrorCode::MessageTooLarge)).unwrap().err().unwrap();
-        assert_eq!(given_up.tokens, [0], "one record can't be halved");
-        assert_eq!(world.answer(second, Ok(())).unwrap().ok(), Some(vec![1, 2]));
-        assert_eq!(world.answer(third, Ok(())).unwrap().ok(), Some(vec![3]));
-        assert!(world.accumulator.is_empty());
+        let failed = fixture.answer(first, Err(ErrorCode::MessageTooLarge)).unwrap().err().unwrap();
+        assert_eq!(failed.tokens, [0], "one record can't be split");
+        assert_eq!(fixture.answer(second, Ok(())).unwrap().ok(), Some(vec![1, 2]));
+        assert_eq!(fixture.answer(third, Ok(())).unwrap().ok(), Some(vec![3]));
+        assert!(fixture.accumulator.is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! The broker's settings as Rust types, one struct per concern.
+//! The broker's settings as Rust types, one struct per subject.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -6,22 +6,23 @@ use std::sync::Arc;
 
 use super::admin::{self, AdminConfig};
 use super::listener::{self, Listener, ListenerSettings, Listeners};
-use super::setting;
+use super::retention::check_retention;
 use super::start_topics::StartTopic;
+use super::text;
 use super::values::{Origin, SettingValue, Source, Values, typed_settings};
 
-/// All that a broker is told.
+/// The configuration of a broker.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BrokerConfig {
     /// The values behind the fields, with their sources.
     pub values: Arc<Values>,
-    /// At least one; those of controllers are left out.
+    /// The client listeners; at least one.
     pub listeners: Vec<Listener>,
-    /// The same as they were before `advertised.listeners` was changed while running.
+    /// The listeners at start, before `advertised.listeners` was changed at runtime.
     listeners_at_start: Vec<Listener>,
-    /// `None`: no admin port.
+    /// `None` if the admin port is off.
     pub admin: Option<AdminConfig>,
-    /// `log.dirs`, or else `log.dir`; at least one. Which of them is used, what they hold decides.
+    /// `log.dirs`, or else `log.dir`; at least one. Their contents decide which one is used.
     pub log_dirs: Vec<PathBuf>,
     /// `metadata.log.dir`.
     pub metadata_log_dir: Option<PathBuf>,
@@ -35,15 +36,15 @@ pub struct BrokerConfig {
     pub storage: StorageConfig,
     pub cleaner: CleanerConfig,
     pub groups: GroupsConfig,
-    /// `max.connections.per.ip.overrides`: host names or addresses, and how many connections each may hold.
+    /// `max.connections.per.ip.overrides`: host names or addresses, with the connection limit of each.
     pub max_connections_per_ip_overrides: Vec<(String, usize)>,
 }
 
 typed_settings! {
-    /// Connections, and the memory that their requests may take.
+    /// Connections, and the memory for their requests.
     pub struct NetworkConfig {
         socket_request_max_bytes: usize = "socket.request.max.bytes";
-        /// Negative: to be taken from the memory limit of the process's group.
+        /// Negative: derived from the memory limit of the cgroup.
         queued_max_request_bytes: i64 = "queued.max.request.bytes";
         max_connections: usize = "max.connections";
         max_connections_per_ip: usize = "max.connections.per.ip";
@@ -61,14 +62,14 @@ typed_settings! {
 }
 
 typed_settings! {
-    /// What whoever started the broker is told.
+    /// Messages to the user who started the broker.
     pub struct AnnouncementConfig {
         ready_lines: bool = "ottla.ready.lines";
     }
 }
 
 typed_settings! {
-    /// What the program logs, and how; an embedded broker logs as its host does.
+    /// Logging of the broker program; an embedded broker uses the logging of its program.
     pub struct LoggingConfig {
         format: String = "ottla.log.format";
         level: String = "ottla.log.level";
@@ -84,7 +85,7 @@ typed_settings! {
 }
 
 typed_settings! {
-    /// How topics come and go.
+    /// Creation and deletion of topics.
     pub struct TopicsConfig {
         num_partitions: i32 = "num.partitions";
         auto_create_topics_enable: bool = "auto.create.topics.enable";
@@ -97,11 +98,11 @@ typed_settings! {
 }
 
 typed_settings! {
-    /// What concerns all logs alike; what may differ by topic is in [`super::TopicConfig`].
+    /// Settings of all logs; those that may differ by topic are in [`super::TopicConfig`].
     pub struct StorageConfig {
-        /// Of a new data directory.
+        /// The cluster id of a new data directory.
         cluster_id: Option<String> = "ottla.cluster.id";
-        /// Nothing is to be synced to disk.
+        /// Whether syncs to disk are skipped.
         ephemeral: bool = "ottla.ephemeral";
         log_retention_check_interval_ms: u64 = "log.retention.check.interval.ms";
         log_initial_task_delay_ms: u64 = "log.initial.task.delay.ms";
@@ -114,7 +115,7 @@ typed_settings! {
 }
 
 typed_settings! {
-    /// Compaction in the background; what may differ by topic is in [`super::TopicConfig`].
+    /// Background compaction; settings that may differ by topic are in [`super::TopicConfig`].
     pub struct CleanerConfig {
         enable: bool = "log.cleaner.enable";
         threads: usize = "log.cleaner.threads";
@@ -133,25 +134,25 @@ typed_settings! {
         min_session_timeout_ms: i32 = "group.min.session.timeout.ms";
         max_session_timeout_ms: i32 = "group.max.session.timeout.ms";
         max_size: usize = "group.max.size";
-        /// Negative: its session timeout.
+        /// Negative: the member's session timeout.
         disconnected_member_timeout_ms: i32 = "ottla.group.disconnected.member.timeout.ms";
         offset_metadata_max_bytes: usize = "offset.metadata.max.bytes";
         offsets_retention_minutes: i64 = "offsets.retention.minutes";
         offsets_retention_check_interval_ms: u64 = "offsets.retention.check.interval.ms";
         offsets_topic_num_partitions: i32 = "offsets.topic.num.partitions";
-        /// The codec's number in a batch's attributes.
+        /// The codec's id in batch attributes.
         offsets_topic_compression_codec: u8 = "offsets.topic.compression.codec";
         offsets_topic_segment_bytes: u32 = "offsets.topic.segment.bytes";
     }
 }
 
-/// What a topic that asks for more than one replica gets.
+/// How to handle a topic with a replication factor of more than 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ReplicationFactorPolicy {
-    /// One replica, and a warning in the log.
+    /// Create one replica and log a warning.
     #[default]
     Clamp,
-    /// INVALID_REPLICATION_FACTOR, as Kafka with one broker answers.
+    /// Return INVALID_REPLICATION_FACTOR, as Kafka with one broker does.
     Strict,
 }
 
@@ -165,22 +166,22 @@ impl SettingValue for ReplicationFactorPolicy {
     }
 }
 
-/// A configuration, and what its user should be told about it.
+/// A configuration, with messages for the user.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Resolved {
     pub config: BrokerConfig,
-    /// Each is one line that asks for attention.
+    /// Warnings of one line each.
     pub notices: Vec<String>,
-    /// What was given and changes nothing here: settings by name, and listeners that are not opened.
+    /// Given settings without effect, by name, and listeners that are not opened.
     pub without_effect: Vec<String>,
 }
 
 impl BrokerConfig {
-    /// Makes a configuration of checked values. The error, one plain line, is about values that do not go together.
+    /// Builds a configuration from checked values. The error, one line, is about values that conflict.
     pub fn resolve(mut values: Values) -> Result<Resolved, String> {
         check_node_id(&values)?;
-        give_what_follows(&mut values);
-        let Listeners { listeners, unopened, mut notices } = listener::resolve(listener_settings(
+        derive_implied_settings(&mut values);
+        let Listeners { listeners, controller_listeners, mut notices } = listener::resolve(listener_settings(
             values.given("listeners"),
             values.given("advertised.listeners"),
             &values.text("listener.security.protocol.map").unwrap_or_default(),
@@ -189,23 +190,23 @@ impl BrokerConfig {
         admin::resolve(&values)?;
         check_group_sessions(&values)?;
         check_cleaner(&values)?;
-        super::check_retention(|name| values.given(name))?;
+        check_retention(|name| values.given(name))?;
         let topics = TopicsConfig::read(|name| values.text(name));
         if topics.default_replication_factor > 1 && topics.replication_factor_policy == ReplicationFactorPolicy::Clamp {
-            let asked = topics.default_replication_factor;
-            notices.push(format!("default.replication.factor={asked}: there is one broker, topics get one replica"));
+            let factor = topics.default_replication_factor;
+            notices.push(format!("default.replication.factor={factor}: there is one broker, topics get one replica"));
         }
-        let without_effect = unopened.into_iter().map(|name| format!("listener {name}")).collect();
+        let without_effect = controller_listeners.into_iter().map(|name| format!("listener {name}")).collect();
         Ok(Resolved { config: BrokerConfig::assemble(values, listeners), notices, without_effect })
     }
 
-    /// The same broker with other values set while running: as the default for all brokers, and for this one.
-    /// Names that are not known, or values that are not allowed, count as not set.
+    /// Returns a copy with these dynamic values: defaults for all brokers, and values for this one. Unknown names and
+    /// invalid values are ignored.
     pub fn with_dynamic(&self, default: &BTreeMap<String, String>, broker: &BTreeMap<String, String>) -> BrokerConfig {
         let values = self.values.with_dynamic(default, broker);
         let mut listeners = self.listeners_at_start.clone();
         if let Some((advertised, Origin::DynamicBroker)) = values.layers("advertised.listeners").next() {
-            listener::advertise_anew(&mut listeners, advertised);
+            listener::update_advertised(&mut listeners, advertised);
         }
         BrokerConfig {
             listeners_at_start: self.listeners_at_start.clone(),
@@ -216,7 +217,7 @@ impl BrokerConfig {
     fn assemble(values: Values, listeners: Vec<Listener>) -> BrokerConfig {
         let given_dirs = values.given("log.dirs").map(str::to_owned).or_else(|| values.read("log.dir"));
         let mut log_dirs: Vec<PathBuf> = Vec::new();
-        for dir in given_dirs.as_deref().into_iter().flat_map(setting::list).map(PathBuf::from) {
+        for dir in given_dirs.as_deref().into_iter().flat_map(text::list).map(PathBuf::from) {
             if !log_dirs.contains(&dir) {
                 log_dirs.push(dir);
             }
@@ -226,7 +227,7 @@ impl BrokerConfig {
         BrokerConfig {
             listeners_at_start: listeners.clone(),
             listeners,
-            // Checked when it came in.
+            // Checked by `resolve`.
             admin: admin::resolve(&values).ok().flatten(),
             log_dirs,
             metadata_log_dir: values.given("metadata.log.dir").filter(|dir| !dir.is_empty()).map(PathBuf::from),
@@ -240,14 +241,14 @@ impl BrokerConfig {
             storage: StorageConfig::read(text),
             cleaner: CleanerConfig::read(text),
             groups: GroupsConfig::read(text),
-            max_connections_per_ip_overrides: setting::list(&overrides).filter_map(setting::address_count).collect(),
+            max_connections_per_ip_overrides: text::list(&overrides).filter_map(text::address_count).collect(),
             values: Arc::new(values),
         }
     }
 }
 
 impl Default for BrokerConfig {
-    /// Nothing configured.
+    /// The configuration without any given value.
     fn default() -> Self {
         BrokerConfig::assemble(Values::default(), Listeners::default().listeners)
     }
@@ -262,24 +263,24 @@ fn listener_settings<'a>(
     ListenerSettings { listeners, advertised, protocol_map, controllers }
 }
 
-/// Gives settings what others say of them, so that whoever asks is told the truth.
-fn give_what_follows(values: &mut Values) {
+/// Sets settings that other settings imply, so that DescribeConfigs reports the effective values.
+fn derive_implied_settings(values: &mut Values) {
     let advertised = values.given("advertised.listeners").filter(|_| values.given("listeners").is_none());
-    // What is wrong with them is said when all listeners are read.
-    if let Some(listeners) = advertised.and_then(|advertised| listener::that_follow_from(advertised).ok()) {
-        values.give("listeners", &listeners, Source::Setting("advertised.listeners"));
+    // Faults are reported later, when the listeners are resolved.
+    if let Some(listeners) = advertised.and_then(|advertised| listener::from_advertised(advertised).ok()) {
+        values.set_static("listeners", &listeners, Source::Setting("advertised.listeners"));
     }
     let broker_id = values.given("broker.id").filter(|_| values.given("node.id").is_none());
     if let Some(id) = broker_id.filter(|id| !id.starts_with('-')).map(str::to_owned) {
-        values.give("node.id", &id, Source::Setting("broker.id"));
+        values.set_static("node.id", &id, Source::Setting("broker.id"));
     }
 }
 
-/// Kafka wants the two names of the broker's number to agree.
+/// Checks that both names of the broker id have the same value, as Kafka requires.
 fn check_node_id(values: &Values) -> Result<(), String> {
     match (values.given("node.id"), values.given("broker.id")) {
         (Some(node), Some(broker)) if node != broker => {
-            Err(format!("node.id={node} and broker.id={broker} name one number; give one of them"))
+            Err(format!("node.id={node} and broker.id={broker} conflict; remove one of them"))
         }
         _ => Ok(()),
     }
@@ -296,7 +297,7 @@ fn check_group_sessions(values: &Values) -> Result<(), String> {
     Ok(())
 }
 
-/// What Kafka demands of the memory for compaction.
+/// Checks Kafka's minimum of memory for compaction.
 fn check_cleaner(values: &Values) -> Result<(), String> {
     let cleaner = CleanerConfig::read(|name| values.text(name));
     let share = cleaner.dedupe_buffer_size / i64::try_from(cleaner.threads.max(1)).unwrap_or(i64::MAX);

@@ -8,7 +8,7 @@ use super::*;
 fn resolve(pairs: &[(&str, &str)]) -> Result<Resolved, String> {
     let mut values = Values::default();
     for (name, value) in pairs {
-        values.give(name, value, Source::CommandLine);
+        values.set_static(name, value, Source::CommandLine);
     }
     BrokerConfig::resolve(values)
 }
@@ -21,8 +21,8 @@ fn check_error(pairs: &[(&str, &str)], expect: &str) {
     assert_eq!(resolve(pairs).unwrap_err(), expect);
 }
 
-/// Settings that are read in other ways than by a typed field.
-const READ_BY_HAND: &[&str] = &[
+/// Settings that are read without a typed field.
+const UNTYPED: &[&str] = &[
     "ottla.admin.allowed.hosts",
     "ottla.admin.listener",
     "listeners",
@@ -39,7 +39,7 @@ const READ_BY_HAND: &[&str] = &[
 ];
 
 #[test]
-fn what_is_said_to_take_effect_is_read() {
+fn every_implemented_setting_is_read() {
     let typed = [
         AnnouncementConfig::NAMES,
         LoggingConfig::NAMES,
@@ -52,17 +52,18 @@ fn what_is_said_to_take_effect_is_read() {
     ];
     let in_effect = |scope| table::all(scope).filter(|setting| setting.effect == Effect::Implemented);
     let by_topics = in_effect(Scope::Topic).flat_map(|setting| synonyms::of_topic(setting.name)).map(|s| s.name);
-    let read: BTreeSet<_> = typed.concat().into_iter().chain(READ_BY_HAND.iter().copied()).chain(by_topics).collect();
-    let said: BTreeSet<_> = in_effect(Scope::Broker).map(|setting| setting.name).collect();
-    assert_eq!(said.symmetric_difference(&read).collect::<Vec<_>>(), Vec::<&&str>::new());
+    let read: BTreeSet<_> = typed.concat().into_iter().chain(UNTYPED.iter().copied()).chain(by_topics).collect();
+    let message: BTreeSet<_> = in_effect(Scope::Broker).map(|setting| setting.name).collect();
+    assert_eq!(message.symmetric_difference(&read).collect::<Vec<_>>(), Vec::<&&str>::new());
 }
 
 #[test]
-fn defaults_are_of_their_fields_types() {
+fn defaults_have_the_types_of_their_fields() {
     let values = Values::default();
     let text = |name| values.text(name);
     let misfits = [
         AnnouncementConfig::misfits(text),
+        LoggingConfig::misfits(text),
         NetworkConfig::misfits(text),
         FetchConfig::misfits(text),
         TopicsConfig::misfits(text),
@@ -74,7 +75,7 @@ fn defaults_are_of_their_fields_types() {
 }
 
 #[test]
-fn nothing_configured() {
+fn unconfigured_broker_has_the_defaults() {
     let config = BrokerConfig::default();
     assert_eq!(config, resolve(&[]).unwrap().config);
     assert_eq!(config.log_dirs, [PathBuf::from("./ottla-data")]);
@@ -87,7 +88,7 @@ fn nothing_configured() {
 }
 
 #[test]
-fn data_directory() {
+fn log_dirs_take_precedence_over_log_dir() {
     let dirs = |pairs: &[(&str, &str)]| config(pairs).log_dirs;
     assert_eq!(dirs(&[("log.dir", "/a")]), [PathBuf::from("/a")]);
     assert_eq!(dirs(&[("log.dir", "/a"), ("log.dirs", "/b")]), [PathBuf::from("/b")]);
@@ -98,29 +99,29 @@ fn data_directory() {
 }
 
 #[test]
-fn node_id() {
+fn node_id_is_read_from_either_name() {
     assert_eq!(config(&[("node.id", "7")]).node_id, 7);
     assert_eq!(config(&[("broker.id", "0")]).node_id, 0);
     assert_eq!(config(&[("broker.id", "-1")]).node_id, 1);
     let differ = [("node.id", "1"), ("broker.id", "2")];
-    check_error(&differ, "node.id=1 and broker.id=2 name one number; give one of them");
+    check_error(&differ, "node.id=1 and broker.id=2 conflict; remove one of them");
 }
 
 #[test]
-fn connection_overrides() {
+fn connection_overrides_are_parsed() {
     let config = config(&[("max.connections.per.ip.overrides", "10.0.0.1:5, host:0,[::1]:7,")]);
     let expect = [("10.0.0.1", 5), ("host", 0), ("::1", 7)].map(|(host, count)| (host.to_owned(), count));
     assert_eq!(config.max_connections_per_ip_overrides, expect);
 }
 
 #[test]
-fn sessions_must_fit() {
+fn minimum_session_timeout_above_maximum_is_rejected() {
     let pairs = [("group.min.session.timeout.ms", "10"), ("group.max.session.timeout.ms", "9")];
     check_error(&pairs, "group.min.session.timeout.ms=10 is more than group.max.session.timeout.ms=9");
 }
 
 #[test]
-fn records_cannot_be_kept_for_no_time() {
+fn retention_time_of_zero_is_rejected() {
     let refused = "log.retention.ms must be unlimited (-1) or, greater than or equal to 1";
     check_error(&[("log.retention.ms", "0")], refused);
     check_error(&[("log.retention.minutes", "0"), ("log.retention.hours", "5")], refused);
@@ -129,7 +130,7 @@ fn records_cannot_be_kept_for_no_time() {
 }
 
 #[test]
-fn dynamic_values_win_by_layer() {
+fn dynamic_values_take_precedence_by_layer() {
     let map = |value: &str| BTreeMap::from([("message.max.bytes".to_owned(), value.to_owned())]);
     let base = config(&[("message.max.bytes", "1")]);
     let limit = |config: &BrokerConfig| super::super::TopicConfig::resolve(config, &BTreeMap::new()).max_message_bytes;
@@ -140,7 +141,7 @@ fn dynamic_values_win_by_layer() {
 }
 
 #[test]
-fn replicas_that_nobody_gets_are_mentioned() {
+fn clamped_replication_factor_is_reported() {
     let notices = |pairs: &[(&str, &str)]| resolve(pairs).unwrap().notices;
     let three = ("default.replication.factor", "3");
     assert_eq!(notices(&[three]), ["default.replication.factor=3: there is one broker, topics get one replica"]);
@@ -148,7 +149,7 @@ fn replicas_that_nobody_gets_are_mentioned() {
 }
 
 #[test]
-fn advertised_addresses_may_change_while_it_runs() {
+fn advertised_listeners_may_change_at_runtime() {
     let listeners = "A://:1,B://:2";
     let map = "A:PLAINTEXT,B:PLAINTEXT";
     let config = config(&[("listeners", listeners), ("listener.security.protocol.map", map)]);

@@ -1,14 +1,14 @@
-//! Listeners: where the broker accepts connections, and what it tells clients to connect to.
+//! Listeners: the addresses that the broker binds, and the addresses that it advertises to clients.
 
 mod endpoint;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::setting;
+use super::text;
 use endpoint::{Endpoint, join};
 
-/// One listener that clients connect to.
+/// A client listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listener {
     /// As in the settings: `PLAINTEXT`, `INTERNAL`, ...
@@ -18,35 +18,35 @@ pub struct Listener {
     pub advertised: Advertised,
 }
 
-/// Where to listen.
+/// The address to bind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BindAddress {
     pub host: BindHost,
-    /// 0 picks a free one.
+    /// 0 means that the system chooses a free port.
     pub port: u16,
 }
 
-/// Which addresses to listen at.
+/// The host part of a bind address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BindHost {
-    /// Every address: IPv6 and IPv4 on one socket where IPv6 is on, else IPv4 alone.
+    /// All addresses: IPv6 and IPv4 on one socket if IPv6 is enabled, else IPv4 only.
     Any,
-    /// Every IPv4 address.
+    /// All IPv4 addresses.
     AnyV4,
-    /// What this name or address resolves to.
+    /// The addresses that this name resolves to.
     Named(String),
 }
 
-/// What clients of a listener are told to connect to.
+/// The address that a listener advertises to its clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Advertised {
-    /// `None`: the address at which the asking client reached us, so that one it can reach.
+    /// `None`: the address at which the client reached the broker.
     pub host: Option<String>,
     /// `None`: the port the listener is bound to.
     pub port: Option<u16>,
 }
 
-/// How bytes travel on a listener (Kafka's SecurityProtocol).
+/// The security protocol of a listener (Kafka's `SecurityProtocol`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SecurityProtocol {
     Plaintext,
@@ -56,7 +56,7 @@ pub enum SecurityProtocol {
 }
 
 impl SecurityProtocol {
-    /// Kafka's number for it, in the metadata log.
+    /// Kafka's id, in the metadata log.
     pub fn id(self) -> i16 {
         match self {
             SecurityProtocol::Plaintext => 0,
@@ -84,10 +84,10 @@ impl fmt::Display for SecurityProtocol {
     }
 }
 
-/// The settings that together say what the listeners are.
+/// The settings that define the listeners.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ListenerSettings<'a> {
-    /// `listeners`; `None` where nobody gave it.
+    /// `listeners`; `None` if not given.
     pub listeners: Option<&'a str>,
     pub advertised: Option<&'a str>,
     pub protocol_map: &'a str,
@@ -95,21 +95,21 @@ pub(super) struct ListenerSettings<'a> {
     pub controllers: &'a str,
 }
 
-/// The client listeners, and what is to be said about them.
+/// The client listeners, with notices about them.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Listeners {
     pub listeners: Vec<Listener>,
-    /// Names of those that are for controllers: the controller is inside.
-    pub unopened: Vec<String>,
+    /// The names of controller listeners, which are not opened: the controller is in the same process.
+    pub controller_listeners: Vec<String>,
     pub notices: Vec<String>,
 }
 
-/// Where `listeners` is not given and `advertised.listeners` is not either.
+/// The listeners if neither `listeners` nor `advertised.listeners` is given.
 const DEFAULT_LISTENERS: &str = "PLAINTEXT://:9092";
 const DEFAULT_NAME: &str = "PLAINTEXT";
 
 impl Default for Listeners {
-    /// Where nothing is configured: [`DEFAULT_LISTENERS`].
+    /// [`DEFAULT_LISTENERS`].
     fn default() -> Self {
         let listener = Listener {
             name: DEFAULT_NAME.to_owned(),
@@ -117,31 +117,28 @@ impl Default for Listeners {
             bind: BindAddress { host: BindHost::Any, port: 9092 },
             advertised: Advertised { host: None, port: None },
         };
-        Listeners { listeners: vec![listener], unopened: Vec::new(), notices: Vec::new() }
+        Listeners { listeners: vec![listener], controller_listeners: Vec::new(), notices: Vec::new() }
     }
 }
 
-/// Puts the four settings together. Errors are one plain line.
+/// Builds the listeners from the four settings. Errors are one line.
 pub(super) fn resolve(settings: ListenerSettings<'_>) -> Result<Listeners, String> {
     let protocols = parse_protocol_map(settings.protocol_map)?;
     let advertised = endpoint::parse_all("advertised.listeners", settings.advertised.unwrap_or_default())?;
     let bound = bound_endpoints(settings.listeners, &advertised)?;
-    let (mut notices, mut unopened) = (Vec::new(), Vec::new());
+    let (mut notices, mut controller_listeners) = (Vec::new(), Vec::new());
     let mut listeners: Vec<Listener> = Vec::new();
     for endpoint in bound {
         if is_controller(settings.controllers, &endpoint.name) {
-            unopened.push(endpoint.name);
+            controller_listeners.push(endpoint.name);
             continue;
         }
         if listeners.iter().any(|listener| listener.name == endpoint.name) {
-            return Err(format!("listeners: the name {} stands twice", endpoint.name));
+            return Err(format!("listeners: the name {} is listed twice", endpoint.name));
         }
         let clashes = |l: &&Listener| endpoint.port != 0 && l.bind == bind_address(&endpoint);
         if let Some(other) = listeners.iter().find(clashes) {
-            return Err(format!(
-                "listeners: {} and {} both listen at port {}",
-                other.name, endpoint.name, endpoint.port
-            ));
+            return Err(format!("listeners: {} and {} both use port {}", other.name, endpoint.name, endpoint.port));
         }
         listeners.push(Listener {
             protocol: protocol_of(&endpoint.name, &protocols)?,
@@ -151,7 +148,7 @@ pub(super) fn resolve(settings: ListenerSettings<'_>) -> Result<Listeners, Strin
         });
     }
     if listeners.is_empty() {
-        return Err("listeners: none is for clients; give one such as PLAINTEXT://:9092".to_owned());
+        return Err("listeners: there is no client listener; add one such as PLAINTEXT://:9092".to_owned());
     }
     for endpoint in &advertised {
         if !is_controller(settings.controllers, &endpoint.name)
@@ -160,10 +157,10 @@ pub(super) fn resolve(settings: ListenerSettings<'_>) -> Result<Listeners, Strin
             return Err(format!("advertised.listeners: {} is not among listeners", endpoint.name));
         }
     }
-    Ok(Listeners { listeners, unopened, notices })
+    Ok(Listeners { listeners, controller_listeners, notices })
 }
 
-/// The value of `listeners` with the first client listener's port replaced: what `--port` does.
+/// Returns the value of `listeners` with the first client listener's port replaced, for `--port`.
 pub(super) fn with_port(settings: ListenerSettings<'_>, port: u16) -> Result<String, String> {
     let advertised = endpoint::parse_all("advertised.listeners", settings.advertised.unwrap_or_default())?;
     let mut endpoints = bound_endpoints(settings.listeners, &advertised)?;
@@ -174,13 +171,13 @@ pub(super) fn with_port(settings: ListenerSettings<'_>, port: u16) -> Result<Str
     Ok(join(&endpoints))
 }
 
-/// The value of `listeners` where only `advertised` is given, if it can be read.
-pub(super) fn that_follow_from(advertised: &str) -> Result<String, String> {
+/// Derives the value of `listeners` from `advertised.listeners`.
+pub(super) fn from_advertised(advertised: &str) -> Result<String, String> {
     let advertised = endpoint::parse_all("advertised.listeners", advertised)?;
     Ok(join(&bound_endpoints(None, &advertised)?))
 }
 
-/// What Kafka up to 2.8 had in place of `listeners` and `advertised.listeners`, as far as it is given.
+/// Old settings of Kafka up to 2.8 that `listeners` and `advertised.listeners` replaced.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct OldNames<'a> {
     /// `host.name`.
@@ -193,9 +190,9 @@ pub(super) struct OldNames<'a> {
     pub advertised_port: Option<&'a str>,
 }
 
-/// What old names stand for: values for `listeners` and for `advertised.listeners`, each where it is not given and they
-/// say it. As in Kafka 2.8 they are about the one listener PLAINTEXT; with others, about the first for clients.
-pub(super) fn of_old_names(
+/// Derives `listeners` and `advertised.listeners` from old settings, each if it is not given itself. As in Kafka 2.8 they
+/// define the listener PLAINTEXT; if there are other listeners, the first one for clients.
+pub(super) fn from_old_names(
     settings: ListenerSettings<'_>,
     old: OldNames<'_>,
 ) -> Result<(Option<String>, Option<String>), String> {
@@ -212,9 +209,9 @@ pub(super) fn of_old_names(
         return Ok((None, None));
     }
     let is_for_clients = |endpoint: &&Endpoint| !is_controller(settings.controllers, &endpoint.name);
-    let of_the_one = given.iter().filter(is_for_clients).all(|endpoint| endpoint.name == DEFAULT_NAME);
+    let is_default_only = given.iter().filter(is_for_clients).all(|endpoint| endpoint.name == DEFAULT_NAME);
     let mut bound = match settings.listeners {
-        None if of_the_one => endpoint::parse_all("listeners", DEFAULT_LISTENERS)?,
+        None if is_default_only => endpoint::parse_all("listeners", DEFAULT_LISTENERS)?,
         listeners => bound_endpoints(listeners, &given)?,
     };
     if binds {
@@ -233,13 +230,13 @@ pub(super) fn of_old_names(
     Ok((Some(join(&bound)).filter(|_| settings.listeners.is_none()), advertised.map(|endpoint| endpoint.to_string())))
 }
 
-/// Whether `controller.listener.names` has a listener's name.
+/// Whether `controller.listener.names` contains a listener's name.
 fn is_controller(controllers: &str, name: &str) -> bool {
-    setting::list(controllers).any(|controller| controller.eq_ignore_ascii_case(name))
+    text::list(controllers).any(|controller| controller.eq_ignore_ascii_case(name))
 }
 
-/// What to listen at: `listeners`, or what follows from the advertised ones, as Kafka's images have it: their ports,
-/// on every address.
+/// The endpoints to bind: `listeners`, or else the ports of the advertised listeners on all addresses, as in Kafka's
+/// images.
 fn bound_endpoints(listeners: Option<&str>, advertised: &[Endpoint]) -> Result<Vec<Endpoint>, String> {
     match listeners {
         Some(text) => endpoint::parse_all("listeners", text),
@@ -250,20 +247,20 @@ fn bound_endpoints(listeners: Option<&str>, advertised: &[Endpoint]) -> Result<V
     }
 }
 
-/// Reads `host:port`; a host that is empty or of zeros is every address.
+/// Parses `host:port`; an empty host, 0.0.0.0 or [::] means all addresses.
 pub(super) fn parse_host_and_port(address: &str) -> Option<BindAddress> {
     Endpoint::of_address(String::new(), address).ok().map(|endpoint| bind_address(&endpoint))
 }
 
 fn parse_protocol_map(text: &str) -> Result<BTreeMap<String, SecurityProtocol>, String> {
-    setting::list(text)
+    text::list(text)
         .map(|entry| {
             let parsed = entry.split_once(':').and_then(|(name, protocol)| {
                 Some((name.trim().to_ascii_uppercase(), SecurityProtocol::parse(protocol.trim())?))
             });
             parsed.ok_or_else(|| {
                 let allowed = "PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL";
-                format!("listener.security.protocol.map: \"{entry}\" is not of the form NAME:PROTOCOL ({allowed})")
+                format!("listener.security.protocol.map: \"{entry}\" is not NAME:PROTOCOL ({allowed})")
             })
         })
         .collect()
@@ -272,14 +269,14 @@ fn parse_protocol_map(text: &str) -> Result<BTreeMap<String, SecurityProtocol>, 
 fn protocol_of(name: &str, map: &BTreeMap<String, SecurityProtocol>) -> Result<SecurityProtocol, String> {
     match map.get(name).copied().or_else(|| SecurityProtocol::parse(name)) {
         Some(SecurityProtocol::Plaintext) => Ok(SecurityProtocol::Plaintext),
-        Some(other) => Err(format!("listeners: {name} wants {other}, which is not served yet; PLAINTEXT is")),
+        Some(other) => Err(format!("listeners: {name} needs {other}, which is not supported yet; use PLAINTEXT")),
         None => {
             Err(format!("listeners: {name} has no protocol; add {name}:PLAINTEXT to listener.security.protocol.map"))
         }
     }
 }
 
-/// The protocol of a listener of this name, as `listener.security.protocol.map` or the name itself says it.
+/// The protocol of a listener, from `listener.security.protocol.map` or from its name.
 pub(super) fn protocol_named(name: &str, map: &str) -> Option<SecurityProtocol> {
     let map = parse_protocol_map(map).unwrap_or_default();
     map.get(&name.to_ascii_uppercase()).copied().or_else(|| SecurityProtocol::parse(name))
@@ -294,22 +291,22 @@ fn bind_address(endpoint: &Endpoint) -> BindAddress {
     BindAddress { host, port: endpoint.port }
 }
 
-/// Has listeners advertise what `advertised` says of them; the others keep what they have.
-pub(super) fn advertise_anew(listeners: &mut [Listener], advertised: &str) {
-    for endpoint in setting::list(advertised).filter_map(|entry| Endpoint::parse(entry).ok()) {
+/// Updates the advertised addresses of the listeners in `advertised`; others keep theirs.
+pub(super) fn update_advertised(listeners: &mut [Listener], advertised: &str) {
+    for endpoint in text::list(advertised).filter_map(|entry| Endpoint::parse(entry).ok()) {
         if let Some(listener) = listeners.iter_mut().find(|listener| listener.name == endpoint.name) {
             listener.advertised = endpoint.advertised();
         }
     }
 }
 
-/// What is wrong with an entry of `listeners` or `advertised.listeners`.
+/// The fault of an entry of `listeners` or `advertised.listeners`, if it has one.
 pub(super) fn endpoint_fault(entry: &str) -> Option<String> {
     Endpoint::parse(entry).err()
 }
 
 impl Endpoint {
-    /// What clients are told; nobody can connect to every address, or to port 0.
+    /// The address to advertise: clients can't connect to 0.0.0.0, [::] or port 0.
     fn advertised(&self) -> Advertised {
         Advertised {
             host: (!is_any(&self.host)).then(|| self.host.clone()),
@@ -323,8 +320,8 @@ fn advertise(bound: &Endpoint, advertised: &[Endpoint], notices: &mut Vec<String
         Some(endpoint) => {
             if is_any(&endpoint.host) {
                 notices.push(format!(
-                    "advertised.listeners: nobody can connect to {endpoint}; \
-                     each client is told the address at which it reached this broker"
+                    "advertised.listeners: clients can't connect to {endpoint}; \
+                    each client gets the address at which it reached the broker"
                 ));
             }
             endpoint.advertised()

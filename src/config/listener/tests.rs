@@ -6,7 +6,7 @@ fn resolve_with(listeners: Option<&str>, advertised: Option<&str>) -> Result<Lis
     resolve(ListenerSettings { listeners, advertised, protocol_map: MAP, controllers: "CONTROLLER" })
 }
 
-/// Each listener as `NAME bind-host:port -> advertised-host:port`, `*` for every address, `?` for what is known later.
+/// Compares listeners as `NAME bind-host:port -> advertised-host:port`; `*` means all addresses, `?` not known yet.
 fn check(listeners: Option<&str>, advertised: Option<&str>, expect: &[&str]) {
     let resolved = resolve_with(listeners, advertised).unwrap();
     let shown: Vec<_> = resolved.listeners.iter().map(show).collect();
@@ -29,13 +29,13 @@ fn check_error(listeners: Option<&str>, advertised: Option<&str>, expect: &str) 
 }
 
 #[test]
-fn nothing_configured() {
+fn unconfigured_broker_has_the_default_listener() {
     check(None, None, &["PLAINTEXT *:9092 -> ?:?"]);
     assert_eq!(resolve_with(None, None).unwrap(), Listeners::default());
 }
 
 #[test]
-fn hosts() {
+fn hosts_are_bound_and_advertised() {
     check(Some("PLAINTEXT://:9092"), None, &["PLAINTEXT *:9092 -> ?:?"]);
     check(Some("PLAINTEXT://[::]:0"), None, &["PLAINTEXT *:0 -> ?:?"]);
     check(Some("PLAINTEXT://0.0.0.0:9092"), None, &["PLAINTEXT *v4:9092 -> ?:?"]);
@@ -45,18 +45,18 @@ fn hosts() {
 }
 
 #[test]
-fn several_with_controller_and_trailing_comma() {
+fn controller_listeners_and_trailing_commas_are_skipped() {
     check(
         Some("INTERNAL://:29092, PLAINTEXT_HOST://0.0.0.0:9092 ,CONTROLLER://:9093,"),
         Some("INTERNAL://kafka:29092,PLAINTEXT_HOST://localhost:9092,"),
         &["INTERNAL *:29092 -> kafka:29092", "PLAINTEXT_HOST *v4:9092 -> localhost:9092"],
     );
     let resolved = resolve_with(Some("PLAINTEXT://:1,CONTROLLER://:2"), None).unwrap();
-    assert_eq!((resolved.unopened, resolved.notices), (vec!["CONTROLLER".to_owned()], vec![]));
+    assert_eq!((resolved.controller_listeners, resolved.notices), (vec!["CONTROLLER".to_owned()], vec![]));
 }
 
 #[test]
-fn listeners_follow_from_what_is_advertised() {
+fn listeners_are_derived_from_advertised_listeners() {
     check(
         None,
         Some("PLAINTEXT://kafka:29092,PLAINTEXT_HOST://localhost:9092"),
@@ -65,14 +65,14 @@ fn listeners_follow_from_what_is_advertised() {
 }
 
 #[test]
-fn nobody_connects_to_zeros() {
+fn wildcard_address_is_not_advertised() {
     check(Some("PLAINTEXT://:9092"), Some("PLAINTEXT://0.0.0.0:9092"), &["PLAINTEXT *:9092 -> ?:9092"]);
     let resolved = resolve_with(None, Some("PLAINTEXT://:9092")).unwrap();
-    assert!(resolved.notices[0].contains("nobody can connect to PLAINTEXT://:9092"), "{:?}", resolved.notices);
+    assert!(resolved.notices[0].contains("clients can't connect to PLAINTEXT://:9092"), "{:?}", resolved.notices);
 }
 
 #[test]
-fn mistakes_are_named() {
+fn invalid_listeners_are_rejected_with_their_fault() {
     let too_large = "listeners: \"PLAINTEXT://h:70000\": the port 70000 is more than 65535";
     check_error(Some("PLAINTEXT://h:70000"), None, too_large);
     check_error(
@@ -80,24 +80,24 @@ fn mistakes_are_named() {
         None,
         "listeners: FOO has no protocol; add FOO:PLAINTEXT to listener.security.protocol.map",
     );
-    check_error(Some("SSL://:1"), None, "listeners: SSL wants SSL, which is not served yet; PLAINTEXT is");
-    check_error(Some("PLAINTEXT://:1,PLAINTEXT://:2"), None, "listeners: the name PLAINTEXT stands twice");
-    check_error(Some("PLAINTEXT://:1,BROKER://:1"), None, "listeners: PLAINTEXT and BROKER both listen at port 1");
+    check_error(Some("SSL://:1"), None, "listeners: SSL needs SSL, which is not supported yet; use PLAINTEXT");
+    check_error(Some("PLAINTEXT://:1,PLAINTEXT://:2"), None, "listeners: the name PLAINTEXT is listed twice");
+    check_error(Some("PLAINTEXT://:1,BROKER://:1"), None, "listeners: PLAINTEXT and BROKER both use port 1");
     check_error(Some("PLAINTEXT://:1"), Some("BROKER://h:1"), "advertised.listeners: BROKER is not among listeners");
-    let none = "listeners: none is for clients; give one such as PLAINTEXT://:9092";
+    let none = "listeners: there is no client listener; add one such as PLAINTEXT://:9092";
     check_error(Some("CONTROLLER://:9093"), None, none);
 }
 
 #[test]
-fn protocol_map_mistakes() {
+fn invalid_protocol_map_is_rejected() {
     let settings = ListenerSettings { listeners: None, advertised: None, protocol_map: "A:B", controllers: "" };
     let allowed = "PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL";
-    let expect = format!("listener.security.protocol.map: \"A:B\" is not of the form NAME:PROTOCOL ({allowed})");
+    let expect = format!("listener.security.protocol.map: \"A:B\" is not NAME:PROTOCOL ({allowed})");
     assert_eq!(resolve(settings).unwrap_err(), expect);
 }
 
 #[test]
-fn the_port_flag() {
+fn port_flag_replaces_the_first_client_listeners_port() {
     let check = |listeners, advertised, port, expect: &str| {
         let settings = ListenerSettings { listeners, advertised, protocol_map: MAP, controllers: "CONTROLLER" };
         assert_eq!(with_port(settings, port).unwrap(), expect);

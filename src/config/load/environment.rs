@@ -1,32 +1,32 @@
-//! Environment variables as settings: the rule of Kafka's images, and the names that other images gave some of them.
+//! Environment variables as settings: the naming rule of Kafka's images, and special names of some images.
 
 use std::fs;
 
-use super::LoadError;
+use super::error::LoadError;
 use crate::table::{self, Scope};
 use ottla_wire::types::sort_by;
 
-/// A variable read as a setting. Whether there is such a setting is the caller's question.
+/// A variable and the setting name that it maps to. The setting may not exist.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Variable {
-    /// As it stands in the environment.
+    /// The variable's name.
     pub variable: String,
     pub name: String,
     pub value: String,
 }
 
-/// Which of two variables for one setting counts: the later kind does.
+/// The kinds of variables, in ascending precedence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
-    /// A name of its own: [`ALIASES`].
+    /// A special name: [`ALIASES`].
     Alias,
-    /// `KAFKA_` and the setting's name (apache/kafka, confluentinc/cp-kafka and most others).
+    /// `KAFKA_` and the setting's name (apache/kafka, confluentinc/cp-kafka and most other images).
     Image,
     /// `KAFKA_CFG_` and the setting's name (bitnami/kafka).
     Bitnami,
 }
 
-/// Variables whose names do not follow from their settings'.
+/// Variables whose names are not derived from their settings.
 const ALIASES: &[(&str, &str)] = &[
     ("CLUSTER_ID", "ottla.cluster.id"),
     ("KAFKA_CLUSTER_ID", "ottla.cluster.id"),
@@ -34,15 +34,15 @@ const ALIASES: &[(&str, &str)] = &[
     (CREATE_TOPICS, "ottla.create.topics"),
 ];
 
-/// wurstmeister/kafka's list of topics, and what stands between them where that is no comma.
+/// wurstmeister/kafka's list of topics, and its separator if that is not a comma.
 const CREATE_TOPICS: &str = "KAFKA_CREATE_TOPICS";
 const CREATE_TOPICS_SEPARATOR: &str = "KAFKA_CREATE_TOPICS_SEPARATOR";
 
-/// Bitnami's images refuse to start with a listener without protection, unless this says yes.
+/// Bitnami's images refuse to start with a PLAINTEXT listener unless this is `yes`.
 const ALLOW_PLAINTEXT_LISTENER: &str = "ALLOW_PLAINTEXT_LISTENER";
 
-/// What the images read for themselves, Java's options and Kubernetes' service variables among it: `KAFKA_PORT` is
-/// `tcp://10.0.0.1:9092` wherever a service is called kafka.
+/// Variables that are not settings: those of the images' scripts, Java options, and Kubernetes service variables
+/// (`KAFKA_PORT` is `tcp://10.0.0.1:9092` if a service is named kafka).
 const NOT_SETTINGS: &[&str] = &[
     "VERSION",
     "HOME",
@@ -57,79 +57,79 @@ const NOT_SETTINGS: &[&str] = &[
     "CREATE_TOPICS_SEPARATOR",
 ];
 const NOT_SETTINGS_PREFIXES: &[&str] = &["LOG4J_", "JMX_", "JVM_", "TOOLS_", "PORT_", "SERVICE_", "KRAFT_"];
-/// Names of files under /etc/kafka/secrets, from which the images make settings of TLS.
+/// Names of files under /etc/kafka/secrets, from which the images derive TLS settings.
 const NOT_SETTINGS_SUFFIXES: &[&str] = &["_FILENAME", "_CREDENTIALS"];
 
-/// Says that the value is in the file of this name, where the variable without it would hold the value.
-const IN_A_FILE: &str = "_FILE";
+/// The suffix of a variable that contains the name of a file with the value.
+const FILE_SUFFIX: &str = "_FILE";
 
-/// All variables that may be settings, the weakest first. An empty one counts as not given.
+/// Returns the variables that may be settings, in ascending precedence. An empty variable counts as not set.
 pub(super) fn read(variables: &[(String, String)]) -> Result<Vec<Variable>, LoadError> {
     let mut found = Vec::new();
     for (variable, value) in variables.iter().filter(|(_, value)| !value.trim().is_empty()) {
-        let (kind, name, value) = match (meaning(variable), in_a_file(variable)) {
-            // Kafka has settings of its own that end in ".file".
+        let (kind, name, value) = match (meaning(variable), setting_in_file(variable)) {
+            // Kafka has settings that end in ".file".
             (Some((kind, name)), _) if is_known(&name) => (kind, name, value.clone()),
-            (_, Some((kind, name))) => (kind, name, content(variable, value)?),
+            (_, Some((kind, name))) => (kind, name, read_value_file(variable, value)?),
             (Some((kind, name)), None) => (kind, name, value.clone()),
             (None, None) => continue,
         };
         found.push((kind, Variable { variable: variable.clone(), name, value }));
     }
-    // Of a variable and the one that names a file in its place, the latter comes after, and counts.
+    // The variable with the suffix `_FILE` sorts after the one without, so it has precedence.
     sort_by(&mut found, |(a, one), (b, other)| (a, &one.variable).cmp(&(b, &other.variable)));
     let mut found: Vec<Variable> = found.into_iter().map(|(_, variable)| variable).collect();
     separate_topics(&mut found, variables);
     Ok(found)
 }
 
-/// The variable that forbids listeners without protection, and its value, where it is given.
+/// The variable that forbids PLAINTEXT listeners, and its value, if it is set and does so.
 pub(super) fn plaintext_forbidden(variables: &[(String, String)]) -> Option<(&str, &str)> {
     let (variable, value) = variables.iter().find(|(variable, _)| variable == ALLOW_PLAINTEXT_LISTENER)?;
-    let says_yes = ["yes", "true", "1"].iter().any(|yes| value.trim().eq_ignore_ascii_case(yes));
-    (!says_yes && !value.trim().is_empty()).then_some((variable, value.trim()))
+    let allows = ["yes", "true", "1"].iter().any(|yes| value.trim().eq_ignore_ascii_case(yes));
+    (!allows && !value.trim().is_empty()).then_some((variable, value.trim()))
 }
 
-/// The setting that `variable` stands for; `None` for one that is no business of ours.
+/// The setting that `variable` maps to; `None` if it is not a setting.
 fn meaning(variable: &str) -> Option<(Kind, String)> {
     if let Some((_, name)) = ALIASES.iter().find(|(alias, _)| *alias == variable) {
         return Some((Kind::Alias, (*name).to_owned()));
     }
-    let rest = variable.strip_prefix("KAFKA_").filter(|rest| !is_no_setting(rest))?;
+    let rest = variable.strip_prefix("KAFKA_").filter(|rest| !is_image_variable(rest))?;
     Some(match rest.strip_prefix("CFG_") {
         Some(rest) => (Kind::Bitnami, setting_name(rest)),
         None => (Kind::Image, setting_name(rest)),
     })
 }
 
-fn is_no_setting(rest: &str) -> bool {
+fn is_image_variable(rest: &str) -> bool {
     NOT_SETTINGS.contains(&rest)
         || NOT_SETTINGS_PREFIXES.iter().any(|prefix| rest.starts_with(prefix))
         || NOT_SETTINGS_SUFFIXES.iter().any(|suffix| rest.ends_with(suffix))
 }
 
-/// In small letters, `_` as `.`, `__` as `_`, `___` as `-`.
+/// Converts to lower case, `_` to `.`, `__` to `_`, `___` to `-`.
 fn setting_name(rest: &str) -> String {
     rest.to_ascii_lowercase().replace("___", "-").replace("__", "\u{0}").replace('_', ".").replace('\u{0}', "_")
 }
 
-/// The setting whose value is in the file that `variable` names, where it is such a variable.
-fn in_a_file(variable: &str) -> Option<(Kind, String)> {
-    meaning(variable.strip_suffix(IN_A_FILE)?).filter(|(_, name)| is_known(name))
+/// The setting whose value is in the file that `variable` contains, if it is such a variable.
+fn setting_in_file(variable: &str) -> Option<(Kind, String)> {
+    meaning(variable.strip_suffix(FILE_SUFFIX)?).filter(|(_, name)| is_known(name))
 }
 
 fn is_known(name: &str) -> bool {
     table::find(Scope::Broker, name).is_some()
 }
 
-fn content(variable: &str, path: &str) -> Result<String, LoadError> {
+fn read_value_file(variable: &str, path: &str) -> Result<String, LoadError> {
     let text = fs::read_to_string(path.trim());
     let text =
         text.map_err(|error| LoadError::ValueFile { variable: variable.to_owned(), path: path.into(), error })?;
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
-/// Puts commas between the topics of [`CREATE_TOPICS`], as a list has them.
+/// Replaces the separator between the topics of [`CREATE_TOPICS`] by commas.
 fn separate_topics(found: &mut [Variable], variables: &[(String, String)]) {
     let separator = variables.iter().find(|(variable, _)| variable == CREATE_TOPICS_SEPARATOR);
     let separator = separator.map(|(_, separator)| separator.as_str()).filter(|separator| !separator.is_empty());
@@ -148,14 +148,14 @@ mod tests {
         read(&variables).unwrap()
     }
 
-    /// What one variable of value `v` gives.
+    /// Checks the setting name of one variable.
     fn check(variable: &str, expect: Option<&str>) {
         let read = read_pairs(&[(variable, "v")]);
         assert_eq!(read.first().map(|given| given.name.as_str()), expect, "{variable}");
     }
 
     #[test]
-    fn names() {
+    fn variables_map_to_setting_names() {
         check("KAFKA_NUM_PARTITIONS", Some("num.partitions"));
         check("KAFKA_LISTENER_NAME_A__B_SASL_JAAS_CONFIG", Some("listener.name.a_b.sasl.jaas.config"));
         check("KAFKA_A___B", Some("a-b"));
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_their_own() {
+    fn special_names_map_to_their_settings() {
         for variable in ["CLUSTER_ID", "KAFKA_CLUSTER_ID", "KAFKA_KRAFT_CLUSTER_ID"] {
             check(variable, Some("ottla.cluster.id"));
         }
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_images_keep_for_themselves() {
+    fn variables_of_image_scripts_are_ignored() {
         let of_images = "VERSION HEAP_OPTS LOG4J_OPTS OPTS JMX_OPTS JVM_PERFORMANCE_OPTS GC_LOG_OPTS \
                          LOG4J_ROOT_LOGLEVEL LOG4J_LOGGERS TOOLS_LOG4J_LOGLEVEL JMX_HOSTNAME JMX_PORT PORT \
                          PORT_9092_TCP_ADDR SERVICE_HOST ENABLE_KRAFT SSL_KEYSTORE_FILENAME SSL_KEY_CREDENTIALS";
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn the_plainest_name_is_the_weakest() {
+    fn variables_are_sorted_by_precedence() {
         let read = read_pairs(&[
             ("KAFKA_CFG_NUM_PARTITIONS", "3"),
             ("KAFKA_NUM_PARTITIONS", "2"),
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_in_a_file() {
+    fn value_is_read_from_the_named_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("value");
         fs::write(&path, "5\n").unwrap();
@@ -210,11 +210,11 @@ mod tests {
             assert_eq!((last.name.as_str(), last.value.as_str()), ("num.partitions", "5"), "{variable}");
         }
         check("KAFKA_SASL_OAUTHBEARER_ASSERTION_FILE", Some("sasl.oauthbearer.assertion.file"));
-        let gone = [("KAFKA_NUM_PARTITIONS_FILE".to_owned(), "/nowhere/at-all".to_owned())];
-        let said = read(&gone).unwrap_err().to_string();
+        let missing = [("KAFKA_NUM_PARTITIONS_FILE".to_owned(), "/nowhere/at-all".to_owned())];
+        let message = read(&missing).unwrap_err().to_string();
         assert!(
-            said.starts_with("cannot read /nowhere/at-all (environment variable KAFKA_NUM_PARTITIONS_FILE): "),
-            "{said}"
+            message.starts_with("cannot read /nowhere/at-all (environment variable KAFKA_NUM_PARTITIONS_FILE): "),
+            "{message}"
         );
     }
 

@@ -1,6 +1,8 @@
-//! Putting settings together from where people give them: defaults < file < environment < command line.
+//! Loads settings from their sources, in ascending precedence: defaults, file, environment, command line.
 
+mod entries;
 mod environment;
+mod error;
 mod old_names;
 mod properties;
 #[cfg(feature = "toml")]
@@ -10,78 +12,59 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use entries::Entries;
 use environment::Variable;
-use old_names::Old;
+pub use error::LoadError;
+use error::hint;
+use old_names::OldSettings;
 
 use super::broker::{BrokerConfig, Resolved};
 use super::listener::{self, ListenerSettings};
 use super::protection;
-use super::setting::{Effect, InvalidValue};
+use super::setting::Effect;
 use super::table::{self, Scope};
 use super::values::{Source, Values};
 
-/// Where to look for settings, the weakest first.
+/// The sources of settings, in ascending precedence.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
-    /// A `.toml` file, or one in the form of Kafka's server.properties under any other name.
+    /// A `.toml` file, or a file in the format of Kafka's server.properties with any other name.
     pub file: Option<PathBuf>,
-    /// All environment variables, or none to leave the environment out.
+    /// The environment variables; empty to ignore the environment.
     pub environment: Vec<(String, String)>,
-    /// Names and values from the command line; a later one wins.
+    /// Names and values from the command line; the last one of a name counts.
     pub command_line: Vec<(String, String)>,
-    /// In place of the first listener's port.
+    /// Replaces the first client listener's port.
     pub port: Option<u16>,
 }
 
-/// Why there is no configuration. Displays as one plain line that says what to mend, and where.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    #[error("cannot read {path}: {error}")]
-    File { path: PathBuf, error: std::io::Error },
-    /// A variable says that its value is in a file.
-    #[error("cannot read {path} (environment variable {variable}): {error}")]
-    ValueFile { variable: String, path: String, error: std::io::Error },
-    #[error("{from}: {reason}")]
-    Syntax { from: Source, reason: String },
-    #[error("unknown setting {name} ({from}){}", hint(*nearest))]
-    Unknown { name: String, from: Source, nearest: Option<&'static str> },
-    #[error("{invalid} ({from}){}", allowed(invalid))]
-    Invalid { invalid: InvalidValue, from: Source },
-    /// Values that do not go together.
-    #[error("{0}")]
-    Conflict(String),
-    /// A setting demands protection that is not there.
-    #[error("{0}")]
-    Unprotected(String),
-}
-
-/// Reads all sources and makes a configuration of them.
+/// Reads all sources and builds the configuration.
 pub fn load(sources: &Sources) -> Result<Resolved, LoadError> {
-    let mut gathered = Gathered::default();
+    let mut loader = Loader::default();
     if let Some(path) = &sources.file {
         for (name, value, line) in read_file(path)? {
-            gathered.give(&name, &value, Source::File { path: Arc::new(path.clone()), line })?;
+            loader.add(&name, &value, Source::File { path: Arc::new(path.clone()), line })?;
         }
     }
     for variable in environment::read(&sources.environment)? {
-        gathered.give_variable(variable)?;
+        loader.add_variable(variable)?;
     }
     for (name, value) in &sources.command_line {
-        gathered.give(name, value, Source::CommandLine)?;
+        loader.add(name, value, Source::CommandLine)?;
     }
-    gathered.check_protection(environment::plaintext_forbidden(&sources.environment))?;
-    gathered.give_old_names()?;
+    loader.check_protection(environment::plaintext_forbidden(&sources.environment))?;
+    loader.apply_old_names()?;
     if let Some(port) = sources.port {
-        gathered.give_port(port)?;
+        loader.apply_port(port)?;
     }
-    let mut resolved = BrokerConfig::resolve(gathered.values).map_err(LoadError::Conflict)?;
-    resolved.notices.extend(gathered.notices);
-    resolved.without_effect.extend(gathered.without_effect);
+    let mut resolved = BrokerConfig::resolve(loader.values).map_err(LoadError::Conflict)?;
+    resolved.notices.extend(loader.notices);
+    resolved.without_effect.extend(loader.without_effect);
     Ok(resolved)
 }
 
-/// The entries of a file in the form of Java's properties, in their order; the last of several with one name counts.
-/// The error says where and what.
+/// Parses a file in the format of Java's properties into its entries, in order. If a name occurs twice, the last entry
+/// counts. The error contains the line.
 pub fn properties(file: &[u8]) -> Result<Vec<(String, String)>, String> {
     let entries = properties::parse(&properties::decode(file)?).map_err(|(line, reason)| match line {
         Some(line) => format!("line {line}: {reason}"),
@@ -90,80 +73,80 @@ pub fn properties(file: &[u8]) -> Result<Vec<(String, String)>, String> {
     Ok(entries.into_iter().map(|(name, value, _)| (name, value)).collect())
 }
 
-/// What the sources gave so far.
+/// The settings read so far.
 #[derive(Debug, Default)]
-struct Gathered {
+struct Loader {
     values: Values,
-    /// Names of settings, and of settings that Kafka no longer has, that do nothing.
+    /// The given settings without effect, removed Kafka settings included.
     without_effect: BTreeSet<String>,
     notices: Vec<String>,
-    /// What Kafka had before listeners.
-    old: Old,
-    /// Settings of plug-ins: names and values.
-    of_plugins: BTreeMap<String, (String, Source)>,
+    /// Settings from before `listeners`.
+    old: OldSettings,
+    /// Settings of plug-ins, by name.
+    plugin_settings: BTreeMap<String, (String, Source)>,
 }
 
-impl Gathered {
-    fn give(&mut self, name: &str, value: &str, from: Source) -> Result<(), LoadError> {
+impl Loader {
+    fn add(&mut self, name: &str, value: &str, from: Source) -> Result<(), LoadError> {
         let Some(setting) = table::find(Scope::Broker, name) else {
-            return self.give_unlisted(name, value, from);
+            return self.add_unlisted(name, value, from);
         };
         setting.check(value).map_err(|invalid| LoadError::Invalid { invalid, from: from.clone() })?;
         if setting.effect != Effect::Implemented && setting.default != Some(value.trim()) {
             self.without_effect.insert(name.to_owned());
         }
-        self.values.give(name, value, from);
+        self.values.set_static(name, value, from);
         Ok(())
     }
 
-    /// A name that is not in the table is either known to do nothing, or a mistake.
-    fn give_unlisted(&mut self, name: &str, value: &str, from: Source) -> Result<(), LoadError> {
-        if self.old.give(name, value, &from) {
+    /// Handles a name that is not in the table: a setting without effect, or an error.
+    fn add_unlisted(&mut self, name: &str, value: &str, from: Source) -> Result<(), LoadError> {
+        if self.old.add(name, value, &from) {
             return Ok(());
         }
-        if !table::is_removed(Scope::Broker, name) && !table::is_for_a_plugin(name) {
+        if !table::is_removed(Scope::Broker, name) && !table::is_plugin_setting(name) {
             let nearest = table::nearest(Scope::Broker, name);
             return Err(LoadError::Unknown { nearest, name: name.to_owned(), from });
         }
         self.without_effect.insert(name.to_owned());
-        self.of_plugins.insert(name.to_owned(), (value.trim().to_owned(), from));
+        self.plugin_settings.insert(name.to_owned(), (value.trim().to_owned(), from));
         Ok(())
     }
 
-    /// A variable that names no setting is someone else's (`KAFKA_BOOTSTRAP_SERVERS`) and left alone,
-    /// but one that looks like a slip is mentioned.
-    fn give_variable(&mut self, variable: Variable) -> Result<(), LoadError> {
+    /// Ignores a variable that is not a setting (`KAFKA_BOOTSTRAP_SERVERS`), with a notice if it looks like a typing error.
+    fn add_variable(&mut self, variable: Variable) -> Result<(), LoadError> {
         let Variable { variable, name, value } = variable;
         let known = table::find(Scope::Broker, &name).is_some()
             || table::is_removed(Scope::Broker, &name)
-            || table::is_for_a_plugin(&name);
+            || table::is_plugin_setting(&name);
         if known {
-            return self.give(&name, &value, Source::Environment(variable));
+            return self.add(&name, &value, Source::Environment(variable));
         }
         if let Some(nearest) = table::nearest(Scope::Broker, &name) {
-            self.notices.push(format!("environment variable {variable} names no setting{}", hint(Some(nearest))));
+            self.notices.push(format!("environment variable {variable} is not a setting{}", hint(Some(nearest))));
         }
         Ok(())
     }
 
-    fn give_old_names(&mut self) -> Result<(), LoadError> {
+    fn apply_old_names(&mut self) -> Result<(), LoadError> {
         let controllers = self.controllers();
-        let silent = std::mem::take(&mut self.old).give_what_follows(&mut self.values, &controllers)?;
-        self.without_effect.extend(silent);
+        let ignored = std::mem::take(&mut self.old).apply(&mut self.values, &controllers)?;
+        self.without_effect.extend(ignored);
         Ok(())
     }
 
-    /// Refuses what demands protection; see [`protection`].
+    /// Rejects settings that demand protection; see [`protection`].
     fn check_protection(&mut self, plaintext_forbidden: Option<(&str, &str)>) -> Result<(), LoadError> {
-        let given = protection::Given { values: &self.values, of_plugins: &self.of_plugins, plaintext_forbidden };
+        let given =
+            protection::Given { values: &self.values, plugin_settings: &self.plugin_settings, plaintext_forbidden };
         self.notices.extend(protection::check(&given).map_err(LoadError::Unprotected)?);
         Ok(())
     }
 
-    fn give_port(&mut self, port: u16) -> Result<(), LoadError> {
+    fn apply_port(&mut self, port: u16) -> Result<(), LoadError> {
         let controllers = self.controllers();
         let listeners = listener::with_port(self.listener_settings(&controllers), port).map_err(LoadError::Conflict)?;
-        self.values.give("listeners", &listeners, Source::CommandLine);
+        self.values.set_static("listeners", &listeners, Source::CommandLine);
         Ok(())
     }
 
@@ -182,9 +165,6 @@ impl Gathered {
     }
 }
 
-/// Names, values and lines of a file.
-type Entries = Vec<(String, String, Option<usize>)>;
-
 fn read_file(path: &Path) -> Result<Entries, LoadError> {
     let bytes = std::fs::read(path).map_err(|error| LoadError::File { path: path.to_owned(), error })?;
     let is_toml = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
@@ -192,25 +172,13 @@ fn read_file(path: &Path) -> Result<Entries, LoadError> {
         #[cfg(feature = "toml")]
         true => toml_file::decode(&bytes).and_then(toml_file::parse),
         #[cfg(not(feature = "toml"))]
-        true => Err((None, "this build reads no TOML (feature \"toml\" of ottla-config)".to_owned())),
+        true => Err((None, "this build does not support TOML (feature \"toml\" of ottla-config)".to_owned())),
         false => properties::decode(&bytes).map_err(|reason| (None, reason)).and_then(|text| properties::parse(&text)),
     };
     entries.map_err(|(line, reason)| LoadError::Syntax {
         from: Source::File { path: Arc::new(path.to_owned()), line },
         reason,
     })
-}
-
-fn hint(nearest: Option<&str>) -> String {
-    nearest.map_or_else(String::new, |name| format!("; did you mean {name}?"))
-}
-
-fn allowed(invalid: &InvalidValue) -> String {
-    match table::find(Scope::Broker, invalid.name()).map(|setting| setting.rule.to_string()) {
-        // What these say is in the reason already.
-        Some(rule) if !rule.is_empty() && invalid.is_no_number() => format!("; allowed: {rule}"),
-        _ => String::new(),
-    }
 }
 
 #[cfg(test)]

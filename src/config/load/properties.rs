@@ -1,14 +1,14 @@
-//! Java's `.properties` form, which server.properties is in (`java.util.Properties.load`).
+//! Java's `.properties` format, which server.properties has (`java.util.Properties.load`).
 //!
-//! Departure: Java reads bytes as ISO-8859-1, whatever they are. Here a file that is UTF-8 is read as that, since this
-//! is what its writer saw; Java would make `ZÃ¼rich` of `Zürich`. Any other file is read as Java reads it, so that a
-//! comment in GBK or ISO-8859-1 is just a comment. In ASCII, which settings are written in, there is no difference.
+//! Departure: Java always decodes ISO-8859-1. Here a file that is valid UTF-8 is decoded as UTF-8, because its author saw
+//! that; Java would read `Zürich` as `ZÃ¼rich`. Any other file is decoded as in Java, so that a comment in GBK or
+//! ISO-8859-1 is no error. For ASCII, which settings use, there is no difference.
 
 use std::borrow::Cow;
 
-use super::Entries;
+use super::entries::Entries;
 
-/// The text of a file's bytes; see the module's doc.
+/// Decodes a file; see the module documentation.
 pub(super) fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, String> {
     if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
         return Err("the file is in UTF-16; save it as UTF-8".to_owned());
@@ -20,8 +20,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, String> {
     })
 }
 
-/// Reads all entries; the last of several with one name wins, as the caller keeps the last.
-/// The error is a line number and what is wrong there.
+/// Parses all entries. If a name occurs twice, the caller uses the last entry. The error has a line number and a reason.
 pub(super) fn parse(text: &str) -> Result<Entries, (Option<usize>, String)> {
     logical_lines(text)
         .into_iter()
@@ -33,7 +32,7 @@ pub(super) fn parse(text: &str) -> Result<Entries, (Option<usize>, String)> {
         .collect()
 }
 
-/// What Java takes for a blank within a line; other white space is text like any other.
+/// Whether Java treats the character as a blank within a line. Other white space is ordinary text.
 fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\x0c')
 }
@@ -43,8 +42,8 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.split('\n').flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'))
 }
 
-/// Lines with content: comments and blank lines left out, lines that end with a backslash joined with the next.
-/// Each with the number, from 1, at which it begins.
+/// The logical lines, each with the number of its first line: without comments and blank lines; a line that ends with a
+/// backslash is joined with the next.
 fn logical_lines(text: &str) -> Vec<(usize, String)> {
     let mut done: Vec<(usize, String)> = Vec::new();
     let mut continues = false;
@@ -59,14 +58,14 @@ fn logical_lines(text: &str) -> Vec<(usize, String)> {
             Some((_, started)) => started.push_str(content),
             None => done.push((index + 1, content.to_owned())),
         }
-        // After a backslash alone a line begins anew: it may be a comment.
-        let begins_anew = done.pop_if(|(_, started)| started.is_empty()).is_some();
-        continues = odd_backslashes && !begins_anew;
+        // After a line with only a backslash, the next line is read as a new one, which may be a comment.
+        let is_restart = done.pop_if(|(_, started)| started.is_empty()).is_some();
+        continues = odd_backslashes && !is_restart;
     }
     done
 }
 
-/// Splits at the first `=`, `:` or blank that no backslash stands before.
+/// Splits at the first `=`, `:` or blank without a backslash before it.
 fn split(line: &str) -> (&str, &str) {
     let mut escaped = false;
     let end = line.find(|c: char| {
@@ -80,8 +79,8 @@ fn split(line: &str) -> (&str, &str) {
     (name, rest.strip_prefix(['=', ':']).unwrap_or(rest).trim_start_matches(is_blank))
 }
 
-/// Puts characters in place of what a backslash begins. A character beyond 16 bits is two `\uXXXX`, as in Java; one
-/// without the other is replaced by U+FFFD.
+/// Replaces escape sequences. A character beyond 16 bits is a pair of `\uXXXX`, as in Java; an unpaired surrogate becomes
+/// U+FFFD.
 fn unescape(text: &str) -> Result<String, String> {
     if !text.contains('\\') {
         return Ok(text.to_owned());
@@ -109,10 +108,10 @@ fn unescape(text: &str) -> Result<String, String> {
     Ok(String::from_utf16_lossy(&units))
 }
 
-/// The 16 bits that four hexadecimal digits are.
+/// Parses four hexadecimal digits as a UTF-16 code unit.
 fn code_unit(digits: &str) -> Result<u16, String> {
     let is_code = digits.len() == 4 && digits.bytes().all(|b| b.is_ascii_hexdigit());
-    u16::from_str_radix(digits, 16).ok().filter(|_| is_code).ok_or_else(|| format!("\\u{digits} is no character"))
+    u16::from_str_radix(digits, 16).ok().filter(|_| is_code).ok_or_else(|| format!("\\u{digits} is not a valid escape"))
 }
 
 #[cfg(test)]
@@ -126,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn separators() {
+    fn names_end_at_separators() {
         check(
             "a=1\nb = 2\nc:3\nd 4\ne\n  f  :  5",
             &[("a", "1"), ("b", "2"), ("c", "3"), ("d", "4"), ("e", ""), ("f", "5")],
@@ -136,25 +135,25 @@ mod tests {
     }
 
     #[test]
-    fn comments_and_blanks() {
+    fn comments_and_blank_lines_are_skipped() {
         check("# a=1\n! b=2\n\n   \r\nc=3\r\n", &[("c", "3")]);
     }
 
     #[test]
-    fn continued_lines() {
+    fn continued_lines_are_joined() {
         check("a=1,\\\n   2,\\\n   3\nb=4", &[("a", "1,2,3"), ("b", "4")]);
         check("a=x\\\\\nb=4", &[("a", "x\\"), ("b", "4")]);
         check("a=1\\", &[("a", "1")]);
     }
 
     #[test]
-    fn escapes() {
+    fn escapes_are_replaced_and_invalid_ones_rejected() {
         check("a\\=b=c\\tD\\u0041", &[("a=b", "c\tDA")]);
-        assert_eq!(parse("x=1\na=\\u00zz"), Err((Some(2), "\\u00zz is no character".to_owned())));
-        assert_eq!(parse("a=\\u+123"), Err((Some(1), "\\u+123 is no character".to_owned())));
+        assert_eq!(parse("x=1\na=\\u00zz"), Err((Some(2), "\\u00zz is not a valid escape".to_owned())));
+        assert_eq!(parse("a=\\u+123"), Err((Some(1), "\\u+123 is not a valid escape".to_owned())));
     }
 
-    /// What Java 17 reads of each text; the columns are separated by tabs, with the escapes of Rust's string literals.
+    /// Compares with what Java 17 reads. The columns are separated by tabs, with the escapes of Rust's string literals.
     #[test]
     fn files_are_read_as_java_reads_them() {
         let unescape = |text: &str| super::unescape(text).unwrap();
@@ -162,7 +161,7 @@ mod tests {
             let mut columns = line.split('\t').map(unescape);
             let text = columns.next().unwrap();
             let mut expect: Vec<String> = columns.collect();
-            // Java takes a backslash alone at the end of a file for a setting without a name.
+            // Java reads a backslash alone at the end of a file as a setting without a name.
             if expect.iter().all(String::is_empty) {
                 expect.clear();
             }
@@ -174,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn file_is_read_in_utf_8_or_else_in_latin_1() {
+    fn file_is_decoded_as_utf_8_or_else_as_latin_1() {
         let check = |bytes: &[u8], expect: Result<&str, &str>| {
             assert_eq!(decode(bytes).as_deref().map_err(String::as_str), expect);
         };
@@ -186,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_counted() {
+    fn entries_have_line_numbers() {
         let numbers: Vec<_> = parse("\n#\r\na=1\\\n2\r\rb=3").unwrap().into_iter().map(|(.., line)| line).collect();
         assert_eq!(numbers, [Some(3), Some(6)]);
     }

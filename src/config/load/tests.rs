@@ -19,7 +19,7 @@ fn check_error(command_line: &[(&str, &str)], expect: &str) {
 }
 
 #[test]
-fn later_sources_win() {
+fn later_source_takes_precedence() {
     let (_dir, mut sources) = with_file("server.properties", "num.partitions=2\nlog.dirs=/file\nnode.id=3\n");
     sources.environment = pairs(&[("KAFKA_NUM_PARTITIONS", "4"), ("KAFKA_LOG_DIRS", "/environment")]);
     sources.command_line = pairs(&[("num.partitions", "5"), ("num.partitions", "6")]);
@@ -32,7 +32,7 @@ fn later_sources_win() {
 
 #[cfg(feature = "toml")]
 #[test]
-fn toml_by_its_extension() {
+fn file_with_toml_extension_is_read_as_toml() {
     let (_dir, sources) = with_file(
         "ottla.toml",
         "listeners = [\"PLAINTEXT://:1\", \"SECOND://:2\"]\n[listener.security.protocol]\nmap = \"PLAINTEXT:PLAINTEXT,SECOND:PLAINTEXT\"\n",
@@ -41,7 +41,7 @@ fn toml_by_its_extension() {
 }
 
 #[test]
-fn the_port_flag_wins() {
+fn port_flag_replaces_the_listeners_port() {
     let sources = Sources {
         command_line: pairs(&[("listeners", "PLAINTEXT://127.0.0.1:5000")]),
         port: Some(6000),
@@ -52,7 +52,7 @@ fn the_port_flag_wins() {
 }
 
 #[test]
-fn mistakes_are_one_plain_line() {
+fn invalid_setting_is_reported_in_one_line() {
     check_error(
         &[("num.partition", "1")],
         "unknown setting num.partition (command line); did you mean num.partitions?",
@@ -66,21 +66,21 @@ fn mistakes_are_one_plain_line() {
 }
 
 #[test]
-fn a_mistake_in_a_file_has_its_place() {
+fn error_in_a_file_has_its_line() {
     let (_dir, sources) = with_file("server.properties", "# ok\nnum.partitions=1\nnum.partitons=2\n");
-    let said = load(&sources).unwrap_err().to_string();
-    assert!(said.ends_with("server.properties:3); did you mean num.partitions?"), "{said}");
+    let message = load(&sources).unwrap_err().to_string();
+    assert!(message.ends_with("server.properties:3); did you mean num.partitions?"), "{message}");
 }
 
 #[test]
-fn a_missing_file_is_named() {
+fn missing_file_is_named() {
     let sources = Sources { file: Some(PathBuf::from("/nowhere/at-all.properties")), ..Sources::default() };
-    let said = load(&sources).unwrap_err().to_string();
-    assert!(said.starts_with("cannot read /nowhere/at-all.properties: No such file"), "{said}");
+    let message = load(&sources).unwrap_err().to_string();
+    assert!(message.starts_with("cannot read /nowhere/at-all.properties: No such file"), "{message}");
 }
 
 #[test]
-fn what_has_no_effect_is_said_once() {
+fn setting_without_effect_is_listed_once() {
     let content = "process.roles=broker,controller\nzookeeper.connect=zk:2181\nnum.io.threads=9\nsuper.users=User:a\n";
     let (_dir, mut sources) = with_file("server.properties", content);
     sources.environment = pairs(&[("KAFKA_ZOOKEEPER_CONNECT", "zk"), ("KAFKA_NUM_IO_THREADS", "10")]);
@@ -90,7 +90,7 @@ fn what_has_no_effect_is_said_once() {
 }
 
 #[test]
-fn the_environment_belongs_to_others_too() {
+fn variables_that_are_not_settings_are_ignored() {
     let environment = pairs(&[
         ("KAFKA_HOME", "/opt/kafka"),
         ("KAFKA_PORT", "tcp://10.0.0.1:9092"),
@@ -104,12 +104,12 @@ fn the_environment_belongs_to_others_too() {
     ]);
     let resolved = load(&Sources { environment, ..Sources::default() }).unwrap();
     assert_eq!(resolved.config, BrokerConfig::default());
-    let notice = "environment variable KAFKA_NUM_PARTITION names no setting; did you mean num.partitions?";
+    let notice = "environment variable KAFKA_NUM_PARTITION is not a setting; did you mean num.partitions?";
     assert_eq!(resolved.notices, [notice]);
 }
 
 #[test]
-fn a_compose_file_of_every_day() {
+fn typical_compose_file_is_loaded() {
     let environment = pairs(&[
         ("KAFKA_NODE_ID", "1"),
         ("KAFKA_PROCESS_ROLES", "broker,controller"),
@@ -135,7 +135,7 @@ fn a_compose_file_of_every_day() {
 }
 
 #[test]
-fn a_compose_file_of_bitnami() {
+fn compose_file_of_bitnami_is_loaded() {
     let environment = pairs(&[
         ("KAFKA_ENABLE_KRAFT", "yes"),
         ("ALLOW_PLAINTEXT_LISTENER", "yes"),
@@ -156,9 +156,9 @@ fn a_compose_file_of_bitnami() {
     assert_eq!(resolved.notices, Vec::<String>::new());
 }
 
-/// What wurstmeister/kafka and others before it were told.
+/// Variables for wurstmeister/kafka and older images.
 #[test]
-fn the_names_before_listeners() {
+fn old_host_and_port_settings_become_listeners() {
     let advertised = |pairs_given: &[(&str, &str)]| {
         let resolved = load(&Sources { environment: pairs(pairs_given), ..Sources::default() }).unwrap();
         let listener = resolved.config.listeners[0].clone();
@@ -172,15 +172,15 @@ fn the_names_before_listeners() {
     let listeners = ("KAFKA_LISTENERS", "PLAINTEXT://:1");
     check(&[("KAFKA_ADVERTISED_HOST_NAME", "kafka"), listeners], "1 -> kafka:1");
     let newer = ("KAFKA_ADVERTISED_LISTENERS", "PLAINTEXT://newer:2");
-    let (said, without_effect) = advertised(&[("KAFKA_ADVERTISED_HOST_NAME", "kafka"), newer]);
-    assert_eq!((said.as_str(), &without_effect[..]), ("2 -> newer:2", &["advertised.host.name".to_owned()][..]));
+    let (message, without_effect) = advertised(&[("KAFKA_ADVERTISED_HOST_NAME", "kafka"), newer]);
+    assert_eq!((message.as_str(), &without_effect[..]), ("2 -> newer:2", &["advertised.host.name".to_owned()][..]));
     check(&[("KAFKA_HOST_NAME", "127.0.0.1"), ("KAFKA_HOSTNAME", "x")], "9092 -> 127.0.0.1:0");
     check(&[("KAFKA_ADVERTISED_PORT", "32000")], "9092 -> :32000");
 }
 
 #[cfg(feature = "toml")]
 #[test]
-fn topics_at_start_come_from_everywhere() {
+fn start_topics_are_read_from_every_source() {
     let (_dir, mut sources) = with_file("ottla.toml", "ottla.create.topics = [\"orders:3\", \"users\"]\n");
     let names = |sources: &Sources| -> Vec<String> {
         let topics = load(sources).unwrap().config.topics.create_at_start;
@@ -194,7 +194,7 @@ fn topics_at_start_come_from_everywhere() {
 }
 
 #[test]
-fn file_is_read_whatever_its_comments_are_encoded_in() {
+fn file_is_read_with_comments_in_any_encoding() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("server.properties");
     let latin_1 = b"# f\xfcr uns\rnum.partitions=2\r! Gr\xf6\xdfe\rbroker.rack=Z\xfcrich";
@@ -206,24 +206,24 @@ fn file_is_read_whatever_its_comments_are_encoded_in() {
         assert_eq!((config.topics.num_partitions, config.rack.as_deref()), (2, Some("Zürich")));
     }
     std::fs::write(&path, b"\xff\xfea\0=\0").unwrap();
-    let said = load(&Sources { file: Some(path), ..Sources::default() }).unwrap_err().to_string();
-    assert!(said.ends_with("server.properties: the file is in UTF-16; save it as UTF-8"), "{said}");
+    let message = load(&Sources { file: Some(path), ..Sources::default() }).unwrap_err().to_string();
+    assert!(message.ends_with("server.properties: the file is in UTF-16; save it as UTF-8"), "{message}");
 }
 
 #[test]
-fn wrong_entries_of_listeners_are_told_what_is_wrong() {
+fn invalid_listener_is_reported_with_its_fault() {
     let check = |value: &str, fault: &str| {
         let expect = format!("Invalid value {value} for configuration listeners: {fault} (command line)");
         check_error(&[("listeners", &format!("CONTROLLER://:9093,{value}"))], &expect);
     };
     check("PLAINTEXT://localhost:99999", "the port 99999 is more than 65535");
-    check("PLAINTEXT://${HOST}:9092", "${HOST} is a placeholder: put what it stands for");
-    check("PLAINTEXT://<host>:9092", "<host> is a placeholder: put what it stands for");
+    check("PLAINTEXT://${HOST}:9092", "${HOST} is a placeholder: replace it by a value");
+    check("PLAINTEXT://<host>:9092", "<host> is a placeholder: replace it by a value");
 }
 
-/// What the releases' own server.properties have, those that old scripts still carry.
+/// Settings in the server.properties of old releases.
 #[test]
-fn names_of_old_files_are_without_effect() {
+fn settings_of_old_releases_are_without_effect() {
     let content = "broker.id=0\nport=9093\nnum.network.threads=2\nlog.cleanup.interval.mins=1\n\
                    kafka.metrics.polling.interval.secs=5\nkafka.metrics.reporters=kafka.metrics.KafkaCSVMetricsReporter\n\
                    kafka.csv.metrics.dir=/tmp/kafka_metrics\nkafka.csv.metrics.reporter.enabled=false\n\

@@ -1,21 +1,21 @@
-//! TOML: the same names, as dotted keys, quoted keys or tables; arrays for lists.
+//! TOML files: the same names as dotted keys, quoted keys or tables; arrays for lists.
 
 use std::collections::HashMap;
 
 use toml::Value;
 use toml::de::{DeTable, DeValue};
 
-use super::Entries;
+use super::entries::Entries;
 
-/// The text of a file's bytes. The error is a line number and what is wrong there.
+/// Decodes a file. The error has a line number and a reason.
 pub(super) fn decode(bytes: &[u8]) -> Result<&str, (Option<usize>, String)> {
     std::str::from_utf8(bytes).map_err(|error| {
         let line = 1 + bytes.iter().take(error.valid_up_to()).filter(|b| **b == b'\n').count();
-        (Some(line), "TOML is in UTF-8, and this is not".to_owned())
+        (Some(line), "TOML must be UTF-8".to_owned())
     })
 }
 
-/// Reads all entries, tables flattened into dotted names. The error is a line number and what is wrong there.
+/// Parses all entries; tables are flattened into dotted names. The error has a line number and a reason.
 pub(super) fn parse(text: &str) -> Result<Entries, (Option<usize>, String)> {
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         let line = error.span().map(|span| line_at(text, span.start));
@@ -64,7 +64,7 @@ fn flatten(name: String, value: &Value, lines: &Lines, entries: &mut Entries) ->
         }
         single => plain(single),
     };
-    let text = text.ok_or_else(|| (line, format!("{name}: a {} is no value of a setting", value.type_str())))?;
+    let text = text.ok_or_else(|| (line, format!("{name}: a {} is not a valid value", value.type_str())))?;
     entries.push((name, text, line));
     Ok(())
 }
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn keys() {
+    fn tables_and_quoted_keys_become_dotted_names() {
         check("num.partitions = 3\n[log]\ndirs = \"/d\"", &[("log.dirs", "/d"), ("num.partitions", "3")]);
         check(
             "\"max.connections\" = 5\n\"max.connections.per.ip\" = 2",
@@ -100,13 +100,13 @@ mod tests {
     }
 
     #[test]
-    fn values() {
+    fn scalars_and_arrays_become_texts() {
         check("a = true\nb = 0.5\nc = [\"x\", \"y\"]", &[("a", "true"), ("b", "0.5"), ("c", "x,y")]);
-        assert!(parse("a = 1979-05-27").unwrap_err().1.contains("a: a datetime is no value"));
+        assert!(parse("a = 1979-05-27").unwrap_err().1.contains("a: a datetime is not a valid value"));
     }
 
     #[test]
-    fn settings_have_the_lines_of_their_keys() {
+    fn entries_have_the_lines_of_their_keys() {
         let text = "a.b = 1\n\n[c]\nd = [\n  \"x\",\n]\n\"e.f\" = 2\nt = { u = 3 }\n";
         let mut lines: Vec<_> = parse(text).unwrap().into_iter().map(|(name, _, line)| (name, line)).collect();
         lines.sort();
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_have_a_line() {
+    fn errors_have_a_line_number() {
         assert_eq!(decode(b"a = 1\n# \xfc").unwrap_err().0, Some(2));
         let (line, reason) = parse("a = 1\nb = = 2").unwrap_err();
         assert_eq!(line, Some(2));

@@ -1,36 +1,38 @@
-//! One setting: its name, type, default and rule, and what a value must be like to pass.
+//! One setting: its name, type, default and rule, and the check of a value.
 
 use std::fmt;
 
 use super::duration;
 use super::listener;
 use super::start_topics::{self, StartTopic};
+use super::text::address_count;
+pub use super::text::{list, parse_bool};
 
 /// One row of the table of settings.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Setting {
     pub name: &'static str,
     pub kind: Kind,
-    /// The value where nobody gives one; `None` is Kafka's null.
+    /// The default value; `None` is Kafka's null.
     pub default: Option<&'static str>,
     pub rule: Rule,
     pub update: Update,
     pub effect: Effect,
-    /// Kafka's "internal": left out of DescribeConfigs and of the printed documentation unless given.
+    /// Kafka's "internal": hidden from DescribeConfigs and the documentation unless given.
     pub internal: bool,
     pub doc: &'static str,
-    /// Where our default is not Kafka's.
+    /// Set if our default differs from Kafka's.
     pub departure: Option<Departure>,
 }
 
-/// What Apache Kafka has as the default, and why we don't.
+/// Apache Kafka's default, and why ours differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Departure {
     pub kafka_default: &'static str,
     pub reason: &'static str,
 }
 
-/// The type of a setting's value, as Kafka's ConfigDef has it.
+/// The type of a setting's value, as in Kafka's `ConfigDef`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Boolean,
@@ -39,42 +41,42 @@ pub enum Kind {
     Long,
     Double,
     String,
-    /// Separated by commas.
+    /// Comma-separated.
     List,
     /// The name of a Java class.
     Class,
-    /// Never shown again: not in an answer, not in a log line.
+    /// Never shown, neither in a response nor in a log line.
     Password,
 }
 
 /// How a setting may change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Update {
-    /// At start alone.
+    /// Only at start.
     ReadOnly,
-    /// While running, for this broker.
+    /// At runtime, for this broker.
     PerBroker,
-    /// While running, for this broker or as a default for all.
+    /// At runtime, for this broker or as a default for all brokers.
     ClusterWide,
 }
 
-/// Whether a setting does anything here.
+/// Whether a setting has an effect here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
     Implemented,
-    /// Checked and remembered, but of no effect: a single broker gives it no meaning, or the feature is not there.
+    /// Checked and stored, but without effect: it means nothing for a single broker, or the feature is missing.
     Ignored,
-    /// Demands protection that this broker cannot give yet: any value but the default refuses the start.
+    /// Demands protection that is not supported yet: the broker refuses to start with any value but the default.
     Protection,
 }
 
-/// What a value must be like beyond its type.
+/// The constraint on a value, beyond its type.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Rule {
     Any,
     AtLeast(i64),
     Between(i64, i64),
-    /// From the first to the second, or exactly the third.
+    /// From the first to the second, or equal to the third.
     BetweenOr(i64, i64, i64),
     /// A fraction within these bounds.
     Ratio(f64, f64),
@@ -91,13 +93,13 @@ pub enum Rule {
     OffsetReset,
     /// Each entry of a list is `NAME://host:port`.
     Endpoints,
-    /// Each entry of a list is an address and a number of connections: see `address_count`.
+    /// Each entry of a list is an address and a number of connections: see `text::address_count`.
     AddressCounts,
     /// Each entry of a list is a topic to create: see [`StartTopic`].
     StartTopics,
 }
 
-/// A value that its setting does not allow. Displays as Apache Kafka words it, which tools and tests look for.
+/// A value that its setting does not allow. The text is Apache Kafka's, which tools and tests look for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidValue {
     #[error("Invalid value {value} for configuration {name}: {reason}")]
@@ -107,21 +109,21 @@ pub enum InvalidValue {
         value: String,
         reason: String,
     },
-    /// A list with nothing between two commas.
+    /// A list with an empty entry.
     #[error("Configuration '{name}' values must not be empty.")]
     EmptyEntry { name: String },
 }
 
 impl InvalidValue {
-    /// Of which setting.
+    /// The name of the setting.
     pub fn name(&self) -> &str {
         match self {
             InvalidValue::Value { name, .. } | InvalidValue::EmptyEntry { name } => name,
         }
     }
 
-    /// Whether a number was wanted and is none.
-    pub fn is_no_number(&self) -> bool {
+    /// Whether the value should be a number and is not.
+    pub fn is_not_a_number(&self) -> bool {
         matches!(self, InvalidValue::Value { reason, .. } if reason.starts_with(NOT_A_NUMBER))
     }
 }
@@ -132,45 +134,45 @@ impl Setting {
         self.kind == Kind::Password
     }
 
-    /// Whether Kafka has no default and does not start without a value.
-    pub fn must_be_given_to_kafka(&self) -> bool {
+    /// Whether Kafka has no default and requires a value.
+    pub fn is_required_in_kafka(&self) -> bool {
         self.departure.is_some_and(|departure| departure.kafka_default == "(must be given)")
     }
 
-    /// Whether the value may change while running.
+    /// Whether the value may change at runtime.
     pub fn is_dynamic(&self) -> bool {
         self.update != Update::ReadOnly
     }
 
-    /// Checks one value as Kafka's ConfigDef does: the type first, then the rule.
+    /// Checks a value as Kafka's `ConfigDef` does: the type first, then the rule.
     pub fn check(&self, value: &str) -> Result<(), InvalidValue> {
         let value = value.trim();
         let name = || self.name.to_owned();
         if matches!(self.rule, Rule::EachOf(_) | Rule::Entries) && has_empty_entry(value) {
             return Err(InvalidValue::EmptyEntry { name: name() });
         }
-        self.problem(value).map_err(|(value, reason)| InvalidValue::Value {
+        self.check_value(value).map_err(|(value, reason)| InvalidValue::Value {
             name: name(),
             value: if self.is_sensitive() { "[hidden]".to_owned() } else { value },
             reason,
         })
     }
 
-    /// A value that passes [`Setting::check`] as Kafka shows it: as its type reads it and writes it again.
+    /// Formats a value that passes [`Setting::check`] as Kafka does: parsed and formatted again by its type.
     pub fn canonical(&self, value: &str) -> String {
         let value = value.trim();
         let read = match self.kind {
             Kind::Boolean => parse_bool(value).map(|value| value.to_string()),
             Kind::Short | Kind::Int | Kind::Long => value.parse::<i64>().ok().map(|value| value.to_string()),
-            Kind::Double => value.parse::<f64>().ok().map(show_double),
+            Kind::Double => value.parse::<f64>().ok().map(format_double),
             Kind::List if matches!(self.rule, Rule::EachOf(_)) => Some(distinct(value).join(",")),
             Kind::List | Kind::String | Kind::Class | Kind::Password => None,
         };
         read.unwrap_or_else(|| value.to_owned())
     }
 
-    /// What is wrong with `value`: the part to show, and why.
-    fn problem(&self, value: &str) -> Result<(), (String, String)> {
+    /// Checks `value`. The error has the part to show, and the reason.
+    fn check_value(&self, value: &str) -> Result<(), (String, String)> {
         let shown = |reason: String| (self.canonical(value), reason);
         match self.kind {
             Kind::Boolean => {
@@ -181,7 +183,7 @@ impl Setting {
             Kind::Long => self.check_integer(value, i64::MIN, i64::MAX).map_err(shown),
             Kind::Double => {
                 let number = value.parse::<f64>().map_err(|_| shown(not_a_number(self.kind)))?;
-                self.rule.check_ratio(number).map_err(|reason| (show_double(number), reason))
+                self.rule.check_ratio(number).map_err(|reason| (format_double(number), reason))
             }
             Kind::List => self.rule.check_list(self.name, value),
             Kind::String | Kind::Class | Kind::Password => self.rule.check_text(self.name, value).map_err(shown),
@@ -259,7 +261,7 @@ impl Rule {
 }
 
 impl fmt::Display for Kind {
-    /// As Kafka names its types in messages: `INT`, `BOOLEAN`.
+    /// Writes Kafka's name for the type: `INT`, `BOOLEAN`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Kind::Boolean => "BOOLEAN",
@@ -276,7 +278,7 @@ impl fmt::Display for Kind {
 }
 
 impl fmt::Display for Rule {
-    /// What is allowed, for people; empty where anything is.
+    /// Describes the allowed values; empty if any value is allowed.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Rule::Any | Rule::Entries => Ok(()),
@@ -296,21 +298,7 @@ impl fmt::Display for Rule {
     }
 }
 
-/// Kafka's reading of a boolean: `true` or `false` in any case.
-pub fn parse_bool(text: &str) -> Option<bool> {
-    match text {
-        _ if text.eq_ignore_ascii_case("true") => Some(true),
-        _ if text.eq_ignore_ascii_case("false") => Some(false),
-        _ => None,
-    }
-}
-
-/// The entries of a list: separated by commas, trimmed. Empty entries (a trailing comma) are left out.
-pub fn list(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',').map(str::trim).filter(|entry| !entry.is_empty())
-}
-
-/// The entries of a list, each once.
+/// The entries of a list without duplicates.
 fn distinct(value: &str) -> Vec<&str> {
     let mut entries = Vec::new();
     for entry in list(value) {
@@ -325,8 +313,8 @@ fn has_empty_entry(value: &str) -> bool {
     !value.is_empty() && value.split(',').any(|entry| entry.trim().is_empty())
 }
 
-/// A number as Java writes a double: `0.5`, `1.0E-5`.
-fn show_double(number: f64) -> String {
+/// Formats a number as Java formats a double: `0.5`, `1.0E-5`.
+fn format_double(number: f64) -> String {
     match number.abs() {
         size if size.is_nan() => "NaN".to_owned(),
         f64::INFINITY => if number > 0.0 { "Infinity" } else { "-Infinity" }.to_owned(),
@@ -351,13 +339,6 @@ fn one_of(allowed: &[&str]) -> String {
     format!("String must be one of: {}", allowed.join(", "))
 }
 
-/// Reads `host:count`; an IPv6 address may stand with colons of its own, the last one counts.
-pub(super) fn address_count(entry: &str) -> Option<(String, usize)> {
-    let (host, count) = entry.rsplit_once(':')?;
-    let host = host.trim().trim_start_matches('[').trim_end_matches(']');
-    Some((host.to_owned(), count.trim().parse().ok()?)).filter(|(host, _)| !host.is_empty())
-}
-
 fn check_start_topics(value: &str) -> Result<(), (String, String)> {
     let mut names = Vec::new();
     for entry in list(value) {
@@ -365,7 +346,7 @@ fn check_start_topics(value: &str) -> Result<(), (String, String)> {
             return Err((entry.to_owned(), format!("A topic must be of the form {}", start_topics::FORM)));
         };
         if names.contains(&topic.name) {
-            return Err((entry.to_owned(), format!("The topic {} stands twice", topic.name)));
+            return Err((entry.to_owned(), format!("The topic {} is listed twice", topic.name)));
         }
         names.push(topic.name);
     }

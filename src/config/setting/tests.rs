@@ -1,14 +1,14 @@
-//! Values that pass, and Kafka's words for those that don't.
+//! Tests of valid values, and of Kafka's texts for invalid ones.
 
 use crate::table;
 use crate::table::Scope;
 
-/// Checks `value` for the setting `name` and compares with Kafka's words, or `ok`.
+/// Checks `value` for the setting `name` and compares with Kafka's text, or `ok`.
 fn check(scope: Scope, name: &str, value: &str, expect: &str) {
     let setting = table::find(scope, name).expect(name);
-    let said = setting.check(value).map_or_else(|e| e.to_string(), |()| "ok".to_owned());
-    let said = said.strip_prefix("Invalid value ").unwrap_or(&said);
-    assert_eq!(said, expect, "{name}={value}");
+    let message = setting.check(value).map_or_else(|e| e.to_string(), |()| "ok".to_owned());
+    let message = message.strip_prefix("Invalid value ").unwrap_or(&message);
+    assert_eq!(message, expect, "{name}={value}");
 }
 
 fn topic(name: &str, value: &str, expect: &str) {
@@ -16,7 +16,7 @@ fn topic(name: &str, value: &str, expect: &str) {
 }
 
 #[test]
-fn numbers() {
+fn numbers_are_checked_against_type_and_bounds() {
     topic("retention.ms", "-1", "ok");
     topic("retention.ms", " 7 ", "ok");
     topic("retention.ms", "abc", "abc for configuration retention.ms: Not a number of type LONG");
@@ -30,7 +30,7 @@ fn numbers() {
 }
 
 #[test]
-fn ratios() {
+fn ratios_are_checked_against_bounds() {
     topic("min.cleanable.dirty.ratio", "0.5", "ok");
     let above = "1.5 for configuration min.cleanable.dirty.ratio: Value must be no more than 1";
     topic("min.cleanable.dirty.ratio", "1.5", above);
@@ -42,7 +42,7 @@ fn ratios() {
 }
 
 #[test]
-fn words() {
+fn booleans_and_enumerations_are_checked() {
     topic("preallocate", "TRUE", "ok");
     topic("preallocate", "yes", "yes for configuration preallocate: Expected value to be either true or false");
     topic("message.timestamp.type", "LogAppendTime", "ok");
@@ -53,7 +53,7 @@ fn words() {
 }
 
 #[test]
-fn lists() {
+fn list_entries_are_checked() {
     topic("cleanup.policy", "compact,delete", "ok");
     topic("cleanup.policy", " compact , delete ", "ok");
     topic("cleanup.policy", "", "ok");
@@ -75,7 +75,7 @@ fn lists() {
 }
 
 #[test]
-fn values_are_shown_as_they_are_read() {
+fn canonical_value_is_parsed_and_formatted_again() {
     let check = |name, value: &str, expect: &str| {
         assert_eq!(table::find(Scope::Topic, name).expect(name).canonical(value), expect);
     };
@@ -94,7 +94,7 @@ fn values_are_shown_as_they_are_read() {
 }
 
 #[test]
-fn connections_of_addresses() {
+fn connection_overrides_are_checked() {
     let check = |value, expect| check(Scope::Broker, "max.connections.per.ip.overrides", value, expect);
     check("", "ok");
     check("10.0.0.1:5, host:0,[::1]:7,", "ok");
@@ -103,17 +103,17 @@ fn connections_of_addresses() {
 }
 
 #[test]
-fn topics_at_start() {
+fn start_topics_are_checked() {
     let check = |value, expect| check(Scope::Broker, "ottla.create.topics", value, expect);
     check("orders:3:1:compact, users,", "ok");
     let form = "users:x for configuration ottla.create.topics: A topic must be of the form \
                 NAME[:PARTITIONS[:REPLICATION-FACTOR[:CLEANUP-POLICY]]]";
     check("orders:3,users:x", form);
-    check("a,b,a:2", "a:2 for configuration ottla.create.topics: The topic a stands twice");
+    check("a,b,a:2", "a:2 for configuration ottla.create.topics: The topic a is listed twice");
 }
 
 #[test]
-fn offset_reset() {
+fn offset_reset_values_are_checked() {
     for value in ["latest", "earliest", "by_duration:PT1H", "by_duration:P1DT2H3M4.5S"] {
         check(Scope::Group, "share.auto.offset.reset", value, "ok");
     }
@@ -124,7 +124,7 @@ fn offset_reset() {
 }
 
 #[test]
-fn a_password_is_never_repeated() {
+fn invalid_password_is_hidden_in_the_error() {
     let setting =
         super::Setting { rule: super::Rule::NonEmpty, ..*table::find(Scope::Broker, "ssl.key.password").unwrap() };
     assert!(setting.check(" ").unwrap_err().to_string().starts_with("Invalid value [hidden] for"));

@@ -4,14 +4,14 @@ use super::settings;
 
 settings! {
     pub(super) const GROUPS:
-    "group.initial.rebalance.delay.ms",                  Int,     "0",                   Any,             ReadOnly,    Implemented, "How long a new, empty group waits for more members before its first assignment. Not given: only for clients that have just asked for its coordinator, 0.1 s after each join and 0.4 s in all.",
-        kafka "3000", "Consumers that start together share the partitions at once, and a single one waits for nobody. A value that is given, 0 too, means what it means in Kafka.";
-    "group.min.session.timeout.ms",                      Int,     "6000",                Any,             ReadOnly,    Implemented, "The shortest session timeout that a classic member may ask for.";
-    "group.max.session.timeout.ms",                      Int,     "1800000",             Any,             ReadOnly,    Implemented, "The longest session timeout that a classic member may ask for.";
+    "group.initial.rebalance.delay.ms",                  Int,     "0",                   Any,             ReadOnly,    Implemented, "How long a new, empty group waits for more members before its first assignment. Unset: only for clients that have just requested the coordinator, 0.1 s after each join and 0.4 s in total.",
+        kafka "3000", "Consumers that start together get their partitions at once, and a single one does not wait. A given value, 0 included, has Kafka's meaning.";
+    "group.min.session.timeout.ms",                      Int,     "6000",                Any,             ReadOnly,    Implemented, "The shortest session timeout that a classic member may request.";
+    "group.max.session.timeout.ms",                      Int,     "1800000",             Any,             ReadOnly,    Implemented, "The longest session timeout that a classic member may request.";
     "group.max.size",                                    Int,     "2147483647",          AtLeast(1),      ReadOnly,    Implemented, "Members of one classic group.";
-    "offset.metadata.max.bytes",                         Int,     "4096",                Any,             ReadOnly,    Implemented, "The longest note that a client may keep beside a committed offset.";
+    "offset.metadata.max.bytes",                         Int,     "4096",                Any,             ReadOnly,    Implemented, "Size limit of the metadata that a client stores with a committed offset.";
     "offsets.retention.minutes",                         Int,     "10080",               AtLeast(1),      ReadOnly,    Implemented, "How long an empty group's committed offsets are kept.";
-    "offsets.retention.check.interval.ms",               Long,    "600000",              AtLeast(1),      ReadOnly,    Implemented, "How often expired committed offsets are looked for.";
+    "offsets.retention.check.interval.ms",               Long,    "600000",              AtLeast(1),      ReadOnly,    Implemented, "How often committed offsets are checked for expiration.";
     "offsets.topic.num.partitions",                      Int,     "50",                  AtLeast(1),      ReadOnly,    Implemented, "Partitions of __consumer_offsets, fixed when it is created.";
     "offsets.topic.replication.factor",                  Short,   "1",                   AtLeast(1),      ReadOnly,    Ignored, "Replicas of __consumer_offsets; there is one.",
         kafka "3", "There is one broker.";

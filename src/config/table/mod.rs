@@ -1,8 +1,8 @@
-//! The one table of settings: every name that Apache Kafka 4.4 knows, plus our own.
+//! The table of settings: every setting of Apache Kafka 4.4, plus Ottla's own.
 //!
-//! All else is made from it: the typed structs, what DescribeConfigs answers, `docs/config.md`. A row is one line:
-//! name, type, default, rule, how it may change, whether it takes effect here, and what it does. Where our default
-//! is not Kafka's, a second line says what Kafka's is, and why.
+//! The typed structs, the answers to DescribeConfigs and `docs/config.md` are derived from it. A row is one line: name,
+//! type, default, rule, how it may change, its effect here, and its description. If our default differs from Kafka's, a
+//! second line has Kafka's default and the reason.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -25,7 +25,7 @@ pub mod synonyms;
 mod topic;
 mod transactions;
 
-/// Whose setting it is; the same name may stand in several scopes.
+/// The kind of resource that a setting belongs to. A name may occur in several scopes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scope {
     Broker,
@@ -37,7 +37,7 @@ pub enum Scope {
 impl Scope {
     pub const ALL: [Scope; 4] = [Scope::Broker, Scope::Topic, Scope::Group, Scope::ClientMetrics];
 
-    /// As messages name it: `topic`.
+    /// The name in messages, such as `topic`.
     pub fn name(self) -> &'static str {
         match self {
             Scope::Broker => "broker",
@@ -48,22 +48,22 @@ impl Scope {
     }
 }
 
-/// The setting of that exact name.
+/// Finds the setting with exactly this name.
 pub fn find(scope: Scope, name: &str) -> Option<&'static Setting> {
     SETTINGS.get(&scope)?.get(name).copied()
 }
 
-/// All settings of a scope, by name.
+/// All settings of a scope, sorted by name.
 pub fn all(scope: Scope) -> impl Iterator<Item = &'static Setting> {
     SETTINGS.get(&scope).into_iter().flat_map(|settings| settings.values().copied())
 }
 
-/// The broker's settings as the documentation groups them: a heading and its rows.
+/// The broker's settings in the chapters of the documentation: heading and rows.
 pub fn broker_chapters() -> impl Iterator<Item = (&'static str, &'static [Setting])> {
     BROKER.iter().copied()
 }
 
-/// Whether an older Kafka had this setting and today's has not. Such a one is accepted and does nothing.
+/// Whether this is a setting of older Kafka releases. It is accepted without effect.
 pub fn is_removed(scope: Scope, name: &str) -> bool {
     match scope {
         Scope::Broker => {
@@ -74,24 +74,24 @@ pub fn is_removed(scope: Scope, name: &str) -> bool {
     }
 }
 
-/// Whether a broker setting of this name is for something that plugs into Apache Kafka (an authorizer, a listener's
-/// own security, a tiered store) and so not in Kafka's table either. Such a one is accepted and does nothing.
-pub fn is_for_a_plugin(name: &str) -> bool {
+/// Whether this is a broker setting of a Kafka plug-in (an authorizer, the security of one listener, tiered storage),
+/// which is not in Kafka's table either. It is accepted without effect.
+pub fn is_plugin_setting(name: &str) -> bool {
     removed::PLUGIN_SETTINGS.contains(&name) || removed::PLUGIN_PREFIXES.iter().any(|p| name.starts_with(p))
 }
 
-/// The known name of `scope` that is most like `name`, if any is alike enough to be meant.
+/// The setting of `scope` whose name is most similar to `name`, if it is similar enough for a suggestion.
 pub fn nearest(scope: Scope, name: &str) -> Option<&'static str> {
     let wanted = name.to_ascii_lowercase().replace(['_', '-'], ".");
     nearest_of(all(scope).map(|setting| setting.name), &wanted)
 }
 
-/// The one of `names` that is most like `wanted`, if any is alike enough to be meant.
+/// The one of `names` that is most similar to `wanted`, if it is similar enough for a suggestion.
 pub fn nearest_of<N: AsRef<str> + Ord>(names: impl Iterator<Item = N>, wanted: &str) -> Option<N> {
-    let tolerated = (wanted.len() / 5).clamp(1, 3);
+    let max_distance = (wanted.len() / 5).clamp(1, 3);
     names
         .map(|name| (distance(wanted, name.as_ref()), name))
-        .filter(|(distance, _)| *distance <= tolerated)
+        .filter(|(distance, _)| *distance <= max_distance)
         .min()
         .map(|(_, name)| name)
 }
@@ -123,10 +123,10 @@ const COMPRESSION_TYPES: &[&str] = &["uncompressed", "zstd", "lz4", "snappy", "g
 const TIMESTAMP_TYPES: &[&str] = &["CreateTime", "LogAppendTime"];
 const CLEANUP_POLICIES: &[&str] = &["compact", "delete"];
 
-/// How many letters must be added, left out, changed or swapped with their neighbour to turn `a` into `b`.
+/// The edit distance: insertions, deletions, replacements and swaps of neighbouring letters that turn `a` into `b`.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    // Three rows of the table of distances between all beginnings of `a` and of `b`.
+    // The last three rows of the matrix of distances between all prefixes of `a` and `b`.
     let mut before_last: Vec<usize> = Vec::new();
     let mut last: Vec<usize> = (0..=b.len()).collect();
     for (i, from) in a.iter().enumerate() {
@@ -143,7 +143,7 @@ fn distance(a: &str, b: &str) -> usize {
     last.last().copied().unwrap_or(0)
 }
 
-/// Turns rows into a table, see the module's doc.
+/// Defines a table from rows; see the module documentation.
 macro_rules! settings {
     ($vis:vis const $table:ident: $(
         $($internal:ident)? $name:literal, $kind:ident, $default:tt, $rule:expr, $update:ident, $effect:ident,

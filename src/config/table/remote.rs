@@ -1,10 +1,10 @@
-//! Tiered storage. There is none here: one machine has one store.
+//! Tiered storage, which is not supported.
 
 use super::settings;
 
 settings! {
     pub(super) const REMOTE:
-    "remote.log.storage.system.enable",                      Boolean, "false",               Any,             ReadOnly,    Ignored, "Tiered storage: whether it is on. There is none here.";
+    "remote.log.storage.system.enable",                      Boolean, "false",               Any,             ReadOnly,    Ignored, "Tiered storage: whether it is on. It is not supported.";
     "remote.log.storage.manager.class.name",                 String,  null,                  NonEmpty,        ReadOnly,    Ignored, "Tiered storage: the Java class that stores segments.";
     "remote.log.storage.manager.class.path",                 String,  null,                  Any,             ReadOnly,    Ignored, "Tiered storage: where that class is found.";
     "remote.log.storage.manager.impl.prefix",                String,  "rsm.config.",         NonEmpty,        ReadOnly,    Ignored, "Tiered storage: how settings for that class begin.";
@@ -19,14 +19,14 @@ settings! {
     "remote.log.manager.copier.thread.pool.size",            Int,     "10",                  AtLeast(1),      ClusterWide, Ignored, "Tiered storage: threads that copy segments out.";
     "remote.log.manager.expiration.thread.pool.size",        Int,     "10",                  AtLeast(1),      ClusterWide, Ignored, "Tiered storage: threads that drop expired segments.";
     "remote.log.manager.follower.thread.pool.size",          Int,     "2",                   AtLeast(1),      ClusterWide, Ignored, "Tiered storage: threads for partitions that are followed.";
-    "remote.log.manager.task.interval.ms",                   Long,    "30000",               AtLeast(1),      ReadOnly,    Ignored, "Tiered storage: how often there is a look for work.";
+    "remote.log.manager.task.interval.ms",                   Long,    "30000",               AtLeast(1),      ReadOnly,    Ignored, "Tiered storage: how often the tasks run.";
     internal "remote.log.manager.task.retry.backoff.ms",     Long,    "500",                 AtLeast(1),      ReadOnly,    Ignored, "Tiered storage: the first pause after a failure.";
     internal "remote.log.manager.task.retry.backoff.max.ms", Long,    "30000",               AtLeast(1),      ReadOnly,    Ignored, "Tiered storage: the longest pause after a failure.";
-    internal "remote.log.manager.task.retry.jitter",         Double,  "0.2",                 Ratio(0.0, 0.5), ReadOnly,    Ignored, "Tiered storage: how much chance moves that pause.";
-    "remote.log.manager.copy.max.bytes.per.second",          Long,    "9223372036854775807", AtLeast(1),      ClusterWide, Ignored, "Tiered storage: what may be copied out per second.";
+    internal "remote.log.manager.task.retry.jitter",         Double,  "0.2",                 Ratio(0.0, 0.5), ReadOnly,    Ignored, "Tiered storage: the random share of that pause.";
+    "remote.log.manager.copy.max.bytes.per.second",          Long,    "9223372036854775807", AtLeast(1),      ClusterWide, Ignored, "Tiered storage: limit of bytes copied out per second.";
     "remote.log.manager.copy.quota.window.num",              Int,     "11",                  AtLeast(1),      ReadOnly,    Ignored, "Tiered storage: samples kept for that limit.";
     "remote.log.manager.copy.quota.window.size.seconds",     Int,     "1",                   AtLeast(1),      ReadOnly,    Ignored, "Tiered storage: length of each sample for that limit.";
-    "remote.log.manager.fetch.max.bytes.per.second",         Long,    "9223372036854775807", AtLeast(1),      ClusterWide, Ignored, "Tiered storage: what may be read back per second.";
+    "remote.log.manager.fetch.max.bytes.per.second",         Long,    "9223372036854775807", AtLeast(1),      ClusterWide, Ignored, "Tiered storage: limit of bytes read back per second.";
     "remote.log.manager.fetch.quota.window.num",             Int,     "11",                  AtLeast(1),      ReadOnly,    Ignored, "Tiered storage: samples kept for that limit.";
     "remote.log.manager.fetch.quota.window.size.seconds",    Int,     "1",                   AtLeast(1),      ReadOnly,    Ignored, "Tiered storage: length of each sample for that limit.";
     "remote.log.reader.threads",                             Int,     "10",                  AtLeast(1),      ClusterWide, Ignored, "Tiered storage: threads that read back.";

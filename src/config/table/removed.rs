@@ -1,4 +1,4 @@
-//! Names that old files and images still carry and that mean nothing any more.
+//! Settings without effect that old files and images still contain.
 
 /// Broker settings of Kafka 3.9 and before, back to 0.7.
 pub(super) const BROKER: &[&str] = &[
@@ -64,18 +64,18 @@ pub(super) const BROKER: &[&str] = &[
     "unstable.metadata.versions.enable",
 ];
 
-/// Families of broker settings that went as a whole.
+/// Prefixes of removed broker settings.
 pub(super) const BROKER_PREFIXES: &[&str] = &["kafka.csv.metrics.", "password.encoder.", "zk.", "zookeeper."];
 
 /// Topic settings of Kafka 3.9 and before; clients still send them with CreateTopics.
 pub(super) const TOPIC: &[&str] =
     &["message.downconversion.enable", "message.format.version", "message.timestamp.difference.max.ms"];
 
-/// Settings of Kafka's own authorizer, which its table of settings leaves out.
+/// Settings of Kafka's own authorizer, which are not in Kafka's table of settings.
 pub(super) const PLUGIN_SETTINGS: &[&str] = &["allow.everyone.if.no.acl.found", "super.users"];
 
-/// How settings begin that belong to one listener's security, or to a plug-in or a vendor's additions. The metrics are
-/// those of reporters that old distributions brought along.
+/// Prefixes of settings of one listener's security, of plug-ins and of vendors' additions. The metrics settings belong to
+/// reporters of old distributions.
 pub(super) const PLUGIN_PREFIXES: &[&str] = &[
     "authorizer.zookeeper.",
     "confluent.",

@@ -4,10 +4,10 @@ use super::settings;
 
 settings! {
     pub(super) const SECURITY:
-    "authorizer.class.name",                               String,   "",                    Any,             ReadOnly,  Protection, "The Java class that decides who may do what. There is no authorizer yet: the start is refused, unless the class is Kafka's own and allow.everyone.if.no.acl.found is true.";
-    "principal.builder.class",                             Class,    "org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder", Any,             PerBroker, Ignored, "The Java class that names a connection's user; no Java runs here.";
-    "security.inter.broker.protocol",                      String,   "PLAINTEXT",           OneOf(&["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]), ReadOnly,  Protection, "The protocol between brokers; there are no others. Kafka demands a listener of that protocol: anything but PLAINTEXT refuses the start.";
-    "security.providers",                                  String,   null,                  Any,             ReadOnly,  Ignored, "Java security providers; no Java runs here.";
+    "authorizer.class.name",                               String,   "",                    Any,             ReadOnly,  Protection, "The Java class that authorizes requests. Authorizers are not supported yet: the broker does not start, unless the class is Kafka's own and allow.everyone.if.no.acl.found is true.";
+    "principal.builder.class",                             Class,    "org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder", Any,             PerBroker, Ignored, "The Java class that names a connection's user; Java classes are not supported.";
+    "security.inter.broker.protocol",                      String,   "PLAINTEXT",           OneOf(&["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]), ReadOnly,  Protection, "The protocol between brokers; there are no others. Kafka demands a listener of that protocol: the broker does not start with any value but PLAINTEXT.";
+    "security.providers",                                  String,   null,                  Any,             ReadOnly,  Ignored, "Java security providers; Java classes are not supported.";
     "delegation.token.secret.key",                         Password, null,                  Any,             ReadOnly,  Ignored, "The key that signs delegation tokens.";
     "delegation.token.expiry.check.interval.ms",           Long,     "3600000",             AtLeast(1),      ReadOnly,  Ignored, "How often expired delegation tokens are dropped.";
     "delegation.token.expiry.time.ms",                     Long,     "86400000",            AtLeast(1),      ReadOnly,  Ignored, "How long a delegation token lasts without renewal.";
@@ -16,24 +16,24 @@ settings! {
     "sasl.jaas.config",                                    Password, null,                  Any,             PerBroker, Ignored, "Users and passwords for SASL, in Java's JAAS form.";
     "sasl.mechanism.inter.broker.protocol",                String,   "GSSAPI",              Any,             PerBroker, Ignored, "The SASL mechanism between brokers; there are no others.";
     "sasl.mechanism.controller.protocol",                  String,   "GSSAPI",              Any,             ReadOnly,  Ignored, "The SASL mechanism towards controllers; the only one is inside.";
-    "sasl.server.callback.handler.class",                  Class,    null,                  Any,             ReadOnly,  Ignored, "A Java class that checks SASL credentials; no Java runs here.";
+    "sasl.server.callback.handler.class",                  Class,    null,                  Any,             ReadOnly,  Ignored, "A Java class that checks SASL credentials; Java classes are not supported.";
     "sasl.server.max.receive.size",                        Int,      "524288",              Any,             ReadOnly,  Ignored, "The largest SASL message.";
-    "sasl.client.callback.handler.class",                  Class,    null,                  Any,             ReadOnly,  Ignored, "A Java class that supplies credentials as a client; no Java runs here.";
-    "sasl.login.callback.handler.class",                   Class,    null,                  Any,             ReadOnly,  Ignored, "A Java class that logs in; no Java runs here.";
-    "sasl.login.class",                                    Class,    null,                  Any,             ReadOnly,  Ignored, "A Java class that logs in; no Java runs here.";
+    "sasl.client.callback.handler.class",                  Class,    null,                  Any,             ReadOnly,  Ignored, "A Java class that supplies credentials as a client; Java classes are not supported.";
+    "sasl.login.callback.handler.class",                   Class,    null,                  Any,             ReadOnly,  Ignored, "A Java class that logs in; Java classes are not supported.";
+    "sasl.login.class",                                    Class,    null,                  Any,             ReadOnly,  Ignored, "A Java class that logs in; Java classes are not supported.";
     "sasl.login.connect.timeout.ms",                       Int,      null,                  Any,             ReadOnly,  Ignored, "OAuth: how long to try to reach the token server.";
     "sasl.login.read.timeout.ms",                          Int,      null,                  Any,             ReadOnly,  Ignored, "OAuth: how long to wait for the token server's answer.";
     "sasl.login.refresh.buffer.seconds",                   Short,    "300",                 Any,             PerBroker, Ignored, "OAuth: how long before its end a token is renewed at the latest.";
     "sasl.login.refresh.min.period.seconds",               Short,    "60",                  Any,             PerBroker, Ignored, "OAuth: the shortest time between two renewals.";
     "sasl.login.refresh.window.factor",                    Double,   "0.8",                 Any,             PerBroker, Ignored, "OAuth: the share of a token's life after which it is renewed.";
-    "sasl.login.refresh.window.jitter",                    Double,   "0.05",                Any,             PerBroker, Ignored, "OAuth: how much chance moves that moment.";
+    "sasl.login.refresh.window.jitter",                    Double,   "0.05",                Any,             PerBroker, Ignored, "OAuth: the random share of that moment.";
     "sasl.login.retry.backoff.ms",                         Long,     "100",                 Any,             ReadOnly,  Ignored, "OAuth: the first pause before asking the token server again.";
     "sasl.login.retry.backoff.max.ms",                     Long,     "10000",               Any,             ReadOnly,  Ignored, "OAuth: the longest pause before asking the token server again.";
     "sasl.kerberos.kinit.cmd",                             String,   "/usr/bin/kinit",      Any,             PerBroker, Ignored, "Kerberos: the path of kinit.";
     "sasl.kerberos.min.time.before.relogin",               Long,     "60000",               Any,             PerBroker, Ignored, "Kerberos: the shortest time between two logins, in milliseconds.";
     "sasl.kerberos.principal.to.local.rules",              List,     "DEFAULT",             Any,             PerBroker, Ignored, "Kerberos: how principals become user names.";
     "sasl.kerberos.service.name",                          String,   null,                  Any,             PerBroker, Ignored, "Kerberos: the name of the broker's service.";
-    "sasl.kerberos.ticket.renew.jitter",                   Double,   "0.05",                Any,             PerBroker, Ignored, "Kerberos: how much chance moves a renewal.";
+    "sasl.kerberos.ticket.renew.jitter",                   Double,   "0.05",                Any,             PerBroker, Ignored, "Kerberos: the random share of the renewal time.";
     "sasl.kerberos.ticket.renew.window.factor",            Double,   "0.8",                 Any,             PerBroker, Ignored, "Kerberos: the share of a ticket's life after which it is renewed.";
     "sasl.oauthbearer.allow.unverified.audience",          Boolean,  "false",               Any,             ReadOnly,  Ignored, "OAuth: whether tokens pass without a check of whom they are for.";
     "sasl.oauthbearer.allow.unverified.issuer",            Boolean,  "false",               Any,             ReadOnly,  Ignored, "OAuth: whether tokens pass without a check of who issued them.";
@@ -57,8 +57,8 @@ settings! {
     "sasl.oauthbearer.jwks.endpoint.refresh.ms",           Long,     "3600000",             Any,             ReadOnly,  Ignored, "OAuth: how often those keys are fetched anew.";
     "sasl.oauthbearer.jwks.endpoint.retry.backoff.ms",     Long,     "100",                 Any,             ReadOnly,  Ignored, "OAuth: the first pause before they are fetched again.";
     "sasl.oauthbearer.jwks.endpoint.retry.backoff.max.ms", Long,     "10000",               Any,             ReadOnly,  Ignored, "OAuth: the longest pause before they are fetched again.";
-    "sasl.oauthbearer.jwt.retriever.class",                Class,    "org.apache.kafka.common.security.oauthbearer.DefaultJwtRetriever", Any,             ReadOnly,  Ignored, "OAuth: the Java class that gets tokens; no Java runs here.";
-    "sasl.oauthbearer.jwt.validator.class",                Class,    "org.apache.kafka.common.security.oauthbearer.DefaultJwtValidator", Any,             ReadOnly,  Ignored, "OAuth: the Java class that checks tokens; no Java runs here.";
+    "sasl.oauthbearer.jwt.retriever.class",                Class,    "org.apache.kafka.common.security.oauthbearer.DefaultJwtRetriever", Any,             ReadOnly,  Ignored, "OAuth: the Java class that gets tokens; Java classes are not supported.";
+    "sasl.oauthbearer.jwt.validator.class",                Class,    "org.apache.kafka.common.security.oauthbearer.DefaultJwtValidator", Any,             ReadOnly,  Ignored, "OAuth: the Java class that checks tokens; Java classes are not supported.";
     "sasl.oauthbearer.scope",                              String,   null,                  Any,             ReadOnly,  Ignored, "OAuth: the scope to ask for.";
     "sasl.oauthbearer.scope.claim.name",                   String,   "scope",               Any,             ReadOnly,  Ignored, "OAuth: the claim that holds the scope.";
     "sasl.oauthbearer.sub.claim.name",                     String,   "sub",                 Any,             ReadOnly,  Ignored, "OAuth: the claim that holds the user.";
@@ -81,7 +81,7 @@ settings! {
     "ssl.principal.mapping.rules",                         String,   "DEFAULT",             Any,             ReadOnly,  Ignored, "TLS: how a certificate's name becomes a user name.";
     "ssl.allow.dn.changes",                                Boolean,  "false",               Any,             ReadOnly,  Ignored, "TLS: whether a new certificate may change its name while running.";
     "ssl.allow.san.changes",                               Boolean,  "false",               Any,             ReadOnly,  Ignored, "TLS: whether a new certificate may change its other names while running.";
-    "ssl.engine.factory.class",                            Class,    null,                  Any,             PerBroker, Ignored, "TLS: a Java class that makes engines; no Java runs here.";
+    "ssl.engine.factory.class",                            Class,    null,                  Any,             PerBroker, Ignored, "TLS: a Java class that makes engines; Java classes are not supported.";
     "ssl.keymanager.algorithm",                            String,   "SunX509",             Any,             PerBroker, Ignored, "TLS: which of Java's key managers to use.";
     "ssl.trustmanager.algorithm",                          String,   "PKIX",                Any,             PerBroker, Ignored, "TLS: which of Java's trust managers to use.";
     "ssl.provider",                                        String,   null,                  Any,             PerBroker, Ignored, "TLS: which of Java's providers to use.";

@@ -27,9 +27,9 @@ settings! {
     "group.share.min.partition.max.record.locks",                    Int,     "100",                 Between(100, 2000), ReadOnly,    Ignored, "Share groups: the least that a group's number of locks may be.";
     "group.share.max.partition.max.record.locks",                    Int,     "4000",                Between(2000, 10000), ReadOnly,    Ignored, "Share groups: the most that a group's number of locks may be.";
     internal "group.share.initialize.retry.interval.ms",             Int,     "30000",               AtLeast(1),      ReadOnly,    Ignored, "Share groups: the pause before a partition's state is initialised again.";
-    internal "group.share.persister.class.name",                     String,  "org.apache.kafka.server.share.persister.DefaultStatePersister", Any,             ReadOnly,    Ignored, "Share groups: the Java class that keeps their state; no Java runs here.";
-    internal "group.share.dlq.manager.class.name",                   String,  "org.apache.kafka.server.share.dlq.DefaultShareGroupDLQManager", Any,             ReadOnly,    Ignored, "Share groups: the Java class that handles given-up records; no Java runs here.";
-    "errors.deadletterqueue.auto.create.topics.enable",              Boolean, "false",               Any,             ClusterWide, Ignored, "Share groups: whether topics for given-up records come to be by themselves.";
+    internal "group.share.persister.class.name",                     String,  "org.apache.kafka.server.share.persister.DefaultStatePersister", Any,             ReadOnly,    Ignored, "Share groups: the Java class that keeps their state; Java classes are not supported.";
+    internal "group.share.dlq.manager.class.name",                   String,  "org.apache.kafka.server.share.dlq.DefaultShareGroupDLQManager", Any,             ReadOnly,    Ignored, "Share groups: the Java class that handles given-up records; Java classes are not supported.";
+    "errors.deadletterqueue.auto.create.topics.enable",              Boolean, "false",               Any,             ClusterWide, Ignored, "Share groups: whether topics for given-up records are created automatically.";
     "errors.deadletterqueue.topic.name.prefix",                      String,  "dlq.",                Any,             ClusterWide, Ignored, "Share groups: how names of topics for given-up records begin.";
     "share.coordinator.append.linger.ms",                            Int,     "-1",                  AtLeast(-1),     ReadOnly,    Ignored, "How long the share coordinator gathers records before it writes them.";
     "share.coordinator.cached.buffer.max.bytes",                     Int,     "1048588",             AtLeast(524288), ClusterWide, Ignored, "The largest write buffer that the share coordinator keeps for the next time.";
@@ -67,5 +67,5 @@ settings! {
     internal "group.streams.task.offset.interval.ms",                Int,     "60000",               AtLeast(1),      ReadOnly,    Ignored, "Streams groups: how often members report how far their state is.";
     internal "group.streams.min.task.offset.interval.ms",            Int,     "15000",               AtLeast(1),      ReadOnly,    Ignored, "Streams groups: the least that a group's reporting interval may be.";
     "group.streams.rack.aware.assignment.tags",                      List,    "",                    Any,             ReadOnly,    Ignored, "Streams groups: client tags over which spare copies are spread.";
-    "group.streams.topology.description.plugin.class",               Class,   null,                  Any,             ReadOnly,    Ignored, "Streams groups: a Java class that is told topologies; no Java runs here.";
+    "group.streams.topology.description.plugin.class",               Class,   null,                  Any,             ReadOnly,    Ignored, "Streams groups: a Java class that is told topologies; Java classes are not supported.";
 }

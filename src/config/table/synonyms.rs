@@ -1,23 +1,23 @@
-//! Which broker setting a topic's or a finer broker setting falls back to.
+//! Synonyms: the broker settings that a topic setting, or a broker setting in a finer unit, falls back to.
 
 /// A broker setting to fall back to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Synonym {
     pub name: &'static str,
-    /// What a number there must be multiplied by to mean the same here: 3,600,000 from hours to milliseconds.
+    /// The factor between the units: 3,600,000 from hours to milliseconds.
     pub factor: i64,
 }
 
 const MINUTES: i64 = 60_000;
 const HOURS: i64 = 3_600_000;
 
-/// The broker settings that decide where a topic does not set `name`, the first one set wins (Kafka's
-/// ServerTopicConfigSynonyms).
+/// The broker settings that a topic without `name` falls back to; the first one given counts (Kafka's
+/// `ServerTopicConfigSynonyms`).
 pub fn of_topic(name: &str) -> &'static [Synonym] {
     lookup(TOPIC, name)
 }
 
-/// The settings that decide where the broker does not set `name` (Kafka's DynamicBrokerConfig.brokerConfigSynonyms).
+/// The settings that a broker without `name` falls back to (Kafka's `DynamicBrokerConfig.brokerConfigSynonyms`).
 pub fn of_broker(name: &str) -> &'static [Synonym] {
     lookup(BROKER, name)
 }

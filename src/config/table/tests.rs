@@ -2,22 +2,22 @@ use super::*;
 use crate::setting::{Kind, Rule};
 
 #[test]
-fn every_setting_of_kafka_4_4_is_here() {
+fn table_has_every_setting_of_kafka_4_4() {
     let count = |scope| all(scope).filter(|setting| !setting.name.starts_with("ottla.")).count();
     assert_eq!(Scope::ALL.map(count), [379, 38, 27, 3]);
 }
 
 #[test]
-fn no_name_stands_twice() {
+fn names_are_unique_and_not_removed() {
     let rows: usize = BROKER.iter().map(|(_, rows)| rows.len()).sum();
     assert_eq!(rows, all(Scope::Broker).count());
     for name in removed::BROKER {
-        assert!(find(Scope::Broker, name).is_none(), "{name} is both there and gone");
+        assert!(find(Scope::Broker, name).is_none(), "{name} is in the table and marked as removed");
     }
 }
 
 #[test]
-fn defaults_keep_their_own_rules() {
+fn defaults_pass_their_own_rules() {
     for scope in Scope::ALL {
         for setting in all(scope) {
             if let Some(default) = setting.default {
@@ -36,7 +36,7 @@ fn docs_are_sentences() {
 }
 
 #[test]
-fn synonyms_are_settings_of_the_same_kind() {
+fn synonyms_have_the_same_type() {
     for setting in all(Scope::Topic) {
         for synonym in synonyms::of_topic(setting.name) {
             let other = find(Scope::Broker, synonym.name).expect(synonym.name);
@@ -47,7 +47,7 @@ fn synonyms_are_settings_of_the_same_kind() {
 }
 
 #[test]
-fn a_topic_default_is_its_synonyms_default() {
+fn topic_default_equals_the_default_of_its_synonym() {
     for setting in all(Scope::Topic) {
         let Some(inherited) = synonyms::of_topic(setting.name).iter().find_map(|synonym| {
             let default = find(Scope::Broker, synonym.name)?.default?;
@@ -60,7 +60,7 @@ fn a_topic_default_is_its_synonyms_default() {
 }
 
 #[test]
-fn only_text_has_text_rules() {
+fn rules_match_the_types_of_settings() {
     for setting in Scope::ALL.into_iter().flat_map(all) {
         let fits = match setting.rule {
             Rule::Any => true,
@@ -80,7 +80,7 @@ fn only_text_has_text_rules() {
 }
 
 #[test]
-fn a_typo_finds_its_neighbour() {
+fn misspelled_name_finds_the_nearest_setting() {
     let check = |typo, expect| assert_eq!(nearest(Scope::Broker, typo), expect, "{typo}");
     check("num.partition", Some("num.partitions"));
     check("log.retension.ms", Some("log.retention.ms"));
@@ -92,7 +92,7 @@ fn a_typo_finds_its_neighbour() {
 }
 
 #[test]
-fn distances() {
+fn edit_distances() {
     let check = |a, b, expect| assert_eq!(distance(a, b), expect, "{a} {b}");
     check("", "", 0);
     check("abc", "abc", 0);
@@ -102,15 +102,15 @@ fn distances() {
 }
 
 #[test]
-fn gone_and_foreign_names_are_known() {
+fn removed_and_plugin_settings_are_recognized() {
     assert!(is_removed(Scope::Broker, "zookeeper.connect"));
     assert!(is_removed(Scope::Topic, "message.format.version"));
     assert!(!is_removed(Scope::Topic, "zookeeper.connect"));
-    assert!(is_for_a_plugin("listener.name.sasl_plaintext.plain.sasl.jaas.config"));
+    assert!(is_plugin_setting("listener.name.sasl_plaintext.plain.sasl.jaas.config"));
 }
 
 #[test]
-fn departures_are_real() {
+fn departures_differ_from_kafkas_default() {
     for setting in all(Scope::Broker) {
         if let Some(departure) = setting.departure {
             assert_ne!(setting.default, Some(departure.kafka_default), "{}", setting.name);

@@ -4,8 +4,8 @@ use super::settings;
 
 settings! {
     pub(super) const TRANSACTIONS:
-    "transactional.id.expiration.ms",                              Int,     "604800000", AtLeast(1), ReadOnly,    Ignored, "A transactional id unused for this long is forgotten.";
-    "transaction.max.timeout.ms",                                  Int,     "900000",    AtLeast(1), ReadOnly,    Ignored, "The longest timeout that a transaction may ask for.";
+    "transactional.id.expiration.ms",                              Int,     "604800000", AtLeast(1), ReadOnly,    Ignored, "A transactional id unused for this long is removed.";
+    "transaction.max.timeout.ms",                                  Int,     "900000",    AtLeast(1), ReadOnly,    Ignored, "The longest timeout that a transaction may request.";
     "transaction.abort.timed.out.transaction.cleanup.interval.ms", Int,     "10000",     AtLeast(1), ReadOnly,    Ignored, "How often overdue transactions are looked for and aborted.";
     "transaction.remove.expired.transaction.cleanup.interval.ms",  Int,     "3600000",   AtLeast(1), ReadOnly,    Ignored, "How often unused transactional ids are looked for.";
     "transaction.partition.verification.enable",                   Boolean, "true",      Any,        ClusterWide, Ignored, "Whether a partition checks that a transaction is open before it takes its records.";

@@ -29,7 +29,7 @@ pub(super) fn check(broker: &BrokerConfig, kind: ConfigKind, settings: &Settings
         _ => MetadataError::InvalidConfig(refused.to_string()),
     };
     match kind {
-        ConfigKind::Topic => config::validate_topic_of(broker, settings).map_err(refused)?,
+        ConfigKind::Topic => config::validate_topic_on_broker(broker, settings).map_err(refused)?,
         ConfigKind::Group => config::validate_group(broker, settings).map_err(refused)?,
         _ => {
             settings.iter().try_for_each(|(name, value)| config::validate(scope(kind), name, value).map_err(refused))?

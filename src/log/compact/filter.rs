@@ -11,7 +11,7 @@ use super::transactions::{Control, Marker, Transactions};
 use crate::producers::LastRecord;
 use ottla_wire::record::control::ControlType;
 use ottla_wire::record::{
-    Batch, BatchHeader, Expanded, Record, RecordError, RecordView, SparseBatch, put_emptied, with_records,
+    Batch, BatchHeader, Expanded, Record, RecordError, RecordView, SparseBatch, put_empty_batch, with_records,
 };
 use ottla_wire::types::{Offset, ProducerId, TimestampMs};
 
@@ -92,7 +92,7 @@ impl Filter<'_> {
         let keeps_empty = self.is_last_of_producer(header) || header.next_offset() == self.upper;
         if discards {
             self.stats.records_read += u64::try_from(header.record_count).unwrap_or(0);
-            return if keeps_empty { self.put_emptied(header, to) } else { Ok(()) };
+            return if keeps_empty { self.put_empty_batch(header, to) } else { Ok(()) };
         }
         let FilterBuffers { expanded, sparse, kept } = buffers;
         let expanded = Expanded::new(header, batch, expanded)?;
@@ -100,7 +100,7 @@ impl Filter<'_> {
         self.stats.records_read += counts.records;
         self.stats.records_without_key += counts.without_key;
         if counts.kept == 0 {
-            return if keeps_empty { self.put_emptied(header, to) } else { Ok(()) };
+            return if keeps_empty { self.put_empty_batch(header, to) } else { Ok(()) };
         }
         let begins_horizon = (counts.keeps_tombstone || is_done_marker) && header.delete_horizon().is_none();
         let size = if counts.kept == counts.records && !begins_horizon {
@@ -159,8 +159,8 @@ impl Filter<'_> {
         Ok(())
     }
 
-    fn put_emptied(&mut self, header: &BatchHeader, to: &mut CleanedSegment<'_>) -> Result<(), RecordError> {
-        self.stats.bytes_written += to.add(|out| put_emptied(header, out))?;
+    fn put_empty_batch(&mut self, header: &BatchHeader, to: &mut CleanedSegment<'_>) -> Result<(), RecordError> {
+        self.stats.bytes_written += to.add(|out| put_empty_batch(header, out))?;
         Ok(())
     }
 

@@ -91,7 +91,7 @@ impl Files {
             match walk.step().doing_with("reading", || place.file(base, names::LOG))? {
                 Step::Batch { position, header } => {
                     // Skip the check for old-format batches: brokers before 0.10.1 indexed first offsets.
-                    let first = std::mem::replace(&mut first, false) && header.knows_base_offset();
+                    let first = std::mem::replace(&mut first, false) && header.has_exact_base_offset();
                     if first && entry.is_some_and(|entry| header.base_offset > entry.offset) {
                         return Err(self.no_batch_at(place, base, position));
                     }
@@ -131,7 +131,7 @@ impl Files {
             let mut walk = self.walk(entry.position, next_offset);
             if let Step::Batch { position, header } =
                 walk.step().doing_with("reading", || place.file(base, names::LOG))?
-                && header.knows_base_offset()
+                && header.has_exact_base_offset()
             {
                 (end, next_offset) = (position, header.base_offset);
             }

@@ -1,18 +1,18 @@
-//! What goes wrong between bytes and structs, and where.
+//! Errors of decoding and encoding, with their position.
 
 use std::fmt;
 
-/// Bytes that don't say what they should, with the field and the byte at which that showed.
+/// Bytes that can't be decoded, with the field and the position of the error.
 ///
-/// Boxed, because the success path carries a `Result` of it through every field.
+/// Boxed to keep the `Result` of every field small.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DecodeError(Box<Details<DecodeErrorKind>>);
 
-/// A struct that can't be written at the version asked for.
+/// A struct that can't be encoded at the requested version.
 #[derive(Clone, PartialEq, Eq)]
 pub struct EncodeError(Box<Details<EncodeErrorKind>>);
 
-/// Why reading failed.
+/// Why decoding failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeErrorKind {
     #[error("needs {needed} bytes where {remaining} remain")]
@@ -35,7 +35,7 @@ pub enum DecodeErrorKind {
     UnsupportedFrameVersion(u32),
 }
 
-/// Why writing failed.
+/// Why encoding failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EncodeErrorKind {
     #[error("{length} bytes or elements, of which the format can tell at most {limit}")]
@@ -49,9 +49,9 @@ pub enum EncodeErrorKind {
 #[derive(Clone, PartialEq, Eq)]
 struct Details<Kind> {
     kind: Kind,
-    /// Bytes read or written before it went wrong.
+    /// Bytes read or written before the error.
     offset: usize,
-    /// The way from the message to the field, innermost step first.
+    /// The path from the message to the field, innermost step first.
     path: Vec<Step>,
 }
 
@@ -83,17 +83,17 @@ macro_rules! error_with_path {
                 $error(Box::new(Details { kind, offset, path: Vec::new() }))
             }
 
-            /// What is wrong.
+            /// The kind of error.
             pub fn kind(&self) -> &$kind {
                 &self.0.kind
             }
 
-            /// The byte at which it went wrong, counted from the first one of the input or output.
+            /// The position of the error, in bytes from the start of the input or output.
             pub fn offset(&self) -> usize {
                 self.0.offset
             }
 
-            /// The field, such as `topics[2].partitions[0].index`; empty for the message itself.
+            /// The path of the field, such as `topics[2].partitions[0].index`; empty for the message itself.
             pub fn path(&self) -> String {
                 self.0.path()
             }

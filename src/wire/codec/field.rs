@@ -1,26 +1,26 @@
-//! How each kind of field stands on the wire.
+//! The encoding of each type of field.
 
 use bytes::Bytes;
 
 use super::{DecodeError, DecodeErrorKind, EncodeError, Reader, Shape, Str, Writer};
 use crate::types::Uuid;
 
-/// A value that can be a field of a message: a primitive, a string, an array, a struct.
+/// A value that can be a field of a message: a primitive, a string, an array or a struct.
 pub trait Field: Sized {
-    /// What it looks like, for whoever walks a schema.
+    /// Its type as data, to inspect schemas.
     const SHAPE: &'static Shape;
 
-    /// Reads one at the reader's version.
+    /// Decodes the value at the reader's version.
     fn get(r: &mut Reader) -> Result<Self, DecodeError>;
 
-    /// Writes it at the writer's version.
+    /// Encodes the value at the writer's version.
     fn put(&self, w: &mut Writer) -> Result<(), EncodeError>;
 
-    /// Shows `visit` every `i16` in it with the name of its field; `name` is this field's own.
+    /// Calls `visit` with every `i16` in the value and the name of its field; `name` is the name of this field.
     fn visit_i16(&mut self, _name: &'static str, _visit: &mut dyn FnMut(&'static str, &mut i16)) {}
 }
 
-/// A field that has a null form; `Option` of it is a field too.
+/// A field that can be null; `Option` of it is a field too.
 pub trait Nullable: Field {
     fn get_nullable(r: &mut Reader) -> Result<Option<Self>, DecodeError>;
     fn put_nullable(value: Option<&Self>, w: &mut Writer) -> Result<(), EncodeError>;
@@ -91,7 +91,7 @@ impl Field for i16 {
     }
 }
 
-/// Reads a field that has a null form where null isn't allowed.
+/// Decodes a nullable field where null isn't allowed.
 fn get_present<T: Nullable>(r: &mut Reader) -> Result<T, DecodeError> {
     T::get_nullable(r)?.ok_or_else(|| r.error(DecodeErrorKind::UnexpectedNull))
 }
@@ -120,7 +120,7 @@ impl Nullable for Str {
     }
 }
 
-/// Blobs and records: the wire doesn't tell them apart.
+/// Blobs and records, which have the same encoding.
 impl Field for Bytes {
     const SHAPE: &'static Shape = &Shape::Bytes;
 

@@ -1,13 +1,13 @@
-//! Messages as they stand in records: behind a number that says which one, or which version.
+//! Messages in records, after a prefix with their type or version.
 
 use bytes::Bytes;
 
 use super::{DecodeError, DecodeErrorKind, EncodeError, Message, Reader, Writer};
 
-/// Writes `prefix` as 16 bits and the message after it.
+/// Encodes a 16-bit `prefix` followed by the message.
 ///
-/// Coordinator records are made so: before a key stands its type, before a value its version. So is
-/// the consumer protocol's metadata, whose prefix is the version too.
+/// In coordinator records the prefix of a key is its type, and that of a value its version. In the consumer protocol the
+/// prefix is the version.
 pub fn write_prefixed<M: Message>(prefix: i16, message: &M, version: i16) -> Result<Bytes, EncodeError> {
     let mut w = Writer::new();
     w.i16(prefix);
@@ -15,31 +15,31 @@ pub fn write_prefixed<M: Message>(prefix: i16, message: &M, version: i16) -> Res
     Ok(w.into_bytes())
 }
 
-/// Reads the 16 bits that stand before a coordinator record's key or value.
+/// Decodes the 16-bit prefix of a coordinator record's key or value.
 pub fn read_prefix(r: &mut Reader) -> Result<i16, DecodeError> {
     r.i16()
 }
 
-/// Reads a message behind its 16-bit version, which is returned with it.
+/// Decodes a 16-bit version and the message after it; returns both.
 pub fn read_prefixed<M: Message>(input: &Bytes) -> Result<(i16, M), DecodeError> {
     let mut r = Reader::new(input.clone());
     let version = read_prefix(&mut r)?;
     Ok((version, M::read(&mut r, version)?))
 }
 
-/// What stands before a metadata record: which one it is and at which version.
+/// The prefix of a metadata record: its type and version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordFrame {
-    /// The record's number, its schema's `apiKey`.
+    /// The record's type, which is the `apiKey` of its schema.
     pub kind: i16,
     pub version: i16,
 }
 
-/// The only version that frames of metadata records have had.
+/// The only version of the frames of metadata records so far.
 const FRAME_VERSION: u32 = 1;
 
-/// Writes a metadata record: frame version, kind and version as variable-length integers, then
-/// the message (Kafka's `AbstractApiMessageSerde`).
+/// Encodes a metadata record: frame version, type and version as variable-length integers, then the message (Kafka's
+/// `AbstractApiMessageSerde`).
 pub fn write_record<M: Message>(frame: RecordFrame, message: &M) -> Result<Bytes, EncodeError> {
     let mut w = Writer::new();
     w.uvarint(FRAME_VERSION);
@@ -49,7 +49,7 @@ pub fn write_record<M: Message>(frame: RecordFrame, message: &M) -> Result<Bytes
     Ok(w.into_bytes())
 }
 
-/// Reads what stands before a metadata record; the reader is left at the message.
+/// Decodes the prefix of a metadata record and leaves the reader at the message.
 pub fn read_record_frame(r: &mut Reader) -> Result<RecordFrame, DecodeError> {
     let frame_version = r.uvarint()?;
     if frame_version != FRAME_VERSION {
@@ -58,7 +58,7 @@ pub fn read_record_frame(r: &mut Reader) -> Result<RecordFrame, DecodeError> {
     Ok(RecordFrame { kind: short(r)?, version: short(r)? })
 }
 
-/// Reads the message behind a frame.
+/// Decodes the message after a frame.
 pub fn read_record<M: Message>(r: &mut Reader, frame: RecordFrame) -> Result<M, DecodeError> {
     M::read(r, frame.version)
 }

@@ -1,17 +1,17 @@
-//! Structs that stand on their own: which versions they have, and from which on they are flexible.
+//! Complete messages: their versions, and the first flexible version.
 
 use std::ops::RangeInclusive;
 
 use super::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind, Field, Reader, Shape, Writer};
 
-/// A struct that is a whole request, response or record.
+/// A struct that is a complete request, response or record.
 pub trait Message: Field {
     /// Kafka's name, such as `FetchRequest`.
     const NAME: &'static str = match Self::SHAPE {
         Shape::Struct { name, .. } => name,
         _ => "",
     };
-    /// The versions that can be read and written.
+    /// The supported versions.
     const VERSIONS: RangeInclusive<i16>;
     /// The first version with compact lengths and tagged fields (KIP-482), if there is one.
     const FLEXIBLE_FROM: Option<i16>;
@@ -21,7 +21,7 @@ pub trait Message: Field {
         Self::FLEXIBLE_FROM.is_some_and(|first| version >= first)
     }
 
-    /// Reads the message as `version` has it. What follows it stays unread.
+    /// Decodes the message at `version`. Bytes after it stay unread.
     fn read(r: &mut Reader, version: i16) -> Result<Self, DecodeError> {
         if !Self::VERSIONS.contains(&version) {
             let (min, max) = Self::VERSIONS.into_inner();
@@ -31,7 +31,7 @@ pub trait Message: Field {
         Self::get(r)
     }
 
-    /// Writes the message as `version` has it. Fields that the version doesn't have are left out.
+    /// Encodes the message at `version`, without fields that the version doesn't have.
     fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
         if !Self::VERSIONS.contains(&version) {
             let (min, max) = Self::VERSIONS.into_inner();
@@ -42,13 +42,13 @@ pub trait Message: Field {
     }
 }
 
-/// A message's schema as data, for whoever walks messages without making structs of them.
+/// A message's schema as data, to inspect messages without their structs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Schema {
     /// Kafka's name, such as `OffsetCommitValue`.
     pub name: &'static str,
     pub shape: &'static Shape,
-    /// The versions that can be read.
+    /// The supported versions.
     pub versions: RangeInclusive<i16>,
     flexible_from: Option<i16>,
 }
@@ -65,7 +65,7 @@ impl Schema {
     }
 }
 
-/// Says which of the structs beside it are messages:
+/// Declares structs as messages:
 ///
 /// ```text
 /// messages! {

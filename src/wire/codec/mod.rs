@@ -1,18 +1,16 @@
-//! Wire primitives and the schema macro: how Kafka writes down integers, strings, arrays and structs.
+//! Wire primitives and the schema macro: the encoding of integers, strings, arrays and structs.
 //!
-//! This room knows no API. [`structs!`] turns rows that read like Kafka's schema files into Rust
-//! structs with their reading, writing, defaults and a reflection table; [`Message`] adds which
-//! versions of a struct stand on their own. Requests, responses, metadata records, coordinator
-//! records and the consumer protocol all stand on these two.
+//! [`structs!`] turns rows in the style of Kafka's schema files into Rust structs with decoding, encoding, defaults and
+//! a reflection table. [`Message`] adds the versions of a complete message. Requests, responses, metadata records,
+//! coordinator records and the consumer protocol are defined with these two.
 //!
 //! Invariants:
-//! - Nothing a peer claims is believed before it is compared with the bytes that remain: no length
-//!   and no count makes an allocation larger than a small multiple of what has arrived.
-//! - Reading never panics, and neither does writing.
-//! - Strings and blobs are slices of the frame they came in, never copies. Whoever keeps one keeps
-//!   the frame alive, so long-lived state copies what it wants to remember.
-//! - Large blobs are not copied on the way out either: [`Writer::finish`] returns them as chunks of
-//!   their own.
+//! - Lengths and counts from a peer are compared with the remaining bytes first: no allocation is larger than a small
+//!   multiple of the received bytes.
+//! - Neither decoding nor encoding panics.
+//! - Decoded strings and blobs are slices of their frame, not copies. They keep the whole frame in memory, so long-lived
+//!   state must copy them.
+//! - Large blobs are not copied when encoding either: [`Writer::finish`] returns them as separate chunks.
 
 mod error;
 mod field;

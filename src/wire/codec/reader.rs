@@ -1,39 +1,37 @@
-//! From bytes to values.
+//! Decoding of values.
 
 use bytes::Bytes;
 
 use super::{DecodeError, DecodeErrorKind, Field, Str, Versions, varint};
 use crate::types::Uuid;
 
-/// The most bytes a string may have, in the compact form too.
+/// Size limit of a string in bytes, in the compact form too.
 pub(super) const MAX_TEXT: usize = i16::MAX as usize;
 
-/// Arrays may take this many bytes of memory for each byte of input, and [`ARRAYS_AT_LEAST`] besides.
+/// The memory that arrays may take per byte of input, in addition to [`ARRAYS_AT_LEAST`].
 ///
-/// An empty string is one byte on the wire and 32 in memory, so a frame of nothing but those would
-/// grow thirtyfold. Messages with names of the usual length stay below fivefold; the small ones that
-/// don't are allowed for by the second number.
+/// An empty string is one byte on the wire and 32 in memory, so a frame of empty strings would expand by a factor of 32.
+/// Messages with names of usual length stay below 5; small messages may exceed that, which [`ARRAYS_AT_LEAST`] allows.
 const ARRAYS_PER_BYTE: usize = 8;
 const ARRAYS_AT_LEAST: usize = 1024 * 1024;
 
-/// Reads one message's fields off a frame, in order.
+/// Decodes the fields of a message in order.
 ///
-/// A reader knows at which version it reads, because every struct of a message asks. Strings and
-/// blobs come out as slices of the input.
+/// The reader stores the version, which every struct of the message depends on. Strings and blobs are slices of the input.
 #[derive(Clone, Debug)]
 pub struct Reader {
     input: Bytes,
     position: usize,
-    /// Where the part being read ends: the input's end, or that of the tagged field within it.
+    /// The end of the readable part: of the input, or of the tagged field that is being read.
     end: usize,
-    /// Bytes of memory that arrays may still take; see [`ARRAYS_PER_BYTE`].
+    /// The memory that arrays may still take, in bytes; see [`ARRAYS_PER_BYTE`].
     array_budget: usize,
     version: i16,
     flexible: bool,
 }
 
 impl Reader {
-    /// A reader over `input`, at version 0 and without compact forms until told otherwise.
+    /// A reader of `input`, at version 0 and not flexible until [`Reader::set_version`] is called.
     pub fn new(input: Bytes) -> Self {
         let end = input.len();
         let array_budget = end.saturating_mul(ARRAYS_PER_BYTE).saturating_add(ARRAYS_AT_LEAST);
@@ -71,13 +69,13 @@ impl Reader {
         versions.contains(self.version)
     }
 
-    /// An error at the place reached.
+    /// Creates an error at the current position.
     #[cold]
     pub fn error(&self, kind: DecodeErrorKind) -> DecodeError {
         DecodeError::new(kind, self.position)
     }
 
-    /// Takes a whole field, and names it in the error if it can't be read.
+    /// Decodes a field; an error contains its name.
     #[inline]
     pub fn field<F: Field>(&mut self, name: &'static str) -> Result<F, DecodeError> {
         F::get(self).map_err(|error| error.in_field(name))
@@ -87,7 +85,7 @@ impl Reader {
         self.error(DecodeErrorKind::Truncated { needed, remaining: self.remaining() })
     }
 
-    /// Steps over `length` bytes and returns where they began.
+    /// Skips `length` bytes and returns their start.
     #[inline]
     fn advance(&mut self, length: usize) -> Result<usize, DecodeError> {
         if length > self.remaining() {
@@ -159,7 +157,7 @@ impl Reader {
         }
     }
 
-    /// Takes the next `length` bytes, without copying.
+    /// Returns the next `length` bytes without copying.
     pub fn bytes(&mut self, length: usize) -> Result<Bytes, DecodeError> {
         let start = self.advance(length)?;
         Ok(self.input.slice(start..start + length))
@@ -179,13 +177,13 @@ impl Reader {
         if self.flexible { self.compact_length() } else { Ok(usize::try_from(self.i32()?).ok()) }
     }
 
-    /// The compact form of a length is the length plus one, so that 0 can be null.
+    /// Reads a compact length, which is the length plus one, so that 0 can be null.
     fn compact_length(&mut self) -> Result<Option<usize>, DecodeError> {
         Ok((self.uvarint()? as usize).checked_sub(1))
     }
 
-    /// Reads `length` bytes of text. What isn't UTF-8 is replaced by U+FFFD, as Kafka does, so that
-    /// the request gets its proper answer (an invalid topic name, say) instead of a closed connection.
+    /// Reads `length` bytes of text. Invalid UTF-8 is replaced by U+FFFD, as in Kafka, so that the request gets an error
+    /// response, such as for an invalid topic name, instead of a closed connection.
     pub fn text(&mut self, length: usize) -> Result<Str, DecodeError> {
         let bytes = self.bytes(length)?;
         let text = Str::try_from(bytes.clone()).unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into_owned().into());
@@ -195,12 +193,11 @@ impl Reader {
         Ok(text)
     }
 
-    /// Checks a claimed count of elements before memory is taken for them: against what remains,
-    /// given each one's smallest size on the wire, and against what arrays may take in all, given its
-    /// size in memory.
+    /// Checks a count of elements before memory is allocated: against the remaining bytes, with the minimum size of an element
+    /// on the wire, and against the memory limit of arrays, with its size in memory.
     pub fn check_count(&mut self, count: usize, wire_size: usize, memory_size: usize) -> Result<(), DecodeError> {
         let remaining = self.remaining();
-        // An element without bytes would let a count cost nothing; no schema has one.
+        // Elements without bytes would make any count valid; no schema has them.
         let element_size = wire_size.max(1);
         if count > remaining / element_size {
             return Err(self.error(DecodeErrorKind::TooManyElements { count, element_size, remaining }));
@@ -212,8 +209,8 @@ impl Reader {
         Ok(())
     }
 
-    /// Reads the tagged fields that close a flexible struct. `known` reads the field of a tag and
-    /// says whether it knows it; those it doesn't are skipped.
+    /// Reads the tagged fields at the end of a flexible struct. `known` decodes the field of a tag and returns whether it knows
+    /// the tag; unknown tags are skipped.
     pub fn tagged_fields(
         &mut self,
         mut known: impl FnMut(&mut Reader, u32) -> Result<bool, DecodeError>,

@@ -1,22 +1,22 @@
-//! The schema in Rust: rows that read like Kafka's schema files, and what they leave for reflection.
+//! Schemas in Rust: rows in the style of Kafka's schema files, and their data for reflection.
 
-/// The versions in which a field exists, or may be null: from one to another, both included.
+/// A range of versions in which a field exists or may be null, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Versions {
     pub from: i16,
-    /// `i16::MAX` where the schema says "and later".
+    /// `i16::MAX` if the range is open.
     pub to: i16,
 }
 
 impl Versions {
-    /// Whether `version` is one of them.
+    /// Whether the range contains `version`.
     #[inline]
     pub const fn contains(self, version: i16) -> bool {
         self.from <= version && version <= self.to
     }
 }
 
-/// What a field looks like on the wire.
+/// The type of a field.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Shape {
     Bool,
@@ -41,15 +41,15 @@ pub struct FieldRow {
     pub name: &'static str,
     pub shape: &'static Shape,
     pub versions: Versions,
-    /// In which versions null is allowed. `None`: in all if the shape is nullable, else in none.
+    /// The versions in which null is allowed. `None`: all if the shape is nullable, else none.
     pub nullable: Option<Versions>,
-    /// The default as the row states it; empty where it is zero, empty or null.
+    /// The default in the row; empty if that is zero, empty or null.
     pub default: &'static str,
     pub tag: Option<u32>,
 }
 
 impl Shape {
-    /// The fewest bytes such a field takes at `version`.
+    /// The minimum size of such a field at `version`, in bytes.
     pub fn min_size(&self, version: i16, flexible: bool) -> usize {
         match self {
             Shape::Bool | Shape::I8 => 1,
@@ -59,7 +59,7 @@ impl Shape {
             Shape::Uuid => 16,
             Shape::Str | Shape::Nullable(Shape::Str) if !flexible => 2,
             Shape::Bytes | Shape::Array(_) | Shape::Nullable(Shape::Bytes | Shape::Array(_)) if !flexible => 4,
-            // A compact length of 0 or 1, or the byte that says whether a struct follows.
+            // A compact length of 0 or 1, or the byte that marks a struct as present.
             Shape::Str | Shape::Bytes | Shape::Array(_) | Shape::Nullable(_) => 1,
             Shape::Struct { fields, .. } => {
                 let plain = fields.iter().filter(|row| row.tag.is_none() && row.versions.contains(version));
@@ -69,25 +69,25 @@ impl Shape {
     }
 }
 
-/// Structs by rows. A row is
+/// Defines structs from rows. A row is
 ///
 /// ```text
 /// name: type = versions, nullable versions, default value, tag number;
 /// ```
 ///
-/// with everything after the versions optional. Versions are written `2..` or `0..=7`. One row
-/// becomes the field, its default, its reading and writing, and a [`FieldRow`].
+/// where everything after the versions is optional. Versions are written `2..` or `0..=7`. A row becomes the field, its
+/// default, its decoding and encoding, and a [`FieldRow`].
 ///
-/// - A field that a version doesn't have is left out when writing and takes its default when
-///   reading. Where no default is stated it is `Default::default()`, so null for an `Option`.
-/// - `Option` means null on the wire and nothing else; `nullable` narrows the versions in which it
-///   may be null, and elsewhere null is an error both ways.
-/// - A tagged field stands in the struct's tag section, if its value is not the default.
+/// - A field that a version doesn't have is not encoded, and is decoded as its default. Without a default in the row that
+///   is `Default::default()`, so null for an `Option`.
+/// - `Option` always means null on the wire; `nullable` limits the versions in which null is allowed. In other versions
+///   null is an error, when decoding and when encoding.
+/// - A tagged field is in the struct's tag section, unless it has the default value.
 ///
-/// The structs are public and derive `Debug`, `Clone` and `PartialEq`; more can be derived by hand.
+/// The structs are public and derive `Debug`, `Clone` and `PartialEq`; other traits can be implemented by hand.
 #[macro_export]
 macro_rules! structs {
-    // Reading a row: tagged fields start from their default, the others are read in their order.
+    // Reading a row: tagged fields start with their default, the others are read in order.
     (@get $r:ident, $field:ident, $versions:expr, $nullable:tt, $default:tt, []) => {
         if $r.within($versions) {
             let value = $r.field(stringify!($field))?;
@@ -169,7 +169,7 @@ macro_rules! structs {
         }
 
         impl $name {
-            /// Reads the field of tag `tag`, if there is one at this version.
+            /// Reads the field with tag `tag`, if this version has one.
             fn get_tagged(
                 &mut self,
                 r: &mut $crate::codec::Reader,

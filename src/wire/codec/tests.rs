@@ -1,4 +1,4 @@
-//! The macro and its primitives, on a small schema of their own.
+//! Tests of the macro and its primitives, with a small schema.
 
 use bytes::Bytes;
 
@@ -52,7 +52,7 @@ fn check_error(bytes: &[u8], version: i16, expect: &str) {
 }
 
 #[test]
-fn fields_stand_in_their_versions_only() {
+fn field_is_encoded_only_in_its_versions() {
     let value = Everything { name: Some("ab".into()), only_zero: 5, ..Everything::default() };
     check(&value, 0, &[0, 0xff, 0, 2, b'a', b'b', 0, 5, 0, 0, 0, 0]);
     let value = Everything { only_zero: 0, ..value };
@@ -62,14 +62,14 @@ fn fields_stand_in_their_versions_only() {
 }
 
 #[test]
-fn arrays_and_nullable_structs() {
+fn arrays_and_nullable_structs_round_trip() {
     let inner = Inner { blob: Bytes::from_static(b"xy") };
     let value = Everything { inner: vec![inner.clone()], maybe: Some(inner), ..Everything::default() };
     check(&value, 3, &[0, 0xff, 0, 0, 0, 0, 7, 2, 3, b'x', b'y', 0, 1, 3, b'x', b'y', 0, 0]);
 }
 
 #[test]
-fn tagged_fields_are_written_when_they_differ_from_their_default() {
+fn tagged_field_is_written_unless_it_has_the_default() {
     let value = Everything { hint: "h".into(), count: 1, ..Everything::default() };
     let plain = [0, 0xff, 0, 0, 0, 0, 7, 1];
     let tags = [2, 0, 2, 2, b'h', 3, 8, 0, 0, 0, 0, 0, 0, 0, 1];
@@ -77,7 +77,7 @@ fn tagged_fields_are_written_when_they_differ_from_their_default() {
 }
 
 #[test]
-fn unknown_tagged_fields_are_skipped() {
+fn unknown_tagged_field_is_skipped() {
     let plain = [0, 0xff, 0, 0, 0, 0, 7, 1];
     let tags = [2, 0, 2, 2, b'h', 9, 3, 1, 2, 3];
     let value = Everything { hint: "h".into(), ..Everything::default() };
@@ -85,7 +85,7 @@ fn unknown_tagged_fields_are_skipped() {
 }
 
 #[test]
-fn a_claim_beyond_the_input_is_refused_before_allocating() {
+fn length_beyond_the_input_is_rejected_before_allocating() {
     check_error(
         &[0, 0, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xff],
         1,
@@ -99,9 +99,9 @@ fn a_claim_beyond_the_input_is_refused_before_allocating() {
     );
 }
 
-/// A million empty blobs: two bytes each, which is all there, but 32 and more in memory.
+/// A million empty blobs: two bytes each on the wire, but 32 and more in memory.
 #[test]
-fn elements_that_are_larger_in_memory_are_limited() {
+fn array_that_takes_too_much_memory_is_rejected() {
     let elements = |count: u32| {
         let mut bytes = vec![0, 0, 0, 0, 0, 0, 7];
         varint::put_uvarint(&mut bytes, count + 1);
@@ -118,14 +118,14 @@ fn elements_that_are_larger_in_memory_are_limited() {
 }
 
 #[test]
-fn null_is_refused_where_the_version_has_none() {
+fn null_is_rejected_in_versions_without_it() {
     check_error(&[0, 0, 0xff, 0xff], 0, "name at byte 4: null, which this version doesn't allow");
     let error = Everything::default().write(&mut Writer::new(), 0).unwrap_err();
     assert_eq!((error.kind(), error.path().as_str()), (&EncodeErrorKind::UnexpectedNull, "name"));
 }
 
 #[test]
-fn a_tagged_field_fills_its_size() {
+fn tagged_field_that_does_not_fill_its_size_is_rejected() {
     let plain = [0, 0xff, 0, 0, 0, 0, 7, 1];
     check_error(
         &[&plain[..], &[1, 0, 3, 2, b'h', 0]].concat(),
@@ -140,19 +140,19 @@ fn a_tagged_field_fills_its_size() {
 }
 
 #[test]
-fn other_versions_are_refused() {
+fn unsupported_version_is_rejected() {
     check_error(&[], 4, "message at byte 0: version 4 is not one of 0..=3");
     check_error(&[], -1, "message at byte 0: version -1 is not one of 0..=3");
 }
 
 #[test]
-fn text_that_is_not_utf8_is_replaced() {
+fn invalid_utf_8_is_replaced() {
     let value = read(&[0, 0, 0, 2, b'a', 0xe9, 0, 0, 0, 0], 1).unwrap();
     assert_eq!(value.name.as_deref(), Some("a\u{fffd}"));
 }
 
 #[test]
-fn text_has_a_longest_length() {
+fn text_over_the_size_limit_is_not_encoded() {
     let value = Everything { name: Some("x".repeat(32_768).into()), ..Everything::default() };
     for version in [1, 2] {
         let error = value.write(&mut Writer::new(), version).unwrap_err();
@@ -161,7 +161,7 @@ fn text_has_a_longest_length() {
 }
 
 #[test]
-fn large_blobs_leave_as_they_came() {
+fn large_blobs_are_encoded_without_copying() {
     let blob = Bytes::from(vec![7; 4096]);
     let value = Everything { inner: vec![Inner { blob: blob.clone() }; 2], ..Everything::default() };
     let mut w = Writer::new();
@@ -173,7 +173,7 @@ fn large_blobs_leave_as_they_came() {
 }
 
 #[test]
-fn records_stand_behind_their_frame() {
+fn prefixed_messages_and_records_round_trip() {
     let value = Everything { name: Some("n".into()), ..Everything::default() };
     let bytes = write_record(RecordFrame { kind: 300, version: 1 }, &value).unwrap();
     assert_eq!(&bytes[..4], &[1, 0xac, 2, 1]);

@@ -1,37 +1,37 @@
-//! Variable-length integers: seven bits a byte, lowest first, the top bit saying "more follows" (the
-//! encoding of Protocol Buffers).
+//! Variable-length integers in the encoding of Protocol Buffers: seven bits per byte, lowest first; the top bit means
+//! that more bytes follow.
 //!
-//! Lengths, tags and the frames of metadata records are unsigned; inside record batches the integers
-//! are zig-zag (0, -1, 1, -2, … as 0, 1, 2, 3, …).
+//! Lengths, tags and the frames of metadata records are unsigned. Integers in record batches are zig-zag encoded (0, -1,
+//! 1, -2, … as 0, 1, 2, 3, …).
 
 use bytes::BufMut;
 
-/// The most bytes a [`put_varint`] or a [`put_uvarint`] writes.
+/// The maximum number of bytes that [`put_varint`] and [`put_uvarint`] write.
 pub const MAX_VARINT: usize = 5;
-/// The most bytes a [`put_varlong`] writes.
+/// The maximum number of bytes that [`put_varlong`] writes.
 pub const MAX_VARLONG: usize = 10;
 
-/// Takes an unsigned varint from the front of `bytes`. `None` when they end inside of it or it doesn't fit a u32.
+/// Reads an unsigned varint from the front of `bytes`. `None` if it is truncated or doesn't fit a u32.
 #[inline]
 pub fn take_uvarint(bytes: &mut &[u8]) -> Option<u32> {
     u32::try_from(take_unsigned(bytes, MAX_VARINT)?).ok()
 }
 
-/// Takes a varint from the front of `bytes`. `None` when they end inside of it or it doesn't fit an i32.
+/// Reads a varint from the front of `bytes`. `None` if it is truncated or doesn't fit an i32.
 #[inline]
 pub fn take_varint(bytes: &mut &[u8]) -> Option<i32> {
     let raw = take_uvarint(bytes)?;
     Some((raw >> 1) as i32 ^ -((raw & 1) as i32))
 }
 
-/// Takes a varlong from the front of `bytes`. `None` when they end inside of it or it doesn't fit an i64.
+/// Reads a varlong from the front of `bytes`. `None` if it is truncated or doesn't fit an i64.
 #[inline]
 pub fn take_varlong(bytes: &mut &[u8]) -> Option<i64> {
     let raw = take_unsigned(bytes, MAX_VARLONG)?;
     Some((raw >> 1) as i64 ^ -((raw & 1) as i64))
 }
 
-/// One and two bytes are nearly all there are in a record, so these are quick.
+/// Has a fast path for one and two bytes, because most integers in records are that short.
 #[inline]
 fn take_unsigned(bytes: &mut &[u8], max_len: usize) -> Option<u64> {
     match **bytes {
@@ -87,12 +87,12 @@ fn put_unsigned(out: &mut impl BufMut, mut value: u64) {
     out.put_u8(value as u8);
 }
 
-/// How many bytes [`put_varint`] writes for `value`.
+/// The number of bytes that [`put_varint`] writes for `value`.
 pub fn varint_len(value: i32) -> usize {
     unsigned_len(u64::from(((value << 1) ^ (value >> 31)) as u32))
 }
 
-/// How many bytes [`put_varlong`] writes for `value`.
+/// The number of bytes that [`put_varlong`] writes for `value`.
 pub fn varlong_len(value: i64) -> usize {
     unsigned_len(((value << 1) ^ (value >> 63)) as u64)
 }
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn ints_are_zig_zag() {
+    fn varints_are_zig_zag_encoded() {
         check_int(0, &[0x00]);
         check_int(-1, &[0x01]);
         check_int(1, &[0x02]);
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn longs_come_back() {
+    fn varlongs_round_trip() {
         for shift in 0..64 {
             check_long(1 << shift);
             check_long(-(1 << shift.min(62)));
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn unsigned_ones_are_plain() {
+    fn unsigned_varints_are_not_zig_zag_encoded() {
         for (value, expect) in
             [(0, &[0][..]), (127, &[0x7f]), (300, &[0xac, 0x02]), (u32::MAX, &[0xff, 0xff, 0xff, 0xff, 0x0f])]
         {
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn too_long_or_too_large_is_refused() {
+    fn varint_that_is_too_long_or_too_large_is_rejected() {
         assert_eq!(take_varint(&mut &[0x80, 0x80, 0x80, 0x80, 0x80, 0x00][..]), None);
         assert_eq!(take_varint(&mut &[0xff, 0xff, 0xff, 0xff, 0x1f][..]), None);
         assert_eq!(take_varlong(&mut &[0xff; 11][..]), None);

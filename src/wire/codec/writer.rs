@@ -1,22 +1,22 @@
-//! From values to bytes.
+//! Encoding of values.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{EncodeError, EncodeErrorKind, Field, Versions, varint};
 use crate::types::Uuid;
 
-/// Blobs of at least this many bytes are passed on as chunks of their own; below it, copying them
-/// is cheaper than another slice for the socket.
+/// Blobs of at least this size are separate chunks; smaller ones are copied, which is cheaper than another slice for the
+/// socket.
 const CHUNK_FROM: usize = 1024;
 
-/// Collects one message as chunks of bytes.
+/// Encodes one message into chunks of bytes.
 ///
-/// Small fields gather in one buffer. A large blob (records) only leaves a mark in it: it goes
-/// out as the very `Bytes` that came in. So a fetch of megabytes writes a few hundred bytes.
+/// Small fields are written to one buffer. For a large blob (records) only its position is stored, and the blob itself
+/// becomes a chunk without copying. So encoding a fetch response of megabytes writes a few hundred bytes.
 #[derive(Debug, Default)]
 pub struct Writer {
     buffer: BytesMut,
-    /// Blobs and the places in `buffer` where they go, in order.
+    /// Blobs with their positions in `buffer`, in order.
     blobs: Vec<(usize, Bytes)>,
     blob_bytes: usize,
     version: i16,
@@ -24,7 +24,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// An empty writer, at version 0 and without compact forms until told otherwise.
+    /// An empty writer, at version 0 and not flexible until [`Writer::set_version`] is called.
     pub fn new() -> Self {
         Writer { buffer: BytesMut::with_capacity(256), ..Writer::default() }
     }
@@ -49,14 +49,14 @@ impl Writer {
         self.flexible
     }
 
-    /// Everything written, in order: usually one chunk, and one more on either side of each blob.
+    /// Returns the written bytes in order: one chunk, and for each blob up to two more.
     pub fn finish(self) -> Vec<Bytes> {
         let mut buffer = self.buffer.freeze();
         let mut chunks = Vec::with_capacity(2 * self.blobs.len() + 1);
         let mut cut = 0;
-        for (place, blob) in self.blobs {
-            let before = buffer.split_to(place - cut);
-            cut = place;
+        for (position, blob) in self.blobs {
+            let before = buffer.split_to(position - cut);
+            cut = position;
             chunks.extend((!before.is_empty()).then_some(before));
             chunks.push(blob);
         }
@@ -64,8 +64,7 @@ impl Writer {
         chunks
     }
 
-    /// Everything written after a 4-byte size, as a frame goes over a connection. The writer must
-    /// have begun with [`Writer::frame`].
+    /// Returns the written bytes as a frame with its 4-byte size. The writer must be created with [`Writer::frame`].
     pub(crate) fn finish_frame(mut self) -> Result<Vec<Bytes>, EncodeError> {
         let size = self.len().saturating_sub(FRAME_SIZE_BYTES);
         let size = i32::try_from(size).map_err(|_| self.too_long(size, i32::MAX as usize))?;
@@ -75,14 +74,14 @@ impl Writer {
         Ok(self.finish())
     }
 
-    /// A writer that leaves room for the frame's size.
+    /// A writer that reserves the bytes for the frame's size.
     pub(crate) fn frame() -> Self {
         let mut writer = Writer::new();
         writer.buffer.put_bytes(0, FRAME_SIZE_BYTES);
         writer
     }
 
-    /// Everything written as one run of bytes; blobs are copied. For records, which are kept.
+    /// Returns the written bytes as one slice; blobs are copied. For records, which are stored.
     pub fn into_bytes(self) -> Bytes {
         if self.blobs.is_empty() {
             return self.buffer.freeze();
@@ -105,7 +104,7 @@ impl Writer {
         versions.contains(self.version)
     }
 
-    /// An error at the place reached.
+    /// Creates an error at the current position.
     #[cold]
     pub fn error(&self, kind: EncodeErrorKind) -> EncodeError {
         EncodeError::new(kind, self.len())
@@ -115,13 +114,13 @@ impl Writer {
         self.error(EncodeErrorKind::TooLong { length, limit })
     }
 
-    /// Writes a whole field, and names it in the error if it can't be written.
+    /// Encodes a field; an error contains its name.
     #[inline]
     pub fn field<F: Field>(&mut self, name: &'static str, value: &F) -> Result<(), EncodeError> {
         value.put(self).map_err(|error| error.in_field(name))
     }
 
-    /// Writes bytes as they are.
+    /// Writes bytes unchanged.
     pub fn slice(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
     }
@@ -167,7 +166,7 @@ impl Writer {
         varint::put_uvarint(&mut self.buffer, value);
     }
 
-    /// Writes bytes as they are; large ones without copying.
+    /// Writes bytes unchanged; large ones without copying.
     pub fn blob(&mut self, bytes: &Bytes) {
         if bytes.len() < CHUNK_FROM {
             return self.slice(bytes);
@@ -178,7 +177,7 @@ impl Writer {
 
     /// Writes a string's length: 16 bits, or compact. `None` is null.
     pub(crate) fn string_length(&mut self, length: Option<usize>) -> Result<(), EncodeError> {
-        // Kafka's strings end at 32,767 bytes in the compact form too.
+        // Kafka limits strings to 32,767 bytes in the compact form too.
         let limit = i16::MAX;
         match length.map(|length| (length, i16::try_from(length))) {
             Some((length, Err(_))) => return Err(self.too_long(length, limit as usize)),
@@ -202,12 +201,12 @@ impl Writer {
         Ok(())
     }
 
-    /// Whether a tagged field is written: if the version has it and it isn't its default.
+    /// Whether a tagged field is written: the version has it, and its value is not the default.
     pub fn wants_tagged<F: PartialEq>(&self, versions: Versions, value: &F, default: F) -> bool {
         self.within(versions) && *value != default
     }
 
-    /// Writes one tagged field: its tag, its size, itself.
+    /// Writes one tagged field: tag, size and value.
     pub fn tagged<F: Field>(&mut self, tag: u32, name: &'static str, value: &F) -> Result<(), EncodeError> {
         let mut inner = Writer::new();
         inner.set_version(self.version, self.flexible);
@@ -217,11 +216,11 @@ impl Writer {
         self.uvarint(size);
         let start = self.buffer.len();
         self.blob_bytes += inner.blob_bytes;
-        self.blobs.extend(inner.blobs.into_iter().map(|(place, blob)| (start + place, blob)));
+        self.blobs.extend(inner.blobs.into_iter().map(|(position, blob)| (start + position, blob)));
         self.buffer.unsplit(inner.buffer);
         Ok(())
     }
 }
 
-/// What stands before every frame: its size as a signed 32-bit integer.
+/// The size in front of every frame, a signed 32-bit integer.
 const FRAME_SIZE_BYTES: usize = 4;

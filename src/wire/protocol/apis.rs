@@ -1,4 +1,4 @@
-//! The list of APIs: keys, versions, and the enums that make a handler's match exhaustive.
+//! The list of APIs: keys, versions, and enums for exhaustive matches.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -6,23 +6,23 @@ use std::ops::RangeInclusive;
 use super::messages::*;
 use crate::codec::{DecodeError, EncodeError, Message, Reader, Shape, Writer};
 
-/// A request's struct and the struct that answers it: what lets a client's call be typed.
-pub trait Ask: Message + Into<Request> {
+/// A request struct with its response struct, for typed calls.
+pub trait ApiRequest: Message + Into<Request> {
     const KEY: ApiKey;
-    type Answer: Message;
+    type ApiResponse: Message;
 
-    /// The response, if it is one to this kind of request.
-    fn answer(response: Response) -> Option<Self::Answer>;
+    /// Extracts the response struct; `None` if the response belongs to another API.
+    fn from_response(response: Response) -> Option<Self::ApiResponse>;
 }
 
-/// Makes of each row `Name = key, versions 0..=newest, flexible first: module::{Request, Response};`
-/// an [`ApiKey`], a [`Request`] and a [`Response`] variant, and the two structs' [`Message`] and [`Ask`] impls.
+/// Defines, for each row `Name = key, versions 0..=newest, flexible first: module::{Request, Response};`, a variant of
+/// [`ApiKey`], [`Request`] and [`Response`], and the impls of [`Message`] and [`ApiRequest`].
 macro_rules! apis {
     ($(
         $api:ident = $key:literal, versions $from:literal..=$to:literal $(, flexible $flexible:literal)?:
             $module:ident::{$request:ident, $response:ident};
     )*) => {
-        /// Which API a request belongs to.
+        /// The API of a request.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(i16)]
         pub enum ApiKey {
@@ -30,10 +30,10 @@ macro_rules! apis {
         }
 
         impl ApiKey {
-            /// Every API, in the order of its key.
+            /// All APIs, in the order of their keys.
             pub const ALL: &'static [ApiKey] = &[$(ApiKey::$api,)*];
 
-            /// The API of that key, if it is one that clients speak.
+            /// The API with this key, if it is an API for clients.
             pub const fn from_code(key: i16) -> Option<ApiKey> {
                 match key {
                     $($key => Some(ApiKey::$api),)*
@@ -41,14 +41,14 @@ macro_rules! apis {
                 }
             }
 
-            /// Kafka's name for it, such as `ListOffsets`.
+            /// Kafka's name, such as `ListOffsets`.
             pub const fn name(self) -> &'static str {
                 match self {
                     $(ApiKey::$api => stringify!($api),)*
                 }
             }
 
-            /// The versions that this codec reads and writes. What the broker serves may be less.
+            /// The versions that this codec supports. The broker may serve fewer.
             pub const fn versions(self) -> RangeInclusive<i16> {
                 match self {
                     $(ApiKey::$api => $from..=$to,)*
@@ -62,7 +62,7 @@ macro_rules! apis {
                 }
             }
 
-            /// The shapes of its request and its response.
+            /// The shapes of the request and the response.
             pub const fn shapes(self) -> (&'static Shape, &'static Shape) {
                 match self {
                     $(ApiKey::$api => (
@@ -86,21 +86,21 @@ macro_rules! apis {
         }
 
         impl Request {
-            /// Which API it belongs to.
+            /// The API that it belongs to.
             pub const fn key(&self) -> ApiKey {
                 match self {
                     $(Request::$api(_) => ApiKey::$api,)*
                 }
             }
 
-            /// Reads the body of a request.
+            /// Decodes the body of a request.
             pub fn read(key: ApiKey, r: &mut Reader, version: i16) -> Result<Request, DecodeError> {
                 match key {
                     $(ApiKey::$api => Message::read(r, version).map(Request::$api),)*
                 }
             }
 
-            /// Writes the body of a request.
+            /// Encodes the body of a request.
             pub fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
                 match self {
                     $(Request::$api(request) => request.write(w, version),)*
@@ -109,28 +109,28 @@ macro_rules! apis {
         }
 
         impl Response {
-            /// Which API it belongs to.
+            /// The API that it belongs to.
             pub const fn key(&self) -> ApiKey {
                 match self {
                     $(Response::$api(_) => ApiKey::$api,)*
                 }
             }
 
-            /// Reads the body of a response.
+            /// Decodes the body of a response.
             pub fn read(key: ApiKey, r: &mut Reader, version: i16) -> Result<Response, DecodeError> {
                 match key {
                     $(ApiKey::$api => Message::read(r, version).map(Response::$api),)*
                 }
             }
 
-            /// Writes the body of a response.
+            /// Encodes the body of a response.
             pub fn write(&self, w: &mut Writer, version: i16) -> Result<(), EncodeError> {
                 match self {
                     $(Response::$api(response) => response.write(w, version),)*
                 }
             }
 
-            /// Shows `visit` every error code in it.
+            /// Calls `visit` with every error code in the response.
             pub fn visit_error_codes(&mut self, visit: &mut dyn FnMut(&mut i16)) {
                 let visit = &mut |name: &'static str, code: &mut i16| {
                     if name.ends_with("error_code") {
@@ -149,11 +149,11 @@ macro_rules! apis {
                 $module::$response, versions $from..=$to $(, flexible $flexible)?;
             }
 
-            impl Ask for $module::$request {
+            impl ApiRequest for $module::$request {
                 const KEY: ApiKey = ApiKey::$api;
-                type Answer = $module::$response;
+                type ApiResponse = $module::$response;
 
-                fn answer(response: Response) -> Option<Self::Answer> {
+                fn from_response(response: Response) -> Option<Self::ApiResponse> {
                     match response {
                         Response::$api(response) => Some(response),
                         _ => None,
@@ -294,13 +294,13 @@ apis! {
 }
 
 impl ApiKey {
-    /// The version of the header that goes before a request (Kafka's `ApiMessageType`).
+    /// The version of the request header (Kafka's `ApiMessageType`).
     pub const fn request_header_version(self, api_version: i16) -> i16 {
         if self.is_flexible(api_version) { 2 } else { 1 }
     }
 
-    /// The version of the header that goes before a response. ApiVersions' never has tagged fields:
-    /// whoever asks doesn't know yet what the broker understands (KIP-511).
+    /// The version of the response header. The one of ApiVersions never has tagged fields, because the client does not know
+    /// yet which versions the broker supports (KIP-511).
     pub const fn response_header_version(self, api_version: i16) -> i16 {
         if matches!(self, ApiKey::ApiVersions) || !self.is_flexible(api_version) { 0 } else { 1 }
     }

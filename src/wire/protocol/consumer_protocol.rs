@@ -1,13 +1,13 @@
-//! What classic consumers put into JoinGroup's `metadata` and SyncGroup's `assignment`, each behind
-//! its 16-bit version (`codec::read_prefixed`, `codec::write_prefixed`).
+//! The consumer protocol: the contents of JoinGroup's `metadata` and SyncGroup's `assignment` for classic consumers, each
+//! after its 16-bit version (`codec::read_prefixed`, `codec::write_prefixed`).
 //!
-//! - 0: topics, and what the assignor adds for itself.
-//! - 1: the partitions the member owns, for cooperative rebalancing (KIP-429).
+//! - 0: topics, and the assignor's own data.
+//! - 1: the partitions that the member owns, for cooperative rebalancing (KIP-429).
 //! - 2: the generation in which it got them (KIP-792).
 //! - 3: its rack (KIP-881).
 //!
-//! Assignments have the same version numbers and have not changed. Newer versions only ever append,
-//! so whoever reads a version above 3 reads it as 3.
+//! Assignments have the same version numbers and never changed. Newer versions only append fields, so a version above 3
+//! is decoded as 3.
 
 use bytes::Bytes;
 

@@ -1,4 +1,4 @@
-//! Whole frames: a header and a body, after the 4-byte size that the connection has cut off.
+//! Frames: a header and a body, after the 4-byte size, which the connection has removed.
 //!
 //! Bytes after a request's last field are ignored, as Kafka ignores them.
 
@@ -8,8 +8,8 @@ use super::header::{self, RequestHeader};
 use super::{ApiKey, Request, Response};
 use crate::codec::{DecodeError, EncodeError, Reader, Writer};
 
-/// A request that can't be read. What of its header could be read is told, for the answer (an
-/// unsupported ApiVersions gets one) and for the log.
+/// A request that can't be decoded. Contains the header if that could be decoded, for the log and for the answer to an
+/// unsupported version of ApiVersions.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum FrameError {
     #[error("request header: {0}")]
@@ -23,7 +23,7 @@ pub enum FrameError {
 }
 
 impl FrameError {
-    /// The request's header, if it could be read.
+    /// The request's header, if it could be decoded.
     pub fn header(&self) -> Option<&RequestHeader> {
         match self {
             FrameError::BadHeader(_) => None,
@@ -34,12 +34,12 @@ impl FrameError {
     }
 }
 
-/// Reads a request's header and nothing else of it.
+/// Decodes only a request's header.
 pub fn decode_header(frame: &Bytes) -> Result<RequestHeader, FrameError> {
     RequestHeader::read_fixed(&mut Reader::new(frame.clone())).map_err(FrameError::BadHeader)
 }
 
-/// Reads a request. Strings and blobs in it are slices of `frame`.
+/// Decodes a request. Its strings and blobs are slices of `frame`.
 pub fn decode_request(frame: Bytes) -> Result<(RequestHeader, Request), FrameError> {
     let mut r = Reader::new(frame);
     let header = RequestHeader::read_fixed(&mut r).map_err(FrameError::BadHeader)?;
@@ -57,8 +57,8 @@ pub fn decode_request(frame: Bytes) -> Result<(RequestHeader, Request), FrameErr
     }
 }
 
-/// Writes a request as it goes over a connection, size first. The header's key must be the
-/// request's own; its version says how the request is written.
+/// Encodes a request as a frame with its size. The header must have the request's API key; its version is the one that
+/// the request is encoded in.
 pub fn encode_request(header: &RequestHeader, request: &Request) -> Result<Vec<Bytes>, EncodeError> {
     let mut w = Writer::frame();
     header.write(&mut w, request.key().request_header_version(header.api_version))?;
@@ -66,8 +66,8 @@ pub fn encode_request(header: &RequestHeader, request: &Request) -> Result<Vec<B
     w.finish_frame()
 }
 
-/// Writes a response as it goes over a connection, size first: chunks to be sent one after the
-/// other. Large records are chunks of their own, the same memory that the response holds.
+/// Encodes a response as a frame with its size, in chunks to send in order. Large records are chunks that share the
+/// response's memory.
 pub fn encode_response(correlation_id: i32, api_version: i16, response: &Response) -> Result<Vec<Bytes>, EncodeError> {
     let mut w = Writer::frame();
     header::write_response_header(&mut w, correlation_id, response.key().response_header_version(api_version));
@@ -75,7 +75,7 @@ pub fn encode_response(correlation_id: i32, api_version: i16, response: &Respons
     w.finish_frame()
 }
 
-/// Reads a response to a request of `key` at `version`: its correlation id and its body.
+/// Decodes the response to a request of `key` at `version` into its correlation id and its body.
 pub fn decode_response(key: ApiKey, version: i16, frame: Bytes) -> Result<(i32, Response), DecodeError> {
     let mut r = Reader::new(frame);
     let correlation_id = header::read_response_header(&mut r, key.response_header_version(version))?;
@@ -104,8 +104,8 @@ mod tests {
     }
 
     #[test]
-    fn a_request_as_a_client_sends_it() {
-        // ApiVersions v3 from a client "c" that calls itself "x" version "1".
+    fn request_decodes_and_encodes_as_a_client_sends_it() {
+        // ApiVersions v3 from a client "c" with the software name "x" and version "1".
         let frame = b"\x00\x12\x00\x03\x00\x00\x00\x07\x00\x01c\x00\x02x\x021\x00";
         let body = ApiVersionsRequest {
             client_software_name: "x".into(),
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn metadata_of_all_topics_is_null_from_version_1_on() {
+    fn metadata_request_for_all_topics_has_null_topics_from_version_1() {
         let all = Request::Metadata(MetadataRequest { topics: None, ..Default::default() });
         let encoded = encode_request(&header(ApiKey::Metadata, 1), &all).unwrap().concat();
         assert!(encoded.ends_with(b"\xff\xff\xff\xff"));
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_tells_how_far_it_was_read() {
+    fn truncated_request_is_rejected_with_field_and_position() {
         check_error(b"\x00\x12\x00", "request header: api_version at byte 2: needs 2 bytes where 1 remain", None);
         check_error(
             b"\x00\x12\x00\x01\x00\x00\x00\x07\x00\x09c",
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_apis_and_versions_keep_their_header() {
+    fn unknown_api_or_version_is_rejected_with_its_header() {
         let unknown = RequestHeader { api_key: 999, ..header(ApiKey::Fetch, 1) };
         check_error(
             b"\x03\xe7\x00\x01\x00\x00\x00\x07\x00\x01c",
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn an_api_versions_response_has_no_tagged_fields_in_its_header() {
+    fn api_versions_response_header_has_no_tagged_fields() {
         for (api, version, expect) in [
             (ApiKey::ApiVersions, 3, 0),
             (ApiKey::ApiVersions, 0, 0),
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn records_leave_as_they_came() {
+    fn large_records_are_encoded_without_copying() {
         let records = Bytes::from(vec![1; 100_000]);
         let partition = PartitionData { records: Some(records.clone()), ..Default::default() };
         let topic = FetchableTopicResponse { partitions: vec![partition.clone(), partition], ..Default::default() };

@@ -1,28 +1,28 @@
-//! What goes before every request and response (Kafka's `RequestHeader` and `ResponseHeader` schemas).
+//! The headers of requests and responses (Kafka's `RequestHeader` and `ResponseHeader` schemas).
 
 use crate::codec::{DecodeError, EncodeError, Field, Reader, Str, Writer};
 
-/// Who asks for what.
+/// The header of a request.
 ///
-/// Whether tagged fields close it depends on the request's own version, so it is written out here
-/// rather than in rows; its header versions 1 and 2 differ in nothing else. (Version 0, without a
-/// client id, belonged to one API between brokers.)
+/// Whether it ends with tagged fields depends on the version of the request, so it is coded by hand and not in rows. That
+/// is the only difference between header versions 1 and 2. Version 0, without a client id, belonged to one API between
+/// brokers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestHeader {
     /// The API's number; see [`ApiKey::from_code`](super::ApiKey::from_code).
     pub api_key: i16,
     pub api_version: i16,
-    /// The client's number for this request; its response carries it back.
+    /// The client's number for this request, which the response repeats.
     pub correlation_id: i32,
-    /// How the client calls itself; for logs and quotas.
+    /// The client's name for logs and quotas.
     pub client_id: Option<Str>,
 }
 
 impl RequestHeader {
-    /// Reads the part that every version has, and no tagged fields.
+    /// Decodes the fields that every version has, without the tagged fields.
     pub(super) fn read_fixed(r: &mut Reader) -> Result<Self, DecodeError> {
-        // The client id has a 16-bit length even where everything after it is compact, so that a
-        // broker can read it off a request whose version it doesn't know.
+        // The client id has a 16-bit length even in flexible versions, so that a broker can decode it in a request of
+        // an unknown version.
         r.set_version(1, false);
         Ok(RequestHeader {
             api_key: r.field("api_key")?,
@@ -32,7 +32,7 @@ impl RequestHeader {
         })
     }
 
-    /// Skips the tagged fields that close header version 2.
+    /// Skips the tagged fields at the end of header version 2.
     pub(super) fn read_tags(r: &mut Reader, header_version: i16) -> Result<(), DecodeError> {
         r.set_version(header_version, header_version >= 2);
         r.tagged_fields(|_, _| Ok(false))
@@ -49,7 +49,7 @@ impl RequestHeader {
     }
 }
 
-/// Reads a response's header and returns its correlation id.
+/// Decodes a response header and returns its correlation id.
 pub(super) fn read_response_header(r: &mut Reader, header_version: i16) -> Result<i32, DecodeError> {
     r.set_version(header_version, header_version >= 1);
     let correlation_id = i32::get(r)?;
@@ -57,7 +57,7 @@ pub(super) fn read_response_header(r: &mut Reader, header_version: i16) -> Resul
     Ok(correlation_id)
 }
 
-/// Writes a response's header.
+/// Encodes a response header.
 pub(super) fn write_response_header(w: &mut Writer, correlation_id: i32, header_version: i16) {
     w.i32(correlation_id);
     write_no_tags(w, header_version >= 1);

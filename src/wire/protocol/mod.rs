@@ -1,10 +1,10 @@
-//! Kafka's protocol: bytes to structs and back. Pure; knows neither sockets nor what a request means.
+//! Kafka's protocol: decoding and encoding of requests and responses. Pure.
 //!
 //! - [`apis`] is the list of APIs: key, versions, and the [`Request`] and [`Response`] enums.
 //! - [`messages`] holds the structs, one file per API.
-//! - [`frame`] puts a header and a body together and takes them apart.
+//! - [`frame`] encodes and decodes a header with its body.
 //!
-//! Invariant: these structs stop at `handlers/`; nothing below it sees one.
+//! Invariant: only the broker's `handlers/` and the client use these structs; the layers below do not.
 
 pub mod apis;
 pub mod consumer_protocol;
@@ -12,6 +12,6 @@ pub mod frame;
 pub mod header;
 pub mod messages;
 
-pub use apis::{ApiKey, Ask, Request, Response};
+pub use apis::{ApiKey, ApiRequest, Request, Response};
 pub use frame::FrameError;
 pub use header::RequestHeader;

@@ -1,4 +1,4 @@
-//! Reading what a log holds: batches, and the records inside.
+//! Reading of batches and their records.
 
 use bytes::Bytes;
 
@@ -10,39 +10,39 @@ use super::parse::{RawRecord, take_body};
 use super::partial::RecordHeads;
 use crate::types::{NO_TIMESTAMP, Offset, TimestampMs};
 
-/// One batch, of any format: its header and all of its bytes.
+/// One batch of any format: its header and all of its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
     header: BatchHeader,
     bytes: Bytes,
 }
 
-/// A record, its fields slices of the (expanded) batch.
+/// A record, with fields that are slices of the (expanded) batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     pub offset: Offset,
-    /// The broker's when the batch has `LogAppendTime`, else the producer's.
+    /// The broker's time if the batch has `LogAppendTime`, else the producer's.
     pub timestamp: TimestampMs,
     pub key: Option<Bytes>,
     pub value: Option<Bytes>,
     pub headers: Vec<Header>,
 }
 
-/// A record's header; the key is UTF-8 by convention, which nobody checks on the way.
+/// A record's header. The key is UTF-8 by convention, which is not checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     pub key: Bytes,
     pub value: Option<Bytes>,
 }
 
-/// Where a record stands, in the two ways a consumer looks for it.
+/// A record's offset and timestamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordOffset {
     pub offset: Offset,
     pub timestamp: TimestampMs,
 }
 
-/// The batches that stand one after another in `bytes`; see [`headers`] for how it ends.
+/// Iterates over the batches in `bytes`; ends as [`headers`] does.
 pub fn batches(bytes: &Bytes) -> Batches<'_> {
     Batches { bytes, position: 0 }
 }
@@ -72,7 +72,7 @@ impl Iterator for Batches<'_> {
 }
 
 impl Batch {
-    /// Reads one batch from the front of `bytes`. `Truncated` when it isn't all there.
+    /// Parses one batch from the front of `bytes`. `Truncated` if it is incomplete.
     pub fn parse(bytes: &Bytes) -> Result<Batch, RecordError> {
         let missing = RecordError::Truncated { needed: BATCH_OVERHEAD, available: 0 };
         batches(bytes).next().unwrap_or(Err(missing))
@@ -87,22 +87,22 @@ impl Batch {
         &self.bytes
     }
 
-    /// `Corrupt` when the bytes aren't those the CRC was made from.
+    /// Checks the CRC; `Corrupt` if it is wrong.
     pub fn check_crc(&self) -> Result<(), RecordError> {
         check_crc(&self.header, &self.bytes)
     }
 
-    /// The records as they stand, compressed or not.
+    /// The encoded records, compressed or not.
     pub(super) fn payload(&self) -> Bytes {
         self.bytes.slice(BATCH_OVERHEAD.min(self.bytes.len())..)
     }
 
-    /// The records in order. An error, of the stream or of a record, ends the iteration.
+    /// Iterates over the records in order. An error, of the stream or of a record, ends the iteration.
     pub fn records(&self) -> Records {
         self.records_within(MAX_EXPANSION)
     }
 
-    /// The same; one of format 2 that expands to more than `limit` bytes gives an error instead.
+    /// Like [`Batch::records`]; returns an error if a batch of format 2 expands to more than `limit` bytes.
     pub(super) fn records_within(&self, limit: usize) -> Records {
         Records(match self.header.is_old() {
             true => Format::Old(Messages::of(&self.bytes)),
@@ -122,8 +122,8 @@ impl Batch {
         RecordsV2 { header: self.header, plain, position: 0, left: self.header.record_count.max(0), failed }
     }
 
-    /// The first record at or after `timestamp` whose offset is at least `from`: what ListOffsets
-    /// answers for a time. `None` when the batch has none.
+    /// Finds the first record at or after `timestamp` with an offset of at least `from`, for ListOffsets. `None` if there is
+    /// none in the batch.
     pub fn first_at_or_after(&self, timestamp: TimestampMs, from: Offset) -> Result<Option<RecordOffset>, RecordError> {
         if self.header.max_timestamp < timestamp || self.header.last_offset() < from {
             return Ok(None);
@@ -131,8 +131,7 @@ impl Batch {
         self.find(|record| record.timestamp >= timestamp && record.offset >= from)
     }
 
-    /// The first record that has the batch's max timestamp: what ListOffsets answers for the
-    /// greatest time.
+    /// Finds the first record with the batch's max timestamp, for ListOffsets.
     pub fn max_timestamp_record(&self) -> Result<Option<RecordOffset>, RecordError> {
         let max = self.header.max_timestamp;
         if max == NO_TIMESTAMP {
@@ -226,7 +225,7 @@ impl RecordsV2 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::{NOW, sample, sent};
+    use super::super::fixtures::{NOW, sample, sent};
     use super::*;
     use crate::record::BatchBuilder;
 
@@ -244,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn batches_stand_one_after_another() {
+    fn consecutive_batches_are_read_in_order() {
         let log: Bytes = [batch_at(0, Codec::None), batch_at(3, Codec::Zstd), batch_at(9, Codec::Gzip)].concat().into();
         let read: Vec<_> = batches(&log).collect::<Result<_, _>>().expect("three whole batches");
         assert_eq!(read.iter().map(|batch| batch.header().base_offset).collect::<Vec<_>>(), [0, 3, 9]);
@@ -253,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_tail_is_told_from_a_wrong_one() {
+    fn torn_tail_is_truncated_and_garbage_is_corrupt() {
         let whole = batch_at(0, Codec::None);
         let torn: Bytes = [&whole[..], &whole[..whole.len() - 1]].concat().into();
         let mut read = batches(&torn).skip(1);
@@ -267,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn records_by_time() {
+    fn first_record_is_found_by_timestamp_and_offset() {
         check_first(NOW - 9, 0, Some(100));
         check_first(NOW - 5, 0, Some(100));
         check_first(NOW - 5, 101, Some(101));
@@ -279,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn the_latest_record() {
+    fn record_with_the_max_timestamp_is_found() {
         let latest = |bytes: Bytes| Batch::parse(&bytes).expect("parses").max_timestamp_record().expect("readable");
         for codec in Codec::ALL {
             let expect = RecordOffset { offset: 101, timestamp: NOW + 7 };
@@ -293,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn records_end_with_the_first_error() {
+    fn iteration_ends_with_the_first_error() {
         let mut bytes = batch_at(0, Codec::None).to_vec();
         let end = bytes.len() - 1;
         bytes[end] = 9;

@@ -1,11 +1,11 @@
-//! Building batches of our own.
+//! Building of batches.
 
 use super::compress::{Codec, compress};
 use super::control::{ControlType, EndTxnMarker};
 use super::error::RecordError;
 use super::header::{BatchHeader, TimestampType};
 use super::parse::{RawHeader, put_record};
-use super::verify::Verified;
+use super::verified::Verified;
 use crate::types::{LeaderEpoch, Offset, ProducerIdEpoch, TimestampMs};
 
 /// Collects records into one v2 batch.
@@ -27,26 +27,26 @@ pub struct BatchBuilder {
 }
 
 impl BatchBuilder {
-    /// An empty batch at offset 0, by no producer, with the producer's timestamps.
+    /// An empty batch at offset 0, without a producer id, with timestamp type CreateTime.
     pub fn new(codec: Codec) -> BatchBuilder {
         let mut header = BatchHeader::default();
         header.set_codec(codec);
         BatchBuilder { codec, level: None, header, records: Vec::new() }
     }
 
-    /// Compresses at the codec's own `level` instead of Kafka's default.
+    /// Sets the codec's compression level; `None` is Kafka's default.
     pub fn level(mut self, level: Option<i32>) -> BatchBuilder {
         self.level = level;
         self
     }
 
-    /// Makes room for that many bytes of records at once.
-    pub fn room_for(mut self, bytes: usize) -> BatchBuilder {
+    /// Reserves memory for this many bytes of records.
+    pub fn reserve(mut self, bytes: usize) -> BatchBuilder {
         self.records.reserve(bytes);
         self
     }
 
-    /// The producer that writes it, and the first record's sequence number (-1 for control batches).
+    /// Sets the producer and the first record's sequence number (-1 for control batches).
     pub fn producer(mut self, producer: ProducerIdEpoch, base_sequence: i32) -> BatchBuilder {
         self.header.producer_id = producer.producer_id;
         self.header.producer_epoch = producer.epoch;
@@ -54,33 +54,33 @@ impl BatchBuilder {
         self
     }
 
-    /// Marks it as part of a transaction.
+    /// Marks the batch as part of a transaction.
     pub fn transactional(mut self) -> BatchBuilder {
         self.header.set_transactional();
         self
     }
 
-    /// Marks its records as control records; see [`super::control`] for their keys.
+    /// Marks the records as control records; see [`super::control`] for their keys.
     pub fn control(mut self) -> BatchBuilder {
         self.header.set_control();
         self
     }
 
-    /// Where it will stand, for files written without a log, such as snapshots.
+    /// Sets the base offset, for files that are not written by a log, such as snapshots.
     pub fn placed_at(mut self, base_offset: Offset, leader_epoch: LeaderEpoch) -> BatchBuilder {
         self.header.base_offset = base_offset;
         self.header.partition_leader_epoch = leader_epoch;
         self
     }
 
-    /// Gives every record the broker's time `now` (`message.timestamp.type=LogAppendTime`).
+    /// Sets the timestamp of every record to `now` (`message.timestamp.type=LogAppendTime`).
     pub fn log_append_time(mut self, now: TimestampMs) -> BatchBuilder {
         self.header.set_timestamp_type(TimestampType::LogAppendTime);
         self.header.max_timestamp = now;
         self
     }
 
-    /// Adds a record at the next offset. A `timestamp` of -1 is "none".
+    /// Appends a record at the next offset. A `timestamp` of -1 means none.
     pub fn append(
         &mut self,
         timestamp: TimestampMs,
@@ -91,7 +91,7 @@ impl BatchBuilder {
         self.append_with(timestamp, key, value, headers.iter().copied());
     }
 
-    /// As [`BatchBuilder::append`], with headers that need no slice.
+    /// Like [`BatchBuilder::append`], with headers from an iterator.
     pub(super) fn append_with<'a>(
         &mut self,
         timestamp: TimestampMs,
@@ -107,10 +107,10 @@ impl BatchBuilder {
         put_record(&mut self.records, timestamp_delta, offset_delta, key, value, headers);
         self.header.last_offset_delta = offset_delta;
         self.header.record_count += 1;
-        self.header.note_timestamp(timestamp);
+        self.header.update_max_timestamp(timestamp);
     }
 
-    /// How many records it has.
+    /// The number of records.
     pub fn len(&self) -> usize {
         self.header.record_count as usize
     }
@@ -119,12 +119,12 @@ impl BatchBuilder {
         self.header.record_count == 0
     }
 
-    /// How large the batch is so far, before compression.
+    /// The size of the batch before compression, in bytes.
     pub fn uncompressed_size(&self) -> usize {
         super::header::BATCH_OVERHEAD + self.records.len()
     }
 
-    /// The finished batch. `Invalid` without a record, `TooLarge` beyond what a batch's length can say.
+    /// Builds the batch. `Invalid` without a record, `TooLarge` beyond the limit of the length field.
     pub fn build(self) -> Result<Verified, RecordError> {
         if self.is_empty() {
             return Err(RecordError::invalid("a batch needs at least one record"));
@@ -136,7 +136,7 @@ impl BatchBuilder {
         Ok(Verified::trusted(header, bytes.into()))
     }
 
-    /// The batch that ends a producer's transaction in one partition: one marker, `Commit` or `Abort`.
+    /// Builds the batch that ends a producer's transaction in a partition: one marker, `Commit` or `Abort`.
     pub fn end_transaction(
         producer: ProducerIdEpoch,
         outcome: ControlType,

@@ -1,14 +1,13 @@
-//! Control records: what the broker itself writes between a client's records.
+//! Control records, which the broker writes between the records of clients.
 //!
-//! The key of a control record is a version and a type (Kafka's `ControlRecordType`); the value is
-//! that type's own message. Only the transaction markers' value is spelled out here, KRaft's belong
-//! to the metadata log.
+//! The key of a control record is a version and a type (Kafka's `ControlRecordType`); the value is a message of that type.
+//! Only the value of transaction markers is defined here; KRaft's are part of the metadata log.
 
 use bytes::Buf;
 
 use super::error::RecordError;
 
-/// What a control record says.
+/// The type of a control record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(i16)]
 pub enum ControlType {
@@ -22,14 +21,13 @@ pub enum ControlType {
 }
 
 impl ControlType {
-    /// The record's key: `i16` version 0, `i16` type.
+    /// Encodes the record's key: `i16` version 0, `i16` type.
     pub fn to_key(self) -> [u8; 4] {
         let [high, low] = (self as i16).to_be_bytes();
         [0, 0, high, low]
     }
 
-    /// Reads a control record's key. `None` for a type this broker doesn't know, which a reader
-    /// skips; `Invalid` when the key is too short to have one.
+    /// Decodes a control record's key. `None` for an unknown type, which readers skip; `Invalid` if the key is too short.
     pub fn from_key(mut key: &[u8]) -> Result<Option<ControlType>, RecordError> {
         if key.len() < 4 {
             return Err(RecordError::invalid(format!("control record key of {} bytes", key.len())));
@@ -53,7 +51,7 @@ impl ControlType {
 /// The value of an `Abort` or `Commit` record (Kafka's `EndTxnMarker`, version 0).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EndTxnMarker {
-    /// Epoch of the transaction coordinator that ended the transaction.
+    /// The epoch of the transaction coordinator that ended the transaction.
     pub coordinator_epoch: i32,
 }
 
@@ -63,7 +61,7 @@ impl EndTxnMarker {
         [0, 0, a, b, c, d]
     }
 
-    /// Reads the value; later versions may append to it. `Invalid` when it is too short.
+    /// Decodes the value; later versions may append fields. `Invalid` if it is too short.
     pub fn from_value(mut value: &[u8]) -> Result<EndTxnMarker, RecordError> {
         if value.len() < 6 {
             return Err(RecordError::invalid(format!("transaction marker of {} bytes", value.len())));
@@ -80,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_come_back() {
+    fn control_record_keys_round_trip() {
         for (number, control) in [
             ControlType::Abort,
             ControlType::Commit,
@@ -103,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn markers_come_back() {
+    fn transaction_markers_round_trip() {
         let marker = EndTxnMarker { coordinator_epoch: 0x0102_0304 };
         assert_eq!(marker.to_value(), [0, 0, 1, 2, 3, 4]);
         assert_eq!(EndTxnMarker::from_value(&marker.to_value()), Ok(marker));

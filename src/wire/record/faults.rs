@@ -1,10 +1,10 @@
-//! What single records of a batch did wrong (KIP-467), in Kafka's words.
+//! Faults of single records of a batch (KIP-467), with Kafka's texts.
 
 use std::fmt;
 
 use crate::types::{Offset, TimestampMs, TopicPartition};
 
-/// The records for which a batch was refused as a whole. Never empty.
+/// The faulty records for which a batch was rejected. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordFaults {
     total: usize,
@@ -12,26 +12,26 @@ pub struct RecordFaults {
     listed: Vec<RecordFault>,
 }
 
-/// One record at fault.
+/// One faulty record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordFault {
-    /// The record's place in the batch, from 0.
+    /// The record's index in the batch, from 0.
     pub batch_index: i32,
     pub fault: Fault,
 }
 
-/// What is wrong with a record. Offsets are the client's: from the batch's base in format 2.
+/// The fault of a record. Offsets are the client's: relative to the batch in format 2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It has no key, and compaction goes by keys.
+    /// It has no key, which compaction requires.
     NoKey,
-    /// Its timestamp is outside of the range that a setting of the topic gives.
+    /// Its timestamp is outside of the range that a topic setting allows.
     OutOfRange { offset: Offset, timestamp: TimestampMs, earliest: TimestampMs, latest: TimestampMs, limit: TimeLimit },
-    /// Its batch claims `LogAppendTime`, which is the broker's to give.
+    /// Its batch has the timestamp type `LogAppendTime`, which only the broker may set.
     ClaimsAppendTime { offset: Offset },
 }
 
-/// The setting that a timestamp is beyond: `message.timestamp.before.max.ms` or `message.timestamp.after.max.ms`.
+/// The setting that a timestamp violates: `message.timestamp.before.max.ms` or `message.timestamp.after.max.ms`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeLimit {
     pub setting: &'static str,
@@ -45,12 +45,12 @@ impl Fault {
 }
 
 impl RecordFaults {
-    /// How many records at fault are listed, so that a small request can't ask for a huge response.
+    /// Limit of listed records, so that a small request can't cause a huge response.
     pub const MAX_LISTED: usize = 512;
-    /// How many of them the message repeats.
-    const MAX_TOLD: usize = 3;
+    /// Limit of records in the error message.
+    const MAX_IN_MESSAGE: usize = 3;
 
-    /// Faults as they are found; `None` as long as there are none.
+    /// Adds a fault; `faults` is `None` before the first one.
     #[cold]
     pub(super) fn add(faults: &mut Option<RecordFaults>, batch_index: i32, fault: Fault) {
         let faults = faults.get_or_insert(RecordFaults { total: 0, any_time: false, listed: Vec::new() });
@@ -61,40 +61,40 @@ impl RecordFaults {
         }
     }
 
-    /// Whether a timestamp is among the faults: the answer is INVALID_TIMESTAMP then, else INVALID_RECORD.
+    /// Whether a timestamp is faulty: the error code is INVALID_TIMESTAMP then, else INVALID_RECORD.
     pub fn any_time(&self) -> bool {
         self.any_time
     }
 
-    /// The records at fault in their order, the first [`RecordFaults::MAX_LISTED`] of them.
+    /// The first [`RecordFaults::MAX_LISTED`] faulty records, in order.
     pub fn listed(&self) -> &[RecordFault] {
         &self.listed
     }
 
-    /// For the response's `error_message`: Kafka's sentence, and for timestamps what it leaves to the single records,
-    /// since many clients show this message alone.
+    /// The text for the response's `error_message`: Kafka's sentence, and for timestamps the faults of single records as well,
+    /// because many clients show only this message.
     pub fn message(&self, partition: &TopicPartition) -> String {
         if self.any_time {
             let of_time = self.listed.iter().filter(|record| record.fault.is_of_time());
-            let told = of_time.take(RecordFaults::MAX_TOLD).map(|record| record.message(partition));
+            let shown = of_time.take(RecordFaults::MAX_IN_MESSAGE).map(|record| record.message(partition));
             return format!(
                 "One or more records have been rejected due to invalid timestamp: {}",
-                told.collect::<Vec<_>>().join("; ")
+                shown.collect::<Vec<_>>().join("; ")
             );
         }
-        let told = self.listed.iter().take(RecordFaults::MAX_TOLD).map(|record| {
+        let shown = self.listed.iter().take(RecordFaults::MAX_IN_MESSAGE).map(|record| {
             format!("RecordError(batchIndex={}, message='{}')", record.batch_index, record.message(partition))
         });
         format!(
             "One or more records have been rejected due to {} record errors in total, and only showing the first three \
              errors at most: [{}]",
             self.total,
-            told.collect::<Vec<_>>().join(", ")
+            shown.collect::<Vec<_>>().join(", ")
         )
     }
 }
 
-/// For the log: how many, and what is wrong with the first.
+/// The text for the log: the number of faulty records, and the first fault.
 impl fmt::Display for RecordFaults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} invalid {}", self.total, if self.total == 1 { "record" } else { "records" })?;
@@ -106,7 +106,7 @@ impl fmt::Display for RecordFaults {
 }
 
 impl RecordFault {
-    /// For the response's `record_errors`.
+    /// The text for the response's `record_errors`.
     pub fn message(&self, partition: &TopicPartition) -> String {
         match self.fault {
             Fault::NoKey => format!("{} in topic partition {partition}", self.fault),
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn the_message_tells_three() {
+    fn message_contains_three_faults() {
         let partition = TopicPartition::new("t", 4);
         let one = |index| {
             let message = "Compacted topic cannot accept message without key in topic partition t-4";
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_time_outweighs() {
+    fn timestamp_fault_takes_precedence() {
         let claim = Fault::ClaimsAppendTime { offset: 1 };
         assert!(!faults(&[Fault::NoKey]).any_time());
         assert!(faults(&[Fault::NoKey, claim, Fault::NoKey]).any_time());
@@ -174,19 +174,19 @@ mod tests {
     }
 
     #[test]
-    fn timestamp_out_of_range_is_told_with_its_limit() {
+    fn timestamp_out_of_range_is_reported_with_its_limit() {
         let limit = TimeLimit { setting: "message.timestamp.after.max.ms", ms: 1000 };
         let fault = Fault::OutOfRange { offset: 4, timestamp: 90_001, earliest: -5, latest: 2000, limit };
-        let told = "Timestamp 90001 of message with offset 4 is out of range. The timestamp should be within [-5, 2000] \
+        let text = "Timestamp 90001 of message with offset 4 is out of range. The timestamp should be within [-5, 2000] \
                     (message.timestamp.after.max.ms=1000)";
         let found = faults(&[fault]);
-        assert_eq!(found.listed()[0].message(&TopicPartition::new("t", 0)), told);
-        assert!(found.message(&TopicPartition::new("t", 0)).ends_with(told));
-        assert_eq!(found.to_string(), format!("1 invalid record, the first at index 0: {told}"));
+        assert_eq!(found.listed()[0].message(&TopicPartition::new("t", 0)), text);
+        assert!(found.message(&TopicPartition::new("t", 0)).ends_with(text));
+        assert_eq!(found.to_string(), format!("1 invalid record, the first at index 0: {text}"));
     }
 
     #[test]
-    fn few_of_very_many_are_listed() {
+    fn number_of_listed_faults_is_limited() {
         let many = faults(&[Fault::NoKey; 2000]);
         assert_eq!(many.listed().len(), RecordFaults::MAX_LISTED);
         assert!(many.to_string().starts_with("2000 invalid records, the first at index 0: "));

@@ -1,4 +1,4 @@
-//! The fixed header of a batch: that of format 2, and what a message of format 0 or 1 says in its place.
+//! The header of a batch of format 2, and its equivalent for a message of format 0 or 1.
 
 use bytes::{Buf, BufMut};
 
@@ -9,72 +9,71 @@ use crate::types::{
     LeaderEpoch, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, NO_TIMESTAMP, Offset, ProducerId, TimestampMs,
 };
 
-/// Bytes before what `batch_length` counts: base offset and the length itself.
+/// The bytes that `batch_length` does not count: base offset and the length itself.
 pub const LOG_OVERHEAD: usize = 8 + 4;
-/// Where the part that the CRC covers begins: after leader epoch, magic and the CRC.
+/// The start of the part that the CRC covers: after leader epoch, magic and the CRC.
 pub(super) const CRC_START: usize = LOG_OVERHEAD + 4 + 1 + 4;
-/// Size of a v2 batch's header: attributes, last offset delta, two timestamps, producer id, epoch,
-/// sequence and record count follow the CRC.
+/// The size of a v2 batch header: the CRC is followed by attributes, last offset delta, two timestamps, producer id, epoch,
+/// sequence and record count.
 pub const BATCH_OVERHEAD: usize = CRC_START + 2 + 4 + 8 + 8 + 8 + 2 + 4 + 4;
 const _: () = assert!(BATCH_OVERHEAD == 61);
 
-/// Where every message format keeps its magic byte.
+/// The position of the magic byte in every message format.
 pub(super) const MAGIC_OFFSET: usize = LOG_OVERHEAD + 4;
-/// The magic byte of the format that logs hold.
+/// The magic byte of format 2.
 pub const MAGIC_V2: i8 = 2;
 
-/// The codec and the timestamp type stand in the same bits in every format.
+/// The codec and the timestamp type have the same bits in every format.
 pub(super) const CODEC_MASK: i16 = 0b111;
 pub(super) const LOG_APPEND_TIME: i16 = 1 << 3;
 const TRANSACTIONAL: i16 = 1 << 4;
 const CONTROL: i16 = 1 << 5;
 const DELETE_HORIZON: i16 = 1 << 6;
 
-/// Whose clock a batch's timestamps are from (`message.timestamp.type`).
+/// The clock of a batch's timestamps (`message.timestamp.type`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum TimestampType {
     /// The producer's.
     #[default]
     CreateTime,
-    /// The broker's, at the moment of the append; every record of the batch has the batch's max timestamp.
+    /// The broker's, at the time of the append; every record has the batch's max timestamp.
     LogAppendTime,
 }
 
-/// The header of a batch, field by field in the order of its bytes in format 2.
+/// The header of a batch, with the fields in the order of format 2.
 ///
-/// A message of format 0 or 1 that stands in a log, plain or a wrapper of compressed ones, counts as a batch as it
-/// does in Kafka (`AbstractLegacyRecordBatch`): its length, magic, CRC, codec and timestamps are here, it has
-/// neither leader epoch nor producer, and its only offset, that of its last record, is both `base_offset` and
-/// [`BatchHeader::last_offset`]. Only the messages inside tell where a wrapper begins
-/// ([`BatchHeader::knows_base_offset`]) and how many there are.
+/// A message of format 0 or 1 in a log, plain or a wrapper of compressed ones, is treated as a batch, as in Kafka
+/// (`AbstractLegacyRecordBatch`). It has length, magic, CRC, codec and timestamps, but neither leader epoch nor producer.
+/// Its only offset, which is that of its last record, is both `base_offset` and [`BatchHeader::last_offset`]. The real
+/// base offset of a wrapper ([`BatchHeader::has_exact_base_offset`]) and its number of records are only in its messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchHeader {
     pub base_offset: Offset,
-    /// Bytes of the batch after this field.
+    /// The size of the batch after this field, in bytes.
     pub batch_length: i32,
     pub partition_leader_epoch: LeaderEpoch,
     pub magic: i8,
     /// CRC-32C of everything after this field; before format 2, CRC-32 of everything from the magic on.
     pub crc: u32,
     pub attributes: i16,
-    /// Offset of the last record, from `base_offset`; compaction keeps it when it removes records.
+    /// The offset of the last record relative to `base_offset`. Compaction keeps it when it removes records.
     pub last_offset_delta: i32,
-    /// What the records' timestamp deltas count from; with a delete horizon set, that horizon.
+    /// The base of the records' timestamp deltas; the delete horizon if that is set.
     pub base_timestamp: TimestampMs,
     pub max_timestamp: TimestampMs,
     pub producer_id: ProducerId,
     pub producer_epoch: i16,
-    /// Sequence number of the record at `base_offset`, -1 without a producer id.
+    /// The sequence number of the record at `base_offset`; -1 without a producer id.
     pub base_sequence: i32,
-    /// -1 for a wrapper, which doesn't say.
+    /// -1 for a wrapper, where it is unknown.
     pub record_count: i32,
 }
 
 impl BatchHeader {
-    /// Reads the header at the front of `bytes`, of any format. The records need not be there.
+    /// Parses the header of any format at the front of `bytes`. The records may be missing.
     ///
-    /// `Truncated` when the bytes end inside of the header, `Corrupt` when the magic is none of 0 to 2 or the
-    /// length is too small for a header. The CRC is not looked at; see [`check_crc`].
+    /// `Truncated` if the bytes end within the header, `Corrupt` if the magic is not 0 to 2 or the length is too small for a
+    /// header. Does not check the CRC; see [`check_crc`].
     #[inline]
     pub fn parse_any(bytes: &[u8]) -> Result<BatchHeader, RecordError> {
         match bytes.get(MAGIC_OFFSET) {
@@ -83,7 +82,7 @@ impl BatchHeader {
         }
     }
 
-    /// As [`BatchHeader::parse_any`], of format 2 only.
+    /// Like [`BatchHeader::parse_any`], for format 2 only.
     pub fn parse(bytes: &[u8]) -> Result<BatchHeader, RecordError> {
         let Some(mut fields) = bytes.get(..BATCH_OVERHEAD) else {
             return Err(RecordError::Truncated { needed: BATCH_OVERHEAD, available: bytes.len() });
@@ -112,7 +111,7 @@ impl BatchHeader {
         Ok(header)
     }
 
-    /// The header as it stands in front of a batch.
+    /// Encodes the header.
     pub fn to_bytes(&self) -> [u8; BATCH_OVERHEAD] {
         let mut bytes = [0; BATCH_OVERHEAD];
         let mut out = &mut bytes[..];
@@ -132,15 +131,15 @@ impl BatchHeader {
         bytes
     }
 
-    /// Writes a whole batch, header and payload, filling in the length and the CRC.
-    /// `TooLarge` when the length field can't hold it.
+    /// Encodes a batch from header and payload, and sets the length and the CRC. `TooLarge` beyond the limit of the length
+    /// field.
     pub(super) fn assemble(self, payload: &[u8]) -> Result<(BatchHeader, Vec<u8>), RecordError> {
         let mut bytes = Vec::with_capacity(BATCH_OVERHEAD + payload.len());
         let header = self.append_to(payload, &mut bytes)?;
         Ok((header, bytes))
     }
 
-    /// As [`BatchHeader::assemble`], behind what `out` holds.
+    /// Like [`BatchHeader::assemble`], appended to `out`.
     pub(super) fn append_to(mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<BatchHeader, RecordError> {
         let size = BATCH_OVERHEAD + payload.len();
         self.batch_length =
@@ -153,42 +152,42 @@ impl BatchHeader {
         Ok(self)
     }
 
-    /// Size of the whole batch in bytes.
+    /// The size of the whole batch in bytes.
     pub fn size(&self) -> usize {
         LOG_OVERHEAD + usize::try_from(self.batch_length).unwrap_or(0)
     }
 
-    /// Offset of the batch's last record (or of the last it had, after compaction).
+    /// The offset of the batch's last record, or of the last one before compaction.
     pub fn last_offset(&self) -> Offset {
         self.base_offset.saturating_add(i64::from(self.last_offset_delta))
     }
 
-    /// Offset that follows the batch.
+    /// The offset after the batch.
     pub fn next_offset(&self) -> Offset {
         self.last_offset().saturating_add(1)
     }
 
-    /// The codec its records are compressed with. `UnsupportedCompression` for a number that no codec has.
+    /// The codec of the records. `UnsupportedCompression` for an unknown id.
     pub fn codec(&self) -> Result<Codec, RecordError> {
         Codec::from_id((self.attributes & CODEC_MASK) as u8)
     }
 
-    /// Whether it is a message of format 0 or 1.
+    /// Whether this is a message of format 0 or 1.
     pub fn is_old(&self) -> bool {
         self.magic < MAGIC_V2
     }
 
-    /// Whether `base_offset` is that of the first record. A wrapper's first records are before it.
-    pub fn knows_base_offset(&self) -> bool {
+    /// Whether `base_offset` is the offset of the first record. In a wrapper it is that of the last one.
+    pub fn has_exact_base_offset(&self) -> bool {
         !self.is_old() || self.attributes & CODEC_MASK == 0
     }
 
-    /// Whose clock the timestamps are from.
+    /// The clock of the timestamps.
     pub fn timestamp_type(&self) -> TimestampType {
         if self.attributes & LOG_APPEND_TIME == 0 { TimestampType::CreateTime } else { TimestampType::LogAppendTime }
     }
 
-    /// The timestamp of a record whose timestamp delta is `delta`. Wraps where Java's wraps.
+    /// The timestamp of a record with this timestamp delta. Wraps on overflow, as in Java.
     pub(super) fn record_timestamp(&self, delta: i64) -> TimestampMs {
         match self.timestamp_type() {
             TimestampType::CreateTime => self.base_timestamp.wrapping_add(delta),
@@ -201,12 +200,12 @@ impl BatchHeader {
         self.attributes & TRANSACTIONAL != 0
     }
 
-    /// Whether the batch holds control records: transaction markers, KRaft's own.
+    /// Whether the batch contains control records: transaction markers, or KRaft's.
     pub fn is_control(&self) -> bool {
         self.attributes & CONTROL != 0
     }
 
-    /// When compaction may drop the batch's tombstones, once it has set that (KIP-534).
+    /// When compaction may remove the batch's tombstones, if it has set that (KIP-534).
     pub fn delete_horizon(&self) -> Option<TimestampMs> {
         (self.attributes & DELETE_HORIZON != 0).then_some(self.base_timestamp)
     }
@@ -216,7 +215,7 @@ impl BatchHeader {
         self.producer_id > NO_PRODUCER_ID
     }
 
-    /// Sequence number of the last record, -1 without a sequence. Sequence numbers wrap to 0 after `i32::MAX`.
+    /// The sequence number of the last record; -1 without a sequence. Sequence numbers wrap to 0 after `i32::MAX`.
     pub fn last_sequence(&self) -> i32 {
         if self.base_sequence == NO_SEQUENCE {
             return NO_SEQUENCE;
@@ -224,8 +223,8 @@ impl BatchHeader {
         (i64::from(self.base_sequence) + i64::from(self.last_offset_delta)).rem_euclid(1 << 31) as i32
     }
 
-    /// The header of a batch in this one's place, with no records yet: offsets, producer, epoch and what the
-    /// attributes say of all records stay.
+    /// The header of a batch that replaces this one, without records yet: keeps offsets, producer, epoch and the attributes of
+    /// all records.
     pub(super) fn without_records(&self) -> BatchHeader {
         let kept = CODEC_MASK | LOG_APPEND_TIME | TRANSACTIONAL | CONTROL;
         let max_timestamp = match self.timestamp_type() {
@@ -235,8 +234,8 @@ impl BatchHeader {
         BatchHeader { attributes: self.attributes & kept, max_timestamp, record_count: 0, ..*self }
     }
 
-    /// Notes that the batch has a record of that time.
-    pub(super) fn note_timestamp(&mut self, timestamp: TimestampMs) {
+    /// Updates the max timestamp for a record with this timestamp.
+    pub(super) fn update_max_timestamp(&mut self, timestamp: TimestampMs) {
         if self.timestamp_type() == TimestampType::CreateTime {
             self.max_timestamp = self.max_timestamp.max(timestamp).max(NO_TIMESTAMP);
         }
@@ -270,7 +269,7 @@ impl BatchHeader {
 }
 
 impl Default for BatchHeader {
-    /// An empty batch at offset 0 by no producer.
+    /// The header of an empty batch at offset 0 without a producer.
     fn default() -> BatchHeader {
         BatchHeader {
             base_offset: 0,
@@ -290,7 +289,7 @@ impl Default for BatchHeader {
     }
 }
 
-/// Compares the CRC of the one batch that `batch` is with the header read from it; `Corrupt` when they differ.
+/// Compares the CRC of `batch` with its header; `Corrupt` if they differ.
 pub fn check_crc(header: &BatchHeader, batch: &[u8]) -> Result<(), RecordError> {
     let mut crc = BatchCrc::of(header);
     let covered = batch
@@ -306,7 +305,7 @@ pub fn check_crc(header: &BatchHeader, batch: &[u8]) -> Result<(), RecordError> 
     Ok(())
 }
 
-/// The checksum over a batch's bytes, in the way of its format.
+/// The running checksum of a batch, by its format.
 pub enum BatchCrc {
     /// CRC-32C.
     V2(u32),
@@ -315,12 +314,12 @@ pub enum BatchCrc {
 }
 
 impl BatchCrc {
-    /// The checksum of no bytes.
+    /// The initial checksum for the header's format.
     pub fn of(header: &BatchHeader) -> BatchCrc {
         if header.is_old() { BatchCrc::Old(flate2::Crc::new()) } else { BatchCrc::V2(0) }
     }
 
-    /// Where in the batch the bytes begin that it covers; they go on to the batch's end.
+    /// The start of the bytes that it covers, up to the end of the batch.
     pub fn start(&self) -> usize {
         match self {
             BatchCrc::V2(_) => CRC_START,
@@ -344,10 +343,10 @@ impl BatchCrc {
     }
 }
 
-/// The headers of the batches, of any format, that stand one after another in `bytes`, each with its position.
+/// Iterates over the headers of the batches in `bytes`, of any format, each with its position.
 ///
-/// Ends after the last whole batch; bytes that end inside of a batch yield a last `Truncated`, a
-/// header that can't be a batch's a last `Corrupt`. No CRC is checked and nothing is copied.
+/// Ends after the last complete batch. An incomplete batch is returned as a last `Truncated`, an invalid header as a last
+/// `Corrupt`. Checks no CRC and copies nothing.
 pub fn headers(bytes: &[u8]) -> impl Iterator<Item = Result<(usize, BatchHeader), RecordError>> + '_ {
     let mut position = 0;
     std::iter::from_fn(move || {
@@ -374,7 +373,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_header_comes_back() {
+    fn header_round_trips() {
         let header = BatchHeader {
             base_offset: 1 << 40,
             partition_leader_epoch: 3,
@@ -405,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn sequences_wrap_to_zero() {
+    fn last_sequence_wraps_to_zero() {
         let last = |base_sequence, last_offset_delta| {
             BatchHeader { base_sequence, last_offset_delta, ..BatchHeader::default() }.last_sequence()
         };
@@ -418,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_from_a_disk_can_not_overflow() {
+    fn extreme_lengths_and_offsets_do_not_overflow() {
         let header = BatchHeader { batch_length: i32::MAX, base_offset: i64::MAX, ..BatchHeader::default() };
         let header = BatchHeader { last_offset_delta: i32::MAX, ..header };
         assert_eq!((header.last_offset(), header.next_offset()), (i64::MAX, i64::MAX));

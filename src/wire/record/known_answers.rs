@@ -1,15 +1,15 @@
-//! Bytes that other implementations wrote, in `known_answers.txt`: a name, then lines of hex.
+//! Tests with bytes of other implementations, in `known_answers.txt`: a name, then lines of hex.
 
 use bytes::Bytes;
 
-use super::samples::{old_rules, records, rules, verify};
+use super::fixtures::{old_rules, records, rules, verify};
 use super::{BatchBuilder, Codec, OldFormat, Record, RecordError, control, down_convert};
 use crate::types::{NO_TIMESTAMP, ProducerIdEpoch, TimestampMs};
 
 const FIRST: TimestampMs = 1_700_000_000_000;
 const LONG_VALUE: &[u8] = b"value one, value one, value one, value one";
 
-/// The names that begin with `prefix` and their bytes.
+/// The names with this prefix, and their bytes.
 fn answers(prefix: &str) -> Vec<(&'static str, Bytes)> {
     let mut found: Vec<(&str, Vec<u8>)> = Vec::new();
     for line in include_str!("known_answers.txt").lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
@@ -33,10 +33,10 @@ fn unhex(hex: &str) -> impl Iterator<Item = u8> + '_ {
     digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).expect("ASCII"), 16).expect("hex"))
 }
 
-/// Timestamp, key, value, how many headers.
+/// Timestamp, key, value, number of headers.
 type Seen<'a> = (TimestampMs, Option<&'a [u8]>, Option<&'a [u8]>, usize);
 
-/// The three records that every answer holds, in format 2 unless its name says otherwise.
+/// The three records of every answer, in format 2 unless its name contains another one.
 fn expected(name: &str) -> [Seen<'static>; 3] {
     let timestamps = match name {
         _ if name.contains("magic0") => [NO_TIMESTAMP; 3],
@@ -67,7 +67,7 @@ fn written_by_us(codec: Codec) -> BatchBuilder {
 }
 
 #[test]
-fn batches_of_every_client_and_codec_verify_and_read() {
+fn batches_of_every_client_and_codec_are_verified_and_read() {
     for prefix in ["java-magic2", "python-magic2", "librdkafka"] {
         for (name, bytes) in answers(prefix) {
             check(name, &records(&bytes));
@@ -94,7 +94,7 @@ fn old_messages_of_every_client_and_codec_are_converted() {
 }
 
 #[test]
-fn what_we_write_is_what_java_writes() {
+fn built_batch_equals_javas() {
     let written = written_by_us(Codec::None).build().expect("builds");
     assert_eq!(written.bytes(), &answer("java-magic2-none"));
     let written = written_by_us(Codec::None).log_append_time(FIRST + 500).build().expect("builds");
@@ -102,7 +102,7 @@ fn what_we_write_is_what_java_writes() {
 }
 
 #[test]
-fn a_transaction_marker_is_what_java_writes() {
+fn transaction_marker_equals_javas() {
     let producer = ProducerIdEpoch { producer_id: 77, epoch: 2 };
     let marker = control::EndTxnMarker { coordinator_epoch: 9 };
     let batch = BatchBuilder::end_transaction(producer, control::ControlType::Commit, marker, FIRST).expect("builds");
@@ -115,20 +115,20 @@ fn a_transaction_marker_is_what_java_writes() {
 }
 
 #[test]
-fn old_consumers_get_what_java_would_write() {
+fn down_converted_batches_equal_javas() {
     for (format, magic) in [(OldFormat::V0, "java-magic0"), (OldFormat::V1, "java-magic1")] {
         let served = |codec: &str| down_convert(&answer(&format!("java-magic2-{codec}")), format, 0).expect("converts");
         assert_eq!(served("none"), answer(&format!("{magic}-none")));
         for codec in ["gzip", "snappy", "lz4"] {
             let (ours, theirs) = (served(codec), answer(&format!("{magic}-{codec}")));
-            // Offset and size, CRC aside, then magic, attributes, timestamp and lengths up to the compressed bytes.
+            // Offset and size without the CRC, then magic, attributes, timestamp and lengths up to the compressed bytes.
             assert_eq!(ours[..8], theirs[..8]);
             let end = if format == OldFormat::V0 { 22 } else { 30 };
             assert_eq!(ours[16..end], theirs[16..end]);
             let again = verify(&ours, &old_rules()).expect("verifies");
             check(magic, &records(again.bytes()));
         }
-        // The frame's header, with the checksum that format 0 wants.
+        // The frame header, with the checksum of format 0.
         let frame = if format == OldFormat::V0 { 26..33 } else { 34..41 };
         assert_eq!(served("lz4")[frame.clone()], answer(&format!("{magic}-lz4"))[frame]);
         let zstd = down_convert(&answer("java-magic2-zstd"), format, 0);

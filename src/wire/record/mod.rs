@@ -1,20 +1,17 @@
-//! Record batches: Kafka's message format 2, and formats 0 and 1 both ways. Pure: bytes in, bytes out.
+//! Record batches: Kafka's message format 2, and conversion from and to formats 0 and 1. Pure.
 //!
-//! What a peer sends is [`Unverified`]; [`Unverified::verify`] applies the rules of Kafka's
-//! `LogValidator` and yields [`Verified`], exactly one v2 batch, the only thing a log appends (old message
-//! sets may need several: [`VerifiedSet`]). What
-//! the broker itself writes comes from [`BatchBuilder`] and is verified by construction. What a log
-//! holds is read back with [`batches`] and [`Batch::records`], in whatever format it was written; compaction looks
-//! at it with [`Expanded`] and leaves a [`SparseBatch`].
+//! Batches from a peer are [`Unverified`]. [`Unverified::verify`] applies the rules of Kafka's `LogValidator` and returns
+//! [`Verified`]: exactly one v2 batch, which is what a log appends (old message sets may need several: [`VerifiedSet`]).
+//! [`BatchBuilder`] builds the broker's own batches, which need no verification. [`batches`] and [`Batch::records`] read a
+//! log in any format. Compaction reads batches with [`Expanded`] and writes them with [`SparseBatch`].
 //!
 //! Layout of a v2 batch, big-endian (KIP-98): a header of [`BATCH_OVERHEAD`] bytes, see
-//! [`BatchHeader`], then the records, compressed as a whole when the attributes name a codec.
+//! [`BatchHeader`], then the records, compressed together if the attributes have a codec.
 //!
 //! Invariants:
-//! - Nothing here allocates by a length that a peer announced; see [`compress`] for how far a
-//!   compressed batch may expand.
-//! - The CRC covers byte 21 to the end, so the base offset and the leader epoch, which the broker
-//!   sets, are outside of it: [`Verified::placed`] gives the bytes that change on append.
+//! - Allocations do not depend on a length that a peer sent; see [`compress`] for the limits of expansion.
+//! - The CRC covers byte 21 to the end. The base offset and the leader epoch, which the broker sets, are not covered:
+//!   [`Verified::placed`] returns the bytes that change on append.
 
 mod batch;
 mod builder;
@@ -24,9 +21,11 @@ mod error;
 mod faults;
 mod header;
 mod legacy;
+mod limits;
 mod parse;
 mod partial;
 mod sparse;
+mod verified;
 mod verify;
 
 pub use batch::{Batch, Batches, Header, Record, RecordOffset, Records, batches};
@@ -35,13 +34,14 @@ pub use compress::Codec;
 pub use error::RecordError;
 pub use faults::{Fault, RecordFault, RecordFaults, TimeLimit};
 pub use header::{BATCH_OVERHEAD, BatchCrc, BatchHeader, LOG_OVERHEAD, MAGIC_V2, TimestampType, check_crc, headers};
-pub use legacy::{Message as OldMessage, OldFormat, brings_nothing, down_convert, expand_wrapper, with_records};
-pub use sparse::{Expanded, RecordView, SparseBatch, put_emptied};
-pub use verify::{Accepts, Unverified, Verified, VerifiedSet, VerifyRules};
+pub use legacy::{Message as OldMessage, OldFormat, converts_to_nothing, down_convert, expand_wrapper, with_records};
+pub use sparse::{Expanded, RecordView, SparseBatch, put_empty_batch};
+pub use verified::{Verified, VerifiedSet};
+pub use verify::{Accepts, Unverified, VerifyRules};
 
+#[cfg(test)]
+mod fixtures;
 #[cfg(test)]
 mod known_answers;
 #[cfg(test)]
 mod properties;
-#[cfg(test)]
-mod samples;

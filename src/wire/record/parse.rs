@@ -1,11 +1,11 @@
-//! One record of a v2 batch, as bytes: `varint length`, then the body
+//! The encoding of one record of a v2 batch: `varint length`, then the body
 //! `i8 attributes, varlong timestamp delta, varint offset delta, varint key length, key,
 //! varint value length, value, varint header count, headers`; a length of -1 means null.
 
 use super::error::RecordError;
 use crate::codec::varint::{MAX_VARINT, put_varint, put_varlong, take_varint, take_varlong, varint_len, varlong_len};
 
-/// A record's fields where they stand; every header has been looked at.
+/// A record's fields as slices of its body; all headers are checked.
 #[derive(Clone, Copy, Debug)]
 pub struct RawRecord<'a> {
     pub timestamp_delta: i64,
@@ -19,8 +19,8 @@ pub struct RawRecord<'a> {
 /// A header's key and value as slices.
 pub type RawHeader<'a> = (&'a [u8], Option<&'a [u8]>);
 
-/// Takes one record's body from the front of `bytes`. `None` when they end before the record does;
-/// then `bytes` is left as it was.
+/// Reads one record's body from the front of `bytes`. Returns `None` and leaves `bytes` unchanged if the record is
+/// truncated.
 #[inline]
 pub fn take_body<'a>(bytes: &mut &'a [u8]) -> Result<Option<&'a [u8]>, RecordError> {
     let mut rest = *bytes;
@@ -33,14 +33,13 @@ pub fn take_body<'a>(bytes: &mut &'a [u8]) -> Result<Option<&'a [u8]>, RecordErr
     Ok(Some(body))
 }
 
-/// How many bytes the record at the front of `bytes` says that its body has; `None` where they end
-/// before they say it, or say nothing sensible.
+/// The body length of the record at the front of `bytes`; `None` if the length is truncated or invalid.
 pub fn body_len(mut bytes: &[u8]) -> Option<usize> {
     usize::try_from(take_varint(&mut bytes)?).ok()
 }
 
 impl<'a> RawRecord<'a> {
-    /// Reads a record's body, all of it. `Invalid` when a field doesn't fit in it, or bytes are left over.
+    /// Parses a whole record body. `Invalid` if a field doesn't fit in it, or bytes are left over.
     #[inline]
     pub fn parse(body: &'a [u8]) -> Result<RawRecord<'a>, RecordError> {
         let Some((_attributes, mut rest)) = body.split_first() else { return Err(invalid("it is empty")) };
@@ -65,7 +64,7 @@ impl<'a> RawRecord<'a> {
     /// The headers, in order.
     pub fn headers(&self) -> impl ExactSizeIterator<Item = RawHeader<'a>> + Clone + use<'a> {
         let mut rest = self.headers;
-        // Parsing walked them all, so that none is missing here.
+        // `parse` has checked them all.
         (0..self.header_count).map(move |_| take_header(&mut rest).unwrap_or((&[], None)))
     }
 }
@@ -77,7 +76,7 @@ fn take_header<'a>(bytes: &mut &'a [u8]) -> Result<RawHeader<'a>, RecordError> {
     Ok((key, value))
 }
 
-/// A length and that many bytes; any negative length is null, as Kafka reads it.
+/// Reads a length and that many bytes; any negative length is null, as in Kafka.
 #[inline]
 fn take_nullable<'a>(bytes: &mut &'a [u8]) -> Option<Option<&'a [u8]>> {
     let Ok(length) = usize::try_from(take_varint(bytes)?) else { return Some(None) };
@@ -88,8 +87,8 @@ fn take_nullable<'a>(bytes: &mut &'a [u8]) -> Option<Option<&'a [u8]>> {
 
 /// Appends a record to `out`.
 ///
-/// The caller bounds the sizes: lengths beyond `i32::MAX` would be cut, which a batch's own length
-/// field forbids long before.
+/// The caller limits the sizes: lengths beyond `i32::MAX` would be truncated. The length field of a batch has the same
+/// limit.
 pub fn put_record<'a>(
     out: &mut Vec<u8>,
     timestamp_delta: i64,

@@ -1,14 +1,14 @@
-//! Large records, looked at piece by piece while their batch is expanded: nothing of a key or a value is held.
+//! Parsing of large records in pieces while their batch is expanded, without keeping keys and values in memory.
 
 use super::compress::{CHUNK, Codec, Expansion};
 use super::error::RecordError;
 use super::parse::{RawRecord, body_len, take_body};
 use crate::codec::varint::{take_varint, take_varlong};
 
-/// Bytes of the longest number in a record, a timestamp.
-const LONGEST_NUMBER: usize = 10;
+/// The maximum size of a number in a record, which a timestamp has, in bytes.
+const MAX_NUMBER_SIZE: usize = 10;
 
-/// What a record says of itself, key, value and headers aside.
+/// The fields of a record without key, value and headers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RecordHead {
     pub timestamp_delta: i64,
@@ -23,17 +23,17 @@ impl From<&RawRecord<'_>> for RecordHead {
     }
 }
 
-/// A record of which not all bytes have come yet. It is held to what [`RawRecord::parse`] holds a whole one to.
+/// The state of parsing an incomplete record. Checks the same as [`RawRecord::parse`].
 #[derive(Debug)]
 pub struct PartialRecord {
     head: RecordHead,
-    /// Bytes of the body that have not been taken.
+    /// Bytes of the body that are not parsed yet.
     left: usize,
     at: Field,
     headers_left: i32,
 }
 
-/// What comes next; with a number, how many of its bytes.
+/// The next field; a number is the field's remaining bytes.
 #[derive(Clone, Copy, Debug)]
 enum Field {
     Attributes,
@@ -52,16 +52,16 @@ enum Field {
 }
 
 impl PartialRecord {
-    /// Begins the record at the front of `bytes` and takes its length, if it has more bytes than one piece of expanded
-    /// ones: others are soon there whole.
+    /// Starts to parse the record at the front of `bytes`, if it is larger than a piece of expanded bytes. Smaller ones are
+    /// complete with the next piece.
     pub fn begin(bytes: &mut &[u8]) -> Option<PartialRecord> {
         let left = body_len(bytes).filter(|len| *len > CHUNK)?;
         take_varint(bytes)?;
         Some(PartialRecord { head: RecordHead::default(), left, at: Field::Attributes, headers_left: 0 })
     }
 
-    /// Takes more of the record from the front of `bytes`; its head once it is whole. What is left of `bytes` then is
-    /// behind the record; before, it is less than a number takes.
+    /// Parses more of the record from the front of `bytes`; returns its head once it is complete. Then the rest of `bytes`
+    /// belongs to the next record; before that, the rest is shorter than a number.
     pub fn feed(&mut self, bytes: &mut &[u8]) -> Result<Option<RecordHead>, RecordError> {
         while !matches!(self.at, Field::End) {
             if !self.take_field(bytes)? {
@@ -74,7 +74,7 @@ impl PartialRecord {
         }
     }
 
-    /// Takes the next field, or what is there of it; whether it was all there.
+    /// Parses the next field as far as possible; returns whether it is complete.
     fn take_field(&mut self, bytes: &mut &[u8]) -> Result<bool, RecordError> {
         let next = match self.at {
             Field::Attributes => match self.skip(1, bytes) {
@@ -108,7 +108,7 @@ impl PartialRecord {
         Ok(true)
     }
 
-    /// What follows a field that is a number.
+    /// Handles a number, and determines the next field.
     fn after_number(&mut self, number: i32) -> Result<Field, RecordError> {
         // As Kafka reads it, any negative length is null.
         let len = usize::try_from(number);
@@ -135,7 +135,7 @@ impl PartialRecord {
         })
     }
 
-    /// Counts one header, and says where it begins; behind the last one, the end of the record.
+    /// Determines the next field before a header: the header's key, or the end after the last one.
     fn next_header(&mut self) -> Field {
         if self.headers_left == 0 {
             return Field::End;
@@ -144,7 +144,7 @@ impl PartialRecord {
         Field::HeaderKeyLength
     }
 
-    /// Passes over `len` bytes, as far as they are there.
+    /// Skips `len` bytes as far as available.
     fn skip_to(
         &mut self,
         len: usize,
@@ -157,7 +157,7 @@ impl PartialRecord {
         Ok(missing == 0)
     }
 
-    /// Passes over at most `len` bytes; how many are missing.
+    /// Skips up to `len` bytes; returns how many are missing.
     fn skip(&mut self, len: usize, bytes: &mut &[u8]) -> usize {
         let there = len.min(bytes.len()).min(self.left);
         *bytes = bytes.get(there..).unwrap_or_default();
@@ -165,7 +165,7 @@ impl PartialRecord {
         len - there
     }
 
-    /// Takes a number; `None` where more bytes must come. It must end within the record.
+    /// Reads a number, which must end within the record; `None` if more bytes are needed.
     fn number<T>(
         &mut self,
         bytes: &mut &[u8],
@@ -179,7 +179,7 @@ impl PartialRecord {
                 self.skip(window.len() - rest.len(), bytes);
                 Ok(Some(number))
             }
-            None if window.len() < self.left && window.len() < LONGEST_NUMBER => Ok(None),
+            None if window.len() < self.left && window.len() < MAX_NUMBER_SIZE => Ok(None),
             None => Err(invalid(cut_short)),
         }
     }
@@ -204,7 +204,7 @@ fn invalid(why: &str) -> RecordError {
     RecordError::invalid(format!("invalid record: {why}"))
 }
 
-/// Reads the heads of a batch's records while it is expanded, a piece at a time.
+/// Reads the heads of a batch's records while it is expanded in pieces.
 pub struct RecordHeads<'a> {
     expansion: Expansion<'a>,
     plain: Vec<u8>,
@@ -212,13 +212,13 @@ pub struct RecordHeads<'a> {
 }
 
 impl<'a> RecordHeads<'a> {
-    /// Of a stream that may have `limit` bytes once expanded.
+    /// Starts to expand a stream to at most `limit` bytes.
     pub fn new(codec: Codec, compressed: &'a [u8], limit: usize) -> Result<RecordHeads<'a>, RecordError> {
         let expansion = Expansion::new(codec, compressed, limit)?;
         Ok(RecordHeads { expansion, plain: Vec::new(), large: None })
     }
 
-    /// Gives the heads in turn to `found`, at most `count`, until it returns something.
+    /// Calls `found` with up to `count` heads in order, until it returns `Some`.
     pub fn find<T>(
         mut self,
         count: i32,
@@ -244,7 +244,7 @@ impl<'a> RecordHeads<'a> {
     }
 }
 
-/// Takes the next record that is whole, or as much of a large one as is there.
+/// Reads the next complete record, or as much as is available of a large one.
 fn next_head(large: &mut Option<PartialRecord>, bytes: &mut &[u8]) -> Result<Option<RecordHead>, RecordError> {
     if large.is_none() {
         if let Some(body) = take_body(bytes)? {
@@ -264,7 +264,7 @@ mod tests {
     use super::super::parse::put_record;
     use super::*;
 
-    /// A record with a large value, and where it is broken what is said.
+    /// Checks that a record is parsed in pieces with the same result as a whole.
     fn check(body: &[u8], expect: Result<RecordHead, &str>) {
         let whole = RawRecord::parse(body).map(|record| RecordHead::from(&record)).map_err(|error| error.to_string());
         assert_eq!(whole.as_ref().map_err(String::as_str), expect.as_ref().map_err(|error| *error));
@@ -278,7 +278,7 @@ mod tests {
                 let mut rest = &window[..];
                 outcome = record.feed(&mut rest).map_err(|error| error.to_string());
                 window = rest.to_vec();
-                assert!(window.len() < LONGEST_NUMBER || outcome.is_err());
+                assert!(window.len() < MAX_NUMBER_SIZE || outcome.is_err());
                 if !matches!(outcome, Ok(None)) {
                     break;
                 }
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn record_in_pieces_is_read_as_a_whole_one() {
+    fn record_in_pieces_is_parsed_like_a_whole_one() {
         let head = |has_key| Ok(RecordHead { timestamp_delta: 1 << 40, offset_delta: 300, has_key });
         let large = vec![7; 3 * CHUNK];
         check(&body(None, Some(&large), &[]), head(false));
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_record_in_pieces_is_refused_as_a_whole_one() {
+    fn invalid_record_in_pieces_is_rejected_like_a_whole_one() {
         let good = body(Some(b"key"), Some(&vec![7; 2 * CHUNK]), &[(b"a", Some(b"b"))]);
         let cut = |len: usize| good.get(..len).unwrap_or_default().to_vec();
         check(&cut(3), Err("invalid record: its timestamp is cut short"));

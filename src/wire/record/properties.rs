@@ -1,18 +1,18 @@
-//! What must hold for any records and any bytes.
+//! Property tests with random records and bytes.
 
 use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
-use super::samples::{NOW, old_rules, records, rules, sample, sent, verify};
+use super::fixtures::{NOW, old_rules, records, rules, sample, sent, verify};
 use super::{
-    BatchBuilder, BatchHeader, Codec, OldFormat, Record, TimestampType, VerifyRules, batches, brings_nothing,
+    BatchBuilder, BatchHeader, Codec, OldFormat, Record, TimestampType, VerifyRules, batches, converts_to_nothing,
     down_convert, headers,
 };
 use crate::types::TimestampMs;
 
-/// Of format 0, without key and value.
+/// The size of a message of format 0 without key and value.
 const SHORTEST_MESSAGE: usize = 26;
 
 #[derive(Clone, Debug)]
@@ -59,8 +59,8 @@ fn assert_same(read: &[Record], plain: &[Plain], with_headers: bool) {
     }
 }
 
-/// Does with `bytes` all that can be done with bytes that came from anywhere.
-fn use_in_every_way(bytes: &Bytes) {
+/// Calls every function that accepts untrusted bytes.
+fn exercise_all(bytes: &Bytes) {
     for rules in [rules(), old_rules(), VerifyRules { target: Some((Codec::Lz4, None)), ..old_rules() }] {
         if let Ok(verified) = verify(bytes, &rules) {
             assert_eq!(records(verified.bytes()).len(), verified.record_count() as usize);
@@ -72,7 +72,7 @@ fn use_in_every_way(bytes: &Bytes) {
         let _ = (batch.first_at_or_after(NOW, 0), batch.max_timestamp_record());
     }
     for format in [OldFormat::V0, OldFormat::V1] {
-        let _ = (down_convert(bytes, format, 1), brings_nothing(bytes, 1));
+        let _ = (down_convert(bytes, format, 1), converts_to_nothing(bytes, 1));
     }
 }
 
@@ -80,7 +80,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_records_come_back_through_any_codec(codec in codec(), target in option::of(codec()), plain in vec(plain_record(), 1..20)) {
+    fn records_round_trip_in_every_codec(codec in codec(), target in option::of(codec()), plain in vec(plain_record(), 1..20)) {
         let rules = VerifyRules { target: target.map(|codec| (codec, None)), ..rules() };
         let verified = verify(&build(codec, &plain), &rules).expect("verifies");
         prop_assert_eq!(verified.header().codec(), Ok(target.unwrap_or(codec)));
@@ -89,7 +89,7 @@ proptest! {
     }
 
     #[test]
-    fn any_records_survive_the_old_formats(codec in codec(), v1 in any::<bool>(), mut plain in vec(plain_record(), 1..20)) {
+    fn records_round_trip_in_old_formats(codec in codec(), v1 in any::<bool>(), mut plain in vec(plain_record(), 1..20)) {
         prop_assume!(codec != Codec::Zstd);
         let format = if v1 { OldFormat::V1 } else { OldFormat::V0 };
         let old = down_convert(&build(codec, &plain), format, 0).expect("converts");
@@ -101,12 +101,12 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_refused_or_read(bytes in vec(any::<u8>(), 0..300)) {
-        use_in_every_way(&bytes.into());
+    fn random_bytes_do_not_panic(bytes in vec(any::<u8>(), 0..300)) {
+        exercise_all(&bytes.into());
     }
 
     #[test]
-    fn any_bytes_under_a_right_header_are_refused_or_read(
+    fn random_payload_with_a_valid_header_does_not_panic(
         payload in vec(any::<u8>(), 0..300),
         attributes in any::<i16>(),
         record_count in prop_oneof![0..5i32, any::<i32>()],
@@ -115,11 +115,11 @@ proptest! {
         max_timestamp in any::<i64>(),
     ) {
         let header = BatchHeader { attributes, record_count, last_offset_delta, base_timestamp, max_timestamp, ..Default::default() };
-        use_in_every_way(&header.assemble(&payload).expect("small").1.into());
+        exercise_all(&header.assemble(&payload).expect("small").1.into());
     }
 
     #[test]
-    fn damaged_records_under_a_right_crc_are_refused_or_read(
+    fn corrupt_records_with_a_valid_crc_do_not_panic(
         codec in codec(),
         plain in vec(plain_record(), 1..4),
         at in any::<prop::sample::Index>(),
@@ -129,25 +129,26 @@ proptest! {
         let mut payload = good[61..].to_vec();
         *at.get_mut(&mut payload) = byte;
         let header = BatchHeader::parse(&good).expect("parses");
-        use_in_every_way(&header.assemble(&payload).expect("small").1.into());
+        exercise_all(&header.assemble(&payload).expect("small").1.into());
     }
 
     #[test]
-    fn damaged_old_messages_are_refused_or_read(codec in codec(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+    fn corrupt_old_messages_do_not_panic(codec in codec(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
         prop_assume!(codec != Codec::Zstd);
         for format in [OldFormat::V0, OldFormat::V1] {
             let mut old = down_convert(&sent(sample(codec)), format, 0).expect("converts").to_vec();
             *at.get_mut(&mut old) = byte;
-            use_in_every_way(&old.into());
+            exercise_all(&old.into());
         }
     }
 }
 
-/// The leader epoch, which the broker overwrites, is all of a batch that its CRC doesn't guard and nothing checks.
+/// The leader epoch, which the broker overwrites. It is the only part of a batch that neither the CRC nor another check
+/// covers.
 const LEADER_EPOCH: std::ops::Range<usize> = 12..16;
 
 #[test]
-fn no_single_bit_can_flip_unnoticed() {
+fn every_single_bit_flip_is_detected() {
     for codec in Codec::ALL {
         let good = sent(sample(codec));
         for bit in 0..good.len() * 8 {
@@ -169,16 +170,16 @@ fn no_single_bit_can_flip_unnoticed() {
 }
 
 #[test]
-fn no_prefix_of_a_batch_is_a_batch() {
+fn truncated_batch_is_rejected_at_every_length() {
     let good = sent(sample(Codec::Snappy));
     for end in 0..good.len() {
         assert!(verify(&good.slice(..end), &old_rules()).is_err());
-        use_in_every_way(&good.slice(..end));
+        exercise_all(&good.slice(..end));
     }
 }
 
 #[test]
-fn log_append_time_survives_the_old_format() {
+fn log_append_time_is_kept_in_the_old_format() {
     let bytes = sent(sample(Codec::Gzip).log_append_time(NOW));
     let old = down_convert(&bytes, OldFormat::V1, 0).expect("converts");
     let verified = verify(&old, &old_rules()).expect("verifies");

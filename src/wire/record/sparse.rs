@@ -1,7 +1,7 @@
-//! Batches with holes: what compaction leaves of a batch when it takes records out.
+//! Compacted batches, from which records were removed.
 //!
-//! The batch keeps its offsets, its producer's fields and its leader epoch, so that nobody can tell from the records
-//! that remain where it began and ended: Kafka's `MemoryRecords.filterTo`, and KIP-534 for the delete horizon.
+//! The batch keeps its offsets, producer fields and leader epoch, though its remaining records may not reach its first and
+//! last offset: Kafka's `MemoryRecords.filterTo`, and KIP-534 for the delete horizon.
 
 use super::compress::{Codec, Expansion, MAX_EXPANSION, compress};
 use super::error::RecordError;
@@ -10,45 +10,46 @@ use super::parse::{RawRecord, take_body};
 use crate::codec::varint::{MAX_VARINT, put_varint, put_varlong, take_varlong, varlong_len};
 use crate::types::{NO_TIMESTAMP, Offset, TimestampMs};
 
-/// A batch's records, expanded once and looked at without copying them.
+/// The expanded records of a batch, which are read without copying.
 #[derive(Clone, Copy, Debug)]
 pub struct Expanded<'a> {
     header: &'a BatchHeader,
     plain: &'a [u8],
 }
 
-/// A record where it stands in its batch.
+/// A record as slices of its batch.
 #[derive(Clone, Copy, Debug)]
 pub struct RecordView<'a> {
     pub offset: Offset,
-    /// As [`super::Record::timestamp`].
+    /// Like [`super::Record::timestamp`].
     pub timestamp: TimestampMs,
     pub key: Option<&'a [u8]>,
     /// `None` in a tombstone.
     pub value: Option<&'a [u8]>,
     timestamp_delta: i64,
-    /// The record with its length in front.
+    /// The encoded record with its length.
     encoded: &'a [u8],
-    /// What follows the timestamp.
+    /// The fields after the timestamp.
     rest: &'a [u8],
 }
 
 impl<'a> Expanded<'a> {
-    /// The records of `batch`, whose header was read from it. Compressed ones are expanded into `room`, whose content
-    /// is replaced. `Invalid` when the stream is broken, `ExpandsTooFar` beyond [`super::compress::MAX_EXPANSION`].
-    pub fn new(header: &'a BatchHeader, batch: &'a [u8], room: &'a mut Vec<u8>) -> Result<Expanded<'a>, RecordError> {
+    /// Expands the records of `batch`, which has this header. Compressed records are written to `buffer`, whose content is
+    /// replaced. `Invalid` if the stream is corrupt, `ExpandsTooFar` beyond [`super::compress::MAX_EXPANSION`].
+    pub fn new(header: &'a BatchHeader, batch: &'a [u8], buffer: &'a mut Vec<u8>) -> Result<Expanded<'a>, RecordError> {
         let payload = batch.get(BATCH_OVERHEAD..).unwrap_or_default();
         let codec = header.codec()?;
         if codec == Codec::None || payload.is_empty() {
             return Ok(Expanded { header, plain: payload });
         }
-        room.clear();
+        buffer.clear();
         let mut expansion = Expansion::new(codec, payload, MAX_EXPANSION)?;
-        while expansion.read_more(room)? > 0 {}
-        Ok(Expanded { header, plain: room })
+        while expansion.read_more(buffer)? > 0 {}
+        Ok(Expanded { header, plain: buffer })
     }
 
-    /// The records in order; an error ends them. All that the header counts are there, and no more.
+    /// Iterates over the records in order; an error ends the iteration. Returns an error if their number differs from the
+    /// header's.
     pub fn records(&self) -> impl Iterator<Item = Result<RecordView<'a>, RecordError>> + use<'a> {
         let (header, mut rest) = (self.header, self.plain);
         let mut left = header.record_count.max(0);
@@ -88,7 +89,7 @@ impl<'a> RecordView<'a> {
         })
     }
 
-    /// Appends the record, its timestamp counted from another base.
+    /// Appends the record with another timestamp delta.
     fn put(&self, timestamp_delta: i64, out: &mut Vec<u8>) {
         if timestamp_delta == self.timestamp_delta {
             out.extend_from_slice(self.encoded);
@@ -104,7 +105,7 @@ impl<'a> RecordView<'a> {
     }
 }
 
-/// Builds a batch from some of another's records.
+/// Builds a batch from some of the records of another.
 #[derive(Debug)]
 pub struct SparseBatch<'a> {
     header: BatchHeader,
@@ -113,26 +114,26 @@ pub struct SparseBatch<'a> {
 }
 
 impl<'a> SparseBatch<'a> {
-    /// A batch with everything of `original` but its records, which are collected in `room`. With a `delete_horizon`
-    /// (milliseconds since the epoch, not negative) the batch says so, and timestamps count from it.
-    pub fn of(original: &BatchHeader, delete_horizon: Option<TimestampMs>, room: &'a mut Vec<u8>) -> SparseBatch<'a> {
-        room.clear();
+    /// A copy of the `original` batch without records, which are collected in `buffer`. A `delete_horizon` (milliseconds since
+    /// the epoch, not negative) is stored in the batch as the base of its timestamps.
+    pub fn of(original: &BatchHeader, delete_horizon: Option<TimestampMs>, buffer: &'a mut Vec<u8>) -> SparseBatch<'a> {
+        buffer.clear();
         let mut header = original.without_records();
         header.set_delete_horizon(delete_horizon);
-        SparseBatch { header, horizon: delete_horizon, records: room }
+        SparseBatch { header, horizon: delete_horizon, records: buffer }
     }
 
-    /// Takes over a record of the original batch; they come in order.
+    /// Appends a record of the original batch. Call it in order.
     pub fn keep(&mut self, record: &RecordView<'_>) {
         if self.header.record_count == 0 {
             self.header.base_timestamp = self.horizon.unwrap_or(record.timestamp);
         }
         self.header.record_count += 1;
-        self.header.note_timestamp(record.timestamp);
+        self.header.update_max_timestamp(record.timestamp);
         record.put(record.timestamp.wrapping_sub(self.header.base_timestamp), self.records);
     }
 
-    /// How many records it has.
+    /// The number of records.
     pub fn len(&self) -> usize {
         self.header.record_count as usize
     }
@@ -141,8 +142,8 @@ impl<'a> SparseBatch<'a> {
         self.header.record_count == 0
     }
 
-    /// Appends the batch to `out`, compressed with the original's codec at Kafka's default level. `TooLarge` beyond what
-    /// a batch's length can say.
+    /// Appends the batch to `out`, compressed with the original's codec at Kafka's default level. `TooLarge` beyond the limit
+    /// of the length field.
     pub fn build(self, out: &mut Vec<u8>) -> Result<BatchHeader, RecordError> {
         match self.header.codec()? {
             Codec::None => self.header.append_to(self.records, out),
@@ -151,9 +152,9 @@ impl<'a> SparseBatch<'a> {
     }
 }
 
-/// Appends what is left of a batch without records: its offsets, and its producer's fields, on which sequence
-/// checks go on after compaction. It is not compressed and has the original's greatest timestamp.
-pub fn put_emptied(original: &BatchHeader, out: &mut Vec<u8>) -> Result<BatchHeader, RecordError> {
+/// Appends a batch without records. It keeps the original's offsets and producer fields, which sequence checks need after
+/// compaction, and its max timestamp. It is not compressed.
+pub fn put_empty_batch(original: &BatchHeader, out: &mut Vec<u8>) -> Result<BatchHeader, RecordError> {
     let mut header = original.without_records();
     header.set_codec(Codec::None);
     header.base_timestamp = NO_TIMESTAMP;
@@ -163,23 +164,23 @@ pub fn put_emptied(original: &BatchHeader, out: &mut Vec<u8>) -> Result<BatchHea
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixtures::{NOW, sample, sent};
     use super::super::header::TimestampType;
-    use super::super::samples::{NOW, sample, sent};
     use super::super::{Batch, Record};
     use super::*;
     use crate::types::ProducerIdEpoch;
 
     const HORIZON: TimestampMs = NOW + 1000;
 
-    /// The records at these places of `batch`, as a batch of their own.
-    fn keep(batch: &Batch, places: &[usize], horizon: Option<TimestampMs>) -> Batch {
-        let (mut plain, mut room, mut out) = (Vec::new(), Vec::new(), b"what was there".to_vec());
+    /// Builds a batch from the records with these indexes.
+    fn keep(batch: &Batch, indexes: &[usize], horizon: Option<TimestampMs>) -> Batch {
+        let (mut plain, mut buffer, mut out) = (Vec::new(), Vec::new(), b"what was there".to_vec());
         let expanded = Expanded::new(batch.header(), batch.bytes(), &mut plain).expect("expands");
-        let mut rest = SparseBatch::of(batch.header(), horizon, &mut room);
-        for (_, record) in expanded.records().enumerate().filter(|(place, _)| places.contains(place)) {
+        let mut rest = SparseBatch::of(batch.header(), horizon, &mut buffer);
+        for (_, record) in expanded.records().enumerate().filter(|(index, _)| indexes.contains(index)) {
             rest.keep(&record.expect("a record"));
         }
-        assert_eq!((rest.len(), rest.is_empty()), (places.len(), places.is_empty()));
+        assert_eq!((rest.len(), rest.is_empty()), (indexes.len(), indexes.is_empty()));
         let header = rest.build(&mut out).expect("builds");
         let built = Batch::parse(&out.split_off(b"what was there".len()).into()).expect("parses");
         assert_eq!(*built.header(), header);
@@ -192,9 +193,9 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(original: &Batch, places: &[usize], horizon: Option<TimestampMs>) -> Batch {
-        let rest = keep(original, places, horizon);
-        let expect: Vec<Record> = places.iter().map(|place| records(original)[*place].clone()).collect();
+    fn check(original: &Batch, indexes: &[usize], horizon: Option<TimestampMs>) -> Batch {
+        let rest = keep(original, indexes, horizon);
+        let expect: Vec<Record> = indexes.iter().map(|index| records(original)[*index].clone()).collect();
         assert_eq!(records(&rest), expect);
         let (old, new) = (original.header(), rest.header());
         let of_all = |header: &BatchHeader| {
@@ -207,25 +208,25 @@ mod tests {
     }
 
     #[test]
-    fn what_stays_is_as_it_was() {
+    fn kept_records_and_batch_fields_are_unchanged() {
         for codec in Codec::ALL {
             let producer = ProducerIdEpoch { producer_id: 7, epoch: 3 };
             let original = sample(codec).producer(producer, 40).transactional().placed_at(100, 5);
             let original = Batch::parse(&sent(original)).expect("parses");
-            for places in [&[0, 1, 2][..], &[0, 2], &[1], &[2], &[1, 2]] {
-                let rest = check(&original, places, None);
+            for indexes in [&[0, 1, 2][..], &[0, 2], &[1], &[2], &[1, 2]] {
+                let rest = check(&original, indexes, None);
                 let newest = records(&rest).iter().map(|record| record.timestamp).max();
                 assert_eq!(Some(rest.header().max_timestamp), newest);
                 assert_eq!(rest.header().base_timestamp, records(&rest)[0].timestamp);
-                let with_horizon = check(&original, places, Some(HORIZON));
-                let again: Vec<usize> = (0..places.len()).collect();
+                let with_horizon = check(&original, indexes, Some(HORIZON));
+                let again: Vec<usize> = (0..indexes.len()).collect();
                 assert_eq!(keep(&with_horizon, &again, Some(HORIZON)), with_horizon);
             }
         }
     }
 
     #[test]
-    fn the_brokers_time_stays() {
+    fn log_append_time_is_kept() {
         let original = Batch::parse(&sent(sample(Codec::None).log_append_time(NOW + 50))).expect("parses");
         for horizon in [None, Some(HORIZON)] {
             let rest = check(&original, &[2], horizon);
@@ -237,12 +238,12 @@ mod tests {
     }
 
     #[test]
-    fn an_emptied_batch_is_a_header() {
+    fn empty_batch_keeps_its_header_fields() {
         let producer = ProducerIdEpoch { producer_id: 7, epoch: 3 };
         let original = sample(Codec::Zstd).producer(producer, 40).transactional().placed_at(100, 5);
         let original = Batch::parse(&sent(original)).expect("parses");
         let mut out = Vec::new();
-        let header = put_emptied(original.header(), &mut out).expect("fits");
+        let header = put_empty_batch(original.header(), &mut out).expect("fits");
         assert_eq!(out.len(), BATCH_OVERHEAD);
         let emptied = Batch::parse(&out.into()).expect("parses");
         emptied.check_crc().expect("a right CRC");
@@ -254,17 +255,17 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_count_is_seen() {
+    fn wrong_record_count_is_an_error() {
         let original = Batch::parse(&sent(sample(Codec::None))).expect("parses");
         for (count, readable) in [(2, false), (3, true), (4, false), (-1, false)] {
             let header = BatchHeader { record_count: count, ..*original.header() };
-            let mut room = Vec::new();
-            let expanded = Expanded::new(&header, original.bytes(), &mut room).expect("needs no expanding");
+            let mut buffer = Vec::new();
+            let expanded = Expanded::new(&header, original.bytes(), &mut buffer).expect("needs no expanding");
             assert_eq!(expanded.records().all(|record| record.is_ok()), readable, "{count}");
         }
         let header = BatchHeader { last_offset_delta: 1, ..*original.header() };
-        let mut room = Vec::new();
-        let expanded = Expanded::new(&header, original.bytes(), &mut room).expect("needs no expanding");
-        assert!(expanded.records().any(|record| record.is_err()), "an offset beyond the batch's");
+        let mut buffer = Vec::new();
+        let expanded = Expanded::new(&header, original.bytes(), &mut buffer).expect("needs no expanding");
+        assert!(expanded.records().any(|record| record.is_err()), "an offset beyond the batch");
     }
 }

@@ -2,7 +2,7 @@
 
 macro_rules! error_codes {
     ($($code:literal $variant:ident $name:literal $retriable:literal;)*) => {
-        /// A Kafka error code as it stands on the wire.
+        /// A Kafka error code.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(i16)]
         pub enum ErrorCode {
@@ -10,10 +10,10 @@ macro_rules! error_codes {
         }
 
         impl ErrorCode {
-            /// Every code, in the order of its number.
+            /// All codes, in ascending order.
             pub const ALL: &'static [ErrorCode] = &[$(ErrorCode::$variant,)*];
 
-            /// The code of that number, if Kafka has one.
+            /// The error code with this number, if Kafka has one.
             pub const fn from_code(code: i16) -> Option<ErrorCode> {
                 match code {
                     $($code => Some(ErrorCode::$variant),)*
@@ -28,7 +28,7 @@ macro_rules! error_codes {
                 }
             }
 
-            /// Whether clients try the request again by themselves.
+            /// Whether clients retry the request.
             pub const fn is_retriable(self) -> bool {
                 match self {
                     $(ErrorCode::$variant => $retriable,)*

@@ -1,4 +1,4 @@
-//! The words every room shares: identities, times and error codes. No dependencies on other rooms.
+//! Types that all crates share: ids, times and error codes.
 
 mod error_code;
 mod in_order;
@@ -13,7 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 pub use error_code::ErrorCode;
 pub use in_order::{InOrder, sort_by, sort_by_key};
 
-/// A record's place in its partition.
+/// A record's offset in its partition.
 pub type Offset = i64;
 /// A partition's number within its topic.
 pub type PartitionIndex = i32;
@@ -21,15 +21,15 @@ pub type PartitionIndex = i32;
 pub type TimestampMs = i64;
 /// A partition leader's epoch.
 pub type LeaderEpoch = i32;
-/// A producer's id, as InitProducerId hands it out.
+/// A producer's id, which InitProducerId assigns.
 pub type ProducerId = i64;
 /// A topic's name; shared, because every partition and every fetch repeats it.
 pub type TopicName = Arc<str>;
 
-/// The topic of the cluster's metadata log. No request can create it.
+/// The topic of the cluster's metadata log, which no request can create.
 pub const METADATA_TOPIC: &str = "__cluster_metadata";
 
-/// The topics that Kafka itself writes and that clients are told are internal.
+/// The topics that Kafka itself writes and that Metadata marks as internal.
 pub const INTERNAL_TOPICS: [&str; 3] = ["__consumer_offsets", "__transaction_state", "__share_group_state"];
 
 /// Whether Metadata marks this topic as internal.
@@ -37,16 +37,16 @@ pub fn is_internal(name: &str) -> bool {
     INTERNAL_TOPICS.contains(&name)
 }
 
-/// "No producer": what a batch without idempotence carries.
+/// The producer id of a batch without idempotence.
 pub const NO_PRODUCER_ID: ProducerId = -1;
 /// The producer epoch that goes with [`NO_PRODUCER_ID`].
 pub const NO_PRODUCER_EPOCH: i16 = -1;
 /// The base sequence that goes with [`NO_PRODUCER_ID`].
 pub const NO_SEQUENCE: i32 = -1;
-/// "No timestamp", as message format 0 has none.
+/// The timestamp of a record without one; message format 0 has none.
 pub const NO_TIMESTAMP: TimestampMs = -1;
 
-/// A topic's identity across recreations of its name (KIP-516).
+/// A topic's id, which differs for each topic created with the same name (KIP-516).
 pub type TopicId = Uuid;
 
 /// Kafka's 16-byte id, for topics, directories, members and processes.
@@ -54,17 +54,17 @@ pub type TopicId = Uuid;
 pub struct Uuid(pub [u8; 16]);
 
 impl Uuid {
-    /// "No id": what requests by name carry.
+    /// The id in requests that name a topic by name.
     pub const ZERO: Uuid = Uuid([0; 16]);
-    /// The metadata topic's own id, `AAAAAAAAAAAAAAAAAAAAAQ`.
+    /// The id of the metadata topic, `AAAAAAAAAAAAAAAAAAAAAQ`.
     pub const METADATA: Uuid = Uuid([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
 
-    /// Whether this stands for "no id".
+    /// Whether this is [`Uuid::ZERO`].
     pub fn is_zero(self) -> bool {
         self == Uuid::ZERO
     }
 
-    /// Reads Kafka's text form: 22 characters of url-safe base64 without padding.
+    /// Parses Kafka's text form: 22 characters of url-safe base64 without padding.
     pub fn parse(text: &str) -> Option<Uuid> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         Some(Uuid(bytes.try_into().ok()?))
@@ -97,13 +97,13 @@ impl TopicPartition {
 }
 
 impl fmt::Display for TopicPartition {
-    /// As Kafka writes it and names its folders: `topic-3`.
+    /// Writes Kafka's form, which is also the name of the partition's folder: `topic-3`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.topic, self.partition)
     }
 }
 
-/// A producer and the incarnation of it that may write.
+/// A producer id and its current epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ProducerIdEpoch {
     pub producer_id: ProducerId,
@@ -111,19 +111,19 @@ pub struct ProducerIdEpoch {
 }
 
 impl ProducerIdEpoch {
-    /// What a record written without a producer id carries.
+    /// The values of a batch without a producer id.
     pub const NONE: ProducerIdEpoch = ProducerIdEpoch { producer_id: NO_PRODUCER_ID, epoch: NO_PRODUCER_EPOCH };
 }
 
-/// The time as a pure machine is told it.
+/// The current time, as it is passed to pure state machines.
 ///
-/// Waits, sessions and rebalances run on `monotonic`; what is written down is `wall`. So a step of
-/// the system's clock, or a machine that slept, evicts nobody.
+/// Timeouts, sessions and rebalances use `monotonic`; stored times use `wall`. So a step of the system clock, or a
+/// suspended machine, does not expire any session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
     /// Time since the broker started; never goes back.
     pub monotonic: Duration,
-    /// Milliseconds since the Unix epoch; may step either way.
+    /// Milliseconds since the Unix epoch; may jump in both directions.
     pub wall: TimestampMs,
 }
 
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn topic_ids_read_as_kafka_writes_them() {
+    fn topic_ids_parse_from_kafkas_text_form() {
         assert_eq!(TopicId::METADATA.to_string(), "AAAAAAAAAAAAAAAAAAAAAQ");
         assert_eq!(TopicId::parse("AAAAAAAAAAAAAAAAAAAAAQ"), Some(TopicId::METADATA));
         assert_eq!(TopicId::parse("too-short"), None);

@@ -109,7 +109,7 @@ async fn versions_are_agreed_on() {
     let cluster = client.metadata(Some(&["missing"])).await.unwrap();
     assert_eq!((cluster.controller_id, cluster.topics[0].error_code), (7, 3));
     let error = client.fetch("t", 0, 0, 1000, Duration::ZERO).await.unwrap_err();
-    assert_eq!(error.to_string(), "the broker serves Fetch in no version that is asked for (it serves 17 to 18)");
+    assert_eq!(error.to_string(), "the broker does not serve Fetch in a requested version (it serves 17 to 18)");
     let error = client.create_topic("t", 1, &[]).await.unwrap_err();
     assert!(matches!(error, ClientError::Unsupported { key: ApiKey::CreateTopics, served: None }));
 }
@@ -147,7 +147,7 @@ async fn errors_say_what_happened() {
     check("closed", "gone: the broker closed it").await;
     check("wrong", "did not answer request").await;
     check("garbage", "the answer to Heartbeat version 4 cannot be read").await;
-    check("huge", "an answer that is too large").await;
+    check("huge", "an answer over the size limit").await;
 }
 
 #[tokio::test]

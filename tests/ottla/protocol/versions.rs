@@ -48,12 +48,12 @@ use ottla_wire::protocol::messages::produce::ProduceRequest;
 use ottla_wire::protocol::messages::sync_group::SyncGroupRequest;
 use ottla_wire::protocol::messages::unregister_broker::UnregisterBrokerRequest;
 use ottla_wire::protocol::messages::update_features::UpdateFeaturesRequest;
-use ottla_wire::protocol::{ApiKey, Ask, Response, frame};
+use ottla_wire::protocol::{ApiKey, ApiRequest, Response, frame};
 
 use crate::world::{World, code, text};
 
 /// Sends `request` in every version served and returns how many that were.
-async fn answered<R: Ask + Clone>(world: &World, request: R) -> usize {
+async fn answered<R: ApiRequest + Clone>(world: &World, request: R) -> usize {
     let (oldest, newest) = world.client.served(R::KEY).unwrap_or_else(|| panic!("{} is served", R::KEY));
     for version in oldest..=newest {
         let answer = world.client.call_at(request.clone(), version).await;

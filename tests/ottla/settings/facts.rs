@@ -175,7 +175,7 @@ fn names_that_kafka_dropped_are_known() {
 fn names_of_every_older_kafka_are_known() {
     for line in OLDER.lines().skip(1) {
         let name = line.split('\t').next().unwrap();
-        assert!(table::is_removed(Scope::Broker, name) || table::is_for_a_plugin(name), "{line}");
+        assert!(table::is_removed(Scope::Broker, name) || table::is_plugin_setting(name), "{line}");
     }
 }
 

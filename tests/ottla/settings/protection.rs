@@ -139,7 +139,7 @@ fn format_of_a_refused_file_is_refused() {
             run_command(command(&[]).arg("kafka-storage").args(what).args(["--config", file.to_str().unwrap()]));
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{said}");
-        assert!(said.contains("demands an authorizer, and there is none yet"), "{said}");
+        assert!(said.contains("demands an authorizer, and none is supported yet"), "{said}");
     }
     assert!(!data_dir.exists());
 }
@@ -172,7 +172,7 @@ fn acls_in_the_data_directory_refuse_a_start_with_an_authorizer() {
 #[test]
 fn embedded_broker_is_refused_too() {
     let refused = ottla::Broker::with().set("authorizer.class.name", "com.example.Authorizer").start().unwrap_err();
-    assert!(refused.to_string().contains("demands an authorizer, and there is none yet"), "{refused}");
+    assert!(refused.to_string().contains("demands an authorizer, and none is supported yet"), "{refused}");
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 use super::cluster::NotServed;
 use super::fetch_sessions::{FetchKey, PartitionAsk};
 use super::partition::{Isolation, Offsets, Partition, PartitionError, Read};
-use ottla_wire::record::brings_nothing;
+use ottla_wire::record::converts_to_nothing;
 use ottla_wire::types::{LeaderEpoch, Offset};
 
 /// A fetch, with the partitions it names looked up.
@@ -130,7 +130,7 @@ impl Fetch {
             let fetched = partition.read(from, left, at_least_one, self);
             match &fetched {
                 Fetched::Read(Read { slice, .. })
-                    if self.converted && !slice.bytes.is_empty() && brings_nothing(&slice.bytes, from) =>
+                    if self.converted && !slice.bytes.is_empty() && converts_to_nothing(&slice.bytes, from) =>
                 {
                     from = slice.next_offset;
                 }

@@ -1,9 +1,9 @@
 //! AddOffsetsToTxn (key 25), versions 0 to 4: adds a group's offsets to a transaction.
 //!
-//! - 1: a client over its quota is answered first and held back after (KIP-219).
-//! - 2: may answer PRODUCER_FENCED.
+//! - 1: the broker answers before it throttles a client (KIP-219).
+//! - 2: may return PRODUCER_FENCED.
 //! - 3: flexible.
-//! - 4: may answer TRANSACTION_ABORTABLE (KIP-890).
+//! - 4: may return TRANSACTION_ABORTABLE (KIP-890).
 
 use crate::codec::{Str, structs};
 

@@ -1,11 +1,11 @@
 //! AddPartitionsToTxn (key 24), versions 0 to 5: adds partitions to a transaction. Clients use up to
 //! version 3, brokers the later ones among themselves.
 //!
-//! - 1: a client over its quota is answered first and held back after (KIP-219).
-//! - 2: may answer PRODUCER_FENCED.
+//! - 1: the broker answers before it throttles a client (KIP-219).
+//! - 2: may return PRODUCER_FENCED.
 //! - 3: flexible.
 //! - 4: several transactions in one request, and checking only (KIP-890).
-//! - 5: may answer TRANSACTION_ABORTABLE (KIP-890).
+//! - 5: may return TRANSACTION_ABORTABLE (KIP-890).
 
 use crate::codec::{Str, structs};
 

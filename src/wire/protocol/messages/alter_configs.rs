@@ -1,6 +1,6 @@
 //! AlterConfigs (key 33), versions 0 to 2: replaces a resource's settings.
 //!
-//! - 1: a client over its quota is answered first and held back after (KIP-219).
+//! - 1: the broker answers before it throttles a client (KIP-219).
 //! - 2: flexible.
 
 use crate::codec::{Str, structs};

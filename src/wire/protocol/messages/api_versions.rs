@@ -3,10 +3,10 @@
 //! version 0 with error 35 and the range (KIP-511).
 //!
 //! - 1: the response has a throttle time.
-//! - 2: a client over its quota is answered first and held back after (KIP-219).
+//! - 2: the broker answers before it throttles a client (KIP-219).
 //! - 3: the client's name and version; the response has features; flexible.
-//! - 4: features whose range begins at 0 are told as well.
-//! - 5: the cluster and node the client means to speak to; may answer REBOOTSTRAP_REQUIRED (KIP-1242).
+//! - 4: features whose range begins at 0 are included as well.
+//! - 5: the cluster and node the client means to speak to; may return REBOOTSTRAP_REQUIRED (KIP-1242).
 
 use crate::codec::{Str, structs};
 

@@ -1,8 +1,8 @@
 //! CreateDelegationToken (key 38), versions 0 to 3: creates a delegation token.
 //!
-//! - 1: a client over its quota is answered first and held back after (KIP-219).
+//! - 1: the broker answers before it throttles a client (KIP-219).
 //! - 2: flexible.
-//! - 3: for another owner; the response tells who asked (KIP-373).
+//! - 3: for another owner; the response has the requester (KIP-373).
 
 use bytes::Bytes;
 

@@ -1,8 +1,8 @@
 //! CreatePartitions (key 37), versions 0 to 3: adds partitions to topics.
 //!
-//! - 1: a client over its quota is answered first and held back after (KIP-219).
+//! - 1: the broker answers before it throttles a client (KIP-219).
 //! - 2: flexible.
-//! - 3: may answer THROTTLING_QUOTA_EXCEEDED (KIP-599).
+//! - 3: may return THROTTLING_QUOTA_EXCEEDED (KIP-599).
 
 use crate::codec::{Str, structs};
 

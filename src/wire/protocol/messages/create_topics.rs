@@ -2,10 +2,10 @@
 //!
 //! - 1: can validate only; the response has error messages.
 //! - 2: the response has a throttle time.
-//! - 3: a client over its quota is answered first and held back after (KIP-219).
-//! - 4: -1 asks for the broker's default of partitions and replicas (KIP-464).
-//! - 5: the response tells the topic's settings (KIP-525); flexible.
-//! - 6: may answer THROTTLING_QUOTA_EXCEEDED (KIP-599).
+//! - 3: the broker answers before it throttles a client (KIP-219).
+//! - 4: -1 means the broker's default of partitions and replicas (KIP-464).
+//! - 5: the response has the topic's settings (KIP-525); flexible.
+//! - 6: may return THROTTLING_QUOTA_EXCEEDED (KIP-599).
 //! - 7: the response has topic ids (KIP-516).
 
 use crate::codec::{Str, structs};

@@ -1,6 +1,6 @@
 //! DeleteGroups (key 42), versions 0 to 3: deletes empty groups.
 //!
-//! - 1: a client over its quota is answered first and held back after (KIP-219).
+//! - 1: the broker answers before it throttles a client (KIP-219).
 //! - 2: flexible.
 //! - 3: error messages.
 

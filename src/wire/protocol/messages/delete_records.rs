@@ -1,6 +1,6 @@
 //! DeleteRecords (key 21), versions 0 to 2: moves the start of logs.
 //!
-//! - 1: a client over its quota is answered first and held back after (KIP-219).
+//! - 1: the broker answers before it throttles a client (KIP-219).
 //! - 2: flexible.
 
 use crate::codec::{Str, structs};

@@ -1,10 +1,10 @@
 //! DeleteTopics (key 20), versions 0 to 6: deletes topics.
 //!
 //! - 1: the response has a throttle time.
-//! - 2: a client over its quota is answered first and held back after (KIP-219).
-//! - 3: may answer TOPIC_DELETION_DISABLED.
+//! - 2: the broker answers before it throttles a client (KIP-219).
+//! - 3: may return TOPIC_DELETION_DISABLED.
 //! - 4: flexible.
-//! - 5: the response has error messages; may answer THROTTLING_QUOTA_EXCEEDED (KIP-599).
+//! - 5: the response has error messages; may return THROTTLING_QUOTA_EXCEEDED (KIP-599).
 //! - 6: topics by name or by id (KIP-516).
 
 use crate::codec::{Str, structs};

@@ -1,7 +1,7 @@
 //! DescribeCluster (key 60), versions 0 to 2: tells the cluster's id, brokers and controller (KIP-700).
 //!
 //! - 1: whether brokers or controllers are meant (KIP-919).
-//! - 2: fenced brokers, if asked for (KIP-1073).
+//! - 2: fenced brokers on request (KIP-1073).
 
 use crate::codec::{Str, structs};
 

@@ -1,7 +1,7 @@
 //! DescribeConfigs (key 32), versions 0 to 4: tells settings of topics, brokers, groups.
 //!
 //! - 1: where each value comes from, with those it hides, instead of whether it is a default (KIP-226).
-//! - 2: a client over its quota is answered first and held back after (KIP-219).
+//! - 2: the broker answers before it throttles a client (KIP-219).
 //! - 3: each setting's type and documentation (KIP-569).
 //! - 4: flexible.
 

@@ -1,8 +1,8 @@
 //! DescribeDelegationToken (key 41), versions 0 to 3: lists delegation tokens.
 //!
-//! - 1: a client over its quota is answered first and held back after (KIP-219).
+//! - 1: the broker answers before it throttles a client (KIP-219).
 //! - 2: flexible.
-//! - 3: who asked for each (KIP-373).
+//! - 3: the requester of each (KIP-373).
 
 use bytes::Bytes;
 

@@ -1,8 +1,8 @@
 //! DescribeGroups (key 15), versions 0 to 6: tells a classic group's state and members.
 //!
 //! - 1: the response has a throttle time.
-//! - 2: a client over its quota is answered first and held back after (KIP-219).
-//! - 3: which operations the client may do, if it asks (KIP-430).
+//! - 2: the broker answers before it throttles a client (KIP-219).
+//! - 3: which operations the client may do on request (KIP-430).
 //! - 4: static members (KIP-345).
 //! - 5: flexible.
 //! - 6: a group that doesn't exist is GROUP_ID_NOT_FOUND instead of dead; error messages (KIP-1043).

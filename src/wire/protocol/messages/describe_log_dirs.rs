@@ -1,10 +1,10 @@
 //! DescribeLogDirs (key 35), versions 0 to 5: tells log directories, their sizes and what is in them.
 //!
-//! - 1: a client over its quota is answered first and held back after (KIP-219).
+//! - 1: the broker answers before it throttles a client (KIP-219).
 //! - 2: flexible.
 //! - 3: the response has an error of its own.
 //! - 4: how large the volume is, and how much of it is free (KIP-827).
-//! - 5: whether a directory takes no new partitions (KIP-1066).
+//! - 5: whether a directory is cordoned (KIP-1066).
 
 use crate::codec::{Str, structs};
 

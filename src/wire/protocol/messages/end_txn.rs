@@ -1,10 +1,10 @@
 //! EndTxn (key 26), versions 0 to 5: commits or aborts a transaction.
 //!
-//! - 1: a client over its quota is answered first and held back after (KIP-219).
-//! - 2: may answer PRODUCER_FENCED.
+//! - 1: the broker answers before it throttles a client (KIP-219).
+//! - 2: may return PRODUCER_FENCED.
 //! - 3: flexible.
-//! - 4: may answer TRANSACTION_ABORTABLE (KIP-890).
-//! - 5: ending a transaction raises the producer's epoch, which the response tells (KIP-890).
+//! - 4: may return TRANSACTION_ABORTABLE (KIP-890).
+//! - 5: ending a transaction raises the producer's epoch, which the response has (KIP-890).
 
 use crate::codec::{Str, structs};
 

@@ -2,20 +2,20 @@
 //!
 //! - 1: the response has a throttle time.
 //! - 2: the client reads message format 1.
-//! - 3: a limit for the whole response; partitions are served in the order asked.
+//! - 3: a limit for the whole response; partitions are served in the requested order.
 //! - 4: isolation level, last stable offset and aborted transactions; the client reads record batches
 //!   (format 2).
 //! - 5: log start offsets.
-//! - 6: may answer KAFKA_STORAGE_ERROR.
+//! - 6: may return KAFKA_STORAGE_ERROR.
 //! - 7: fetch sessions: a request names only what changed since the last one (KIP-227).
-//! - 8: a client over its quota is answered first and held back after (KIP-219).
-//! - 9: the leader epoch the client believes in, so that a stale one is told (KIP-320).
+//! - 8: the broker answers before it throttles a client (KIP-219).
+//! - 9: the leader epoch that the client assumes, so that a stale one is detected (KIP-320).
 //! - 10: the client reads zstd (KIP-110).
 //! - 11: the client's rack, and in the response a replica nearer to it (KIP-392).
 //! - 12: the epoch of the last record fetched, and in the response where a diverged log parted; the new
 //!   leader, where it has moved (KIP-595); flexible.
 //! - 13: topics by id instead of by name (KIP-516).
-//! - 14: may answer OFFSET_MOVED_TO_TIERED_STORAGE (KIP-405).
+//! - 14: may return OFFSET_MOVED_TO_TIERED_STORAGE (KIP-405).
 //! - 15: a follower tells its state in one tagged struct instead of its id (KIP-903).
 //! - 16: the addresses of new leaders (KIP-951).
 //! - 17: a follower tells its log directory (KIP-853).

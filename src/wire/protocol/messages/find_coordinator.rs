@@ -3,10 +3,10 @@
 //!
 //! - 1: what the key is: a group or a transactional id; the response has a throttle time and an error
 //!   message.
-//! - 2: a client over its quota is answered first and held back after (KIP-219).
+//! - 2: the broker answers before it throttles a client (KIP-219).
 //! - 3: flexible.
 //! - 4: several keys in one request (KIP-699).
-//! - 5: may answer TRANSACTION_ABORTABLE (KIP-890).
+//! - 5: may return TRANSACTION_ABORTABLE (KIP-890).
 //! - 6: share groups, by `group:topicId:partition` (KIP-932).
 
 use crate::codec::{Str, structs};

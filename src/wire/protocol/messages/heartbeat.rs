@@ -1,7 +1,7 @@
 //! Heartbeat (key 12), versions 0 to 4: keeps a member of a classic group alive.
 //!
 //! - 1: the response has a throttle time.
-//! - 2: a client over its quota is answered first and held back after (KIP-219).
+//! - 2: the broker answers before it throttles a client (KIP-219).
 //! - 3: static members (KIP-345).
 //! - 4: flexible.
 

@@ -1,11 +1,11 @@
 //! InitProducerId (key 22), versions 0 to 5: gives a producer its id and epoch. Version 6 (two-phase
 //! commit, KIP-939) is not stable yet and not here.
 //!
-//! - 1: a client over its quota is answered first and held back after (KIP-219).
+//! - 1: the broker answers before it throttles a client (KIP-219).
 //! - 2: flexible.
-//! - 3: a producer may ask to go on with its id at the next epoch (KIP-360).
-//! - 4: may answer PRODUCER_FENCED.
-//! - 5: may answer TRANSACTION_ABORTABLE (KIP-890).
+//! - 3: a producer may request to keep its id at the next epoch (KIP-360).
+//! - 4: may return PRODUCER_FENCED.
+//! - 5: may return TRANSACTION_ABORTABLE (KIP-890).
 
 use crate::codec::{Str, structs};
 

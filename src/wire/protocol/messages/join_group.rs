@@ -3,13 +3,13 @@
 //!
 //! - 1: how long a rebalance may take.
 //! - 2: the response has a throttle time.
-//! - 3: a client over its quota is answered first and held back after (KIP-219).
-//! - 4: a new member is given its id first and joins again with it (KIP-394).
+//! - 3: the broker answers before it throttles a client (KIP-219).
+//! - 4: a new member gets its id first and repeats the join with it (KIP-394).
 //! - 5: static members (KIP-345).
 //! - 6: flexible.
 //! - 7: the response has the protocol's type (KIP-559).
 //! - 8: why the member joins (KIP-800).
-//! - 9: the leader may be told to leave the assignment as it is (KIP-814).
+//! - 9: the leader may have to keep the assignment unchanged (KIP-814).
 
 use bytes::Bytes;
 

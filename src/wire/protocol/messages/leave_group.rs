@@ -1,10 +1,10 @@
 //! LeaveGroup (key 13), versions 0 to 5: takes members out of a group.
 //!
 //! - 1: the response has a throttle time.
-//! - 2: a client over its quota is answered first and held back after (KIP-219).
+//! - 2: the broker answers before it throttles a client (KIP-219).
 //! - 3: several members in one request, static ones too (KIP-345).
 //! - 4: flexible.
-//! - 5: why they leave (KIP-800).
+//! - 5: the reason for leaving (KIP-800).
 
 use crate::codec::{Str, structs};
 

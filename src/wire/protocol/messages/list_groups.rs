@@ -1,7 +1,7 @@
 //! ListGroups (key 16), versions 0 to 5: lists the groups.
 //!
 //! - 1: the response has a throttle time.
-//! - 2: a client over its quota is answered first and held back after (KIP-219).
+//! - 2: the broker answers before it throttles a client (KIP-219).
 //! - 3: flexible.
 //! - 4: by state (KIP-518).
 //! - 5: by type (KIP-848).

@@ -2,15 +2,15 @@
 //!
 //! - 1: one offset with its timestamp instead of a list of segment starts (KIP-79).
 //! - 2: isolation level; the response has a throttle time.
-//! - 3: a client over its quota is answered first and held back after (KIP-219).
+//! - 3: the broker answers before it throttles a client (KIP-219).
 //! - 4: leader epochs (KIP-320).
-//! - 5: may answer OFFSET_NOT_AVAILABLE.
+//! - 5: may return OFFSET_NOT_AVAILABLE.
 //! - 6: flexible.
-//! - 7: -3 asks for the record with the largest timestamp (KIP-734).
-//! - 8: -4 asks for the earliest local offset (KIP-405).
-//! - 9: -5 asks for the last tiered offset (KIP-1005).
+//! - 7: -3 means the record with the largest timestamp (KIP-734).
+//! - 8: -4 means the earliest local offset (KIP-405).
+//! - 9: -5 means the last tiered offset (KIP-1005).
 //! - 10: how long the broker may look in remote storage (KIP-1075).
-//! - 11: -6 asks for the first offset not yet tiered (KIP-1023).
+//! - 11: -6 means the first offset not yet tiered (KIP-1023).
 
 use crate::codec::{Str, structs};
 

@@ -1,14 +1,14 @@
 //! Metadata (key 3), versions 0 to 13: tells brokers, topics, partitions and their leaders.
 //!
-//! - 1: null asks for all topics, an empty list for none; the response has racks, the controller and
+//! - 1: null means all topics, an empty list for none; the response has racks, the controller and
 //!   internal topics.
 //! - 2: the response has the cluster's id.
 //! - 3: the response has a throttle time.
 //! - 4: whether a missing topic may be created.
 //! - 5: the response has offline replicas.
-//! - 6: a client over its quota is answered first and held back after (KIP-219).
+//! - 6: the broker answers before it throttles a client (KIP-219).
 //! - 7: the response has leader epochs.
-//! - 8: which operations the client may do, if it asks.
+//! - 8: which operations the client may do, on request.
 //! - 9: flexible.
 //! - 10: the response has topic ids (KIP-516).
 //! - 11: what may be done to the cluster is DescribeCluster's matter now (KIP-700).

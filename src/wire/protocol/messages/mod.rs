@@ -1,12 +1,12 @@
 //! Requests and responses, one file per API, every version from 0 to the newest stable one of Kafka 4.4.
 //!
-//! Rows are Kafka's schemas (`clients/src/main/resources/common/message` of Apache Kafka 3.9, the
-//! last release with all old versions, joined with 4.4), under Kafka's names. A field that 4.4
-//! renamed has its new name; a struct whose name the request and the response both use with different
-//! fields is prefixed with whose it is. Which versions an API has, and its key, is said in `apis.rs` alone.
+//! The rows are Kafka's schemas (`clients/src/main/resources/common/message` of Apache Kafka 3.9, the last release with
+//! all old versions, merged with 4.4), with Kafka's names. A field that 4.4 renamed has its new name. If request and
+//! response have different structs of the same name, the name has `Request` or `Response` as a prefix. Keys and versions
+//! are only in `apis.rs`.
 //!
-//! Each file opens with what its versions brought. "Flexible" means compact lengths and tagged fields
-//! from there on (KIP-482). Versions not named change nothing.
+//! Each file starts with the changes of its versions. "Flexible" means compact lengths and tagged fields from this version
+//! on (KIP-482). Versions that are not listed change nothing.
 
 pub mod add_offsets_to_txn;
 pub mod add_partitions_to_txn;

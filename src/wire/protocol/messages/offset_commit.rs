@@ -3,8 +3,8 @@
 //! - 1: the member and its generation; a timestamp per partition.
 //! - 2: one retention time instead of the timestamps.
 //! - 3: the response has a throttle time.
-//! - 4: a client over its quota is answered first and held back after (KIP-219).
-//! - 5: no retention time: the broker's setting rules.
+//! - 4: the broker answers before it throttles a client (KIP-219).
+//! - 5: no retention time: the broker's setting applies.
 //! - 6: leader epochs (KIP-320).
 //! - 7: static members (KIP-345).
 //! - 8: flexible.

@@ -1,14 +1,14 @@
 //! OffsetFetch (key 9), versions 0 to 10: tells a group's committed offsets.
 //!
 //! - 1: offsets from the broker's own topic (0 meant ZooKeeper's).
-//! - 2: null asks for all topics; the response has an error of its own.
+//! - 2: null means all topics; the response has an error of its own.
 //! - 3: the response has a throttle time.
-//! - 4: a client over its quota is answered first and held back after (KIP-219).
+//! - 4: the broker answers before it throttles a client (KIP-219).
 //! - 5: leader epochs (KIP-320).
 //! - 6: flexible.
-//! - 7: the client can insist on offsets that no open transaction may change (KIP-447).
+//! - 7: the client can insist on offsets without pending transactions (KIP-447).
 //! - 8: several groups in one request (KIP-709).
-//! - 9: the member that asks, for groups of the consumer protocol (KIP-848).
+//! - 9: the requesting member, for groups of the consumer protocol (KIP-848).
 //! - 10: topics by id instead of by name (KIP-848).
 
 use crate::codec::{Str, structs};

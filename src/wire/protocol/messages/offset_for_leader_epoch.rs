@@ -1,8 +1,8 @@
 //! OffsetForLeaderEpoch (key 23), versions 0 to 4: tells where a leader epoch ends in the log.
 //!
 //! - 1: the response has the epoch found.
-//! - 2: the leader epoch the client believes in (KIP-320); the response has a throttle time.
-//! - 3: who asks; -2 is a consumer that may look beyond the high watermark.
+//! - 2: the leader epoch that the client assumes (KIP-320); the response has a throttle time.
+//! - 3: the replica id; -2 is a consumer that may look beyond the high watermark.
 //! - 4: flexible.
 
 use crate::codec::{Str, structs};

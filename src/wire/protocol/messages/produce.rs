@@ -3,15 +3,15 @@
 //! - 1: the response has a throttle time.
 //! - 2: the response has the log append time.
 //! - 3: transactional id; record batches (format 2) become the only ones allowed.
-//! - 4: may answer KAFKA_STORAGE_ERROR.
+//! - 4: may return KAFKA_STORAGE_ERROR.
 //! - 5: the response has the log start offset, so that a producer can tell lost state from deleted
 //!   records.
-//! - 6: a client over its quota is answered first and held back after (KIP-219).
+//! - 6: the broker answers before it throttles a client (KIP-219).
 //! - 7: zstd is allowed (KIP-110).
 //! - 8: the response tells which records were at fault, and why (KIP-467).
 //! - 9: flexible.
-//! - 10: the response tells the new leader and its address where the leader has moved (KIP-951).
-//! - 11: may answer TRANSACTION_ABORTABLE (KIP-890).
+//! - 10: the response has the new leader and its address where the leader has moved (KIP-951).
+//! - 11: may return TRANSACTION_ABORTABLE (KIP-890).
 //! - 12: with transactions of version 2, producing adds the partition to the transaction by itself
 //!   (KIP-890).
 //! - 13: topics by id instead of by name (KIP-516).

@@ -1,6 +1,6 @@
 //! RenewDelegationToken (key 39), versions 0 to 2: makes a delegation token live longer.
 //!
-//! - 1: a client over its quota is answered first and held back after (KIP-219).
+//! - 1: the broker answers before it throttles a client (KIP-219).
 //! - 2: flexible.
 
 use bytes::Bytes;

@@ -1,7 +1,7 @@
 //! StreamsGroupHeartbeat (key 88), versions 0 to 1: joins, keeps alive, assigns and leaves a streams
 //! group (KIP-1071).
 //!
-//! - 1: the response can ask for a description of the topology (KIP-1331).
+//! - 1: the response can request a description of the topology (KIP-1331).
 
 use crate::codec::{Str, structs};
 

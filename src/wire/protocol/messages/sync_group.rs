@@ -2,7 +2,7 @@
 //! group.
 //!
 //! - 1: the response has a throttle time.
-//! - 2: a client over its quota is answered first and held back after (KIP-219).
+//! - 2: the broker answers before it throttles a client (KIP-219).
 //! - 3: static members (KIP-345).
 //! - 4: flexible.
 //! - 5: the protocol's type and name, which the broker checks (KIP-559).

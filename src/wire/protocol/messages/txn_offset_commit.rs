@@ -1,9 +1,9 @@
 //! TxnOffsetCommit (key 28), versions 0 to 6: stores a group's offsets within a transaction.
 //!
-//! - 1: a client over its quota is answered first and held back after (KIP-219).
+//! - 1: the broker answers before it throttles a client (KIP-219).
 //! - 2: leader epochs (KIP-320).
 //! - 3: the member and its generation, which are checked (KIP-447); flexible.
-//! - 4: may answer TRANSACTION_ABORTABLE (KIP-890).
+//! - 4: may return TRANSACTION_ABORTABLE (KIP-890).
 //! - 5: with transactions of version 2, committing adds the group to the transaction by itself
 //!   (KIP-890).
 //! - 6: topics by id instead of by name; the generation may be a member epoch (KIP-1319).

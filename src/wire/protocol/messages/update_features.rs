@@ -1,6 +1,6 @@
 //! UpdateFeatures (key 57), versions 0 to 2: sets the cluster's feature levels (KIP-584).
 //!
-//! - 1: can validate only; says which way a level may go (KIP-778).
+//! - 1: can validate only; how a level may change (KIP-778).
 //! - 2: one answer for all features.
 
 use crate::codec::{Str, structs};

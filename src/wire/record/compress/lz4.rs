@@ -1,8 +1,8 @@
-//! LZ4 in its standard frame, and with the header checksum that message format 0 has instead.
+//! LZ4 in its standard frame, and with the different header checksum of message format 0.
 //!
-//! A frame begins `u32 magic, u8 flags, u8 block size, [u64 content size,] [u32 dictionary,] u8 checksum`;
-//! the checksum is over flags to dictionary. Kafka's clients of old took in the magic too, so that in format 0
-//! the wrong checksum is the right one, and its readers don't look (KAFKA-3160).
+//! A frame starts with `u32 magic, u8 flags, u8 block size, [u64 content size,] [u32 dictionary,] u8 checksum`; the
+//! checksum covers flags to dictionary. Old Kafka clients included the magic as well, so format 0 has that checksum, which
+//! readers don't check (KAFKA-3160).
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -19,22 +19,21 @@ const CONTENT_SIZE: u8 = 1 << 3;
 const CONTENT_CHECKSUM: u8 = 1 << 2;
 const DICTIONARY: u8 = 1;
 const BLOCKS_OF_64_KIB: u8 = 4 << 4;
-/// In a block's size: it stands as it is.
+/// The flag in a block's size that marks it as not compressed.
 const STORED_UNCOMPRESSED: u32 = 1 << 31;
-/// In place of another block's size.
+/// Follows the last block, instead of a block size.
 const END_MARK: [u8; 4] = [0; 4];
-/// Of `compression.lz4.level`.
+/// The default of `compression.lz4.level`.
 const DEFAULT_LEVEL: i32 = 9;
 
-/// A reader over the frame of a stream.
+/// A reader of the frame of a stream.
 pub type Frame<'a> = FrameDecoder<&'a [u8]>;
 
-/// Compresses into one frame as the Java client writes it: independent blocks of 64 KiB, no content
-/// size, no checksums but the header's.
+/// Compresses into one frame like the Java client: independent blocks of 64 KiB, no content size, no checksums except that
+/// of the header.
 ///
-/// `level` is `compression.lz4.level`. As in Kafka, its default, which is also what none stands for,
-/// means the fast compressor, and every other level the one that searches further the higher it is;
-/// from 12 on it finds no more.
+/// `level` is `compression.lz4.level`. As in Kafka, the default level and `None` use the fast compressor; every other level
+/// uses the high compressor, which compresses better with each level up to 12.
 pub fn compress(level: Option<i32>, plain: &[u8]) -> io::Result<Vec<u8>> {
     match level {
         None | Some(DEFAULT_LEVEL) => compress_fast(plain),
@@ -67,9 +66,8 @@ fn compress_high(level: i32, plain: &[u8]) -> io::Result<Vec<u8>> {
     Ok(out)
 }
 
-/// Reads the first standard frame of a stream, which must be whole: Java consumers, who get the
-/// stream as it is, end with it. Blocks that depend on one another are refused although they could be
-/// read, because Java consumers can't.
+/// Reads the first standard frame of a stream, which must be complete; Java consumers read only that one too. Linked blocks
+/// are rejected, because Java consumers can't read them.
 pub fn frame(compressed: &[u8]) -> io::Result<Frame<'_>> {
     let refuse = |why| Err(io::Error::new(io::ErrorKind::InvalidData, why));
     if compressed.get(..MAGIC_SIZE) != Some(&MAGIC) {
@@ -84,7 +82,7 @@ pub fn frame(compressed: &[u8]) -> io::Result<Frame<'_>> {
     }
 }
 
-/// Where the frame at the front ends, by what its blocks say; `None` beyond the end of the stream.
+/// The end of the frame at the front, from its block sizes; `None` if it is beyond the end of the stream.
 fn frame_end(compressed: &[u8]) -> Option<usize> {
     let flags = compressed.get(MAGIC_SIZE)?;
     let size_if = |flag: u8, size: usize| if flags & flag != 0 { size } else { 0 };
@@ -100,7 +98,7 @@ fn frame_end(compressed: &[u8]) -> Option<usize> {
     }
 }
 
-/// The stream with the header checksum that the standard asks for, whatever it has.
+/// The stream with the header checksum of the standard.
 pub fn with_right_checksum(compressed: &[u8]) -> Cow<'_, [u8]> {
     let Some((at, descriptor)) = descriptor(compressed) else { return Cow::Borrowed(compressed) };
     let checksum = header_checksum(descriptor);
@@ -111,7 +109,7 @@ pub fn with_right_checksum(compressed: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(repaired)
 }
 
-/// Puts in the header checksum that format 0 has.
+/// Replaces the header checksum by that of format 0.
 pub fn put_old_checksum(compressed: &mut [u8]) {
     let Some((at, _)) = descriptor(compressed) else { return };
     let checksum = compressed.get(..at).map(header_checksum);
@@ -120,7 +118,7 @@ pub fn put_old_checksum(compressed: &mut [u8]) {
     }
 }
 
-/// Where the header checksum stands, and what it covers.
+/// The position of the header checksum, and the bytes that it covers.
 fn descriptor(compressed: &[u8]) -> Option<(usize, &[u8])> {
     let flags = compressed.get(MAGIC_SIZE)?;
     let size_if = |flag: u8, size: usize| if flags & flag != 0 { size } else { 0 };
@@ -128,8 +126,8 @@ fn descriptor(compressed: &[u8]) -> Option<(usize, &[u8])> {
     Some((MAGIC_SIZE + size, compressed.get(MAGIC_SIZE..MAGIC_SIZE + size)?))
 }
 
-/// The second byte of the input's xxHash-32 with seed 0, for inputs shorter than a stripe of 16
-/// bytes (a descriptor and the magic are 14 at most).
+/// The second byte of the input's xxHash-32 with seed 0, for inputs shorter than 16 bytes, which is a stripe (a descriptor
+/// and the magic have at most 14).
 fn header_checksum(input: &[u8]) -> u8 {
     const PRIME_1: u32 = 0x9E37_79B1;
     const PRIME_2: u32 = 0x85EB_CA77;

@@ -1,8 +1,8 @@
 //! The four codecs, and how far a compressed batch may expand.
 //!
-//! A batch's records are compressed as one stream. Nothing in such a stream is believed: output is
-//! taken in pieces of `CHUNK` bytes, memory grows with what was really produced, and a stream that
-//! goes on beyond a limit is refused: [`MAX_EXPANSION`], and far less where a producer sends it.
+//! A batch's records are compressed as one stream. Streams are not trusted: output is read in pieces of `CHUNK` bytes,
+//! memory grows with the actual output, and a stream beyond a limit is rejected: [`MAX_EXPANSION`], or a much lower limit
+//! for batches from producers.
 
 mod lz4;
 mod snappy;
@@ -12,7 +12,7 @@ use std::io::{self, Read, Write};
 use super::error::RecordError;
 pub(super) use lz4::{put_old_checksum as put_old_lz4_checksum, with_right_checksum as with_right_lz4_checksum};
 
-/// How a batch's records are compressed. The numbers are those of the attributes' lowest bits.
+/// The compression of a batch's records. The numbers are the lowest bits of the attributes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 #[repr(u8)]
 pub enum Codec {
@@ -27,18 +27,18 @@ pub enum Codec {
 impl Codec {
     pub const ALL: [Codec; 5] = [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd];
 
-    /// The codec of that number; `UnsupportedCompression` when there is none.
+    /// The codec with this id; `UnsupportedCompression` if there is none.
     pub fn from_id(id: u8) -> Result<Codec, RecordError> {
         let unknown = || RecordError::UnsupportedCompression(format!("unknown compression type {id}"));
         Codec::ALL.get(usize::from(id)).copied().ok_or_else(unknown)
     }
 
-    /// Its number in a batch's attributes.
+    /// The id in a batch's attributes.
     pub fn id(self) -> u8 {
         self as u8
     }
 
-    /// Its name in `compression.type`.
+    /// The name in `compression.type`.
     pub fn name(self) -> &'static str {
         match self {
             Codec::None => "none",
@@ -49,7 +49,7 @@ impl Codec {
         }
     }
 
-    /// The codec of that name in `compression.type`, where "uncompressed" is `None`. "producer" is no codec.
+    /// The codec with this name in `compression.type`; "uncompressed" is [`Codec::None`], "producer" is not a codec.
     pub fn from_name(name: &str) -> Option<Codec> {
         if name == "uncompressed" {
             return Some(Codec::None);
@@ -58,16 +58,16 @@ impl Codec {
     }
 }
 
-/// What no batch may expand to, whoever wrote it.
+/// The limit of expansion for any batch, in bytes.
 pub const MAX_EXPANSION: usize = 1 << 30;
 
-/// How much output is asked for at a time.
+/// The size of a piece of output, in bytes.
 pub(super) const CHUNK: usize = 32 << 10;
 
-/// Compresses `plain` as Kafka's clients do, snappy framed as the Java client frames it.
+/// Compresses `plain` as Kafka's clients do, snappy in the framing of the Java client.
 ///
-/// `level` is the codec's own (`compression.gzip.level`, `compression.lz4.level`,
-/// `compression.zstd.level`); without one it is Kafka's default. Snappy has none.
+/// `level` is the codec's level (`compression.gzip.level`, `compression.lz4.level`, `compression.zstd.level`); `None` is
+/// Kafka's default. Snappy has no levels.
 pub fn compress(codec: Codec, level: Option<i32>, plain: &[u8]) -> Result<Vec<u8>, RecordError> {
     let compressed = match codec {
         Codec::None => Ok(plain.to_vec()),
@@ -87,12 +87,12 @@ fn gzip(level: Option<i32>, plain: &[u8]) -> io::Result<Vec<u8>> {
     encoder.finish()
 }
 
-/// Expands a whole stream. `Invalid` when it is broken, `ExpandsTooFar` beyond [`MAX_EXPANSION`].
+/// Decompresses a whole stream. `Invalid` if it is corrupt, `ExpandsTooFar` beyond [`MAX_EXPANSION`].
 pub fn decompress(codec: Codec, compressed: &[u8]) -> Result<Vec<u8>, RecordError> {
     decompress_within(codec, compressed, MAX_EXPANSION)
 }
 
-/// As [`decompress`], up to `limit` bytes.
+/// Like [`decompress`], with this limit in bytes.
 pub(super) fn decompress_within(codec: Codec, compressed: &[u8], limit: usize) -> Result<Vec<u8>, RecordError> {
     let mut expansion = Expansion::new(codec, compressed, limit)?;
     let mut plain = Vec::new();
@@ -100,7 +100,7 @@ pub(super) fn decompress_within(codec: Codec, compressed: &[u8], limit: usize) -
     Ok(plain)
 }
 
-/// A stream being expanded, piece by piece.
+/// Decompresses a stream in pieces.
 pub(super) struct Expansion<'a> {
     codec: Codec,
     decoder: Decoder<'a>,
@@ -118,7 +118,7 @@ enum Decoder<'a> {
 }
 
 impl<'a> Expansion<'a> {
-    /// Of a stream that may have `limit` bytes once expanded.
+    /// Starts to decompress a stream to at most `limit` bytes.
     pub fn new(codec: Codec, compressed: &'a [u8], limit: usize) -> Result<Expansion<'a>, RecordError> {
         let decoder = match codec {
             Codec::None => Ok(Decoder::None(compressed)),
@@ -131,7 +131,7 @@ impl<'a> Expansion<'a> {
         Ok(Expansion { codec, decoder, compressed: compressed.len(), produced: 0, limit })
     }
 
-    /// Appends the next piece, at most [`CHUNK`] bytes, to `plain` and says how many they were; 0 at the end.
+    /// Appends the next piece, at most [`CHUNK`] bytes, to `plain` and returns its size; 0 at the end.
     pub fn read_more(&mut self, plain: &mut Vec<u8>) -> Result<usize, RecordError> {
         let start = plain.len();
         plain.resize(start + CHUNK, 0);

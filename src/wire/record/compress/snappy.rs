@@ -1,8 +1,8 @@
-//! Snappy, in the two shapes clients write.
+//! Snappy, in the two forms that clients write.
 //!
-//! Java's and Python's clients frame it as snappy-java (Xerial) does: the magic `\x82SNAPPY\0`, two
-//! i32 versions, then blocks of `i32 length` and one raw snappy block each. Others write one raw
-//! block. A raw block can't begin with the magic: its first bytes are its expanded length.
+//! The Java and Python clients use the framing of snappy-java (Xerial): the magic `\x82SNAPPY\0`, two i32 versions, then
+//! blocks of `i32 length` and a raw snappy block. Others write one raw block. A raw block can't start with the magic,
+//! because its first bytes are its expanded length.
 
 use std::io::{self, Read};
 
@@ -10,12 +10,12 @@ const MAGIC: &[u8; 8] = b"\x82SNAPPY\0";
 /// Magic, version, oldest compatible version.
 const FRAME_HEADER: usize = 8 + 4 + 4;
 const VERSION: i32 = 1;
-/// How much snappy-java puts into a block.
+/// The block size of snappy-java, in bytes.
 const BLOCK: usize = 32 << 10;
-/// The most that raw snappy expands: a copy of 3 bytes yields at most 64.
+/// The maximum expansion ratio of raw snappy: a copy of 3 bytes expands to at most 64.
 const MAX_RATIO: usize = 22;
 
-/// Compresses into the Xerial frame.
+/// Compresses in the Xerial framing.
 pub fn compress(plain: &[u8]) -> io::Result<Vec<u8>> {
     let mut encoder = snap::raw::Encoder::new();
     let mut out = Vec::with_capacity(FRAME_HEADER + plain.len() / 2);
@@ -30,7 +30,7 @@ pub fn compress(plain: &[u8]) -> io::Result<Vec<u8>> {
     Ok(out)
 }
 
-/// Reads either shape, block by block.
+/// Reads both forms, block by block.
 pub struct Blocks<'a> {
     rest: &'a [u8],
     framed: bool,

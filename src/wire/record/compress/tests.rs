@@ -1,4 +1,4 @@
-//! Codecs by themselves: shapes that others write, and streams that lie.
+//! Tests of the codecs: forms that other clients write, and corrupt streams.
 
 use super::*;
 use crate::record::RecordError;
@@ -9,13 +9,13 @@ fn text(len: usize) -> Vec<u8> {
     (0..len).map(|i| b"kafka broker "[i * i % 13]).collect()
 }
 
-/// The same numbers, that mean nothing, every time.
+/// Pseudo-random numbers, the same every time.
 fn numbers() -> impl Iterator<Item = usize> {
     std::iter::successors(Some(1u32), |n| Some(n.wrapping_mul(1_664_525).wrapping_add(1_013_904_223)))
         .map(|n| (n >> 16) as usize)
 }
 
-/// Words that repeat in no order: a codec has to look for them.
+/// Words that repeat in random order.
 fn prose(len: usize) -> Vec<u8> {
     let words =
         ["orders", "paid", "shipped", "at", "warehouse", "7", "by", "customer", "42", "kafka", "of", "returned"];
@@ -31,7 +31,7 @@ fn check_broken(codec: Codec, stream: &[u8], why: &str) {
 }
 
 #[test]
-fn every_size_comes_back() {
+fn every_size_round_trips() {
     for codec in Codec::ALL {
         for len in [0, 1, 61, CHUNK - 1, CHUNK, CHUNK + 1, 65_536, 200_001] {
             let plain = text(len);
@@ -42,7 +42,7 @@ fn every_size_comes_back() {
 }
 
 #[test]
-fn levels_are_the_codecs_own() {
+fn levels_change_the_compressed_size() {
     let plain = prose(100_000);
     let size = |codec, level| {
         let stream = compress(codec, level, &plain).expect("compresses");
@@ -59,7 +59,7 @@ fn levels_are_the_codecs_own() {
 }
 
 #[test]
-fn names_and_numbers() {
+fn codec_names_and_ids_round_trip() {
     for codec in Codec::ALL {
         assert_eq!(Codec::from_id(codec.id()), Ok(codec));
         assert_eq!(Codec::from_name(codec.name()), Some(codec));
@@ -70,7 +70,7 @@ fn names_and_numbers() {
 }
 
 #[test]
-fn raw_snappy_is_read_too() {
+fn raw_snappy_is_decompressed() {
     let plain = text(100_000);
     let raw = snap::raw::Encoder::new().compress_vec(&plain).expect("compresses");
     assert_eq!(decompress(Codec::Snappy, &raw), Ok(plain));
@@ -85,7 +85,7 @@ fn framed_snappy_has_blocks_of_32_kib() {
 }
 
 #[test]
-fn gzip_members_and_zstd_frames_may_follow_one_another() {
+fn consecutive_gzip_members_and_zstd_frames_are_decompressed() {
     for codec in [Codec::Gzip, Codec::Zstd] {
         let (one, two) = (compress(codec, None, b"one,"), compress(codec, None, b"two"));
         let stream = [one.expect("compresses"), two.expect("compresses")].concat();
@@ -94,7 +94,7 @@ fn gzip_members_and_zstd_frames_may_follow_one_another() {
 }
 
 #[test]
-fn garbage_is_refused() {
+fn corrupt_streams_are_rejected() {
     for codec in STREAMS {
         check_broken(codec, b"\xffthis is no stream of any codec", codec.name());
         let mut stream = compress(codec, None, &text(5000)).expect("compresses");
@@ -109,13 +109,13 @@ fn garbage_is_refused() {
 }
 
 #[test]
-fn lz4_ends_with_its_first_frame() {
+fn lz4_stream_ends_with_its_first_frame() {
     for level in [9, 3] {
         let stream = compress(Codec::Lz4, Some(level), b"one").expect("compresses");
         for more in [&stream[..], b"more"] {
             assert_eq!(decompress(Codec::Lz4, &[&stream, more].concat()).as_deref(), Ok(&b"one"[..]));
         }
-        // Without its end mark a frame is cut, and Java consumers wait for more of it.
+        // Without its end mark a frame is truncated, and Java consumers wait for more of it.
         for cut in 1..stream.len() {
             check_broken(Codec::Lz4, &stream[..cut], "lz4");
         }
@@ -123,7 +123,7 @@ fn lz4_ends_with_its_first_frame() {
 }
 
 #[test]
-fn lz4_frames_are_alike_at_all_levels() {
+fn lz4_frame_header_is_the_same_at_all_levels() {
     let header = |level| compress(Codec::Lz4, Some(level), b"lz4").expect("compresses")[..7].to_vec();
     assert_eq!(header(9), [0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82]);
     for level in 1..=17 {
@@ -132,7 +132,7 @@ fn lz4_frames_are_alike_at_all_levels() {
 }
 
 #[test]
-fn lz4_leaves_what_does_not_compress_as_it_is() {
+fn lz4_stores_incompressible_blocks_uncompressed() {
     let noise: Vec<u8> = numbers().map(|n| (n >> 8) as u8).take(200_000).collect();
     for level in [1, 9, 12] {
         let stream = compress(Codec::Lz4, Some(level), &noise).expect("compresses");
@@ -142,7 +142,7 @@ fn lz4_leaves_what_does_not_compress_as_it_is() {
 }
 
 #[test]
-fn lz4_blocks_must_be_independent() {
+fn lz4_frame_with_linked_blocks_is_rejected() {
     use lz4_flex::frame::{BlockMode, FrameEncoder, FrameInfo};
     let info = FrameInfo::new().block_mode(BlockMode::Linked);
     let mut encoder = FrameEncoder::with_frame_info(info, Vec::new());
@@ -172,7 +172,7 @@ fn lz4_frames_with_sizes_and_checksums_are_read() {
 }
 
 #[test]
-fn a_megabyte_of_one_byte_is_honest() {
+fn megabyte_of_one_byte_is_accepted() {
     let plain = vec![b'0'; 1 << 20];
     for codec in STREAMS {
         let stream = compress(codec, None, &plain).expect("compresses");
@@ -181,7 +181,7 @@ fn a_megabyte_of_one_byte_is_honest() {
 }
 
 #[test]
-fn a_bomb_is_refused_once_it_is_too_large() {
+fn stream_over_the_limit_is_rejected() {
     let plain = vec![0; 100_000];
     for codec in STREAMS {
         let bomb = compress(codec, None, &plain).expect("compresses");

@@ -1,4 +1,4 @@
-//! From what a log holds to what an old consumer reads (Kafka's `RecordsUtil.downConvert`, as of 3.9).
+//! Conversion of batches for old consumers (Kafka's `RecordsUtil.downConvert`, as of 3.9).
 
 use bytes::Bytes;
 
@@ -6,7 +6,7 @@ use super::super::batch::{Batch, Record, batches};
 use super::super::compress::{self, Codec};
 use super::super::error::RecordError;
 use super::super::header::{BatchHeader, TimestampType};
-use super::super::verify::limit_in_memory;
+use super::super::limits::limit_in_memory;
 use super::message::Message;
 use crate::types::{NO_TIMESTAMP, Offset};
 
@@ -15,12 +15,12 @@ use crate::types::{NO_TIMESTAMP, Offset};
 pub enum OldFormat {
     /// Without timestamps.
     V0,
-    /// With timestamps, and offsets inside of a wrapper relative to its first message.
+    /// With timestamps; offsets in a wrapper are relative to its first message.
     V1,
 }
 
 impl OldFormat {
-    /// What a Fetch of `version` expects, if it isn't format 2.
+    /// The format for Fetch `version`; `None` is format 2.
     pub fn for_fetch(version: i16) -> Option<OldFormat> {
         match version {
             ..=1 => Some(OldFormat::V0),
@@ -37,15 +37,14 @@ impl OldFormat {
     }
 }
 
-/// The batches in `bytes` as messages of an old format, those that are already as they stand. Headers are dropped,
-/// control batches skipped, compressed batches become one wrapper message in the same codec; bytes that end inside
-/// of a batch end there.
+/// Converts the batches in `bytes` to messages of an old format. Batches that have it or an older one are copied unchanged.
+/// Record headers are dropped, control batches are skipped, and a compressed batch becomes one wrapper message with the same
+/// codec. An incomplete last batch is ignored.
 ///
-/// `first_offset` is where the consumer reads on: records before it are left out of uncompressed
-/// batches, but not of compressed ones, as in Kafka. The result may be empty though `bytes` aren't, see
-/// [`brings_nothing`].
+/// Records before the consumer's position `first_offset` are removed from uncompressed batches, but not from compressed
+/// ones, as in Kafka. The result may be empty though `bytes` is not, see [`converts_to_nothing`].
 ///
-/// `UnsupportedCompression` when a batch is compressed with zstd.
+/// `UnsupportedCompression` if a batch is compressed with zstd.
 pub fn down_convert(bytes: &Bytes, format: OldFormat, first_offset: Offset) -> Result<Bytes, RecordError> {
     let mut out = Vec::new();
     for batch in batches(bytes) {
@@ -60,20 +59,20 @@ pub fn down_convert(bytes: &Bytes, format: OldFormat, first_offset: Offset) -> R
     Ok(out.into())
 }
 
-/// Whether [`down_convert`] makes nothing of these batches: all are control batches, or what compaction left of
-/// others. A consumer at `first_offset`, who knows of no such batches, would ask for them for ever.
-pub fn brings_nothing(bytes: &Bytes, first_offset: Offset) -> bool {
-    let is_left_out = |record: Result<Record, _>| record.is_ok_and(|record| record.offset < first_offset);
+/// Whether [`down_convert`] returns no records for these batches: all are control batches, empty, or before `first_offset`.
+/// An old consumer would request them again forever, because it gets no record to advance its position.
+pub fn converts_to_nothing(bytes: &Bytes, first_offset: Offset) -> bool {
+    let is_skipped = |record: Result<Record, _>| record.is_ok_and(|record| record.offset < first_offset);
     batches(bytes).all(|batch| {
         let Ok(batch) = batch else { return false };
         let header = batch.header();
         let plain = !header.is_old() && header.codec() == Ok(Codec::None);
-        header.is_control() || header.record_count == 0 || plain && batch.records().all(is_left_out)
+        header.is_control() || header.record_count == 0 || plain && batch.records().all(is_skipped)
     })
 }
 
-/// A batch of format 0 or 1 again, with only these of its records: what compaction leaves of it. The offset of the
-/// result is that of the last record; of none comes nothing. `Invalid` for a batch of format 2.
+/// Encodes a batch of format 0 or 1 with only these of its records, for compaction. The result has the offset of the last
+/// record, and is empty without records. `Invalid` for a batch of format 2.
 pub fn with_records(header: &BatchHeader, records: &[Record]) -> Result<Vec<u8>, RecordError> {
     let format = match header.magic {
         0 => OldFormat::V0,
@@ -88,7 +87,7 @@ pub fn with_records(header: &BatchHeader, records: &[Record]) -> Result<Vec<u8>,
 fn convert(batch: &Batch, format: OldFormat, first_offset: Offset, out: &mut Vec<u8>) -> Result<(), RecordError> {
     let target = Target::of(batch.header(), format)?;
     let mut records = Vec::new();
-    // In memory twice, as records and as messages.
+    // Limited, because the batch is in memory twice, as records and as messages.
     for record in batch.records_within(limit_in_memory(batch.bytes().len())) {
         let record = record?;
         if target.codec != Codec::None || record.offset >= first_offset {
@@ -98,7 +97,7 @@ fn convert(batch: &Batch, format: OldFormat, first_offset: Offset, out: &mut Vec
     target.put(&records, out)
 }
 
-/// What a batch becomes.
+/// The properties of the converted batch.
 struct Target {
     format: OldFormat,
     codec: Codec,

@@ -1,9 +1,9 @@
 //! One message of format 0 or 1, big-endian: `i64 offset, i32 length, u32 crc, i8 magic,
 //! i8 attributes, [format 1: i64 timestamp,] i32 key length, key, i32 value length, value`; -1 is null.
-//! The CRC is the zip one and covers magic to end.
+//! The CRC is the one of zip and covers magic to end.
 //!
-//! Messages stand one after another without a count. Compressed ones are again messages, as the value
-//! of a wrapper whose attributes name the codec.
+//! Messages follow each other without a count. Compressed messages are the value of a wrapper message, whose attributes
+//! have the codec.
 
 use std::borrow::Cow;
 
@@ -14,13 +14,13 @@ use super::super::error::RecordError;
 use super::super::header::{BatchHeader, CODEC_MASK, LOG_APPEND_TIME, LOG_OVERHEAD, TimestampType};
 use crate::types::{NO_TIMESTAMP, Offset, TimestampMs};
 
-/// Offset, length, CRC: what stands before the bytes the CRC covers.
+/// The start of the bytes that the CRC covers: after offset, length and CRC.
 const CRC_START: usize = LOG_OVERHEAD + 4;
-/// The shortest message of format 0, and what a timestamp adds in format 1: CRC, magic, attributes, key length,
-/// value length.
+/// The minimum length of a message in formats 0 and 1: CRC, magic, attributes, a timestamp in format 1, key length, value
+/// length.
 const SHORTEST: [i32; 2] = [4 + 1 + 1 + 4 + 4, 4 + 1 + 1 + 8 + 4 + 4];
 
-/// A message's fields where they stand.
+/// A message's fields as slices of its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Message<'a> {
     pub offset: Offset,
@@ -33,14 +33,14 @@ pub struct Message<'a> {
     pub value: Option<&'a [u8]>,
 }
 
-/// Takes the message at the front of `bytes`; `None` when it isn't all there, and then `bytes` is as
-/// it was. `Corrupt` when the CRC or the magic is wrong, `Invalid` when the fields don't fill it.
+/// Reads the message at the front of `bytes`. Returns `None` and leaves `bytes` unchanged if it is incomplete. `Corrupt`
+/// if the CRC or the magic is wrong, `Invalid` if the fields don't fill it.
 pub fn take_message<'a>(bytes: &mut &'a [u8]) -> Result<Option<Message<'a>>, RecordError> {
     take(bytes, check_crc)
 }
 
-/// As [`take_message`], whatever the CRC says: of what a log holds it was checked before, and Kafka never
-/// looks at those inside of a wrapper.
+/// Like [`take_message`] without checking the CRC: for messages of a log it was checked before, and Kafka never checks
+/// those in a wrapper.
 pub fn take_stored_message<'a>(bytes: &mut &'a [u8]) -> Result<Option<Message<'a>>, RecordError> {
     take(bytes, |_, _| Ok(()))
 }
@@ -63,7 +63,7 @@ fn take<'a>(
     Ok(Some(message))
 }
 
-/// The header of the message at the front of `bytes`, as the batch that it counts as; see [`BatchHeader`].
+/// Parses the header of the message at the front of `bytes` as a batch header; see [`BatchHeader`].
 pub fn message_header(bytes: &[u8]) -> Result<BatchHeader, RecordError> {
     /// Offset, length, CRC, magic, attributes.
     const FRONT: usize = CRC_START + 1 + 1;
@@ -76,7 +76,7 @@ pub fn message_header(bytes: &[u8]) -> Result<BatchHeader, RecordError> {
         return Err(RecordError::corrupt(format!("a message of magic {magic} can't be {length} bytes long")));
     }
     let (mask, timestamp) = match magic {
-        // No timestamp, and so no type of it.
+        // No timestamp, so no timestamp type.
         0 => (CODEC_MASK, NO_TIMESTAMP),
         _ => {
             let timestamp = bytes.get(FRONT..).and_then(|rest| rest.first_chunk::<8>());
@@ -114,8 +114,8 @@ fn crc32(bytes: &[u8]) -> u32 {
 }
 
 impl<'a> Message<'a> {
-    /// Reads the one message that `bytes` are, and tells whether its CRC is theirs: for whoever looks at what is broken.
-    /// `Corrupt` when the magic is wrong, `Invalid` when the fields don't fill it.
+    /// Parses the message in `bytes` and returns whether its CRC is right, to inspect corrupt messages. `Corrupt` if the magic
+    /// is wrong, `Invalid` if the fields don't fill it.
     pub fn parse_unchecked(bytes: &'a [u8]) -> Result<(Message<'a>, bool), RecordError> {
         let (mut front, body) = bytes
             .split_at_checked(CRC_START)
@@ -142,7 +142,7 @@ impl<'a> Message<'a> {
         Ok(Message { offset, magic, attributes, timestamp, key, value })
     }
 
-    /// The codec of the messages in its value, if it is a wrapper.
+    /// The codec of its value; `None` if it is not a wrapper.
     pub fn codec(&self) -> Result<Codec, RecordError> {
         Codec::from_id(self.attributes & CODEC_MASK as u8)
     }
@@ -155,7 +155,7 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// Appends the message, CRC and all. `TooLarge` when its length field can't say how long it is.
+    /// Appends the encoded message with its CRC. `TooLarge` beyond the limit of the length field.
     pub fn write(&self, out: &mut Vec<u8>) -> Result<(), RecordError> {
         let start = out.len();
         out.put_i64(self.offset);
@@ -177,7 +177,7 @@ impl<'a> Message<'a> {
         Ok(())
     }
 
-    /// The attributes of a message of `magic`; format 0 has no timestamps and so no type of them.
+    /// The attributes of a message of `magic`; format 0 has no timestamp type.
     pub fn attributes(magic: i8, codec: Codec, timestamp_type: TimestampType) -> u8 {
         let append_time = magic > 0 && timestamp_type == TimestampType::LogAppendTime;
         codec.id() | if append_time { LOG_APPEND_TIME as u8 } else { 0 }
@@ -196,15 +196,14 @@ fn put_nullable(out: &mut Vec<u8>, field: Option<&[u8]>) {
     match field {
         None => out.put_i32(-1),
         Some(bytes) => {
-            // A length beyond i32 makes the message too long for its own length, which is checked at the end.
+            // A length beyond i32 makes the whole message too large, which is checked at the end.
             out.put_i32(bytes.len() as i32);
             out.put_slice(bytes);
         }
     }
 }
 
-/// The messages inside of `wrapper`, uncompressed. `Invalid` when it has no value or a broken one,
-/// `ExpandsTooFar` when they are more than `limit` bytes.
+/// Decompresses the messages in `wrapper`. `Invalid` if the value is null or corrupt, `ExpandsTooFar` beyond `limit` bytes.
 pub fn expand_wrapper(wrapper: &Message<'_>, codec: Codec, limit: usize) -> Result<Vec<u8>, RecordError> {
     if codec == Codec::Zstd {
         return Err(RecordError::invalid("message formats 0 and 1 don't have zstd compression"));

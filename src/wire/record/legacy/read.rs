@@ -1,4 +1,4 @@
-//! Reading messages of format 0 and 1 that stand in a log (Kafka's `AbstractLegacyRecordBatch`).
+//! Reading of messages of format 0 and 1 in a log (Kafka's `AbstractLegacyRecordBatch`).
 
 use bytes::Bytes;
 
@@ -9,21 +9,21 @@ use super::super::header::TimestampType;
 use super::message::{Message, expand_wrapper, take_stored_message};
 use crate::types::{Offset, TimestampMs};
 
-/// The records of one message of a log: itself, or those compressed inside of it. An error ends it.
+/// Iterates over the records of one message: itself, or those in a wrapper. An error ends the iteration.
 #[derive(Default)]
 pub struct Messages {
-    /// Messages that are no wrappers, one after another.
+    /// Consecutive messages that are not wrappers.
     plain: Bytes,
     position: usize,
-    /// What the messages' offsets count from.
+    /// The base of the messages' offsets.
     base: Offset,
-    /// The broker's time, which a wrapper has for all messages of format 1 inside.
+    /// The broker's time, if the wrapper has it for all its messages of format 1.
     append_time: Option<TimestampMs>,
     failed: Option<RecordError>,
 }
 
 impl Messages {
-    /// The records of the message that `bytes` are.
+    /// Reads the message in `bytes`.
     pub fn of(bytes: &Bytes) -> Messages {
         Messages::open(bytes).unwrap_or_else(|error| Messages { failed: Some(error), ..Messages::default() })
     }
@@ -43,7 +43,7 @@ impl Messages {
 
     fn read_one(&mut self) -> Result<Option<Record>, RecordError> {
         let mut rest = self.plain.get(self.position..).unwrap_or_default();
-        // Like Kafka, without a word of what is left when the last one isn't whole.
+        // As in Kafka, an incomplete last message is ignored.
         let Some(message) = take_stored_message(&mut rest)? else { return Ok(None) };
         if message.codec()? != Codec::None {
             return Err(RecordError::invalid("a compressed message stands in a compressed message"));
@@ -77,7 +77,7 @@ impl Iterator for Messages {
     }
 }
 
-/// The offset that the last of some messages claims.
+/// The offset field of the last message.
 fn last_offset(mut plain: &[u8]) -> Result<Offset, RecordError> {
     let mut last = None;
     while let Some(message) = take_stored_message(&mut plain)? {
@@ -86,10 +86,10 @@ fn last_offset(mut plain: &[u8]) -> Result<Offset, RecordError> {
     last.ok_or_else(|| RecordError::invalid("a compressed message without messages inside"))
 }
 
-/// What the offsets inside of a wrapper count from: 0 in format 0; in format 1 such that the last one, `last`, is
-/// the wrapper's own.
+/// The base of the offsets in a wrapper: 0 in format 0; in format 1 the last one, `last`, corresponds to the wrapper's own
+/// offset.
 fn base_of(wrapper: &Message<'_>, last: Offset) -> Result<Offset, RecordError> {
-    // Some versions of librdkafka sent wrappers at 0 that weren't.
+    // Some versions of librdkafka always sent wrappers with offset 0.
     if wrapper.magic == 0 || wrapper.offset == 0 {
         return Ok(0);
     }

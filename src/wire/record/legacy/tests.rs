@@ -1,19 +1,19 @@
-//! What a log of old messages says, beside the answers of other implementations in `known_answers.rs`.
+//! Tests of reading and converting old messages; `known_answers.rs` compares with other implementations.
 
 use bytes::Bytes;
 
 use super::super::batch::{Batch, Record, batches};
 use super::super::compress::Codec;
 use super::super::error::RecordError;
+use super::super::fixtures::{NOW, sample, sent};
 use super::super::header::{BatchHeader, TimestampType, headers};
-use super::super::samples::{NOW, sample, sent};
 use super::super::{BatchBuilder, control};
 use super::*;
 use crate::types::{NO_TIMESTAMP, Offset, ProducerIdEpoch, TimestampMs};
 
 const CODECS: [Codec; 4] = [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4];
 
-/// The three sample records at `offset`, as a log of `format` holds them.
+/// The three sample records at `offset`, as stored in a log of `format`.
 fn stored(codec: Codec, format: OldFormat, offset: Offset) -> Bytes {
     down_convert(&sent(sample(codec).placed_at(offset, 3)), format, 0).expect("converts")
 }
@@ -22,7 +22,7 @@ fn read(bytes: &Bytes) -> Vec<Record> {
     batches(bytes).flat_map(|batch| batch.expect("whole").records()).collect::<Result<_, _>>().expect("readable")
 }
 
-/// Offset and timestamp of each record.
+/// The offset and timestamp of each record.
 fn seen(bytes: &Bytes) -> Vec<(Offset, TimestampMs)> {
     read(bytes).iter().map(|record| (record.offset, record.timestamp)).collect()
 }
@@ -38,7 +38,7 @@ fn written(messages: &[Message<'_>]) -> Bytes {
     out.into()
 }
 
-/// A wrapper of `magic` at `offset` with plain messages of `inner_magic` at these offsets inside.
+/// A wrapper of `magic` at `offset` with uncompressed messages of `inner_magic` at these offsets.
 fn wrapped(magic: i8, offset: Offset, inner_magic: i8, inner: &[Offset]) -> Bytes {
     let plain = |&offset| Message {
         offset,
@@ -64,7 +64,7 @@ fn check_offsets(stored: &Bytes, expect: Result<&[Offset], &str>) {
 }
 
 #[test]
-fn stored_messages_are_batches() {
+fn stored_message_is_read_as_a_batch() {
     for codec in CODECS {
         let log = [stored(codec, OldFormat::V0, 40), stored(codec, OldFormat::V1, 50)].concat().into();
         assert_eq!(seen(&log)[..3], [(40, -1), (41, -1), (42, -1)]);
@@ -76,7 +76,7 @@ fn stored_messages_are_batches() {
             let header = batch.header();
             assert_eq!(header.codec(), Ok(codec));
             assert_eq!((header.partition_leader_epoch, header.has_producer_id()), (-1, false));
-            assert_eq!(header.knows_base_offset(), codec == Codec::None);
+            assert_eq!(header.has_exact_base_offset(), codec == Codec::None);
             assert_eq!(header.last_offset(), batch.records().last().expect("a record").expect("readable").offset);
         }
         let max: Vec<_> = read.iter().map(|batch| batch.header().max_timestamp).collect();
@@ -85,7 +85,7 @@ fn stored_messages_are_batches() {
 }
 
 #[test]
-fn records_are_found_by_time() {
+fn record_in_old_format_is_found_by_timestamp() {
     for codec in CODECS {
         let log = stored(codec, OldFormat::V1, 50);
         let first = |timestamp, from| {
@@ -101,7 +101,7 @@ fn records_are_found_by_time() {
 }
 
 #[test]
-fn attributes_that_only_format_2_has_mean_nothing() {
+fn attributes_of_format_2_are_ignored_in_old_messages() {
     let attributes = 0b1111_1000;
     let message = |magic| Message { offset: 1, magic, attributes, timestamp: NOW, key: None, value: None };
     let header = |magic| BatchHeader::parse_any(&written(&[message(magic)])).expect("a header");
@@ -112,7 +112,7 @@ fn attributes_that_only_format_2_has_mean_nothing() {
 }
 
 #[test]
-fn headers_that_no_message_has() {
+fn invalid_message_header_is_rejected() {
     let good = stored(Codec::None, OldFormat::V1, 7);
     let with_length = |magic: u8, length: i32| {
         let mut bytes = good.to_vec();
@@ -133,11 +133,11 @@ fn headers_that_no_message_has() {
 }
 
 #[test]
-fn offsets_inside_of_wrappers() {
+fn offsets_in_wrappers_are_resolved() {
     check_offsets(&wrapped(0, 9, 0, &[5, 7, 9]), Ok(&[5, 7, 9]));
     check_offsets(&wrapped(1, 9, 1, &[0, 1, 2]), Ok(&[7, 8, 9]));
     check_offsets(&wrapped(1, 9, 1, &[0, 3, 5]), Ok(&[4, 7, 9]));
-    // Some producers left their wrappers at 0; others put messages of another format inside.
+    // Some producers left the wrapper's offset at 0; others used messages of another format in it.
     check_offsets(&wrapped(1, 0, 1, &[0, 1, 2]), Ok(&[0, 1, 2]));
     check_offsets(&wrapped(1, 9, 0, &[0, 1]), Ok(&[8, 9]));
     check_offsets(&wrapped(1, 2, 1, &[0, 3]), Err("the last message inside of a wrapper at offset 2 is at 3"));
@@ -150,7 +150,7 @@ fn offsets_inside_of_wrappers() {
 }
 
 #[test]
-fn a_wrapper_s_time_is_that_of_all_inside() {
+fn log_append_time_of_a_wrapper_applies_to_its_messages() {
     for codec in CODECS {
         let bytes = sent(sample(codec).log_append_time(NOW + 50));
         let log = down_convert(&bytes, OldFormat::V1, 0).expect("converts");
@@ -159,7 +159,7 @@ fn a_wrapper_s_time_is_that_of_all_inside() {
 }
 
 #[test]
-fn old_consumers_get_what_is_old_enough_as_it_is() {
+fn batch_in_an_old_enough_format_is_not_converted() {
     for codec in CODECS {
         let [v0, v1] = [OldFormat::V0, OldFormat::V1].map(|format| stored(codec, format, 7));
         let log: Bytes = [&v0[..], &v1, &sent(sample(codec).placed_at(10, 0))].concat().into();
@@ -168,14 +168,14 @@ fn old_consumers_get_what_is_old_enough_as_it_is() {
         let to_v0 = down_convert(&log, OldFormat::V0, 7).expect("converts");
         assert_eq!(to_v0, [&v0[..], &v0, &stored(codec, OldFormat::V0, 10)].concat());
     }
-    // What is converted begins at the record asked for, if it isn't compressed; what isn't, as it stands.
+    // Converted uncompressed batches start at the requested record; batches that are not converted are unchanged.
     let v1 = stored(Codec::None, OldFormat::V1, 7);
     assert_eq!(seen(&down_convert(&v1, OldFormat::V0, 8).expect("converts")), [(8, -1), (9, -1)]);
     assert_eq!(down_convert(&v1, OldFormat::V1, 8).expect("converts"), v1);
 }
 
 #[test]
-fn batches_that_bring_an_old_consumer_nothing() {
+fn batches_without_records_for_an_old_consumer_are_recognized() {
     let producer = ProducerIdEpoch { producer_id: 1, epoch: 0 };
     let marker = control::EndTxnMarker { coordinator_epoch: 0 };
     let marker = BatchBuilder::end_transaction(producer, control::ControlType::Commit, marker, NOW).expect("builds");
@@ -185,7 +185,7 @@ fn batches_that_bring_an_old_consumer_nothing() {
     let compressed = sent(sample(Codec::Gzip).placed_at(10, 0));
     let check = |parts: &[&[u8]], from, expect| {
         let bytes = Bytes::from(parts.concat());
-        assert_eq!(brings_nothing(&bytes, from), expect, "from {from} of {} bytes", bytes.len());
+        assert_eq!(converts_to_nothing(&bytes, from), expect, "from {from} of {} bytes", bytes.len());
         let converted = down_convert(&bytes, OldFormat::V1, from).expect("converts");
         assert_eq!(converted.is_empty(), expect);
     };
@@ -197,11 +197,11 @@ fn batches_that_bring_an_old_consumer_nothing() {
     check(&[&plain, marker.bytes()], 13, true);
     check(&[&compressed], 13, false);
     check(&[&stored(Codec::None, OldFormat::V0, 10)], 13, false);
-    assert!(!brings_nothing(&Bytes::from_static(b"no batch"), 0));
+    assert!(!converts_to_nothing(&Bytes::from_static(b"no batch"), 0));
 }
 
 #[test]
-fn a_batch_keeps_its_shape_with_fewer_records() {
+fn compacted_old_batch_keeps_its_format() {
     for codec in CODECS {
         for format in [OldFormat::V0, OldFormat::V1] {
             let log = stored(codec, format, 40);

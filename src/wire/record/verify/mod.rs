@@ -1,8 +1,8 @@
-//! From what a peer sent to what a log may append: the rules of Kafka's `LogValidator` and of the
-//! checks that Kafka makes before it (`ProduceRequest.validateRecords`, `UnifiedLog`).
+//! Verification of batches from a peer: the rules of Kafka's `LogValidator`, and the checks that Kafka does before it
+//! (`ProduceRequest.validateRecords`, `UnifiedLog`).
 //!
-//! Order, as a client sees it in the error it gets: framing and magic, the codec, base offset, size,
-//! CRC, the header's own sense, then every record.
+//! The order determines the error that a client gets: framing and magic, codec, base offset, size, CRC, header fields,
+//! then every record.
 
 mod records;
 mod upgrade;
@@ -15,70 +15,68 @@ use super::builder::BatchBuilder;
 use super::compress::{Codec, MAX_EXPANSION, decompress_within};
 use super::error::RecordError;
 use super::header::{BATCH_OVERHEAD, BatchHeader, LOG_OVERHEAD, MAGIC_OFFSET, MAGIC_V2, TimestampType, check_crc};
+use super::limits::limit_in_memory;
 use super::parse::{RawRecord, take_body};
-use crate::types::{LeaderEpoch, NO_PRODUCER_ID, Offset, ProducerIdEpoch, TimestampMs};
+use super::verified::{Verified, VerifiedSet};
+use crate::types::{NO_PRODUCER_ID, ProducerIdEpoch, TimestampMs};
 use records::{Checked, check_records};
 
-/// What a peer sent for one partition.
+/// The records that a peer sent for one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unverified(Bytes);
 
-/// What a partition demands of the batches it is sent.
+/// The rules of a partition for batches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifyRules {
-    /// What the request's version allows.
+    /// The formats that the request's version allows.
     pub accepts: Accepts,
-    /// `max.message.bytes`: the size of a batch, header included, as sent and as stored.
+    /// `max.message.bytes`: size limit of a batch with its header, both as sent and as stored.
     pub max_message_bytes: usize,
-    /// `max.decompressed.message.bytes`: the size of one record of a compressed batch.
+    /// `max.decompressed.message.bytes`: size limit of a record in a compressed batch.
     pub max_decompressed_message_bytes: usize,
     /// `message.timestamp.type`.
     pub timestamp_type: TimestampType,
-    /// The broker's time: what timestamps are compared with, and what `LogAppendTime` writes.
+    /// The broker's time, for the timestamp limits and for `LogAppendTime`.
     pub now: TimestampMs,
-    /// `message.timestamp.before.max.ms`: how far a producer's timestamp may lie before `now`.
+    /// `message.timestamp.before.max.ms`: how far a producer's timestamp may be before `now`.
     pub before_max_ms: i64,
-    /// `message.timestamp.after.max.ms`: how far it may lie after `now`.
+    /// `message.timestamp.after.max.ms`: how far it may be after `now`.
     pub after_max_ms: i64,
-    /// `compression.type` with that codec's level; `None` is "producer", which keeps what was sent.
+    /// `compression.type` with the codec's level; `None` is `producer`, which keeps the codec of the batch.
     pub target: Option<(Codec, Option<i32>)>,
-    /// Whether `cleanup.policy` compacts, which needs a key in every record.
+    /// Whether `cleanup.policy` includes `compact`, which requires a key in every record.
     pub compacted: bool,
-    /// Whether a batch may expand further than is usual, as far as the settings say; if so, how many bytes one may have
-    /// that must be held in memory. `None`: `ExpandsTooFar` tells that this may be worth another try.
+    /// `Some` allows a batch to expand as far as the settings allow, and contains the limit in bytes for one that must be
+    /// kept in memory. `None` applies the smaller default limits; after `ExpandsTooFar` the caller may retry with `Some`.
     pub large: Option<usize>,
 }
 
-/// Which batches a Produce request of some version may carry.
+/// The batch formats that a Produce request may contain, by its version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accepts {
-    /// Versions 0 to 2: message formats 0 and 1, converted on the way.
+    /// Versions 0 to 2: message formats 0 and 1, which are converted.
     AnyFormat,
-    /// Versions 3 to 6: one v2 batch, not compressed by zstd.
+    /// Versions 3 to 6: one v2 batch, not compressed with zstd.
     V2WithoutZstd,
     /// From version 7: one v2 batch.
     V2,
 }
 
-/// What a batch of any size may expand to: a megabyte of one byte repeated is an honest test record.
-const ALWAYS_ALLOWED: usize = 32 << 20;
-/// Beyond that, how many times its size a batch may expand to, whatever the settings are. Gzip, lz4 and snappy don't
-/// reach it with any data (1032, 255 and 21 times), zstd with nothing but runs of one byte.
+/// The maximum expansion ratio of a batch beyond [`ALWAYS_ALLOWED`], whatever the settings are. No data reaches it with
+/// gzip, lz4 or snappy (1032, 255 and 21), and with zstd only runs of one byte do.
 const MAX_RATIO: usize = 1100;
-/// The same where the broker has to hold the expanded batch in memory. Text logs reach 10 to 30.
-const MAX_RATIO_IN_MEMORY: usize = 100;
 
 impl VerifyRules {
-    /// How many bytes a batch with `compressed` bytes of records may expand to. It is looked at piece by piece, unless it
-    /// is `held` in memory as a whole: to be compressed anew, or converted.
+    /// The limit, in bytes, for the expansion of a batch with `compressed` bytes of records. A batch is checked piece by
+    /// piece, unless it is `held` in memory to be recompressed or converted.
     ///
-    /// What one record may have, all of them may; what the topic takes uncompressed it takes compressed too, and what
-    /// data may need by its nature. Kafka has no such limit.
+    /// All records together may be as large as one record may be, as an uncompressed batch may be, or as ordinary data
+    /// expands. Kafka has no such limit.
     fn expansion_limit(&self, compressed: usize, held: bool) -> usize {
         let by_setting = self.max_decompressed_message_bytes.max(compressed.saturating_mul(MAX_RATIO));
         let more = match self.large {
             None => 0,
-            // Compaction will hold it.
+            // Compaction will keep it in memory.
             Some(memory) if held || self.compacted => memory.min(by_setting),
             Some(_) => by_setting,
         };
@@ -86,13 +84,8 @@ impl VerifyRules {
     }
 }
 
-/// How many bytes a batch with `compressed` bytes of records may expand to where all of it is held in memory.
-pub(super) fn limit_in_memory(compressed: usize) -> usize {
-    compressed.saturating_mul(MAX_RATIO_IN_MEMORY).clamp(ALWAYS_ALLOWED, MAX_EXPANSION)
-}
-
 impl Accepts {
-    /// What Produce `version` may carry.
+    /// The formats that Produce `version` may contain.
     pub fn for_produce(version: i16) -> Accepts {
         match version {
             ..=2 => Accepts::AnyFormat,
@@ -102,123 +95,36 @@ impl Accepts {
     }
 }
 
-/// Exactly one v2 batch that may be appended.
-///
-/// Its base offset and leader epoch are still the sender's; [`Verified::placed`] gives the bytes to
-/// write instead.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verified {
-    header: BatchHeader,
-    bytes: Bytes,
-}
-
-impl Verified {
-    pub(super) fn trusted(header: BatchHeader, bytes: Bytes) -> Verified {
-        Verified { header, bytes }
-    }
-
-    pub fn header(&self) -> &BatchHeader {
-        &self.header
-    }
-
-    /// The whole batch.
-    pub fn bytes(&self) -> &Bytes {
-        &self.bytes
-    }
-
-    /// The greatest timestamp of its records; the broker's time with `LogAppendTime`.
-    pub fn max_timestamp(&self) -> TimestampMs {
-        self.header.max_timestamp
-    }
-
-    /// The offset a time index keeps beside the max timestamp, from the base offset: the last one, as Kafka's does.
-    pub fn max_timestamp_offset_delta(&self) -> i32 {
-        self.header.last_offset_delta
-    }
-
-    /// How many records it has, at least 1.
-    pub fn record_count(&self) -> i32 {
-        self.header.record_count
-    }
-
-    /// The time the broker gave it, when the topic has `LogAppendTime`: the Produce response's `log_append_time_ms`.
-    pub fn log_append_time(&self) -> Option<TimestampMs> {
-        (self.header.timestamp_type() == TimestampType::LogAppendTime).then_some(self.header.max_timestamp)
-    }
-
-    /// The same records in the name of this producer: for a batch that has to be numbered anew.
-    /// `TooLarge` beyond what a batch's length can say.
-    pub fn by_producer(&self, producer: ProducerIdEpoch, base_sequence: i32) -> Result<Verified, RecordError> {
-        let mut header = self.header;
-        header.producer_id = producer.producer_id;
-        header.producer_epoch = producer.epoch;
-        header.base_sequence = base_sequence;
-        let (header, bytes) = header.assemble(self.bytes.get(BATCH_OVERHEAD..).unwrap_or_default())?;
-        Ok(Verified::trusted(header, bytes.into()))
-    }
-
-    /// The batch's first 16 bytes once it stands at `base_offset`: base offset, length, leader
-    /// epoch. The rest of [`Verified::bytes`] is as it is, CRC included.
-    pub fn placed(&self, base_offset: Offset, leader_epoch: LeaderEpoch) -> [u8; MAGIC_OFFSET] {
-        let mut prefix = [0; MAGIC_OFFSET];
-        prefix[..8].copy_from_slice(&base_offset.to_be_bytes());
-        prefix[8..LOG_OVERHEAD].copy_from_slice(&self.header.batch_length.to_be_bytes());
-        prefix[LOG_OVERHEAD..].copy_from_slice(&leader_epoch.to_be_bytes());
-        prefix
-    }
-}
-
-/// What one partition was sent, as the batches to append one after another: exactly one of format 2, more than one
-/// only of messages of older formats.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VerifiedSet {
-    pub first: Verified,
-    pub rest: Vec<Verified>,
-}
-
-impl VerifiedSet {
-    /// All batches in their order.
-    pub fn iter(&self) -> impl Iterator<Item = &Verified> {
-        std::iter::once(&self.first).chain(&self.rest)
-    }
-}
-
-impl From<Verified> for VerifiedSet {
-    fn from(only: Verified) -> VerifiedSet {
-        VerifiedSet { first: only, rest: Vec::new() }
-    }
-}
-
 impl Unverified {
     pub fn new(bytes: Bytes) -> Unverified {
         Unverified(bytes)
     }
 
-    /// How many bytes were sent.
+    /// The number of bytes.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether nothing was sent.
+    /// Whether there are no bytes.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether the sender says that the first batch is compressed: looking at it may take a while.
+    /// Whether the first batch is compressed according to its header, so that verification may take long.
     pub fn is_compressed(&self) -> bool {
-        // Message formats 0 and 1 have their codec elsewhere; they are rare enough to count as slow.
+        // Formats 0 and 1 have the codec elsewhere; they are rare, so they count as compressed.
         BatchHeader::parse(&self.0).map_or(true, |header| header.codec().is_ok_and(|codec| codec != Codec::None))
     }
 
-    /// Whether there is not one whole batch or message in it.
-    pub fn holds_nothing_whole(&self) -> bool {
+    /// Whether there is no complete batch or message.
+    pub fn has_no_whole_batch(&self) -> bool {
         matches!(next_size(&self.0), Ok(None))
     }
 
-    /// Checks everything that can be said without the log, and brings what was sent into the shape the
-    /// topic stores. Costs CPU in proportion to the bytes (expanded), so it belongs before any lock.
+    /// Checks everything that does not need the log, and converts the batch to the format that the topic stores. Takes CPU
+    /// time in proportion to the expanded bytes, so call it without holding a lock.
     ///
-    /// Bytes after the last whole batch are ignored, as in Kafka.
+    /// Bytes after the last complete batch are ignored, as in Kafka.
     pub fn verify_set(self, rules: &VerifyRules) -> Result<VerifiedSet, RecordError> {
         if rules.accepts == Accepts::AnyFormat && magic(&self.0).is_some_and(|magic| magic < MAGIC_V2 as u8) {
             return upgrade::verify_messages(&self.0, rules);
@@ -226,7 +132,7 @@ impl Unverified {
         self.verify_batch(rules).map(VerifiedSet::from)
     }
 
-    /// As [`Unverified::verify_set`], for what has to be one batch: `TooLarge` where it isn't.
+    /// Like [`Unverified::verify_set`], but returns `TooLarge` if the result is more than one batch.
     pub fn verify(self, rules: &VerifyRules) -> Result<Verified, RecordError> {
         let set = self.verify_set(rules)?;
         if set.rest.is_empty() {
@@ -246,11 +152,11 @@ impl Unverified {
         check_crc(&header, &batch)?;
         check_header(&header)?;
         let checked = check_records(&header, batch.get(BATCH_OVERHEAD..).unwrap_or_default(), rules)?;
-        settle(header, batch, &checked, rules)
+        finalize(header, batch, &checked, rules)
     }
 }
 
-/// The header of the one whole batch that `bytes` must hold.
+/// The header of the batch, of which `bytes` must contain exactly one.
 fn sole_batch(bytes: &Bytes, accepts: Accepts) -> Result<BatchHeader, RecordError> {
     let Some(size) = next_size(bytes)? else {
         return Err(RecordError::NotOneBatch("a produce request must have at least one record batch per partition"));
@@ -273,9 +179,9 @@ fn magic(bytes: &[u8]) -> Option<u8> {
     bytes.get(MAGIC_OFFSET).copied()
 }
 
-/// Size of the batch or message at the front of `bytes`, in any format; `None` when it isn't all there.
+/// The size of the batch or message at the front of `bytes`, in any format; `None` if it is incomplete.
 fn next_size(bytes: &[u8]) -> Result<Option<usize>, RecordError> {
-    /// CRC, magic, attributes, key length, value length: the shortest message there is, in format 0.
+    /// The minimum length of a message, in format 0: CRC, magic, attributes, key length, value length.
     const SHORTEST: i32 = 4 + 1 + 1 + 4 + 4;
     let Some(length) = bytes.get(8..).and_then(|rest| rest.first_chunk::<4>()) else { return Ok(None) };
     let length = i32::from_be_bytes(*length);
@@ -298,7 +204,7 @@ fn check_size(size: usize, rules: &VerifyRules) -> Result<(), RecordError> {
     Ok(())
 }
 
-/// What the header alone must satisfy when a client sends it.
+/// Checks the header fields of a batch from a client.
 fn check_header(header: &BatchHeader) -> Result<(), RecordError> {
     if header.record_count <= 0 {
         return Err(RecordError::invalid(format!("invalid record count {}", header.record_count)));
@@ -333,8 +239,8 @@ fn check_header(header: &BatchHeader) -> Result<(), RecordError> {
     Ok(())
 }
 
-/// Brings a checked batch into the shape the topic stores: its codec, its timestamps.
-fn settle(
+/// Converts a checked batch to the codec and the timestamps that the topic stores.
+fn finalize(
     mut header: BatchHeader,
     batch: Bytes,
     checked: &Checked,
@@ -343,7 +249,7 @@ fn settle(
     let sent = header;
     let sent_codec = sent.codec()?;
     let (codec, level) = rules.target.unwrap_or((sent_codec, None));
-    // A client's claim of LogAppendTime hides the records' own timestamps, which nothing has checked.
+    // LogAppendTime in a client's batch hides the records' own timestamps, which were not checked.
     let hides_timestamps =
         sent.timestamp_type() == TimestampType::LogAppendTime && rules.timestamp_type == TimestampType::CreateTime;
     if codec != sent_codec || !checked.contiguous || hides_timestamps {
@@ -361,8 +267,8 @@ fn settle(
     Ok(Verified::trusted(header, bytes.into()))
 }
 
-/// Writes the batch anew with the timestamps and the order its records were checked by: in another
-/// codec, or because the records don't number themselves from 0 up.
+/// Rebuilds the batch with the checked timestamps and order: for another codec, or because the offset deltas of its
+/// records are not contiguous.
 fn rebuild(
     sent: &BatchHeader,
     batch: &[u8],

@@ -1,4 +1,4 @@
-//! Every record of a batch against its header and the topic's rules, without an allocation per record.
+//! Checks every record of a batch against its header and the topic's rules, without an allocation per record.
 
 use super::{RecordError, VerifyRules};
 use crate::record::compress::{Codec, Expansion};
@@ -8,15 +8,15 @@ use crate::record::parse::{RawRecord, body_len, take_body};
 use crate::record::partial::{PartialRecord, RecordHead};
 use crate::types::{NO_TIMESTAMP, Offset, TimestampMs};
 
-/// What a pass over the records found out.
+/// The result of checking all records.
 pub struct Checked {
-    /// The greatest timestamp, -1 when no record has one.
+    /// The maximum timestamp; -1 if no record has one.
     pub max_timestamp: TimestampMs,
-    /// Whether the records' offset deltas count up from 0.
+    /// Whether the records' offset deltas are 0, 1, 2 and so on.
     pub contiguous: bool,
 }
 
-/// Checks the records in `payload`, whose header makes sense already.
+/// Checks the records in `payload`. The header must be checked before.
 pub fn check_records(header: &BatchHeader, payload: &[u8], rules: &VerifyRules) -> Result<Checked, RecordError> {
     let mut pass = Pass::new(header, rules);
     let left = match header.codec()? {
@@ -26,8 +26,8 @@ pub fn check_records(header: &BatchHeader, payload: &[u8], rules: &VerifyRules) 
     pass.finish(left)
 }
 
-/// Checks records while they are expanded: a piece of them is held at a time, and none that says that it is too large
-/// is looked at. Returns how many bytes are left, at least 1 behind a record that isn't whole.
+/// Checks records while they are expanded, with one piece in memory at a time. A record with too large a length is rejected
+/// before its bytes are expanded. Returns the number of bytes left, at least 1 if the last record is incomplete.
 fn expand(pass: &mut Pass<'_>, codec: Codec, payload: &[u8]) -> Result<usize, RecordError> {
     let mut expansion = Expansion::new(codec, payload, pass.rules.expansion_limit(payload.len(), false))?;
     let mut plain = Vec::new();
@@ -40,11 +40,11 @@ fn expand(pass: &mut Pass<'_>, codec: Codec, payload: &[u8]) -> Result<usize, Re
         }
         if large.is_none() {
             rest = pass.take_whole_records(rest)?;
-            if let Some(announced) = body_len(rest) {
-                pass.rules.check_record_size(announced)?;
+            if let Some(length) = body_len(rest) {
+                pass.rules.check_record_size(length)?;
             }
             large = PartialRecord::begin(&mut rest);
-            // Not whole: else it would have been taken.
+            // The record is incomplete, otherwise `take_whole_records` would have taken it.
             large.as_mut().map(|record| record.feed(&mut rest)).transpose()?;
         }
         let left = rest.len();
@@ -69,7 +69,7 @@ impl<'a> Pass<'a> {
         Pass { header, rules, next_index: 0, max_timestamp: NO_TIMESTAMP, contiguous: true, compressed, faults: None }
     }
 
-    /// Checks the records that are whole in `bytes`, and returns what is left.
+    /// Checks the complete records in `bytes`, and returns the rest.
     fn take_whole_records<'b>(&mut self, mut bytes: &'b [u8]) -> Result<&'b [u8], RecordError> {
         while self.next_index < self.header.record_count {
             let Some(body) = take_body(&mut bytes)? else { return Ok(bytes) };
@@ -93,7 +93,7 @@ impl<'a> Pass<'a> {
         self.next_index += 1;
     }
 
-    /// The end of the records, with `left` bytes that make no whole one.
+    /// Ends the check, with `left` bytes of an incomplete record.
     fn finish(self, left: usize) -> Result<Checked, RecordError> {
         if self.next_index < self.header.record_count || left > 0 {
             return Err(RecordError::invalid(format!(
@@ -109,7 +109,7 @@ impl<'a> Pass<'a> {
 }
 
 impl VerifyRules {
-    /// What a record does wrong by the topic's rules, sent in a batch with timestamps of type `sent`.
+    /// The fault of a record by the topic's rules, if any. `sent` is the timestamp type of its batch.
     #[inline]
     pub fn fault(&self, has_key: bool, sent: TimestampType, offset: Offset, timestamp: TimestampMs) -> Option<Fault> {
         if self.compacted && !has_key {
@@ -132,7 +132,7 @@ impl VerifyRules {
         (sent == TimestampType::LogAppendTime).then_some(Fault::ClaimsAppendTime { offset })
     }
 
-    /// Checks the size of one record that came compressed.
+    /// Checks the size of one record of a compressed batch.
     #[inline]
     pub fn check_record_size(&self, size: usize) -> Result<(), RecordError> {
         let limit = self.max_decompressed_message_bytes;

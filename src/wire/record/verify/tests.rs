@@ -1,14 +1,15 @@
-//! One batch, one rule broken at a time.
+//! Tests of batches that violate one rule each.
 
 use bytes::Bytes;
 
 use super::*;
 use crate::record::compress::{CHUNK, compress};
+use crate::record::fixtures::{NOW, old_rules, records, rules, sample, sent, verify};
+use crate::record::limits::ALWAYS_ALLOWED;
 use crate::record::parse::put_record;
-use crate::record::samples::{NOW, old_rules, records, rules, sample, sent, verify};
 use crate::record::{Fault, OldFormat, RecordFault, TimeLimit, down_convert};
 
-/// The batch with its header changed and its CRC made right again.
+/// The batch with a changed header and the right CRC.
 fn with_header(batch: &Bytes, change: impl FnOnce(&mut BatchHeader)) -> Bytes {
     let mut header = BatchHeader::parse(batch).expect("a sample header");
     change(&mut header);
@@ -40,7 +41,7 @@ fn check_corrupt(bytes: &[u8], why: &str) {
 }
 
 #[test]
-fn a_good_batch_is_kept_as_it_is() {
+fn valid_batch_is_not_changed() {
     for codec in Codec::ALL {
         let bytes = sent(sample(codec));
         let verified = verify(&bytes, &rules()).expect("verifies");
@@ -57,7 +58,7 @@ fn a_good_batch_is_kept_as_it_is() {
 }
 
 #[test]
-fn a_placed_batch_has_its_offset_and_epoch_and_still_its_crc() {
+fn placed_batch_has_offset_and_epoch_and_a_valid_crc() {
     let verified = verify(&sent(sample(Codec::None)), &rules()).expect("verifies");
     let mut stored = verified.bytes().to_vec();
     stored[..16].copy_from_slice(&verified.placed(1234, 7));
@@ -67,7 +68,7 @@ fn a_placed_batch_has_its_offset_and_epoch_and_still_its_crc() {
 }
 
 #[test]
-fn framing() {
+fn incomplete_or_multiple_batches_are_rejected() {
     let good = sent(sample(Codec::None));
     check_not_one(&Bytes::new(), "at least one");
     check_not_one(&good.slice(..good.len() - 1), "at least one");
@@ -77,7 +78,7 @@ fn framing() {
 }
 
 #[test]
-fn corruption() {
+fn corrupt_batch_is_rejected() {
     let good = sent(sample(Codec::None));
     for at in [17, 20, 21, 40, 61, good.len() - 1] {
         let mut bytes = good.to_vec();
@@ -97,7 +98,7 @@ fn corruption() {
 }
 
 #[test]
-fn headers_that_make_no_sense() {
+fn invalid_header_fields_are_rejected() {
     let good = sent(sample(Codec::None));
     let check = |change: fn(&mut BatchHeader), why| check_invalid(&with_header(&good, change), &rules(), why);
     check(|h| h.base_offset = 1, "base offset");
@@ -119,7 +120,7 @@ fn headers_that_make_no_sense() {
 }
 
 #[test]
-fn producers() {
+fn producer_fields_are_checked() {
     let producer = ProducerIdEpoch { producer_id: 9, epoch: 0 };
     let verified = verify(&sent(sample(Codec::Lz4).producer(producer, i32::MAX).transactional()), &rules());
     let header = *verified.expect("verifies").header();
@@ -127,7 +128,7 @@ fn producers() {
 }
 
 #[test]
-fn sizes() {
+fn batch_over_max_message_bytes_is_rejected() {
     let good = sent(sample(Codec::None));
     let limited = |max_message_bytes| VerifyRules { max_message_bytes, ..rules() };
     assert!(verify(&good, &limited(good.len())).is_ok());
@@ -140,7 +141,7 @@ fn versions() -> [(Accepts, i16); 3] {
 }
 
 #[test]
-fn what_a_produce_version_may_carry() {
+fn formats_and_codecs_are_limited_by_the_produce_version() {
     for (accepts, version) in versions() {
         assert_eq!(Accepts::for_produce(version), accepts);
         let rules = VerifyRules { accepts, ..rules() };
@@ -156,7 +157,7 @@ fn what_a_produce_version_may_carry() {
 }
 
 #[test]
-fn compacted_topics_need_keys() {
+fn record_without_key_is_rejected_in_a_compacted_topic() {
     let rules = VerifyRules { compacted: true, ..rules() };
     let Err(RecordError::Records(faults)) = verify(&sent(sample(Codec::None)), &rules) else {
         panic!("accepted a record without a key");
@@ -175,7 +176,7 @@ fn faults_within(before_max_ms: i64, after_max_ms: i64) -> Vec<RecordFault> {
 }
 
 #[test]
-fn timestamps_within_limits() {
+fn timestamps_outside_of_the_limits_are_rejected() {
     let indexes = |before, after| faults_within(before, after).iter().map(|f| f.batch_index).collect::<Vec<_>>();
     assert_eq!(indexes(9, 7), [0i32; 0]);
     assert_eq!(indexes(8, 7), [2]);
@@ -195,7 +196,7 @@ fn timestamps_within_limits() {
 }
 
 #[test]
-fn a_record_without_a_timestamp_has_no_limits() {
+fn record_without_a_timestamp_is_not_limited() {
     let mut builder = BatchBuilder::new(Codec::None);
     builder.append(-1, None, Some(b"v"), &[]);
     let rules = VerifyRules { before_max_ms: 0, after_max_ms: 0, ..rules() };
@@ -209,9 +210,9 @@ fn large(codec: Codec, len: usize) -> Bytes {
     sent(builder)
 }
 
-/// What Apache Kafka takes: a large record that is small on its way.
+/// Apache Kafka accepts a large record that is small when compressed.
 #[test]
-fn large_record_of_zeros_is_taken_in_every_codec() {
+fn large_record_of_zeros_is_accepted_in_every_codec() {
     for codec in Codec::ALL.into_iter().filter(|codec| *codec != Codec::None) {
         let sent = large(codec, 40 << 20);
         let rules = VerifyRules { max_message_bytes: 4 << 20, ..rules() };
@@ -221,12 +222,12 @@ fn large_record_of_zeros_is_taken_in_every_codec() {
 }
 
 #[test]
-fn batch_beyond_its_settings_is_refused_and_they_are_named() {
+fn batch_over_the_expansion_limit_is_rejected_with_the_settings() {
     let bomb = large(Codec::Zstd, ALWAYS_ALLOWED);
     let compressed = bomb.len() - BATCH_OVERHEAD;
     let low = VerifyRules { max_decompressed_message_bytes: ALWAYS_ALLOWED + 100, ..rules() };
     assert!(verify(&bomb, &low).is_ok());
-    // Several records, none of which is too large.
+    // Several records, none of which is too large alone.
     let mut builder = BatchBuilder::new(Codec::Zstd);
     (0..5).for_each(|_| builder.append(NOW, None, Some(&vec![0; 8 << 20]), &[]));
     let several = sent(builder);
@@ -234,20 +235,20 @@ fn batch_beyond_its_settings_is_refused_and_they_are_named() {
     let refused = verify(&several, &low).unwrap_err();
     assert!(matches!(refused, RecordError::ExpandsTooFar { limit: ALWAYS_ALLOWED, .. }), "{refused}");
     assert!(refused.to_string().contains("max.decompressed.message.bytes and max.message.bytes allow"), "{refused}");
-    // What is compressed anew, or will be compacted, is in memory as a whole.
+    // A batch that is recompressed, or will be compacted, is in memory as a whole.
     let in_memory = RecordError::ExpandsTooFar { compressed, limit: ALWAYS_ALLOWED };
     let target = Some((Codec::Snappy, None));
     assert_eq!(verify(&bomb, &VerifyRules { target, ..rules() }), Err(in_memory.clone()));
     assert_eq!(verify(&bomb, &VerifyRules { compacted: true, ..rules() }), Err(in_memory));
-    // What the topic takes uncompressed it takes compressed.
+    // A size that is allowed uncompressed is allowed compressed.
     let rules = VerifyRules { max_message_bytes: ALWAYS_ALLOWED + 100, target, ..rules() };
     let stored = verify(&bomb, &rules).expect("verifies");
     assert_eq!(records(stored.bytes())[0].value.as_ref().map(Bytes::len), Some(ALWAYS_ALLOWED));
 }
 
 #[test]
-fn limits_of_expansion() {
-    /// The limit where a batch is looked at piece by piece, and where it is held in memory or will be compacted.
+fn expansion_limits_follow_the_settings() {
+    /// The limits of a batch that is checked in pieces, and of one that is kept in memory or will be compacted.
     fn check(
         max_decompressed_message_bytes: usize,
         large: Option<usize>,
@@ -275,8 +276,8 @@ fn limits_of_expansion() {
 }
 
 #[test]
-fn a_record_has_a_limit_once_decompressed() {
-    // Beside its 5000 bytes: attributes, two deltas, key, value's length of two bytes, headers.
+fn record_over_max_decompressed_message_bytes_is_rejected() {
+    // In addition to its 5000 bytes: attributes, two deltas, key, a value length of two bytes, headers.
     const BODY: usize = 5000 + 1 + 1 + 1 + 1 + 2 + 1;
     for codec in Codec::ALL {
         let verify_within = |max_decompressed_message_bytes| {
@@ -284,7 +285,7 @@ fn a_record_has_a_limit_once_decompressed() {
         };
         assert!(verify_within(BODY).is_ok());
         match codec {
-            // It is as large as it came.
+            // An uncompressed batch does not expand.
             Codec::None => assert!(verify_within(1).is_ok()),
             _ => assert!(matches!(verify_within(BODY - 1), Err(RecordError::Invalid(_))), "{}", codec.name()),
         }
@@ -292,8 +293,8 @@ fn a_record_has_a_limit_once_decompressed() {
 }
 
 #[test]
-fn a_record_that_says_it_is_too_large_is_not_waited_for() {
-    // It says that it is longer than all there is: what is wrong is seen in its length.
+fn record_with_too_large_a_length_is_rejected_before_it_is_read() {
+    // The record's length is larger than the batch, which is an error before its bytes are read.
     let mut payload = large(Codec::None, CHUNK * 4)[BATCH_OVERHEAD..].to_vec();
     payload.truncate(CHUNK * 2);
     let mut header = BatchHeader { record_count: 1, base_timestamp: NOW, ..Default::default() };
@@ -305,7 +306,7 @@ fn a_record_that_says_it_is_too_large_is_not_waited_for() {
 }
 
 #[test]
-fn log_append_time_is_the_brokers() {
+fn log_append_time_replaces_timestamps() {
     let rules = VerifyRules { timestamp_type: TimestampType::LogAppendTime, before_max_ms: 0, ..rules() };
     for codec in Codec::ALL {
         let verified = verify(&sent(sample(codec)), &rules).expect("verifies");
@@ -318,7 +319,7 @@ fn log_append_time_is_the_brokers() {
 }
 
 #[test]
-fn a_claimed_log_append_time_hides_no_timestamps() {
+fn log_append_time_of_a_client_is_rejected_or_removed() {
     for codec in Codec::ALL {
         let verified = verify(&sent(sample(codec).log_append_time(NOW - 100)), &rules()).expect("verifies");
         assert_eq!((verified.log_append_time(), verified.max_timestamp()), (None, NOW - 100));
@@ -327,14 +328,14 @@ fn a_claimed_log_append_time_hides_no_timestamps() {
 }
 
 #[test]
-fn a_wrong_max_timestamp_is_put_right() {
+fn wrong_max_timestamp_is_corrected() {
     let bytes = with_header(&sent(sample(Codec::Gzip)), |h| h.max_timestamp = NOW + 999);
     let verified = verify(&bytes, &rules()).expect("verifies");
     assert_eq!(verified.bytes(), &sent(sample(Codec::Gzip)));
 }
 
 #[test]
-fn the_topics_codec_wins() {
+fn batch_is_recompressed_with_the_topics_codec() {
     let producer = ProducerIdEpoch { producer_id: 4, epoch: 2 };
     for from in Codec::ALL {
         for (to, level) in Codec::ALL.map(|codec| (codec, None)).into_iter().chain([(Codec::Gzip, Some(9))]) {
@@ -353,7 +354,7 @@ fn the_topics_codec_wins() {
 }
 
 #[test]
-fn old_messages_too_are_stored_in_the_topics_codec() {
+fn old_messages_are_stored_with_the_topics_codec() {
     use crate::record::{OldFormat, down_convert};
     for format in [OldFormat::V0, OldFormat::V1] {
         for from in [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4] {
@@ -371,7 +372,7 @@ fn old_messages_too_are_stored_in_the_topics_codec() {
 }
 
 #[test]
-fn a_batch_that_grows_too_large_is_refused() {
+fn batch_that_grows_too_large_is_rejected() {
     let mut builder = BatchBuilder::new(Codec::Zstd);
     builder.append(NOW, None, Some(&[b'x'; 5000]), &[]);
     let rules = VerifyRules { max_message_bytes: 1000, target: Some((Codec::None, None)), ..rules() };
@@ -380,7 +381,7 @@ fn a_batch_that_grows_too_large_is_refused() {
 }
 
 #[test]
-fn records_that_all_claim_offset_0_are_numbered() {
+fn records_with_offset_delta_0_get_contiguous_offsets() {
     for codec in Codec::ALL {
         let mut payload = Vec::new();
         for value in [b"one", b"two"] {
@@ -405,7 +406,7 @@ fn with_body(body: &[u8]) -> Bytes {
 }
 
 #[test]
-fn records_that_make_no_sense() {
+fn invalid_records_are_rejected() {
     assert!(verify(&with_body(&[0, 0, 0, 1, 1, 0]), &rules()).is_ok());
     let check = |body: &[u8], why| check_invalid(&with_body(body), &rules(), why);
     check(&[], "empty");
@@ -423,7 +424,7 @@ fn records_that_make_no_sense() {
 }
 
 #[test]
-fn records_longer_than_the_batch() {
+fn record_longer_than_the_batch_is_rejected() {
     let header = BatchHeader { record_count: 1, ..Default::default() };
     let check = |payload: &[u8], why| {
         check_invalid(&header.assemble(payload).expect("assembles").1.into(), &rules(), why);
@@ -436,7 +437,7 @@ fn records_longer_than_the_batch() {
 }
 
 #[test]
-fn old_messages_only_from_old_producers() {
+fn old_messages_are_rejected_in_newer_produce_versions() {
     let old = crate::record::down_convert(&sent(sample(Codec::None)), crate::record::OldFormat::V1, 0);
     let old = old.expect("converts");
     let verified = verify(&old, &old_rules()).expect("verifies");
@@ -445,7 +446,7 @@ fn old_messages_only_from_old_producers() {
 }
 
 #[test]
-fn old_messages_get_what_the_topic_wants() {
+fn old_messages_are_checked_against_the_topics_rules() {
     let rules = old_rules();
     let append_time = VerifyRules { timestamp_type: TimestampType::LogAppendTime, ..rules };
     for (format, sent_codec) in [OldFormat::V0, OldFormat::V1].into_iter().flat_map(|format| {

@@ -114,8 +114,14 @@ async fn ask(address: &str, case: &Case, t: i64) -> String {
     match client.call_at(request, case.version).await {
         Ok(answer) => {
             let partition = &answer.responses[0].partition_responses[0];
-            let stored =
-                client.again().await.unwrap().fetch(&topic, 0, 0, 1 << 20, Duration::ZERO).await.unwrap().records;
+            let stored = client
+                .new_connection()
+                .await
+                .unwrap()
+                .fetch(&topic, 0, 0, 1 << 20, Duration::ZERO)
+                .await
+                .unwrap()
+                .records;
             format!("{}\t{}", words.answer(partition), words.stored(&stored))
         }
         Err(_) => "no answer\t\t\t".to_owned(),

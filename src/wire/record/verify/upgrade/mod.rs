@@ -1,13 +1,12 @@
-//! Message sets of formats 0 and 1 into v2 batches: the rules of the brokers that spoke Produce 0 to 2, Kafka 0.8 to
-//! 0.10 (`ByteBufferMessageSet.validateMessagesAndAssignOffsets`), and of those up to 2.3, which converted as we do
-//! (`LogValidator`).
+//! Conversion of message sets of formats 0 and 1 to v2 batches: the rules of Kafka 0.8 to 0.10, whose brokers served
+//! Produce 0 to 2 (`ByteBufferMessageSet.validateMessagesAndAssignOffsets`), and of Kafka up to 2.3, which converted in the
+//! same way (`LogValidator`).
 //!
-//! A set may mix plain messages with any number of compressed wrappers, of either format and of several codecs; what
-//! is stored is compressed with the codec of the last wrapper. Offsets are numbered anew, whatever they were. Kafka 2.4
-//! to 3.9 took one wrapper, or messages of one format, only.
+//! A set may mix plain messages with any number of compressed wrappers, of both formats and of several codecs; the stored
+//! batch has the codec of the last wrapper. Offsets are assigned again. Kafka 2.4 to 3.9 accepted only one wrapper, or
+//! messages of one format.
 //!
-//! `max.message.bytes` limited each message as it stood in a log, so plain messages become as many batches as that
-//! needs.
+//! In old logs `max.message.bytes` limited each message, so plain messages become as many batches as this limit needs.
 
 use super::{RecordError, Verified, VerifiedSet, VerifyRules, check_size, next_size};
 use crate::record::BatchBuilder;
@@ -16,7 +15,7 @@ use crate::record::faults::RecordFaults;
 use crate::record::header::TimestampType;
 use crate::record::legacy::{Message, expand_wrapper, take_message};
 
-/// Checks the messages and converts them. Those after the last whole one are ignored.
+/// Checks and converts the messages. An incomplete last message is ignored.
 pub fn verify_messages(bytes: &[u8], rules: &VerifyRules) -> Result<VerifiedSet, RecordError> {
     let set = MessageSet::read(bytes, rules)?;
     let mut upgrade = Upgrade::new(&set, rules);
@@ -29,12 +28,12 @@ pub fn verify_messages(bytes: &[u8], rules: &VerifyRules) -> Result<VerifiedSet,
     upgrade.finish()
 }
 
-/// The messages as they were sent, wrappers unopened.
+/// The messages as sent, with wrappers not expanded.
 struct MessageSet<'a> {
     messages: Vec<Message<'a>>,
-    /// The last wrapper's, or none.
+    /// The codec of the last wrapper.
     codec: Codec,
-    /// Bytes in all wrappers.
+    /// The compressed size of all wrappers, in bytes.
     compressed: usize,
 }
 
@@ -57,13 +56,13 @@ impl<'a> MessageSet<'a> {
 
 struct Upgrade<'a> {
     rules: &'a VerifyRules,
-    /// Bytes in all wrappers, how many bytes they may expand to, and how many of these are left.
+    /// The compressed size of all wrappers, the limit of their expansion, and what is left of it; in bytes.
     compressed: usize,
     expansion_limit: usize,
     expansion_left: usize,
-    /// Whether what doesn't fit into one batch may go on in another.
+    /// Whether the messages may be split into several batches.
     splits: bool,
-    /// A batch without records.
+    /// The template of a batch.
     empty: BatchBuilder,
     done: Vec<Verified>,
     builder: BatchBuilder,
@@ -120,7 +119,7 @@ impl<'a> Upgrade<'a> {
         }
     }
 
-    /// The messages in one wrapper. All of a set share one limit, or many small ones would expand without any.
+    /// Expands one wrapper. The wrappers of a set share one limit, which many small wrappers would otherwise bypass.
     fn expand(&mut self, wrapper: &Message<'_>, codec: Codec) -> Result<Vec<u8>, RecordError> {
         let plain = expand_wrapper(wrapper, codec, self.expansion_left).map_err(|error| match error {
             RecordError::ExpandsTooFar { .. } => {
@@ -148,9 +147,9 @@ impl<'a> Upgrade<'a> {
         Ok(())
     }
 
-    /// Whether the batch under way may take one more message, as far as the limit on its size goes.
+    /// Whether the open batch has room for another message within `max.message.bytes`.
     fn fits(&self, message: &Message<'_>) -> bool {
-        /// What a v2 record has beside key and value, at the most: five lengths and deltas, attributes, no headers.
+        /// The maximum size of a v2 record without key and value: five lengths and deltas, attributes, no headers.
         const RECORD_OVERHEAD: usize = 5 + 1 + 10 + 5 + 5 + 5 + 1;
         let fields = message.key.map_or(0, <[u8]>::len) + message.value.map_or(0, <[u8]>::len);
         let size = self.builder.uncompressed_size() + RECORD_OVERHEAD + fields;

@@ -1,10 +1,10 @@
-//! Message sets that mix messages, wrappers, formats and codecs, and sets larger than a batch may be.
+//! Tests of message sets that mix messages, wrappers, formats and codecs, and of sets larger than a batch.
 
 use bytes::Bytes;
 
 use super::*;
 use crate::record::compress::compress;
-use crate::record::samples::{NOW, old_rules, records};
+use crate::record::fixtures::{NOW, old_rules, records};
 use crate::record::verify::Unverified;
 
 const GZIP: Codec = Codec::Gzip;
@@ -35,7 +35,7 @@ fn verify(parts: &[Vec<u8>], rules: &VerifyRules) -> Result<VerifiedSet, RecordE
     Unverified::new(parts.concat().into()).verify_set(rules)
 }
 
-/// The values that are stored, batch by batch.
+/// The stored values of each batch.
 fn values(set: &VerifiedSet) -> Vec<Vec<String>> {
     let text = |value: Option<Bytes>| String::from_utf8(value.expect("a value").to_vec()).expect("text");
     set.iter().map(|batch| records(batch.bytes()).into_iter().map(|record| text(record.value)).collect()).collect()
@@ -50,24 +50,24 @@ fn check_stored(parts: &[Vec<u8>], codec: Codec, expect: &[&str]) {
 }
 
 #[test]
-fn wrappers_and_messages_of_one_set_are_stored_in_their_order() {
+fn wrappers_and_messages_of_a_set_are_stored_in_order() {
     for magic in [0, 1] {
         let [one, two] = [wrapper(magic, GZIP, &["a", "b"]), wrapper(magic, GZIP, &["c"])];
         check_stored(&[one.clone(), two.clone()], GZIP, &["a", "b", "c"]);
         check_stored(&[plain(magic, "x"), one.clone()], GZIP, &["x", "a", "b"]);
         check_stored(&[one.clone(), plain(magic, "x"), two.clone()], GZIP, &["a", "b", "x", "c"]);
-        // The last codec is that of all.
+        // The codec of the last wrapper applies to all.
         check_stored(&[one.clone(), wrapper(magic, SNAPPY, &["c"]), plain(magic, "x")], SNAPPY, &["a", "b", "c", "x"]);
         let other = 1 - magic;
         check_stored(&[plain(magic, "x"), plain(other, "y")], Codec::None, &["x", "y"]);
         check_stored(&[one, wrapper(other, GZIP, &["c"]), plain(other, "y")], GZIP, &["a", "b", "c", "y"]);
-        // What isn't whole at the end is left out.
+        // An incomplete last message is ignored.
         check_stored(&[two.clone(), two[..two.len() - 1].to_vec()], GZIP, &["c"]);
     }
 }
 
 #[test]
-fn one_bad_wrapper_refuses_the_whole_set() {
+fn set_with_an_invalid_wrapper_is_rejected() {
     let good = wrapper(1, GZIP, &["a"]);
     let holding = |inner: &[u8]| written(&message(1, GZIP, &compress(GZIP, None, inner).expect("compresses")));
     let bad = [
@@ -86,7 +86,7 @@ fn one_bad_wrapper_refuses_the_whole_set() {
 }
 
 #[test]
-fn records_at_fault_are_counted_through_the_set() {
+fn faulty_records_are_indexed_across_the_set() {
     let rules = VerifyRules { compacted: true, ..old_rules() };
     let keyed = written(&Message { key: Some(b"k"), ..message(1, Codec::None, b"v") });
     let set = [keyed.clone(), wrapper(1, GZIP, &["a", "b"]), keyed, plain(1, "x")];
@@ -95,18 +95,18 @@ fn records_at_fault_are_counted_through_the_set() {
 }
 
 #[test]
-fn wrappers_of_a_set_share_one_limit_of_expansion() {
+fn wrappers_of_a_set_share_one_expansion_limit() {
     let rules = old_rules();
     let limit = rules.expansion_limit(0, true);
     let text = "0".repeat(limit / 4);
     let one = wrapper(1, GZIP, &[&text]);
     assert!(verify(&vec![one.clone(); 3], &rules).is_ok());
     let refused = verify(&vec![one; 5], &rules);
-    assert!(matches!(refused, Err(RecordError::ExpandsTooFar { limit: told, .. }) if told == limit), "{refused:?}");
+    assert!(matches!(refused, Err(RecordError::ExpandsTooFar { limit: found, .. }) if found == limit), "{refused:?}");
 }
 
 #[test]
-fn plain_messages_beyond_the_largest_batch_become_several() {
+fn plain_messages_over_max_message_bytes_become_several_batches() {
     let rules = VerifyRules { max_message_bytes: 200, ..old_rules() };
     let numbers: Vec<String> = (0..50).map(|number| format!("{number:030}")).collect();
     let messages: Vec<_> = numbers.iter().map(|value| plain(0, value)).collect();
@@ -115,7 +115,7 @@ fn plain_messages_beyond_the_largest_batch_become_several() {
     assert!(set.iter().skip(1).all(|batch| batch.header().record_count >= 2), "no batch is nearly empty");
     assert_eq!(values(&set).concat(), numbers);
     assert!(matches!(Unverified::new(messages.concat().into()).verify(&rules), Err(RecordError::TooLarge { .. })));
-    // A message that is too large by itself stays that, and what is compressed is one batch.
+    // A single message that is too large is rejected, and a compressed batch is not split.
     let alone = verify(&[messages[0].clone(), plain(0, &"x".repeat(180))], &rules);
     assert!(matches!(alone, Err(RecordError::TooLarge { .. })), "{alone:?}");
     let compressing = VerifyRules { target: Some((GZIP, None)), max_message_bytes: 100, ..rules };

@@ -1,4 +1,4 @@
-//! What the tests of this room share.
+//! Batches and rules that the tests of this crate share.
 
 use bytes::Bytes;
 
@@ -9,7 +9,7 @@ use crate::types::TimestampMs;
 
 pub const NOW: TimestampMs = 1_700_000_000_000;
 
-/// A topic's defaults.
+/// The rules of a topic with default settings.
 pub fn rules() -> VerifyRules {
     VerifyRules {
         accepts: Accepts::V2,
@@ -39,7 +39,7 @@ pub fn sample(codec: Codec) -> BatchBuilder {
     builder
 }
 
-/// The batch as a producer sends it.
+/// Builds the batch as a producer sends it.
 pub fn sent(builder: BatchBuilder) -> Bytes {
     builder.build().expect("a sample batch").bytes().clone()
 }
@@ -48,7 +48,7 @@ pub fn verify(bytes: &Bytes, rules: &VerifyRules) -> Result<Verified, RecordErro
     Unverified::new(bytes.clone()).verify(rules)
 }
 
-/// The records of the one batch that `bytes` must be, its CRC checked.
+/// The records of the single batch in `bytes`, with its CRC checked.
 pub fn records(bytes: &Bytes) -> Vec<Record> {
     let batch = batches(bytes).next().expect("a batch").expect("whole");
     assert_eq!(batch.bytes(), bytes);

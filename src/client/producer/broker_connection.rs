@@ -1,4 +1,4 @@
-//! The connection to the broker, made anew when it is gone.
+//! The producer's connection to the broker, which reconnects when needed.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use tokio::time::Instant;
 use super::ProducerOptions;
 use crate::{Client, ClientError, ClientOptions};
 
-/// Between two warnings that the broker isn't there.
-const REMINDER: Duration = Duration::from_secs(10);
+/// The minimum time between two warnings that the broker is unavailable.
+const WARN_INTERVAL: Duration = Duration::from_secs(10);
 
-pub(super) struct Link {
+pub(super) struct BrokerConnection {
     addresses: Vec<String>,
     options: ClientOptions,
     backoff: Duration,
@@ -22,20 +22,20 @@ pub(super) struct Link {
 #[derive(Default)]
 struct State {
     client: Option<Client>,
-    /// Attempts in a row that failed.
+    /// Consecutive failed attempts.
     failures: u32,
-    try_again_at: Option<Instant>,
+    retry_at: Option<Instant>,
     warned_at: Option<Instant>,
 }
 
-impl Link {
-    pub fn new(addresses: Vec<String>, options: &ProducerOptions) -> Link {
+impl BrokerConnection {
+    pub fn new(addresses: Vec<String>, options: &ProducerOptions) -> BrokerConnection {
         let client = ClientOptions {
             client_id: options.client_id.clone(),
             timeout: options.request_timeout,
             ..Default::default()
         };
-        Link {
+        BrokerConnection {
             addresses,
             options: client,
             backoff: options.reconnect_backoff,
@@ -44,15 +44,15 @@ impl Link {
         }
     }
 
-    /// The connection, or one made now: once around the addresses, not before the time to try again has come. The
-    /// error is a warning, if it is time for one.
+    /// Returns the connection, reconnecting if it was lost: waits for the backoff, then tries each address once. The error
+    /// contains a warning to report, at most one per `WARN_INTERVAL`.
     pub async fn client(&self) -> Result<Client, Option<String>> {
         let mut state = self.state.lock().await;
-        if let Some(client) = state.client.as_ref().filter(|client| client.end().is_none()) {
+        if let Some(client) = state.client.as_ref().filter(|client| client.disconnect_reason().is_none()) {
             return Ok(client.clone());
         }
         state.client = None;
-        if let Some(at) = state.try_again_at {
+        if let Some(at) = state.retry_at {
             tokio::time::sleep_until(at).await;
         }
         let mut failed: Option<ClientError> = None;
@@ -68,18 +68,18 @@ impl Link {
         let now = Instant::now();
         let backoff = self.backoff.saturating_mul(1 << state.failures.min(16)).min(self.backoff_max);
         state.failures = state.failures.saturating_add(1);
-        state.try_again_at = Some(now + backoff);
-        let is_time = state.warned_at.is_none_or(|last| now - last >= REMINDER);
-        if !is_time {
+        state.retry_at = Some(now + backoff);
+        let should_warn = state.warned_at.is_none_or(|last| now - last >= WARN_INTERVAL);
+        if !should_warn {
             return Err(None);
         }
         state.warned_at = Some(now);
-        let why = failed.map_or("no address is given".to_owned(), |error| error.to_string());
-        Err(Some(format!("{why}. The broker may not be available; trying again.")))
+        let reason = failed.map_or("no broker address is configured".to_owned(), |error| error.to_string());
+        Err(Some(format!("{reason}. The broker may not be available; trying again.")))
     }
 
-    /// Leaves a connection on which an answer is overdue.
-    pub async fn leave(&self) {
+    /// Drops the connection after a request timeout.
+    pub async fn disconnect(&self) {
         self.state.lock().await.client = None;
     }
 }

@@ -1,0 +1,49 @@
+//! The data that assignors work on: members in, assignments out. Pure.
+
+use std::collections::BTreeMap;
+
+use ottla_wire::types::{TopicName, TopicPartition};
+
+/// A member as the group's leader sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Candidate {
+    pub id: String,
+    pub instance_id: Option<String>,
+    pub topics: Vec<TopicName>,
+    /// The partitions it owns since the previous generation.
+    pub owned: Vec<TopicPartition>,
+    /// The generation in which it got them; -1 if unknown.
+    pub generation: i32,
+}
+
+/// The assigned partitions by member id; every candidate has an entry.
+pub type Assignments = BTreeMap<String, Vec<TopicPartition>>;
+
+/// All partitions of a topic, in ascending order.
+pub fn partitions_of(topic: &TopicName, count: i32) -> impl Iterator<Item = TopicPartition> + use<> {
+    let topic = topic.clone();
+    (0..count).map(move |partition| TopicPartition::new(topic.clone(), partition))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub fn candidate(id: &str, topics: &[&str]) -> Candidate {
+        let topics = topics.iter().map(|topic| TopicName::from(*topic)).collect();
+        Candidate { id: id.to_owned(), topics, generation: -1, ..Candidate::default() }
+    }
+
+    pub fn topics(counts: &[(&str, i32)]) -> BTreeMap<TopicName, i32> {
+        counts.iter().map(|(topic, count)| (TopicName::from(*topic), *count)).collect()
+    }
+
+    /// `member=topic-0 topic-1; member=…`
+    pub fn written(assignments: &Assignments) -> String {
+        let one = |(id, partitions): (&String, &Vec<TopicPartition>)| {
+            let partitions: Vec<_> = partitions.iter().map(TopicPartition::to_string).collect();
+            format!("{id}={}", partitions.join(" "))
+        };
+        assignments.iter().map(one).collect::<Vec<_>>().join("; ")
+    }
+}
