@@ -8,11 +8,13 @@ use serde::Serialize;
 
 use super::admin::configs::{self, Change, ConfigEntry, ConfigSource, ResourceType};
 use super::admin::topics;
+use super::names::{check_setting, has_effect, no_topic};
 use super::say::{Said, say_json, tell};
 use super::table::table;
 use super::tools::connect::{Bootstrap, block_on};
 use super::tools::output::Output;
 use ottla_client::Client;
+use ottla_config::Scope;
 use ottla_wire::types::sort_by;
 
 const EXAMPLES: &str = "\
@@ -45,6 +47,7 @@ pub struct ConfigsArgs {
 enum Action {
     /// Show settings: those that were set, or all
     Show {
+        /// Whose settings
         kind: Kind,
 
         /// Whose: a topic, a group, or a name of client metrics
@@ -57,6 +60,7 @@ enum Action {
     },
     /// Change settings
     Set {
+        /// Whose settings
         kind: Kind,
 
         /// Whose (not for a broker), and settings
@@ -65,6 +69,7 @@ enum Action {
     },
     /// Put settings back to what they are by default
     Unset {
+        /// Whose settings
         kind: Kind,
 
         /// Whose (not for a broker), and settings
@@ -88,6 +93,15 @@ impl Kind {
             Kind::Broker => ResourceType::Broker,
             Kind::Group => ResourceType::Group,
             Kind::ClientMetrics => ResourceType::ClientMetrics,
+        }
+    }
+
+    fn scope(self) -> Scope {
+        match self {
+            Kind::Topic => Scope::Topic,
+            Kind::Broker => Scope::Broker,
+            Kind::Group => Scope::Group,
+            Kind::ClientMetrics => Scope::ClientMetrics,
         }
     }
 }
@@ -128,8 +142,62 @@ fn target(kind: Kind, words: &[String]) -> Result<(&str, &[String]), String> {
 }
 
 async fn change_settings(client: &Client, kind: Kind, name: &str, changes: &[Change], json: bool) -> Said {
+    for change in changes {
+        check_setting(kind.scope(), change.name())?;
+    }
+    if kind == Kind::Topic {
+        check_topic(client, name).await?;
+    }
     configs::alter(client, (kind.resource(), name), changes).await?;
-    show(client, kind, Some(name.to_owned()), false, json).await
+    if json {
+        return show(client, kind, Some(name.to_owned()), false, json).await;
+    }
+    show_changed(client, kind, name, changes).await
+}
+
+/// Prints the settings that were changed, as they are now. One that isn't described, as Kafka dropped it, has the value
+/// it was given.
+async fn show_changed(client: &Client, kind: Kind, name: &str, changes: &[Change]) -> Said {
+    let entries = entries(client, kind, name).await?;
+    let row = |change: &Change| {
+        let name = change.name();
+        let entry = entries.iter().find(|entry| entry.name == name);
+        let [value, from] = match (entry, change) {
+            (Some(entry), _) => [shown_value(entry), origin(entry.source).to_owned()],
+            (None, Change::Set(_, value)) => [value.clone(), String::new()],
+            (None, Change::Delete(_)) => Default::default(),
+        };
+        let effect = if has_effect(kind.scope(), name) { "yes" } else { "none here" };
+        vec![name.to_owned(), value, from, effect.to_owned()]
+    };
+    let rows: Vec<_> = changes.iter().map(row).collect();
+    let mut output = Output::stdout();
+    table(&["SETTING", "VALUE", "FROM", "EFFECT"], &rows).iter().for_each(|line| output.line(line));
+    Ok(())
+}
+
+async fn check_topic(client: &Client, name: &str) -> Said {
+    let known = topics::list(client).await?;
+    match known.iter().any(|topic| topic.name == name) {
+        true => Ok(()),
+        false => Err(no_topic(name, known.iter().map(|topic| topic.name.as_str()))),
+    }
+}
+
+/// All settings of a resource, as the broker describes them. A broker needs no name.
+async fn entries(client: &Client, kind: Kind, name: &str) -> Result<Vec<ConfigEntry>, String> {
+    let name = match kind {
+        // All of a broker's settings are those that it has now.
+        Kind::Broker => client.metadata(Some(&[])).await.map_err(|error| error.to_string())?.controller_id.to_string(),
+        _ => name.to_owned(),
+    };
+    let mut described = configs::describe(client, &[(kind.resource(), &name)], false).await?;
+    Ok(described.pop().unwrap_or_default())
+}
+
+fn shown_value(entry: &ConfigEntry) -> String {
+    let without = if entry.is_sensitive { "(hidden)" } else { "(none)" };
+    entry.value.clone().unwrap_or_else(|| without.to_owned())
 }
 
 /// A setting, as it is shown.
@@ -140,25 +208,20 @@ struct Shown {
     source: &'static str,
     sensitive: bool,
     read_only: bool,
+    in_effect: bool,
 }
 
 async fn show(client: &Client, kind: Kind, name: Option<String>, all: bool, json: bool) -> Said {
-    let name = match (kind, name) {
-        // All of a broker's settings are those that it has now.
-        (Kind::Broker, _) => {
-            client.metadata(Some(&[])).await.map_err(|error| error.to_string())?.controller_id.to_string()
-        }
-        (_, name) => name.unwrap_or_default(),
-    };
-    if kind == Kind::Topic && !topics::list(client).await?.iter().any(|topic| topic.name == name) {
-        return Err(format!("there is no topic {name}"));
+    let name = name.unwrap_or_default();
+    if kind == Kind::Topic {
+        check_topic(client, &name).await?;
     }
-    let mut described = configs::describe(client, &[(kind.resource(), &name)], false).await?;
-    let mut entries = described.pop().unwrap_or_default();
+    let mut entries = entries(client, kind, &name).await?;
     entries.retain(|entry| all || is_set(kind, entry));
     sort_by(&mut entries, |a, b| a.name.cmp(&b.name));
     if json {
         let shown = entries.into_iter().map(|entry| Shown {
+            in_effect: has_effect(kind.scope(), &entry.name),
             name: entry.name,
             value: entry.value,
             source: entry.source.name(),
@@ -172,11 +235,7 @@ async fn show(client: &Client, kind: Kind, name: Option<String>, all: bool, json
         output.line("Nothing is set: all is as the broker has it. --all shows that.");
         return Ok(());
     }
-    let row = |entry: &ConfigEntry| {
-        let hidden = if entry.is_sensitive { "(hidden)" } else { "" };
-        let value = entry.value.clone().unwrap_or_else(|| hidden.to_owned());
-        vec![entry.name.clone(), value, origin(entry.source).to_owned()]
-    };
+    let row = |entry: &ConfigEntry| vec![entry.name.clone(), shown_value(entry), origin(entry.source).to_owned()];
     let rows: Vec<_> = entries.iter().map(row).collect();
     table(&["SETTING", "VALUE", "FROM"], &rows).iter().for_each(|line| output.line(line));
     Ok(())

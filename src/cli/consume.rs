@@ -11,6 +11,8 @@ use clap::Args;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use super::admin::topics;
+use super::names::no_topic;
 use super::tools::connect::{Bootstrap, Properties, connect};
 use super::tools::consuming::{Stop, block_on_beside, config, warn};
 use super::tools::log_line::date_and_time;
@@ -144,11 +146,19 @@ impl ConsumeArgs {
     }
 }
 
+/// That there is no such topic, with the nearest one that there is.
+async fn missing(client: &Client, topic: &str) -> String {
+    let known = topics::list(client).await.unwrap_or_default();
+    no_topic(topic, known.iter().map(|known| known.name.as_str()))
+}
+
 /// Where each partition of a topic ends.
 async fn ends(client: &Client, topic: &str) -> Result<BTreeMap<TopicPartition, Offset>, String> {
     let cluster = client.metadata(Some(&[topic])).await.map_err(|error| error.to_string())?;
     let found = cluster.topics.first().filter(|found| found.error_code == 0);
-    let partitions = found.map(|found| found.partitions.clone()).ok_or_else(|| format!("there is no topic {topic}"))?;
+    let Some(partitions) = found.map(|found| found.partitions.clone()) else {
+        return Err(missing(client, topic).await);
+    };
     let asked: Vec<_> = partitions.iter().map(|partition| (topic, *partition, LATEST)).collect();
     let listed = client.list_offsets(&asked).await.map_err(|error| error.to_string())?;
     let mut ends = BTreeMap::new();

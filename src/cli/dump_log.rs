@@ -1,6 +1,8 @@
 //! `ottla dump-log`: what kafka-dump-log does, with the files as words of their own.
 
-use std::path::PathBuf;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -24,5 +26,29 @@ pub struct DumpLogArgs {
 
 /// Prints them. Code 0: all were read; 1: one could not be.
 pub fn run(args: &DumpLogArgs) -> ExitCode {
-    args.what.dump(&[&*args.files, &*args.listed].concat())
+    let files = [&*args.files, &*args.listed].concat();
+    for file in &files {
+        if let Err(why) = check(file) {
+            err_line!("ottla: {why}");
+            return ExitCode::FAILURE;
+        }
+    }
+    args.what.dump_with(&files, |error| err_line!("ottla: {}", error.message))
+}
+
+/// Whether this is a file that can be read, and of a kind that is known.
+fn check(file: &Path) -> Result<(), String> {
+    let shown = file.display();
+    let found = fs::metadata(file).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => format!("{shown} does not exist"),
+        _ => format!("cannot read {shown}: {error}"),
+    })?;
+    if found.is_dir() {
+        return Err(format!("{shown} is a directory: name files in it, such as {shown}/*.log"));
+    }
+    let ending = file.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    if !What::ENDINGS.contains(&ending) {
+        return Err(format!("{shown} is no file of a log: their names end in .{}", What::ENDINGS.join(", .")));
+    }
+    fs::File::open(file).map(|_| ()).map_err(|error| format!("cannot read {shown}: {error}"))
 }

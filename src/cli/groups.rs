@@ -11,12 +11,13 @@ use super::admin::groups::{
     GroupOffsets, Groups, GroupsError, Note, PartitionRow, Reset, Scope, TopicSelection, assignment_text,
 };
 use super::say::{Said, say_json, tell};
-use super::table::table;
+use super::table;
 use super::tools::connect::{Bootstrap, block_on};
 use super::tools::exceptions::Exception;
 use super::tools::kafka_consumer_groups::TargetArgs;
 use super::tools::output::Output;
 use ottla_client::{ClientError, MemberDescription};
+use ottla_config::table::nearest_of;
 use ottla_wire::types::{ErrorCode, Offset, TopicPartition, sort_by};
 
 const EXAMPLES: &str = "\
@@ -53,11 +54,13 @@ enum Action {
     List,
     /// Tell how far groups have come, and who their members are
     Describe {
+        /// Ids of groups
         #[arg(required = true, value_name = "GROUP")]
         groups: Vec<String>,
     },
     /// Move the offsets of a group that has no active members
     ResetOffsets {
+        /// The group's id
         #[arg(value_name = "GROUP")]
         group: String,
 
@@ -75,6 +78,7 @@ enum Action {
     },
     /// Delete what a group has committed for topics
     DeleteOffsets {
+        /// The group's id
         #[arg(value_name = "GROUP")]
         group: String,
 
@@ -84,6 +88,7 @@ enum Action {
     },
     /// Delete groups that have no active members
     Delete {
+        /// Ids of groups
         #[arg(required = true, value_name = "GROUP")]
         groups: Vec<String>,
     },
@@ -112,6 +117,16 @@ fn why(error: GroupsError) -> String {
     match error {
         GroupsError::Usage(message) | GroupsError::Refused(message) => message,
         GroupsError::Client(error) | GroupsError::Step(error) => in_words(&error),
+    }
+}
+
+/// Which group was meant, where there is none of this name and one of nearly this name.
+async fn hint(groups: &Groups, name: &str) -> String {
+    let listed = groups.list(&[], &[]).await.unwrap_or_default();
+    let names = || listed.iter().map(|group| group.id.as_str());
+    match nearest_of(names(), name).filter(|_| !names().any(|known| known == name)) {
+        Some(nearest) => format!(" Did you mean {nearest}?"),
+        None => String::new(),
     }
 }
 
@@ -144,7 +159,7 @@ async fn list(groups: &Groups, json: bool) -> Said {
     let mut output = Output::stdout();
     match rows.is_empty() {
         true => output.line("No groups. One appears when a consumer joins it or commits an offset."),
-        false => table(&["GROUP", "TYPE", "STATE"], &rows).iter().for_each(|line| output.line(line)),
+        false => table::table(&["GROUP", "TYPE", "STATE"], &rows).iter().for_each(|line| output.line(line)),
     }
     Ok(())
 }
@@ -214,7 +229,10 @@ impl Described {
 async fn describe(groups: &Groups, names: &[String], json: bool) -> Said {
     let mut described = Vec::new();
     for name in names {
-        described.push(groups.offsets(name).await.map_err(why)?);
+        match groups.offsets(name).await {
+            Ok(offsets) => described.push(offsets),
+            Err(error) => return Err(why(error) + &hint(groups, name).await),
+        }
     }
     if json {
         return say_json(&described.iter().map(Described::new).collect::<Vec<_>>());
@@ -240,7 +258,7 @@ fn print_group(offsets: &GroupOffsets, output: &mut Output) {
         };
         let rows: Vec<_> = group.members.iter().map(row).collect();
         output.line("");
-        table(&["MEMBER", "CLIENT", "HOST", "PARTITIONS"], &rows).iter().for_each(|line| output.line(line));
+        table::table(&["MEMBER", "CLIENT", "HOST", "PARTITIONS"], &rows).iter().for_each(|line| output.line(line));
     }
     if !offsets.rows.is_empty() {
         let or_dash = |number: Option<i64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
@@ -255,7 +273,9 @@ fn print_group(offsets: &GroupOffsets, output: &mut Output) {
         };
         let rows: Vec<_> = offsets.rows.iter().map(row).collect();
         output.line("");
-        table(&["TOPIC", "PARTITION", "COMMITTED", "END", "LAG"], &rows).iter().for_each(|line| output.line(line));
+        table::table(&["TOPIC", "PARTITION", "COMMITTED", "END", "LAG"], &rows)
+            .iter()
+            .for_each(|line| output.line(line));
     }
 }
 
@@ -322,7 +342,7 @@ fn report_reset(group: &str, reset: &Reset, dry_run: bool, json: bool) -> Said {
     }
     let rows = offsets.iter().map(|it| vec![it.topic.clone(), it.partition.to_string(), it.offset.to_string()]);
     let rows: Vec<_> = rows.collect();
-    table(&["TOPIC", "PARTITION", "NEW OFFSET"], &rows).iter().for_each(|line| output.line(line));
+    table::table(&["TOPIC", "PARTITION", "NEW OFFSET"], &rows).iter().for_each(|line| output.line(line));
     if dry_run {
         output.line("Nothing has been moved: this was a dry run.");
     }
@@ -373,7 +393,9 @@ struct Deleted<'a> {
 
 async fn delete(groups: &Groups, names: &[String], json: bool) -> Said {
     for name in names {
-        groups.delete(name).await.map_err(|error| format!("{name}: {}", in_words(&error)))?;
+        if let Err(error) = groups.delete(name).await {
+            return Err(format!("{name}: {}{}", in_words(&error), hint(groups, name).await));
+        }
     }
     if json {
         return say_json(&Deleted { deleted: names });

@@ -4,25 +4,42 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 use super::{CANNOT_START, Cli, tools};
 use ottla_config::table;
 
 /// The command line, or the exit code once help was printed or the mistake told.
 pub fn parse(line: Vec<OsString>) -> Result<Cli, ExitCode> {
-    Cli::try_parse_from(line).map_err(|error| match error.kind() {
+    read(&line).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             // Nobody is left to tell if this cannot be printed.
             let _ = error.print();
             ExitCode::SUCCESS
         }
         _ => {
-            err_line!("ottla: {}", explain(&error));
+            err_line!("ottla: {}", explain(&error, &command_of(&line)));
             ExitCode::from(CANNOT_START)
         }
     })
+}
+
+fn read(line: &[OsString]) -> Result<Cli, clap::Error> {
+    Cli::from_arg_matches(&Cli::whole_command().try_get_matches_from(line)?)
+}
+
+/// The command of ours that a command line names: `ottla topics create`.
+fn command_of(line: &[OsString]) -> String {
+    let mut command = Cli::command();
+    let mut name = "ottla".to_owned();
+    for word in line.iter().skip(1) {
+        // Flags may stand between; their values are seldom names of commands.
+        let Some(inner) = word.to_str().and_then(|word| command.find_subcommand(word)).cloned() else { continue };
+        name = format!("{name} {}", inner.get_name());
+        command = inner;
+    }
+    name
 }
 
 /// Tells that there is no such tool, where the program is called by a name that only Kafka's tools have.
@@ -32,20 +49,21 @@ pub fn name_of_no_tool(name: &OsStr) -> Option<ExitCode> {
     Some(ExitCode::from(CANNOT_START))
 }
 
-/// One line: what is wrong, and what was meant or where to look.
-fn explain(error: &clap::Error) -> String {
+/// One line: what is wrong with the line for a command, and what was meant or where to look.
+fn explain(error: &clap::Error, command: &str) -> String {
     let what = |kind| error.get(kind).map(plain);
     let word = what(ContextKind::InvalidSubcommand);
     let suggested = [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand].into_iter().find_map(what);
     let hint = match suggested.or_else(|| nearest_tool(word.as_deref()?)) {
         Some(meant) => format!("; did you mean {meant}?"),
-        None => "; see ottla --help".to_owned(),
+        None => format!("; see {command} --help"),
     };
     // Without the name of its value.
     let flag = what(ContextKind::InvalidArg).and_then(|flag| flag.split_whitespace().next().map(str::to_owned));
     match (error.kind(), flag, what(ContextKind::InvalidValue)) {
         (ErrorKind::UnknownArgument, Some(flag), _) if flag.starts_with('-') => format!("unknown flag {flag}{hint}"),
-        (ErrorKind::UnknownArgument, Some(word), _) => format!("unknown command {word}{hint}"),
+        (ErrorKind::UnknownArgument, Some(word), _) if command == "ottla" => format!("unknown command {word}{hint}"),
+        (ErrorKind::UnknownArgument, Some(word), _) => format!("{word} is a word too many{hint}"),
         (ErrorKind::ValueValidation, Some(flag), Some(value)) => {
             let why = std::error::Error::source(error).map_or_else(String::new, |why| format!(": {why}"));
             format!("{flag} cannot be \"{value}\"{why}")
@@ -88,8 +106,8 @@ mod tests {
     use super::*;
 
     fn check(line: &str, expect: &str) {
-        let words = std::iter::once("ottla").chain(line.split_whitespace());
-        assert_eq!(explain(&Cli::try_parse_from(words).unwrap_err()), expect, "{line}");
+        let words: Vec<_> = std::iter::once("ottla").chain(line.split_whitespace()).map(OsString::from).collect();
+        assert_eq!(explain(&read(&words).unwrap_err(), &command_of(&words)), expect, "{line}");
     }
 
     #[test]
@@ -104,6 +122,13 @@ mod tests {
             "--set num.partitions",
             "--set cannot be \"num.partitions\": give it as NAME=VALUE, such as num.partitions=3",
         );
+        check("topics create", "<TOPIC> is missing; see ottla topics create --help");
+        check("topics --json describe", "<TOPIC>... is missing; see ottla topics describe --help");
+        check("topics --nope", "unknown flag --nope; see ottla topics --help");
+        check("topics creat", "unknown command creat; did you mean create?");
+        check("config num.partitions node.id", "node.id is a word too many; see ottla config --help");
+        check("produce t --header x", "--header cannot be \"x\": give it as NAME=VALUE, such as trace-id=7");
+        check("produce t --set x", "--set cannot be \"x\": give it as NAME=VALUE, such as acks=1");
         check("serv", "unknown command serv; did you mean serve?");
         check("kafka-get-ofsets.sh", "unknown command kafka-get-ofsets.sh; did you mean kafka-get-offsets?");
         check("xyzzy", "unknown command xyzzy; see ottla --help");

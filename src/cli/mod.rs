@@ -13,6 +13,8 @@ mod dump_log;
 mod groups;
 mod healthcheck;
 mod mistakes;
+mod names;
+mod parent;
 mod produce;
 mod ready_file;
 mod say;
@@ -26,7 +28,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::logging::Logging;
@@ -71,7 +73,10 @@ enum Command {
     Healthcheck(healthcheck::HealthcheckArgs),
     /// Print a script that teaches a shell to complete this program's commands and flags.
     #[command(after_help = "For bash: source <(ottla completions bash)")]
-    Completions { shell: Shell },
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
 }
 
 /// What a broker is told on the command line.
@@ -101,19 +106,40 @@ pub struct ServeArgs {
     #[arg(long, value_name = "PATH")]
     ready_file: Option<PathBuf>,
 
+    /// Log LEVEL and what is more severe: off, error, warn, info, debug, trace; or LOGGER=LEVEL, separated by commas
+    /// [default: info]
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+
+    /// Log lines of text, or of JSON [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+
+    /// Stop as soon as the process that started this one is gone: when stdin ends, where that is a pipe, and on Linux
+    /// when that process ends
+    #[arg(long)]
+    exit_with_parent: bool,
+
     /// Have this topic from the start: NAME[:PARTITIONS[:REPLICATION-FACTOR[:CLEANUP-POLICY]]]; may be given many times
     #[arg(long, value_name = "TOPIC")]
     create_topic: Vec<String>,
 
     /// Any broker setting by Kafka's name; may be given many times
-    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
     set: Vec<(String, String)>,
+}
+
+/// `ottla.log.format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
 }
 
 const AFTER_HELP: &str = "\
 Settings come from FILE, then from environment variables, then from the command line; the last one counts.
 KAFKA_NUM_PARTITIONS=3 in the environment is num.partitions=3. docs/config.md lists every setting.
-RUST_LOG says what is logged: error, warn, info (the default), debug, trace.
+RUST_LOG says what is logged where --log-level does not, in the same form.
 
 Examples:
   ottla                                             a broker on port 9092
@@ -155,7 +181,41 @@ pub fn main(clock: Clock, logging: &Logging, line: Vec<OsString>) -> ExitCode {
 }
 
 impl Cli {
+    /// The command line as it is read and explained. Flags that Kafka's tools have as well are described there in their
+    /// words, with Java's types; here they are described as ours.
+    fn whole_command() -> clap::Command {
+        let value = |name: &'static str| move |arg: clap::Arg| arg.value_name(name);
+        let decodes = "StringDecoder (the default), IntegerDecoder, LongDecoder or DefaultDecoder";
+        let dump_log = |command: clap::Command| {
+            command
+                .mut_arg("max_message_size", value("BYTES"))
+                .mut_arg("max_bytes", value("BYTES"))
+                .mut_arg("key_decoder_class", |arg| {
+                    arg.value_name("DECODER").help(format!("How keys are read: {decodes}"))
+                })
+                .mut_arg("value_decoder_class", |arg| {
+                    arg.value_name("DECODER").help(format!("How values are read: {decodes}"))
+                })
+        };
+        let reset_offsets = |command: clap::Command| {
+            command
+                .mut_arg("to_offset", value("OFFSET"))
+                .mut_arg("shift_by", value("N"))
+                .mut_arg("to_datetime", value("TIME"))
+                .mut_arg("by_duration", value("DURATION"))
+        };
+        Cli::command()
+            .mut_subcommand("dump-log", dump_log)
+            .mut_subcommand("groups", |groups| groups.mut_subcommand("reset-offsets", reset_offsets))
+    }
+
     fn run(self, clock: Clock, logging: &Logging) -> ExitCode {
+        // The broker refuses to start; what a tool does is done without a log.
+        if let (Some(mistake), true) = (logging.mistake(), self.command.is_some()) {
+            if !matches!(self.command, Some(Command::Serve(_))) {
+                tracing::warn!("{mistake}");
+            }
+        }
         let done = match self.command {
             Some(Command::Serve(args)) => serve::run(&args, clock, logging),
             Some(Command::Config(args)) => config::run(&args),
@@ -168,7 +228,7 @@ impl Cli {
             Some(Command::DumpLog(args)) => Ok(dump_log::run(&args)),
             Some(Command::Healthcheck(args)) => healthcheck::run(&args),
             Some(Command::Completions { shell }) => {
-                let mut command = Cli::command().subcommands(tools::commands());
+                let mut command = Cli::whole_command().subcommands(tools::commands());
                 let mut script = Vec::new();
                 clap_complete::generate(shell, &mut command, "ottla", &mut script);
                 Output::stdout().bytes(&script);
@@ -186,22 +246,47 @@ impl Cli {
     }
 }
 
-fn name_and_value(text: &str) -> Result<(String, String), String> {
+fn setting(text: &str) -> Result<(String, String), String> {
+    name_and_value(text, "num.partitions=3")
+}
+
+/// Reads a name and a value; a mistake is explained by this example.
+fn name_and_value(text: &str, example: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.to_owned())),
-        _ => Err("give it as NAME=VALUE, such as num.partitions=3".to_owned()),
+        _ => Err(format!("give it as NAME=VALUE, such as {example}")),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        Cli::whole_command().debug_assert();
+    }
+
+    /// All commands, with the words that lead to them.
+    fn commands(path: &str, command: &clap::Command, all: &mut Vec<(String, clap::Command)>) {
+        all.push((path.to_owned(), command.clone()));
+        command.get_subcommands().for_each(|inner| commands(&format!("{path} {}", inner.get_name()), inner, all));
+    }
+
+    #[test]
+    fn every_argument_of_ours_has_a_help_text_without_java() {
+        let mut all = Vec::new();
+        commands("ottla", &Cli::whole_command(), &mut all);
+        assert!(all.len() > 20);
+        for (path, mut command) in all {
+            for arg in command.get_arguments() {
+                assert!(arg.get_help().is_some_and(|help| !help.to_string().is_empty()), "{path}: {}", arg.get_id());
+            }
+            let help = command.render_long_help().to_string();
+            for java in ["org.apache.", "java.", "<String", "<Long", "<Integer", "Exception"] {
+                assert!(!help.contains(java), "{path}: {java}\n{help}");
+            }
+        }
     }
 
     #[test]
@@ -222,7 +307,7 @@ mod tests {
     fn settings_on_the_command_line() {
         let check = |text, expect: Option<(&str, &str)>| {
             let expect = expect.map(|(name, value)| (name.to_owned(), value.to_owned()));
-            assert_eq!(name_and_value(text).ok(), expect, "{text}");
+            assert_eq!(setting(text).ok(), expect, "{text}");
         };
         check("a.b=c", Some(("a.b", "c")));
         check("a=b=c", Some(("a", "b=c")));

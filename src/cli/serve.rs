@@ -1,21 +1,24 @@
 //! `ottla serve`: from settings to a broker that answers, and back to nothing.
 
 use std::io::{self, Write as _};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
+use clap::ValueEnum as _;
 use tempfile::TempDir;
 use tokio::runtime::{self, Runtime};
 
 use super::ServeArgs;
+use super::parent::Parent;
 use super::ready_file::{Ready, ReadyFile};
 use super::shutdown::StopSignals;
-use crate::logging::Logging;
+use crate::logging::{Format, Logging};
 use ottla_broker::clock::Clock;
 use ottla_broker::service::{Service, Stopped, temporary};
-use ottla_config::{BrokerConfig, Resolved, Sources, load};
+use ottla_config::{BrokerConfig, Resolved, Source, Sources, load};
 use ottla_log::faults;
 
 /// How long replies that clients still wait for may take to leave once a stop was asked for.
@@ -28,6 +31,10 @@ pub fn run(args: &ServeArgs, clock: Clock, logging: &Logging) -> Result<ExitCode
     // Before anything is made that must be put away again.
     let signals = runtime.block_on(async { StopSignals::listen() });
     let mut signals = signals.map_err(|error| format!("cannot listen for signals: {error}"))?;
+    let mut parent = match args.exit_with_parent {
+        true => Parent::watch()?,
+        false => Parent::ignored(),
+    };
     if let Err(error) = faults::install() {
         tracing::warn!("files are not mapped, as a fault in one would end the process: {error}");
     }
@@ -35,6 +42,8 @@ pub fn run(args: &ServeArgs, clock: Clock, logging: &Logging) -> Result<ExitCode
     let ephemeral = ephemeral.map_err(|error| format!("cannot make a temporary directory: {error}"))?;
     let Resolved { config, notices, without_effect } =
         load(&sources(args, ephemeral.as_ref())).map_err(|error| error.to_string())?;
+
+    set_up_logging(&config, logging)?;
 
     let ended = runtime.block_on(async {
         let mut ready_file = None;
@@ -48,7 +57,7 @@ pub fn run(args: &ServeArgs, clock: Clock, logging: &Logging) -> Result<ExitCode
             tracing::info!("without effect here: {}", without_effect.join(", "));
         }
         match announce(&service, &config, ready_file.as_mut(), clock) {
-            Ok(()) => Ok(until_stopped(service, &mut signals).await),
+            Ok(()) => Ok(until_stopped(service, &mut signals, &mut parent).await),
             // It runs by now: what it has opened is put away as at any stop.
             Err(why) => match stop(service).await {
                 End::Unclean(unclean) => Err(format!("{why}; and the next start has to check the logs: {unclean}")),
@@ -57,6 +66,22 @@ pub fn run(args: &ServeArgs, clock: Clock, logging: &Logging) -> Result<ExitCode
         }
     });
     end(runtime, ended)
+}
+
+/// Has what is logged follow the settings. `RUST_LOG` is weaker than the command line and the environment's
+/// `KAFKA_OTTLA_LOG_LEVEL`, and stronger than a file, as the environment is.
+fn set_up_logging(config: &BrokerConfig, logging: &Logging) -> Result<(), String> {
+    if config.logging.format == "json" {
+        logging.set_format(Format::Json);
+    }
+    let has_rust_log = std::env::var_os("RUST_LOG").is_some_and(|asked| !asked.is_empty());
+    let level = "ottla.log.level";
+    match config.values.source(level) {
+        Some(source) if !(has_rust_log && matches!(source, Source::File { .. })) => {
+            logging.set_levels(&config.logging.level).map_err(|mistake| format!("{level}: {mistake} ({source})"))
+        }
+        _ => logging.mistake().map_or(Ok(()), |mistake| Err(mistake.to_owned())),
+    }
 }
 
 /// How a run ended that did start.
@@ -85,10 +110,11 @@ fn announce(
             .map_err(|error| format!("cannot write the ready file {}: {error}", file.path().display()))?;
     }
     let version = env!("CARGO_PKG_VERSION");
-    let addresses = service.addresses().join(", ");
+    let bound: Vec<_> = service.bound().iter().map(SocketAddr::to_string).collect();
+    let (bound, addresses) = (bound.join(" and "), service.addresses().join(", "));
     let admin = service.admin_url().map(|url| format!(", admin port {url}")).unwrap_or_default();
     tracing::info!(
-        "ottla {version} listens on {addresses}{admin}, data in {}, ready in {ready_ms} ms",
+        "ottla {version} listening on {bound}, connect to {addresses}{admin}, data in {}, ready in {ready_ms} ms",
         data_dir.display()
     );
     if config.announcement.ready_lines {
@@ -97,9 +123,11 @@ fn announce(
     Ok(())
 }
 
-async fn until_stopped(service: Service, signals: &mut StopSignals) -> End {
-    let signal = signals.next().await;
-    tracing::info!("{signal}: stopping; another one stops at once");
+async fn until_stopped(service: Service, signals: &mut StopSignals, parent: &mut Parent) -> End {
+    tokio::select! {
+        signal = signals.next() => tracing::info!("{signal}: stopping; another one stops at once"),
+        why = parent.gone() => tracing::info!("{why}: stopping, as --exit-with-parent asks for"),
+    }
     tokio::select! {
         end = stop(service) => end,
         () = signals.next_in_earnest() => End::AtOnce,
@@ -166,6 +194,15 @@ pub fn sources(args: &ServeArgs, ephemeral: Option<&TempDir>) -> Sources {
     }
     if let Some(dir) = &args.data_dir {
         flag("log.dirs", dir.display().to_string());
+    }
+    if let Some(level) = &args.log_level {
+        flag("ottla.log.level", level.clone());
+    }
+    if let Some(format) = args.log_format {
+        flag(
+            "ottla.log.format",
+            format.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned()),
+        );
     }
     if !args.create_topic.is_empty() {
         flag("ottla.create.topics", args.create_topic.join(","));

@@ -9,12 +9,14 @@ use serde::Serialize;
 use super::admin::configs::{self, Change, ConfigSource, ResourceType};
 use super::admin::log_dirs;
 use super::admin::topics::{self, MorePartitions, NewTopic, PartitionDescription, TopicDescription};
+use super::names::{check_setting, has_effect, no_topic};
 use super::say::{Said, say_json, tell};
 use super::table::table;
 use super::tools::connect::{Bootstrap, block_on};
 use super::tools::kafka_topics::{PARTITIONS_AT_A_TIME, topic_settings};
 use super::tools::output::Output;
 use ottla_client::Client;
+use ottla_config::Scope;
 use ottla_wire::types::{InOrder as _, Offset, TopicPartition};
 
 const EXAMPLES: &str = "\
@@ -52,11 +54,13 @@ enum Action {
     },
     /// Tell partitions, offsets and settings of topics
     Describe {
+        /// Names of topics
         #[arg(required = true, value_name = "TOPIC")]
         topics: Vec<String>,
     },
     /// Create a topic
     Create {
+        /// The topic's name
         #[arg(value_name = "TOPIC")]
         topic: String,
 
@@ -74,6 +78,7 @@ enum Action {
     },
     /// Give topics more partitions, or other settings
     Alter {
+        /// Names of topics
         #[arg(required = true, value_name = "TOPIC")]
         topics: Vec<String>,
 
@@ -91,6 +96,7 @@ enum Action {
     },
     /// Delete topics
     Delete {
+        /// Names of topics
         #[arg(required = true, value_name = "TOPIC")]
         topics: Vec<String>,
 
@@ -111,7 +117,7 @@ async fn act(args: TopicsArgs) -> Said {
         Action::List { internal } => list(&client, internal, args.json).await,
         Action::Describe { topics } => describe(&client, &topics, args.json).await,
         Action::Create { topic, partitions, config, if_not_exists } => {
-            let configs = topic_settings(&config)?;
+            let configs = known_settings(&config)?;
             let asked = NewTopic { name: topic, partitions, configs, ..NewTopic::default() };
             let created = match topics::create(&client, &asked).await {
                 Err(error) if if_not_exists && error.simple_name() == "TopicExistsException" => Vec::new(),
@@ -128,12 +134,23 @@ async fn act(args: TopicsArgs) -> Said {
             let is_known = |name: &String| known.iter().any(|topic| topic.name == *name);
             let deleted: Vec<_> = topics.iter().filter(|name| !if_exists || is_known(name)).cloned().collect();
             if let Some(missing) = deleted.iter().find(|name| !is_known(name)) {
-                return Err(format!("there is no topic {missing}"));
+                return Err(no_topic(missing, known.iter().map(|topic| topic.name.as_str())));
             }
             topics::delete(&client, &deleted).await?;
             report(args.json, "deleted", &deleted)
         }
     }
+}
+
+/// Settings in the form NAME=VALUE; an unknown one is refused, and one without effect is told of.
+fn known_settings(given: &[String]) -> Result<Vec<(String, String)>, String> {
+    let names = || given.iter().filter_map(|text| Some(text.split_once('=')?.0.trim()));
+    names().try_for_each(|name| check_setting(Scope::Topic, name))?;
+    let settings = topic_settings(given)?;
+    for name in names().filter(|name| !has_effect(Scope::Topic, name)) {
+        err_line!("ottla: {name} has no effect here");
+    }
+    Ok(settings)
 }
 
 /// Tells what was done, with which topics.
@@ -153,7 +170,8 @@ async fn alter(
     config: &[String],
     unset: Vec<String>,
 ) -> Result<(), String> {
-    let set = topic_settings(config)?.into_iter().map(|(name, value)| Change::Set(name, value));
+    unset.iter().try_for_each(|name| check_setting(Scope::Topic, name))?;
+    let set = known_settings(config)?.into_iter().map(|(name, value)| Change::Set(name, value));
     let changes: Vec<_> = unset.into_iter().map(Change::Delete).chain(set).collect();
     if partitions.is_none() && changes.is_empty() {
         return Err("what is to change? Give --partitions, --config or --unset".to_owned());
@@ -245,7 +263,7 @@ struct DescribedPartition {
 async fn describe(client: &Client, names: &[String], json: bool) -> Said {
     let known = topics::list(client).await?;
     if let Some(missing) = names.iter().find(|name| !known.iter().any(|topic| topic.name == **name)) {
-        return Err(format!("there is no topic {missing}"));
+        return Err(no_topic(missing, known.iter().map(|topic| topic.name.as_str())));
     }
     let described = topics::describe(client, names, PARTITIONS_AT_A_TIME).await?;
     let resources: Vec<_> = described.iter().map(|topic| (ResourceType::Topic, topic.name.as_str())).collect();

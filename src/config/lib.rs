@@ -24,8 +24,8 @@ mod values;
 
 pub use admin::AdminConfig;
 pub use broker::{
-    AnnouncementConfig, BrokerConfig, FetchConfig, GroupsConfig, NetworkConfig, ReplicationFactorPolicy, Resolved,
-    StorageConfig, TopicsConfig,
+    AnnouncementConfig, BrokerConfig, FetchConfig, GroupsConfig, LoggingConfig, NetworkConfig, ReplicationFactorPolicy,
+    Resolved, StorageConfig, TopicsConfig,
 };
 pub use check::{Refused, check_retention, validate, validate_group, validate_topic, validate_topic_of};
 pub use describe::{

@@ -13,6 +13,9 @@ use tracing::Level;
 use tracing::level_filters::LevelFilter;
 
 use ottla_broker::state::loggers::{LogLevel, Loggers, ROOT_LOGGER};
+use ottla_config::table;
+
+const LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "trace"];
 
 /// The target of the root logger, which all targets are within.
 const ROOT: &str = "";
@@ -62,25 +65,21 @@ pub(super) struct Levels {
 
 impl Levels {
     /// Reads what `RUST_LOG` says: a level, or `target=level` pairs, separated by commas. Where it says nothing, or
-    /// makes no sense, INFO is what is logged; in the latter case with the reason.
+    /// can't be read, INFO is what is logged; in the latter case with the reason.
     pub fn parse(asked: &str) -> (Levels, Option<String>) {
-        let mut own = BTreeMap::from([(REQUESTS.to_owned(), REQUESTS_LEVEL)]);
-        let parts = asked.split(',').map(str::trim).filter(|part| !part.is_empty());
-        let read: Result<Vec<_>, String> = parts.map(directive).collect();
-        let mistake = match read {
-            Ok(directives) => {
-                // With nothing but targets, the others are not asked for.
-                let root = if directives.is_empty() { LogLevel::Info } else { LogLevel::Off };
-                own.insert(ROOT.to_owned(), root);
-                own.extend(directives);
-                None
-            }
-            Err(mistake) => {
-                own.insert(ROOT.to_owned(), LogLevel::Info);
-                Some(mistake)
-            }
+        let (own, mistake) = match read(asked) {
+            Ok(own) => (own, None),
+            Err(mistake) => (read("").unwrap_or_default(), Some(mistake)),
         };
         (Levels { own: RwLock::new(own) }, mistake)
+    }
+
+    /// Puts other levels in place of all that there are. The error is one plain line, and nothing is changed.
+    pub fn replace(&self, asked: &str) -> Result<(), String> {
+        *self.own.write() = read(asked)?;
+        // Places in the code remember whether they are logged.
+        tracing_core::callsite::rebuild_interest_cache();
+        Ok(())
     }
 
     /// Whether an event is logged.
@@ -178,15 +177,46 @@ fn filter(level: LogLevel) -> LevelFilter {
     }
 }
 
-/// One part of `RUST_LOG`. A target alone is logged whole.
+/// Levels by target, from the text of `RUST_LOG`. The error is one plain line.
+fn read(asked: &str) -> Result<BTreeMap<String, LogLevel>, String> {
+    let parts = asked.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let directives = parts.map(directive).collect::<Result<Vec<_>, _>>()?;
+    // With nothing but targets, the others are not asked for; but no error is hidden.
+    let root = if directives.is_empty() { LogLevel::Info } else { LogLevel::Error };
+    let mut own = BTreeMap::from([(REQUESTS.to_owned(), REQUESTS_LEVEL), (ROOT.to_owned(), root)]);
+    own.extend(directives);
+    Ok(own)
+}
+
+/// One part of `RUST_LOG`. A logger alone is logged whole; it has to be one of ours, as a level that is misspelled looks
+/// like a target.
 fn directive(part: &str) -> Result<(String, LogLevel), String> {
     match part.split_once('=') {
         Some((target, name)) => {
             let level = level(name.trim())
-                .ok_or_else(|| format!("\"{name}\" is not a level (off, error, warn, info, debug, trace)"))?;
+                .ok_or_else(|| format!("\"{}\" is not a log level{}", name.trim(), hint(name.trim())))?;
             Ok((target_of(target.trim()), level))
         }
-        None => Ok(level(part).map_or_else(|| (target_of(part), LogLevel::Trace), |level| (ROOT.to_owned(), level))),
+        None => match level(part) {
+            Some(level) => Ok((ROOT.to_owned(), level)),
+            None if is_known(part) => Ok((target_of(part), LogLevel::Trace)),
+            None => Err(format!("\"{part}\" is neither a log level nor a logger{}", hint(part))),
+        },
+    }
+}
+
+/// Whether this is a logger of the table, or within one. All are within the root.
+fn is_known(logger: &str) -> bool {
+    let path = target_of(logger);
+    let within = |outer: &str| path.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
+    LOGGERS.iter().any(|(target, names)| (*target != ROOT && within(target)) || names.contains(&logger))
+}
+
+/// What was meant, or what there is.
+fn hint(word: &str) -> String {
+    match table::nearest_of(LEVELS.iter().copied(), &word.to_ascii_lowercase()) {
+        Some(nearest) => format!("; did you mean {nearest}?"),
+        None => format!(" ({})", LEVELS.join(", ")),
     }
 }
 
@@ -230,11 +260,35 @@ mod tests {
         check("off", LogLevel::Off, LogLevel::Off);
         check("warn,ottla::server=trace", LogLevel::Trace, LogLevel::Warn);
         check("ottla::server=debug , info", LogLevel::Debug, LogLevel::Info);
-        check("ottla::server", LogLevel::Trace, LogLevel::Off);
+        check("ottla::server", LogLevel::Trace, LogLevel::Error);
         check("ottla.server=debug,info", LogLevel::Debug, LogLevel::Info);
-        check("ottla::serve=trace", LogLevel::Off, LogLevel::Off);
+        check("ottla::serve=trace", LogLevel::Error, LogLevel::Error);
+        check("hyper=debug", LogLevel::Error, LogLevel::Error);
+        check("ottla.server.connection", LogLevel::Trace, LogLevel::Error);
         check("ottla::server=loud", LogLevel::Info, LogLevel::Info);
-        assert!(Levels::parse("ottla::server=loud").1.is_some_and(|mistake| mistake.contains("\"loud\"")));
+    }
+
+    #[test]
+    fn level_or_logger_that_there_is_not_is_refused_with_what_was_meant() {
+        let check = |asked: &str, expect: &str| {
+            let (levels, mistake) = Levels::parse(asked);
+            assert_eq!(mistake.as_deref(), Some(expect), "{asked}");
+            assert!(levels.allow(SERVER, Level::INFO), "{asked}");
+            assert_eq!(levels.replace(asked), Err(expect.to_owned()));
+        };
+        check("inof", "\"inof\" is neither a log level nor a logger; did you mean info?");
+        check("warn,Inof", "\"Inof\" is neither a log level nor a logger; did you mean info?");
+        let all = "(off, error, warn, info, debug, trace)";
+        check("7", &format!("\"7\" is neither a log level nor a logger {all}"));
+        check("ottla::server=loud", &format!("\"loud\" is not a log level {all}"));
+        check("hyper", &format!("\"hyper\" is neither a log level nor a logger {all}"));
+    }
+
+    #[test]
+    fn levels_can_be_replaced() {
+        let levels = Levels::parse("trace,ottla::http=off").0;
+        assert_eq!(levels.replace("warn"), Ok(()));
+        assert!(levels.allow("ottla::http", Level::WARN) && !levels.allow("ottla::http", Level::INFO));
     }
 
     #[test]

@@ -3,7 +3,9 @@
 //! Whatever an event says may come from a client, a file or a file's name. So everything of it that could end a line,
 //! command a terminal or reorder what is shown is escaped here, for every event, and values and lines have a limit.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 use tracing::Level;
@@ -22,41 +24,87 @@ const RESET: &str = "\x1b[0m";
 const DIM: &str = "\x1b[2m";
 const ITALIC: &str = "\x1b[3m";
 
-/// A line in the making: time, level, message, `name=value` pairs.
+/// The form of lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// Time, level, message, `name=value` pairs.
+    #[default]
+    Text,
+    /// An object with `timestamp`, `level`, `message` and `fields`.
+    Json,
+}
+
+/// A form that can be changed while lines are written.
+#[derive(Debug, Default)]
+pub(super) struct AtomicFormat(AtomicBool);
+
+impl AtomicFormat {
+    #[cfg(test)]
+    pub fn new(format: Format) -> AtomicFormat {
+        AtomicFormat(AtomicBool::new(format == Format::Json))
+    }
+
+    pub fn load(&self) -> Format {
+        if self.0.load(Ordering::Relaxed) { Format::Json } else { Format::Text }
+    }
+
+    pub fn store(&self, format: Format) {
+        self.0.store(format == Format::Json, Ordering::Relaxed);
+    }
+}
+
+/// A line in the making: time, level, message, fields.
 pub(super) struct Line {
     text: String,
     has_colors: bool,
+    /// In JSON the fields so far, separated by commas: they follow the message, wherever that comes.
+    json: Option<String>,
 }
 
 impl Line {
-    /// Begins a line with the time (UTC) and the level.
-    pub fn begin(level: Level, has_colors: bool) -> Line {
+    /// Begins a line with the time (UTC) and the level. JSON has no colours.
+    pub fn begin(level: Level, format: Format, has_colors: bool) -> Line {
         let nanos = i128::try_from(wall_clock_nanos()).unwrap_or_default();
         let time = Timestamp::from_nanosecond(nanos).unwrap_or_default();
         let mut text = String::with_capacity(160);
+        let json = (format == Format::Json).then(String::new);
         // Writing to a string cannot fail.
         let _ = match has_colors {
+            _ if json.is_some() => write!(text, "{{\"timestamp\":\"{time:.6}\",\"level\":\"{level}\""),
             true => write!(text, "{DIM}{time:.6}{RESET} {}{level:>5}{RESET} ", color(level)),
             false => write!(text, "{time:.6} {level:>5} "),
         };
-        Line { text, has_colors }
+        Line { text, has_colors, json }
     }
 
     /// Adds what the line tells.
     pub fn message(&mut self, message: fmt::Arguments<'_>) {
+        if self.json.is_some() {
+            self.text.push_str(",\"message\":");
+            return push_json(&mut self.text, &message.to_string(), MOST_MESSAGE);
+        }
         push_escaped(&mut self.text, &message.to_string(), MOST_MESSAGE);
     }
 
     /// The whole line, with its end.
     pub fn finish(mut self) -> Vec<u8> {
+        if let Some(fields) = &self.json {
+            let _ = match fields.is_empty() {
+                true => write!(self.text, "}}"),
+                false => write!(self.text, ",\"fields\":{{{fields}}}}}"),
+            };
+        }
         self.text.truncate(self.text.trim_end().len());
         self.text.push('\n');
         self.text.into_bytes()
     }
 
     fn value(&mut self, field: &Field, value: fmt::Arguments<'_>) {
-        if self.text.len() > MOST_LINE {
+        if self.text.len() + self.json.as_ref().map_or(0, String::len) > MOST_LINE {
             return;
+        }
+        if self.json.is_some() && field.name() != "message" {
+            return self.json_field(field, |fields| push_json(fields, &value.to_string(), MOST_VALUE));
         }
         if field.name() == "message" {
             self.message(value);
@@ -68,7 +116,29 @@ impl Line {
             };
             push_escaped(&mut self.text, &value.to_string(), MOST_VALUE);
         }
-        self.text.push(' ');
+        if self.json.is_none() {
+            self.text.push(' ');
+        }
+    }
+
+    /// Adds a number or a truth value.
+    fn plain_value(&mut self, field: &Field, value: &dyn fmt::Display) {
+        match self.json {
+            Some(_) => self.json_field(field, |fields| {
+                let _ = write!(fields, "{value}");
+            }),
+            None => self.value(field, format_args!("{value}")),
+        }
+    }
+
+    fn json_field(&mut self, field: &Field, value: impl FnOnce(&mut String)) {
+        let Some(fields) = &mut self.json else { return };
+        if !fields.is_empty() {
+            fields.push(',');
+        }
+        push_json(fields, field.name(), MOST_VALUE);
+        fields.push(':');
+        value(fields);
     }
 }
 
@@ -80,8 +150,21 @@ impl Visit for Line {
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
             "message" => self.value(field, format_args!("{value}")),
+            _ if self.json.is_some() => self.value(field, format_args!("{value}")),
             _ => self.value(field, format_args!("{value:?}")),
         }
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.plain_value(field, &value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.plain_value(field, &value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.plain_value(field, &value);
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
@@ -114,6 +197,36 @@ fn push_escaped(line: &mut String, text: &str, limit: usize) {
     for character in text.chars() {
         push_character(line, character);
     }
+    leave_out_middle(line, begins, limit);
+}
+
+/// Appends text as a string of JSON, of a longer one without its middle. What is escaped in a text line, is so here.
+fn push_json(line: &mut String, text: &str, limit: usize) {
+    let mut text = Cow::Borrowed(text);
+    if text.len() > limit {
+        leave_out_middle(text.to_mut(), 0, limit);
+    }
+    line.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => line.push_str("\\\""),
+            '\\' => line.push_str("\\\\"),
+            '\n' => line.push_str("\\n"),
+            '\r' => line.push_str("\\r"),
+            '\t' => line.push_str("\\t"),
+            _ if is_unsafe(character) => {
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    let _ = write!(line, "\\u{unit:04x}");
+                }
+            }
+            _ => line.push(character),
+        }
+    }
+    line.push('"');
+}
+
+/// Leaves out the middle of what begins there and is longer than this.
+fn leave_out_middle(line: &mut String, begins: usize, limit: usize) {
     let escaped = &line[begins..];
     if escaped.len() <= limit {
         return;
@@ -201,7 +314,7 @@ mod tests {
 
     #[test]
     fn a_line_begins_with_its_time_and_level() {
-        let mut line = Line::begin(Level::WARN, false);
+        let mut line = Line::begin(Level::WARN, Format::Text, false);
         line.message(format_args!("said"));
         let line = String::from_utf8(line.finish()).unwrap();
         let (time, rest) = line.split_at("2026-01-01T00:00:00.000000Z".len());

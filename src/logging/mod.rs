@@ -17,15 +17,22 @@ use std::fmt;
 use std::io::IsTerminal as _;
 use std::sync::Arc;
 
+pub use line::Format;
+
 use levels::Levels;
+use line::{AtomicFormat, Line};
 use ottla_broker::state::loggers::Loggers;
 use subscriber::Lines;
+use tracing::Level;
 use writer::{LineWriter, Stderr};
 
 /// The process's log. Dropping it waits until what was logged is written, as long as the writing advances.
 pub struct Logging {
     writer: Arc<LineWriter>,
     levels: Arc<Levels>,
+    format: Arc<AtomicFormat>,
+    /// What is wrong with `RUST_LOG`, in one plain line.
+    mistake: Option<String>,
 }
 
 impl Logging {
@@ -36,20 +43,44 @@ impl Logging {
         let levels = Arc::new(levels);
         let writer = Arc::new(LineWriter::new(Box::new(Stderr)));
         let has_colors = std::io::stderr().is_terminal();
-        let lines = Lines::new(Arc::clone(&levels), Arc::clone(&writer), has_colors);
+        let format = Arc::new(AtomicFormat::default());
+        let lines = Lines::new(Arc::clone(&levels), Arc::clone(&writer), Arc::clone(&format), has_colors);
         // Fails where there is a subscriber already, which then has the lines.
         if tracing::subscriber::set_global_default(lines).is_ok() {
             panics::log();
         }
-        if let Some(mistake) = mistake {
-            tracing::warn!("RUST_LOG is ignored: {mistake}");
-        }
-        Logging { writer, levels }
+        let mistake = mistake.map(|mistake| format!("RUST_LOG: {mistake}"));
+        Logging { writer, levels, format, mistake }
     }
 
-    /// Writes a line for people, without time and level, after all that was logged before.
+    /// What is wrong with `RUST_LOG`: INFO is logged where it can't be read.
+    pub fn mistake(&self) -> Option<&str> {
+        self.mistake.as_deref()
+    }
+
+    /// Logs what `asked` says from now on, in place of `RUST_LOG`, whose form it has. The error is one plain line.
+    pub fn set_levels(&self, asked: &str) -> Result<(), String> {
+        self.levels.replace(asked)
+    }
+
+    /// Writes lines in this form from now on.
+    pub fn set_format(&self, format: Format) {
+        self.format.store(format);
+        self.writer.set_format(format);
+    }
+
+    /// Writes a line for people after all that was logged before: without time and level, but as an error in JSON.
     pub fn say(&self, text: impl fmt::Display) {
-        self.writer.push(line::plain(&text.to_string()).into_bytes(), true);
+        let text = text.to_string();
+        let line = match self.format.load() {
+            Format::Text => line::plain(&text).into_bytes(),
+            Format::Json => {
+                let mut line = Line::begin(Level::ERROR, Format::Json, false);
+                line.message(format_args!("{text}"));
+                line.finish()
+            }
+        };
+        self.writer.push(line, true);
     }
 
     /// Waits until everything logged so far is written; gives up once the writing stands still.

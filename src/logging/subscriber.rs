@@ -8,7 +8,7 @@ use tracing::subscriber::{Interest, Subscriber};
 use tracing::{Event, Level, Metadata};
 
 use super::levels::Levels;
-use super::line::Line;
+use super::line::{AtomicFormat, Line};
 use super::writer::LineWriter;
 
 /// Makes a line of each event that the levels let through.
@@ -18,12 +18,13 @@ use super::writer::LineWriter;
 pub(super) struct Lines {
     levels: Arc<Levels>,
     writer: Arc<LineWriter>,
+    format: Arc<AtomicFormat>,
     has_colors: bool,
 }
 
 impl Lines {
-    pub fn new(levels: Arc<Levels>, writer: Arc<LineWriter>, has_colors: bool) -> Lines {
-        Lines { levels, writer, has_colors }
+    pub fn new(levels: Arc<Levels>, writer: Arc<LineWriter>, format: Arc<AtomicFormat>, has_colors: bool) -> Lines {
+        Lines { levels, writer, format, has_colors }
     }
 }
 
@@ -46,7 +47,7 @@ impl Subscriber for Lines {
 
     fn event(&self, event: &Event<'_>) {
         let level = *event.metadata().level();
-        let mut line = Line::begin(level, self.has_colors);
+        let mut line = Line::begin(level, self.format.load(), self.has_colors);
         event.record(&mut line);
         self.writer.push(line.finish(), level <= Level::WARN);
     }
@@ -73,6 +74,7 @@ mod tests {
     use parking_lot::Mutex;
     use tracing::subscriber::with_default;
 
+    use super::super::line::Format;
     use super::super::writer::Sink;
     use super::*;
 
@@ -89,10 +91,14 @@ mod tests {
 
     /// What is written of the events in `log`, without the times.
     fn written(has_colors: bool, log: impl FnOnce()) -> String {
+        written_as(Format::Text, has_colors, log)
+    }
+
+    fn written_as(format: Format, has_colors: bool, log: impl FnOnce()) -> String {
         let kept = Arc::default();
         let writer = Arc::new(LineWriter::new(Box::new(Kept(Arc::clone(&kept)))));
         let levels = Arc::new(Levels::parse("trace").0);
-        with_default(Lines::new(levels, Arc::clone(&writer), has_colors), log);
+        with_default(Lines::new(levels, Arc::clone(&writer), Arc::new(AtomicFormat::new(format)), has_colors), log);
         assert!(writer.flush());
         let bytes = kept.lock().clone();
         String::from_utf8(bytes).unwrap()
@@ -102,7 +108,7 @@ mod tests {
     fn whether_an_event_would_be_logged_can_be_asked() {
         let levels = Arc::new(Levels::parse("info").0);
         let writer = Arc::new(LineWriter::new(Box::new(Kept(Arc::default()))));
-        with_default(Lines::new(levels, writer, false), || {
+        with_default(Lines::new(levels, writer, Arc::default(), false), || {
             assert!(tracing::enabled!(Level::WARN) && tracing::enabled!(Level::INFO));
             assert!(!tracing::enabled!(Level::DEBUG));
         });
@@ -126,6 +132,30 @@ mod tests {
             "DEBUG error=Custom { kind: Other, error: \"no luck\" } yes=true",
         ];
         assert_eq!(without_times(&text), expect);
+    }
+
+    #[test]
+    fn event_in_json_has_time_level_message_and_fields() {
+        let text = written_as(Format::Json, true, || {
+            let error = io::Error::other("no \"luck\"\n\u{9b}\u{202e}\u{1f600}");
+            tracing::info!(client = %"127.0.0.1:1", client_id = "it", count = 7, "produce refused: {}", "why");
+            tracing::error!(%error, level = "odd", yes = true, nothing = Option::<u64>::None);
+            tracing::warn!("{}", "y".repeat(1 << 20));
+        });
+        assert!(text.chars().all(|c| c == '\n' || !c.is_control() && c != '\u{202e}'), "{text}");
+        let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines.len(), 3);
+        let timestamp = lines[0]["timestamp"].as_str().unwrap();
+        assert!(timestamp.parse::<jiff::Timestamp>().is_ok(), "{timestamp}");
+        assert_eq!(lines[0]["level"], "INFO");
+        assert_eq!(lines[0]["message"], "produce refused: why");
+        assert_eq!(lines[0]["fields"], serde_json::json!({"client": "127.0.0.1:1", "client_id": "it", "count": 7}));
+        assert_eq!(lines[1]["level"], "ERROR");
+        assert_eq!(
+            lines[1]["fields"],
+            serde_json::json!({"error": "no \"luck\"\n\u{9b}\u{202e}\u{1f600}", "level": "odd", "yes": true})
+        );
+        assert!(text.len() < 20 << 10, "{}", text.len());
     }
 
     /// Whatever a peer sends, and by whichever way it comes into an event, one event is one line, and the only commands

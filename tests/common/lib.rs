@@ -238,6 +238,8 @@ impl Broker {
         let mut command = command(&self.options.environment);
         command.arg("--data-dir").arg(&self.data_dir).arg("--ready-file").arg(&ready_file);
         command.arg("--port").arg(port.to_string()).args(&self.options.args);
+        // The broker ends with this process, which holds the pipe's other end, even where it is killed.
+        command.arg("--exit-with-parent").stdin(Stdio::piped());
         let process = command.stdout(log()).stderr(log()).spawn().expect("the binary starts");
         self.process = Some(process);
         ready_file

@@ -46,8 +46,21 @@ fn path() -> OsString {
     std::env::join_paths([ours].into_iter().chain(std::env::split_paths(&others))).unwrap()
 }
 
-/// Runs a command in `dir`; it must succeed.
+/// Runs a command in `dir`; it must succeed, and leave no directory of a broker behind.
 fn run(dir: &Path, command: &mut Command) -> String {
+    let temporary = TempDir::with_prefix("page-tmp-").unwrap();
+    let text = run_with(dir, command.env("TMPDIR", temporary.path()));
+    assert_eq!(left_in(temporary.path()), Vec::<OsString>::new(), "{text}");
+    text
+}
+
+/// What fixtures and brokers have left there.
+fn left_in(temporary: &Path) -> Vec<OsString> {
+    let names = fs::read_dir(temporary).unwrap().map(|entry| entry.unwrap().file_name());
+    names.filter(|name| name.to_string_lossy().starts_with("ottla-")).collect()
+}
+
+fn run_with(dir: &Path, command: &mut Command) -> String {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("KAFKA_")) {
         command.env_remove(name);
     }
@@ -61,6 +74,7 @@ fn every_language_has_its_listings() {
     let names = |language| listings(language).into_keys().collect::<Vec<_>>();
     assert_eq!(names("python"), ["conftest.py", "test_orders.py"]);
     assert_eq!(names("rust"), ["tests/orders.rs"]);
+    assert_eq!(names("toml"), ["Cargo.toml"]);
     assert_eq!(names("go"), ["orders_test.go", "ottla_test.go"]);
     assert_eq!(names("java"), ["OrdersTest.java", "Ottla.java"]);
 }
@@ -85,6 +99,40 @@ fn rust() {
     let (_, ours) = ours.split_once("\n\n").unwrap();
     let (_, listed) = listings("rust")["tests/orders.rs"].split_once('\n').unwrap();
     assert_eq!(ours.trim_end(), listed);
+}
+
+/// The listings alone make a package that builds, in a folder beside this project's.
+fn rust_package_of_the_page_alone_passes_its_tests() {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let dir = TempDir::with_prefix("ottla-page-").unwrap();
+    std::os::unix::fs::symlink(project, dir.path().join("ottla")).unwrap();
+    let package = dir.path().join("orders");
+    fs::create_dir_all(package.join("tests")).unwrap();
+    fs::create_dir_all(package.join("src")).unwrap();
+    fs::write(package.join("src/lib.rs"), "").unwrap();
+    fs::write(package.join("Cargo.toml"), listings("toml")["Cargo.toml"]).unwrap();
+    fs::write(package.join("tests/orders.rs"), listings("rust")["tests/orders.rs"]).unwrap();
+    // The versions that are here; what is built is kept for the next time.
+    fs::copy(project.join("Cargo.lock"), package.join("Cargo.lock")).unwrap();
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("testing-page");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["test", "--offline"]).env("CARGO_TARGET_DIR", target).env_remove("RUSTFLAGS");
+    let said = run(&package, &mut cargo);
+    assert!(said.contains("2 passed"), "{said}");
+}
+
+/// A test run that is killed, with the fixture of the page, leaves neither a broker nor its data.
+fn pytest_run_that_is_killed_leaves_no_broker() {
+    let Some(python) = python_of(&TESTING_PAGE) else { return };
+    let dir = written("python");
+    let program = "import os, pathlib; from conftest import Ottla; Ottla(pathlib.Path('.')); \
+                   print(open('ready.json').read(), flush=True); os.kill(os.getpid(), 9)";
+    let mut command = Command::new(&python);
+    command.current_dir(dir.path()).args(["-c", program]).env("PATH", path()).stdin(Stdio::null());
+    let output = command.output().unwrap();
+    let ready: common::Ready = serde_json::from_slice(&output.stdout).unwrap();
+    common::wait_until("the broker's directory to go", || !ready.data_dir.exists());
+    common::wait_until("the ready file to go", || !dir.path().join("ready.json").exists());
 }
 
 fn go() {
@@ -113,12 +161,15 @@ fn go() {
 fn junit() {
     let Some(java) = java::java() else { return };
     let dir = written("java");
-    let said = java.run_junit(dir.path(), &path());
+    let temporary = TempDir::with_prefix("page-tmp-").unwrap();
+    let said = java.run_junit(dir.path(), &path(), temporary.path());
     assert!(said.contains("3 tests successful"), "{said}");
+    assert_eq!(left_in(temporary.path()), Vec::<OsString>::new(), "{said}");
 }
 
 pub fn tests() -> Vec<Trial> {
     trials![
-        plain: every_language_has_its_listings, pytest, rust, go, junit
+        plain: every_language_has_its_listings, pytest, rust, rust_package_of_the_page_alone_passes_its_tests,
+            pytest_run_that_is_killed_leaves_no_broker, go, junit
     ]
 }

@@ -12,7 +12,7 @@ use super::connection::{Connection, End, Shared};
 use super::connection_limits::{ConnectionLimits, HostPermit, Permit};
 use super::dispatch::ConnectionInfo;
 use super::listener::canonical;
-use crate::log_rate_limiter::{LogRateLimiter, log_limited};
+use crate::log_rate_limiter::{LogRateLimiter, log_limited, log_limited_by_reason};
 
 /// The phases of a server's shutdown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -117,11 +117,12 @@ impl Acceptor {
         let place = match self.connection_limits.admit(peer.ip(), permit) {
             Ok(place) => place,
             Err(allowed) => {
-                log_limited!(
+                log_limited_by_reason!(
                     WARN,
                     self.shared.log_rate_limiter,
                     peer.ip(),
                     "connections refused by max.connections.per.ip",
+                    &*self.listener,
                     %peer,
                     listener = %self.listener,
                     limit = allowed,

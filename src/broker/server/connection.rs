@@ -21,7 +21,7 @@ use super::memory::{BufferPool, RequestBudget};
 use super::reader::{Frame, FrameReader, ReadEnd};
 use super::replies::ReplyQueue;
 use super::watchdog::{Seen, Verdict, Watchdog};
-use crate::log_rate_limiter::{LogRateLimiter, log_limited};
+use crate::log_rate_limiter::{LogRateLimiter, log_limited, log_limited_by_reason};
 
 /// Chunks handed to the socket in one call.
 const MAX_CHUNKS: usize = 64;
@@ -284,11 +284,12 @@ impl End {
                 tracing::debug!(client = %connection, "closed by the client in the middle of a request");
             }
             End::SocketFailed(error) => tracing::debug!(client = %connection, %error, "connection failed"),
-            End::Closed(why) => log_limited!(
+            End::Closed(why) => log_limited_by_reason!(
                 WARN,
                 limiter,
                 peer,
                 why.kind(),
+                why.to_string(),
                 client = %connection,
                 "closed the connection: {why}"
             ),
@@ -301,11 +302,12 @@ impl End {
                 "closed the connection: fetched records cannot be read from their file, which was truncated or is on a \
                  failing disk"
             ),
-            End::Foreign(name) => log_limited!(
+            End::Foreign(name) => log_limited_by_reason!(
                 WARN,
                 limiter,
                 peer,
                 "connections closed for another protocol",
+                name,
                 client = %connection,
                 "closed the connection: the client speaks {name}, and this is a Kafka port"
             ),

@@ -78,6 +78,18 @@ impl Listener {
         self.address
     }
 
+    /// All addresses that it has. One for every IPv6 address is for every IPv4 address as well.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        let mut addresses = Vec::new();
+        for bound in self.sockets.iter().filter_map(|socket| socket.local_addr().ok()?.as_socket()) {
+            addresses.push(bound);
+            if bound.is_ipv6() && bound.ip().is_unspecified() {
+                addresses.push(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), bound.port()));
+            }
+        }
+        addresses
+    }
+
     /// Opens the doors. Needs a tokio runtime.
     pub fn listen(self, backlog: i32) -> io::Result<Vec<TcpListener>> {
         let open = |socket: Socket| {

@@ -18,7 +18,9 @@ use super::cluster::Cluster;
 use super::driver::{Committed, DriveError, Driver, RecordSerde};
 use super::partition::{Partition, PartitionError};
 use super::publisher::Publisher;
+use super::silent_clients::{self, SilentClients};
 use crate::clock::Clock;
+use crate::log_rate_limiter::LogRateLimiter;
 use ottla_core::coordinator::ConnectionId;
 use ottla_core::coordinator::group::{
     self, EXPECTED_FOR, GroupClient, GroupCommand, GroupConfig, GroupMachine, GroupReply, GroupRequest,
@@ -92,6 +94,7 @@ pub struct Groups {
     expecting_until: AtomicU64,
     /// Clients that may be about to join a group. A lock of its own: connections that open and close concern no machine.
     arriving: Mutex<ArrivingClients>,
+    silent: Arc<SilentClients>,
     /// The newest connection that is known of.
     newest_connection: AtomicU64,
     /// The logs are about to be closed: no machine may be loaded any more.
@@ -108,7 +111,13 @@ struct Shard {
 
 impl Groups {
     /// `codec` is what records are compressed with.
-    pub fn new(clock: Clock, config: GroupConfig, codec: Codec, publisher: Arc<Publisher>) -> Groups {
+    pub fn new(
+        clock: Clock,
+        config: GroupConfig,
+        codec: Codec,
+        publisher: Arc<Publisher>,
+        log_rate_limiter: Arc<LogRateLimiter>,
+    ) -> Groups {
         Groups {
             clock,
             config: Arc::new(config),
@@ -119,6 +128,7 @@ impl Groups {
             sleeping_until: Mutex::default(),
             expecting_until: AtomicU64::new(0),
             arriving: Mutex::default(),
+            silent: SilentClients::new(log_rate_limiter),
             newest_connection: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
         }
@@ -134,6 +144,7 @@ impl Groups {
 
     /// Runs a command of one group. Decided and applied before this returns; the reply may take longer.
     pub fn submit(&self, group_id: &str, request: impl Into<GroupRequest>) -> Result<PendingReply, GroupsUnavailable> {
+        self.silent.group_used(group_id);
         let partition = self.partition_of(group_id)?;
         self.submit_to(&partition, request.into())
     }
@@ -150,6 +161,7 @@ impl Groups {
 
     /// Asks the group's machine something that changes nothing.
     pub fn query<T>(&self, group_id: &str, ask: impl FnOnce(&GroupMachine) -> T) -> Result<T, GroupsUnavailable> {
+        self.silent.group_used(group_id);
         let partition = self.partition_of(group_id)?;
         self.with_driver(&partition, |driver| Ok(ask(driver.machine())))
     }
@@ -199,6 +211,16 @@ impl Groups {
         self.arriving.lock().expected_until(self.clock.monotonic(), client_id)
     }
 
+    /// Clients that may wait in silence.
+    pub fn silent(&self) -> &SilentClients {
+        &self.silent
+    }
+
+    /// A client asked for the group's coordinator, and may wait in silence from now on.
+    pub fn coordinator_asked(&self, client: silent_clients::Client) {
+        self.silent.asked(self.clock, client);
+    }
+
     /// A client asked for the group's coordinator: it may be about to join.
     pub fn coordinator_found(&self, client: GroupClient, connection: ConnectionId) {
         if self.config.initial_rebalance_delay.is_some() {
@@ -224,7 +246,9 @@ impl Groups {
     /// Runs a command whose reply is not needed; a coordinator that is not available
     /// does not need it.
     fn notify(&self, group_id: &str, command: GroupCommand, connection: ConnectionId) {
-        let _ = self.submit(group_id, GroupRequest { command, connection: Some(connection) });
+        if let Ok(partition) = self.partition_of(group_id) {
+            let _ = self.submit_to(&partition, GroupRequest { command, connection: Some(connection) });
+        }
     }
 
     /// The connection was closed: members that last used it may have ended
@@ -240,7 +264,7 @@ impl Groups {
         let shards: Vec<Arc<Shard>> = self.shards.read().values().cloned().collect();
         for shard in shards {
             // A machine that is not loaded has no connections.
-            let concerned = |driver: &&GroupDriver| cuts_sessions || driver.machine().expects_by(connection);
+            let concerned = |driver: &&GroupDriver| cuts_sessions || driver.machine().expects_member_on(connection);
             let partition = shard.driver.lock().as_ref().filter(concerned).map(|driver| Arc::clone(driver.partition()));
             if let Some(partition) = partition {
                 // The reply is not needed; a partition that is offline has logged that.

@@ -143,7 +143,7 @@ impl Broker {
         let exists = |id: &TopicPartition| {
             id == self.metadata.partition().id() || cluster.image.partition(&id.topic, id.partition).is_some()
         };
-        if let Err(error) = self.log_dir.forget_unless(exists) {
+        if let Err(error) = self.log_dir.retain_checkpoints(exists) {
             tracing::warn!(%error, "failed to remove deleted partitions from the checkpoint files, retrying when a log is opened");
         }
         self.report_missing_folders(&found);
@@ -163,7 +163,7 @@ impl Broker {
     /// Logs partitions that had records and whose folders are missing. They are served as empty.
     fn report_missing_folders(&self, found: &[FoundPartition]) {
         let cluster = self.cluster();
-        for (partition, end) in self.log_dir.without_folder(found) {
+        for (partition, end) in self.log_dir.partitions_without_folder(found) {
             if cluster.partition(&partition.topic, partition.partition).is_ok() {
                 tracing::warn!(
                     %partition, end_offset = end,
@@ -174,7 +174,7 @@ impl Broker {
     }
 
     fn set_aside(&self, id: &TopicPartition) {
-        match self.log_dir.set_aside(id, random::uuid()) {
+        match self.log_dir.rename_to_stray(id, random::uuid()) {
             Ok(path) => {
                 tracing::warn!(partition = %id, "renamed the folder of an unknown partition to {}", path.display())
             }

@@ -164,6 +164,8 @@ impl Metadata {
         self: &Arc<Self>,
         command: Command,
     ) -> impl Future<Output = Result<Reply, MetadataUnavailable>> + Send + use<> {
+        let is_only_asked = matches!(&command, Command::CreateTopics(create) if create.validate_only);
+        let limiter = Arc::clone(&self.log_rate_limiter);
         let decided = self.decide(command).map(|Decided { reply, image, end }| {
             let published = self.publisher.published_to() >= end;
             (reply, (!published).then(|| tokio::spawn(Arc::clone(self).make_durable_and_publish(image, end))))
@@ -172,6 +174,9 @@ impl Metadata {
             let (reply, publishing) = decided?;
             if let Some(publishing) = publishing {
                 publishing.await.unwrap_or(Err(MetadataUnavailable::NotWritten))?;
+            }
+            if !is_only_asked {
+                log_topics(&limiter, &reply);
             }
             Ok(reply)
         }
@@ -207,5 +212,26 @@ impl Metadata {
         let reply = receiver.try_recv().map_err(|_| MetadataUnavailable::NotWritten)?;
         let end = self.partition.offsets().map_err(MetadataUnavailable::Log)?.end;
         Ok(Decided { reply, image: driver.machine().image().clone(), end })
+    }
+}
+
+/// Logs which topics came and went.
+fn log_topics(limiter: &Arc<LogRateLimiter>, reply: &Reply) {
+    match reply {
+        Reply::TopicsCreated(results) => {
+            for (topic, created) in results.iter().filter_map(|(topic, result)| Some((topic, result.as_ref().ok()?))) {
+                log_limited!(
+                    INFO, limiter, None, "topics created",
+                    %topic, partitions = created.partitions, "created topic"
+                );
+            }
+        }
+        Reply::TopicsDeleted(deletions) => {
+            let deleted = deletions.iter().filter(|deletion| deletion.result.is_ok());
+            for topic in deleted.filter_map(|deletion| deletion.name.as_ref()) {
+                log_limited!(INFO, limiter, None, "topics deleted", %topic, "deleted topic");
+            }
+        }
+        _ => {}
     }
 }

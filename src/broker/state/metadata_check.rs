@@ -68,7 +68,7 @@ fn snapshot(log_dir: &LogDir, folder: &Path, start: Offset, end: Offset) -> Resu
 fn is_damage(finding: &Finding, clean: bool) -> bool {
     match finding.lost {
         Some(lost) => clean || lost.last.is_some(),
-        None => finding.file.ends_with(".log") && finding.at_start != AtStart::Mends,
+        None => finding.file.ends_with(".log") && finding.at_start != AtStart::Repairs,
     }
 }
 

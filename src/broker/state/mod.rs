@@ -28,6 +28,7 @@ pub mod random;
 mod recovering;
 mod reopening;
 pub mod reset;
+pub mod silent_clients;
 mod start_topics;
 mod waiters;
 

@@ -135,6 +135,15 @@ pub enum Change {
     Delete(String),
 }
 
+impl Change {
+    /// The setting that is changed.
+    pub fn name(&self) -> &str {
+        match self {
+            Change::Set(name, _) | Change::Delete(name) => name,
+        }
+    }
+}
+
 /// Changes settings of one resource.
 pub async fn alter(client: &Client, resource: (ResourceType, &str), changes: &[Change]) -> Result<()> {
     let change = |change: &Change| match change {

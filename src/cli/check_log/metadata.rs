@@ -96,7 +96,7 @@ impl MetadataLog {
             for record in batch.records().map_while(Result::ok) {
                 match record.value.as_ref().map(MetadataRecord::decode) {
                     Some(Ok(decoded)) => self.salvage.replay(&decoded),
-                    Some(Err(error)) => self.salvage.unreadable(error.to_string()),
+                    Some(Err(error)) => self.salvage.record_unreadable(error.to_string()),
                     None => {}
                 }
             }
@@ -121,7 +121,7 @@ impl MetadataLog {
             ),
             false => begins_late
                 .map(|at| format!("it begins at offset {at}, and no snapshot has what came before"))
-                .or_else(|| Some(format!("a record cannot follow those before it: {}", self.salvage.first_fault()?))),
+                .or_else(|| Some(format!("a record cannot follow those before it: {}", self.salvage.first_error()?))),
         }
     }
 
@@ -166,7 +166,7 @@ impl MetadataLog {
         let repaired = [(TopicPartition::new(METADATA, 0), Repaired { start: 0, end, ..Repaired::default() })];
         for directory in directories.iter().filter(|directory| !is_partition(directory)) {
             let mut directory = Directory::lock(directory).map_err(|error| error.to_string())?;
-            directory.note(&repaired).map_err(|error| error.to_string())?;
+            directory.write_checkpoints(&repaired).map_err(|error| error.to_string())?;
         }
         let mut said = vec![made_of(&added.topics)];
         said.extend(empty(&added.empty));
@@ -180,7 +180,7 @@ impl MetadataLog {
             rebuilt: Some(said.join("\n")),
             empty: added.empty.iter().map(TopicPartition::to_string).collect(),
             absent: added.absent.iter().map(TopicPartition::to_string).collect(),
-            left: Vec::new(),
+            left: left_out(&added.left_out).into_iter().collect(),
         })
     }
 }
@@ -222,6 +222,15 @@ fn absent(partitions: &[TopicPartition], data: &Path) -> Option<String> {
         "without a folder, not served now (KAFKA_STORAGE_ERROR): {partitions}. Their records may lie in another log \
          directory, or on another node. The choices, for each, while no broker runs: move its folder into {data}; or make \
          an empty folder of its name, if it is to begin anew: mkdir {data}/{first}"
+    ))
+}
+
+fn left_out(partitions: &[TopicPartition]) -> Option<String> {
+    let partitions = counted(partitions, "partition")?;
+    Some(format!(
+        "left as they are, with folders that no partition of the new metadata log has: {partitions}. Their numbers are far \
+         above the others', so they are taken for stray. Move them away; or, if they are right, make the topics anew with so \
+         many partitions before the next start"
     ))
 }
 

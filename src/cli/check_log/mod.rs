@@ -7,9 +7,11 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use super::say::say_json;
+use super::{ServeArgs, serve};
 use clap::Args;
 use metadata::MetadataLog;
 use ottla_broker::clock::Clock;
+use ottla_config::load;
 use ottla_core::metadata::{FoundFolder, Host};
 use ottla_log::verify::{AtStart, Directory, Finding, Known, Loss, Repaired, Traces, Verdict, repair, verify};
 use ottla_log::{Disk, OpenAt, PartitionState};
@@ -30,9 +32,13 @@ const META_PROPERTIES: &str = "meta.properties";
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Exit code 0: all is well, or was mended. 1: something was found. 2: nothing could be checked.")]
 pub struct CheckLogArgs {
-    /// A data directory, or folders of partitions [default: ./ottla-data]
+    /// Data directories, or folders of partitions [default: those of the broker's settings]
     #[arg(value_name = "DIR")]
     folders: Vec<PathBuf>,
+
+    /// Read settings from FILE, as the broker does, to find its data directories
+    #[arg(long, value_name = "FILE", conflicts_with = "folders")]
+    config: Option<PathBuf>,
 
     /// Mend what is found: damaged stretches are cut out, and kept in files ending in .cut
     #[arg(long)]
@@ -45,7 +51,13 @@ pub struct CheckLogArgs {
 
 /// Checks them.
 pub fn run(args: &CheckLogArgs, clock: Clock) -> ExitCode {
-    let folders = if args.folders.is_empty() { vec![PathBuf::from("ottla-data")] } else { args.folders.clone() };
+    let folders = match args.folders() {
+        Ok(folders) => folders,
+        Err(why) => {
+            err_line!("ottla: {why}");
+            return ExitCode::from(USAGE);
+        }
+    };
     let mut check = Check {
         repair: args.repair,
         now: clock.now().wall,
@@ -75,6 +87,26 @@ pub fn run(args: &CheckLogArgs, clock: Clock) -> ExitCode {
     if fine { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+impl CheckLogArgs {
+    /// What to check: what was named, or else the directories that the broker would use, as far as they exist.
+    fn folders(&self) -> Result<Vec<PathBuf>, String> {
+        if !self.folders.is_empty() {
+            return Ok(self.folders.clone());
+        }
+        let broker = ServeArgs { config: self.config.clone(), ..ServeArgs::default() };
+        let config = load(&serve::sources(&broker, None)).map_err(|error| error.to_string())?.config;
+        let mut folders = config.log_dirs;
+        folders.extend(config.metadata_log_dir.filter(|dir| !folders.contains(dir)));
+        let (there, missing): (Vec<_>, Vec<_>) = folders.into_iter().partition(|dir| dir.exists());
+        match (there.is_empty(), missing.first()) {
+            (true, Some(missing)) => {
+                Err(format!("there is no data directory {}: name one, or give --config", missing.display()))
+            }
+            _ => Ok(there),
+        }
+    }
+}
+
 struct Check {
     repair: bool,
     now: TimestampMs,
@@ -94,7 +126,10 @@ struct Check {
 impl Check {
     fn folder(&mut self, folder: &Path) -> Result<(), String> {
         if !folder.is_dir() {
-            return Err(format!("{} is no folder", folder.display()));
+            return Err(match folder.exists() {
+                true => format!("{} is not a directory", folder.display()),
+                false => format!("{} does not exist", folder.display()),
+            });
         }
         let partition = folder.canonicalize().ok().and_then(|path| partition_of(&path));
         match partition.filter(|_| !folder.join(META_PROPERTIES).exists()) {
@@ -121,7 +156,8 @@ impl Check {
     }
 
     fn partitions(&mut self, path: &Path, only: Option<&TopicPartition>) -> Result<(), String> {
-        let mut directory = Directory::lock(path).map_err(|error| error.to_string())?;
+        let directory = if self.repair { Directory::lock(path) } else { Directory::lock_to_read(path) };
+        let mut directory = directory.map_err(|error| error.to_string())?;
         let mut found = directory.partitions().map_err(|error| error.to_string())?;
         if found.is_empty() && !path.join(META_PROPERTIES).exists() {
             return Err(format!("{} is neither a data directory nor a partition's folder", path.display()));
@@ -129,7 +165,7 @@ impl Check {
         ottla_wire::types::sort_by(&mut found, |a, b| a.partition.cmp(&b.partition));
         let topics = self.metadata.as_ref().map(|metadata| metadata.topics()).unwrap_or_default();
         let directory_id = directory.meta().map_or(Uuid::ZERO, |meta| meta.directory_id);
-        let without_folder = directory.without_folder(&found);
+        let without_folder = directory.partitions_without_folder(&found);
         if only.is_none() {
             self.report.findings.extend(directory.findings().iter().map(shown));
             self.traces.push(directory.traces());
@@ -151,7 +187,7 @@ impl Check {
                 PartitionState::Deleted if only.is_none() => {
                     let file = found.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
                     let what = "is left of a deleted partition".to_owned();
-                    self.report.notes.push(shown(&Finding { file, what, at_start: AtStart::Mends, lost: None }));
+                    self.report.notes.push(shown(&Finding { file, what, at_start: AtStart::Repairs, lost: None }));
                     continue;
                 }
                 PartitionState::Deleted | PartitionState::Other => continue,
@@ -177,7 +213,7 @@ impl Check {
             }
         }
         if !repaired.is_empty() {
-            directory.note(&repaired).map_err(|error| error.to_string())?;
+            directory.write_checkpoints(&repaired).map_err(|error| error.to_string())?;
         }
         Ok(())
     }
@@ -193,7 +229,7 @@ impl Check {
         let finding = Finding {
             file: partition.to_string(),
             what: format!("its folder is gone, which was known to have offsets {} to {}", lost.start, lost.end - 1),
-            at_start: AtStart::Overlooks,
+            at_start: AtStart::Ignores,
             lost: Some(Loss { first: lost.start, last: Some(lost.end - 1), bytes: 0 }),
         };
         let verdict = Verdict::without_folder(lost.start, finding);
@@ -234,8 +270,9 @@ impl Check {
         }
         if self.repair {
             let of_log = log.rebuild(folders, &self.found, self.host(), self.highest_producer_id, self.now)?;
-            let DirectoryRepair { mut set_aside, left, .. } = self.report.repaired.take().unwrap_or_default();
+            let DirectoryRepair { mut set_aside, mut left, .. } = self.report.repaired.take().unwrap_or_default();
             set_aside.extend(of_log.set_aside);
+            left.extend(of_log.left);
             self.report.repaired = Some(DirectoryRepair { set_aside, left, ..of_log });
         }
         Ok(())
@@ -245,8 +282,8 @@ impl Check {
     fn host(&self) -> Host {
         let first = self.found.first().map(|folder| folder.directory_id).filter(|id| !id.is_zero());
         let is_only = |id: &Uuid| self.found.iter().all(|folder| folder.directory_id == *id);
-        let only_directory = first.filter(|id| is_only(id) && Traces::are_ottlas_alone(&self.traces));
-        Host { only_directory, noted: self.noted.clone(), ..Host::default() }
+        let only_directory = first.filter(|id| is_only(id) && Traces::only_ottla(&self.traces));
+        Host { only_directory, had_records: self.noted.clone(), ..Host::default() }
     }
 
     /// Checks one; what was found, and what its repair came to, if there was one.

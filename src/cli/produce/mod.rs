@@ -53,7 +53,7 @@ pub struct ProduceArgs {
     key_separator: Option<String>,
 
     /// A header of every record; may be given many times
-    #[arg(long = "header", short = 'H', value_name = "NAME=VALUE", value_parser = name_and_value)]
+    #[arg(long = "header", short = 'H', value_name = "NAME=VALUE", value_parser = header)]
     headers: Vec<(String, String)>,
 
     /// The partition, in place of the one that the key decides
@@ -78,7 +78,7 @@ pub struct ProduceArgs {
     compression: Option<Compression>,
 
     /// Any setting of Kafka's producers by its name, such as acks=1; may be given many times
-    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = producer_setting)]
     settings: Vec<(String, String)>,
 }
 
@@ -131,6 +131,14 @@ pub fn run(args: ProduceArgs) -> Result<ExitCode, String> {
             }
         }
     }))
+}
+
+fn header(text: &str) -> Result<(String, String), String> {
+    name_and_value(text, "trace-id=7")
+}
+
+fn producer_setting(text: &str) -> Result<(String, String), String> {
+    name_and_value(text, "acks=1")
 }
 
 impl ProduceArgs {

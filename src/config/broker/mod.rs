@@ -28,6 +28,7 @@ pub struct BrokerConfig {
     pub node_id: i32,
     pub rack: Option<String>,
     pub announcement: AnnouncementConfig,
+    pub logging: LoggingConfig,
     pub network: NetworkConfig,
     pub fetch: FetchConfig,
     pub topics: TopicsConfig,
@@ -63,6 +64,14 @@ typed_settings! {
     /// What whoever started the broker is told.
     pub struct AnnouncementConfig {
         ready_lines: bool = "ottla.ready.lines";
+    }
+}
+
+typed_settings! {
+    /// What the program logs, and how; an embedded broker logs as its host does.
+    pub struct LoggingConfig {
+        format: String = "ottla.log.format";
+        level: String = "ottla.log.level";
     }
 }
 
@@ -224,6 +233,7 @@ impl BrokerConfig {
             node_id: values.read("node.id"),
             rack: values.read("broker.rack"),
             announcement: AnnouncementConfig::read(text),
+            logging: LoggingConfig::read(text),
             network: NetworkConfig::read(text),
             fetch: FetchConfig::read(text),
             topics: TopicsConfig::read(text),

@@ -42,6 +42,7 @@ const READ_BY_HAND: &[&str] = &[
 fn what_is_said_to_take_effect_is_read() {
     let typed = [
         AnnouncementConfig::NAMES,
+        LoggingConfig::NAMES,
         NetworkConfig::NAMES,
         FetchConfig::NAMES,
         TopicsConfig::NAMES,

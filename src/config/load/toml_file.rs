@@ -1,6 +1,9 @@
 //! TOML: the same names, as dotted keys, quoted keys or tables; arrays for lists.
 
+use std::collections::HashMap;
+
 use toml::Value;
+use toml::de::{DeTable, DeValue};
 
 use super::Entries;
 
@@ -15,23 +18,45 @@ pub(super) fn decode(bytes: &[u8]) -> Result<&str, (Option<usize>, String)> {
 /// Reads all entries, tables flattened into dotted names. The error is a line number and what is wrong there.
 pub(super) fn parse(text: &str) -> Result<Entries, (Option<usize>, String)> {
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-        let line = error.span().map(|span| 1 + text.bytes().take(span.start).filter(|b| *b == b'\n').count());
+        let line = error.span().map(|span| line_at(text, span.start));
         (line, error.message().replace('\n', " "))
     })?;
+    let mut lines = Lines::new();
+    if let Ok(spanned) = DeTable::parse(text) {
+        find_lines(text, "", spanned.get_ref(), &mut lines);
+    }
     let mut entries = Entries::new();
     for (name, value) in &table {
-        flatten(name.clone(), value, &mut entries).map_err(|reason| (None, reason))?;
+        flatten(name.clone(), value, &lines, &mut entries)?;
     }
     Ok(entries)
 }
 
-fn flatten(name: String, value: &Value, entries: &mut Entries) -> Result<(), String> {
+/// The lines of settings by their names.
+type Lines = HashMap<String, usize>;
+
+fn find_lines(text: &str, outer: &str, table: &DeTable<'_>, lines: &mut Lines) {
+    for (key, value) in table {
+        let name = format!("{outer}{}", key.get_ref());
+        match value.get_ref() {
+            DeValue::Table(table) => find_lines(text, &format!("{name}."), table, lines),
+            _ => _ = lines.insert(name, line_at(text, key.span().start)),
+        }
+    }
+}
+
+fn line_at(text: &str, place: usize) -> usize {
+    1 + text.bytes().take(place).filter(|b| *b == b'\n').count()
+}
+
+fn flatten(name: String, value: &Value, lines: &Lines, entries: &mut Entries) -> Result<(), (Option<usize>, String)> {
     if let Value::Table(table) = value {
         for (key, value) in table {
-            flatten(format!("{name}.{key}"), value, entries)?;
+            flatten(format!("{name}.{key}"), value, lines, entries)?;
         }
         return Ok(());
     }
+    let line = lines.get(&name).copied();
     let text = match value {
         Value::Array(items) => {
             let items: Option<Vec<_>> = items.iter().map(plain).collect();
@@ -39,8 +64,8 @@ fn flatten(name: String, value: &Value, entries: &mut Entries) -> Result<(), Str
         }
         single => plain(single),
     };
-    let text = text.ok_or_else(|| format!("{name}: a {} is no value of a setting", value.type_str()))?;
-    entries.push((name, text, None));
+    let text = text.ok_or_else(|| (line, format!("{name}: a {} is no value of a setting", value.type_str())))?;
+    entries.push((name, text, line));
     Ok(())
 }
 
@@ -78,6 +103,16 @@ mod tests {
     fn values() {
         check("a = true\nb = 0.5\nc = [\"x\", \"y\"]", &[("a", "true"), ("b", "0.5"), ("c", "x,y")]);
         assert!(parse("a = 1979-05-27").unwrap_err().1.contains("a: a datetime is no value"));
+    }
+
+    #[test]
+    fn settings_have_the_lines_of_their_keys() {
+        let text = "a.b = 1\n\n[c]\nd = [\n  \"x\",\n]\n\"e.f\" = 2\nt = { u = 3 }\n";
+        let mut lines: Vec<_> = parse(text).unwrap().into_iter().map(|(name, _, line)| (name, line)).collect();
+        lines.sort();
+        let expect = [("a.b", 1), ("c.d", 4), ("c.e.f", 7), ("c.t.u", 8)];
+        assert_eq!(lines, expect.map(|(name, line)| (name.to_owned(), Some(line))));
+        assert_eq!(parse("x = 1\nd = 1979-05-27").unwrap_err().0, Some(2));
     }
 
     #[test]

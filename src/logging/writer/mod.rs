@@ -15,7 +15,7 @@ use parking_lot::{Condvar, Mutex};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use tracing::Level;
 
-use super::line::Line;
+use super::line::{Format, Line};
 use ottla_broker::clock::Clock;
 
 /// Bytes of lines that may wait.
@@ -75,6 +75,8 @@ struct Shared {
 
 #[derive(Default)]
 struct Queue {
+    /// The form of the notice of lines that were dropped.
+    format: Format,
     /// Whole lines.
     lines: VecDeque<Vec<u8>>,
     /// Bytes of them.
@@ -99,6 +101,11 @@ impl LineWriter {
     fn with_wait(sink: Box<dyn Sink>, first_wait: Duration) -> LineWriter {
         let shared = Shared { queue: Mutex::default(), changed: Condvar::new(), first_wait };
         LineWriter { shared: Arc::new(shared), sink: Mutex::new(Some(sink)) }
+    }
+
+    /// Has lines of the queue's own written in this form.
+    pub fn set_format(&self, format: Format) {
+        self.shared.queue.lock().format = format;
     }
 
     /// Has a line written, soon. Never waits for that.
@@ -190,7 +197,7 @@ impl Queue {
 
     fn take_notice(&mut self) -> Vec<u8> {
         let count = std::mem::take(&mut self.dropped);
-        let mut line = Line::begin(Level::WARN, false);
+        let mut line = Line::begin(Level::WARN, self.format, false);
         match self.failure.take() {
             Some(why) => line.message(format_args!("{count} log lines were dropped: cannot write to stderr: {why}")),
             None => {

@@ -19,7 +19,7 @@ fn the_image_is_small_and_says_what_it_is() {
     let size: u64 = says("{{.Size}}").parse().unwrap();
     assert!(size <= MOST_BYTES, "{size} bytes");
     assert_eq!(says("{{.Config.User}}"), "1000:0");
-    assert_eq!(says("{{json .Config.Entrypoint}}"), "null");
+    assert_eq!(says("{{json .Config.Entrypoint}}"), r#"["/usr/share/ottla/entrypoint"]"#);
     assert_eq!(says("{{json .Config.Cmd}}"), r#"["/etc/kafka/docker/run"]"#);
     for volume in ["/var/lib/kafka/data", "/etc/kafka/secrets", "/mnt/shared/config", "/bitnami/kafka"] {
         assert!(says("{{json .Config.Volumes}}").contains(&format!("\"{volume}\"")), "{volume}");

@@ -110,13 +110,15 @@ impl Java {
 
     /// Compiles the programs in `folder` with JUnit and runs their tests, which must succeed; `path` is where they
     /// find commands.
-    pub fn run_junit(&self, folder: &Path, path: &OsStr) -> String {
+    pub fn run_junit(&self, folder: &Path, path: &OsStr, temporary: &Path) -> String {
         let files = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
         let sources: Vec<_> = files.filter(|file| file.extension().is_some_and(|end| end == "java")).collect();
         let class_path = format!("{}:{}:{}", folder.display(), self.libs("today"), self.libs("junit"));
         run(javac().arg("-d").arg(folder).arg("-cp").arg(&class_path).args(sources));
         let console = "org.junit.platform.console.ConsoleLauncher";
         let mut junit = jvm(&class_path);
+        let java_temporary = format!("-Djava.io.tmpdir={}", temporary.display());
+        junit.env("TMPDIR", temporary).env("JAVA_TOOL_OPTIONS", java_temporary);
         run(junit.arg(console).arg("execute").arg("--scan-class-path").arg(folder).env("PATH", path))
     }
 

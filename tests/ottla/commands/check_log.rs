@@ -83,3 +83,26 @@ fn what_is_no_data_directory_is_refused() {
     assert_eq!(check_log(empty.path(), &[]).0, Some(2));
     assert_eq!(check_log(&empty.path().join("absent"), &[]).0, Some(2));
 }
+
+/// A folder with a huge number is reported and left alone, and no partition is made for each number below it.
+#[test]
+fn stray_folder_far_above_the_others_is_left_alone_by_a_repair() {
+    let mut broker = Broker::with().set("num.partitions", "1").start();
+    assert!(common::run(&["produce", "t", "hello", "-b", broker.bootstrap_servers()]).status.success());
+    broker.stop();
+    let data = broker.data_dir().to_path_buf();
+    let stray = data.join("t-2000000000");
+    fs::create_dir(&stray).expect("made");
+    for entry in fs::read_dir(data.join("t-0")).expect("a folder") {
+        let entry = entry.expect("an entry");
+        fs::copy(entry.path(), stray.join(entry.file_name())).expect("copied");
+    }
+    fs::remove_dir_all(data.join("__cluster_metadata-0")).expect("removed");
+    let (code, report, why) = check_log(&data, &["--repair"]);
+    assert_eq!(code, Some(1), "{report}\n{why}");
+    let left = report["repaired"]["left"][0].as_str().expect("what is left");
+    assert!(left.contains("1 partition (t-2000000000)"), "{left}");
+    assert!(stray.exists());
+    broker.restart();
+    assert!(matches!(consumed(&broker).as_slice(), [line] if line.ends_with("hello")));
+}

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use common::{Broker, run};
@@ -146,8 +148,44 @@ fn one_line_says_that_it_is_ready() {
     let broker = Broker::start();
     let ready = broker.ready();
     let (address, dir, ms) = (&ready.bootstrap_servers, ready.data_dir.display(), ready.ready_ms);
-    broker.wait_for_log(&format!("listens on {address}, data in {dir}, ready in {ms} ms"));
+    let port = broker.port();
+    broker.wait_for_log(&format!(
+        " listening on [::]:{port} and 0.0.0.0:{port}, connect to {address}, data in {dir}, ready in {ms} ms"
+    ));
     assert_eq!(broker.log().lines().count(), 1, "{}", broker.log());
+}
+
+/// Starts a broker by a shell that does nothing else, and waits until it is ready.
+fn start_by_a_shell(dir: &Path, script: &str, stdin: Stdio) -> (std::process::Child, common::Ready) {
+    let ready_file = dir.join("ready.json");
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", script]).arg(common::ottla()).arg(&ready_file).stdin(stdin).stderr(Stdio::null());
+    let shell = shell.spawn().unwrap();
+    common::wait_until("the ready file", || ready_file.exists());
+    (shell, serde_json::from_str(&fs::read_to_string(ready_file).unwrap()).unwrap())
+}
+
+const START: &str = "\"$0\" --ephemeral --port 0 --exit-with-parent --ready-file \"$1\"";
+
+#[test]
+fn broker_that_exits_with_its_parent_stops_cleanly_when_stdin_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut broker, ready) = start_by_a_shell(dir.path(), &format!("exec {START}"), Stdio::piped());
+    assert!(ready.data_dir.exists());
+    drop(broker.stdin.take());
+    assert!(broker.wait().unwrap().success());
+    assert!(!ready.data_dir.exists() && !dir.path().join("ready.json").exists());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn broker_that_exits_with_its_parent_stops_when_that_is_killed_whatever_stdin_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut shell, ready) = start_by_a_shell(dir.path(), &format!("{START} </dev/null & wait"), Stdio::null());
+    shell.kill().unwrap();
+    shell.wait().unwrap();
+    common::wait_until("the broker's directory to go", || !ready.data_dir.exists());
+    common::wait_until("the ready file to go", || !dir.path().join("ready.json").exists());
 }
 
 #[test]

@@ -8,8 +8,8 @@ fn ports(broker: &Broker) -> Vec<u16> {
     // The ready file comes first.
     broker.wait_for_log(" ready in ");
     let log = broker.log();
-    let line = log.lines().find(|line| line.contains(" listens on ")).expect("a line that says it is ready");
-    let addresses = line.split(" listens on ").nth(1).and_then(|rest| rest.split(", data in ").next()).unwrap();
+    let line = log.lines().find(|line| line.contains(", connect to ")).expect("a line that says it is ready");
+    let addresses = line.split(", connect to ").nth(1).and_then(|rest| rest.split(", data in ").next()).unwrap();
     addresses.split(", ").map(|address| address.rsplit(':').next().unwrap().parse().unwrap()).collect()
 }
 

@@ -226,7 +226,7 @@ async fn a_damaged_checkpoint_of_log_starts_is_told_briefly_and_set_aside() {
         let said = refused(broker.data_dir());
         assert!(said.len() < 700 && !said.contains("\\0\\0"), "{said}");
     }
-    let (broker, report) = mended_by_its_advice(broker, "log starts", "log-start-offset-checkpoint is damaged").await;
+    let (broker, report) = mended_by_its_advice(broker, "log starts", "log-start-offset-checkpoint is corrupt").await;
     assert!(report.contains("log-start-offset-checkpoint.cut") && report.contains("1 findings, mended"), "{report}");
     serves_everything(&broker, "log starts").await;
 }
@@ -284,13 +284,13 @@ async fn directories_are_mended_by_what_their_refusals_recommend() {
     let target = data.with_file_name("volume");
     let link = data.with_file_name("link");
     symlink(&target, &link).unwrap();
-    assert!(refused(&link).contains("make that directory"));
+    assert!(refused(&link).contains("create that directory"));
     fs::create_dir(&target).unwrap();
     drop(Broker::with().data_dir(&link).start());
 
     let file = data.with_file_name("file");
     fs::write(&file, "").unwrap();
-    assert!(refused(&file).contains("name another one, or move it away"));
+    assert!(refused(&file).contains("name a directory, or move the file away"));
     fs::remove_file(&file).unwrap();
     drop(Broker::with().data_dir(&file).start());
 
@@ -312,7 +312,7 @@ async fn a_directory_in_use_is_served_once_the_other_broker_has_stopped_and_anot
     let data = holder.data_dir().to_path_buf();
     let said = refused(&data);
     assert!(said.contains("is in use by another broker"), "{said}");
-    assert!(said.contains("stop that one, or name another directory"), "{said}");
+    assert!(said.contains("stop that broker, or name another directory"), "{said}");
     drop(Broker::with().data_dir(&data.with_file_name("another")).start());
     holder.stop();
     let next = Broker::with().data_dir(&data).start();
@@ -341,7 +341,7 @@ async fn a_metadata_directory_of_another_cluster_is_refused_and_the_right_one_is
     let words = ["--data-dir", data.to_str().unwrap(), "--port", "0", "--set", &setting("other-metadata")];
     let output = common::run(&words);
     let said = String::from_utf8(output.stderr).unwrap();
-    let expected = format!("name a directory of cluster {} in its place", cluster("data"));
+    let expected = format!("name a directory of cluster {} instead", cluster("data"));
     assert!(output.status.code() == Some(2) && said.contains(&expected), "{said}");
     assert!(said.contains(&format!("belongs to cluster {}", cluster("other-metadata"))), "{said}");
     let broker = started("data", "metadata");
@@ -418,7 +418,10 @@ fn a_directory_without_rights_is_served_once_they_are_given_as_the_refusal_says(
     if is_root {
         fs::remove_file(data.join(".lock")).unwrap();
         let said = refused();
-        assert!(said.contains(&format!("belongs to uid 0 (mode 755), and this process is of uid {NOBODY}")), "{said}");
+        assert!(
+            said.contains(&format!("belongs to uid 0 (mode 755), and this process runs as uid {NOBODY}")),
+            "{said}"
+        );
         // The folder alone: next are the files in it.
         std::os::unix::fs::chown(&data, Some(NOBODY), None).unwrap();
         fs::write(data.join(".lock"), "").unwrap();
@@ -426,15 +429,58 @@ fn a_directory_without_rights_is_served_once_they_are_given_as_the_refusal_says(
         assert!(said.contains(&format!("{}/.lock belongs to uid 0", data.display())), "{said}");
         follow(&said);
     }
-    for (path, mode) in [(data.join(".lock"), 0o400), (data.clone(), 0o500)] {
+    for (path, mode) in [(data.join(".lock"), 0o400), (data.clone(), 0o500), (data.clone(), 0o555)] {
         set(&path, mode);
         let said = refused();
-        assert!(said.contains(&format!("and its mode {mode:o} forbids it")), "{said}");
+        assert!(said.contains(&format!("but its mode {mode:o} forbids access")), "{said}");
         follow(&said);
     }
+    // What it has to do first after a kill writes nothing.
+    let _ = fs::remove_file(data.join(".kafka_cleanshutdown"));
+    set(&data, 0o500);
+    let said = refused();
+    assert!(said.contains("and its mode 500 forbids it"), "{said}");
+    follow(&said);
     let (mut command, ready) = start();
     let mut process = command.stderr(std::process::Stdio::null()).spawn().unwrap();
     common::wait_until("the broker", || ready.exists());
     process.kill().unwrap();
     process.wait().unwrap();
+}
+
+/// Checking needs no right to write, and writes nothing; a broker that runs is noticed all the same.
+#[test]
+fn directory_that_may_only_be_read_is_checked() {
+    let dir = tempfile::TempDir::with_prefix("ottla-test-").unwrap();
+    let data = dir.path().join("data");
+    let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    set(dir.path(), 0o755);
+    let mut broker = Broker::with().data_dir(&data).arg("--create-topic").arg("orders").start();
+    let is_root = rustix::process::geteuid().is_root();
+    let check = |more: &[&str]| {
+        let mut command = common::command(&[]);
+        command.arg("check-log").args(more).arg(&data);
+        if is_root {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        common::run_command(&mut command)
+    };
+    let output = check(&[]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(2) && said.contains("is in use by another broker"), "{said}");
+    broker.stop();
+    set(&data, 0o555);
+    set(&data.join(".lock"), 0o444);
+    let output = check(&[]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && said.contains("all is well"),
+        "{said} {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let output = check(&["--repair"]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("Permission denied"), "{output:?}");
+    set(&data, 0o755);
+    fs::remove_file(data.join(".lock")).unwrap();
+    assert!(check(&[]).status.success() && !data.join(".lock").exists());
 }

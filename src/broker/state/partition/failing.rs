@@ -149,7 +149,7 @@ impl Partition {
     }
 
     fn log_open_report(&self, log: &mut Log) {
-        if let Some(report) = log.take_open_report().filter(|report| report.is_worth_saying()) {
+        if let Some(report) = log.take_open_report().filter(|report| report.has_problems()) {
             for lost in &report.lost {
                 tracing::error!(
                     partition = %self.id, from = lost.start, to = lost.end,

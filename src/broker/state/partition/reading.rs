@@ -80,7 +80,7 @@ impl Partition {
         now: TimestampMs,
     ) -> Result<Vec<Offset>, PartitionError> {
         let marks = self.reading(Attempt::SegmentTimestamps, |log| {
-            let mut marks = log.segment_marks()?;
+            let mut marks = log.segment_timestamps()?;
             if log.end_offset() > marks.last().map_or(log.start_offset(), |(offset, _)| *offset) {
                 marks.push((log.end_offset(), now));
             }
@@ -118,7 +118,7 @@ impl Partition {
     }
 
     fn note_read_failure(&self, log: &mut Log, attempt: Attempt, error: &LogError) {
-        log.note_read_failure(error);
+        log.close_on_data_loss(error);
         // The failure of the whole log is logged when the lock is released.
         if log.failure().is_none() && !matches!(error, LogError::Closed) {
             self.unreadable.failed(&self.id, attempt, error);
@@ -127,6 +127,6 @@ impl Partition {
 
     /// Closes the log if an error of a read without its lock shows that acknowledged records are lost.
     pub fn note_loss(&self, error: &LogError) {
-        self.if_open(|log| log.note_read_failure(error));
+        self.if_open(|log| log.close_on_data_loss(error));
     }
 }

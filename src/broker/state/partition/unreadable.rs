@@ -2,7 +2,7 @@
 //!
 //! Such a read is answered with a storage error and has no other effect: other records are served, and appends go on. Each
 //! cause is logged once, and once more when the read works again. Only a file that was truncated or removed closes the log
-//! ([`ottla_log::LogError::is_loss`]): acknowledged records are lost then.
+//! ([`ottla_log::LogError::is_data_loss`]): acknowledged records are lost then.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -99,7 +99,7 @@ impl RunTool for Options {
             Ok(files) => split(files.unwrap_or_default()),
             Err(error) => return failed(&error),
         };
-        self.what.dump(&files)
+        self.what.dump_with(&files, |error| _ = failed(error))
     }
 }
 
@@ -118,15 +118,20 @@ fn failed(error: &Exception) -> ExitCode {
 }
 
 impl What {
+    /// How names of files end that can be printed.
+    pub const ENDINGS: &[&str] = &["log", "checkpoint", "index", "timeindex", "snapshot", "txnindex"];
+
     /// Prints the files one after another; the first that can't be read is the last.
-    pub fn dump(&self, files: &[PathBuf]) -> ExitCode {
+    /// What went wrong with it is told by `tell`.
+    pub fn dump_with(&self, files: &[PathBuf], tell: impl FnOnce(&Exception)) -> ExitCode {
         let mut output = Output::stdout();
         let mut problems = Problems::default();
         for file in files {
             output.line(format_args!("Dumping {}", file.display()));
             if let Err(error) = self.dump_file(file, &mut problems, &mut output) {
                 output.flush();
-                return failed(&error);
+                tell(&error);
+                return ExitCode::FAILURE;
             }
         }
         problems.tell(&mut output);

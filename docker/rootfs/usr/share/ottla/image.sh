@@ -56,14 +56,47 @@ choose_data_dir() {
     fi
 }
 
+# Whether the flag $1 is among the arguments that follow it.
+has_flag() {
+    local flag=$1 argument
+    shift
+    for argument in "$@"; do
+        [[ $argument == "$flag" || $argument == "$flag="* ]] && return
+    done
+    return 1
+}
+
+# Whether the arguments name anything that is no flag.
+has_name() {
+    local argument
+    for argument in "$@"; do
+        [[ $argument == -* ]] || return 0
+    done
+    return 1
+}
+
+# Runs ottla in place of this shell. Commands that read a broker's settings get the mounted file's and the environment's.
+run_ottla() {
+    local command=() file=
+    [[ ${1:-} == -* || -z ${1:-} ]] || { command=("$1") && shift; }
+    case ${command[0]:-serve} in
+    serve | config | healthcheck | check-log)
+        has_flag --config "$@" || file=$(mounted_config)
+        # Directories that are named need no settings.
+        if [[ -n $file ]] && ! { [[ ${command[0]:-} == check-log ]] && has_name "$@"; }; then
+            set -- --config "$file" "$@"
+        fi
+        choose_data_dir "$file"
+        ;;
+    esac
+    exec /usr/bin/ottla "${command[@]}" "$@"
+}
+
 # Starts the broker in place of this shell, with the settings of the environment and of a mounted file. Arguments are
 # passed on.
 start_broker() {
-    local file arguments=()
+    local arguments=()
     # Where nothing may be written there, the health check goes by the settings.
-    [[ ! -w /tmp ]] || arguments+=(--ready-file "$ready_file")
-    file=$(mounted_config)
-    [[ -z $file ]] || arguments+=(--config "$file")
-    choose_data_dir "$file"
-    exec ottla serve "${arguments[@]}" "$@"
+    [[ ! -w /tmp ]] || has_flag --ready-file "$@" || arguments+=(--ready-file "$ready_file")
+    run_ottla serve "${arguments[@]}" "$@"
 }

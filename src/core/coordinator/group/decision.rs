@@ -1,4 +1,4 @@
-//! One decision in the making: what every part of the machine needs at hand while it decides.
+//! The context of one decision.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,38 +9,45 @@ use super::expected::ExpectedMembers;
 use super::timers::Timers;
 use crate::coordinator::records::GroupRecord;
 use crate::coordinator::{ConnectionId, Effects, GroupId, MemberId, ReplyTo};
-use crate::log_windows::Windows;
+use crate::log_windows::LogWindows;
 use ottla_wire::types::Now;
 
-/// What a group waits for.
+/// The timers of a group.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Timer {
-    /// Members to join again, or more members to come to a new group.
+    /// The end of the join phase, or of the initial wait of a new group.
     Join,
-    /// Members to ask for their assignment.
+    /// The end of the time in which members must send SyncGroup.
     Sync,
-    /// Members to give up partitions and join again.
+    /// The end of the wait for members that revoke partitions and join again.
     Revocation,
-    /// A sign of life of this member, or its second join while it is tentative.
+    /// The end of a member's session, or of the time in which a new member must join with its id.
     Session(MemberId),
 }
 
-/// The time, the settings, the timers, who is expected, and the effects so far.
-pub(super) struct Turn<'a> {
+/// The kinds of log lines about members that are limited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum MemberLine {
+    FirstOfGroup,
+    Removal,
+}
+
+/// Time, settings, timers and expected members for one decision, and its effects so far.
+pub(super) struct Decision<'a> {
     pub now: Now,
-    /// What the request under way came by; none in the broker's own name.
+    /// The connection of the current request; `None` if the broker itself sent it.
     pub connection: Option<ConnectionId>,
     pub config: &'a GroupConfig,
     pub timers: &'a mut Timers<(GroupId, Timer)>,
     pub expected: &'a mut ExpectedMembers,
-    /// Until when further clients may come that the request under way, a join, knows of.
+    /// Until when further clients are expected to connect, according to the current JoinGroup.
     pub others_expected_until: Option<Duration>,
-    /// Log lines about members that are removed, by their hosts.
-    pub removals: &'a mut Windows<Arc<str>>,
+    /// Rate limit of log lines about members, by kind and client host.
+    pub member_lines: &'a mut LogWindows<(MemberLine, Arc<str>)>,
     pub effects: Effects<GroupRecord, GroupReply>,
 }
 
-impl Turn<'_> {
+impl Decision<'_> {
     pub fn reply(&mut self, to: ReplyTo, reply: GroupReply) {
         self.effects.replies.push((to, reply));
     }
@@ -53,12 +60,12 @@ impl Turn<'_> {
         self.set_timer_at(group, timer, self.now.monotonic.saturating_add(after));
     }
 
-    /// Has the timer act at `due`, on the monotonic clock.
+    /// Sets a timer to `due`, in monotonic time.
     pub fn set_timer_at(&mut self, group: &GroupId, timer: Timer, due: Duration) {
         self.timers.set((group.clone(), timer), due);
     }
 
-    /// Has the timer act `after` now at the latest.
+    /// Sets a timer to `after` from now, unless it is due earlier.
     pub fn bring_timer_forward(&mut self, group: &GroupId, timer: Timer, after: Duration) {
         self.timers.bring_forward((group.clone(), timer), self.now.monotonic.saturating_add(after));
     }
