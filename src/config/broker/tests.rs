@@ -63,6 +63,7 @@ fn defaults_are_of_their_fields_types() {
     let text = |name| values.text(name);
     let misfits = [
         AnnouncementConfig::misfits(text),
+        LoggingConfig::misfits(text),
         NetworkConfig::misfits(text),
         FetchConfig::misfits(text),
         TopicsConfig::misfits(text),
