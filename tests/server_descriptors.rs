@@ -1,14 +1,12 @@
 //! A server that runs out of file descriptors, and recovers. Alone in its program, because it takes them
 //! from the whole process.
 
-mod server_toy;
-
 use std::fs::File;
 use std::time::Duration;
 
+use common::server_toy::{House, frame, logged};
 use ottla_broker::server::Limits;
 use rustix::process::{Resource, Rlimit, setrlimit};
-use server_toy::{House, frame, logged};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_descriptors_clients_wait_and_nobody_is_lost() {

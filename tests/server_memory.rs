@@ -1,13 +1,11 @@
 //! What a thousand clients cost that announce much and send little. Alone in its program, because it
 //! measures the whole process.
 
-mod server_toy;
-
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
+use common::server_toy::{House, frame, soon};
 use ottla_broker::server::Limits;
-use server_toy::{House, frame, soon};
 
 const CLIENTS: usize = 1000;
 const MIB: usize = 1 << 20;

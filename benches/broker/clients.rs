@@ -8,8 +8,8 @@ use std::time::Instant;
 use serde_json::Value;
 
 use crate::contender::Contender;
-use crate::python_env::{Environment, PINNED_OLD, TODAY, Unavailable};
 use crate::report::{Samples, Table, milliseconds};
+use common::python_env::{Environment, PINNED_OLD, TODAY, Unavailable};
 
 const FIRST_RECORD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/first_record.py");
 const FIRST_MESSAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/first_message.py");
@@ -32,7 +32,7 @@ pub fn measure(contenders: &[Contender], starts: usize) -> Table {
 fn installed(environment: &Environment) -> Option<PathBuf> {
     match environment.python() {
         Ok(python) => Some(python),
-        Err(Unavailable::OnlyNewer) => None,
+        Err(Unavailable::OnlyNewer(_)) => None,
         Err(Unavailable::Missing(what)) => {
             eprintln!("left out: what Python clients wait for. {what}");
             None

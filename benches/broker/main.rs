@@ -16,8 +16,7 @@ mod contender;
 mod fixture;
 mod floor;
 mod load;
-#[path = "../../tests/python_env/mod.rs"]
-mod python_env;
+
 mod report;
 mod start;
 mod system;

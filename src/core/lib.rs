@@ -1,13 +1,14 @@
-//! The state machines of the broker: what it decides, over the logs that it remembers.
+//! The state machines of the broker. Each decides over one log and keeps its state in it.
 //!
-//! Pure: no files, no network, no clock, no runtime, no randomness. The broker drives them: decide, append, apply, reply.
+//! Pure: no files, no network, no clock, no runtime, no randomness. The broker drives them: decide, append, apply,
+//! reply.
 //!
-//! | module | what it holds |
+//! | module | content |
 //! |---|---|
 //! | [`machine`] | the trait of every state machine |
 //! | [`metadata`] | topics, settings, registration, producer ids |
 //! | [`coordinator`] | groups and their offsets |
-//! | [`log_windows`] | how many log lines of one kind are allowed in a time |
+//! | [`log_windows`] | counts for rate limits of log lines |
 
 pub mod coordinator;
 pub mod log_windows;

@@ -1,123 +1,123 @@
-//! What a log rate limiter counts, by keys. Pure: the monotonic time is passed in.
+//! Counts for rate limits of log lines, by key. Pure: the monotonic time is passed in.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::Duration;
 
-/// Lines of a key that pass in one [`WINDOW`].
+/// Lines of one key that are allowed in one [`WINDOW`].
 pub const LINES: u64 = 10;
-/// The time that begins with a key's first line.
+/// The length of a window. It begins with the first line of its key.
 pub const WINDOW: Duration = Duration::from_secs(10);
-/// Keys that are counted each by itself; the lines of further ones are counted together.
-const MOST_KEYS: usize = 1_024;
+/// Keys with a window of their own. The lines of all further keys share one window.
+const MAX_KEYS: usize = 1_024;
 
-/// Counts lines by keys.
+/// Windows by key.
 #[derive(Debug)]
-pub struct Windows<K> {
+pub struct LogWindows<K> {
     windows: HashMap<K, Window>,
-    /// That of keys beyond [`MOST_KEYS`].
+    /// The shared window of keys beyond [`MAX_KEYS`].
     others: Option<Window>,
-    /// Windows in which lines were held back.
-    to_report: usize,
+    /// Number of windows with suppressed lines.
+    unreported: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Window {
-    began: Duration,
+    start: Duration,
     lines: u64,
     /// How many of them pass.
     allowed: u64,
 }
 
-/// What was held back of a key's lines; without a key, of the lines of many.
+/// The number of suppressed lines of a key; without a key, of several keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report<K> {
     pub key: Option<K>,
-    pub held_back: u64,
+    pub suppressed: u64,
     pub seconds: u64,
 }
 
-impl<K> Default for Windows<K> {
+impl<K> Default for LogWindows<K> {
     fn default() -> Self {
-        Windows { windows: HashMap::new(), others: None, to_report: 0 }
+        LogWindows { windows: HashMap::new(), others: None, unreported: 0 }
     }
 }
 
-impl<K: Hash + Eq> Windows<K> {
-    /// Whether a line of this key may pass now: the first [`LINES`] in each [`WINDOW`].
-    pub fn admits(&mut self, key: K, now: Duration) -> bool {
-        self.admits_up_to(LINES, key, now)
+impl<K: Hash + Eq> LogWindows<K> {
+    /// Counts a line of this key and says whether it may be logged: the first [`LINES`] in each [`WINDOW`] may.
+    pub fn allows(&mut self, key: K, now: Duration) -> bool {
+        self.allows_up_to(LINES, key, now)
     }
 
-    /// Whether a line of this key may pass now: the first `allowed` in each [`WINDOW`].
-    pub fn admits_up_to(&mut self, allowed: u64, key: K, now: Duration) -> bool {
+    /// Like [`LogWindows::allows`], with another number of lines in each [`WINDOW`].
+    pub fn allows_up_to(&mut self, allowed: u64, key: K, now: Duration) -> bool {
         let window = match self.windows.get_mut(&key) {
             Some(window) => window,
             None => {
-                if self.windows.len() >= MOST_KEYS {
-                    self.windows.retain(|_, window| window.end() > now || window.held_back() > 0);
+                if self.windows.len() >= MAX_KEYS {
+                    self.windows.retain(|_, window| window.end() > now || window.suppressed() > 0);
                 }
-                let fresh = Window { began: now, lines: 0, allowed };
-                match self.windows.len() < MOST_KEYS {
+                let fresh = Window { start: now, lines: 0, allowed };
+                match self.windows.len() < MAX_KEYS {
                     true => self.windows.entry(key).or_insert(fresh),
                     false => self.others.get_or_insert(Window { allowed: LINES, ..fresh }),
                 }
             }
         };
-        // One in which lines were held back ends with its report.
-        if now >= window.end() && window.held_back() == 0 {
-            *window = Window { began: now, lines: 0, ..*window };
+        // A window with suppressed lines ends when it is reported.
+        if now >= window.end() && window.suppressed() == 0 {
+            *window = Window { start: now, lines: 0, ..*window };
         }
         window.lines += 1;
-        if window.held_back() == 1 {
-            self.to_report += 1;
+        if window.suppressed() == 1 {
+            self.unreported += 1;
         }
-        window.held_back() == 0
+        window.suppressed() == 0
     }
 
-    /// When [`Windows::take_due`] has something to give next.
+    /// The time at which [`LogWindows::take_due`] next returns a report.
     pub fn next_report(&self) -> Option<Duration> {
-        if self.to_report == 0 {
+        if self.unreported == 0 {
             return None;
         }
         let windows = self.windows.values().chain(&self.others);
-        windows.filter(|window| window.held_back() > 0).map(Window::end).min()
+        windows.filter(|window| window.suppressed() > 0).map(Window::end).min()
     }
 
-    /// What was held back in windows that are over; they are closed.
+    /// Removes the windows with suppressed lines that have ended, and reports them.
     pub fn take_due(&mut self, now: Duration) -> Vec<Report<K>> {
         self.take(now, |window| window.end() <= now)
     }
 
-    /// What was held back so far, in every window; they are closed.
+    /// Removes all windows with suppressed lines, and reports them.
     pub fn take_all(&mut self, now: Duration) -> Vec<Report<K>> {
         self.take(now, |_| true)
     }
 
     fn take(&mut self, now: Duration, is_due: impl Fn(&Window) -> bool) -> Vec<Report<K>> {
-        if self.to_report == 0 {
+        if self.unreported == 0 {
             return Vec::new();
         }
-        let due = |window: &Window| window.held_back() > 0 && is_due(window);
+        let due = |window: &Window| window.suppressed() > 0 && is_due(window);
         let report = |key, window: Window| Report {
             key,
-            held_back: window.held_back(),
-            seconds: now.saturating_sub(window.began).as_secs().max(1),
+            suppressed: window.suppressed(),
+            seconds: now.saturating_sub(window.start).as_secs().max(1),
         };
         let taken = self.windows.extract_if(|_, window| due(window));
         let mut reports: Vec<_> = taken.map(|(key, window)| report(Some(key), window)).collect();
         reports.extend(self.others.take_if(|window| due(window)).map(|window| report(None, window)));
-        self.to_report -= reports.len();
+        self.unreported -= reports.len();
         reports
     }
 }
 
 impl Window {
     fn end(&self) -> Duration {
-        self.began + WINDOW
+        self.start + WINDOW
     }
 
-    fn held_back(&self) -> u64 {
+    fn suppressed(&self) -> u64 {
         self.lines.saturating_sub(self.allowed)
     }
 }
@@ -131,53 +131,53 @@ mod tests {
     }
 
     #[test]
-    fn the_first_few_pass_and_the_others_are_counted() {
-        let mut windows = Windows::default();
-        assert!((0..LINES).all(|event| windows.admits("peer", at(5_000 + event))));
+    fn lines_above_the_limit_are_suppressed_and_reported_when_the_window_ends() {
+        let mut windows = LogWindows::default();
+        assert!((0..LINES).all(|event| windows.allows("peer", at(5_000 + event))));
         assert_eq!(windows.next_report(), None);
-        assert!(!windows.admits("peer", at(6_000)) && !windows.admits("peer", at(7_000)));
+        assert!(!windows.allows("peer", at(6_000)) && !windows.allows("peer", at(7_000)));
         assert_eq!(windows.next_report(), Some(at(15_000)));
         assert_eq!(windows.take_due(at(14_999)), []);
-        // Late, but not yet reported.
-        assert!(!windows.admits("peer", at(15_001)));
-        assert_eq!(windows.take_due(at(15_001)), [Report { key: Some("peer"), held_back: 3, seconds: 10 }]);
+        // After the end of the window, but before the report.
+        assert!(!windows.allows("peer", at(15_001)));
+        assert_eq!(windows.take_due(at(15_001)), [Report { key: Some("peer"), suppressed: 3, seconds: 10 }]);
         assert_eq!((windows.next_report(), windows.take_due(at(99_000))), (None, Vec::new()));
-        assert!(windows.admits("peer", at(15_002)));
+        assert!(windows.allows("peer", at(15_002)));
     }
 
     #[test]
-    fn fewer_lines_of_a_key_pass_where_it_says_so() {
-        let mut windows = Windows::default();
-        assert!(windows.admits_up_to(1, "peer", at(0)) && !windows.admits_up_to(1, "peer", at(1)));
-        assert_eq!(windows.take_due(at(10_000)), [Report { key: Some("peer"), held_back: 1, seconds: 10 }]);
-        assert!(windows.admits_up_to(1, "peer", at(10_001)) && !windows.admits_up_to(1, "peer", at(10_002)));
+    fn fewer_lines_are_allowed_if_the_caller_says_so() {
+        let mut windows = LogWindows::default();
+        assert!(windows.allows_up_to(1, "peer", at(0)) && !windows.allows_up_to(1, "peer", at(1)));
+        assert_eq!(windows.take_due(at(10_000)), [Report { key: Some("peer"), suppressed: 1, seconds: 10 }]);
+        assert!(windows.allows_up_to(1, "peer", at(10_001)) && !windows.allows_up_to(1, "peer", at(10_002)));
     }
 
     #[test]
-    fn few_lines_all_pass() {
-        let mut windows = Windows::default();
-        assert!((0..10 * LINES).all(|event| windows.admits("peer", at(event * 1_000))));
+    fn lines_below_the_limit_are_all_allowed() {
+        let mut windows = LogWindows::default();
+        assert!((0..10 * LINES).all(|event| windows.allows("peer", at(event * 1_000))));
     }
 
     #[test]
-    fn keys_are_bounded_and_those_beyond_are_counted_together() {
-        let mut windows = Windows::default();
-        let flood = |windows: &mut Windows<usize>, now| (0..100_000).filter(|&key| windows.admits(key, now)).count();
+    fn keys_above_the_limit_share_one_window() {
+        let mut windows = LogWindows::default();
+        let flood = |windows: &mut LogWindows<usize>, now| (0..100_000).filter(|&key| windows.allows(key, now)).count();
         let passed = flood(&mut windows, at(0));
-        assert_eq!(passed, MOST_KEYS + LINES as usize);
-        assert_eq!(windows.windows.len(), MOST_KEYS);
+        assert_eq!(passed, MAX_KEYS + LINES as usize);
+        assert_eq!(windows.windows.len(), MAX_KEYS);
         let reports = windows.take_due(at(10_000));
-        assert_eq!(reports, [Report { key: None, held_back: (100_000 - passed) as u64, seconds: 10 }]);
-        // Those of another time have made room.
-        assert!(windows.admits(1_000_000, at(10_001)));
-        assert!(windows.windows.len() < MOST_KEYS);
+        assert_eq!(reports, [Report { key: None, suppressed: (100_000 - passed) as u64, seconds: 10 }]);
+        // Windows that have ended are removed.
+        assert!(windows.allows(1_000_000, at(10_001)));
+        assert!(windows.windows.len() < MAX_KEYS);
     }
 
     #[test]
-    fn everything_can_be_reported_before_its_time() {
-        let mut windows = Windows::default();
-        assert_eq!((0..LINES + 5).filter(|_| windows.admits("a", at(0))).count() as u64, LINES);
-        assert_eq!(windows.take_all(at(2_500)), [Report { key: Some("a"), held_back: 5, seconds: 2 }]);
+    fn take_all_reports_windows_that_have_not_ended() {
+        let mut windows = LogWindows::default();
+        assert_eq!((0..LINES + 5).filter(|_| windows.allows("a", at(0))).count() as u64, LINES);
+        assert_eq!(windows.take_all(at(2_500)), [Report { key: Some("a"), suppressed: 5, seconds: 2 }]);
         assert_eq!(windows.next_report(), None);
     }
 }

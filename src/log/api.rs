@@ -1,4 +1,4 @@
-//! The words in which callers and a log speak: what is passed in, what comes back.
+//! The argument and result types of the log's API.
 
 use std::ops::Range;
 
@@ -11,35 +11,35 @@ use ottla_wire::types::{LeaderEpoch, NO_TIMESTAMP, Offset, ProducerId, Timestamp
 pub struct OpenAt {
     /// Wall time, for the expiry of producers.
     pub now: TimestampMs,
-    /// Whether the log directory was closed cleanly: its files are then believed.
+    /// Whether the log directory was closed cleanly. If so, recovery trusts its files.
     pub clean_shutdown: bool,
     /// Everything below was synced (`recovery-point-offset-checkpoint`); 0 when unknown.
     pub recovery_point: Offset,
-    /// How far the files were known to be whole, if the machine hasn't rebooted since.
+    /// The position up to which the files were valid, if the machine hasn't rebooted since.
     pub validated: Option<Validated>,
     /// The first offset that readers may see (`log-start-offset-checkpoint`).
     pub log_start: Option<Offset>,
     /// Everything below was compacted (`cleaner-offset-checkpoint`); `None` if it never was.
     pub first_dirty: Option<Offset>,
-    /// The topic the folder must belong to; `partition.metadata` is written or compared when given.
+    /// The topic that the folder must belong to. If given, `partition.metadata` is written or compared.
     pub topic_id: Option<TopicId>,
-    /// The log must reach this far: otherwise opening it is refused, and nothing is cut.
-    pub at_least: Offset,
-    /// How far the log reached when that was last noted, which is told where it doesn't any more.
-    pub noted_end: NotedEnd,
+    /// The smallest acceptable log end offset. If the log ends below, opening fails and nothing is truncated.
+    pub min_end: Offset,
+    /// The last log end offset in the checkpoints. If the log ends below, the missing offsets are reported as lost.
+    pub checkpointed_end: CheckpointedEnd,
 }
 
-/// Where a log is known to have ended.
+/// A log end offset from a checkpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct NotedEnd {
+pub struct CheckpointedEnd {
     /// 0 when unknown.
     pub end: Offset,
-    /// When that was written down: it says nothing of a log that was made later, under the same name.
+    /// When the checkpoint was written: it doesn't apply to a log of the same name that was created later.
     pub at: TimestampMs,
 }
 
 impl OpenAt {
-    /// A partition nothing is known of, closed cleanly or new.
+    /// For a new partition, or one that was closed cleanly and has no checkpoints.
     pub fn fresh(now: TimestampMs) -> OpenAt {
         OpenAt {
             now,
@@ -49,36 +49,36 @@ impl OpenAt {
             log_start: None,
             first_dirty: None,
             topic_id: None,
-            at_least: 0,
-            noted_end: NotedEnd::default(),
+            min_end: 0,
+            checkpointed_end: CheckpointedEnd::default(),
         }
     }
 }
 
-/// A place in a log up to which every batch is known to be whole.
+/// A position in a log up to which all batches are known to be valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Validated {
-    /// Base offset of the segment the place is in.
+    /// Base offset of the segment.
     pub segment: Offset,
-    /// Bytes of that segment before the place.
+    /// Byte position in that segment.
     pub position: u64,
-    /// The offset that follows the last batch before the place.
+    /// The offset after the last batch before the position.
     pub next_offset: Offset,
 }
 
-/// Who writes a batch (Kafka's `AppendOrigin`).
+/// The writer of a batch (Kafka's `AppendOrigin`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// A producer: its sequence numbers are checked.
     Client,
-    /// A coordinator or the metadata machine: epochs are checked, sequences are not.
+    /// A coordinator or the metadata state machine: epochs are checked, sequence numbers are not.
     Coordinator,
     /// A coordinator that ends a transaction in a new epoch (transaction.version 2, KIP-890): its markers' epoch must
     /// be above that of the records (KIP-1228).
     CoordinatorV2,
 }
 
-/// In which capacity a batch is appended.
+/// How a batch is appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AppendAs {
     /// Written into the batch as its partition leader epoch.
@@ -88,30 +88,30 @@ pub struct AppendAs {
     pub now: TimestampMs,
 }
 
-/// Where a batch was put, or where it had been put when it came the first time.
+/// The result of an append. For a duplicate, the offsets are those of the first append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Appended {
     pub base_offset: Offset,
     pub last_offset: Offset,
-    /// The broker's time in the batch, for topics with LogAppendTime.
+    /// The broker's timestamp in the batch, for topics with LogAppendTime.
     pub log_append_time: Option<TimestampMs>,
     pub log_start_offset: Offset,
     /// The batch repeats one of the producer's last five: nothing was written.
     pub duplicate: bool,
-    /// A segment was sealed: syncing it (see `flush_target`) moves the recovery point.
+    /// A segment was rolled: syncing it (see `flush_sealed`) advances the recovery point.
     pub rolled: bool,
 }
 
-/// Whole batches of one segment, in the log's own memory.
+/// Whole batches of one segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slice {
-    /// Batches as they lie in the file. The first may begin before the offset that was asked for.
+    /// The batches, as stored in the file. The first may begin before the requested offset.
     pub bytes: Bytes,
-    /// The offset to ask for next; the asked one when `bytes` is empty.
+    /// The offset to read next; the requested one when `bytes` is empty.
     pub next_offset: Offset,
 }
 
-/// A question that ListOffsets asks.
+/// A timestamp of a ListOffsets request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimestampQuery {
     /// The log start offset (-2, and -4: all of the log is local).
@@ -124,7 +124,7 @@ pub enum TimestampQuery {
     At(TimestampMs),
 }
 
-/// An answer to a [`TimestampQuery`].
+/// The result of a [`TimestampQuery`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimestampOffset {
     pub offset: Offset,
@@ -140,7 +140,7 @@ impl TimestampOffset {
     }
 }
 
-/// A transaction that was aborted, as read_committed consumers are told of it.
+/// An aborted transaction, as read_committed consumers need it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AbortedTxn {
     pub producer_id: ProducerId,
@@ -152,39 +152,39 @@ pub struct AbortedTxn {
     pub last_stable_offset: Offset,
 }
 
-/// A live producer of a partition (DescribeProducers).
+/// An active producer of a partition (DescribeProducers).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProducerDescription {
     pub producer_id: ProducerId,
     pub epoch: i16,
-    /// Of its last batch; -1 when it has none.
+    /// The last sequence number of its last batch; -1 if there is none.
     pub last_sequence: i32,
     pub last_timestamp: TimestampMs,
-    /// Of the last marker; -1 when there was none.
+    /// The coordinator epoch of its last marker; -1 if there is none.
     pub coordinator_epoch: i32,
     pub current_txn_start: Option<Offset>,
 }
 
-/// What opening a log found and mended; worth a log line when [`OpenReport::is_worth_saying`].
+/// The result of recovering a log when it is opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OpenReport {
-    /// Bytes whose batches were read again and checked.
+    /// Bytes that were read and validated.
     pub scanned_bytes: u64,
-    /// Bytes cut off the end: a batch that was being written when the process or machine stopped.
+    /// Bytes truncated at the end, usually an incomplete batch from a crash.
     pub truncated_bytes: u64,
-    /// Copies of cut bytes that had whole batches after a broken one: corruption rather than a torn tail.
+    /// Copies of truncated bytes that contain whole batches after a corrupt one: this is corruption, not a torn write.
     pub set_aside: Vec<std::path::PathBuf>,
-    /// Offsets whose records were there before: somebody cut or removed a file, or a power loss took what wasn't synced.
+    /// Lost offset ranges: a file was truncated or removed, or a power loss removed unsynced records.
     pub lost: Vec<Range<Offset>>,
-    /// Segments whose indexes were written anew.
+    /// Number of segments whose indexes were rebuilt.
     pub rebuilt_indexes: usize,
-    /// Up to where the log was said to be compacted, which is behind its end: it will be compacted from its start.
+    /// The first dirty offset of the checkpoint if it is above the log end: compaction then starts at the log start.
     pub compacted_beyond_end: Option<Offset>,
 }
 
 impl OpenReport {
-    /// Whether data was lost, or indexes or checkpoints were wrong.
-    pub fn is_worth_saying(&self) -> bool {
+    /// Whether data was lost, or indexes or checkpoints were wrong: worth a log line.
+    pub fn has_problems(&self) -> bool {
         self.truncated_bytes > 0
             || !self.set_aside.is_empty()
             || !self.lost.is_empty()

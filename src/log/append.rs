@@ -1,4 +1,4 @@
-//! Appending: producer state, offsets, store, index, in this order.
+//! Appending: checks the producer, assigns offsets, writes the batch, adds index entries.
 
 use super::error::IoContext;
 use super::leader_epochs;
@@ -12,12 +12,12 @@ use ottla_wire::record::control::{ControlType, EndTxnMarker};
 use ottla_wire::record::{Batch, BatchHeader, Verified};
 use ottla_wire::types::{LeaderEpoch, Offset, TimestampMs};
 
-/// Bytes of a batch that [`Verified::placed`] replaces.
+/// Bytes at the start of a batch that [`Verified::placed`] replaces.
 const PLACED: usize = 16;
 
 impl Log {
-    /// Appends one batch: assigns offsets, stores, indexes. On an error nothing was appended; an
-    /// [`AppendError::Storage`] closes the log to writes until it is reopened.
+    /// Appends one batch. On an error nothing was appended; an [`AppendError::Storage`] closes the log to writes until it
+    /// is reopened.
     pub fn append(&mut self, batch: &Verified, how: AppendAs) -> Result<Appended, AppendError> {
         self.check_open()?;
         let mut header = *batch.header();
@@ -35,13 +35,13 @@ impl Log {
             return Ok(self.duplicate(batch, earlier));
         }
         let stored = self.store(batch, &header, marker.as_ref(), how.now).inspect_err(|error| {
-            // For want of descriptors a batch is refused before anything of it was written.
-            if !error.is_want_of_descriptors() || self.end != header.base_offset {
+            // Without a free file descriptor the batch failed before any byte was written.
+            if !error.is_fd_exhaustion() || self.end != header.base_offset {
                 self.latch(error);
             }
         });
         if let State::Failed(failure) = &mut self.state {
-            failure.wanted = size as u64;
+            failure.append_size = size as u64;
         }
         let rolled = stored?;
         Ok(Appended {
@@ -54,7 +54,7 @@ impl Log {
         })
     }
 
-    /// Checks the batch against its producer's state; the earlier batch that it repeats, if it does.
+    /// Checks the batch against its producer's state. Returns the earlier batch if it is a duplicate.
     fn check_producer(
         &mut self,
         header: &BatchHeader,
@@ -97,7 +97,7 @@ impl Log {
         }
     }
 
-    /// Stores a batch that passed all checks; whether a segment was sealed for it.
+    /// Stores a batch that passed all checks. Returns whether a segment was rolled.
     fn store(
         &mut self,
         batch: &Verified,
@@ -109,9 +109,9 @@ impl Log {
         if rolled {
             self.roll(now)?;
         }
-        self.note_epoch(header.partition_leader_epoch, header.base_offset)?;
+        self.update_epochs(header.partition_leader_epoch, header.base_offset)?;
         self.write_batch(batch, header, now)?;
-        self.note_producer(header, marker, now)?;
+        self.update_producer(header, marker, now)?;
         Ok(rolled)
     }
 
@@ -128,25 +128,25 @@ impl Log {
         let files = active.files_to_append(place, limit, self.config.preallocate)?;
         let position = files.data.len();
         if self.length_check.is_due(now, position) {
-            // Behind the end of a file that somebody cut there would be a hole.
-            files.data.check_length().doing_to("appending to", || place.file(base, names::LOG))?;
+            // Appending to a file that another process truncated would leave a hole.
+            files.data.check_length().doing_with("appending to", || place.file(base, names::LOG))?;
         }
         let rest = batch.bytes().get(PLACED..).unwrap_or_default();
         let placed = batch.placed(header.base_offset, header.partition_leader_epoch);
-        files.data.append(&placed, rest).doing_to("appending to", || place.file(base, names::LOG))?;
+        files.data.append(&placed, rest).doing_with("appending to", || place.file(base, names::LOG))?;
         if position - files.offsets.last().map_or(0, |entry| entry.position) > interval {
             files.times.advance(newest);
             files.offsets.push(OffsetEntry { offset: header.last_offset(), position });
-            if files.offsets.wants_flush() {
+            if files.offsets.should_flush() {
                 match files.flush_indexes(place) {
-                    // They stay in memory, and the next entry tries again.
-                    Err(error) if error.is_want_of_descriptors() => {}
+                    // The entries stay in memory, and the next entry retries the flush.
+                    Err(error) if error.is_fd_exhaustion() => {}
                     flushed => flushed?,
                 }
             }
         }
         let size = files.data.len();
-        active.grew(size, newest);
+        active.appended(size, newest);
         if self.first_timestamp.is_none() && position == 0 {
             self.first_timestamp = Some(header.max_timestamp);
         }
@@ -157,8 +157,8 @@ impl Log {
         Ok(())
     }
 
-    /// Notes the batch's producer; an aborted transaction is indexed.
-    fn note_producer(
+    /// Updates the producer's state, and the transaction index if a transaction is aborted.
+    fn update_producer(
         &mut self,
         header: &BatchHeader,
         marker: Option<&Marker>,
@@ -179,7 +179,7 @@ impl Log {
         Ok(())
     }
 
-    fn note_epoch(&mut self, epoch: LeaderEpoch, start: Offset) -> Result<(), LogError> {
+    fn update_epochs(&mut self, epoch: LeaderEpoch, start: Offset) -> Result<(), LogError> {
         if self.epochs.latest() == Some(epoch) {
             return Ok(());
         }
@@ -195,7 +195,7 @@ impl Log {
 
     pub(super) fn write_epochs(&mut self) -> Result<(), LogError> {
         let path = self.place.folder.join(leader_epochs::FILE_NAME);
-        self.place.disk.write_aside(&path, self.epochs.format().as_bytes(), false).doing("writing", &path)?;
+        self.place.disk.write_atomic(&path, self.epochs.format().as_bytes(), false).doing("writing", &path)?;
         self.unsynced.push(path);
         self.folder_changed = true;
         Ok(())
@@ -214,11 +214,11 @@ impl Log {
         if size + header.size() as u64 > u64::from(self.config.segment_bytes) {
             return Ok(true);
         }
-        let waited = match self.first_timestamp()? {
+        let age = match self.first_timestamp()? {
             first if first >= 0 => header.max_timestamp.saturating_sub(first),
             _ => now.saturating_sub(self.active_since),
         };
-        if waited > self.config.max_segment_ms().saturating_sub(self.roll_jitter(base)) {
+        if age > self.config.max_segment_ms().saturating_sub(self.roll_jitter(base)) {
             return Ok(true);
         }
         let capacity = |entry: usize| self.config.segment_index_bytes as usize / entry;
@@ -240,20 +240,20 @@ impl Log {
         Ok(first)
     }
 
-    /// Spreads the rolls of many segments that began together, the same way after every restart.
+    /// Spreads the rolls of segments that were created together. Deterministic, so it stays the same after a restart.
     fn roll_jitter(&self, base: Offset) -> i64 {
-        let most = self.config.segment_jitter_ms.min(self.config.segment_ms);
-        if most <= 0 {
+        let max_jitter = self.config.segment_jitter_ms.min(self.config.segment_ms);
+        if max_jitter <= 0 {
             return 0;
         }
         let seed = crc32c::crc32c_append(base as u32, self.place.folder.as_os_str().as_encoded_bytes());
-        i64::from(seed) % most
+        i64::from(seed) % max_jitter
     }
 
-    /// Seals the active segment and begins one at the log end, whose file comes with the first append.
+    /// Seals the active segment and adds a new one at the log end. Its file is created by the first append.
     pub(super) fn roll(&mut self, now: TimestampMs) -> Result<(), LogError> {
         self.folder_changed = true;
-        // Either may fail and be done again; only then anything counts as rolled.
+        // Both steps may fail and be retried; the roll takes effect after them.
         self.take_snapshot()?;
         if let Some(active) = self.segments.last_mut() {
             active.seal(&self.place)?;
@@ -264,14 +264,14 @@ impl Log {
         Ok(())
     }
 
-    /// Writes down the producers as they are at the log end, if that isn't written yet.
+    /// Writes a producer snapshot at the log end, unless it exists.
     pub(super) fn take_snapshot(&mut self) -> Result<(), LogError> {
         if self.snapshots.last().is_some_and(|last| *last >= self.end) {
             return Ok(());
         }
         let path = self.place.file(self.end, names::SNAPSHOT);
         let bytes = self.producers.to_snapshot();
-        self.place.disk.write_aside(&path, &bytes, false).doing("writing", &path)?;
+        self.place.disk.write_atomic(&path, &bytes, false).doing("writing", &path)?;
         self.unsynced.push(path);
         self.folder_changed = true;
         self.snapshots.push(self.end);
@@ -279,7 +279,7 @@ impl Log {
         Ok(())
     }
 
-    /// Reads the producer's batches before `before` again, so far as its window of five lacks them.
+    /// Reads the producer's batches before `before` that are missing in its window of five.
     fn refill_window(&mut self, header: &BatchHeader, before: Offset) -> Result<(), LogError> {
         let Some(producer) = self.producers.get(header.producer_id) else { return Ok(()) };
         let (epoch, missing) = (producer.epoch, producer.missing());
@@ -292,7 +292,7 @@ impl Log {
     }
 }
 
-/// The marker that a control batch of a transaction holds; `None` for every other batch.
+/// Returns the transaction marker in a control batch; `None` for every other batch.
 pub(super) fn marker_of(batch: &Verified) -> Result<Option<Marker>, String> {
     if !batch.header().is_control() || !batch.header().has_producer_id() {
         return Ok(None);
@@ -300,7 +300,7 @@ pub(super) fn marker_of(batch: &Verified) -> Result<Option<Marker>, String> {
     parse_marker(&Batch::parse(batch.bytes()).map_err(|error| error.to_string())?)
 }
 
-/// As [`marker_of`], for a batch from a file.
+/// Like [`marker_of`], for a batch from a file.
 pub(super) fn parse_marker(batch: &Batch) -> Result<Option<Marker>, String> {
     let Some(record) = batch.records().next() else { return Ok(None) };
     let record = record.map_err(|error| error.to_string())?;

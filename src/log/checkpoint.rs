@@ -1,9 +1,10 @@
-//! Kafka's text checkpoints: line 1 the version `0`, line 2 the number of entries, then one entry a line.
+//! The format of Kafka's text checkpoints: line 1 is the version `0`, line 2 the number of entries, then one entry per
+//! line.
 
-/// The most characters of a file's text that a message repeats.
+/// The largest number of characters of a file that a message quotes.
 const LONGEST_QUOTE: usize = 60;
 
-/// A piece of a file's text for a message: in quotation marks, escaped, and cut where it is long.
+/// Quotes a part of a file for a message: escaped, and shortened if it is long.
 pub(crate) fn quoted(text: &str) -> String {
     match text.char_indices().nth(LONGEST_QUOTE) {
         None => format!("{text:?}"),
@@ -11,8 +12,8 @@ pub(crate) fn quoted(text: &str) -> String {
     }
 }
 
-/// The entries' lines; an error says what is wrong with the text. A file without a byte has no entries: Kafka makes one
-/// before it has anything to say.
+/// Returns the lines of the entries, or the reason why the text is invalid. An empty file has no entries: Kafka creates
+/// one before it has values.
 pub(crate) fn parse(text: &[u8]) -> Result<Vec<&str>, String> {
     let text = std::str::from_utf8(text).map_err(|_| "it is not text".to_owned())?;
     if !text.is_empty() && text.bytes().all(|byte| byte == 0) {
@@ -27,12 +28,12 @@ pub(crate) fn parse(text: &[u8]) -> Result<Vec<&str>, String> {
     let count: usize = lines.next().and_then(|line| line.parse().ok()).ok_or("no number of entries in line 2")?;
     let entries: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
     if entries.len() != count {
-        return Err(format!("{count} entries announced, {} found", entries.len()));
+        return Err(format!("line 2 says {count} entries, but there are {}", entries.len()));
     }
     Ok(entries)
 }
 
-/// The whole text.
+/// Formats a file's content.
 pub(crate) fn format(entries: impl ExactSizeIterator<Item = String>) -> String {
     let mut text = format!("0\n{}\n", entries.len());
     for entry in entries {
@@ -52,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_come_back() {
+    fn formatted_entries_parse_to_the_same_lines() {
         let text = format(["a 0 5".to_owned(), "b 1 7".to_owned()].into_iter());
         assert_eq!(text, "0\n2\na 0 5\nb 1 7\n");
         assert_eq!(parse(text.as_bytes()), Ok(vec!["a 0 5", "b 1 7"]));
@@ -61,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_seen() {
+    fn parse_of_invalid_text_returns_error() {
         refuses("\n");
         refuses("1\n0\n");
         refuses("0\n");

@@ -1,11 +1,12 @@
-//! What a log directory notes of its partitions beside their folders: Kafka's four text checkpoints, and our own file of
-//! positions.
+//! The checkpoints of a log directory: Kafka's four text checkpoints, and Ottla's positions file.
 //!
-//! The files know partitions by name. When a topic is deleted, what they say of its partitions is taken back before its
-//! name is free: another topic of that name begins at offset 0, also after a crash.
+//! The files identify partitions by name. When a topic is deleted, its entries are removed before the name becomes free,
+//! so that a new topic of that name begins at offset 0, even after a crash.
 
 use std::collections::{HashMap, HashSet};
+use std::io;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use parking_lot::MutexGuard;
 
@@ -13,44 +14,44 @@ use super::error::IoContext;
 use super::file::Disk;
 use super::log_dir::{FIRST_DIRTY, HIGH_WATERMARKS, LOG_STARTS, LogDir, POSITIONS, RECOVERY_POINTS};
 use super::log_dir::{FoundPartition, PartitionState};
-use super::{LogError, NotedEnd, Validated, checkpoint, positions};
+use super::{CheckpointedEnd, LogError, Validated, checkpoint, positions};
 use ottla_wire::types::{Offset, TimestampMs, TopicPartition};
 
-/// What a partition puts into the text checkpoints and our positions file.
+/// The values that a partition writes to the checkpoints and the positions file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
     pub partition: TopicPartition,
     pub recovery_point: Offset,
     pub log_start: Offset,
     pub high_watermark: Offset,
-    /// Up to where it was compacted, durably; `None` if it never was.
+    /// The first dirty offset, durable; `None` if the log was never compacted.
     pub first_dirty: Option<Offset>,
     pub validated: Option<Validated>,
 }
 
 type Offsets = HashMap<TopicPartition, Offset>;
 
-/// What the files say of partitions.
+/// The content of the files when the directory was opened.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(super) struct LoadedCheckpoints {
     pub(super) recovery_points: Offsets,
     pub(super) log_starts: Offsets,
     pub(super) first_dirty: Offsets,
     pub(super) validated: HashMap<TopicPartition, Validated>,
     pub(super) high_watermarks: Offsets,
-    pub(super) noted_at: NotedAt,
+    pub(super) written_at: WrittenAt,
 }
 
-/// When files were written that say how far logs reached.
+/// The modification times of the files that contain log end offsets.
 #[derive(Debug, Default)]
-pub(super) struct NotedAt {
+pub(super) struct WrittenAt {
     pub(super) recovery_points: TimestampMs,
     pub(super) high_watermarks: TimestampMs,
     pub(super) positions: TimestampMs,
 }
 
-impl Known {
-    fn forget(&mut self, partition: &TopicPartition) {
+impl LoadedCheckpoints {
+    fn remove(&mut self, partition: &TopicPartition) {
         self.recovery_points.remove(partition);
         self.log_starts.remove(partition);
         self.first_dirty.remove(partition);
@@ -58,32 +59,30 @@ impl Known {
         self.high_watermarks.remove(partition);
     }
 
-    /// Where the partition's log ended, by whichever file says most.
-    pub(super) fn noted_end(&self, partition: &TopicPartition) -> NotedEnd {
-        let at = &self.noted_at;
+    /// The partition's log end: the highest value in all files.
+    pub(super) fn checkpointed_end(&self, partition: &TopicPartition) -> CheckpointedEnd {
+        let at = &self.written_at;
         let ends = [
             (self.recovery_points.get(partition).copied(), at.recovery_points),
             (self.high_watermarks.get(partition).copied(), at.high_watermarks),
             (self.validated.get(partition).map(|validated| validated.next_offset), at.positions),
         ];
-        let noted = ends.into_iter().filter_map(|(end, at)| Some(NotedEnd { end: end?, at }));
-        noted.max_by_key(|noted| noted.end).unwrap_or_default()
+        let ends = ends.into_iter().filter_map(|(end, at)| Some(CheckpointedEnd { end: end?, at }));
+        ends.max_by_key(|end| end.end).unwrap_or_default()
     }
 }
 
-/// What is in two of the files now, but for partitions at offset 0.
+/// The current content of two of the files, without partitions at offset 0.
 #[derive(Debug, Default)]
-pub(super) struct OnFile {
+pub(super) struct WrittenCheckpoints {
     recovery_points: Offsets,
     log_starts: Offsets,
-    /// Deleted partitions are in the files still: they could not be written.
-    outdated: bool,
 }
 
-impl OnFile {
-    pub(super) fn new(recovery_points: &Offsets, log_starts: &Offsets) -> OnFile {
+impl WrittenCheckpoints {
+    pub(super) fn new(recovery_points: &Offsets, log_starts: &Offsets) -> WrittenCheckpoints {
         let of = |offsets: &Offsets| above_zero(offsets.iter().map(|(partition, offset)| (partition, *offset)));
-        OnFile { recovery_points: of(recovery_points), log_starts: of(log_starts), outdated: false }
+        WrittenCheckpoints { recovery_points: of(recovery_points), log_starts: of(log_starts) }
     }
 }
 
@@ -91,83 +90,92 @@ fn above_zero<'a>(entries: impl Iterator<Item = (&'a TopicPartition, Offset)>) -
     entries.filter(|(_, offset)| *offset > 0).map(|(partition, offset)| (partition.clone(), offset)).collect()
 }
 
-/// The right to write the files, which one at a time has. What is written must have been looked up while it was held: a
-/// slower writer would put back what another one has changed since.
+/// Exclusive access for writing the files. The values must be collected while it is held: otherwise a slow writer could
+/// overwrite newer values.
 pub struct CheckpointWriter<'a> {
     dir: &'a LogDir,
-    on_file: MutexGuard<'a, OnFile>,
+    written: MutexGuard<'a, WrittenCheckpoints>,
 }
 
 impl LogDir {
-    /// Waits until nobody else writes checkpoints.
+    /// Waits for exclusive access to the checkpoints.
     pub fn checkpoint_writer(&self) -> CheckpointWriter<'_> {
-        CheckpointWriter { dir: self, on_file: self.on_file.lock() }
+        CheckpointWriter { dir: self, written: self.written.lock() }
     }
 
-    /// Takes back what was noted of partitions whose folders are out of the way.
+    /// Removes the entries of deleted partitions, whose folders are already renamed.
     ///
     /// # Errors
-    /// If a file can't be written; it says then of partitions with these names what was true of the deleted ones, until
-    /// [`LogDir::forget_deleted`] succeeds.
-    pub fn forget<'a>(&self, partitions: impl Iterator<Item = &'a TopicPartition>) -> Result<(), LogError> {
-        let gone: HashSet<&TopicPartition> = partitions.collect();
-        let mut on_file = self.on_file.lock();
-        let mut known = self.known.lock();
-        gone.iter().for_each(|partition| known.forget(partition));
-        drop(known);
-        let is_gone = |partition: &TopicPartition, _: &mut Offset| gone.contains(partition);
-        let starts = on_file.log_starts.extract_if(is_gone).count();
-        let points = on_file.recovery_points.extract_if(is_gone).count();
-        on_file.outdated |= starts + points > 0;
-        self.write_if_outdated(&mut on_file)
+    /// If a file can't be written. New partitions with these names would then get the deleted partitions' entries, until
+    /// [`LogDir::retry_remove_checkpoints`] succeeds.
+    pub fn remove_checkpoints<'a>(&self, partitions: impl Iterator<Item = &'a TopicPartition>) -> Result<(), LogError> {
+        let deleted: HashSet<&TopicPartition> = partitions.collect();
+        let mut written = self.written.lock();
+        let mut loaded = self.loaded.lock();
+        deleted.iter().for_each(|partition| loaded.remove(partition));
+        drop(loaded);
+        let is_deleted = |partition: &TopicPartition, _: &mut Offset| deleted.contains(partition);
+        let starts = written.log_starts.extract_if(is_deleted).count();
+        let points = written.recovery_points.extract_if(is_deleted).count();
+        if starts + points > 0 || self.outdated.load(Ordering::Relaxed) { self.rewrite(&written) } else { Ok(()) }
     }
 
-    /// Takes back what [`LogDir::forget`] failed to. To be called before the log of a partition is opened: it may have the
-    /// name of a deleted one, and the next start would take that one's log start for its own.
+    /// Retries a failed [`LogDir::remove_checkpoints`]. Call it before opening a partition's log: after the next start, a
+    /// partition with the name of a deleted one would get that one's log start.
+    ///
+    /// Doesn't wait for a checkpoint writer, which may be waiting for the partition whose log is being opened.
     ///
     /// # Errors
-    /// If a file can't be written.
-    pub fn forget_deleted(&self) -> Result<(), LogError> {
-        self.write_if_outdated(&mut self.on_file.lock())
-    }
-
-    fn write_if_outdated(&self, on_file: &mut OnFile) -> Result<(), LogError> {
-        if on_file.outdated {
-            self.write_offsets(LOG_STARTS, on_file.log_starts.iter(), true)?;
-            // A lost recovery point costs only time.
-            self.write_offsets(RECOVERY_POINTS, on_file.recovery_points.iter(), false)?;
-            on_file.outdated = false;
+    /// If a file can't be written, or another thread is writing it.
+    pub fn retry_remove_checkpoints(&self) -> Result<(), LogError> {
+        if !self.outdated.load(Ordering::Relaxed) {
+            return Ok(());
         }
-        Ok(())
+        match self.written.try_lock() {
+            Some(written) => self.rewrite(&written),
+            None => {
+                Err(io::Error::from(io::ErrorKind::ResourceBusy)).doing_with("writing", || self.path().join(LOG_STARTS))
+            }
+        }
     }
 
-    /// Takes back what was noted of partitions that don't exist.
+    /// Rewrites the files without the deleted partitions.
+    fn rewrite(&self, checkpoints: &WrittenCheckpoints) -> Result<(), LogError> {
+        let starts = self.write_offsets(LOG_STARTS, checkpoints.log_starts.iter(), true);
+        // Not synced: without recovery points recovery only takes longer.
+        let points = || self.write_offsets(RECOVERY_POINTS, checkpoints.recovery_points.iter(), false);
+        let outcome = starts.and_then(|()| points());
+        self.outdated.store(outcome.is_err(), Ordering::Relaxed);
+        outcome
+    }
+
+    /// Removes the entries of partitions that don't exist.
     ///
     /// # Errors
-    /// As [`LogDir::forget`].
-    pub fn forget_unless(&self, exists: impl Fn(&TopicPartition) -> bool) -> Result<(), LogError> {
-        let known = self.known.lock();
+    /// Like [`LogDir::remove_checkpoints`].
+    pub fn retain_checkpoints(&self, exists: impl Fn(&TopicPartition) -> bool) -> Result<(), LogError> {
+        let loaded = self.loaded.lock();
         let named =
-            [&known.recovery_points, &known.log_starts, &known.first_dirty].into_iter().flat_map(|it| it.keys());
-        let gone: Vec<TopicPartition> =
-            named.chain(known.validated.keys()).filter(|partition| !exists(partition)).cloned().collect();
-        drop(known);
-        self.forget(gone.iter())
+            [&loaded.recovery_points, &loaded.log_starts, &loaded.first_dirty].into_iter().flat_map(|it| it.keys());
+        let unknown: Vec<TopicPartition> =
+            named.chain(loaded.validated.keys()).filter(|partition| !exists(partition)).cloned().collect();
+        drop(loaded);
+        self.remove_checkpoints(unknown.iter())
     }
 
-    /// Partitions that had records by what was noted when the directory was opened, and where their logs ended; without
-    /// those of `found`, whose folders are there, and those that were deleted since.
-    pub fn without_folder(&self, found: &[FoundPartition]) -> Vec<(TopicPartition, Offset)> {
+    /// Lists partitions with records according to the checkpoints but without a live folder in `found`, with their log end
+    /// offsets. Partitions that were deleted since the directory was opened are left out.
+    pub fn partitions_without_folder(&self, found: &[FoundPartition]) -> Vec<(TopicPartition, Offset)> {
         let live = found.iter().filter(|folder| folder.state == PartitionState::Live);
         let live: HashSet<&TopicPartition> = live.map(|folder| &folder.partition).collect();
-        let known = self.known.lock();
-        let named = known.recovery_points.keys().chain(known.high_watermarks.keys()).chain(known.validated.keys());
+        let loaded = self.loaded.lock();
+        let named = loaded.recovery_points.keys().chain(loaded.high_watermarks.keys()).chain(loaded.validated.keys());
         let missing: HashSet<&TopicPartition> = named.filter(|partition| !live.contains(partition)).collect();
-        let ended = |partition: &TopicPartition| (partition.clone(), known.noted_end(partition).end);
+        let ended = |partition: &TopicPartition| (partition.clone(), loaded.checkpointed_end(partition).end);
         missing.into_iter().map(ended).filter(|(_, end)| *end > 0).collect()
     }
 
-    /// As [`CheckpointWriter::write_all`].
+    /// See [`CheckpointWriter::write_all`].
     pub fn write_checkpoints(&self, partitions: &[Checkpoint]) -> Result<(), LogError> {
         self.checkpoint_writer().write_all(partitions)
     }
@@ -182,22 +190,22 @@ impl LogDir {
             .map(|(TopicPartition { topic, partition }, offset)| format!("{topic} {partition} {offset}"))
             .collect();
         let path = self.path.join(name);
-        self.disk.write_aside(&path, checkpoint::format(lines.into_iter()).as_bytes(), sync).doing("writing", &path)
+        self.disk.write_atomic(&path, checkpoint::format(lines.into_iter()).as_bytes(), sync).doing("writing", &path)
     }
 }
 
 impl CheckpointWriter<'_> {
-    /// Writes Kafka's four checkpoints (written aside, synced, renamed) and our positions file.
+    /// Writes Kafka's four checkpoints (to a temporary file, synced, renamed) and the positions file.
     pub fn write_all(&mut self, partitions: &[Checkpoint]) -> Result<(), LogError> {
         let points = || partitions.iter().map(|entry| (&entry.partition, &entry.recovery_point));
         self.dir.write_offsets(RECOVERY_POINTS, points(), true)?;
-        self.on_file.recovery_points = above_zero(points().map(|(partition, point)| (partition, *point)));
+        self.written.recovery_points = above_zero(points().map(|(partition, point)| (partition, *point)));
         self.write_starts(partitions)?;
         let watermarks = partitions.iter().map(|entry| (&entry.partition, &entry.high_watermark));
         self.dir.write_offsets(HIGH_WATERMARKS, watermarks, true)?;
         let mut dirty =
             partitions.iter().filter_map(|entry| Some((&entry.partition, entry.first_dirty.as_ref()?))).peekable();
-        if !self.dir.known.lock().first_dirty.is_empty() || dirty.peek().is_some() {
+        if !self.dir.loaded.lock().first_dirty.is_empty() || dirty.peek().is_some() {
             self.dir.write_offsets(FIRST_DIRTY, dirty, true)?;
         }
         self.write_positions(partitions)?;
@@ -213,17 +221,17 @@ impl CheckpointWriter<'_> {
     fn write_starts(&mut self, partitions: &[Checkpoint]) -> Result<(), LogError> {
         let starts = || partitions.iter().map(|entry| (&entry.partition, &entry.log_start));
         self.dir.write_offsets(LOG_STARTS, starts(), true)?;
-        self.on_file.log_starts = above_zero(starts().map(|(partition, start)| (partition, *start)));
+        self.written.log_starts = above_zero(starts().map(|(partition, start)| (partition, *start)));
         Ok(())
     }
 
-    /// Writes only our positions file: cheap (no sync), for often.
+    /// Writes only the positions file. Cheap (no sync), so it can run often.
     pub fn write_positions(&mut self, partitions: &[Checkpoint]) -> Result<(), LogError> {
         let Some(boot_id) = positions::boot_id() else { return Ok(()) };
         let path = self.dir.path.join(POSITIONS);
         let entries = partitions.iter().filter_map(|entry| Some((&entry.partition, entry.validated?)));
         let text = positions::format(&boot_id, entries);
-        self.dir.disk.write_aside(&path, text.as_bytes(), false).doing("writing", &path)
+        self.dir.disk.write_atomic(&path, text.as_bytes(), false).doing("writing", &path)
     }
 }
 

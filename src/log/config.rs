@@ -1,45 +1,46 @@
-//! The topic settings that storage acts on.
+//! The topic settings that the log uses.
 
 /// Settings of one partition's log, under Kafka's names; sizes in bytes, times in milliseconds.
 ///
-/// Shared by all partitions of a topic, so that a thousand idle ones stay small.
+/// Shared by all partitions of a topic to save memory.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogConfig {
-    /// `segment.bytes`: a segment is rolled before it would exceed this.
+    /// `segment.bytes`: the largest size of a segment.
     pub segment_bytes: u32,
-    /// `segment.ms`: a segment is rolled once record timestamps span this.
+    /// `segment.ms`: a segment is rolled once its record timestamps span this much time.
     pub segment_ms: i64,
-    /// `segment.jitter.ms`: at most this is taken off `segment_ms`, differently for each segment.
+    /// `segment.jitter.ms`: the most that is subtracted from `segment_ms`, differently for each segment.
     pub segment_jitter_ms: i64,
-    /// `segment.index.bytes`: how large an index may grow before its segment is rolled.
+    /// `segment.index.bytes`: the index size at which a segment is rolled.
     pub segment_index_bytes: u32,
-    /// `index.interval.bytes`: how much is appended between two index entries.
+    /// `index.interval.bytes`: the number of bytes appended between two index entries.
     pub index_interval_bytes: u32,
     /// `retention.ms`; negative: no limit.
     pub retention_ms: i64,
     /// `retention.bytes`; negative: no limit.
     pub retention_bytes: i64,
-    /// Whether `cleanup.policy` has `delete`; without it `retention_*` rests, the log start still counts.
+    /// Whether `cleanup.policy` has `delete`. If not, `retention_*` has no effect; segments below the log start are
+    /// deleted in any case.
     pub cleanup_delete: bool,
     /// Whether `cleanup.policy` has `compact`: offsets may then have gaps.
     pub cleanup_compact: bool,
-    /// `delete.retention.ms`: how long compaction keeps tombstones and transaction markers, from when it first met them.
+    /// `delete.retention.ms`: how long tombstones and transaction markers are kept after compaction first reads them.
     pub delete_retention_ms: i64,
-    /// `min.compaction.lag.ms`: a segment with a younger record is not compacted yet.
+    /// `min.compaction.lag.ms`: a segment with a newer record is not compacted yet.
     pub min_compaction_lag_ms: i64,
-    /// `max.compaction.lag.ms`: a segment whose first record is older is compacted whatever the dirty ratio.
+    /// `max.compaction.lag.ms`: a segment whose first record is older is compacted regardless of the dirty ratio.
     pub max_compaction_lag_ms: i64,
-    /// `min.cleanable.dirty.ratio`: compaction waits until more than this part of the log is dirty; 0 to 1.
+    /// `min.cleanable.dirty.ratio`: a log is compacted once its dirty ratio (0 to 1) is above this.
     pub min_cleanable_dirty_ratio: f64,
-    /// `preallocate`: whether a new segment's file gets its full size at once.
+    /// `preallocate`: whether a new segment's file is created with its full size.
     pub preallocate: bool,
-    /// `producer.id.expiration.ms`: how long an idle producer is remembered.
+    /// `producer.id.expiration.ms`: how long the state of an idle producer is kept.
     pub producer_id_expiration_ms: i64,
 }
 
 impl LogConfig {
-    /// How long records may span before a segment is rolled: Kafka's `maxSegmentMs`. What has to be compacted in
-    /// time has to leave the active segment in time.
+    /// The time that a segment's records may span before it is rolled: Kafka's `maxSegmentMs`. The active segment is
+    /// never compacted, so `max.compaction.lag.ms` limits the time too.
     pub fn max_segment_ms(&self) -> i64 {
         if self.cleanup_compact && self.max_compaction_lag_ms > 0 {
             return self.segment_ms.min(self.max_compaction_lag_ms);

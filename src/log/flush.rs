@@ -1,4 +1,4 @@
-//! What has to be synced of a log, what a sync means for it, and how it is closed.
+//! Syncing, closing and deleting a log.
 
 use std::sync::Arc;
 
@@ -9,13 +9,13 @@ use super::{DeletedFiles, Log, LogError, SyncTicket, Synced, leader_epochs, name
 use ottla_wire::types::{Offset, Uuid};
 
 impl Log {
-    /// What has to be synced for everything appended so far to be durable.
+    /// Creates a ticket for all data appended so far.
     pub fn flush_target(&mut self) -> Result<SyncTicket, LogError> {
         let segments = self.segments.len();
         self.ticket(segments, self.end)
     }
 
-    /// As [`Log::flush_target`], for sealed segments only: what Kafka syncs after a roll.
+    /// Like [`Log::flush_target`], but only for sealed segments, which Kafka syncs after a roll.
     pub fn flush_sealed(&mut self) -> Result<SyncTicket, LogError> {
         let sealed = self.segments.len() - 1;
         self.ticket(sealed, self.segments.last().map_or(self.end, Segment::base))
@@ -36,7 +36,7 @@ impl Log {
             first_dirty: None,
         };
         if !self.segments.iter().any(Segment::exists) {
-            // The folder of a log that never had records is made again from metadata: nothing to keep.
+            // A log that never had records needs no sync: its folder is recreated from the metadata.
             return Ok(ticket);
         }
         for segment in self.segments[..segments].iter().filter(|segment| segment.exists() && !segment.is_synced()) {
@@ -60,8 +60,8 @@ impl Log {
         Ok(ticket)
     }
 
-    /// Moves the recovery point, or closes the log to writes when the sync failed. One that went well says nothing
-    /// any more once another has failed: the two may have had the same pages to write.
+    /// Advances the recovery point after a successful sync; closes the log to writes after a failed one. After a failure,
+    /// later successes are ignored: both syncs may have covered the same pages.
     pub fn mark_synced(&mut self, outcome: Result<Synced, LogError>) {
         match outcome {
             Ok(_) if self.failure().is_some() => {}
@@ -74,14 +74,14 @@ impl Log {
                     }
                 }
             }
-            // Nothing was lost, and nothing is known to be synced.
-            Err(error) if error.is_want_of_descriptors() => self.doubt_small_files(),
-            Err(error) => self.state = State::Failed(Failure::of_sync(error)),
+            // No data is lost, but nothing counts as synced.
+            Err(error) if error.is_fd_exhaustion() => self.mark_small_files_unsynced(),
+            Err(error) => self.state = State::Failed(Failure::from_sync(error)),
         }
     }
 
-    /// The next sync takes along whatever small files there are.
-    pub(super) fn doubt_small_files(&mut self) {
+    /// Adds all small files to the next sync.
+    pub(super) fn mark_small_files_unsynced(&mut self) {
         let snapshots = self.snapshots.iter().map(|offset| self.place.file(*offset, names::SNAPSHOT));
         self.unsynced.extend(snapshots);
         let others = [leader_epochs::FILE_NAME, partition_metadata::FILE_NAME];
@@ -89,8 +89,8 @@ impl Log {
         self.folder_changed = true;
     }
 
-    /// Closes cleanly: trims files, writes indexes and the producer snapshot. The directory may be marked clean
-    /// (`LogDir::mark_clean`) once the ticket is synced. Reading still works, appending doesn't.
+    /// Closes the log cleanly: trims files, writes the indexes and the producer snapshot. Once the ticket is synced, the
+    /// directory may be marked clean (`LogDir::mark_clean`). A closed log can still be read.
     pub fn close(&mut self) -> Result<SyncTicket, LogError> {
         self.checked_to = -1;
         self.check_active()?;
@@ -108,8 +108,8 @@ impl Log {
         self.flush_target()
     }
 
-    /// Finds out whether the file that is appended to is still all there, under its name; if not, the log is closed. It
-    /// costs a few system calls where there were appends since this was last asked.
+    /// Checks that the active segment's file still has its name and full length; if not, closes the log. Costs a few
+    /// system calls if there were appends since the last check.
     pub fn check_active(&mut self) -> Result<(), LogError> {
         if self.checked_to == self.end {
             return Ok(());
@@ -118,7 +118,7 @@ impl Log {
         self.retrying(|log| {
             let Some(active) = log.segments.last().filter(|active| active.size() > 0) else { return Ok(()) };
             if let Some(files) = active.opened() {
-                files.data.check().doing_to("looking at", || names::file(&folder, active.base(), names::LOG))?;
+                files.data.check().doing_with("looking at", || names::file(&folder, active.base(), names::LOG))?;
             }
             log.checked_to = end;
             Ok(())

@@ -1,27 +1,27 @@
-//! Offsets that are missing between two segments: what compaction took out, or what a power loss took away.
+//! Offset gaps between two segments: from compaction, or from a power loss.
 
-use super::recovery::{Ending, OnDisk, Scanned};
-use super::segment::{Found, Place};
+use super::recovery::{Ending, Scanned, SegmentFile};
+use super::segment::{FoundSegment, Place};
 use super::{LogConfig, LogError, OpenAt};
 use ottla_wire::types::Offset;
 
-/// What is known about gaps in a log that is being opened.
+/// The information to judge offset gaps while a log is opened.
 pub(super) struct Gap<'a> {
     pub(super) place: &'a Place,
     pub(super) config: &'a LogConfig,
     pub(super) at: &'a OpenAt,
     /// All segments.
-    pub(super) found: &'a [Found],
+    pub(super) found: &'a [FoundSegment],
 }
 
 impl Gap<'_> {
-    /// Whether a segment that begins at `next` continues one that was scanned. If not, the log ends there: what
-    /// follows a loss was written later than what was lost.
+    /// Whether a segment at base offset `next` continues the log after a scanned segment. If not, records before it were
+    /// lost, and the log ends after the scanned segment.
     ///
-    /// Compaction leaves gaps, but no room at the end of a file. It is told from a power loss by what the topic is now,
-    /// by what was synced or compacted before, and where nothing of that is known, by its traces anywhere in the
-    /// log, for a topic may have been compacted once.
-    pub(super) fn may_lie_between(&self, scanned: &Scanned, next: Offset) -> Result<bool, LogError> {
+    /// A gap is from compaction if the scanned file has no other data at its end and one of these is true: the topic is
+    /// compacted now, the gap is below the recovery point or the first dirty offset, or any batch of the log shows
+    /// that it was compacted in the past.
+    pub(super) fn continues_at(&self, scanned: &Scanned, next: Offset) -> Result<bool, LogError> {
         if scanned.ending == Ending::Broken || next < scanned.next_offset {
             return Ok(false);
         }
@@ -29,15 +29,15 @@ impl Gap<'_> {
             return Ok(true);
         }
         let settled = self.at.recovery_point.max(self.at.first_dirty.unwrap_or(0));
-        let is_whole = scanned.ending == Ending::Clean;
-        Ok(is_whole && (self.config.cleanup_compact || next <= settled || self.was_compacted()?))
+        let is_clean = scanned.ending == Ending::Clean;
+        Ok(is_clean && (self.config.cleanup_compact || next <= settled || self.was_compacted()?))
     }
 
-    /// Whether any batch shows that compaction has been at work.
+    /// Whether any batch of the log shows that it was compacted.
     fn was_compacted(&self) -> Result<bool, LogError> {
         for segment in self.found {
-            let on_disk = OnDisk { place: self.place, base: segment.base, size: segment.size, sealed: true };
-            if on_disk.was_compacted()? {
+            let segment_file = SegmentFile { place: self.place, base: segment.base, size: segment.size, sealed: true };
+            if segment_file.was_compacted()? {
                 return Ok(true);
             }
         }

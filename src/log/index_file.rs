@@ -1,4 +1,4 @@
-//! What the offset index and the time index have in common: entries of a fixed size, sorted, appended.
+//! The common part of the offset index and the time index: a sorted, append-only file of fixed-size entries.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,13 +7,13 @@ use std::sync::OnceLock;
 use super::file::{Disk, PooledFile, RawFile};
 use ottla_wire::types::Offset;
 
-/// How many entries are kept in memory before they are written: one system call for many appends. What a
-/// killed process had not written is found again from the batches.
-const UNWRITTEN: usize = 512;
-/// How many entries a search reads at once in the end.
-const BLOCK: usize = 512;
+/// The number of entries collected in memory before they are written with one system call. After a crash, unwritten
+/// entries are rebuilt from the batches.
+const FLUSH_ENTRIES: usize = 512;
+/// A search reads the last this many candidates at once.
+const BLOCK_ENTRIES: usize = 512;
 
-/// An entry of an index, as Kafka lays it out.
+/// An index entry in Kafka's format.
 pub(crate) trait Entry: Copy {
     const SIZE: usize;
 
@@ -32,15 +32,15 @@ pub(crate) struct IndexFile<E> {
     written: usize,
     unwritten: Vec<E>,
     last: Option<E>,
-    /// Whether the file may be longer than what is written: it is cut with the next flush, after the writing, for
-    /// a file that is cut to nothing and written again is forced to disk by ext4 when it is closed.
+    /// Whether the file may be longer than `written`. The next flush truncates it after writing: if a file is truncated
+    /// to zero and then written, ext4 flushes it to disk on close.
     oversized: bool,
-    /// Opened by the first search that needs the file.
+    /// Opened by the first search that reads the file.
     reader: OnceLock<PooledFile>,
 }
 
 impl<E: Entry> IndexFile<E> {
-    /// An index without entries; nothing is created before there are some.
+    /// An index without entries; creates no file.
     pub(crate) fn empty(path: PathBuf, base: Offset) -> IndexFile<E> {
         IndexFile {
             path,
@@ -53,7 +53,7 @@ impl<E: Entry> IndexFile<E> {
         }
     }
 
-    /// Opens the index at `path`; `None` if there is none. A torn last entry doesn't count.
+    /// Opens the index at `path`; `None` if the file doesn't exist. A torn last entry is ignored.
     pub(crate) fn open(disk: &Disk, path: PathBuf, base: Offset) -> io::Result<Option<IndexFile<E>>> {
         let Some(raw) = disk.open_to_read(&path)? else { return Ok(None) };
         let mut index = IndexFile::empty(path, base);
@@ -72,7 +72,7 @@ impl<E: Entry> IndexFile<E> {
         self.base
     }
 
-    /// How many entries there are.
+    /// The number of entries.
     pub(crate) fn count(&self) -> usize {
         self.written + self.unwritten.len()
     }
@@ -81,23 +81,23 @@ impl<E: Entry> IndexFile<E> {
         self.last
     }
 
-    /// Adds an entry behind all others; it may stay in memory until [`IndexFile::flush`].
+    /// Appends an entry; it may stay in memory until [`IndexFile::flush`].
     pub(crate) fn push(&mut self, entry: E) {
         self.unwritten.push(entry);
         self.last = Some(entry);
     }
 
-    /// Whether enough entries are waiting for a write to pay.
-    pub(crate) fn wants_flush(&self) -> bool {
-        self.unwritten.len() >= UNWRITTEN
+    /// Whether enough entries are in memory for a write.
+    pub(crate) fn should_flush(&self) -> bool {
+        self.unwritten.len() >= FLUSH_ENTRIES
     }
 
-    /// An index without entries, in the place of whatever the file holds.
-    pub(crate) fn anew(path: PathBuf, base: Offset) -> IndexFile<E> {
+    /// An index without entries that overwrites the existing file.
+    pub(crate) fn overwriting(path: PathBuf, base: Offset) -> IndexFile<E> {
         IndexFile { oversized: true, ..IndexFile::empty(path, base) }
     }
 
-    /// Writes what is only in memory. The file exists afterwards, even without entries.
+    /// Writes the entries that are only in memory. Creates the file even without entries.
     pub(crate) fn flush(&mut self, disk: &Disk) -> io::Result<()> {
         let mut bytes = Vec::with_capacity(self.unwritten.len() * E::SIZE);
         for entry in &self.unwritten {
@@ -116,7 +116,7 @@ impl<E: Entry> IndexFile<E> {
         Ok(())
     }
 
-    /// Drops all entries but the first `keep`; from the file with the next flush.
+    /// Drops all entries except the first `keep`. The next flush truncates the file.
     pub(crate) fn truncate(&mut self, disk: &Disk, keep: usize) -> io::Result<()> {
         self.unwritten.truncate(keep.saturating_sub(self.written));
         self.written = self.written.min(keep);
@@ -129,11 +129,11 @@ impl<E: Entry> IndexFile<E> {
         Ok(())
     }
 
-    /// The last entry that `holds` is true for, and its place. `holds` is true for a first part of the entries.
+    /// Returns the last entry for which `holds` is true, with its index. `holds` must be true for a prefix of the entries.
     pub(crate) fn floor(&self, disk: &Disk, holds: impl Fn(&E) -> bool) -> io::Result<Option<(usize, E)>> {
         match self.last {
             None => return Ok(None),
-            // Readers at the tail, the many, stop here.
+            // The common case: a reader at the log end.
             Some(last) if holds(&last) => return Ok(Some((self.count() - 1, last))),
             Some(_) => {}
         }
@@ -152,10 +152,10 @@ impl<E: Entry> IndexFile<E> {
     }
 
     fn search(&self, raw: &RawFile, holds: impl Fn(&E) -> bool) -> io::Result<Option<(usize, E)>> {
-        // `holds` for every entry below `low`, for none from `high` on.
+        // `holds` is true below `low` and false from `high` on.
         let (mut low, mut high) = (0, self.written);
         let mut floor = None;
-        while high - low > BLOCK {
+        while high - low > BLOCK_ENTRIES {
             let middle = low + (high - low) / 2;
             match read_entries(raw, self.base, middle, 1)?.pop() {
                 Some(entry) if holds(&entry) => {
@@ -170,7 +170,7 @@ impl<E: Entry> IndexFile<E> {
         Ok(if held > 0 { Some((low + held - 1, block[held - 1])) } else { floor })
     }
 
-    /// Gives back the descriptor, if there is one, until the next search.
+    /// Closes the file descriptor until the next search.
     pub(crate) fn release(&self) {
         if let Some(reader) = self.reader.get() {
             reader.close();
@@ -188,7 +188,7 @@ fn read_entries<E: Entry>(raw: &RawFile, base: Offset, first: usize, count: usiz
     Ok(bytes.chunks_exact(E::SIZE).map(|entry| E::decode(base, entry)).collect())
 }
 
-/// Reads a big-endian field of an entry; the entry's size makes it fit.
+/// Reads a field of an entry at position `at`; zeros if `bytes` is too short.
 pub(super) fn field<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     let mut field = [0; N];
     if let Some(found) = bytes.get(at..at + N) {

@@ -1,4 +1,4 @@
-//! `leader-epoch-checkpoint`: where each leader epoch begins (Kafka's `LeaderEpochFileCache`).
+//! `leader-epoch-checkpoint`: the start offset of each leader epoch (Kafka's `LeaderEpochFileCache`).
 
 use std::ops::Range;
 
@@ -8,14 +8,14 @@ use ottla_wire::types::{LeaderEpoch, Offset};
 /// The file's name in a partition's folder.
 pub(crate) const FILE_NAME: &str = "leader-epoch-checkpoint";
 
-/// Epochs in ascending order, with the offset of the first batch written in each.
+/// Leader epochs in ascending order, each with the offset of its first batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LeaderEpochs {
     entries: Vec<(LeaderEpoch, Offset)>,
 }
 
 impl LeaderEpochs {
-    /// Reads the file's content; an error says what is wrong with it.
+    /// Parses the file's content; an error is the reason why it is invalid.
     pub(crate) fn parse(text: &[u8]) -> Result<LeaderEpochs, String> {
         let mut epochs = LeaderEpochs::default();
         for line in checkpoint::parse(text)? {
@@ -30,7 +30,7 @@ impl LeaderEpochs {
         Ok(epochs)
     }
 
-    /// The file's content.
+    /// Formats the file's content.
     pub(crate) fn format(&self) -> String {
         checkpoint::format(self.entries.iter().map(|(epoch, start)| format!("{epoch} {start}")))
     }
@@ -39,18 +39,18 @@ impl LeaderEpochs {
         self.entries.last().map(|entry| entry.0)
     }
 
-    /// Notes that the batch at `start` was written in `epoch`; whether that is news.
+    /// Adds `epoch` for the batch at `start`. Returns whether the epoch is new.
     pub(crate) fn assign(&mut self, epoch: LeaderEpoch, start: Offset) -> bool {
-        let news = epoch >= 0 && self.latest().is_none_or(|latest| epoch > latest);
-        if news {
-            // An epoch without a record was none.
+        let is_new = epoch >= 0 && self.latest().is_none_or(|latest| epoch > latest);
+        if is_new {
+            // Epochs without records are dropped.
             self.truncate_end(start);
             self.entries.push((epoch, start));
         }
-        news
+        is_new
     }
 
-    /// Takes over what `known` says of `gap`, before a batch of `epoch`: compaction has left no batch there that could.
+    /// Copies the entries of `known` in `gap`, before a batch of `epoch`: compaction has removed the batches there.
     pub(crate) fn assign_gap(&mut self, known: &LeaderEpochs, gap: Range<Offset>, epoch: LeaderEpoch) {
         let from = known.entries.partition_point(|entry| entry.1 < gap.start);
         let in_gap = |entry: &&(LeaderEpoch, Offset)| entry.1 < gap.end && entry.0 <= epoch;
@@ -65,8 +65,8 @@ impl LeaderEpochs {
         after.checked_sub(1).map_or(-1, |at| self.entries[at].0)
     }
 
-    /// The largest epoch that is not above `asked`, and where it ends. An epoch before all that are known ends
-    /// where they begin; one after them all is unknown.
+    /// The largest epoch at or below `asked`, and its end offset. An epoch below all known ones ends where the first known
+    /// one starts; an epoch above all known ones is unknown.
     pub(crate) fn end_of(&self, asked: LeaderEpoch, log_end: Offset) -> Option<(LeaderEpoch, Offset)> {
         if asked < 0 {
             return None;
@@ -80,11 +80,11 @@ impl LeaderEpochs {
         Some((floor, end))
     }
 
-    /// Forgets epochs that ended before the log's new start; whether anything changed.
+    /// Removes epochs that end before the new log start offset. Returns whether anything changed.
     pub(crate) fn truncate_start(&mut self, start: Offset) -> bool {
-        let gone = self.entries.partition_point(|entry| entry.1 <= start);
-        // The last of them is the epoch of the batch at `start`: it stays, and begins there.
-        let Some(kept) = gone.checked_sub(1) else { return false };
+        let started = self.entries.partition_point(|entry| entry.1 <= start);
+        // The last of these is the epoch of the batch at `start`: it is kept with `start` as its start offset.
+        let Some(kept) = started.checked_sub(1) else { return false };
         if kept == 0 && self.entries[0].1 == start {
             return false;
         }
@@ -93,7 +93,7 @@ impl LeaderEpochs {
         true
     }
 
-    /// Forgets epochs that begin at `end` or later; whether anything changed.
+    /// Removes epochs that start at `end` or later. Returns whether anything changed.
     pub(crate) fn truncate_end(&mut self, end: Offset) -> bool {
         let kept = self.entries.partition_point(|entry| entry.1 < end);
         let changed = kept < self.entries.len();
@@ -101,14 +101,14 @@ impl LeaderEpochs {
         changed
     }
 
-    /// Whether the epochs that `derived` has from its first on begin where they begin here, in a log that ends at `end`.
-    /// A `thinned` log lacks records: of them only the file may tell.
-    pub(crate) fn agrees_with(&self, derived: &LeaderEpochs, end: Offset, thinned: bool) -> bool {
+    /// Whether these epochs are consistent with those `derived` from the batches, in a log that ends at `end`. With
+    /// `incomplete`, batches are missing, and this file may have epochs that `derived` lacks.
+    pub(crate) fn agrees_with(&self, derived: &LeaderEpochs, end: Offset, incomplete: bool) -> bool {
         let same = derived.entries.iter().all(|(epoch, start)| self.at(*start) == *epoch);
-        // An epoch may have begun in which nothing was written yet; beyond the end there is nothing.
+        // An epoch that starts at `end` has no record yet; no epoch may start after it.
         let first = derived.entries.first().map_or(Offset::MAX, |entry| entry.1);
         let known = |entry: &&(LeaderEpoch, Offset)| entry.1 >= first && entry.1 < end;
-        same && (thinned || self.entries.iter().filter(known).all(|(epoch, start)| derived.at(*start) == *epoch))
+        same && (incomplete || self.entries.iter().filter(known).all(|(epoch, start)| derived.at(*start) == *epoch))
             && self.entries.last().is_none_or(|last| last.1 <= end)
     }
 
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn only_greater_epochs_are_news() {
+    fn assign_of_an_epoch_not_above_the_latest_changes_nothing() {
         let mut known = LeaderEpochs::default();
         assert!(known.assign(0, 0));
         assert!(!known.assign(0, 5));
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_is_kafkas() {
+    fn format_is_kafkas_and_parses_to_the_same_epochs() {
         let known = epochs(&[(0, 0), (3, 10)]);
         assert_eq!(known.format(), "0\n2\n0 0\n3 10\n");
         assert_eq!(LeaderEpochs::parse(known.format().as_bytes()), Ok(known));
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn ends_are_looked_up() {
+    fn end_of_returns_largest_epoch_at_or_below_and_its_end() {
         let known = epochs(&[(2, 5), (4, 10), (7, 30)]);
         for (asked, answer) in [
             (-1, None),
@@ -165,13 +165,13 @@ mod tests {
     }
 
     #[test]
-    fn offsets_know_their_epoch() {
+    fn at_returns_epoch_of_the_batch_or_minus_one() {
         let known = epochs(&[(2, 5), (4, 10)]);
         assert_eq!([4, 5, 9, 10, 11].map(|offset| known.at(offset)), [-1, 2, 2, 4, 4]);
     }
 
     #[test]
-    fn ends_are_cut() {
+    fn truncate_removes_epochs_outside_the_log() {
         let mut known = epochs(&[(2, 5), (4, 10), (7, 30)]);
         assert!(known.truncate_start(12));
         assert_eq!(known, epochs(&[(4, 12), (7, 30)]));

@@ -1,28 +1,29 @@
-//! The storage library: one partition's log and the directory that logs live in. Synchronous; it knows no
-//! network and no clock (times come in as arguments).
+//! The storage layer: partition logs and the log directory that contains them. The crate is synchronous and uses
+//! neither network nor clock; the caller passes the current time.
 //!
-//! Files are Apache Kafka's, byte for byte: either broker can carry on with a directory that the other closed.
+//! The files have Apache Kafka's formats, byte for byte: each of the two brokers can use a directory that the other
+//! closed.
 //!
-//! # The way down
-//! - [`LogDir`] (`log_dir`): the directory, its lock, its identity (`meta_properties`), its checkpoints
-//!   (`checkpoints`, `checkpoint`), and how far each log was whole in this boot (`positions`); `directories` chooses it among those
-//!   that settings name.
-//! - [`Log`] (`log`): one partition. `open` finds out what the files are worth, with `listing` and
-//!   `recovery`; `append` and `read` do what their names say; `maintain` has retention, syncing and closing.
-//! - `compact`: of records with the same key the newest stays; `gap` tells what that leaves out from what was lost.
-//! - `producers`: idempotence and transactions; `leader_epochs`: where each epoch begins.
-//! - `segment`: a stretch of the log, opened when it is first needed, with `offset_index`, `time_index` (both
-//!   `index_file`s) and `txn_index`; `walk` steps through its batches.
-//! - [`verify`]: all of this read while no broker has it open, and mended.
-//! - `file`: the three backings of all this, and the crate's only `unsafe`.
+//! # Modules
+//! - [`LogDir`] (`log_dir`): the directory with its lock, its identity (`meta_properties`) and its checkpoints
+//!   (`checkpoints`, `checkpoint`, `positions`). `directories` chooses the directory from the settings.
+//! - [`Log`] (`log`): the log of one partition. `open` lists the folder (`listing`) and recovers the log (`recovery`,
+//!   `loss`); `append` and `read`; `retention` deletes segments; `flush` syncs and closes; `reopen` recovers from a
+//!   failed write or sync.
+//! - `compact`: log compaction. `gap` distinguishes the offset gaps that compaction leaves from lost records.
+//! - `producers`: the state of idempotent and transactional producers. `leader_epochs`: the start offset of each epoch.
+//! - `segment`: one segment, opened on first use, with `offset_index`, `time_index` (both are `index_file`s) and
+//!   `txn_index`. `walk` iterates over its batches.
+//! - [`verify`]: checks and repairs a log that no broker has open.
+//! - `file`: file access in three implementations, and the crate's only `unsafe`.
 //!
 //! # Invariants
-//! - What was appended is in the page cache when [`Log::append`] returns: a killed process loses nothing. What a
-//!   [`SyncTicket`] covered survives a power loss. Syncs happen outside of the partition's lock.
-//! - Bytes that were read stay valid and unchanged for as long as they are held.
-//! - Indexes are disposable: they are written anew on doubt, and a wrong one costs time, not a wrong answer.
-//! - After a write or a sync has failed, a log takes no appends until it is opened again ([`Log::reopen`]).
-//! - Recovery never throws whole batches away: what is cut although it has some is set aside in a plain file.
+//! - Appended data is in the page cache when [`Log::append`] returns: killing the process loses nothing. Data covered by
+//!   a [`SyncTicket`] survives a power loss. Syncs run without the partition's lock.
+//! - Bytes returned by a read stay valid and unchanged for as long as the caller holds them.
+//! - Indexes are disposable: an index in doubt is rebuilt, and a wrong one costs time but never changes a result.
+//! - After a failed write or sync, a log refuses appends until it is reopened ([`Log::reopen`]).
+//! - Recovery never discards whole batches: if the truncated part contains any, it is copied to a plain file first.
 
 mod api;
 mod append;
@@ -64,18 +65,18 @@ mod walk;
 mod tests;
 
 pub use api::{
-    AbortedTxn, AppendAs, Appended, NotedEnd, OpenAt, OpenReport, Origin, ProducerDescription, Slice, TimestampOffset,
-    TimestampQuery, Validated,
+    AbortedTxn, AppendAs, Appended, CheckpointedEnd, OpenAt, OpenReport, Origin, ProducerDescription, Slice,
+    TimestampOffset, TimestampQuery, Validated,
 };
 pub use checkpoints::{Checkpoint, CheckpointWriter};
 pub use compact::{
-    Cleanable, CleanedGroup, CompactError, Compaction, CompactionBuffers, CompactionStats, Pace, Replaced,
+    Cleanable, CleanedGroup, CompactError, Compaction, CompactionBuffers, CompactionStats, Replaced, Throttle,
 };
 pub use config::LogConfig;
 pub use directories::{Directories, choose};
 pub use error::{AppendError, LogError, ReadError};
 pub use file::faults;
-pub use file::{Act, Disk, Fault, OpenLimits, Simulation};
+pub use file::{Disk, DiskOp, Fault, OpenLimits, Simulation};
 pub use log::Log;
 pub use log_dir::{FoundPartition, Identity, LogDir, PartitionState};
 pub use log_dir_error::LogDirError;

@@ -1,21 +1,21 @@
-//! What a partition's folder holds, and the removal of what interrupted work has left there.
+//! Listing a partition's folder, and removal of files from interrupted operations.
 
 use std::collections::HashSet;
 
 use super::error::IoContext;
-use super::segment::{Found, Place};
+use super::segment::{FoundSegment, Place};
 use super::{LogError, compact, leader_epochs, names};
 use ottla_wire::types::Offset;
 
-/// The files of a log that count.
+/// The files of a log.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
     /// Ascending by base offset.
-    pub(super) segments: Vec<Found>,
+    pub(super) segments: Vec<FoundSegment>,
     /// Ascending.
     pub(super) snapshots: Vec<Offset>,
     pub(super) has_epochs: bool,
-    /// Whether an interrupted compaction was finished or taken back.
+    /// Whether an interrupted compaction was completed or rolled back.
     pub(super) names_changed: bool,
     offset_indexes: HashSet<Offset>,
     time_indexes: HashSet<Offset>,
@@ -23,7 +23,7 @@ pub(super) struct Listing {
 }
 
 impl Listing {
-    /// Lists the folder, creating it if it isn't there.
+    /// Lists the folder, and creates it if it doesn't exist.
     pub(super) fn read(place: &Place) -> Result<Listing, LogError> {
         let Some(mut names) = place.disk.list(&place.folder).doing("listing", &place.folder)? else {
             place.disk.create_folder(&place.folder).doing("creating", &place.folder)?;
@@ -57,12 +57,12 @@ impl Listing {
     fn add_segment(&mut self, place: &Place, base: Offset) -> Result<(), LogError> {
         let path = place.file(base, names::LOG);
         if let Some(size) = place.disk.len(&path).doing("looking at", &path)? {
-            self.segments.push(Found { base, size, synced: false });
+            self.segments.push(FoundSegment { base, size, synced: false });
         }
         Ok(())
     }
 
-    /// An index counts if its segment is there.
+    /// Adds an index, or removes its file if there is no segment for it.
     fn add_derived(&mut self, place: &Place, base: Offset, kind: &str) -> Result<(), LogError> {
         if self.segments.binary_search_by_key(&base, |segment| segment.base).is_err() {
             let path = place.file(base, kind);
@@ -76,18 +76,18 @@ impl Listing {
         Ok(())
     }
 
-    /// Whether a segment has aborted transactions.
+    /// Whether a segment has a transaction index.
     pub(super) fn has_txn_index(&self, base: Offset) -> bool {
         self.txn_indexes.contains(&base)
     }
 
-    /// Whether both indexes of a segment are there.
+    /// Whether a segment has both an offset index and a time index.
     pub(super) fn has_indexes(&self, base: Offset) -> bool {
         self.offset_indexes.contains(&base) && self.time_indexes.contains(&base)
     }
 }
 
-/// Files that were written aside and not renamed, and files that were about to be removed.
+/// Whether a file is a temporary file or marked as deleted.
 fn is_left_over(name: &str) -> bool {
     [".tmp", ".deleted"].iter().any(|suffix| name.ends_with(suffix))
 }

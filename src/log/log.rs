@@ -1,4 +1,4 @@
-//! One partition's log: what it is made of, and what can be said of it without reading.
+//! The log of one partition: its state, and getters that read no file.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,11 +9,11 @@ use super::segment::{Place, Segment};
 use super::{LogConfig, LogError, OpenReport, ProducerDescription, Validated};
 use ottla_wire::types::{LeaderEpoch, Offset, TimestampMs};
 
-/// Bytes that are appended within a millisecond before the length of the file is compared again.
+/// Bytes appended within one millisecond until the file length is checked again.
 const LENGTH_CHECK_BYTES: u64 = 64 << 10;
 
-/// When an append last compared the length of the active segment's file with what is published: a system call, which
-/// costs more than is to be spent on each of many small appends.
+/// When an append last compared the length of the active segment's file with the expected length. The check is a system
+/// call, too expensive for each of many small appends.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct LengthCheck {
     at: TimestampMs,
@@ -21,8 +21,8 @@ pub(super) struct LengthCheck {
 }
 
 impl LengthCheck {
-    /// Whether the length is to be compared before an append at `position`; if so, that is noted as done. It is in
-    /// another millisecond than the last time, in another file, or [`LENGTH_CHECK_BYTES`] further.
+    /// Returns whether to check the length before an append at `position`, and if so, counts the check as done. A check is
+    /// due in another millisecond than the last one, in another file, and after [`LENGTH_CHECK_BYTES`].
     pub fn is_due(&mut self, now: TimestampMs, position: u64) -> bool {
         let appended = position.checked_sub(self.position);
         let is_due = now != self.at || appended.is_none_or(|bytes| bytes == 0 || bytes >= LENGTH_CHECK_BYTES);
@@ -35,11 +35,11 @@ impl LengthCheck {
 
 /// One partition's log: a folder `<topic>-<n>` of segments.
 ///
-/// Not synchronised: callers hold a lock around it. Bytes that [`Log::read`] gave out stay valid and
-/// unchanged outside of that lock for as long as they are held, whatever happens to the log.
+/// Not synchronised: callers hold a lock around it. Bytes returned by [`Log::read`] stay valid and unchanged without
+/// that lock for as long as the caller holds them.
 ///
-/// Invariants: `segments` is never empty, ascending by base offset, and only the last is appended to;
-/// `start <= end`; everything in the files below `end` has passed the checks of an append.
+/// Invariants: `segments` is never empty and ascending by base offset; only the last segment is appended to;
+/// `start <= end`; all data in the files below `end` has passed the checks of an append.
 #[derive(Debug)]
 pub struct Log {
     pub(super) place: Place,
@@ -49,7 +49,7 @@ pub struct Log {
     pub(super) end: Offset,
     /// Bytes of all segments.
     pub(super) size: u64,
-    /// Every record below was synced.
+    /// All records below were synced.
     pub(super) durable: Offset,
     pub(super) epochs: LeaderEpochs,
     pub(super) producers: Producers,
@@ -57,22 +57,22 @@ pub struct Log {
     pub(super) snapshots: Vec<Offset>,
     /// Bytes appended since the newest snapshot.
     pub(super) since_snapshot: u64,
-    /// Timestamp of the active segment's first batch, from which `segment.ms` counts; `None`: not read yet.
+    /// Timestamp of the active segment's first batch, the start of `segment.ms`; `None`: not read yet.
     pub(super) first_timestamp: Option<TimestampMs>,
-    /// When the active segment began, for batches without timestamps.
+    /// When the active segment was rolled or the log was opened, for batches without timestamps.
     pub(super) active_since: TimestampMs,
     pub(super) state: State,
-    /// Where the log ended when [`Log::check_active`] last looked at its files.
+    /// The log end offset at the last [`Log::check_active`].
     pub(super) checked_to: Offset,
     /// When an append last compared the length of the active segment's file.
     pub(super) length_check: LengthCheck,
     /// Everything below was compacted; `None`: nothing was.
     pub(super) first_dirty: Option<Offset>,
-    /// As `first_dirty`, once the files that compaction has put in place are sure to outlast a power loss.
+    /// Like `first_dirty`, but only as far as the compacted files are synced.
     pub(super) first_dirty_synced: Option<Offset>,
-    /// How often the log was emptied: what was read of it before is of another log.
+    /// Number of full truncations. A compaction that began before one must not continue.
     pub(super) truncations: u64,
-    /// Small files that were written and not synced.
+    /// Small files that were written but not synced.
     pub(super) unsynced: Vec<PathBuf>,
     /// Whether names in the folder have changed since it was synced.
     pub(super) folder_changed: bool,
@@ -85,39 +85,39 @@ pub(super) enum State {
     Open,
     /// Closed or deleted by its owner.
     Closed,
-    /// A write or a sync failed: what the files hold is uncertain until they are read again ([`Log::reopen`]).
+    /// A write or a sync failed: the content of the files is uncertain until the log is reopened ([`Log::reopen`]).
     Failed(Failure),
 }
 
-/// What closed a log to writes.
+/// The failure that closed a log to writes.
 #[derive(Clone, Debug)]
 pub(super) struct Failure {
     pub(super) error: Arc<LogError>,
-    /// It was a sync: the kernel may have forgotten that what was appended since the last one isn't on disk.
-    pub(super) of_sync: bool,
-    /// Somebody else has cut or removed a file of the log.
-    pub(super) of_loss: bool,
-    /// How many bytes were to be appended when it happened.
-    pub(super) wanted: u64,
+    /// A sync failed: the kernel may have marked unsynced pages as clean although they are not on disk.
+    pub(super) sync_failed: bool,
+    /// Another process truncated or removed a file of the log.
+    pub(super) data_lost: bool,
+    /// Size of the batch whose append failed.
+    pub(super) append_size: u64,
 }
 
 impl Failure {
-    fn of_write(error: &LogError) -> Failure {
-        Failure { error: Arc::new(error.clone()), of_sync: false, of_loss: error.is_loss(), wanted: 0 }
+    fn from_write(error: &LogError) -> Failure {
+        Failure { error: Arc::new(error.clone()), sync_failed: false, data_lost: error.is_data_loss(), append_size: 0 }
     }
 
-    pub(super) fn of_sync(error: LogError) -> Failure {
-        Failure { error: Arc::new(error), of_sync: true, of_loss: false, wanted: 0 }
+    pub(super) fn from_sync(error: LogError) -> Failure {
+        Failure { error: Arc::new(error), sync_failed: true, data_lost: false, append_size: 0 }
     }
 }
 
 impl Log {
-    /// What opening found, once.
+    /// Takes the report of the recovery; `None` if there is nothing to report, or it was taken before.
     pub fn take_open_report(&mut self) -> Option<Box<OpenReport>> {
         self.report.take()
     }
 
-    /// The folder the log lives in.
+    /// The folder of the log.
     pub fn path(&self) -> &Path {
         &self.place.folder
     }
@@ -126,7 +126,7 @@ impl Log {
         &self.config
     }
 
-    /// Takes effect with the next append or housekeeping.
+    /// Changes the settings, from the next append or housekeeping on.
     pub fn set_config(&mut self, config: Arc<LogConfig>) {
         self.config = config;
     }
@@ -136,79 +136,80 @@ impl Log {
         self.start
     }
 
-    /// The offset that the next record gets.
+    /// The offset of the next record.
     pub fn end_offset(&self) -> Offset {
         self.end
     }
 
     /// The first offset of the oldest open transaction, or the log end offset.
     pub fn last_stable_offset(&self) -> Offset {
-        // Files that were believed may contradict each other: it lies within the log all the same.
+        // Trusted files may still contradict each other, so the value is limited to the log.
         self.producers.first_unstable().map_or(self.end, |first| first.clamp(self.start, self.end))
     }
 
-    /// Bytes of all batches: what retention and DescribeLogDirs count.
+    /// Total bytes of all segments, for retention and DescribeLogDirs.
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// How many segments there are; at least one.
+    /// The number of segments; at least one.
     pub fn segment_count(&self) -> usize {
         self.segments.len()
     }
 
-    /// The newest leader epoch that has written here.
+    /// The newest leader epoch in the log.
     pub fn latest_epoch(&self) -> Option<LeaderEpoch> {
         self.epochs.latest()
     }
 
-    /// The largest epoch known that is not above `epoch`, and where it ends; `None` when undefined
-    /// (OffsetForLeaderEpoch answers -1, -1).
+    /// The largest known epoch not above `epoch` and its end offset; `None` when undefined
+    /// (OffsetForLeaderEpoch returns -1, -1).
     pub fn end_offset_for_epoch(&self, epoch: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
         self.epochs.end_of(epoch, self.end)
     }
 
-    /// The producers remembered, for DescribeProducers.
+    /// The active producers, for DescribeProducers.
     pub fn producers(&self) -> Vec<ProducerDescription> {
         self.producers.describe()
     }
 
-    /// Every record below survives a power loss.
+    /// All records below are synced and survive a power loss.
     pub fn durable_offset(&self) -> Offset {
         self.durable
     }
 
-    /// For the checkpoint: up to where the log was compacted, durably; `None` if it never was.
+    /// The first dirty offset for the checkpoint, durable; `None` if the log was never compacted.
     pub fn first_dirty_offset(&self) -> Option<Offset> {
         self.first_dirty_synced
     }
 
-    /// For the checkpoint: where a check after a power loss begins. Below it records and indexes were synced.
+    /// The recovery point for the checkpoint: below it records and indexes are synced, and recovery after a power loss
+    /// starts there.
     ///
-    /// It lies inside of the last segment, or of an earlier one that isn't wholly synced, never at its end: a segment
-    /// that ends there is taken for whole, while sealing, or a recovery, may have changed its files since.
+    /// It is inside the first segment that isn't fully synced, never at its end: recovery trusts a segment that ends at
+    /// the recovery point, but rolling it or recovering it may have changed its files since the sync.
     pub fn recovery_point(&self) -> Offset {
         let last = self.segments.len() - 1;
-        let whole = |index: usize| index < last && self.segments[index].is_synced();
-        match (0..=last).find(|index| self.segments[*index].size() > 0 && !whole(*index)) {
+        let is_fully_synced = |index: usize| index < last && self.segments[index].is_synced();
+        match (0..=last).find(|index| self.segments[*index].size() > 0 && !is_fully_synced(*index)) {
             Some(index) => self.durable.min(self.end_of_segment(index) - 1).max(self.start),
             None => self.durable,
         }
     }
 
-    /// How far the files are whole, for `LogDir::write_positions`; `None` for a log without files, and for one
-    /// that failed.
+    /// The position up to which the files are valid, for the positions file; `None` for a log without files and after a
+    /// failure.
     pub fn validated(&self) -> Option<Validated> {
         if self.failure().is_some() { None } else { self.reach() }
     }
 
-    /// Where what was appended ends, in the files.
+    /// The position of the log end in the files.
     pub(super) fn reach(&self) -> Option<Validated> {
         let active = self.segments.last().filter(|active| active.exists())?;
         Some(Validated { segment: active.base(), position: active.size(), next_offset: self.end })
     }
 
-    /// Why the log is closed to writes, if it failed.
+    /// The error that closed the log to writes, if there was one.
     pub fn failure(&self) -> Option<&LogError> {
         match &self.state {
             State::Failed(failure) => Some(&failure.error),
@@ -216,14 +217,14 @@ impl Log {
         }
     }
 
-    /// Closes the log, to reads as well, if the error of a read shows that records which were acknowledged are gone.
-    pub fn note_read_failure(&mut self, error: &LogError) {
-        if error.is_loss() && matches!(self.state, State::Open) {
+    /// Closes the log to reads and writes if the error of a read shows that acknowledged records are lost.
+    pub fn close_on_data_loss(&mut self, error: &LogError) {
+        if error.is_data_loss() && matches!(self.state, State::Open) {
             self.latch(error);
         }
     }
 
-    /// Refuses changes of a log that is closed or has failed.
+    /// Fails if the log is closed or has failed.
     pub(super) fn check_open(&self) -> Result<(), LogError> {
         match &self.state {
             State::Open => Ok(()),
@@ -232,44 +233,44 @@ impl Log {
         }
     }
 
-    /// Refuses reading where what is read may not be what was written.
+    /// Fails if reads could return other bytes than were written.
     pub(super) fn check_readable(&self) -> Result<(), LogError> {
         match &self.state {
-            State::Failed(failure) if failure.of_sync || failure.of_loss => {
+            State::Failed(failure) if failure.sync_failed || failure.data_lost => {
                 Err(LogError::Latched(Arc::clone(&failure.error)))
             }
             _ => Ok(()),
         }
     }
 
-    /// Does something that writes; if it fails, the log is closed to writes.
+    /// Runs a write operation. If it fails, the log is closed to writes.
     pub(super) fn writing<T>(&mut self, write: impl FnOnce(&mut Log) -> Result<T, LogError>) -> Result<T, LogError> {
         self.check_open()?;
         write(self).inspect_err(|error| self.latch(error))
     }
 
-    /// As [`Log::writing`], for what can be done again after a file couldn't be opened: want of a descriptor is then an
-    /// error, and no more.
+    /// Like [`Log::writing`], for operations that can be retried when the process had no free file descriptor: that error
+    /// doesn't close the log.
     pub(super) fn retrying<T>(&mut self, write: impl FnOnce(&mut Log) -> Result<T, LogError>) -> Result<T, LogError> {
         self.check_open()?;
         write(self).inspect_err(|error| {
-            if !error.is_want_of_descriptors() {
+            if !error.is_fd_exhaustion() {
                 self.latch(error);
             }
         })
     }
 
-    /// Closes the log to writes: what its files hold is uncertain.
+    /// Closes the log to writes: the content of its files is uncertain.
     pub(super) fn latch(&mut self, error: &LogError) {
-        self.state = State::Failed(Failure::of_write(error));
+        self.state = State::Failed(Failure::from_write(error));
     }
 
-    /// The place in `segments` of the one that holds `offset` (or the gap after it).
+    /// The index of the segment that contains `offset` (or has the gap with `offset` after it).
     pub(super) fn segment_of(&self, offset: Offset) -> usize {
         self.segments.partition_point(|segment| segment.base() <= offset).saturating_sub(1)
     }
 
-    /// Where the offsets of a segment end.
+    /// The offset after a segment's last one: the base offset of the next segment, or the log end.
     pub(super) fn end_of_segment(&self, index: usize) -> Offset {
         self.segments.get(index + 1).map_or(self.end, Segment::base)
     }

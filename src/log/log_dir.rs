@@ -1,18 +1,19 @@
-//! The directory that logs live in: its lock, its identity, its checkpoints.
+//! The log directory: its lock, its identity, its checkpoints.
 //!
-//! All files are Kafka's, so that Apache Kafka can carry on with the directory, except `ottla-positions`: it says
-//! how far each log was known to be whole, and in which boot of the machine. After a killed process the page
-//! cache still has everything, so only what follows those places has to be read again. Kafka ignores plain
-//! files that it doesn't know; it would not start on a folder of ours.
+//! All files have Kafka's formats, so that Apache Kafka can use the directory too. The exception is `ottla-positions`: it
+//! has the position up to which each log is known to be valid, and the id of the machine's boot. When a process is killed,
+//! the page cache keeps all writes, so recovery only needs to scan the data after these positions. Kafka ignores unknown
+//! plain files, but doesn't start if there is an unknown folder.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use parking_lot::Mutex;
 use rustix::fs::{Access, FlockOperation};
 
-use super::checkpoints::{Known, NotedAt, OnFile, read_checkpoint};
+use super::checkpoints::{LoadedCheckpoints, WrittenAt, WrittenCheckpoints, read_checkpoint};
 use super::directories::{self, Directories};
 use super::error::IoContext;
 use super::file::Disk;
@@ -33,28 +34,29 @@ pub(super) const FIRST_DIRTY: &str = "cleaner-offset-checkpoint";
 pub(super) const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
 pub(super) const POSITIONS: &str = "ottla-positions";
 
-/// Who is opening a log directory.
+/// The ids of the broker that opens a log directory.
 #[derive(Clone, Debug)]
 pub struct Identity {
     pub node_id: i32,
-    /// The cluster it must belong to; `None` takes what `meta.properties` says.
+    /// The cluster that the directory must belong to; `None`: the one in `meta.properties`.
     pub cluster_id: Option<String>,
-    /// Used when the directory is new, as is the next: randomness comes from the caller.
+    /// The random cluster id for a new directory, made by the caller.
     pub new_cluster_id: String,
+    /// The random directory id for a new directory, made by the caller.
     pub new_directory_id: Uuid,
 }
 
-/// What a folder in a log directory stands for.
+/// The state of a partition's folder, from the suffix of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PartitionState {
     Live,
-    /// `-delete`: what is left of a deleted partition, to be removed.
+    /// `-delete`: a deleted partition, to be removed.
     Deleted,
-    /// `-future` or `-stray`: left alone.
+    /// `-future` or `-stray`: ignored.
     Other,
 }
 
-/// A folder `<topic>-<n>`, with or without one of Kafka's suffixes.
+/// A partition's folder `<topic>-<n>`, with or without one of Kafka's suffixes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundPartition {
     pub partition: TopicPartition,
@@ -67,22 +69,26 @@ pub struct FoundPartition {
 pub struct LogDir {
     pub(super) path: PathBuf,
     pub(super) disk: Disk,
-    /// Held for as long as the directory is open.
+    /// The lock on `.lock`, held until drop.
     _lock: Option<File>,
     meta: MetaProperties,
-    /// The directory of the metadata log, if it isn't this one.
+    /// The directory of the metadata log, if it is a separate one.
     metadata: Option<MetadataDir>,
-    /// The content of `.kafka_cleanshutdown`, which opening has removed; `None` where there was no such file.
+    /// The content of `.kafka_cleanshutdown` before opening removed it; `None` if there was no such file.
     clean_marker: Option<Vec<u8>>,
     may_have_lost_power: bool,
-    why_not_mapped: Option<String>,
-    /// What the files said when the directory was opened, but for partitions that are gone since.
-    pub(super) known: Mutex<Known>,
-    /// Held while a file of offsets is written.
-    pub(super) on_file: Mutex<OnFile>,
+    mmap_error: Option<String>,
+    /// The checkpoints as read when the directory was opened, without partitions that were deleted since. Its own lock, so
+    /// that lookups don't wait for a checkpoint write.
+    pub(super) loaded: Mutex<LoadedCheckpoints>,
+    /// The checkpoints as last written. The lock is held during a write, so that writes don't overlap.
+    pub(super) written: Mutex<WrittenCheckpoints>,
+    /// Whether the files still have deleted partitions, since a write failed. Outside of the lock of `written`, which is
+    /// taken before a partition's lock: opening a log reads this flag with the partition's lock held.
+    pub(super) outdated: AtomicBool,
 }
 
-/// A directory that has the metadata log alone (`metadata.log.dir`).
+/// A separate directory for the metadata log (`metadata.log.dir`).
 #[derive(Debug)]
 struct MetadataDir {
     path: PathBuf,
@@ -91,14 +97,14 @@ struct MetadataDir {
 }
 
 impl LogDir {
-    /// Opens the directories that were chosen, as [`LogDir::open`] does. That of the metadata log has a lock and a
-    /// `meta.properties` of its own, which must be of the same cluster and node.
+    /// Opens the chosen directories, like [`LogDir::open`]. The directory of the metadata log has its own lock and
+    /// `meta.properties`, which must name the same cluster and node.
     pub fn open_chosen(chosen: &Directories, identity: &Identity) -> Result<LogDir, LogDirError> {
         let Some(metadata) = &chosen.metadata else { return LogDir::open(&chosen.data, identity) };
-        let known = |path: &Path| read_meta(path).map(|meta| meta.map(|meta| meta.cluster_id));
-        let cluster_id = match known(&chosen.data)? {
-            Some(of_data) => Some(of_data),
-            None => known(metadata)?,
+        let cluster_id_of = |path: &Path| read_meta(path).map(|meta| meta.map(|meta| meta.cluster_id));
+        let cluster_id = match cluster_id_of(&chosen.data)? {
+            Some(cluster_id) => Some(cluster_id),
+            None => cluster_id_of(metadata)?,
         };
         let identity = Identity { cluster_id, ..identity.clone() };
         let mut dir = LogDir::open(&chosen.data, &identity)?;
@@ -108,7 +114,7 @@ impl LogDir {
         let [first, rest @ ..] = identity.new_directory_id.0;
         let identity = Identity {
             cluster_id: Some(dir.meta.cluster_id.clone()),
-            // Another one than that of the other directory, and as random.
+            // Differs from the id of the data directory and is as random.
             new_directory_id: Uuid(std::array::from_fn(|at| if at == 0 { !first } else { rest[at - 1] })),
             ..identity
         };
@@ -123,40 +129,40 @@ impl LogDir {
         directories::check_identity(path)?;
         std::fs::create_dir_all(path).doing("creating", path)?;
         let lock = lock(path)?;
-        // Files that are there may be written nevertheless: it would be noticed with the first topic.
+        // Existing files may be writable even if the folder isn't; then only creating the first topic would fail.
         let usable = Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK;
         rustix::fs::access(path, usable).map_err(|error| LogError::io("writing to", path, error.into()))?;
-        let (disk, why_not_mapped) = Disk::probe(path);
+        let (disk, mmap_error) = Disk::probe(path);
         let mut dir = LogDir::open_on(disk, path, identity)?;
         dir._lock = Some(lock);
-        dir.why_not_mapped = why_not_mapped.map(|error| error.to_string());
+        dir.mmap_error = mmap_error.map(|error| error.to_string());
         Ok(dir)
     }
 
-    /// Makes a directory for a broker that is yet to come: takes `.lock`, writes `bootstrap.checkpoint`, and last
-    /// `meta.properties`. One that has `meta.properties` keeps it, if it is that node's and cluster's.
+    /// Formats a directory for a broker: takes `.lock`, writes `bootstrap.checkpoint` and then `meta.properties`. An
+    /// existing `meta.properties` of the same node and cluster is kept.
     pub fn prepare(path: &Path, identity: &Identity, bootstrap: &[u8]) -> Result<MetaProperties, LogDirError> {
         std::fs::create_dir_all(path).doing("creating", path)?;
         let _lock = lock(path)?;
         let (disk, _) = Disk::probe(path);
         let file = path.join(BOOTSTRAP);
-        disk.write_aside(&file, bootstrap, true).doing("writing", &file)?;
+        disk.write_atomic(&file, bootstrap, true).doing("writing", &file)?;
         open_meta(&disk, path, identity)
     }
 
-    /// What `bootstrap.checkpoint` says, if the directory was formatted.
+    /// Reads `bootstrap.checkpoint`; `None` if the directory wasn't formatted.
     pub fn bootstrap(&self) -> Result<Option<Vec<u8>>, LogError> {
         let file = self.metadata.as_ref().map_or(&self.path, |metadata| &metadata.path).join(BOOTSTRAP);
         self.read_file(&file)
     }
 
-    /// As [`LogDir::open`], on a disk of the caller's choice and without a lock.
+    /// Like [`LogDir::open`], but on a given disk and without a lock.
     pub fn open_on(disk: Disk, path: &Path, identity: &Identity) -> Result<LogDir, LogDirError> {
         disk.create_folder(path).doing("creating", path)?;
         let meta = open_meta(&disk, path, identity)?;
-        // A lost recovery point only costs time; a lost log start would bring deleted records back.
+        // Without recovery points recovery only takes longer; without log starts deleted records would reappear.
         let log_starts = read_checkpoint(&disk, &path.join(LOG_STARTS)).map_err(|error| match error {
-            LogError::Corrupt { why, .. } => LogDirError::DamagedLogStarts { path: path.to_path_buf(), why },
+            LogError::Corrupt { why, .. } => LogDirError::CorruptLogStarts { path: path.to_path_buf(), why },
             error => error.into(),
         })?;
         let marker = path.join(CLEAN_SHUTDOWN);
@@ -167,13 +173,13 @@ impl LogDir {
             disk.sync_folder(path).doing("syncing", path)?;
         }
         let recovery_points = read_checkpoint(&disk, &path.join(RECOVERY_POINTS)).unwrap_or_default();
-        // Without it everything is compacted once more.
+        // Without this checkpoint all logs are compacted from their start.
         let first_dirty = read_checkpoint(&disk, &path.join(FIRST_DIRTY)).unwrap_or_default();
         let positions_path = path.join(POSITIONS);
         let positions_text = disk.read(&positions_path).doing("reading", &positions_path)?.unwrap_or_default();
         let validated = positions::parse(&positions_text, positions::boot_id().as_deref());
         let high_watermarks = read_checkpoint(&disk, &path.join(HIGH_WATERMARKS)).unwrap_or_default();
-        let noted_at = NotedAt {
+        let written_at = WrittenAt {
             recovery_points: disk.modified(&path.join(RECOVERY_POINTS)),
             high_watermarks: disk.modified(&path.join(HIGH_WATERMARKS)),
             positions: disk.modified(&positions_path),
@@ -185,10 +191,18 @@ impl LogDir {
             meta,
             metadata: None,
             clean_marker,
-            why_not_mapped: None,
+            mmap_error: None,
             may_have_lost_power: !clean_shutdown && validated.is_empty(),
-            on_file: Mutex::new(OnFile::new(&recovery_points, &log_starts)),
-            known: Mutex::new(Known { recovery_points, log_starts, first_dirty, validated, high_watermarks, noted_at }),
+            written: Mutex::new(WrittenCheckpoints::new(&recovery_points, &log_starts)),
+            outdated: AtomicBool::new(false),
+            loaded: Mutex::new(LoadedCheckpoints {
+                recovery_points,
+                log_starts,
+                first_dirty,
+                validated,
+                high_watermarks,
+                written_at,
+            }),
         })
     }
 
@@ -196,12 +210,12 @@ impl LogDir {
         &self.path
     }
 
-    /// The path as an absolute one.
+    /// The absolute path.
     pub fn absolute_path(&self) -> PathBuf {
         std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone())
     }
 
-    /// The bytes of the volume that the directory is on, and how many of them are available to this process.
+    /// The total bytes of the directory's volume, and the bytes available to this process; `None` if unknown.
     pub fn disk_space(&self) -> Option<(i64, i64)> {
         let stat = rustix::fs::statvfs(&self.path).ok()?;
         let bytes = |blocks: u64| i64::try_from(blocks.saturating_mul(stat.f_frsize)).unwrap_or(i64::MAX);
@@ -212,52 +226,52 @@ impl LogDir {
         &self.disk
     }
 
-    /// Why files are not mapped here, for a log line; `None` when they are.
-    pub fn why_not_mapped(&self) -> Option<&str> {
-        self.why_not_mapped.as_deref()
+    /// The error that prevents mapping files in this directory; `None` if files are mapped.
+    pub fn mmap_error(&self) -> Option<&str> {
+        self.mmap_error.as_deref()
     }
 
     pub fn meta(&self) -> &MetaProperties {
         &self.meta
     }
 
-    /// The directory, and that of the metadata log, as words of a command line.
+    /// The paths of the directory and of a separate metadata directory, for a command line.
     pub fn paths(&self) -> String {
         let metadata = self.metadata.as_ref().map(|metadata| format!(" {}", metadata.path.display()));
         format!("{}{}", self.path.display(), metadata.unwrap_or_default())
     }
 
-    /// The id of the directory that the metadata log lies in.
+    /// The id of the directory that contains the metadata log.
     pub fn metadata_directory_id(&self) -> Uuid {
         self.metadata.as_ref().map_or(self.meta.directory_id, |metadata| metadata.meta.directory_id)
     }
 
-    /// Whether the metadata log lies in this directory itself.
+    /// Whether this directory contains the metadata log.
     pub fn has_metadata(&self) -> bool {
         self.metadata.is_none()
     }
 
-    /// Whether the last broker on this directory, Ottla or Kafka, closed it cleanly.
+    /// Whether the last broker (Ottla or Kafka) closed this directory cleanly.
     pub fn clean_shutdown(&self) -> bool {
         self.clean_marker.is_some()
     }
 
-    /// The names in a folder of the directory; none if it isn't there.
+    /// Lists the names in a folder of the directory; none if the folder doesn't exist.
     pub fn files_of(&self, folder: &Path) -> Result<Vec<String>, LogError> {
         Ok(self.disk.list(folder).doing("listing", folder)?.unwrap_or_default())
     }
 
-    /// A whole small file of the directory; `None` if there is none.
+    /// Reads a small file of the directory; `None` if it doesn't exist.
     pub fn read_file(&self, file: &Path) -> Result<Option<Vec<u8>>, LogError> {
         self.disk.read(file).doing("reading", file)
     }
 
-    /// Every partition folder there is.
+    /// Lists all partition folders.
     pub fn partitions(&self) -> Result<Vec<FoundPartition>, LogError> {
         partitions_of(&self.disk, &self.path)
     }
 
-    /// Where a partition's folder is.
+    /// The path of a partition's folder.
     pub fn partition_path(&self, partition: &TopicPartition) -> PathBuf {
         let folder = partition.to_string();
         match &self.metadata {
@@ -266,18 +280,19 @@ impl LogDir {
         }
     }
 
-    /// Whether the partition has a folder here, and not one of another topic with the same name.
+    /// Whether the partition has a folder here that belongs to the topic with this id.
     pub fn has_partition(&self, partition: &TopicPartition, topic_id: TopicId) -> bool {
         let folder = self.partition_path(partition);
         if !self.disk.list(&folder).is_ok_and(|names| names.is_some()) {
             return false;
         }
         let text = self.disk.read(&folder.join(partition_metadata::FILE_NAME)).ok().flatten();
-        // Kafka before 2.8 wrote no such file.
+        // Kafka before 2.8 did not write partition.metadata.
         text.and_then(|text| partition_metadata::parse(&text).ok()).is_none_or(|found| found == topic_id)
     }
 
-    /// Renames the folder of a partition whose log isn't open to `<topic>-<n>.<unique>-delete`; `None` if it has none.
+    /// Renames the folder of a partition to `<topic>-<n>.<unique>-delete`; its log must not be open. `None` if there is no
+    /// folder.
     pub fn delete(&self, partition: &TopicPartition, unique: Uuid) -> Result<Option<DeletedFiles>, LogError> {
         let from = self.partition_path(partition);
         let to = names::deleted_folder(&from, unique);
@@ -288,15 +303,15 @@ impl LogDir {
         }
     }
 
-    /// Whether the machine may have been off since the directory was used: what was not synced may be lost. In a
-    /// directory that was closed cleanly nothing was left to sync.
+    /// Whether the machine may have rebooted since the directory was last used, so that unsynced data may be lost. False
+    /// after a clean shutdown, which syncs everything.
     pub fn may_have_lost_power(&self) -> bool {
         self.may_have_lost_power
     }
 
-    /// Renames a partition's folder to `<topic>-<n>.<unique>-stray`, Kafka's name for data that belongs to
-    /// no topic: nothing is lost, and the partition's name is free.
-    pub fn set_aside(&self, partition: &TopicPartition, unique: Uuid) -> Result<PathBuf, LogError> {
+    /// Renames a partition's folder to `<topic>-<n>.<unique>-stray`, Kafka's name for data without a topic. No data is
+    /// lost, and the partition's name becomes free.
+    pub fn rename_to_stray(&self, partition: &TopicPartition, unique: Uuid) -> Result<PathBuf, LogError> {
         let from = self.partition_path(partition);
         let hex: String = unique.0.iter().map(|byte| format!("{byte:02x}")).collect();
         let to = names::with_suffix(&from, &format!("{hex}-stray"));
@@ -305,50 +320,50 @@ impl LogDir {
         Ok(to)
     }
 
-    /// What is known of a partition, for `Log::open`.
+    /// Collects the checkpoints of a partition for `Log::open`.
     pub fn open_at(&self, partition: &TopicPartition, topic_id: Option<TopicId>, now: TimestampMs) -> OpenAt {
-        let known = self.known.lock();
+        let loaded = self.loaded.lock();
         OpenAt {
             now,
             clean_shutdown: self.clean_shutdown(),
-            recovery_point: known.recovery_points.get(partition).copied().unwrap_or(0),
-            validated: known.validated.get(partition).copied(),
-            log_start: known.log_starts.get(partition).copied(),
-            first_dirty: known.first_dirty.get(partition).copied(),
+            recovery_point: loaded.recovery_points.get(partition).copied().unwrap_or(0),
+            validated: loaded.validated.get(partition).copied(),
+            log_start: loaded.log_starts.get(partition).copied(),
+            first_dirty: loaded.first_dirty.get(partition).copied(),
             topic_id,
-            at_least: 0,
-            noted_end: known.noted_end(partition),
+            min_end: 0,
+            checkpointed_end: loaded.checkpointed_end(partition),
         }
     }
 
-    /// Syncs the directory itself: after partitions were created, renamed or deleted, batched by the caller.
+    /// Syncs the directory's entries, after one or several partitions were created, renamed or deleted.
     pub fn sync(&self) -> Result<(), LogError> {
         self.disk.sync_folder(&self.path).doing("syncing", &self.path)
     }
 
-    /// Syncs what many partitions of this directory have to sync; one outcome for each ticket, in their order.
+    /// Syncs many partitions of this directory; returns one result per ticket, in the same order.
     pub fn sync_many(&self, tickets: Vec<SyncTicket>) -> Vec<Result<Synced, LogError>> {
         sync::sync_many(&self.disk, &self.path, tickets)
     }
 
-    /// Writes `.kafka_cleanshutdown`: everything is closed and synced. `broker_epoch` is -1 when unknown.
+    /// Writes `.kafka_cleanshutdown`. All logs must be closed and synced. `broker_epoch` is -1 when unknown.
     pub fn mark_clean(&self, broker_epoch: i64) -> Result<(), LogError> {
         self.write_clean_marker(format!(r#"{{"version":0,"brokerEpoch":{broker_epoch}}}"#).as_bytes())
     }
 
-    /// Puts `.kafka_cleanshutdown` back as it was before the directory was opened, if it was there: nothing was changed.
+    /// Restores `.kafka_cleanshutdown` if it existed before the directory was opened, for a broker that changed nothing.
     pub fn restore_clean_marker(&self) -> Result<(), LogError> {
         self.clean_marker.as_deref().map_or(Ok(()), |text| self.write_clean_marker(text))
     }
 
     fn write_clean_marker(&self, text: &[u8]) -> Result<(), LogError> {
         let path = self.path.join(CLEAN_SHUTDOWN);
-        self.disk.write_aside(&path, text, true).doing("writing", &path)?;
+        self.disk.write_atomic(&path, text, true).doing("writing", &path)?;
         self.sync()
     }
 }
 
-/// The partition folders in a directory.
+/// Lists the partition folders in a directory.
 pub(super) fn partitions_of(disk: &Disk, path: &Path) -> Result<Vec<FoundPartition>, LogError> {
     let names = disk.list_folders(path).doing("listing", path)?;
     Ok(names.iter().filter_map(|name| found(path, name)).collect())
@@ -369,27 +384,28 @@ fn found(folder: &Path, name: &str) -> Option<FoundPartition> {
     Some(FoundPartition { partition, state, path })
 }
 
-/// Takes the lock that keeps a second broker away.
+/// Takes the lock that excludes a second broker.
 pub(super) fn lock(path: &Path) -> Result<File, LogDirError> {
     let lock_path = path.join(LOCK);
     let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&lock_path);
     let file = options.doing("opening", &lock_path)?;
-    hold(path, &lock_path, file, FlockOperation::NonBlockingLockExclusive)
+    lock_file(path, &lock_path, file, FlockOperation::NonBlockingLockExclusive)
 }
 
-/// Takes `.lock` without writing anything; `None` where there is none.
+/// Takes `.lock` without writing anything; `None` if there is no such file.
 pub(super) fn lock_to_read(path: &Path) -> Result<Option<File>, LogDirError> {
     let lock_path = path.join(LOCK);
     match File::open(&lock_path) {
-        // An exclusive one is for files that may be written.
-        Ok(file) => hold(path, &lock_path, file, FlockOperation::NonBlockingLockShared).map(Some),
+        // An exclusive record lock requires a writable file.
+        Ok(file) => lock_file(path, &lock_path, file, FlockOperation::NonBlockingLockShared).map(Some),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(LogError::io("opening", &lock_path, error).into()),
     }
 }
 
-/// Apache Kafka holds a POSIX record lock, which two brokers of one process wouldn't notice: both kinds.
-fn hold(path: &Path, lock_path: &Path, file: File, record_lock: FlockOperation) -> Result<File, LogDirError> {
+/// Takes a POSIX record lock, as Apache Kafka does, and a `flock`: the record lock doesn't exclude two brokers in one
+/// process.
+fn lock_file(path: &Path, lock_path: &Path, file: File, record_lock: FlockOperation) -> Result<File, LogDirError> {
     let held = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)
         .and_then(|()| rustix::fs::fcntl_lock(&file, record_lock));
     match held {
@@ -401,7 +417,7 @@ fn hold(path: &Path, lock_path: &Path, file: File, record_lock: FlockOperation) 
     }
 }
 
-/// Reads `meta.properties`, if it is there.
+/// Reads `meta.properties`, if it exists.
 fn read_meta(dir: &Path) -> Result<Option<MetaProperties>, LogDirError> {
     let path = dir.join(META_PROPERTIES);
     let Some(text) = Disk::plain().read(&path).doing("reading", &path)? else { return Ok(None) };
@@ -411,12 +427,12 @@ fn read_meta(dir: &Path) -> Result<Option<MetaProperties>, LogDirError> {
 
 fn unusable_meta(dir: &Path, error: MetaError) -> LogDirError {
     match error {
-        MetaError::OfZooKeeper => LogDirError::OfZooKeeper { path: dir.to_path_buf() },
-        MetaError::Damaged(why) => LogDirError::DamagedIdentity { path: dir.to_path_buf(), why },
+        MetaError::ZooKeeper => LogDirError::ZooKeeper { path: dir.to_path_buf() },
+        MetaError::Corrupt(why) => LogDirError::CorruptMetaProperties { path: dir.to_path_buf(), why },
     }
 }
 
-/// Reads `meta.properties` and compares it with who we are, or writes it.
+/// Reads `meta.properties` and compares it with this broker's identity, or writes a new one.
 fn open_meta(disk: &Disk, dir: &Path, identity: &Identity) -> Result<MetaProperties, LogDirError> {
     let path = dir.join(META_PROPERTIES);
     let Some(text) = disk.read(&path).doing("reading", &path)? else {
@@ -441,6 +457,6 @@ fn open_meta(disk: &Disk, dir: &Path, identity: &Identity) -> Result<MetaPropert
 }
 
 fn write_meta(disk: &Disk, dir: &Path, path: &Path, meta: &MetaProperties) -> Result<(), LogError> {
-    disk.write_aside(path, meta.format().as_bytes(), true).doing("writing", path)?;
+    disk.write_atomic(path, meta.format().as_bytes(), true).doing("writing", path)?;
     disk.sync_folder(dir).doing("syncing", dir)
 }

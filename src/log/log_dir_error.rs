@@ -1,4 +1,4 @@
-//! Why a broker doesn't start on a directory, and what to do about it.
+//! The errors of opening a log directory, with advice for the operator.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -9,114 +9,114 @@ use rustix::fs::Access;
 
 use super::LogError;
 
-/// Why a log directory can't be used.
+/// The reason why a log directory can't be used.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum LogDirError {
     #[error(
-        "{} is in use by another broker (it holds {}/.lock): stop that one, or name another directory",
+        "{} is in use by another broker (it holds {}/.lock): stop that broker, or name another directory",
         path.display(), path.display()
     )]
     InUse { path: PathBuf },
     #[error(
-        "{} belongs to node {found}, this is node {expected}: start with node.id={found}, or name another directory",
+        "{} belongs to node {found}, and this is node {expected}: start with node.id={found}, or name another directory",
         path.display()
     )]
     OtherNode { path: PathBuf, expected: i32, found: i32 },
     #[error(
-        "{} belongs to cluster {found}, and this is cluster {expected}: name a directory of cluster {expected} in its place \
-         (those in log.dirs and metadata.log.dir are of one cluster)",
+        "{} belongs to cluster {found}, and this is cluster {expected}: name a directory of cluster {expected} instead \
+         (all directories in log.dirs and metadata.log.dir must belong to one cluster)",
         path.display()
     )]
     OtherCluster { path: PathBuf, expected: String, found: String },
     #[error("log.dirs names no directory")]
-    NoneNamed,
-    #[error("{} is not a directory: name another one, or move it away", path.display())]
-    NotAFolder { path: PathBuf },
+    NoDirectory,
+    #[error("{} is not a directory: name a directory, or move the file away", path.display())]
+    NotADirectory { path: PathBuf },
     #[error(
-        "{} is a symbolic link to {}, which does not exist: make that directory (is its volume mounted?), or mend the link",
+        "{} is a symbolic link to {}, which does not exist: create that directory (is its volume mounted?), or fix the link",
         path.display(), target.display()
     )]
     DanglingLink { path: PathBuf, target: PathBuf },
-    /// More than one of `log.dirs` holds data; `found` says what lies where.
+    /// More than one directory of `log.dirs` holds data; `found` lists them with their content.
     #[error(
-        "log.dirs names several directories that hold data, and one can be served: {found}. Nothing was changed. To \
-         have all of it, stop whatever uses them and move the folders of all partitions into {}, then name that one \
-         alone; or name {} alone as it is, and partitions that lie in the others answer KAFKA_STORAGE_ERROR",
+        "log.dirs names several directories that hold data, but only one can be used: {found}. Nothing was changed. To \
+         keep all data, stop all processes that use them, move the folders of all partitions into {}, and name only that \
+         directory; or name only {} as it is, then requests for partitions in the others return KAFKA_STORAGE_ERROR",
         target.display(), target.display()
     )]
-    SeveralHoldData { found: String, target: PathBuf },
-    /// Data without `meta.properties`.
+    MultipleWithData { found: String, target: PathBuf },
+    /// The directory holds data but has no `meta.properties`.
     #[error(
-        "{} holds {holds}, and no meta.properties that says which cluster and node they are of. Nothing was changed. Put \
-         the file back from a copy, or write it anew with `ottla kafka-storage format --cluster-id ID --config FILE`, \
+        "{} holds {holds}, and no meta.properties with the ids of their cluster and node. Nothing was changed. Restore \
+         the file from a backup, or write a new one with `ottla kafka-storage format --cluster-id ID --config FILE`, \
          where FILE has the lines node.id=N and log.dirs={}; for an empty broker, name another directory",
         path.display(), path.display()
     )]
-    NoIdentity { path: PathBuf, holds: String },
+    NoMetaProperties { path: PathBuf, holds: String },
     /// `meta.properties` of version 0.
     #[error(
         "{} is the directory of a broker that ran with ZooKeeper (its meta.properties has version 0): its topics and \
          settings are in ZooKeeper. Nothing was changed. Migrate that cluster to KRaft with Apache Kafka 3.9, then start \
-         on what comes of it; for an empty broker, name another directory",
+         on the migrated directory; for an empty broker, name another directory",
         path.display()
     )]
-    OfZooKeeper { path: PathBuf },
+    ZooKeeper { path: PathBuf },
     #[error(
-        "{}/meta.properties is damaged: {why}. Nothing was changed. Put it back from a copy, or move it away and write it \
-         anew with `ottla kafka-storage format --cluster-id ID --config FILE`, where FILE has the lines node.id=N and \
+        "{}/meta.properties is corrupt: {why}. Nothing was changed. Restore it from a backup, or move it away and write a \
+         new one with `ottla kafka-storage format --cluster-id ID --config FILE`, where FILE has the lines node.id=N and \
          log.dirs={}",
         path.display(), path.display()
     )]
-    DamagedIdentity { path: PathBuf, why: String },
+    CorruptMetaProperties { path: PathBuf, why: String },
     #[error(
-        "{}/log-start-offset-checkpoint is damaged: {why}. Nothing was changed. Put it back from a copy, or set it aside \
-         with `ottla check-log --repair {}`: records that DeleteRecords has deleted may be there again then",
+        "{}/log-start-offset-checkpoint is corrupt: {why}. Nothing was changed. Restore it from a backup, or set it aside \
+         with `ottla check-log --repair {}`: records deleted by DeleteRecords may then reappear",
         path.display(), path.display()
     )]
-    DamagedLogStarts { path: PathBuf, why: String },
-    /// The operating system refused for want of rights; `advice` says whose the place is, and what to do.
+    CorruptLogStarts { path: PathBuf, why: String },
+    /// The process lacks a permission; `advice` names the owner of the file and what to do.
     #[error("{error}; {advice}")]
-    NotAllowed { error: LogError, advice: String },
+    PermissionDenied { error: LogError, advice: String },
     #[error(transparent)]
     Storage(LogError),
 }
 
 impl From<LogError> for LogDirError {
-    /// Says of a refusal for want of rights whose they are, if that can be found out.
+    /// Adds advice to a permission error, if the cause can be found.
     fn from(error: LogError) -> LogDirError {
         let advice = match &error {
             LogError::Io { what, path, source } if source.kind() == ErrorKind::PermissionDenied => advice(what, path),
             _ => None,
         };
         match advice {
-            Some(advice) => LogDirError::NotAllowed { error, advice },
+            Some(advice) => LogDirError::PermissionDenied { error, advice },
             None => LogDirError::Storage(error),
         }
     }
 }
 
-/// What to do where this was not allowed with `path`.
+/// Returns advice for the case that the operation `what` on `path` was not permitted.
 fn advice(what: &str, path: &Path) -> Option<String> {
-    // The innermost there is on the way; where nothing is wrong with the file itself, it's the folder that it is in.
-    let there = path.ancestors().find(|place| fs::metadata(place).is_ok())?;
-    let is_usable = |place: &Path| rustix::fs::access(place, Access::READ_OK | Access::WRITE_OK).is_ok();
-    let place = if there == path && !there.is_dir() && is_usable(there) { path.parent()? } else { there };
-    let found = fs::metadata(place).ok()?;
-    let place = Place {
-        path: place,
+    // The deepest existing path. If it is a file with sufficient permissions, the cause is the folder that contains it.
+    let existing = path.ancestors().find(|ancestor| fs::metadata(ancestor).is_ok())?;
+    let is_usable = |path: &Path| rustix::fs::access(path, Access::READ_OK | Access::WRITE_OK).is_ok();
+    let cause = if existing == path && !existing.is_dir() && is_usable(existing) { path.parent()? } else { existing };
+    let found = fs::metadata(cause).ok()?;
+    let cause = Inaccessible {
+        path: cause,
         is_folder: found.is_dir(),
         owner: found.uid(),
         mode: found.mode() & 0o7777,
         user: rustix::process::geteuid().as_raw(),
     };
     Some(match what {
-        "creating" if there != path => place.to_make(path),
-        _ => place.to_use(),
+        "creating" if existing != path => cause.advice_to_create(path),
+        _ => cause.advice_to_use(),
     })
 }
 
-/// What a process was not allowed to use.
-struct Place<'a> {
+/// A file or folder that the process may not use.
+struct Inaccessible<'a> {
     path: &'a Path,
     is_folder: bool,
     owner: u32,
@@ -124,36 +124,37 @@ struct Place<'a> {
     user: u32,
 }
 
-impl Place<'_> {
-    fn to_use(&self) -> String {
-        let Place { owner, mode, user, .. } = self;
+impl Inaccessible<'_> {
+    fn advice_to_use(&self) -> String {
+        let Inaccessible { owner, mode, user, .. } = self;
         let (path, folder) = (self.path.display(), self.folder().display());
-        // What its owner needs of it.
+        // The permissions that the owner needs.
         let needed = if self.is_folder { 0o700 } else { 0o600 };
         match owner == user {
             false => format!(
-                "{path} belongs to uid {owner} (mode {mode:o}), and this process is of uid {user}: give it to that user, \
-                 with what else is in {folder} (chown -R {user} {folder}), or run as uid {owner}"
+                "{path} belongs to uid {owner} (mode {mode:o}), and this process runs as uid {user}: change the owner of \
+                 {folder} and its content (chown -R {user} {folder}), or run as uid {owner}"
             ),
             true if mode & needed != needed => format!(
-                "{path} belongs to this process's uid {user}, and its mode {mode:o} forbids it: give its owner the right \
-                 (chmod -R u+rwX {folder})"
+                "{path} belongs to this process's uid {user}, but its mode {mode:o} forbids access: give its owner the \
+                 permission (chmod -R u+rwX {folder})"
             ),
             true => format!(
-                "{path} belongs to this process's uid {user}, and its mode {mode:o} allows it: it is forbidden by something \
-                 else (an access control list, SELinux or AppArmor, an immutable flag). Allow it there, or name another \
+                "{path} belongs to this process's uid {user}, and its mode {mode:o} allows access: something else forbids it \
+                 (an access control list, SELinux or AppArmor, an immutable flag). Allow access there, or name another \
                  directory"
             ),
         }
     }
 
-    /// Of a folder in which `path` can't be made. It may be everybody's: it isn't to be given away.
-    fn to_make(&self, path: &Path) -> String {
-        let Place { owner, mode, user, .. } = self;
+    /// Advice for a folder in which `path` can't be created. The folder may be shared, so its owner must not change.
+    fn advice_to_create(&self, path: &Path) -> String {
+        let Inaccessible { owner, mode, user, .. } = self;
         let (parent, path) = (self.path.display(), path.display());
         format!(
-            "{parent} belongs to uid {owner} (mode {mode:o}), and this process is of uid {user}: make {path} as that one and \
-             give it to uid {user} (mkdir -p {path} && chown {user} {path}), or name another directory, or run as uid {owner}"
+            "{parent} belongs to uid {owner} (mode {mode:o}), and this process runs as uid {user}: create {path} as uid \
+             {owner} and change its owner (mkdir -p {path} && chown {user} {path}), or name another directory, or run as \
+             uid {owner}"
         )
     }
 

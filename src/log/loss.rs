@@ -1,50 +1,50 @@
-//! Records that are gone from a log that is being opened: what somebody else has cut or removed while no broker looked.
+//! Detection of lost records while a log is opened: files that were truncated or removed while no broker was running.
 //!
-//! Behind the log's end that shows by what was noted of it. In a segment that was sealed it shows by the indexes, which
-//! lead further than the file. Looking at them all costs several system calls for each segment, so only those are looked
-//! at that were written after their indexes: a segment that was sealed in peace was not.
+//! A loss at the log end shows in the checkpoints. A loss in a sealed segment shows in its indexes, which have entries
+//! beyond the file's end. Checking the indexes costs several system calls per segment, so only segments that were
+//! modified after their indexes are checked: a normal roll writes the indexes last.
 
 use super::error::IoContext;
 use super::names;
 use super::offset_index::OffsetIndex;
 use super::open::Opening;
-use super::recovery::OnDisk;
-use super::segment::{Found, Place};
+use super::recovery::SegmentFile;
+use super::segment::{FoundSegment, Place};
 use super::time_index::TimeIndex;
 use super::walk::{Source, Step, Walk};
 use super::{LogError, partition_metadata};
 use ottla_wire::types::Offset;
 
 impl Opening {
-    /// Notes which records are missing at the end of a log that ends at `end`.
+    /// Reports the offsets from `end`, the log end, up to the checkpointed log end as lost.
     pub(super) fn report_lost_end(&mut self, end: Offset) {
-        let noted = self.at.noted_end;
-        if end >= noted.end {
+        let checkpointed = self.at.checkpointed_end;
+        if end >= checkpointed.end {
             return;
         }
-        // Made since: the note is of another topic of that name.
-        let made = self.place.disk.modified(&self.place.folder.join(partition_metadata::FILE_NAME));
-        if made <= noted.at {
-            self.report.lost.push(end..noted.end);
+        // If the folder was created later, the checkpoint belongs to a deleted topic of the same name.
+        let created = self.place.disk.modified(&self.place.folder.join(partition_metadata::FILE_NAME));
+        if created <= checkpointed.at {
+            self.report.lost.push(end..checkpointed.end);
         }
     }
 
-    /// Ends each sealed segment that was cut behind its last whole batch, with indexes that lead no further. What follows
-    /// it stays part of the log.
-    pub(super) fn mend_cut_segments(&mut self, found: &mut [Found]) -> Result<(), LogError> {
+    /// Truncates each damaged sealed segment after its last whole batch and rebuilds its indexes. The segments after it
+    /// stay part of the log.
+    pub(super) fn repair_truncated_segments(&mut self, found: &mut [FoundSegment]) -> Result<(), LogError> {
         for index in 0..found.len().saturating_sub(1) {
             let next = found[index + 1].base;
             let segment = &mut found[index];
-            let on_disk = OnDisk { place: &self.place, base: segment.base, size: segment.size, sealed: true };
-            if !on_disk.is_younger_than_its_indexes() || !on_disk.was_cut()? {
+            let segment_file = SegmentFile { place: &self.place, base: segment.base, size: segment.size, sealed: true };
+            if !segment_file.is_newer_than_indexes() || !segment_file.is_truncated()? {
                 continue;
             }
-            // A log that is in use is not mended in silence.
-            self.check_reaches(segment.base)?;
-            let scanned = on_disk.scan(None, u64::from(self.config.index_interval_bytes))?;
+            // `Log::reopen` must fail here: a running broker may not continue without acknowledged records.
+            self.check_min_end(segment.base)?;
+            let scanned = segment_file.scan(None, u64::from(self.config.index_interval_bytes))?;
             if scanned.end < segment.size {
-                self.report.set_aside.push(on_disk.set_aside(scanned.end)?);
-                on_disk.cut_for_good(scanned.end)?;
+                self.report.set_aside.push(segment_file.set_aside(scanned.end)?);
+                segment_file.truncate_durably(scanned.end)?;
                 self.report.truncated_bytes += segment.size - scanned.end;
                 segment.size = scanned.end;
             }
@@ -55,15 +55,15 @@ impl Opening {
     }
 }
 
-impl OnDisk<'_> {
-    fn is_younger_than_its_indexes(&self) -> bool {
+impl SegmentFile<'_> {
+    fn is_newer_than_indexes(&self) -> bool {
         let modified = |kind: &str| self.place.disk.modified(&self.place.file(self.base, kind));
         let indexed = modified(names::TIME_INDEX);
         indexed > 0 && modified(names::LOG) > indexed
     }
 
-    /// Whether the indexes know of more than there is.
-    fn was_cut(&self) -> Result<bool, LogError> {
+    /// Whether an index has entries beyond the last batch.
+    fn is_truncated(&self) -> Result<bool, LogError> {
         let Place { disk, .. } = self.place;
         let path = self.place.file(self.base, names::OFFSET_INDEX);
         let offsets = OffsetIndex::open(disk, path.clone(), self.base).doing("opening", &path)?;
@@ -77,11 +77,11 @@ impl OnDisk<'_> {
         let raw = self.open()?;
         let mut walk = Walk::new(Source::Raw(&raw), last.map_or(0, |last| last.position), self.size, self.base);
         loop {
-            match walk.step().doing_to("reading", || self.place.file(self.base, names::LOG))? {
+            match walk.step().doing_with("reading", || self.place.file(self.base, names::LOG))? {
                 Step::Batch { .. } => {}
                 Step::End => return Ok(newest.is_some_and(|newest| newest.offset >= walk.next_offset())),
-                // Damage in the middle is for `check-log` to judge.
-                Step::Broken { position } => return Ok(!self.has_batch_behind(position, walk.next_offset())?),
+                // Corruption in the middle is left to `check-log`.
+                Step::Broken { position } => return Ok(!self.has_batch_after(position, walk.next_offset())?),
             }
         }
     }

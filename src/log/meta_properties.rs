@@ -1,4 +1,4 @@
-//! `meta.properties`: which cluster and node a log directory belongs to.
+//! `meta.properties`: the cluster and the node of a log directory.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -18,7 +18,7 @@ pub struct MetaProperties {
     pub directory_id: Uuid,
 }
 
-/// As read: older files have no `directory.id`.
+/// The parsed file. Older files have no `directory.id`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Parsed {
     pub(super) cluster_id: String,
@@ -27,7 +27,7 @@ pub(super) struct Parsed {
 }
 
 impl Parsed {
-    /// Whole, with `fallback` where there is no directory id.
+    /// Returns the properties, with `fallback` as the directory id if there is none.
     pub(super) fn or_directory_id(&self, fallback: Uuid) -> MetaProperties {
         MetaProperties {
             cluster_id: self.cluster_id.clone(),
@@ -37,17 +37,18 @@ impl Parsed {
     }
 }
 
-/// Why `meta.properties` can't be used.
+/// The reason why `meta.properties` can't be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum MetaError {
     #[error("version 0 is of a broker that ran with ZooKeeper")]
-    OfZooKeeper,
+    ZooKeeper,
     #[error("{0}")]
-    Damaged(String),
+    Corrupt(String),
 }
 
 impl MetaProperties {
-    /// Those of a data directory, if it has any; it isn't opened and not changed. A directory id that is missing is zero.
+    /// Reads the properties of a log directory without opening it; `None` if there is no file. A missing directory id
+    /// becomes zero.
     pub fn read(dir: &Path) -> Result<Option<MetaProperties>, LogError> {
         let path = dir.join(META_PROPERTIES);
         match std::fs::read(&path) {
@@ -60,18 +61,18 @@ impl MetaProperties {
         }
     }
 
-    /// The file's content: a Java properties file.
+    /// Formats the file's content, a Java properties file.
     pub(super) fn format(&self) -> String {
         let (cluster, directory, node) = (&self.cluster_id, self.directory_id, self.node_id);
         format!("#\ncluster.id={cluster}\ndirectory.id={directory}\nnode.id={node}\nversion=1\n")
     }
 
-    /// Reads the file's content; an error says what is wrong with it.
+    /// Parses the file's content.
     pub(super) fn parse(text: &[u8]) -> Result<Parsed, MetaError> {
-        match MetaProperties::version(text).map_err(MetaError::Damaged)?.as_str() {
-            "1" => MetaProperties::parse_fields(text).map_err(MetaError::Damaged),
-            "0" => Err(MetaError::OfZooKeeper),
-            version => Err(MetaError::Damaged(format!("its version {} is unknown", quoted(version)))),
+        match MetaProperties::version(text).map_err(MetaError::Corrupt)?.as_str() {
+            "1" => MetaProperties::parse_fields(text).map_err(MetaError::Corrupt),
+            "0" => Err(MetaError::ZooKeeper),
+            version => Err(MetaError::Corrupt(format!("its version {} is unknown", quoted(version)))),
         }
     }
 
@@ -98,7 +99,7 @@ impl MetaProperties {
     }
 }
 
-/// Names and values, in the file's order.
+/// Returns names and values, in the order of the file.
 fn fields(text: &[u8]) -> Result<Vec<(&str, &str)>, String> {
     let text = std::str::from_utf8(text).map_err(|_| "it is not text".to_owned())?;
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(['#', '!']));
@@ -111,14 +112,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_written_is_read() {
+    fn formatted_properties_parse_to_the_same_values() {
         let meta = MetaProperties { cluster_id: "c-1".to_owned(), node_id: 3, directory_id: Uuid([9; 16]) };
         let parsed = MetaProperties::parse(meta.format().as_bytes()).expect("parses");
         assert_eq!(parsed.or_directory_id(Uuid::ZERO), meta);
     }
 
     #[test]
-    fn what_kafka_wrote_is_read() {
+    fn file_written_by_kafka_is_parsed() {
         let text = b"#\n#Sat Nov 21 12:00:00 UTC 2026\ndirectory.id=CQkJCQkJCQkJCQkJCQkJCQ\nnode.id=1\nversion=1\ncluster.id=x\\=y\n";
         let parsed = MetaProperties::parse(text).expect("parses");
         assert_eq!(parsed.cluster_id, "x=y");
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_refused() {
+    fn invalid_or_zookeeper_properties_return_error() {
         for text in
             ["", "version=0\nbroker.id=1\n", "version=1\ncluster.id=x\n", "version=1\ncluster.id=x\nnode.id=y\n"]
         {

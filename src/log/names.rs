@@ -1,4 +1,4 @@
-//! Names of files and folders: a segment's files are named after its base offset, 20 digits wide.
+//! Names of files and folders. The name of a segment's file is its base offset with 20 digits, and a suffix.
 
 use std::path::{Path, PathBuf};
 
@@ -9,22 +9,21 @@ pub(crate) const LOG: &str = "log";
 pub(crate) const OFFSET_INDEX: &str = "index";
 pub(crate) const TIME_INDEX: &str = "timeindex";
 pub(crate) const TXN_INDEX: &str = "txnindex";
-/// The files a segment has, in the order in which Kafka renames them.
+/// The suffixes of a segment's files, in the order in which Kafka renames them.
 pub(crate) const SEGMENT: [&str; 4] = [LOG, OFFSET_INDEX, TIME_INDEX, TXN_INDEX];
-/// Producer state at the offset in the name.
+/// Suffix of a snapshot of the producer state at the offset in the name.
 pub(crate) const SNAPSHOT: &str = "snapshot";
-/// Appended to the name of a file that will be removed.
+/// Suffix of a deleted file, to be unlinked later.
 pub(crate) const DELETED: &str = "deleted";
-/// Appended to the name of a segment's file that compaction is writing.
+/// Suffix of a file that compaction is writing.
 pub(crate) const CLEANED: &str = "cleaned";
-/// Appended to the name of a file that compaction has written and puts in its place.
+/// Suffix of a complete compacted file that is about to replace the original.
 pub(crate) const SWAP: &str = "swap";
 
-/// Kafka's longest name for a folder.
+/// The longest folder name in Kafka and in most file systems.
 const LONGEST_NAME: usize = 255;
 
-/// The name that a partition's folder gets when the partition is deleted, `<topic>-<n>.<unique>-delete`: the topic's
-/// name is cut if that is too long.
+/// The new path of a deleted partition's folder, `<topic>-<n>.<unique>-delete`. A long topic name is truncated.
 pub(crate) fn deleted_folder(folder: &Path, unique: Uuid) -> PathBuf {
     let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let (topic, partition) = name.rsplit_once('-').unwrap_or((name, "0"));
@@ -34,12 +33,12 @@ pub(crate) fn deleted_folder(folder: &Path, unique: Uuid) -> PathBuf {
     folder.with_file_name(format!("{}{suffix}", topic.get(..kept).unwrap_or(topic)))
 }
 
-/// The file of kind `kind` for the offset.
+/// The path of the file `<offset>.<kind>`.
 pub(crate) fn file(folder: &Path, offset: Offset, kind: &str) -> PathBuf {
     folder.join(format!("{offset:020}.{kind}"))
 }
 
-/// The name with `.suffix` behind it.
+/// Appends `.suffix` to the path.
 pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".");
@@ -47,10 +46,10 @@ pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// No segment begins beyond: the offsets in it, 31 bits from its base, would have no end.
+/// The largest base offset of a segment: relative offsets of 31 bits must not overflow.
 const LAST_BASE: Offset = Offset::MAX - i32::MAX as Offset - 1;
 
-/// Offset and kind of a segment's file.
+/// Parses the name of a segment's file into offset and kind.
 pub(crate) fn parse_file(name: &str) -> Option<(Offset, &str)> {
     let (offset, kind) = name.split_once('.')?;
     if offset.len() != 20 {
@@ -59,7 +58,7 @@ pub(crate) fn parse_file(name: &str) -> Option<(Offset, &str)> {
     Some((offset.parse().ok().filter(|offset| (0..=LAST_BASE).contains(offset))?, kind))
 }
 
-/// Topic and partition of a folder `<topic>-<n>`.
+/// Parses the name of a folder `<topic>-<n>`.
 pub(crate) fn parse_partition(name: &str) -> Option<TopicPartition> {
     let (topic, number) = name.rsplit_once('-')?;
     let canonical = number == "0" || !number.starts_with(['0', '+', '-']);
@@ -72,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_are_named_as_kafka_names_them() {
+    fn file_names_are_kafkas_and_parse_to_offset_and_kind() {
         let path = file(Path::new("t-0"), 42, LOG);
         assert_eq!(path, Path::new("t-0/00000000000000000042.log"));
         assert_eq!(parse_file("00000000000000000042.log"), Some((42, "log")));
@@ -81,11 +80,11 @@ mod tests {
         for name in ["42.log", "leader-epoch-checkpoint", "0000000000000000004x.log", "99999999999999999999.log"] {
             assert_eq!(parse_file(name), None, "{name}");
         }
-        assert_eq!(parse_file("09223372034707292160.log"), None, "no room for its offsets");
+        assert_eq!(parse_file("09223372034707292160.log"), None, "its relative offsets would overflow");
     }
 
     #[test]
-    fn folders_name_their_partition() {
+    fn folder_name_parses_to_topic_and_partition() {
         assert_eq!(parse_partition("a-b-12"), Some(TopicPartition::new("a-b", 12)));
         for name in ["a", "-1", "a-", "a-01", "a-+1", "a-99999999999"] {
             assert_eq!(parse_partition(name), None, "{name}");

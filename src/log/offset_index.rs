@@ -1,7 +1,7 @@
-//! `.index`: from an offset to the position of a batch at or before it.
+//! `.index`: maps an offset to the position of a batch at or before it.
 //!
-//! An entry is 8 bytes: `i32` last offset of the batch, relative to the segment's base, `i32` position of the
-//! batch. One follows whenever more than `index.interval.bytes` were appended since the last.
+//! An entry is 8 bytes: `i32` last offset of the batch, relative to the segment's base offset, and `i32` position of the
+//! batch. An entry is added when more than `index.interval.bytes` were appended since the last one.
 
 use std::io;
 
@@ -11,7 +11,7 @@ use ottla_wire::types::Offset;
 
 pub(crate) type OffsetIndex = IndexFile<OffsetEntry>;
 
-/// "The batch at `position` ends with `offset`."
+/// The last offset and the position of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OffsetEntry {
     pub(crate) offset: Offset,
@@ -22,7 +22,7 @@ impl Entry for OffsetEntry {
     const SIZE: usize = 8;
 
     fn encode(&self, base: Offset, out: &mut Vec<u8>) {
-        // Segments are rolled before either exceeds an i32.
+        // Segments are rolled before a value exceeds an i32.
         out.extend_from_slice(&((self.offset - base) as i32).to_be_bytes());
         out.extend_from_slice(&(self.position as i32).to_be_bytes());
     }
@@ -35,13 +35,13 @@ impl Entry for OffsetEntry {
 }
 
 impl OffsetIndex {
-    /// The last entry whose offset is not above `offset`.
+    /// The last entry with an offset at or below `offset`.
     pub(crate) fn at_or_before(&self, disk: &Disk, offset: Offset) -> io::Result<Option<OffsetEntry>> {
         Ok(self.floor(disk, |entry| entry.offset <= offset)?.map(|(_, entry)| entry))
     }
 
-    /// Whether the last entry could be one of a segment of `size` bytes. Zeros, which Kafka preallocates, and
-    /// entries beyond the data can't.
+    /// Whether the last entry is possible in a segment of `size` bytes. Preallocated zeros (from Kafka) and entries beyond
+    /// the data are not.
     pub(crate) fn is_plausible(&self, size: u64) -> bool {
         self.last().is_none_or(|last| last.position > 0 && last.position < size && last.offset >= self.base())
     }

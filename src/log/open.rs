@@ -1,4 +1,4 @@
-//! Opening a log: what its folder holds, how far it can be believed, and what its producers are.
+//! Opening a log: lists the folder, recovers the segments, and rebuilds producers and leader epochs.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -13,16 +13,16 @@ use super::listing::Listing;
 use super::log::{LengthCheck, State};
 use super::offset_index::OffsetIndex;
 use super::producers::Producers;
-use super::recovery::{Ending, OnDisk, Scanned};
-use super::segment::{Found, Place, Segment};
+use super::recovery::{Ending, Scanned, SegmentFile};
+use super::segment::{FoundSegment, Place, Segment};
 use super::walk::{Source, Step, Walk};
 use super::{AbortedTxn, Log, LogConfig, LogError, OpenAt, OpenReport, Validated, names, partition_metadata};
 use ottla_wire::record::{Batch, BatchHeader};
 use ottla_wire::types::{Offset, TimestampMs, TopicId};
 
 impl Log {
-    /// Opens the log in `folder`, which is created if it doesn't exist, and recovers it as far as `at` says is
-    /// needed. An empty log opens no file until its first append.
+    /// Opens the log in `folder`, creates the folder if it doesn't exist, and recovers the parts of the log that `at`
+    /// doesn't confirm. An empty log opens no file until its first append.
     pub fn open(disk: &Disk, folder: &Path, config: Arc<LogConfig>, at: OpenAt) -> Result<Log, LogError> {
         let place = Place { disk: disk.clone(), folder: folder.to_path_buf() };
         let listing = Listing::read(&place)?;
@@ -34,14 +34,14 @@ impl Log {
             at,
             report: OpenReport::default(),
             unsynced: Vec::new(),
-            names_must_last: false,
+            must_sync_folder: false,
         };
         opening.check_topic()?;
         opening.open()
     }
 }
 
-/// A log on its way to being open.
+/// The state of opening a log.
 pub(super) struct Opening {
     pub(super) place: Place,
     pub(super) config: Arc<LogConfig>,
@@ -50,15 +50,15 @@ pub(super) struct Opening {
     pub(super) report: OpenReport,
     unsynced: Vec<PathBuf>,
     folder_changed: bool,
-    /// Names were taken away that mustn't come back with a power loss, beside what is appended from now on.
-    names_must_last: bool,
+    /// Files were removed or renamed, and a power loss must not bring them back next to new appends.
+    must_sync_folder: bool,
 }
 
-/// The segments that are left after recovery.
+/// The segments after recovery.
 struct Recovered {
     segments: Vec<Segment>,
     end: Offset,
-    /// Everything from here on was read again: what is derived from it has to be derived anew.
+    /// Everything from this offset on was scanned: the state derived from it has to be rebuilt.
     derive_from: Offset,
 }
 
@@ -68,43 +68,41 @@ impl Opening {
         let first = recovered.segments.first().map_or(0, Segment::base);
         let start = self.at.log_start.unwrap_or(first).max(first);
         if start > recovered.end {
-            // Kafka's rule: records that readers may not see are all there is.
-            recovered = self.begin_at(start, &recovered)?;
+            // As in Kafka: all records are below the log start, so all are dropped.
+            recovered = self.reset_to(start, &recovered)?;
         }
         let end = recovered.end;
         self.report_lost_end(end);
         let (mut epochs, epochs_known) = self.read_epochs(end > first)?;
         let epochs_on_file = epochs.clone();
-        // What is read again is derived again: the file may be of records that another power loss has taken. Where all
-        // records were deleted, the epoch that begins at the log's end is that of the last one: nothing is read of which
-        // it could be derived.
+        // Epochs of scanned batches are rebuilt: the file may describe records that a power loss removed. If all records
+        // were deleted, the epoch that starts at the log end is kept: no batch is left to rebuild it from.
         let emptied = start == end && recovered.derive_from == end;
         epochs.truncate_end(if emptied { end.saturating_add(1) } else { end.min(recovered.derive_from) });
         let (mut producers, replay_from) = self.load_producers(&recovered, first)?;
         let from = if epochs_known { replay_from } else { first };
         let since_snapshot = if from < end {
-            let now = self.at.now;
             let mut replay = Replay {
                 producers: &mut producers,
                 epochs: &mut epochs,
                 epochs_on_file: &epochs_on_file,
                 producers_from: replay_from,
                 next_offset: from,
-                now,
+                now: self.at.now,
             };
             self.replay(&mut recovered, from, &mut replay)?
         } else {
             0
         };
         epochs.truncate_start(start);
-        if self.names_must_last {
+        if self.must_sync_folder {
             self.place.disk.sync_folder(&self.place.folder).doing("syncing", &self.place.folder)?;
         }
         let size = recovered.segments.iter().map(Segment::size).sum();
         let durable = if self.at.clean_shutdown { end } else { self.at.recovery_point.clamp(start, end) };
         let first_dirty = self.at.first_dirty.filter(|first_dirty| *first_dirty <= end);
         self.report.compacted_beyond_end = self.at.first_dirty.filter(|first_dirty| *first_dirty > end);
-        let report = self.report.is_worth_saying() || self.report.scanned_bytes > 0;
+        let report = self.report.has_problems() || self.report.scanned_bytes > 0;
         let mut log = Log {
             place: self.place,
             config: self.config,
@@ -130,10 +128,10 @@ impl Opening {
             report: report.then(|| Box::new(self.report)),
         };
         if !self.at.clean_shutdown {
-            // After a kill nobody knows which of these were synced.
-            log.doubt_small_files();
+            // After a crash it is unknown which of these were synced.
+            log.mark_small_files_unsynced();
         }
-        // Messages of formats 0 and 1 have no epoch: that none was found is worth keeping too.
+        // Messages of formats 0 and 1 have no epoch, so an empty result is written too.
         if log.epochs != epochs_on_file || !epochs_known {
             log.write_epochs()?;
         }
@@ -145,7 +143,7 @@ impl Opening {
         let Some(expected) = self.at.topic_id else { return Ok(()) };
         let path = self.place.folder.join(partition_metadata::FILE_NAME);
         let text = self.place.disk.read(&path).doing("reading", &path)?;
-        // What can't be read was being written when the power went.
+        // An unreadable file was being written during a power loss.
         match text.and_then(|text| partition_metadata::parse(&text).ok()) {
             Some(found) if found == expected => Ok(()),
             Some(found) => Err(LogError::OtherTopic { path, expected, found }),
@@ -155,30 +153,30 @@ impl Opening {
 
     fn write_topic(&mut self, path: PathBuf, topic_id: TopicId) -> Result<(), LogError> {
         let text = partition_metadata::format(topic_id);
-        self.place.disk.write_aside(&path, text.as_bytes(), false).doing("writing", &path)?;
+        self.place.disk.write_atomic(&path, text.as_bytes(), false).doing("writing", &path)?;
         self.unsynced.push(path);
         self.folder_changed = true;
         Ok(())
     }
 
-    /// Finds the true end of the log, cutting what isn't whole.
+    /// Finds the end of the valid batches and truncates the log there.
     fn recover_segments(&mut self) -> Result<Recovered, LogError> {
         let mut found = std::mem::take(&mut self.listing.segments);
         if found.is_empty() {
             let base = self.at.log_start.unwrap_or(0).max(0);
-            self.check_reaches(base)?;
+            self.check_min_end(base)?;
             return Ok(Recovered { segments: vec![Segment::new(base)], end: base, derive_from: base });
         }
         self.rebuild_missing_indexes(&found)?;
-        self.mend_cut_segments(&mut found)?;
-        let (believed, (end, derive_from)) = match self.believed_end(&found)? {
+        self.repair_truncated_segments(&mut found)?;
+        let (trusted, (end, derive_from)) = match self.trusted_end(&found)? {
             Some(end) => (true, (end, end)),
             None => (false, self.scan_tail(&mut found)?),
         };
         let last = found.len() - 1;
         for index in 0..=last {
             found[index].synced = match found.get(index + 1) {
-                // What was read again may have been written again.
+                // Scanned segments may have been modified.
                 Some(next) => {
                     next.base <= derive_from && (self.at.clean_shutdown || next.base <= self.at.recovery_point)
                 }
@@ -191,30 +189,29 @@ impl Opening {
             let has_aborted = self.listing.has_txn_index(found.base);
             segments.push(if has_aborted { segment } else { segment.without_aborted() });
         }
-        if !believed {
+        if !trusted {
             let first = segments.partition_point(|segment| segment.base() <= derive_from).saturating_sub(1);
-            let segments = segments[first..].iter_mut();
-            for segment in segments.filter(|segment| self.listing.has_txn_index(segment.base())) {
+            for segment in segments[first..].iter_mut().filter(|segment| self.listing.has_txn_index(segment.base())) {
                 segment.truncate_aborted(&self.place, end)?;
             }
         }
         Ok(Recovered { segments, end, derive_from })
     }
 
-    /// The log end according to the files, where they are to be believed.
-    fn believed_end(&self, found: &[Found]) -> Result<Option<Offset>, LogError> {
+    /// The log end according to the files after a clean shutdown; `None` if the files can't be trusted.
+    fn trusted_end(&self, found: &[FoundSegment]) -> Result<Option<Offset>, LogError> {
         let Some(last) = found.last().filter(|_| self.at.clean_shutdown) else { return Ok(None) };
-        OnDisk { place: &self.place, base: last.base, size: last.size, sealed: false }.believed_end()
+        SegmentFile { place: &self.place, base: last.base, size: last.size, sealed: false }.trusted_end()
     }
 
-    /// A sealed segment without an index gets one, as in Kafka; its records are not touched.
-    fn rebuild_missing_indexes(&mut self, found: &[Found]) -> Result<(), LogError> {
+    /// Rebuilds missing indexes of sealed segments, as Kafka does, without changing records.
+    fn rebuild_missing_indexes(&mut self, found: &[FoundSegment]) -> Result<(), LogError> {
         for segment in &found[..found.len() - 1] {
             if segment.size == 0 || self.listing.has_indexes(segment.base) {
                 continue;
             }
-            let on_disk = OnDisk { place: &self.place, base: segment.base, size: segment.size, sealed: true };
-            let scanned = on_disk.scan(None, u64::from(self.config.index_interval_bytes))?;
+            let segment_file = SegmentFile { place: &self.place, base: segment.base, size: segment.size, sealed: true };
+            let scanned = segment_file.scan(None, u64::from(self.config.index_interval_bytes))?;
             self.report.scanned_bytes += scanned.checked;
             self.report.rebuilt_indexes += 1;
             self.folder_changed = true;
@@ -222,15 +219,15 @@ impl Opening {
         Ok(())
     }
 
-    /// Reads everything again that may not be whole; the log's end, and from where on it was read.
-    fn scan_tail(&mut self, found: &mut Vec<Found>) -> Result<(Offset, Offset), LogError> {
+    /// Scans all data that may be incomplete. Returns the log end and the offset from which on data was scanned.
+    fn scan_tail(&mut self, found: &mut Vec<FoundSegment>) -> Result<(Offset, Offset), LogError> {
         let validated = self
             .at
             .validated
             .filter(|at| found.iter().any(|segment| segment.base == at.segment && segment.size >= at.position));
         let first = match validated {
             Some(at) => found.partition_point(|segment| segment.base < at.segment),
-            // A clean log whose last segment can't be believed: all before it can.
+            // After a clean shutdown only the last segment is in doubt.
             None if self.at.clean_shutdown => found.len() - 1,
             None => {
                 let next = found.partition_point(|segment| segment.base <= self.at.recovery_point);
@@ -245,12 +242,12 @@ impl Opening {
             let follows = match next {
                 Some(next) => {
                     let gap = Gap { place: &self.place, config: &self.config, at: &self.at, found };
-                    gap.may_lie_between(&scanned, next)?
+                    gap.continues_at(&scanned, next)?
                 }
                 None => false,
             };
             if !follows {
-                self.cut(found, index, &scanned)?;
+                self.truncate_at(found, index, &scanned)?;
                 return Ok((scanned.next_offset, derive_from.min(scanned.next_offset)));
             }
             index += 1;
@@ -259,67 +256,67 @@ impl Opening {
 
     fn scan_segment(
         &mut self,
-        found: &mut Found,
+        found: &mut FoundSegment,
         validated: Option<Validated>,
         sealed: bool,
     ) -> Result<Scanned, LogError> {
-        let on_disk = OnDisk { place: &self.place, base: found.base, size: found.size, sealed };
+        let segment_file = SegmentFile { place: &self.place, base: found.base, size: found.size, sealed };
         let validated = validated.filter(|at| at.segment == found.base);
-        let scanned = on_disk.scan(validated, u64::from(self.config.index_interval_bytes))?;
+        let scanned = segment_file.scan(validated, u64::from(self.config.index_interval_bytes))?;
         self.report.scanned_bytes += scanned.checked;
         self.folder_changed = true;
         if scanned.ending != Ending::Clean {
-            self.check_reaches(scanned.next_offset)?;
+            self.check_min_end(scanned.next_offset)?;
         }
         if scanned.ending == Ending::Zeros {
-            on_disk.cut_zeros(scanned.end)?;
+            segment_file.truncate_zeros(scanned.end)?;
             found.size = scanned.end;
         }
         Ok(scanned)
     }
 
-    /// Refuses to end the log at `end` where more of it is known to have been there.
-    pub(super) fn check_reaches(&self, end: Offset) -> Result<(), LogError> {
-        match end < self.at.at_least {
+    /// Fails if the log would end at `end`, below the smallest acceptable log end.
+    pub(super) fn check_min_end(&self, end: Offset) -> Result<(), LogError> {
+        match end < self.at.min_end {
             false => Ok(()),
             true => {
-                let why = format!("its records from offset {end} up to {} are gone", self.at.at_least);
+                let why = format!("its records from offset {end} up to {} are lost", self.at.min_end);
                 Err(LogError::corrupt(&self.place.folder, why))
             }
         }
     }
 
-    /// Ends the log at what was scanned of `found[index]`; the rest is cut, and set aside if it had batches.
-    fn cut(&mut self, found: &mut Vec<Found>, index: usize, scanned: &Scanned) -> Result<(), LogError> {
-        self.check_reaches(scanned.next_offset)?;
+    /// Truncates the log to the scanned part of `found[index]`. The rest is set aside if it contains batches.
+    fn truncate_at(&mut self, found: &mut Vec<FoundSegment>, index: usize, scanned: &Scanned) -> Result<(), LogError> {
+        self.check_min_end(scanned.next_offset)?;
         for segment in found.drain(index + 1..).collect::<Vec<_>>() {
             self.set_segment_aside(segment)?;
         }
         let segment = &mut found[index];
-        let on_disk = OnDisk { place: &self.place, base: segment.base, size: segment.size, sealed: false };
+        let segment_file = SegmentFile { place: &self.place, base: segment.base, size: segment.size, sealed: false };
         let excess = segment.size - scanned.end;
         if excess == 0 {
             return Ok(());
         }
-        if on_disk.has_batch_behind(scanned.end, scanned.next_offset)? {
-            self.report.set_aside.push(on_disk.set_aside(scanned.end)?);
+        if segment_file.has_batch_after(scanned.end, scanned.next_offset)? {
+            self.report.set_aside.push(segment_file.set_aside(scanned.end)?);
         }
-        on_disk.cut_for_good(scanned.end)?;
+        segment_file.truncate_durably(scanned.end)?;
         segment.size = scanned.end;
         self.report.truncated_bytes += excess;
         Ok(())
     }
 
-    /// A segment behind the log's end: its records are kept as a plain file, the rest goes.
-    fn set_segment_aside(&mut self, found: Found) -> Result<(), LogError> {
-        self.names_must_last = true;
+    /// Removes a segment after the log end from the log. Its records are kept in a plain file; the other files are removed.
+    fn set_segment_aside(&mut self, found: FoundSegment) -> Result<(), LogError> {
+        self.must_sync_folder = true;
         let segment = Segment::found(found, false);
         let [log, derived @ ..] = segment.paths(&self.place.folder);
         if found.size > 0 {
-            let on_disk = OnDisk { place: &self.place, base: found.base, size: found.size, sealed: true };
-            let aside = on_disk.name_aside(0)?;
-            self.place.disk.rename(&log, &aside).doing("renaming", &log)?;
-            self.report.set_aside.push(aside);
+            let segment_file = SegmentFile { place: &self.place, base: found.base, size: found.size, sealed: true };
+            let copy_path = segment_file.name_aside(0)?;
+            self.place.disk.rename(&log, &copy_path).doing("renaming", &log)?;
+            self.report.set_aside.push(copy_path);
             self.report.truncated_bytes += found.size;
         } else {
             self.place.disk.remove(&log).doing("removing", &log)?;
@@ -331,8 +328,8 @@ impl Opening {
         Ok(())
     }
 
-    /// Drops everything: the log is empty and begins at `start`.
-    fn begin_at(&mut self, start: Offset, recovered: &Recovered) -> Result<Recovered, LogError> {
+    /// Deletes all segments and creates an empty one at `start`.
+    fn reset_to(&mut self, start: Offset, recovered: &Recovered) -> Result<Recovered, LogError> {
         for segment in &recovered.segments {
             self.report.truncated_bytes += segment.size();
             for path in segment.paths(&self.place.folder) {
@@ -341,33 +338,33 @@ impl Opening {
         }
         let path = self.place.file(start, names::LOG);
         self.place.disk.open_to_write(&path).doing("creating", &path)?;
-        self.names_must_last = true;
-        let empty = Segment::found(Found { base: start, size: 0, synced: false }, true);
+        self.must_sync_folder = true;
+        let empty = Segment::found(FoundSegment { base: start, size: 0, synced: false }, true);
         Ok(Recovered { segments: vec![empty], end: start, derive_from: start })
     }
 
-    /// The epochs on file, and whether they can be believed.
+    /// Reads the leader epoch checkpoint; the flag tells whether it can be trusted.
     fn read_epochs(&self, has_records: bool) -> Result<(LeaderEpochs, bool), LogError> {
         let path = self.place.folder.join(leader_epochs::FILE_NAME);
         if !self.listing.has_epochs {
             return Ok((LeaderEpochs::default(), !has_records));
         }
         let text = self.place.disk.read(&path).doing("reading", &path)?.unwrap_or_default();
-        // A file without a byte is what a power loss may leave of one that was written aside and renamed.
+        // An atomic write without sync may leave an empty file after a power loss.
         match LeaderEpochs::parse(&text) {
             Ok(epochs) if !text.is_empty() => Ok((epochs, true)),
             _ => Ok((LeaderEpochs::default(), !has_records)),
         }
     }
 
-    /// The producers by the newest snapshot that can be used, and the offset it was taken at.
+    /// Loads the newest usable producer snapshot; returns the producers and the snapshot's offset.
     fn load_producers(&mut self, recovered: &Recovered, first: Offset) -> Result<(Producers, Offset), LogError> {
-        // A snapshot behind the end is of records that are gone.
+        // A snapshot above the log end describes records that no longer exist.
         for offset in self.listing.snapshots.extract_if(.., |offset| *offset > recovered.end).collect::<Vec<_>>() {
             self.remove_snapshot(offset)?;
         }
         if self.at.clean_shutdown && self.listing.snapshots.is_empty() && recovered.derive_from == recovered.end {
-            // Whoever closed it had no producers to write down.
+            // The broker that closed the log had no producers.
             return Ok((Producers::default(), recovered.end));
         }
         let usable = self.listing.snapshots.iter().filter(|offset| **offset <= recovered.derive_from);
@@ -387,14 +384,14 @@ impl Opening {
         let path = self.place.file(offset, names::SNAPSHOT);
         self.place.disk.remove(&path).doing("removing", &path)?;
         self.listing.snapshots.retain(|known| *known != offset);
-        self.names_must_last = true;
+        self.must_sync_folder = true;
         Ok(())
     }
 
-    /// Applies the batches from `from` on to producers, epochs and transaction indexes; how many bytes those are.
+    /// Applies the batches from `from` on to producers, epochs and transaction indexes. Returns the number of bytes read.
     ///
-    /// Snapshots at the segments' bases are written anew on the way: should those before be deleted, and these
-    /// be torn, there would be nothing to begin from.
+    /// Rewrites the snapshots at the base offsets of the segments: they may be torn, and once the earlier segments are
+    /// deleted, no other snapshot is left to start from.
     fn replay(&mut self, recovered: &mut Recovered, from: Offset, to: &mut Replay<'_>) -> Result<u64, LogError> {
         let (derive_from, end) = (recovered.derive_from, recovered.end);
         let first = recovered.segments.partition_point(|segment| segment.base() <= from).saturating_sub(1);
@@ -413,9 +410,9 @@ impl Opening {
     fn write_snapshot(&mut self, offset: Offset, producers: &Producers) -> Result<(), LogError> {
         let path = self.place.file(offset, names::SNAPSHOT);
         let bytes = producers.to_snapshot();
-        // Mostly it says the same, and taking another file's place costs ten times as much as reading it.
+        // The file is usually the same already, and replacing it costs ten times as much as reading it.
         if self.place.disk.read(&path).doing("reading", &path)?.as_deref() != Some(&bytes) {
-            self.place.disk.write_aside(&path, &bytes, false).doing("writing", &path)?;
+            self.place.disk.write_atomic(&path, &bytes, false).doing("writing", &path)?;
         }
         if let Err(at) = self.listing.snapshots.binary_search(&offset) {
             self.listing.snapshots.insert(at, offset);
@@ -433,9 +430,10 @@ impl Opening {
         to: &mut Replay<'_>,
     ) -> Result<u64, LogError> {
         let (derive_from, end) = (derived.start, derived.end);
-        let on_disk = OnDisk { place: &self.place, base: segment.base(), size: segment.size(), sealed: false };
+        let segment_file =
+            SegmentFile { place: &self.place, base: segment.base(), size: segment.size(), sealed: false };
         let path = self.place.file(segment.base(), names::LOG);
-        let raw = on_disk.open()?;
+        let raw = segment_file.open()?;
         let index_path = self.place.file(segment.base(), names::OFFSET_INDEX);
         let index = OffsetIndex::open(&self.place.disk, index_path.clone(), segment.base());
         let index = index.doing("opening", &index_path)?.filter(|index| index.is_plausible(segment.size()));
@@ -465,15 +463,15 @@ impl Opening {
     }
 }
 
-/// What batches are applied to that were in the log before it was opened.
+/// The state that is rebuilt from the batches of the log.
 struct Replay<'a> {
     producers: &'a mut Producers,
     epochs: &'a mut LeaderEpochs,
     epochs_on_file: &'a LeaderEpochs,
     producers_from: Offset,
-    /// Where the batch before ended.
+    /// The offset after the previous batch.
     next_offset: Offset,
-    /// Nobody knows when the batches were written; their producers count as seen now.
+    /// Counts as the time of the last write of each producer; the real one is unknown.
     now: TimestampMs,
 }
 
@@ -494,7 +492,7 @@ impl Replay<'_> {
             self.producers.apply(header, self.now);
             return Ok(None);
         }
-        // A marker that can't be read ends nothing; it was checked when it was appended.
+        // An unreadable marker ends no transaction; markers are validated when they are appended.
         let marker = Batch::parse(&bytes()?).ok().and_then(|batch| parse_marker(&batch).ok().flatten());
         Ok(marker.and_then(|marker| self.producers.apply_marker(&marker, header.base_offset, self.now)))
     }

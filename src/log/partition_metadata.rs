@@ -1,4 +1,4 @@
-//! `partition.metadata`: which topic a partition's folder belongs to.
+//! `partition.metadata`: the id of the topic that a partition's folder belongs to.
 
 use super::checkpoint::quoted;
 use ottla_wire::types::{TopicId, Uuid};
@@ -6,12 +6,12 @@ use ottla_wire::types::{TopicId, Uuid};
 /// The file's name in a partition's folder.
 pub(crate) const FILE_NAME: &str = "partition.metadata";
 
-/// The file's content, as Kafka's `PartitionMetadataFile` writes it.
+/// Formats the file's content like Kafka's `PartitionMetadataFile`.
 pub(crate) fn format(topic_id: TopicId) -> String {
     format!("version: 0\ntopic_id: {topic_id}")
 }
 
-/// Reads the file's content; an error says what is wrong with it.
+/// Parses the file's content; an error is the reason why it is invalid.
 pub(crate) fn parse(text: &[u8]) -> Result<TopicId, String> {
     let text = std::str::from_utf8(text).map_err(|_| "not UTF-8".to_owned())?;
     let mut lines = text.lines();
@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_file_is_kafkas() {
+    fn format_is_kafkas_and_parses_to_the_same_topic_id() {
         let id = Uuid([7; 16]);
         assert_eq!(format(id), "version: 0\ntopic_id: BwcHBwcHBwcHBwcHBwcHBw");
         assert_eq!(parse(format(id).as_bytes()), Ok(id));

@@ -1,4 +1,4 @@
-//! `ottla-positions`: up to where each log was whole, and in which boot of the machine.
+//! `ottla-positions`: the position up to which each log is valid, for the current boot of the machine.
 //!
 //! ```text
 //! 1
@@ -7,7 +7,7 @@
 //! ...
 //! end
 //! ```
-//! Believed only in the same boot, so it is never synced; written aside and renamed, so it is whole or old.
+//! Only used in the same boot, so it is never synced. Written to a temporary file and renamed, so it is never torn.
 
 use std::collections::HashMap;
 
@@ -17,13 +17,13 @@ use ottla_wire::types::TopicPartition;
 const VERSION: &str = "1";
 const LAST_LINE: &str = "end";
 
-/// The kernel's id for this boot, where there is one.
+/// The kernel's id of this boot, if available.
 pub(super) fn boot_id() -> Option<String> {
     let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     Some(id.trim().to_owned()).filter(|id| !id.is_empty())
 }
 
-/// The file's content.
+/// Formats the file's content.
 pub(super) fn format<'a>(boot_id: &str, entries: impl Iterator<Item = (&'a TopicPartition, Validated)>) -> String {
     let mut text = format!("{VERSION}\n{boot_id}\n");
     for (partition, at) in entries {
@@ -35,7 +35,7 @@ pub(super) fn format<'a>(boot_id: &str, entries: impl Iterator<Item = (&'a Topic
     text
 }
 
-/// The places in the file's content, if it is of this boot and whole; none otherwise.
+/// Parses the file's content; empty if the file is from another boot or incomplete.
 pub(super) fn parse(text: &[u8], boot_id: Option<&str>) -> HashMap<TopicPartition, Validated> {
     let lines: Vec<&str> = std::str::from_utf8(text).unwrap_or_default().lines().collect();
     match lines.as_slice() {
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_come_back_in_the_same_boot_only() {
+    fn positions_of_another_boot_or_an_incomplete_file_are_ignored() {
         let (a, b) = (TopicPartition::new("a-b", 0), TopicPartition::new("c", 12));
         let at = Validated { segment: 100, position: 4096, next_offset: 120 };
         let text = format("boot", [(&a, at), (&b, at)].into_iter());

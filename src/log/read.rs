@@ -1,4 +1,4 @@
-//! Reading: by offset, by time, and what goes with it.
+//! Reading by offset and by timestamp, and the aborted transactions of a range.
 
 use std::collections::VecDeque;
 
@@ -10,21 +10,21 @@ use super::{AbortedTxn, Log, LogError, ReadError, Slice, TimestampOffset, Timest
 use ottla_wire::record::{BatchHeader, RecordError};
 use ottla_wire::types::{Offset, TimestampMs};
 
-/// How far back a producer's window is looked for at most, and in which steps at first.
-const FARTHEST_BACK: u64 = 256 << 20;
-const FIRST_STEP_BACK: u64 = 1 << 20;
+/// Bytes to read back at most when a producer's window is refilled, and the size of the first step.
+const MAX_LOOKBACK: u64 = 256 << 20;
+const FIRST_LOOKBACK: u64 = 1 << 20;
 
 impl Log {
-    /// Whole batches of one segment from the one that holds `from` (or the next there is), at most
-    /// `max_bytes`, none of which begins at `up_to` or later. With `at_least_one`, a first batch larger than
+    /// Reads whole batches of one segment, starting with the one that contains `from` or, in a gap, the next one. Returns
+    /// at most `max_bytes`, and no batch that begins at `up_to` or later. With `at_least_one`, a first batch larger than
     /// `max_bytes` is returned whole.
     ///
-    /// The bytes are to be sent, not to be looked at: they may be in a mapping of a file, which somebody may cut.
+    /// Only send the bytes, don't inspect them: they may be mapped from a file that another process can truncate.
     pub fn read(&self, from: Offset, max_bytes: usize, at_least_one: bool, up_to: Offset) -> Result<Slice, ReadError> {
-        self.read_for(Purpose::Send, from, max_bytes, at_least_one, up_to)
+        self.read_with_purpose(Purpose::Send, from, max_bytes, at_least_one, up_to)
     }
 
-    /// As [`Log::read`], for whoever looks at the bytes: they are copied.
+    /// Like [`Log::read`], but copies the bytes, so that the caller may inspect them.
     pub fn read_copied(
         &self,
         from: Offset,
@@ -32,10 +32,10 @@ impl Log {
         at_least_one: bool,
         up_to: Offset,
     ) -> Result<Slice, ReadError> {
-        self.read_for(Purpose::Look, from, max_bytes, at_least_one, up_to)
+        self.read_with_purpose(Purpose::Inspect, from, max_bytes, at_least_one, up_to)
     }
 
-    fn read_for(
+    fn read_with_purpose(
         &self,
         purpose: Purpose,
         from: Offset,
@@ -63,7 +63,7 @@ impl Log {
         }
     }
 
-    /// The first batch that ends at `from` or later, and its segment.
+    /// Finds the first batch that ends at `from` or later, and its segment.
     fn locate(&self, from: Offset) -> Result<Option<(&Segment, Located)>, LogError> {
         for segment in self.segments[self.segment_of(from)..].iter().filter(|segment| segment.size() > 0) {
             if let Some(located) = segment.files(&self.place)?.locate(&self.place, segment.base(), from)? {
@@ -73,7 +73,7 @@ impl Log {
         Ok(None)
     }
 
-    /// Answers ListOffsets. `Latest` is the log end; a caller that reads committed compares with
+    /// Finds an offset for ListOffsets. `Latest` is the log end offset; for read_committed, the caller limits it to
     /// [`Log::last_stable_offset`].
     pub fn offset_for_timestamp(&self, query: TimestampQuery) -> Result<Option<TimestampOffset>, LogError> {
         self.check_readable()?;
@@ -87,9 +87,9 @@ impl Log {
         }
     }
 
-    /// Where each segment begins, for readers, and the greatest timestamp of its records (of its file, where
-    /// no record has one), oldest first: what ListOffsets was asked for before there was a time index.
-    pub fn segment_marks(&self) -> Result<Vec<(Offset, TimestampMs)>, LogError> {
+    /// The first readable offset and the largest timestamp of each segment, oldest first, for ListOffsets version 0. If no
+    /// record has a timestamp, the file's modification time is used.
+    pub fn segment_timestamps(&self) -> Result<Vec<(Offset, TimestampMs)>, LogError> {
         self.check_readable()?;
         let mark = |segment: &Segment| Ok((segment.base().max(self.start), segment.largest_timestamp(&self.place)?));
         self.segments.iter().map(mark).collect()
@@ -107,14 +107,14 @@ impl Log {
         let Some((segment, located)) = self.locate(offset)? else { return Ok(None) };
         let batch = segment.files(&self.place)?.batch(&self.place, segment.base(), &located)?;
         let found = batch.max_timestamp_record().map_err(|error| self.unreadable(segment, &located, &error))?;
-        Ok(found.map(|record| answer(record.offset, record.timestamp, &located)))
+        Ok(found.map(|record| timestamp_offset(record.offset, record.timestamp, &located)))
     }
 
     fn first_at_or_after(&self, timestamp: TimestampMs) -> Result<Option<TimestampOffset>, LogError> {
         for segment in self.segments.iter().filter(|segment| segment.size() > 0) {
             let newest = segment.newest(&self.place)?.timestamp;
             if newest < 0 && segment.largest_timestamp(&self.place)? >= timestamp {
-                // As in Kafka: by the time of its file the record is here, where none has a time (format 0).
+                // As in Kafka: no record has a timestamp (format 0), but by the file's time the record is in this segment.
                 return Ok(None);
             }
             if newest < timestamp {
@@ -132,7 +132,7 @@ impl Log {
         let disk = &self.place.disk;
         let before =
             files.times.at_or_before(disk, timestamp.saturating_sub(1)).doing("reading", files.times.path())?;
-        // Up to the entry's batch everything is older.
+        // All records up to the entry's batch are older.
         let from = before.map_or(self.start, |entry| entry.offset.saturating_add(1).max(self.start));
         let Some(first) = files.locate(&self.place, segment.base(), from)? else { return Ok(None) };
         let mut walk = files.walk(first.position, segment.base());
@@ -146,7 +146,7 @@ impl Log {
                 .first_at_or_after(timestamp, self.start)
                 .map_err(|error| self.unreadable(segment, &located, &error))?;
             if let Some(record) = found {
-                return Ok(Some(answer(record.offset, record.timestamp, &located)));
+                return Ok(Some(timestamp_offset(record.offset, record.timestamp, &located)));
             }
         }
         Ok(None)
@@ -173,7 +173,7 @@ impl Log {
         Ok(found)
     }
 
-    /// The last `count` batches before `before` that are `wanted`, oldest first; looked for only so far back.
+    /// The last `count` batches before `before` that are `wanted`, oldest first. Searches at most [`MAX_LOOKBACK`] bytes.
     pub(super) fn batches_before(
         &self,
         before: Offset,
@@ -183,7 +183,7 @@ impl Log {
         let mut found = VecDeque::new();
         let mut walked = 0;
         for segment in self.segments[..=self.segment_of(before.saturating_sub(1))].iter().rev() {
-            if segment.size() == 0 || found.len() >= count || walked >= FARTHEST_BACK {
+            if segment.size() == 0 || found.len() >= count || walked >= MAX_LOOKBACK {
                 continue;
             }
             let files = segment.files(&self.place)?;
@@ -191,8 +191,8 @@ impl Log {
                 Some(located) => located.position,
                 None => segment.size(),
             };
-            let mut step = FIRST_STEP_BACK;
-            while end > 0 && found.len() < count && walked < FARTHEST_BACK {
+            let mut step = FIRST_LOOKBACK;
+            while end > 0 && found.len() < count && walked < MAX_LOOKBACK {
                 let (start, headers) = self.headers_back(segment, files, end, step)?;
                 for header in headers.into_iter().rev().filter(|header| wanted(header)) {
                     if found.len() < count {
@@ -206,7 +206,7 @@ impl Log {
         Ok(found.into())
     }
 
-    /// Headers of about `step` bytes that end at position `end`, and where they begin.
+    /// The batch headers in about `step` bytes before position `end`, and the position of the first one.
     fn headers_back(
         &self,
         segment: &Segment,
@@ -223,13 +223,13 @@ impl Log {
             match walk.step().doing("reading", files.offsets.path())? {
                 Step::Batch { header, .. } => headers.push(header),
                 Step::End => break,
-                Step::Broken { position } => return Err(files.astray(&self.place, segment.base(), position)),
+                Step::Broken { position } => return Err(files.no_batch_at(&self.place, segment.base(), position)),
             }
         }
         Ok((start, headers))
     }
 }
 
-fn answer(offset: Offset, timestamp: TimestampMs, located: &Located) -> TimestampOffset {
+fn timestamp_offset(offset: Offset, timestamp: TimestampMs, located: &Located) -> TimestampOffset {
     TimestampOffset { offset, timestamp, leader_epoch: located.header.partition_leader_epoch }
 }

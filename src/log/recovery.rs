@@ -1,8 +1,8 @@
-//! Finding the true end of a segment after a crash, and writing its indexes anew.
+//! Recovery of a segment after a crash: finds the end of its valid batches and rebuilds its indexes.
 //!
-//! A segment that was being written may end in a batch that is not all there, in zeros where pages never reached
-//! the disk before a power loss, or in room that Apache Kafka had preallocated. All are cut. Whole batches behind a broken one are not a
-//! torn tail but damage: what is cut is then kept aside in a plain file, for people.
+//! The active segment may end with an incomplete batch, with zeros where pages did not reach the disk before a power
+//! loss, or with space that Apache Kafka preallocated. All of these are truncated. Whole batches after an invalid one
+//! mean corruption, not a torn write: the truncated part is then copied to a plain file for manual inspection.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,15 +17,15 @@ use super::{LogError, Validated, names};
 use ottla_wire::record::{BATCH_OVERHEAD, BatchHeader};
 use ottla_wire::types::Offset;
 
-/// How much is read at a time when looking through bytes that are no batches.
+/// Bytes per read when searching for a batch in invalid data.
 const CHUNK: u64 = 1 << 20;
-/// Where a batch has its magic byte.
+/// Position of the magic byte in a batch.
 const MAGIC_AT: usize = 16;
 
-/// What reading a segment's batches again came to.
+/// The result of scanning a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Scanned {
-    /// Bytes of whole batches.
+    /// Position after the last whole batch.
     pub(crate) end: u64,
     pub(crate) next_offset: Offset,
     pub(crate) ending: Ending,
@@ -33,28 +33,28 @@ pub(crate) struct Scanned {
     pub(crate) checked: u64,
 }
 
-/// What follows the last whole batch.
+/// The data after the last whole batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// The end of the file.
+    /// None: the file ends there.
     Clean,
-    /// Zeros only: room that was not used, or pages that were lost.
+    /// Only zeros: unused preallocated space, or lost pages.
     Zeros,
-    /// Something else.
+    /// Other data.
     Broken,
 }
 
 /// A segment's file on disk.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct OnDisk<'a> {
+pub(crate) struct SegmentFile<'a> {
     pub(crate) place: &'a Place,
     pub(crate) base: Offset,
     pub(crate) size: u64,
-    /// Whether nothing is appended to it any more: its indexes are then complete.
+    /// Whether the segment takes no more appends. Its indexes are then complete.
     pub(crate) sealed: bool,
 }
 
-impl OnDisk<'_> {
+impl SegmentFile<'_> {
     fn log(&self) -> PathBuf {
         self.place.file(self.base, names::LOG)
     }
@@ -65,9 +65,9 @@ impl OnDisk<'_> {
         file.ok_or_else(|| LogError::io("opening", &path, io::ErrorKind::NotFound.into()))
     }
 
-    /// Where the segment's offsets end, believing its files: by the last index entry and the headers after it.
-    /// `None` when the files contradict each other.
-    pub(crate) fn believed_end(&self) -> Result<Option<Offset>, LogError> {
+    /// The offset after the segment's last one, found from the last index entry and the batch headers after it, without
+    /// checking CRCs. `None` when the files contradict each other.
+    pub(crate) fn trusted_end(&self) -> Result<Option<Offset>, LogError> {
         if self.size == 0 {
             return Ok((!self.has_entries()?).then_some(self.base));
         }
@@ -77,7 +77,7 @@ impl OnDisk<'_> {
         let raw = self.open()?;
         let mut walk = Walk::new(Source::Raw(&raw), index.last().map_or(0, |last| last.position), self.size, self.base);
         loop {
-            match walk.step().doing_to("reading", || self.log())? {
+            match walk.step().doing_with("reading", || self.log())? {
                 Step::Batch { .. } => {}
                 Step::End => return Ok(Some(walk.next_offset())),
                 Step::Broken { .. } => return Ok(None),
@@ -85,7 +85,7 @@ impl OnDisk<'_> {
         }
     }
 
-    /// Whether one of the indexes isn't empty.
+    /// Whether one of the indexes has entries.
     fn has_entries(&self) -> Result<bool, LogError> {
         for kind in [names::OFFSET_INDEX, names::TIME_INDEX] {
             let path = self.place.file(self.base, kind);
@@ -96,15 +96,15 @@ impl OnDisk<'_> {
         Ok(false)
     }
 
-    /// Whether compaction has taken something out of the segment's batches, or from between two of them.
+    /// Whether a batch or a gap between batches shows that the segment was compacted.
     pub(crate) fn was_compacted(&self) -> Result<bool, LogError> {
         let raw = self.open()?;
         let mut walk = Walk::new(Source::Raw(&raw), 0, self.size, self.base);
         let mut expected = self.base;
-        while let Step::Batch { header, .. } = walk.step().doing_to("reading", || self.log())? {
+        while let Step::Batch { header, .. } = walk.step().doing_with("reading", || self.log())? {
             let gap = header.base_offset > expected;
             let lacks_records = header.record_count <= header.last_offset_delta;
-            // A message of an old format doesn't say where it begins, or how many it holds.
+            // An old-format message has no base offset and no record count.
             if !header.is_old() && (gap || lacks_records || header.delete_horizon().is_some()) {
                 return Ok(true);
             }
@@ -113,8 +113,8 @@ impl OnDisk<'_> {
         Ok(false)
     }
 
-    /// Reads the segment's batches and checks them, from `validated` on if that place is really one between two
-    /// batches, and writes the indexes that belong to them.
+    /// Validates the segment's batches and rebuilds its indexes. Starts at `validated` if that is a batch boundary, else
+    /// at the segment's start.
     pub(crate) fn scan(&self, validated: Option<Validated>, interval: u64) -> Result<Scanned, LogError> {
         let raw = self.open()?;
         if let Some(validated) = validated.filter(|validated| validated.position > 0 && validated.position <= self.size)
@@ -123,12 +123,12 @@ impl OnDisk<'_> {
         {
             return Ok(scanned);
         }
-        let indexes = Indexes::anew(self.place, self.base);
+        let indexes = Indexes::empty(self.place, self.base);
         let scanned = self.scan_with(&raw, indexes, None, interval)?;
         scanned.ok_or_else(|| LogError::corrupt(&self.log(), "changed while it was read"))
     }
 
-    /// `None` if the walk doesn't come by `validated`.
+    /// Returns `None` if `validated` is not a batch boundary.
     fn scan_with(
         &self,
         raw: &RawFile,
@@ -141,11 +141,11 @@ impl OnDisk<'_> {
         let mut newest = indexes.times.newest();
         let mut indexed = indexes.offsets.last().map_or(0, |last| last.position);
         let mut walk = Walk::new(Source::Raw(raw), indexed, self.size, self.base);
-        let mut landed = validated.is_none();
+        let mut boundary_seen = validated.is_none();
         loop {
             let (end, next_offset) = (walk.position(), walk.next_offset());
             if validated.is_some_and(|validated| end == validated.position && next_offset == validated.next_offset) {
-                landed = true;
+                boundary_seen = true;
             }
             let step = walk.step().doing("reading", &path)?;
             if let Step::Batch { position, header } = step
@@ -161,7 +161,7 @@ impl OnDisk<'_> {
                 }
                 continue;
             }
-            if !landed {
+            if !boundary_seen {
                 return Ok(None);
             }
             if self.sealed {
@@ -177,12 +177,12 @@ impl OnDisk<'_> {
         }
     }
 
-    /// Whether the batch's bytes are its own and its offsets can be in this segment.
+    /// Whether the batch's CRC matches and its offsets fit into this segment.
     fn is_whole(&self, walk: &Walk<'_>, position: u64, header: &BatchHeader) -> Result<bool, LogError> {
         if !self.can_hold(header) {
             return Ok(false);
         }
-        walk.crc_matches(position, header).doing_to("reading", || self.log())
+        walk.crc_matches(position, header).doing_with("reading", || self.log())
     }
 
     pub(crate) fn is_zero_from(&self, raw: &RawFile, from: u64) -> io::Result<bool> {
@@ -197,23 +197,23 @@ impl OnDisk<'_> {
         Ok(true)
     }
 
-    /// Whether a whole batch with an offset of at least `next_offset` lies anywhere behind `from`.
-    pub(crate) fn has_batch_behind(&self, from: u64, next_offset: Offset) -> Result<bool, LogError> {
+    /// Whether a whole batch with an offset of at least `next_offset` exists after position `from`.
+    pub(crate) fn has_batch_after(&self, from: u64, next_offset: Offset) -> Result<bool, LogError> {
         let raw = self.open()?;
-        let found = self.find_batch(&raw, from, next_offset).doing_to("reading", || self.log())?;
+        let found = self.find_batch(&raw, from, next_offset).doing_with("reading", || self.log())?;
         Ok(found.is_some())
     }
 
-    /// Where such a batch lies; or where looking for it got too costly, although there may be none.
+    /// The position of such a batch, or the position where the search exceeded its budget.
     pub(crate) fn find_batch(&self, raw: &RawFile, from: u64, next_offset: Offset) -> io::Result<Option<u64>> {
-        // Bytes that look like headers everywhere mustn't cost more than reading all of it a few times.
+        // Limits the CRC checks: bytes that look like headers everywhere must not make the search quadratic.
         let mut budget = (self.size - from).saturating_mul(4);
         let mut at = from + 1;
         while at < self.size {
             let bytes = chunk(raw, at, self.size)?;
-            // In all but the last chunk, what begins too late to have its header here is looked at with the next one.
-            let whole = at + bytes.len() as u64 == self.size;
-            let starts = if whole { bytes.len() } else { bytes.len() - BATCH_OVERHEAD + 1 };
+            // A header that doesn't fit into this chunk is read with the next one, except in the last chunk.
+            let is_last = at + bytes.len() as u64 == self.size;
+            let starts = if is_last { bytes.len() } else { bytes.len() - BATCH_OVERHEAD + 1 };
             for start in 0..starts {
                 let position = at + start as u64;
                 let Some(header) = self.plausible(&bytes[start..], position, next_offset) else { continue };
@@ -229,9 +229,10 @@ impl OnDisk<'_> {
         Ok(None)
     }
 
-    /// The header at the front of `bytes`, which begin at `position`, if a batch of this segment can have it.
+    /// Parses the header at the start of `bytes`, the segment's data at `position`. `None` if no batch of this segment can
+    /// have such a header.
     fn plausible(&self, bytes: &[u8], position: u64, next_offset: Offset) -> Option<BatchHeader> {
-        // What random bytes and zeros fail already.
+        // A cheap check that rejects most random bytes and all zeros.
         let offset = i64::from_be_bytes(*bytes.first_chunk()?);
         if offset < next_offset || bytes.get(8..MAGIC_AT)?.iter().all(|byte| *byte == 0) {
             return None;
@@ -241,35 +242,35 @@ impl OnDisk<'_> {
         (fits && self.can_hold(&header)).then_some(header)
     }
 
-    /// Whether the batch's offsets can be in this segment.
+    /// Whether the batch's offsets fit into this segment.
     fn can_hold(&self, header: &BatchHeader) -> bool {
         header.last_offset() - self.base <= i64::from(i32::MAX)
     }
 
-    /// Copies what lies behind `from` into a plain file beside the segment.
+    /// Copies the data from position `from` on into a plain file next to the segment.
     pub(crate) fn set_aside(&self, from: u64) -> Result<PathBuf, LogError> {
         self.set_aside_part(from, self.size)
     }
 
-    /// Copies what lies between two positions into a plain file beside the segment.
+    /// Copies the data between two positions into a plain file next to the segment.
     pub(crate) fn set_aside_part(&self, from: u64, to: u64) -> Result<PathBuf, LogError> {
         let raw = self.open()?;
         let path = self.name_aside(from)?;
         let copy = || -> io::Result<()> {
-            let aside = self.place.disk.open_to_write(&path)?;
+            let target = self.place.disk.open_to_write(&path)?;
             let mut at = from;
             while at < to {
                 let bytes = chunk(&raw, at, to)?;
-                aside.write_all_at(at - from, &bytes)?;
+                target.write_all_at(at - from, &bytes)?;
                 at += bytes.len() as u64;
             }
-            aside.sync()
+            target.sync()
         };
         copy().doing("writing", &path)?;
         Ok(path)
     }
 
-    /// A name for what is set aside from position `from` on, that no earlier recovery has used.
+    /// An unused path for the copy of the data from position `from` on.
     pub(crate) fn name_aside(&self, from: u64) -> Result<PathBuf, LogError> {
         let mut path = names::with_suffix(&self.log(), &format!("{from}.cut"));
         let mut again = 1;
@@ -280,22 +281,22 @@ impl OnDisk<'_> {
         Ok(path)
     }
 
-    /// Cuts the file to `len` bytes, durably: a power loss mustn't bring the rest back behind what is appended next.
-    pub(crate) fn cut_for_good(&self, len: u64) -> Result<(), LogError> {
+    /// Truncates the file to `len` bytes and syncs it: after a power loss, old bytes must not reappear after new appends.
+    pub(crate) fn truncate_durably(&self, len: u64) -> Result<(), LogError> {
         let path = self.log();
-        let cut = || {
+        let truncate = || {
             let file = self.place.disk.open_to_write(&path)?;
             file.set_len(len)?;
             file.sync()
         };
-        cut().doing("cutting", &path)
+        truncate().doing("truncating", &path)
     }
 
-    /// Cuts zeros off the file, down to `len` bytes.
-    pub(crate) fn cut_zeros(&self, len: u64) -> Result<(), LogError> {
+    /// Truncates a file that ends with zeros to `len` bytes, without a sync.
+    pub(crate) fn truncate_zeros(&self, len: u64) -> Result<(), LogError> {
         let path = self.log();
-        let cut = || self.place.disk.open_to_write(&path)?.set_len(len);
-        cut().doing("cutting", &path)
+        let truncate = || self.place.disk.open_to_write(&path)?.set_len(len);
+        truncate().doing("truncating", &path)
     }
 }
 
@@ -305,14 +306,14 @@ fn chunk(raw: &RawFile, at: u64, end: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The two indexes of a segment that is being scanned.
+/// The two indexes of a segment during a scan.
 struct Indexes {
     offsets: OffsetIndex,
     times: TimeIndex,
 }
 
 impl Indexes {
-    /// The entries for batches before `position`, if the files can be believed.
+    /// Opens the indexes and drops the entries for batches from `position` on; `None` if the files are implausible.
     fn keep(place: &Place, base: Offset, position: u64, size: u64) -> Result<Option<Indexes>, LogError> {
         let path = place.file(base, names::OFFSET_INDEX);
         let offsets = OffsetIndex::open(&place.disk, path.clone(), base).doing("opening", &path)?;
@@ -326,22 +327,22 @@ impl Indexes {
         }
         let disk = &place.disk;
         let kept = indexes.offsets.floor(disk, |entry| entry.position < position).doing("reading", &path)?;
-        indexes.offsets.truncate(disk, kept.map_or(0, |(at, _)| at + 1)).doing("cutting", &path)?;
+        indexes.offsets.truncate(disk, kept.map_or(0, |(at, _)| at + 1)).doing("truncating", &path)?;
         let covered = indexes.offsets.last().map_or(base - 1, |entry| entry.offset);
         let kept = indexes.times.floor(disk, |entry| entry.offset <= covered).doing("reading", &time_path)?;
-        indexes.times.truncate(disk, kept.map_or(0, |(at, _)| at + 1)).doing("cutting", &time_path)?;
+        indexes.times.truncate(disk, kept.map_or(0, |(at, _)| at + 1)).doing("truncating", &time_path)?;
         Ok(Some(indexes))
     }
 
-    /// No entries, whatever the files have.
-    fn anew(place: &Place, base: Offset) -> Indexes {
+    /// Indexes without entries, which replace the existing files.
+    fn empty(place: &Place, base: Offset) -> Indexes {
         Indexes {
-            offsets: OffsetIndex::anew(place.file(base, names::OFFSET_INDEX), base),
-            times: TimeIndex::anew(place.file(base, names::TIME_INDEX), base),
+            offsets: OffsetIndex::overwriting(place.file(base, names::OFFSET_INDEX), base),
+            times: TimeIndex::overwriting(place.file(base, names::TIME_INDEX), base),
         }
     }
 
-    /// Writes them; those of the active segment only if they have or had entries.
+    /// Writes the indexes; those of the active segment only if they have entries or the file exists.
     fn write(&mut self, place: &Place, sealed: bool) -> Result<(), LogError> {
         let disk = &place.disk;
         let exists = |path: &Path| disk.len(path).doing("looking at", path).map(|len| len.is_some());

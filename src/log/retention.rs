@@ -1,17 +1,16 @@
-//! Retention: which segments a log gives up, and where it begins then.
+//! Retention: deleting old segments and advancing the log start offset.
 
 use super::error::IoContext;
 use super::segment::Segment;
 use super::{DeletedFiles, Log, LogError, ReadError, names};
 use ottla_wire::types::{Offset, TimestampMs};
 
-/// Once this much was appended since the newest snapshot of producers, housekeeping takes one: what has to be
-/// walked through after a crash stays small.
+/// Bytes appended between two producer snapshots. Recovery after a crash replays the data after the newest snapshot.
 const SNAPSHOT_EVERY: u64 = 64 << 20;
 
 impl Log {
-    /// Moves the log start to `before` (DeleteRecords), the log end at most. Returns the new log start. The
-    /// segments below are removed by the next housekeeping.
+    /// Advances the log start offset to `before` (DeleteRecords), the log end at most. Returns the new log start offset.
+    /// The next housekeeping deletes the segments below.
     pub fn delete_records(&mut self, before: Offset) -> Result<Offset, ReadError> {
         if before < self.start || before > self.end {
             return Err(ReadError::OutOfRange { asked: before, start: self.start, end: self.end });
@@ -20,7 +19,7 @@ impl Log {
         Ok(self.start)
     }
 
-    /// Drops everything; the next record gets `new_start`.
+    /// Deletes all records; the next record gets the offset `new_start`.
     pub fn truncate_fully(&mut self, new_start: Offset, now: TimestampMs) -> Result<DeletedFiles, LogError> {
         self.writing(|log| {
             let mut deleted = log.mark_deleted(log.segments.len())?;
@@ -39,15 +38,15 @@ impl Log {
         })
     }
 
-    /// Forgets producers that have written nothing for `producer.id.expiration.ms`.
+    /// Removes producers that have written nothing for `producer.id.expiration.ms`.
     pub fn expire_producers(&mut self, now: TimestampMs) {
         self.producers.expire(now, self.config.producer_id_expiration_ms);
     }
 
-    /// Retention by log start, size and time, in Kafka's order; closes files that nobody reads. The files returned are
-    /// to be unlinked after `file.delete.delay.ms`.
+    /// Applies retention by log start, size and time, in Kafka's order, and closes idle files. The caller unlinks the
+    /// returned files after `file.delete.delay.ms`.
     pub fn housekeep(&mut self, now: TimestampMs) -> Result<DeletedFiles, LogError> {
-        self.segments.iter_mut().for_each(Segment::cool);
+        self.segments.iter_mut().for_each(Segment::close_idle_files);
         let count = self.breached_segments(now)?;
         self.retrying(|log| {
             let deleted = log.delete_first(count, now)?;
@@ -55,8 +54,8 @@ impl Log {
         })
     }
 
-    /// Writes the producers down once much was appended since that was last done: what follows the newest snapshot is
-    /// walked through when a log is opened after a crash. Cheap, for often.
+    /// Writes a producer snapshot if more than [`SNAPSHOT_EVERY`] was appended since the last one. Cheap, so it can be
+    /// called often.
     pub fn keep_snapshot_recent(&mut self) -> Result<(), LogError> {
         if self.since_snapshot < SNAPSHOT_EVERY {
             return Ok(());
@@ -67,7 +66,7 @@ impl Log {
         })
     }
 
-    /// How many of the first segments retention wants gone: Kafka's `deleteOldSegments`.
+    /// The number of oldest segments that retention deletes: Kafka's `deleteOldSegments`.
     fn breached_segments(&self, now: TimestampMs) -> Result<usize, LogError> {
         let mut excess = match self.config.retention_bytes {
             limit if limit >= 0 && self.config.cleanup_delete => self.size.saturating_sub(limit as u64),
@@ -95,7 +94,7 @@ impl Log {
         Ok(now.saturating_sub(segment.largest_timestamp(&self.place)?) > self.config.retention_ms)
     }
 
-    /// Removes the first `count` segments; if these are all, an empty one follows.
+    /// Deletes the first `count` segments; if these are all, creates an empty one first.
     fn delete_first(&mut self, count: usize, now: TimestampMs) -> Result<DeletedFiles, LogError> {
         if count == 0 {
             return Ok(DeletedFiles::none(&self.place.disk));
@@ -110,7 +109,8 @@ impl Log {
         Ok(deleted)
     }
 
-    /// Renames the files of the first `count` segments and forgets them: all, or none if that fails.
+    /// Renames the files of the first `count` segments to `.deleted`, then removes these segments from the log. If a rename
+    /// fails, none is removed.
     fn mark_deleted(&mut self, count: usize) -> Result<DeletedFiles, LogError> {
         let mut deleted = DeletedFiles::none(&self.place.disk);
         for path in self.segments[..count].iter().flat_map(|segment| segment.paths(&self.place.folder)) {
@@ -138,15 +138,15 @@ impl Log {
         self.durable = self.durable.max(start);
         if self.epochs.truncate_start(start) {
             match self.write_epochs() {
-                // What the file says of older offsets is dropped when it is read.
-                Err(error) if error.is_want_of_descriptors() => {}
+                // Reading the file drops epochs below the log start anyway.
+                Err(error) if error.is_fd_exhaustion() => {}
                 written => written?,
             }
         }
         Ok(())
     }
 
-    /// Begins an empty segment at the log end, in a log that has none.
+    /// Adds an empty segment at the log end, to a log without segments.
     fn begin_segment(&mut self, now: TimestampMs) {
         self.segments.push(Segment::new(self.end));
         self.first_timestamp = None;
@@ -154,7 +154,7 @@ impl Log {
         self.since_snapshot = 0;
     }
 
-    /// Creates the active segment's file ahead of its first append: its name says where the log ends.
+    /// Creates the active segment's file before its first append, so that its name keeps the log end offset.
     pub(super) fn create_active(&mut self) -> Result<(), LogError> {
         let limit = u64::from(self.config.segment_bytes);
         if let Some(active) = self.segments.last_mut() {
@@ -164,7 +164,7 @@ impl Log {
         Ok(())
     }
 
-    /// Keeps the newest snapshot and those that belong to a segment.
+    /// Removes all producer snapshots except the newest and those at a segment's base offset.
     pub(super) fn drop_old_snapshots(&mut self) -> Result<(), LogError> {
         let newest = self.snapshots.last().copied();
         let is_kept = |log: &Log, offset: Offset| {

@@ -1,4 +1,4 @@
-//! Work on files that a caller does outside the partition's lock: syncing and unlinking.
+//! File operations that run without the partition's lock: syncing and unlinking.
 
 use std::path::{Path, PathBuf};
 
@@ -8,27 +8,27 @@ use super::file::{Disk, PooledFile};
 use super::segment::Extent;
 use ottla_wire::types::Offset;
 
-/// What has to be synced for every record below [`SyncTicket::end_offset`] to survive a power loss.
+/// The files to sync so that all records below [`SyncTicket::end_offset`] survive a power loss.
 ///
-/// Taken under the partition's lock, synced on a blocking thread outside of it, handed back to
-/// `Log::mark_synced` under the lock again. Several may be under way at once.
+/// Created with the partition's lock held, synced on a blocking thread without the lock, and then passed to
+/// `Log::mark_synced` with the lock held. Several tickets may be in progress at once.
 #[derive(Debug)]
 pub struct SyncTicket {
     pub(super) disk: Disk,
     pub(super) end_offset: Offset,
-    /// The segments that are whole on disk afterwards, if they stay as they are now.
+    /// The segments that are fully synced afterwards, if they don't change until then.
     pub(super) covered: Vec<Extent>,
-    /// Files that were open when the ticket was taken.
+    /// Files that were open when the ticket was created.
     pub(super) open: Vec<PooledFile>,
-    /// Files that are opened for the sync; one that is gone was deleted meanwhile and needs none.
+    /// Files to open for the sync. A missing file was deleted since and is skipped.
     pub(super) closed: Vec<PathBuf>,
-    /// The partition's folder, if names in it have changed.
+    /// The partition's folder, if its entries have changed.
     pub(super) folder: Option<PathBuf>,
-    /// Up to where the log was compacted, with names that `folder` makes durable.
+    /// The first dirty offset that is durable once `folder` is synced.
     pub(super) first_dirty: Option<Offset>,
 }
 
-/// The outcome of a [`SyncTicket`] that went well.
+/// The result of a successful [`SyncTicket`].
 #[derive(Debug)]
 pub struct Synced {
     pub(super) end_offset: Offset,
@@ -42,7 +42,7 @@ impl SyncTicket {
         self.end_offset
     }
 
-    /// Whether all that is to be synced lies in `dir`.
+    /// Whether all files of the ticket are in `dir`.
     fn is_within(&self, dir: &Path) -> bool {
         let open = self.open.iter().map(PooledFile::path);
         open.chain(self.closed.iter().map(PathBuf::as_path)).all(|path| path.starts_with(dir))
@@ -53,7 +53,7 @@ impl SyncTicket {
         self.open.is_empty() && self.closed.is_empty() && self.folder.is_none()
     }
 
-    /// Syncs files and the partition's folder. Blocks for as long as the disk takes.
+    /// Syncs the files and the partition's folder. Blocks on disk I/O.
     pub fn sync(self) -> Result<Synced, LogError> {
         for file in &self.open {
             file.sync().doing("syncing", file.path())?;
@@ -69,21 +69,21 @@ impl SyncTicket {
         Ok(self.done())
     }
 
-    /// The outcome, once all that the ticket names is on disk.
+    /// The result, once all files of the ticket are synced.
     fn done(self) -> Synced {
         Synced { end_offset: self.end_offset, covered: self.covered, first_dirty: self.first_dirty }
     }
 }
 
-/// From so many tickets on, one sync of the whole file system is cheaper than several of each partition.
-const MANY: usize = 16;
+/// The number of tickets from which one sync of the whole file system is cheaper than separate syncs.
+const FILESYSTEM_SYNC_TICKETS: usize = 16;
 
-/// Syncs many partitions, all in the folder `dir`; one outcome for each, in their order.
+/// Syncs many partitions of the log directory `dir`; returns one result per ticket, in the same order.
 pub(super) fn sync_many(disk: &Disk, dir: &Path, tickets: Vec<SyncTicket>) -> Vec<Result<Synced, LogError>> {
     let busy = tickets.iter().filter(|ticket| !ticket.is_empty()).count();
     // The metadata log may be on another file system.
     let one_filesystem = tickets.iter().all(|ticket| ticket.is_within(dir));
-    if busy < MANY || !one_filesystem || !disk.can_sync_filesystem() {
+    if busy < FILESYSTEM_SYNC_TICKETS || !one_filesystem || !disk.can_sync_filesystem() {
         return tickets.into_iter().map(SyncTicket::sync).collect();
     }
     match disk.sync_filesystem(dir).doing("syncing the file system of", dir) {
@@ -92,16 +92,16 @@ pub(super) fn sync_many(disk: &Disk, dir: &Path, tickets: Vec<SyncTicket>) -> Ve
     }
 }
 
-/// Files that are out of use, already renamed to `*.deleted` or `*-delete`. Readers may still hold their
-/// bytes; the caller removes them after `file.delete.delay.ms`.
+/// Deleted files, already renamed to `*.deleted` or `*-delete`. Readers may still hold their bytes, so the caller
+/// unlinks them after `file.delete.delay.ms`.
 #[derive(Debug)]
 #[must_use = "the files stay on disk until `unlink`"]
 pub struct DeletedFiles {
     pub(super) disk: Disk,
     pub(super) files: Vec<PathBuf>,
     pub(super) folder: Option<PathBuf>,
-    /// Others have taken the files' place: this folder's names are synced before the files go, lest a power loss
-    /// leaves neither.
+    /// The folder in which other files replaced these. It is synced before these are unlinked: otherwise a power loss
+    /// could lose both.
     pub(super) replaced_in: Option<PathBuf>,
 }
 
@@ -110,7 +110,7 @@ impl DeletedFiles {
         DeletedFiles { disk: disk.clone(), files: Vec::new(), folder: None, replaced_in: None }
     }
 
-    /// What is left of a partition that was deleted before a restart, found by `LogDir::partitions`.
+    /// The folder of a deleted partition.
     pub fn left_over(disk: &Disk, folder: PathBuf) -> DeletedFiles {
         DeletedFiles { disk: disk.clone(), files: Vec::new(), folder: Some(folder), replaced_in: None }
     }
@@ -120,11 +120,11 @@ impl DeletedFiles {
         self.files.is_empty() && self.folder.is_none()
     }
 
-    /// Removes the files for good. Those that are gone already are no error.
+    /// Unlinks the files. Missing files are ignored.
     pub fn unlink(self) -> Result<(), LogError> {
         if let Some(folder) = &self.replaced_in {
             match self.disk.sync_folder(folder) {
-                // The partition was deleted meanwhile.
+                // The partition was deleted in the meantime.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 outcome => outcome.doing("syncing", folder)?,
             }

@@ -1,8 +1,8 @@
-//! `.timeindex`: from a timestamp to an offset before which nothing is newer.
+//! `.timeindex`: maps a timestamp to an offset up to which no record is newer.
 //!
-//! An entry is 12 bytes: `i64` the greatest timestamp so far, `i32` last offset (relative to the segment's base)
-//! of the batch that has it. Entries come with those of the offset index, when the timestamp has grown; a
-//! segment that is sealed or closed gets a final one.
+//! An entry is 12 bytes: `i64` largest timestamp so far, and `i32` last offset (relative to the segment's base offset) of
+//! the batch with that timestamp. An entry is added together with an offset index entry, if the timestamp has grown. A
+//! final one is added when a segment is sealed or closed.
 
 use std::io;
 
@@ -12,7 +12,7 @@ use ottla_wire::types::{NO_TIMESTAMP, Offset, TimestampMs};
 
 pub(crate) type TimeIndex = IndexFile<TimeEntry>;
 
-/// "Up to the batch that ends with `offset`, nothing is newer than `timestamp`, which that batch has."
+/// The largest timestamp up to and including the batch that ends with `offset`, which has that timestamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TimeEntry {
     pub(crate) timestamp: TimestampMs,
@@ -20,7 +20,7 @@ pub(crate) struct TimeEntry {
 }
 
 impl TimeEntry {
-    /// What a segment without timestamps starts from.
+    /// The entry of a segment without timestamps.
     pub(crate) fn none(base: Offset) -> TimeEntry {
         TimeEntry { timestamp: NO_TIMESTAMP, offset: base }
     }
@@ -41,7 +41,7 @@ impl Entry for TimeEntry {
 }
 
 impl TimeIndex {
-    /// Adds an entry if its timestamp is greater than the last one's.
+    /// Adds an entry if its timestamp is larger than that of the last entry.
     pub(crate) fn advance(&mut self, entry: TimeEntry) {
         if entry.timestamp > self.newest().timestamp {
             self.push(entry);
@@ -53,7 +53,7 @@ impl TimeIndex {
         self.last().unwrap_or(TimeEntry::none(self.base()))
     }
 
-    /// The last entry whose timestamp is not above `timestamp`.
+    /// The last entry with a timestamp at or below `timestamp`.
     pub(crate) fn at_or_before(&self, disk: &Disk, timestamp: TimestampMs) -> io::Result<Option<TimeEntry>> {
         Ok(self.floor(disk, |entry| entry.timestamp <= timestamp)?.map(|(_, entry)| entry))
     }

@@ -1,7 +1,7 @@
-//! `.txnindex`: the aborted transactions whose marker lies in a segment.
+//! `.txnindex`: the aborted transactions whose abort marker is in the segment.
 //!
-//! An entry is 34 bytes: `i16` version 0, `i64` producer id, first offset, last offset (of the marker), last
-//! stable offset. Most segments have none, and no file.
+//! An entry is 34 bytes: `i16` version 0, and as `i64` the producer id, first offset, last offset (of the marker) and last
+//! stable offset. Segments without entries, which are the most, have no file.
 
 use std::io;
 use std::path::Path;
@@ -14,8 +14,8 @@ use super::index_file::field;
 pub(crate) const SIZE: usize = 34;
 const VERSION: i16 = 0;
 
-/// Reads all entries; none if there is no file. An entry that can't be one ends the list: torn, of a version that
-/// isn't known, out of order, or zeros that a power loss has left.
+/// Reads all entries; none if there is no file. Stops at the first invalid entry: torn, with an unknown version, out of
+/// order, or zeros from a power loss.
 pub(crate) fn read(disk: &Disk, path: &Path) -> io::Result<Vec<AbortedTxn>> {
     let bytes = disk.read(path)?.unwrap_or_default();
     let mut entries: Vec<AbortedTxn> = Vec::new();
@@ -29,12 +29,12 @@ pub(crate) fn read(disk: &Disk, path: &Path) -> io::Result<Vec<AbortedTxn>> {
     Ok(entries)
 }
 
-/// Adds an entry behind the `count` there are.
+/// Writes an entry after the first `count` ones.
 pub(crate) fn append(disk: &Disk, path: &Path, count: usize, txn: &AbortedTxn) -> io::Result<()> {
     disk.open_to_write(path)?.write_all_at((count * SIZE) as u64, &encode(txn))
 }
 
-/// Drops whatever follows the first `keep` entries.
+/// Drops all entries after the first `keep`.
 pub(crate) fn truncate(disk: &Disk, path: &Path, keep: usize) -> io::Result<()> {
     if keep == 0 {
         return disk.remove(path);

@@ -1,4 +1,4 @@
-//! Walking the batches of a segment header by header, in whatever format they were written.
+//! Iteration over the batch headers of a segment, in all record formats.
 
 use std::io;
 
@@ -8,13 +8,13 @@ use super::file::{DataFile, RawFile};
 use ottla_wire::record::{BATCH_OVERHEAD, BatchCrc, BatchHeader};
 use ottla_wire::types::Offset;
 
-/// How much is read at first, for most walks are short, and at the most. Headers of large batches are read one by one.
+/// Bytes of the first read (most walks are short) and of the largest one. Headers of large batches are read one by one.
 const FIRST_CHUNK: usize = 4 << 10;
 const CHUNK: usize = 64 << 10;
-/// Behind a batch larger than this the next header is read alone: copying what is between costs more than a call.
+/// After a batch larger than this, only the next header is read: one more system call costs less than copying the batch.
 const HEADERS_ALONE: usize = 4 << 10;
 
-/// Where a walk reads from.
+/// The file that a walk reads.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Source<'a> {
     /// A segment in use.
@@ -23,35 +23,35 @@ pub(crate) enum Source<'a> {
     Raw(&'a RawFile),
 }
 
-/// What a walk came upon.
+/// The result of one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// A batch whose header makes sense and whose bytes are all there.
+    /// A batch with a plausible header and its full length. Its CRC is not checked.
     Batch { position: u64, header: BatchHeader },
-    /// The end, exactly behind a batch.
+    /// The end, directly after a batch.
     End,
-    /// Bytes that are no batch, or not a whole one.
+    /// Not a batch, or an incomplete one.
     Broken { position: u64 },
 }
 
-/// Steps from batch to batch, in a segment's bytes `position..end`.
+/// Iterates over the batches in a segment's bytes `position..end`.
 #[derive(Debug)]
 pub(crate) struct Walk<'a> {
     source: Source<'a>,
     position: u64,
     end: u64,
-    /// No batch may begin below: offsets only grow.
+    /// The smallest valid base offset of the next batch.
     next_offset: Offset,
     window: Bytes,
     window_at: u64,
-    /// How much is read next time.
+    /// Size of the next read.
     chunk: usize,
-    /// Size of the batch before: small batches are read many at a time.
+    /// Size of the previous batch; small batches are read many at a time.
     last_size: usize,
 }
 
 impl<'a> Walk<'a> {
-    /// A walk that expects only offsets of at least `next_offset`.
+    /// Starts a walk. A batch whose base offset is below `next_offset` is invalid.
     pub(crate) fn new(source: Source<'a>, position: u64, end: u64, next_offset: Offset) -> Walk<'a> {
         Walk {
             source,
@@ -65,17 +65,17 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Where the next step looks.
+    /// The position of the next step.
     pub(crate) fn position(&self) -> u64 {
         self.position
     }
 
-    /// The offset that follows the last batch.
+    /// The offset after the last batch.
     pub(crate) fn next_offset(&self) -> Offset {
         self.next_offset
     }
 
-    /// The next batch.
+    /// Reads the next batch header.
     pub(crate) fn step(&mut self) -> io::Result<Step> {
         let position = self.position;
         if position >= self.end {
@@ -93,7 +93,7 @@ impl<'a> Walk<'a> {
         Ok(Step::Batch { position, header })
     }
 
-    /// Whether a batch's bytes are those that its CRC was made from.
+    /// Whether a batch's CRC matches its bytes.
     pub(crate) fn crc_matches(&self, position: u64, header: &BatchHeader) -> io::Result<bool> {
         let mut crc = BatchCrc::of(header);
         let (mut at, end) = (position + crc.start() as u64, position + header.size() as u64);
@@ -105,13 +105,13 @@ impl<'a> Walk<'a> {
         Ok(crc.sum() == header.crc)
     }
 
-    /// The bytes of a batch that was stepped over.
+    /// Reads the bytes of a batch that a step returned.
     pub(crate) fn batch_bytes(&self, position: u64, header: &BatchHeader) -> io::Result<Bytes> {
         self.bytes(position, header.size())
     }
 
-    /// What a batch at `position` may have for a header: fewer bytes only at the end, where old messages, which
-    /// are shorter, may still be whole.
+    /// Reads the header of a batch at `position`. Returns fewer bytes only at the end, where a shorter message of an old
+    /// format may still be complete.
     fn header_bytes(&mut self, position: u64) -> io::Result<&[u8]> {
         let covered = self.window_at + self.window.len() as u64;
         let rest = self.end - position;

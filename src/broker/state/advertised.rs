@@ -1,12 +1,12 @@
-//! Which address a client is told to come back to.
+//! The address that is advertised to a client.
 //!
-//! What is configured wins. With nothing configured, the answer depends on who asks: a peer on
+//! A configured address wins. Otherwise the address depends on the client: a peer on
 //! this machine, or one that comes in through a container bridge's gateway (the host, by a mapped
-//! port), is told `localhost`; any other is told the very address it already reached.
+//! port), gets `localhost`; any other gets the address that it reached.
 //!
 //! One thing configured is not believed (`ottla.advertised.localhost.rewrite`): files written for a
 //! container whose clients are all on its host advertise `localhost`, where a client in another
-//! container would find itself. Such a client is told the address it reached.
+//! container would find itself. Such a client gets the address that it reached.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -23,15 +23,15 @@ pub struct Endpoint {
     pub port: u16,
 }
 
-/// What each listener's clients are told, and what was said of it in the log.
+/// The advertised address of each listener, and what was logged about it.
 #[derive(Debug)]
 pub struct Advertising {
-    /// For each listener a bit for each [`Peer`] of whom the log has told.
+    /// For each listener a bit for each kind of [`Peer`] that was logged.
     logged: HashMap<String, AtomicU8>,
     gateways: Vec<IpAddr>,
 }
 
-/// Where a client is, as far as its address tells.
+/// Where a client runs, judged by its address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Peer {
     Here = 1,
@@ -40,7 +40,7 @@ enum Peer {
     Elsewhere = 4,
 }
 
-/// Why a client is told what it is told.
+/// Why an address is advertised.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Reason {
     Configured,
@@ -56,7 +56,7 @@ impl Advertising {
         Advertising { logged, gateways: gateways() }
     }
 
-    /// Where to tell a client to find us that came from `peer` to `local` by the listener of that name, with the
+    /// The address to advertise to a client that connected from `peer` to `local` by the listener of that name, with the
     /// settings in force.
     pub fn endpoint_for(&self, config: &BrokerConfig, listener: &str, peer: IpAddr, local: SocketAddr) -> Endpoint {
         let peer = self.whereabouts(peer);
@@ -179,7 +179,7 @@ mod tests {
         Advertising { gateways: vec![Ipv4Addr::new(172, 17, 0, 1).into()], ..Advertising::new(config) }
     }
 
-    fn told(settings: &[(&str, &str)], peer: &str, local: &str) -> String {
+    fn address_for(settings: &[(&str, &str)], peer: &str, local: &str) -> String {
         let command_line = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let config = load(&Sources { command_line, ..Sources::default() }).unwrap().config;
         let (peer, local) = (peer.parse().unwrap(), local.parse().unwrap());
@@ -189,7 +189,7 @@ mod tests {
     fn check(host: Option<&str>, peer: &str, local: &str, expect: &str) {
         let advertised = host.map(|host| format!("PLAINTEXT://{host}:19092"));
         let settings: Vec<_> = advertised.iter().map(|value| ("advertised.listeners", value.as_str())).collect();
-        assert_eq!(told(&settings, peer, local), expect, "{host:?} from {peer}");
+        assert_eq!(address_for(&settings, peer, local), expect, "{host:?} from {peer}");
     }
 
     #[test]
@@ -218,14 +218,14 @@ mod tests {
         check(Some("localhost.example"), "172.17.0.3", "172.17.0.2:9092", "localhost.example:19092");
         let literally =
             [("advertised.listeners", "PLAINTEXT://localhost:29092"), ("ottla.advertised.localhost.rewrite", "false")];
-        assert_eq!(told(&literally, "172.17.0.3", "172.17.0.2:9092"), "localhost:29092");
+        assert_eq!(address_for(&literally, "172.17.0.3", "172.17.0.2:9092"), "localhost:29092");
     }
 
     #[test]
     fn a_port_alone_may_be_configured() {
         let mapped = [("advertised.listeners", "PLAINTEXT://:19092")];
-        assert_eq!(told(&mapped, "127.0.0.1", "127.0.0.1:9092"), "localhost:19092");
-        assert_eq!(told(&mapped, "172.17.0.3", "172.17.0.2:9092"), "172.17.0.2:19092");
+        assert_eq!(address_for(&mapped, "127.0.0.1", "127.0.0.1:9092"), "localhost:19092");
+        assert_eq!(address_for(&mapped, "172.17.0.3", "172.17.0.2:9092"), "172.17.0.2:19092");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ottla_core::coordinator::ConnectionId;
-use ottla_core::coordinator::group::RETURNS_AFTER;
+use ottla_core::coordinator::group::MIN_RECONNECT_DELAY;
 
 /// How long a client is expected to show what it wants, after it connected and after it closed its bootstrap connection.
 const ARRIVES_WITHIN: Duration = Duration::from_millis(80);
@@ -110,7 +110,7 @@ impl ArrivingClients {
     /// Perhaps a client goes on by this connection: one of those with its id that had closed their bootstrap connections. Those
     /// that had asked come first, so that the others are waited for rather too long than too briefly.
     fn returned(&mut self, now: Duration, Arrival { client_id, connection, found_brokers }: Arrival) {
-        let away = if found_brokers { RETURNS_AFTER } else { Duration::ZERO };
+        let away = if found_brokers { MIN_RECONNECT_DELAY } else { Duration::ZERO };
         let is_it = |client: &ArrivingClient| match client.connection {
             Connection::Closed { at, newest } => {
                 newest < connection && at.saturating_add(away) <= now && client.has_id(client_id)

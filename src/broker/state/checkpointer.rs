@@ -171,7 +171,7 @@ impl Checkpointer {
                 partition: id,
                 recovery_point: known.recovery_point,
                 log_start: known.log_start.unwrap_or(0),
-                high_watermark: known.noted_end.end.max(known.recovery_point),
+                high_watermark: known.checkpointed_end.end.max(known.recovery_point),
                 first_dirty: known.first_dirty,
                 validated: known.validated,
             }

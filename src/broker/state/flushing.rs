@@ -10,7 +10,7 @@ use super::Broker;
 use crate::clock::Clock;
 use ottla_wire::types::TopicId;
 
-/// Starts the task that syncs; `republished` tells it of changed settings and topics.
+/// Starts the task that syncs. `republished` notifies it of changed settings and topics.
 pub fn start(broker: &Arc<Broker>, republished: watch::Receiver<()>) {
     tokio::spawn(flush(Arc::downgrade(broker), broker.clock, republished));
 }
@@ -55,7 +55,7 @@ impl Broker {
         {
             let unsynced = partition.if_open(|log| log.end_offset() > log.durable_offset());
             if unsynced == Some(true) {
-                // A failure has latched the partition, which says so itself.
+                // A failure has latched the partition, which logs it.
                 let _ = partition.sync_now();
             }
         }
@@ -67,7 +67,7 @@ impl Broker {
 struct Due(HashMap<TopicId, (Duration, Duration)>);
 
 impl Due {
-    /// Takes over what the settings say now. A topic whose interval is the same is due when it was before.
+    /// Applies the current settings. A topic whose interval has not changed stays due at the same time.
     fn follow(&mut self, now: Duration, mut intervals: HashMap<TopicId, Duration>) {
         self.0.retain(|topic, (interval, at)| match intervals.remove(topic) {
             Some(wanted) => {

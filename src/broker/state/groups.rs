@@ -31,7 +31,7 @@ use ottla_core::metadata::CONSUMER_OFFSETS;
 use ottla_wire::record::Codec;
 use ottla_wire::types::{PartitionIndex, TopicName};
 
-/// Why a group can't be served now; Kafka's codes of the same names.
+/// Why a group's coordinator cannot be used now. Kafka has error codes of the same names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum GroupsUnavailable {
     /// `__consumer_offsets` doesn't exist yet, or its partition is offline.
@@ -43,12 +43,12 @@ pub enum GroupsUnavailable {
     NotCoordinator,
 }
 
-/// A reply on its way.
+/// A reply that is still to come.
 pub type PendingReply = oneshot::Receiver<GroupReply>;
 
 type GroupDriver = Driver<GroupMachine, GroupRecordSerde>;
 
-/// Group records as `__consumer_offsets` holds them.
+/// Encodes group records as `__consumer_offsets` holds them.
 pub struct GroupRecordSerde;
 
 impl RecordSerde<GroupRecord> for GroupRecordSerde {
@@ -65,19 +65,19 @@ impl RecordSerde<GroupRecord> for GroupRecordSerde {
             Ok(record) => Ok(Some(record)),
             // Another broker wrote it, of groups that speak a protocol we don't serve: there may be many.
             Err(error @ RecordError::UnknownType(_)) => {
-                tracing::debug!(%error, "a record of the group coordinator is passed over");
+                tracing::debug!(%error, "skipped a record of another group protocol");
                 Ok(None)
             }
             // No record of a coordinator at all. One such record must not cost all groups beside it.
             Err(error @ RecordError::Malformed(_)) => {
-                tracing::warn!(%error, "a record of the group coordinator is passed over");
+                tracing::warn!(%error, "skipped a malformed record of the group coordinator");
                 Ok(None)
             }
         }
     }
 }
 
-/// All group coordinators.
+/// The group coordinators of all partitions of `__consumer_offsets`.
 pub struct Groups {
     clock: Clock,
     config: Arc<GroupConfig>,
@@ -97,7 +97,7 @@ pub struct Groups {
     silent: Arc<SilentClients>,
     /// The newest connection that is known of.
     newest_connection: AtomicU64,
-    /// The logs are about to be closed: whoever gets a shard's lock from now on leaves it alone.
+    /// The logs are about to be closed: no machine may be loaded any more.
     stopped: AtomicBool,
 }
 
@@ -105,8 +105,8 @@ pub struct Groups {
 #[derive(Default)]
 struct Shard {
     driver: Mutex<Option<GroupDriver>>,
-    /// What was said last of its failure; `None`: it is in order.
-    told: Mutex<Option<String>>,
+    /// The failure that was logged last; `None` while the coordinator works.
+    last_reported_failure: Mutex<Option<String>>,
 }
 
 impl Groups {
@@ -171,7 +171,7 @@ impl Groups {
         ask(&GroupMachine::new(Arc::clone(&self.config)))
     }
 
-    /// Asks every machine of this broker in turn; one that can't be loaded is an error.
+    /// Queries every machine of this broker. A machine that cannot be loaded is an error.
     pub fn query_all<T>(&self, mut ask: impl FnMut(&GroupMachine) -> T) -> Result<Vec<T>, GroupsUnavailable> {
         let cluster = self.publisher.current();
         let Some(topic) = cluster.topic(CONSUMER_OFFSETS) else { return Ok(Vec::new()) };
@@ -181,14 +181,14 @@ impl Groups {
             .collect()
     }
 
-    /// Drops what was committed for topics that are gone.
+    /// Deletes the offsets committed for deleted topics.
     pub fn topics_deleted(&self, topics: &[TopicName]) {
         let cluster = self.publisher.current();
         if topics.iter().any(|topic| **topic == *CONSUMER_OFFSETS) {
             self.forget_deleted(&cluster);
         }
         for partition in cluster.topic(CONSUMER_OFFSETS).into_iter().flat_map(|topic| topic.served_partitions()) {
-            // Nobody waits for this reply; a partition that is offline has said so already.
+            // The reply is not needed; a partition that is offline has logged that.
             let _ = self.submit_to(partition, GroupCommand::TopicsDeleted(topics.to_vec()).into());
         }
     }
@@ -199,10 +199,10 @@ impl Groups {
         self.arriving(|now, clients| clients.connected(now, client_id, connection));
     }
 
-    /// Tells of clients that are arriving, with the monotonic time.
-    pub fn arriving(&self, tell: impl FnOnce(Duration, &mut ArrivingClients)) {
+    /// Notes something about arriving clients; `note` gets the monotonic time.
+    pub fn arriving(&self, note: impl FnOnce(Duration, &mut ArrivingClients)) {
         if self.config.initial_rebalance_delay.is_none() {
-            tell(self.clock.monotonic(), &mut self.arriving.lock());
+            note(self.clock.monotonic(), &mut self.arriving.lock());
         }
     }
 
@@ -229,13 +229,13 @@ impl Groups {
         }
         let until = millis(self.clock.monotonic().saturating_add(EXPECTED_FOR));
         self.expecting_until.fetch_max(until, Ordering::Relaxed);
-        self.tell(&client.group_id.clone(), GroupCommand::CoordinatorFound(client), connection);
+        self.notify(&client.group_id.clone(), GroupCommand::CoordinatorFound(client), connection);
     }
 
     /// The client of this connection asks something of the group that members do not ask before they join.
     pub fn not_joining(&self, group_id: &str, connection: ConnectionId) {
         if self.may_expect_members() {
-            self.tell(group_id, GroupCommand::NotJoining(group_id.into()), connection);
+            self.notify(group_id, GroupCommand::NotJoining(group_id.into()), connection);
         }
     }
 
@@ -243,16 +243,16 @@ impl Groups {
         millis(self.clock.monotonic()) <= self.expecting_until.load(Ordering::Relaxed)
     }
 
-    /// Runs a command that is only good to know: nobody waits for its reply, and a coordinator that is not available
+    /// Runs a command whose reply is not needed; a coordinator that is not available
     /// does not need it.
-    fn tell(&self, group_id: &str, command: GroupCommand, connection: ConnectionId) {
+    fn notify(&self, group_id: &str, command: GroupCommand, connection: ConnectionId) {
         if let Ok(partition) = self.partition_of(group_id) {
             let _ = self.submit_to(&partition, GroupRequest { command, connection: Some(connection) });
         }
     }
 
-    /// Nothing more comes by this connection: the members that were last heard on it may be gone
-    /// (`ottla.group.disconnected.member.timeout.ms`), and who asked for a coordinator by it goes on by another.
+    /// The connection was closed: members that last used it may have ended
+    /// (`ottla.group.disconnected.member.timeout.ms`), and clients that asked for a coordinator by it may reconnect.
     pub fn connection_closed(&self, connection: ConnectionId) {
         let newest = self.newest_connection.load(Ordering::Relaxed).max(connection);
         self.arriving(|now, clients| clients.closed(now, connection, newest));
@@ -263,18 +263,18 @@ impl Groups {
         let closed = GroupCommand::ConnectionClosed { connection, newest };
         let shards: Vec<Arc<Shard>> = self.shards.read().values().cloned().collect();
         for shard in shards {
-            // A machine that is not loaded has heard nobody.
-            let concerned = |driver: &&GroupDriver| cuts_sessions || driver.machine().expects_by(connection);
+            // A machine that is not loaded has no connections.
+            let concerned = |driver: &&GroupDriver| cuts_sessions || driver.machine().expects_member_on(connection);
             let partition = shard.driver.lock().as_ref().filter(concerned).map(|driver| Arc::clone(driver.partition()));
             if let Some(partition) = partition {
-                // Nobody waits for this reply; a partition that is offline has said so already.
+                // The reply is not needed; a partition that is offline has logged that.
                 let _ = self.submit_to(&partition, closed.clone().into());
             }
         }
     }
 
-    /// Forgets the machines whose partitions are out of service. Whoever waits for a reply of theirs is told that
-    /// the coordinator is not available, and finds at the next one that it is no member.
+    /// Drops the machines of deleted partitions. Pending requests get COORDINATOR_NOT_AVAILABLE, and the next one of a
+    /// member UNKNOWN_MEMBER_ID.
     fn forget_deleted(&self, cluster: &Cluster) {
         for (index, shard) in self.shards.read().iter() {
             let in_service = cluster.partition(CONSUMER_OFFSETS, *index).ok();
@@ -286,18 +286,18 @@ impl Groups {
     /// Loads every machine, so that the first request of a group finds it ready and its members'
     /// sessions run from now on. Drops offsets of topics whose deletion a crash cut short.
     pub fn load_all(&self) {
-        // A partition that can't be loaded has said so; its groups are refused when they ask.
+        // A partition that cannot be loaded has logged that; requests of its groups are refused.
         let Ok(loaded) = self.query_all(|machine| (machine.poll_timeout(), machine.topics_with_offsets())) else {
             return;
         };
         self.wake_timer_by(loaded.iter().filter_map(|(deadline, _)| *deadline).min());
         let cluster = self.publisher.current();
-        let mut gone: Vec<TopicName> = loaded.into_iter().flat_map(|(_, topics)| topics).collect();
-        gone.retain(|topic| cluster.topic(topic).is_none());
-        gone.sort_unstable();
-        gone.dedup();
-        if !gone.is_empty() {
-            self.topics_deleted(&gone);
+        let mut deleted: Vec<TopicName> = loaded.into_iter().flat_map(|(_, topics)| topics).collect();
+        deleted.retain(|topic| cluster.topic(topic).is_none());
+        deleted.sort_unstable();
+        deleted.dedup();
+        if !deleted.is_empty() {
+            self.topics_deleted(&deleted);
         }
     }
 
@@ -306,7 +306,7 @@ impl Groups {
     pub fn reload(&self, partition: &Arc<Partition>) {
         let shard = self.shard(partition.id().partition);
         *shard.driver.lock() = None;
-        // Whether that works is for the partition to say.
+        // If that fails, the partition logs it.
         if let Ok(deadline) = self.with_driver(partition, |driver| Ok(driver.poll_timeout())) {
             self.wake_timer_by(deadline);
         }
@@ -349,7 +349,7 @@ impl Groups {
                 match Driver::load(machine, Arc::clone(partition), self.clock.now()) {
                     Ok(driver) => {
                         let outcome = work(empty.insert(driver.compress_with(self.codec)));
-                        outcome.inspect(|_| shard.tell_recovery(partition))
+                        outcome.inspect(|_| shard.report_recovery(partition))
                     }
                     Err(error) => Err(error),
                 }
@@ -358,7 +358,7 @@ impl Groups {
         outcome.map_err(|error| {
             // Memory may be ahead of the log now: the next request loads it again.
             *slot = None;
-            shard.tell_failure(partition, &error);
+            shard.report_failure(partition, &error);
             GroupsUnavailable::CoordinatorNotAvailable
         })
     }
@@ -379,7 +379,7 @@ impl Groups {
         }
     }
 
-    /// Puts the machines away before their logs are closed: no timer acts from now on.
+    /// Drops the machines before their logs are closed. No timer runs after this.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
         for shard in self.shards.read().values() {
@@ -387,10 +387,10 @@ impl Groups {
         }
     }
 
-    /// Lets due timers of all machines act, whenever there are some; never returns.
+    /// Runs the timers of all machines when they are due; never returns.
     pub async fn run_timers(&self) {
         loop {
-            // Awake: until it is known again when to wake, every new deadline leaves a permit.
+            // While the task is awake, every new deadline stores a permit in `timer`.
             *self.sleeping_until.lock() = None;
             let next = self.run_due_timers();
             *self.sleeping_until.lock() = next;
@@ -404,7 +404,7 @@ impl Groups {
         }
     }
 
-    /// Runs what is due and says when the next timer is.
+    /// Runs due timers and returns when the next one is due.
     fn run_due_timers(&self) -> Option<Duration> {
         let loaded: Vec<Arc<Shard>> = self.shards.read().values().cloned().collect();
         let mut next: Option<Duration> = None;
@@ -417,7 +417,7 @@ impl Groups {
                 match driver.run_timeouts(now) {
                     Ok(committed) => release(&partition, committed),
                     Err(error) => {
-                        shard.tell_failure(&partition, &error);
+                        shard.report_failure(&partition, &error);
                         // As above.
                         *slot = None;
                         continue;
@@ -435,31 +435,31 @@ fn millis(time: Duration) -> u64 {
 }
 
 impl Shard {
-    /// Tells the operator why the coordinator can't be used; a failure that only repeats itself is told once.
-    fn tell_failure(&self, partition: &Partition, error: &DriveError) {
+    /// Logs why the coordinator cannot be used, unless that was logged last.
+    fn report_failure(&self, partition: &Partition, error: &DriveError) {
         let partition = partition.id();
         match error {
             // Its topic went away between the look at it and its use: no fault of anything.
             DriveError::Partition(PartitionError::Deleted) => {
                 tracing::debug!(%partition, "the group coordinator was deleted");
             }
-            // The partition has said so.
+            // The partition has logged it.
             DriveError::Partition(PartitionError::Storage(error)) => {
                 tracing::debug!(%partition, %error, "the group coordinator failed");
             }
             error => {
                 let text = error.to_string();
-                let mut told = self.told.lock();
-                if told.as_ref() != Some(&text) {
+                let mut last = self.last_reported_failure.lock();
+                if last.as_ref() != Some(&text) {
                     tracing::error!(%partition, %error, "the group coordinator failed");
-                    *told = Some(text);
+                    *last = Some(text);
                 }
             }
         }
     }
 
-    fn tell_recovery(&self, partition: &Partition) {
-        if self.told.lock().take().is_some() {
+    fn report_recovery(&self, partition: &Partition) {
+        if self.last_reported_failure.lock().take().is_some() {
             tracing::info!(partition = %partition.id(), "the group coordinator is available again");
         }
     }

@@ -1,4 +1,4 @@
-//! Which partitions of the metadata are here: what a start finds out, and what it says of the others.
+//! Which partitions of the metadata are hosted here, and what a start logs about the others.
 
 use std::collections::HashSet;
 

@@ -1,7 +1,6 @@
-//! What happens without being asked: retention, checkpoints, timers; and the clean stop.
+//! Background work: retention, checkpoints, group timers, unlinking; and the clean shutdown.
 //!
-//! Nothing here runs while there is nothing to do: a tick looks at counters in memory, and files
-//! are written only when something changed.
+//! While nothing changes, a periodic task compares state in memory and writes no file.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -17,68 +16,67 @@ use super::{Broker, flushing, random};
 use ottla_log::{DeletedFiles, FoundPartition, LogError, PartitionState};
 use ottla_wire::types::TopicPartition;
 
-/// How often our own file of validated positions is brought up to date: how much a start after
-/// kill -9 may have to read again.
-const POSITIONS_EVERY: Duration = Duration::from_secs(5);
-/// Work that may wait for the worker; more than this is dropped and done at the next tick.
-const QUEUE: usize = 1024;
+/// How often the file of validated positions is written: it bounds what a start after kill -9 has to read again.
+const POSITIONS_INTERVAL: Duration = Duration::from_secs(5);
+/// Work items that may wait for the worker. More are dropped: a later sync, or the next start, does the work.
+const MAX_QUEUED: usize = 1024;
 
-/// Something that came up and must not be done under a lock or on a connection's task.
+/// Work that must not be done under a lock or on a connection's task.
 enum Work {
     /// A segment was sealed: sync it, so that the recovery point can move.
     SyncSealed(Arc<Partition>),
     Unlink(Vec<DeletedFiles>),
 }
 
-/// Tells the worker of work, and whom it concerns of changed settings and topics.
+/// Queues work, and notifies of changed settings and topics.
 #[derive(Clone)]
 pub struct Signals {
     work: mpsc::Sender<Work>,
     republished: watch::Sender<()>,
 }
 
-/// The worker's end.
+/// The receiving end of the queue.
 pub struct Worklist(mpsc::Receiver<Work>);
 
 pub fn signals() -> (Signals, Worklist) {
-    let (sender, receiver) = mpsc::channel(QUEUE);
+    let (sender, receiver) = mpsc::channel(MAX_QUEUED);
     (Signals { work: sender, republished: watch::Sender::new(()) }, Worklist(receiver))
 }
 
 impl Signals {
     /// A segment of the partition was sealed.
     pub fn rolled(&self, partition: &Arc<Partition>) {
-        self.tell(Work::SyncSealed(Arc::clone(partition)));
+        self.queue(Work::SyncSealed(Arc::clone(partition)));
     }
 
-    fn tell(&self, work: Work) {
+    fn queue(&self, work: Work) {
         if let Err(error) = self.work.try_send(work) {
-            // Files that nobody unlinks now are found and removed at the next start.
-            tracing::debug!(%error, "housekeeping is behind");
+            // Files that are not unlinked now are found and unlinked at the next start.
+            tracing::debug!(%error, "background work dropped, too much is queued");
         }
     }
 }
 
-/// What publishing an image leads to: offsets of deleted topics go, and so do their files.
+/// Handles a published image: deletes the offsets and files of deleted topics.
 pub fn after_publishing(groups: Arc<Groups>, signals: Signals) -> Box<dyn Fn(Published) + Send + Sync> {
     Box::new(move |published| {
         if !published.deleted.is_empty() {
             groups.topics_deleted(&published.deleted);
         }
         if !published.files.is_empty() {
-            signals.tell(Work::Unlink(published.files));
+            signals.queue(Work::Unlink(published.files));
         }
         signals.republished.send_replace(());
     })
 }
 
-/// Starts the tasks that keep house until the broker is dropped.
+/// Starts the background tasks. They end when the broker is dropped.
 pub fn start(broker: &Arc<Broker>, worklist: Worklist) {
     broker.sweep();
     let groups = Arc::clone(&broker.groups);
     tokio::spawn(async move {
         let loading = Arc::clone(&groups);
-        // Members of groups that outlived a restart have their sessions run from now on.
+        // Sessions of members of existing groups begin now.
         let _ = tokio::task::spawn_blocking(move || loading.load_all()).await;
         groups.run_timers().await;
     });
@@ -90,14 +88,14 @@ pub fn start(broker: &Arc<Broker>, worklist: Worklist) {
     every(broker, first_check, check, Broker::retain);
     let expiration = Duration::from_millis(storage.producer_id_expiration_check_interval_ms);
     every(broker, expiration, expiration, Broker::expire_producers);
-    every(broker, POSITIONS_EVERY, POSITIONS_EVERY, |broker| broker.checkpointer.write_positions());
+    every(broker, POSITIONS_INTERVAL, POSITIONS_INTERVAL, |broker| broker.checkpointer.write_positions());
     let checkpoint = Duration::from_millis(storage.log_flush_offset_checkpoint_interval_ms);
     every(broker, first_check, checkpoint, |broker| broker.checkpointer.write_all());
     let starts = Duration::from_millis(storage.log_flush_start_offset_checkpoint_interval_ms);
     every(broker, first_check, starts, |broker| broker.checkpointer.write_log_starts());
 }
 
-/// Runs `job` on a blocking thread again and again, as long as there is a broker; once, if there is no interval.
+/// Runs `job` periodically on a blocking thread until the broker is dropped; once if the interval is zero.
 fn every(broker: &Arc<Broker>, first: Duration, interval: Duration, job: fn(&Broker)) {
     let broker: Weak<Broker> = Arc::downgrade(broker);
     tokio::spawn(async move {
@@ -115,7 +113,7 @@ fn every(broker: &Arc<Broker>, first: Duration, interval: Duration, job: fn(&Bro
 
 async fn work(mut worklist: Worklist) {
     while let Some(work) = worklist.0.recv().await {
-        // A failed sync has latched the partition, which says so itself.
+        // A failed sync has latched the partition, which logs it.
         let _ = tokio::task::spawn_blocking(move || match work {
             Work::SyncSealed(partition) => {
                 let _ = partition.sync_sealed();
@@ -128,25 +126,24 @@ async fn work(mut worklist: Worklist) {
 
 fn unlink(files: DeletedFiles) {
     if let Err(error) = files.unlink() {
-        tracing::warn!(%error, "deleted files stay on disk");
+        tracing::warn!(%error, "failed to unlink deleted files");
     }
 }
 
 impl Broker {
-    /// Puts away folders of partitions that don't exist: those already deleted go, those of which the
-    /// metadata knows nothing are set aside, as Kafka does.
+    /// Unlinks the folders of deleted partitions, and renames those of partitions that the metadata does not know, as Kafka
+    /// does.
     fn sweep(&self) {
         let found = match self.log_dir.partitions() {
             Ok(found) => found,
-            Err(error) => return tracing::warn!(%error, "folders of deleted partitions are not looked for"),
+            Err(error) => return tracing::warn!(%error, "failed to list the folders of deleted partitions"),
         };
         let cluster = self.cluster();
-        // Folders of partitions that the metadata has on other nodes are left alone: moving them would lose nothing, and
-        // help nobody.
+        // Folders of partitions that the metadata has on other nodes are left as they are.
         let exists = |id: &TopicPartition| {
             id == self.metadata.partition().id() || cluster.image.partition(&id.topic, id.partition).is_some()
         };
-        if let Err(error) = self.log_dir.forget_unless(exists) {
+        if let Err(error) = self.log_dir.retain_checkpoints(exists) {
             tracing::warn!(%error, "failed to remove deleted partitions from the checkpoint files, retrying when a log is opened");
         }
         self.report_missing_folders(&found);
@@ -159,43 +156,45 @@ impl Broker {
             }
         }
         if !left_over.is_empty() {
-            self.housekeeping.tell(Work::Unlink(left_over));
+            self.housekeeping.queue(Work::Unlink(left_over));
         }
     }
 
-    /// Reports partitions that had records and whose folders somebody removed. They are served without records.
+    /// Logs partitions that had records and whose folders are missing. They are served as empty.
     fn report_missing_folders(&self, found: &[FoundPartition]) {
         let cluster = self.cluster();
-        for (partition, end) in self.log_dir.without_folder(found) {
+        for (partition, end) in self.log_dir.partitions_without_folder(found) {
             if cluster.partition(&partition.topic, partition.partition).is_ok() {
                 tracing::warn!(
                     %partition, end_offset = end,
-                    "the folder of the partition is missing, its records are lost: the partition is empty"
+                    "the folder of the partition is missing, its records are lost"
                 );
             }
         }
     }
 
     fn set_aside(&self, id: &TopicPartition) {
-        match self.log_dir.set_aside(id, random::uuid()) {
-            Ok(path) => tracing::warn!(partition = %id, "no topic has this partition: moved to {}", path.display()),
+        match self.log_dir.rename_to_stray(id, random::uuid()) {
+            Ok(path) => {
+                tracing::warn!(partition = %id, "renamed the folder of an unknown partition to {}", path.display())
+            }
             Err(error) => {
-                tracing::warn!(partition = %id, %error, "no topic has this partition, and it cannot be moved")
+                tracing::warn!(partition = %id, %error, "failed to rename the folder of an unknown partition")
             }
         }
     }
 
-    /// Drops what the topics' settings say is too old or too much.
+    /// Applies the retention settings of all topics.
     fn retain(&self) {
         for topic in self.cluster().topics() {
-            // A partition that is being compacted has its turn when that is done.
+            // A partition that is being compacted follows when that is done.
             for partition in topic.local_partitions().filter(|partition| !self.cleaner.is_at(partition)) {
                 self.retain_partition(topic, partition);
             }
         }
     }
 
-    /// Has logs that are open forget producers that wrote nothing for long; one that isn't does so when it is opened.
+    /// Removes expired producers from open logs. Other logs do so when they are opened.
     fn expire_producers(&self) {
         let now = self.clock.now().wall;
         for topic in self.cluster().topics() {
@@ -205,7 +204,7 @@ impl Broker {
         }
     }
 
-    /// The partition itself says what fails.
+    /// Failures are logged by the partition.
     pub(super) fn retain_partition(&self, topic: &Topic, partition: &Partition) {
         if let Ok(files) = partition.housekeep(self.clock.now().wall)
             && !files.is_empty()
@@ -215,8 +214,8 @@ impl Broker {
         }
     }
 
-    /// Closes every log and says so in the directory: the next start believes the files. With
-    /// `--ephemeral` there is no next start.
+    /// Closes every log and marks the directory clean, so that the next start skips recovery. With `--ephemeral` there is
+    /// no next start.
     pub fn close(&self) -> Result<(), LogError> {
         self.groups.stop();
         self.cleaner.stop();
@@ -230,7 +229,7 @@ impl Broker {
         let mut closed = Vec::new();
         let mut tickets = Vec::new();
         for partition in partitions {
-            // One that was never opened is as the last broker left it; if that one crashed, it is recovered now.
+            // A log that was never opened is as the last broker left it; after a crash of that one it is recovered now.
             match partition.close(!was_clean) {
                 None => {}
                 Some(Ok(ticket)) => {
@@ -260,7 +259,7 @@ fn not_closed(partition: &Partition, error: LogError, first_failure: &mut Option
     first_failure.get_or_insert(error);
 }
 
-/// Leaves files that are out of use to those who still read them for a while.
+/// Unlinks files after a delay, during which consumers may still read them.
 pub(super) fn unlink_later(files: DeletedFiles, delay: Duration, runtime: &Handle) {
     runtime.spawn(async move {
         tokio::time::sleep(delay).await;

@@ -18,7 +18,7 @@ use ottla_wire::types::{Offset, TimestampMs, TopicId, TopicPartition, sort_by};
 /// Reads the metadata log whole.
 ///
 /// # Errors
-/// [`OpenError::DamagedMetadata`], but for the torn tail that a crash may leave: nobody was told of what was in it.
+/// [`OpenError::DamagedMetadata`], except for the incomplete batch that a crash may leave at the end: it was never acknowledged.
 pub(super) fn check(log_dir: &LogDir, id: &TopicPartition, now: TimestampMs) -> Result<Option<Snapshot>, OpenError> {
     let at = log_dir.open_at(id, Some(TopicId::METADATA), now);
     let folder = log_dir.partition_path(id);
@@ -48,7 +48,7 @@ fn damaged(log_dir: &LogDir, folder: PathBuf, what: String) -> OpenError {
     OpenError::DamagedMetadata { folder, what, data: log_dir.paths() }
 }
 
-/// The newest snapshot that a log from `start` to `end` goes on from; one that can't be read is passed over.
+/// The newest snapshot that a log from `start` to `end` goes on from; unreadable ones are skipped.
 fn snapshot(log_dir: &LogDir, folder: &Path, start: Offset, end: Offset) -> Result<Option<Snapshot>, LogError> {
     let mut ids: Vec<SnapshotId> =
         log_dir.files_of(folder)?.iter().filter_map(|name| SnapshotId::from_file_name(name)).collect();
@@ -57,18 +57,18 @@ fn snapshot(log_dir: &LogDir, folder: &Path, start: Offset, end: Offset) -> Resu
         let file = folder.join(id.file_name());
         match log_dir.read_file(&file)?.map(|file| read_snapshot(&Bytes::from(file))) {
             Some(Ok(records)) => return Ok(Some(Snapshot { end_offset: id.end_offset, records })),
-            Some(Err(error)) => tracing::warn!("{} is passed over: {error}", file.display()),
+            Some(Err(error)) => tracing::warn!(file = %file.display(), %error, "skipped an unreadable snapshot"),
             None => {}
         }
     }
     Ok(None)
 }
 
-/// Whether records are lost that somebody was told of. After a crash these are the ones that others follow.
+/// Whether acknowledged records are lost. After a crash those are the ones with others behind them.
 fn is_damage(finding: &Finding, clean: bool) -> bool {
     match finding.lost {
         Some(lost) => clean || lost.last.is_some(),
-        None => finding.file.ends_with(".log") && finding.at_start != AtStart::Mends,
+        None => finding.file.ends_with(".log") && finding.at_start != AtStart::Repairs,
     }
 }
 

@@ -1,9 +1,9 @@
-//! Owns state, time and tasks, and drives the pure parts. Never sees a wire struct.
+//! The broker's state, time and tasks. It runs the pure state machines and never sees a wire struct.
 //!
-//! Code map: [`metadata`] and [`groups`] are machines in service, both run by [`driver`];
-//! [`cluster`] publishes what exists; [`partition`] is a log in service; [`fetch`] reads and waits;
-//! `housekeeping` is what happens without being asked, with `flushing` and the `cleaner`; `reopening` mends partitions whose log failed; [`reset`] starts over; [`clock`] is the only reader of
-//! clocks.
+//! Code map: [`metadata`] and [`groups`] run state machines, both by [`driver`]; [`publisher`] publishes the metadata as a
+//! [`cluster`]; [`partition`] is a log with its waiting fetches; [`fetch`] reads and waits; `housekeeping` is the
+//! background work, with `flushing`, the `checkpointer` and the `cleaner`; `reopening` opens failed logs again; [`reset`]
+//! deletes everything.
 
 pub mod advertised;
 pub mod arriving_clients;
@@ -58,7 +58,7 @@ use producer_ids::ProducerIds;
 use publisher::Publisher;
 pub use start_topics::StartTopicError;
 
-/// A broker in service; shared by all connections.
+/// A running broker, shared by all connections.
 pub struct Broker {
     config: Arc<BrokerConfig>,
     clock: Clock,
@@ -77,12 +77,12 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// The settings as they were at the start; [`Cluster::config`] has what changed since.
+    /// The settings at the start; [`Cluster::config`] has the current ones.
     pub fn config(&self) -> &BrokerConfig {
         &self.config
     }
 
-    /// The settings in force, as they change while the broker runs.
+    /// The current settings, as they change while the broker runs.
     pub fn settings(&self) -> watch::Receiver<Arc<BrokerConfig>> {
         self.publisher.settings()
     }
@@ -120,22 +120,22 @@ impl Broker {
         &self.producer_ids
     }
 
-    /// The end of the metadata log that the view in force stands for.
+    /// The end of the metadata log at the published view.
     pub fn metadata_end_offset(&self) -> Offset {
         self.publisher.published_to()
     }
 
-    /// Where to tell a client to find us that came from `peer` to `local` by the listener of that name.
+    /// The address to advertise to a client that connected from `peer` to `local` by the listener of that name.
     pub fn endpoint_for(&self, listener: &str, peer: IpAddr, local: SocketAddr) -> Endpoint {
         self.advertising.endpoint_for(&self.cluster().config, listener, peer, local)
     }
 
-    /// Finds out what a fetch wants read.
+    /// Begins a fetch in its session.
     pub fn begin_fetch(&self, request: SessionRequest) -> Result<FetchContext, SessionError> {
         self.fetch_sessions.lock().begin(self.clock.monotonic(), request)
     }
 
-    /// Closes a fetch: the session id to answer with, and which partitions belong in the response.
+    /// Ends a fetch: returns the session id of the response, and which partitions belong in it.
     pub fn finish_fetch(
         &self,
         context: &FetchContext,
@@ -144,24 +144,24 @@ impl Broker {
         self.fetch_sessions.lock().finish(self.clock.monotonic(), context, answered, random::positive_i32)
     }
 
-    /// What decides about the broker's log lines.
+    /// The loggers, whose levels clients can change.
     pub fn loggers(&self) -> &dyn Loggers {
         &*self.loggers
     }
 
-    /// Decides whether a line that a peer causes is logged.
+    /// The rate limiter for log lines that peers cause.
     pub fn log_rate_limiter(&self) -> &Arc<LogRateLimiter> {
         &self.log_rate_limiter
     }
 
-    /// What an append leaves to do for others.
+    /// Queues the work that an append leaves.
     pub fn after_append(&self, partition: &Arc<Partition>, appended: &Appended) {
         if appended.rolled {
             self.housekeeping.rolled(partition);
         }
     }
 
-    /// Creates topics that a client used without creating them; gives those that couldn't be, and why.
+    /// Creates topics on first use. Returns those that could not be created, and why.
     pub fn create_topics_by_use(
         self: &Arc<Self>,
         names: Vec<TopicName>,
@@ -179,7 +179,7 @@ impl Broker {
                 Ok(Reply::TopicsCreated(results)) => results
                     .into_iter()
                     .filter_map(|(name, result)| match result {
-                        // Someone else was faster: the topic is there.
+                        // Created by a concurrent request.
                         Ok(_) | Err(MetadataError::TopicAlreadyExists(_)) => None,
                         Err(error) => Some((name, NotCreated::Refused(error))),
                     })
@@ -190,7 +190,7 @@ impl Broker {
         }
     }
 
-    /// Whether groups have a place to be kept in.
+    /// Whether `__consumer_offsets` exists.
     pub fn has_offsets_topic(&self) -> bool {
         self.cluster().topic(CONSUMER_OFFSETS).is_some()
     }
@@ -219,7 +219,7 @@ impl Broker {
         )
     }
 
-    /// Makes sure that groups have a place to be kept in.
+    /// Creates `__consumer_offsets` if it does not exist.
     pub async fn ensure_offsets_topic(self: &Arc<Self>) -> Result<(), MetadataUnavailable> {
         if self.has_offsets_topic() {
             return Ok(());

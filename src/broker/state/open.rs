@@ -27,15 +27,13 @@ use ottla_config::BrokerConfig;
 use ottla_core::coordinator::group::GroupConfig;
 use ottla_core::metadata::records::MetadataRecord;
 use ottla_core::metadata::{
-    self, Command, MetadataConfig, MetadataError, RegisterBroker, Reply, SnapshotError, SupportedFeature, features,
+    self, Command, MetadataConfig, MetadataError, RegisterBroker, Reply, SnapshotError, features,
 };
 use ottla_log::{self as log, Identity, Log, LogConfig, LogDir, LogDirError, LogError, Origin};
 use ottla_wire::record::control::ControlType;
 use ottla_wire::record::{BatchBuilder, Codec, Verified};
-use ottla_wire::types::{Offset, PartitionIndex, TimestampMs, TopicId, TopicPartition};
+use ottla_wire::types::{METADATA_TOPIC, Offset, PartitionIndex, TimestampMs, TopicId, TopicPartition};
 
-/// The metadata log's topic.
-const METADATA_TOPIC: &str = "__cluster_metadata";
 /// How long a fetch session must have been idle before another may take its place (Kafka's constant).
 const SESSION_EVICTION: Duration = Duration::from_secs(120);
 
@@ -118,12 +116,12 @@ impl Broker {
             Arc::clone(&log_rate_limiter),
         );
         let metadata = Arc::new(metadata.map_err(|error| unreadable(error, &log_dir))?);
-        let new_cluster = match publisher.current().image.metadata_version() {
+        let bootstrap_records = match publisher.current().image.metadata_version() {
             None => formatted_with(&log_dir)?,
             Some(_) => Vec::new(),
         };
-        let found_there = hosting::found_here(&publisher.current(), &log_dir);
-        register(&metadata, &config, &log_dir, endpoints, new_cluster, found_there).await?;
+        let found_in_directory = hosting::found_here(&publisher.current(), &log_dir);
+        register(&metadata, &config, &log_dir, endpoints, bootstrap_records, found_in_directory).await?;
         check_acls(&config, publisher.current().image.acl_count())?;
         hosting::report(&publisher.current());
         let sessions = FetchSessions::new(config.fetch.max_incremental_fetch_session_cache_slots, SESSION_EVICTION);
@@ -168,7 +166,7 @@ fn open_log_dir(config: &BrokerConfig) -> Result<LogDir, LogDirError> {
     let log_dir = LogDir::open_chosen(&chosen, &identity)?;
     chosen.notices.iter().for_each(|notice| tracing::warn!("{notice}"));
     let path = chosen.data.display();
-    if let Some(why) = log_dir.why_not_mapped() {
+    if let Some(why) = log_dir.mmap_error() {
         tracing::warn!("files in {path} cannot be mapped and are read with copies: {why}");
     }
     let found = &log_dir.meta().cluster_id;
@@ -241,34 +239,24 @@ async fn register(
     config: &BrokerConfig,
     log_dir: &LogDir,
     endpoints: Vec<metadata::Endpoint>,
-    new_cluster: Vec<MetadataRecord>,
-    found_there: HashSet<(TopicId, PartitionIndex)>,
+    bootstrap_records: Vec<MetadataRecord>,
+    found_in_directory: HashSet<(TopicId, PartitionIndex)>,
 ) -> Result<(), OpenError> {
     let register = RegisterBroker {
         incarnation_id: random::uuid(),
         endpoints,
-        features: readable_features(),
+        features: features::supported(&features::READABLE),
         rack: config.rack.clone(),
         directory_id: log_dir.meta().directory_id,
-        metadata_is_there: log_dir.has_metadata(),
-        found_there,
-        new_cluster,
+        has_metadata_log: log_dir.has_metadata(),
+        found_in_directory,
+        bootstrap_records,
     };
     match metadata.submit(Command::RegisterBroker(register)).await? {
         Reply::BrokerRegistered(Ok(_)) => Ok(()),
         Reply::BrokerRegistered(Err(error)) => Err(error.into()),
         _ => Err(MetadataUnavailable::NotWritten.into()),
     }
-}
-
-/// What the registration says that this broker can read.
-fn readable_features() -> Vec<SupportedFeature> {
-    let oldest = |name: &str| match name {
-        features::METADATA_VERSION => *features::READABLE_METADATA_VERSIONS.start(),
-        _ => 0,
-    };
-    let feature = |(name, max): (&str, i16)| SupportedFeature { name: name.to_owned(), min: oldest(name), max };
-    features::READABLE.into_iter().map(feature).collect()
 }
 
 fn metadata_config(config: &Arc<BrokerConfig>) -> MetadataConfig {

@@ -82,7 +82,7 @@ impl Publisher {
         let mut after = before.with(image.clone(), Arc::clone(&config));
         // First, because a new topic may have the name of a deleted one, whose folders must be renamed before the new one
         // is used.
-        let deleted = image.topics_gone_since(&before.image).filter_map(|topic| after.remove(topic.id)).collect();
+        let deleted = image.topics_deleted_since(&before.image).filter_map(|topic| after.remove(topic.id)).collect();
         let published = self.remove_deleted(deleted);
         let touched = match Arc::ptr_eq(&before.config, &config) {
             true => image.topics_touched_since(&before.image),
@@ -124,7 +124,7 @@ impl Publisher {
             }
         }
         let local = || deleted_topics.iter().flat_map(|topic| topic.local_partitions()).map(|partition| partition.id());
-        if let Err(error) = self.log_dir.forget(local()) {
+        if let Err(error) = self.log_dir.remove_checkpoints(local()) {
             tracing::error!(%error, "failed to remove deleted partitions from the checkpoint files, retrying when a log is opened");
         }
         published
@@ -202,13 +202,13 @@ impl Publisher {
         let id = TopicPartition::new(Arc::clone(&topic.name), index);
         let (log_dir, config, opened, topic_id) = (Arc::clone(&self.log_dir), Arc::clone(config), id.clone(), topic.id);
         let open: OpenLog = Box::new(move || {
-            log_dir.forget_deleted()?;
+            log_dir.retry_remove_checkpoints()?;
             let at = log_dir.open_at(&opened, Some(topic_id), clock::wall_clock_ms());
             let path = log_dir.partition_path(&opened);
             match Log::open(log_dir.disk(), &path, Arc::clone(&config), at) {
                 // Left over from a deleted topic of the same name: a crash interrupted the deletion.
                 Err(LogError::OtherTopic { found, .. }) => {
-                    let aside = log_dir.set_aside(&opened, random::uuid())?;
+                    let aside = log_dir.rename_to_stray(&opened, random::uuid())?;
                     let aside = aside.display();
                     tracing::warn!(partition = %opened, topic_id = %found, "moved the data of another topic to {aside}");
                     let empty = OpenAt { topic_id: Some(topic_id), ..OpenAt::fresh(clock::wall_clock_ms()) };

@@ -1,4 +1,4 @@
-//! Opens logs again that failed: a full disk may have room again, a network file system be back.
+//! Opens failed logs again: a full disk may have space again, a network file system may be back.
 //!
 //! Nothing here runs while all partitions are in order.
 
@@ -36,7 +36,7 @@ async fn look_after(broker: Weak<Broker>, clock: Clock, mut partition_failed: wa
         };
         tokio::select! {
             () = due => {}
-            told = partition_failed.changed() => if told.is_err() { return },
+            changed = partition_failed.changed() => if changed.is_err() { return },
         }
         let Some(broker) = broker.upgrade() else { return };
         let round = tokio::task::spawn_blocking(move || {
@@ -66,21 +66,21 @@ impl Broker {
         retries.keep(self.clock.monotonic(), |id| failed.iter().any(|partition| partition.id() == id));
         for partition in failed {
             if retries.is_due(partition.id(), self.clock.monotonic()) && self.reopen(partition) {
-                retries.mended(partition.id(), self.clock.monotonic());
+                retries.recovered(partition.id(), self.clock.monotonic());
             }
         }
     }
 
-    /// Opens the partition's log again, and puts whoever stands on it to work again.
+    /// Opens the partition's log again, and loads the coordinator that depends on it.
     fn reopen(&self, partition: &Arc<Partition>) -> bool {
         if Arc::ptr_eq(partition, self.metadata.partition()) {
             return self.metadata.recover();
         }
-        let mended = partition.recover(self.clock.now().wall);
-        if mended && *partition.id().topic == *CONSUMER_OFFSETS {
+        let recovered = partition.recover(self.clock.now().wall);
+        if recovered && *partition.id().topic == *CONSUMER_OFFSETS {
             self.groups.reload(partition);
         }
-        mended
+        recovered
     }
 }
 
@@ -103,7 +103,7 @@ impl Retries {
         self.0.values().filter_map(|retry| retry.due).min()
     }
 
-    /// Forgets partitions that are gone, or long in order.
+    /// Forgets partitions that were deleted or have worked for long.
     fn keep(&mut self, now: Duration, is_failed: impl Fn(&TopicPartition) -> bool) {
         self.0.retain(|id, retry| is_failed(id) || retry.due.is_none() && now < retry.changed + FORGOTTEN_AFTER);
     }
@@ -126,7 +126,7 @@ impl Retries {
     }
 
     /// The partition is in order again.
-    fn mended(&mut self, id: &TopicPartition, now: Duration) {
+    fn recovered(&mut self, id: &TopicPartition, now: Duration) {
         if let Some(retry) = self.0.get_mut(id) {
             (retry.due, retry.changed) = (None, now);
         }
@@ -159,13 +159,13 @@ mod tests {
         let (id, gone) = (TopicPartition::new("t", 0), TopicPartition::new("gone", 0));
         let mut retries = Retries::default();
         assert_eq!(tried(&mut retries, &id, 4), [1, 3]);
-        retries.mended(&id, at(3));
+        retries.recovered(&id, at(3));
         assert_eq!(retries.next(), None);
         assert!(!retries.is_due(&gone, at(4)));
         assert!(!retries.is_due(&id, at(5)));
         assert!(!retries.is_due(&id, at(8)));
         assert!(retries.is_due(&id, at(9)));
-        retries.mended(&id, at(9));
+        retries.recovered(&id, at(9));
         retries.keep(at(100), |_| false);
         assert_eq!(retries.0.keys().collect::<Vec<_>>(), [&id]);
         retries.keep(at(130), |_| false);

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 #[derive(Debug, Default)]
 pub struct Waiters {
     next_id: AtomicU64,
-    /// Length of `waiting`, read without the lock: most appends find nobody waiting.
+    /// Length of `waiting`, read without the lock: most appends find no waiting fetch.
     count: AtomicUsize,
     waiting: Mutex<Vec<(u64, Arc<Notify>)>>,
 }

@@ -96,7 +96,7 @@ impl MetadataLog {
             for record in batch.records().map_while(Result::ok) {
                 match record.value.as_ref().map(MetadataRecord::decode) {
                     Some(Ok(decoded)) => self.salvage.replay(&decoded),
-                    Some(Err(error)) => self.salvage.unreadable(error.to_string()),
+                    Some(Err(error)) => self.salvage.record_unreadable(error.to_string()),
                     None => {}
                 }
             }
@@ -121,7 +121,7 @@ impl MetadataLog {
             ),
             false => begins_late
                 .map(|at| format!("it begins at offset {at}, and no snapshot has what came before"))
-                .or_else(|| Some(format!("a record cannot follow those before it: {}", self.salvage.first_fault()?))),
+                .or_else(|| Some(format!("a record cannot follow those before it: {}", self.salvage.first_error()?))),
         }
     }
 
@@ -166,7 +166,7 @@ impl MetadataLog {
         let repaired = [(TopicPartition::new(METADATA, 0), Repaired { start: 0, end, ..Repaired::default() })];
         for directory in directories.iter().filter(|directory| !is_partition(directory)) {
             let mut directory = Directory::lock(directory).map_err(|error| error.to_string())?;
-            directory.note(&repaired).map_err(|error| error.to_string())?;
+            directory.write_checkpoints(&repaired).map_err(|error| error.to_string())?;
         }
         let mut said = vec![made_of(&added.topics)];
         said.extend(empty(&added.empty));

@@ -165,7 +165,7 @@ impl Check {
         ottla_wire::types::sort_by(&mut found, |a, b| a.partition.cmp(&b.partition));
         let topics = self.metadata.as_ref().map(|metadata| metadata.topics()).unwrap_or_default();
         let directory_id = directory.meta().map_or(Uuid::ZERO, |meta| meta.directory_id);
-        let without_folder = directory.without_folder(&found);
+        let without_folder = directory.partitions_without_folder(&found);
         if only.is_none() {
             self.report.findings.extend(directory.findings().iter().map(shown));
             self.traces.push(directory.traces());
@@ -187,7 +187,7 @@ impl Check {
                 PartitionState::Deleted if only.is_none() => {
                     let file = found.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
                     let what = "is left of a deleted partition".to_owned();
-                    self.report.notes.push(shown(&Finding { file, what, at_start: AtStart::Mends, lost: None }));
+                    self.report.notes.push(shown(&Finding { file, what, at_start: AtStart::Repairs, lost: None }));
                     continue;
                 }
                 PartitionState::Deleted | PartitionState::Other => continue,
@@ -213,7 +213,7 @@ impl Check {
             }
         }
         if !repaired.is_empty() {
-            directory.note(&repaired).map_err(|error| error.to_string())?;
+            directory.write_checkpoints(&repaired).map_err(|error| error.to_string())?;
         }
         Ok(())
     }
@@ -229,7 +229,7 @@ impl Check {
         let finding = Finding {
             file: partition.to_string(),
             what: format!("its folder is gone, which was known to have offsets {} to {}", lost.start, lost.end - 1),
-            at_start: AtStart::Overlooks,
+            at_start: AtStart::Ignores,
             lost: Some(Loss { first: lost.start, last: Some(lost.end - 1), bytes: 0 }),
         };
         let verdict = Verdict::without_folder(lost.start, finding);
@@ -282,8 +282,8 @@ impl Check {
     fn host(&self) -> Host {
         let first = self.found.first().map(|folder| folder.directory_id).filter(|id| !id.is_zero());
         let is_only = |id: &Uuid| self.found.iter().all(|folder| folder.directory_id == *id);
-        let only_directory = first.filter(|id| is_only(id) && Traces::are_ottlas_alone(&self.traces));
-        Host { only_directory, noted: self.noted.clone(), ..Host::default() }
+        let only_directory = first.filter(|id| is_only(id) && Traces::only_ottla(&self.traces));
+        Host { only_directory, had_records: self.noted.clone(), ..Host::default() }
     }
 
     /// Checks one; what was found, and what its repair came to, if there was one.

@@ -129,10 +129,10 @@ pub fn shown(finding: &Finding) -> ShownFinding {
         file: finding.file.clone(),
         what: finding.what.clone(),
         at_start: match finding.at_start {
-            AtStart::Mends => "mends",
-            AtStart::Believes => "believes",
-            AtStart::Cuts => "cuts",
-            AtStart::Overlooks => "overlooks",
+            AtStart::Repairs => "mends",
+            AtStart::Trusts => "believes",
+            AtStart::Truncates => "cuts",
+            AtStart::Ignores => "overlooks",
             AtStart::Refuses => "refuses",
         },
         lost: finding.lost.map(|lost| ShownLoss {
@@ -147,8 +147,8 @@ pub fn shown(finding: &Finding) -> ShownFinding {
 fn shown_of_metadata(finding: &Finding) -> ShownFinding {
     let refuses = match finding.lost {
         // A crash may tear off the end, of which nobody was told.
-        Some(lost) => finding.at_start == AtStart::Overlooks || lost.last.is_some(),
-        None => finding.file.ends_with(".log") && finding.at_start != AtStart::Mends,
+        Some(lost) => finding.at_start == AtStart::Ignores || lost.last.is_some(),
+        None => finding.file.ends_with(".log") && finding.at_start != AtStart::Repairs,
     };
     let at_start = if refuses { AtStart::Refuses } else { finding.at_start };
     shown(&Finding { at_start, ..finding.clone() })

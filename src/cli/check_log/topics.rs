@@ -12,7 +12,8 @@ use ottla_core::metadata::{CONSUMER_OFFSETS, SnapshotId, TRANSACTION_STATE, read
 use ottla_wire::record::Batch;
 use ottla_wire::types::{TopicId, TopicPartition};
 
-pub const METADATA: &str = "__cluster_metadata";
+pub use ottla_wire::types::METADATA_TOPIC as METADATA;
+
 const SHARE_STATE: &str = "__share_group_state";
 /// `ConfigResource.Type.TOPIC`.
 const TOPIC: i8 = 2;

@@ -1,4 +1,4 @@
-//! Pure state machines over Kafka's coordinator topics: what Kafka calls coordinators.
+//! Coordinators: pure state machines over Kafka's coordinator topics.
 
 pub mod group;
 pub mod records;
@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 pub use crate::machine::{Effects, Machine, Outcome, RecordMeta, ReplyTo};
 
-/// A connection's number; unique while the broker runs.
+/// Identifies a connection; unique while the broker runs.
 pub type ConnectionId = u64;
-/// A group's name, chosen by its users.
+/// A group's id, chosen by its members.
 pub type GroupId = Arc<str>;
-/// A member's name within its group, given by the coordinator; empty in requests means "none yet".
+/// A member's id within its group, assigned by the coordinator; empty in requests of new members.
 pub type MemberId = Arc<str>;
-/// The name by which a static member is known across its restarts (KIP-345).
+/// The id of a static member, which stays the same after its restarts (KIP-345).
 pub type InstanceId = Arc<str>;

@@ -1,19 +1,19 @@
-//! From the records of one decision to batches of the log.
+//! Splits the records of one decision into batches of the log.
 
 use super::records::{BeginTransactionRecord, EndTransactionRecord, MetadataRecord};
 use ottla_wire::codec::EncodeError;
 
-/// The most bytes that the records of one batch may have: half of the 8 MiB that Apache Kafka
-/// reads, which leaves more than enough for what surrounds each record.
+/// The maximum size of the record values of one batch, in bytes: half of the 8 MiB that Apache Kafka reads. The other
+/// half is for the headers of batch and records.
 pub const MAX_BATCH_BYTES: usize = 4 << 20;
 
-/// Cuts the records of one decision into batches of at most about `limit` bytes.
+/// Splits the records of one decision into batches of about `limit` bytes at most.
 ///
-/// Usually that is one batch, which a crash keeps whole or not at all. More than one stand between
-/// BeginTransaction and EndTransaction (KIP-868): without its end, none of them counts.
+/// Usually that is one batch, which is atomic. Several batches are enclosed in BeginTransaction and EndTransaction
+/// (KIP-868): replay drops them if EndTransaction is missing.
 ///
 /// # Errors
-/// If a record can't be encoded; then nothing of the decision must be written.
+/// If a record can't be encoded. None of the records may be written then.
 pub fn batches(records: Vec<MetadataRecord>, limit: usize) -> Result<Vec<Vec<MetadataRecord>>, EncodeError> {
     let sizes = records.iter().map(|record| Ok(record.encode()?.len())).collect::<Result<Vec<_>, EncodeError>>()?;
     if sizes.iter().sum::<usize>() <= limit {

@@ -1,4 +1,4 @@
-//! This broker's registration (Kafka's `ClusterControlManager`) and what a new cluster begins with.
+//! The broker's registration (Kafka's `ClusterControlManager`) and the first records of a new cluster.
 
 use super::commands::{RegisterBroker, Reply};
 use super::errors::MetadataError;
@@ -12,19 +12,18 @@ use super::{BrokerEpoch, Decision, MetadataMachine};
 use ottla_wire::types::{PartitionIndex, TopicId, Uuid, sort_by};
 
 impl MetadataMachine {
-    /// Registers this broker, unfenced, and makes it the leader of what it can lead.
+    /// Registers this broker, unfenced, and makes it the leader of all partitions that it can lead.
     ///
-    /// A broker that says again what the log has of it writes nothing, so that restarts leave no
-    /// trace; its epoch stays.
+    /// If the registration is unchanged, nothing is written and the epoch stays the same.
     pub(super) fn register_broker(&self, mut request: RegisterBroker) -> Decision {
         sort_by(&mut request.features, |a, b| a.name.cmp(&b.name));
         let mut records = Vec::new();
         let mut version = self.versions();
         if self.image.metadata_version().is_none() {
-            let begun = std::mem::take(&mut request.new_cluster);
-            if let Some(level) = begun.iter().find_map(|record| level_in(record, METADATA_VERSION)) {
+            let bootstrap = std::mem::take(&mut request.bootstrap_records);
+            if let Some(level) = bootstrap.iter().find_map(|record| level_in(record, METADATA_VERSION)) {
                 version = WriteVersions::at(level);
-                records.extend(begun);
+                records.extend(bootstrap);
             } else {
                 records.extend(NEW_CLUSTER.into_iter().map(|(name, level)| feature_record(name, level)));
             }
@@ -37,7 +36,7 @@ impl MetadataMachine {
         let epoch = match known.filter(|known| is_unchanged(known, &request)) {
             Some(known) => known.epoch,
             None => {
-                // Kafka's controller takes the offset of the record for the epoch, too.
+                // As in Kafka, the epoch is the offset of the record.
                 let epoch = self.next_offset.max(known.map_or(0, |known| known.epoch.saturating_add(1)));
                 records.push(MetadataRecord::new(version.register_broker, self.registration(request, epoch)));
                 epoch
@@ -47,7 +46,7 @@ impl MetadataMachine {
         Decision::new(records, Reply::BrokerRegistered(Ok(epoch)))
     }
 
-    /// Forgets a broker that this log, taken over from a larger cluster, still has. This one stays: it runs.
+    /// Removes the registration of another broker, which a log of a larger cluster may contain.
     pub(super) fn unregister_broker(&self, id: BrokerId) -> Decision {
         let (records, result) = match self.image.brokers().get(&id) {
             None => (Vec::new(), Err(MetadataError::BrokerIdNotRegistered(id))),
@@ -56,8 +55,8 @@ impl MetadataMachine {
                 (Vec::new(), Err(MetadataError::InvalidRequest(why)))
             }
             Some(broker) => {
-                let gone = UnregisterBrokerRecord { broker_id: id, broker_epoch: broker.epoch };
-                (vec![MetadataRecord::new(0, gone)], Ok(()))
+                let record = UnregisterBrokerRecord { broker_id: id, broker_epoch: broker.epoch };
+                (vec![MetadataRecord::new(0, record)], Ok(()))
             }
         };
         Decision::new(records, Reply::BrokerUnregistered(result))
@@ -88,9 +87,9 @@ impl MetadataMachine {
         }
     }
 
-    /// Notes where this broker's replicas lie, where that isn't where the log has them, and makes it the leader of those
-    /// that it has: of the ones without a leader, as Apache Kafka leaves them when it is stopped, and of the ones that a
-    /// broker of a larger cluster has led, which doesn't run here.
+    /// Corrects the log directories of this broker's replicas, and elects it leader of the partitions that it has: of
+    /// those without a leader (Apache Kafka removes leaders when it stops) and of those led by a broker of a larger
+    /// cluster, which does not run here.
     fn partition_changes(&self, registered: Option<&[Uuid]>, request: &RegisterBroker) -> Vec<MetadataRecord> {
         let version = self.versions().partition_change;
         let renamed = renamed_directory(registered, request);
@@ -100,7 +99,7 @@ impl MetadataMachine {
             let hosting = partition.hosting(self.config.node_id, request.directory_id);
             let moved = match hosting {
                 Hosting::AbsentDirectory(assigned) => {
-                    renamed == Some(assigned) || request.found_there.contains(&(topic, index))
+                    renamed == Some(assigned) || request.found_in_directory.contains(&(topic, index))
                 }
                 Hosting::Here | Hosting::OtherNode => false,
             };
@@ -127,9 +126,9 @@ impl MetadataMachine {
         if partition.isr.contains(&node) {
             return Some(change);
         }
-        // With eligible leader replicas (KIP-966) the last one of all is kept there, not in the ISR.
-        let rest = partition.rest();
-        let eligible = rest.eligible_leaders.contains(&node) || rest.last_known_eligible_leaders.contains(&node);
+        // With eligible leader replicas (KIP-966) the last replica is in the ELR, and the ISR is empty.
+        let state = partition.replication_state();
+        let eligible = state.eligible_leaders.contains(&node) || state.last_known_eligible_leaders.contains(&node);
         (partition.isr.is_empty() && eligible).then(|| PartitionChangeRecord {
             isr: Some(vec![node]),
             eligible_leader_replicas: Some(Vec::new()),
@@ -138,27 +137,27 @@ impl MetadataMachine {
         })
     }
 
-    /// The versions in which records are to be written now.
+    /// The record versions at the current `metadata.version`.
     pub(super) fn versions(&self) -> WriteVersions {
         WriteVersions::at(self.image.metadata_version().unwrap_or(super::features::NEW_METADATA_VERSION))
     }
 }
 
-/// The id that the log directory had when it was this broker's only one, and hasn't any more: its `meta.properties` was
-/// lost and written anew.
+/// The previous id of the log directory, if it was the broker's only one and has another id now because its
+/// `meta.properties` was lost and written again.
 fn renamed_directory(registered: Option<&[Uuid]>, request: &RegisterBroker) -> Option<Uuid> {
     match registered {
-        Some(&[before]) if request.metadata_is_there && before != request.directory_id => Some(before),
+        Some(&[before]) if request.has_metadata_log && before != request.directory_id => Some(before),
         _ => None,
     }
 }
 
-/// A feature at a level; 0 takes it away.
+/// The record that sets a feature level; 0 removes the feature.
 pub fn feature_record(name: &str, level: i16) -> MetadataRecord {
     MetadataRecord::new(0, FeatureLevelRecord { name: name.into(), feature_level: level })
 }
 
-/// The level that a record sets the feature of that name to, if it does.
+/// The level that a record sets the named feature to.
 fn level_in(record: &MetadataRecord, name: &str) -> Option<i16> {
     match &record.body {
         RecordBody::FeatureLevel(feature) if &*feature.name == name => Some(feature.feature_level),

@@ -1,7 +1,7 @@
-//! What the metadata machine is asked, and what it answers.
+//! Commands to the metadata machine, and its replies.
 //!
 //! Nothing here is a wire struct: handlers turn requests into commands and replies into responses.
-//! Ids and times that Kafka draws at random or from a clock come in with the command.
+//! Random ids are passed in with the command.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -14,9 +14,9 @@ use ottla_wire::types::{PartitionIndex, ProducerId, TopicId, TopicName, Uuid};
 /// A request to the metadata machine. Each has its own variant of [`Reply`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
-    /// This broker is up: [`Reply::BrokerRegistered`].
+    /// Registers this broker: [`Reply::BrokerRegistered`].
     RegisterBroker(RegisterBroker),
-    /// Another broker is gone for good: [`Reply::BrokerUnregistered`].
+    /// Removes the registration of another broker: [`Reply::BrokerUnregistered`].
     UnregisterBroker(BrokerId),
     /// [`Reply::TopicsCreated`].
     CreateTopics(CreateTopics),
@@ -28,13 +28,13 @@ pub enum Command {
     AlterConfigs(AlterConfigs),
     /// [`Reply::FeaturesUpdated`].
     UpdateFeatures(UpdateFeatures),
-    /// The next block of producer ids: [`Reply::ProducerIds`].
+    /// Allocates the next block of producer ids: [`Reply::ProducerIds`].
     AllocateProducerIds,
-    /// Every topic and every dynamic setting goes, and these topics come: [`Reply::Reset`].
+    /// Removes every topic and every dynamic setting, then creates these topics: [`Reply::Reset`].
     Reset(Vec<NewTopic>),
 }
 
-/// The answer to a [`Command`], sent once its records are applied.
+/// The reply to a [`Command`], sent once its records are applied.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
     BrokerRegistered(Result<BrokerEpoch, MetadataError>),
@@ -47,16 +47,16 @@ pub enum Reply {
     PartitionsCreated(Vec<(TopicName, Result<(), MetadataError>)>),
     /// One result for each resource, in the order of the request.
     ConfigsAltered(Vec<(ConfigResource, Result<(), MetadataError>)>),
-    /// All of them, or none.
+    /// One result for the whole request.
     FeaturesUpdated(Result<(), MetadataError>),
     ProducerIds(Result<ProducerIdBlock, MetadataError>),
-    Reset(ResetDone),
+    Reset(ResetResult),
 }
 
-/// Identifies one registration of a broker; grows with each.
+/// Identifies one registration of a broker; increases with each registration.
 pub type BrokerEpoch = i64;
 
-/// What this broker tells of itself when it starts (KRaft `RegisterBrokerRecord`).
+/// The registration of this broker when it starts (KRaft `RegisterBrokerRecord`).
 ///
 /// The first registration in an empty log also writes the feature levels of a new cluster.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,15 +69,15 @@ pub struct RegisterBroker {
     pub rack: Option<String>,
     /// `directory.id` of the log directory, from its `meta.properties`.
     pub directory_id: Uuid,
-    /// Whether the metadata log lies in that log directory itself.
-    pub metadata_is_there: bool,
-    /// Partitions whose folders are in that log directory, although their records have them in another.
-    pub found_there: HashSet<(TopicId, PartitionIndex)>,
-    /// What an empty log shall begin with, if the directory was formatted (`bootstrap.checkpoint`).
-    pub new_cluster: Vec<MetadataRecord>,
+    /// Whether that log directory contains the metadata log.
+    pub has_metadata_log: bool,
+    /// Partitions whose folders are in that log directory although their records name another one.
+    pub found_in_directory: HashSet<(TopicId, PartitionIndex)>,
+    /// The first records of an empty log, if the directory was formatted (`bootstrap.checkpoint`).
+    pub bootstrap_records: Vec<MetadataRecord>,
 }
 
-/// Where a listener can be reached.
+/// The address of a listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     /// The listener's name, such as `PLAINTEXT`.
@@ -100,7 +100,7 @@ pub struct SupportedFeature {
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct CreateTopics {
     pub topics: Vec<NewTopic>,
-    /// Check, answer, but leave everything as it is.
+    /// Validates the request without applying it.
     pub validate_only: bool,
 }
 
@@ -110,11 +110,11 @@ pub struct NewTopic {
     pub name: TopicName,
     /// Random; becomes the topic's id when it is created.
     pub id: TopicId,
-    /// -1: the broker's `num.partitions`, or as many as `assignments` has.
+    /// -1: the broker's `num.partitions`, or the length of `assignments`.
     pub partitions: i32,
-    /// -1: the broker's `default.replication.factor`, or as `assignments` says.
+    /// -1: the broker's `default.replication.factor`, or the number of replicas in `assignments`.
     pub replication_factor: i16,
-    /// Partition and its replicas; when not empty the two counts above must be -1.
+    /// Partitions and their replicas. If not empty, `partitions` and `replication_factor` must be -1.
     pub assignments: Vec<(i32, Vec<i32>)>,
     /// Overrides of the topic's settings; a null value is an error, as in Kafka.
     pub configs: Vec<(String, Option<String>)>,
@@ -134,32 +134,32 @@ impl NewTopic {
     }
 }
 
-/// A topic that was created, or would have been with `validate_only`.
+/// A topic that was created; with `validate_only`, that could be created.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CreatedTopic {
     pub id: TopicId,
     pub partitions: i32,
     pub replication_factor: i16,
-    /// The replication factor that was asked for, when this one machine could only give less and
-    /// [`Clamp`](ottla_config::ReplicationFactorPolicy::Clamp) is in force: worth a warning.
+    /// The requested replication factor, if it was lowered to the number of brokers
+    /// ([`Clamp`](ottla_config::ReplicationFactorPolicy::Clamp)).
     pub clamped_from: Option<i16>,
     /// The overrides it was created with.
     pub configs: Arc<Settings>,
 }
 
-/// How a request names a topic.
+/// A topic in a request, by name or by id.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum TopicRef {
     Name(TopicName),
     Id(TopicId),
 }
 
-/// What became of one topic that was to be deleted.
+/// The result for one topic of DeleteTopics.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TopicDeletion {
-    /// None when it was named by an id that no topic has.
+    /// `None` if the request has an id that no topic has.
     pub name: Option<TopicName>,
-    /// [`Uuid::ZERO`] when it was named by a name that no topic has.
+    /// [`Uuid::ZERO`] if the request has a name that no topic has.
     pub id: TopicId,
     pub result: Result<(), MetadataError>,
 }
@@ -167,18 +167,18 @@ pub struct TopicDeletion {
 /// CreatePartitions.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct CreatePartitions {
-    pub topics: Vec<MorePartitions>,
-    /// Check, answer, but leave everything as it is.
+    pub topics: Vec<NewPartitions>,
+    /// Validates the request without applying it.
     pub validate_only: bool,
 }
 
-/// The growth of one topic.
+/// More partitions for one topic.
 #[derive(Clone, Debug, PartialEq)]
-pub struct MorePartitions {
+pub struct NewPartitions {
     pub name: TopicName,
-    /// How many partitions the topic shall have altogether.
+    /// The new total number of partitions.
     pub count: i32,
-    /// The replicas of each added partition; None lets the broker choose.
+    /// The replicas of each added partition; `None`: the broker chooses them.
     pub assignments: Option<Vec<Vec<i32>>>,
 }
 
@@ -186,11 +186,11 @@ pub struct MorePartitions {
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct AlterConfigs {
     pub changes: Vec<ConfigChange>,
-    /// Check, answer, but leave everything as it is.
+    /// Validates the request without applying it.
     pub validate_only: bool,
 }
 
-/// The change of one resource's settings: all of it takes effect, or none.
+/// A change of one resource's settings. It is applied as a whole or not at all.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConfigChange {
     pub resource: ConfigResource,
@@ -199,9 +199,9 @@ pub struct ConfigChange {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Alteration {
-    /// AlterConfigs: these are all the overrides from now on; others go.
+    /// AlterConfigs: replaces all overrides.
     Replace(Vec<(String, Option<String>)>),
-    /// IncrementalAlterConfigs: others stay.
+    /// IncrementalAlterConfigs: keeps the other overrides.
     Incremental(Vec<ConfigOp>),
 }
 
@@ -210,24 +210,24 @@ pub enum Alteration {
 pub struct ConfigOp {
     pub name: String,
     pub kind: OpKind,
-    /// None is right for [`OpKind::Delete`] only.
+    /// `None` is valid only with [`OpKind::Delete`].
     pub value: Option<String>,
 }
 
-/// What to do with a setting (KIP-339).
+/// An operation on a setting (KIP-339).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpKind {
     Set,
-    /// Back to the default.
+    /// Removes the override.
     Delete,
-    /// Add to a list what it does not have yet.
+    /// Adds entries to a list, unless it has them.
     Append,
-    /// Take from a list.
+    /// Removes entries from a list.
     Subtract,
 }
 
 impl OpKind {
-    /// The operation with that number on the wire.
+    /// The operation with that code on the wire.
     pub fn from_code(code: i8) -> Option<OpKind> {
         match code {
             0 => Some(OpKind::Set),
@@ -239,22 +239,22 @@ impl OpKind {
     }
 }
 
-/// What a reset did.
+/// The result of a reset.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ResetDone {
-    /// How many topics there were.
+pub struct ResetResult {
+    /// The number of removed topics.
     pub removed: usize,
     /// As in [`Reply::TopicsCreated`].
     pub created: Vec<(TopicName, Result<CreatedTopic, MetadataError>)>,
 }
 
-/// UpdateFeatures: all of it takes effect, or none.
+/// UpdateFeatures. It is applied as a whole or not at all.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct UpdateFeatures {
     pub updates: Vec<FeatureUpdate>,
     /// The levels that this broker serves.
     pub supported: Vec<SupportedFeature>,
-    /// Check, answer, but leave everything as it is.
+    /// Validates the request without applying it.
     pub validate_only: bool,
 }
 
@@ -262,23 +262,23 @@ pub struct UpdateFeatures {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeatureUpdate {
     pub name: String,
-    /// 0 switches it off.
+    /// 0 disables the feature.
     pub level: i16,
-    /// None is a way that Kafka doesn't know.
+    /// `None`: the request has a type that Kafka does not define.
     pub upgrade: Option<UpgradeType>,
 }
 
-/// Which way a feature's level may go (KIP-778).
+/// The direction in which a feature's level may change (KIP-778).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UpgradeType {
     Upgrade,
-    /// Down, if nothing is lost.
+    /// A downgrade that loses no metadata.
     SafeDowngrade,
     UnsafeDowngrade,
 }
 
 impl UpgradeType {
-    /// Its number on the wire.
+    /// The code on the wire.
     pub fn code(self) -> i8 {
         match self {
             UpgradeType::Upgrade => 1,
@@ -287,7 +287,7 @@ impl UpgradeType {
         }
     }
 
-    /// The way with that number on the wire.
+    /// The type with that code on the wire.
     pub fn from_code(code: i8) -> Option<UpgradeType> {
         match code {
             1 => Some(UpgradeType::Upgrade),
@@ -298,7 +298,7 @@ impl UpgradeType {
     }
 }
 
-/// Producer ids that are this broker's to hand out; durable before anybody sees them.
+/// Producer ids that this broker may assign. The block is durable before it is returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProducerIdBlock {
     pub first: ProducerId,

@@ -11,10 +11,10 @@ use super::{Decision, MetadataMachine, names, settings};
 
 use ottla_wire::types::InOrder as _;
 
-/// What a change makes of settings: a value, or None for the default.
+/// Changed settings: a new value, or `None` to unset.
 pub(super) type Altered = BTreeMap<String, Option<String>>;
 
-/// The record that sets one setting, or with None unsets it.
+/// The record that sets one setting, or unsets it (`None`).
 pub(super) fn config_record(resource: &ConfigResource, name: &str, value: Option<&String>) -> MetadataRecord {
     let record = ConfigRecord {
         resource_type: resource.kind.code(),
@@ -40,12 +40,12 @@ impl MetadataMachine {
             };
             results.push((change.resource.clone(), result));
         }
-        Decision::new(records, Reply::ConfigsAltered(results)).or_nothing(request.validate_only)
+        Decision::new(records, Reply::ConfigsAltered(results)).drop_records_if(request.validate_only)
     }
 
     fn alter_resource(&self, change: &ConfigChange) -> Result<Vec<MetadataRecord>, MetadataError> {
         let resource = &change.resource;
-        check_given(&change.how)?;
+        check_without_resource(&change.how)?;
         self.check_resource(resource)?;
         let current = self.image.configs().get(resource.kind, &resource.name);
         let altered = match &change.how {
@@ -61,7 +61,7 @@ impl MetadataMachine {
         }
         match resource.kind {
             ConfigKind::Broker => settings::check_broker(&after, resource.name.is_empty())?,
-            kind => settings::check(&self.broker_in_force, kind, &after)?,
+            kind => settings::check(&self.effective_broker_config, kind, &after)?,
         }
         self.check_min_insync_replicas(resource, &altered)?;
         if resource.kind == ConfigKind::Topic && self.image.topic(&resource.name).is_none() {
@@ -91,10 +91,10 @@ impl MetadataMachine {
     }
 }
 
-/// AlterConfigs: what is given is set, what is not given goes.
+/// AlterConfigs: sets the given settings and unsets all others.
 fn replacement(all: &[(String, Option<String>)], current: &Settings) -> Altered {
-    let gone = current.keys().map(|name| (name.clone(), None));
-    gone.chain(all.iter().cloned()).in_order()
+    let unset = current.keys().map(|name| (name.clone(), None));
+    unset.chain(all.iter().cloned()).in_order()
 }
 
 fn increments(kind: ConfigKind, ops: &[ConfigOp], current: &Settings) -> Result<Altered, MetadataError> {
@@ -115,7 +115,7 @@ fn increments(kind: ConfigKind, ops: &[ConfigOp], current: &Settings) -> Result<
     ops.iter().map(|op| Ok((op.name.clone(), after(op)?))).collect()
 }
 
-/// A list with entries added at its end, unless they are there, or taken out once.
+/// Appends entries that the list lacks, or removes the first occurrence of each entry.
 fn change_list(before: &str, entries: &str, kind: OpKind) -> String {
     let mut list: Vec<&str> = before.split(',').filter(|entry| !entry.is_empty()).collect();
     for entry in entries.split(',') {
@@ -128,7 +128,7 @@ fn change_list(before: &str, entries: &str, kind: OpKind) -> String {
     list.join(",")
 }
 
-/// Kafka's broker words the refusal for its own settings, its controller for all others.
+/// Kafka's error message: from the broker for broker settings, from the controller for all others.
 fn not_a_list(kind: ConfigKind, op: &ConfigOp) -> String {
     let name = &op.name;
     match (kind, op.kind) {
@@ -140,8 +140,8 @@ fn not_a_list(kind: ConfigKind, op: &ConfigOp) -> String {
     }
 }
 
-/// Checks what can be told of a change without knowing its resource.
-fn check_given(how: &Alteration) -> Result<(), MetadataError> {
+/// Checks the parts of a change that do not depend on the resource.
+fn check_without_resource(how: &Alteration) -> Result<(), MetadataError> {
     match how {
         Alteration::Replace(all) => {
             check_distinct(all.iter().map(|(name, _)| name))?;

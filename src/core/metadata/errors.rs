@@ -1,10 +1,10 @@
-//! Why the metadata machine refuses.
+//! Errors of the metadata machine.
 
 use ottla_wire::types::TopicName;
 
-/// Why a command, or one part of it, was refused; the text is what a client is shown.
+/// Why a command, or a part of it, was rejected. The text is the error message for the client.
 ///
-/// Each variant is one Kafka error code of the same name.
+/// Each variant has the name of a Kafka error code.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MetadataError {
     /// `INVALID_TOPIC_EXCEPTION`
@@ -16,7 +16,7 @@ pub enum MetadataError {
     /// `UNKNOWN_TOPIC_OR_PARTITION`
     #[error("This server does not host this topic-partition.")]
     UnknownTopicOrPartition,
-    /// `UNKNOWN_TOPIC_OR_PARTITION`, of a topic whose settings were to change.
+    /// `UNKNOWN_TOPIC_OR_PARTITION` when settings of a topic are changed.
     #[error("The topic '{0}' does not exist.")]
     UnknownTopic(TopicName),
     /// `UNKNOWN_TOPIC_ID`
@@ -49,7 +49,7 @@ pub enum MetadataError {
     /// `INVALID_UPDATE_VERSION`
     #[error("{0}")]
     InvalidUpdateVersion(String),
-    /// `UNKNOWN_SERVER_ERROR`: nothing a client does can mend it.
+    /// `UNKNOWN_SERVER_ERROR`: the client cannot resolve it.
     #[error("{0}")]
     Internal(String),
 }

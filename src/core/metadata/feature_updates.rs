@@ -5,21 +5,23 @@ use std::collections::BTreeMap;
 use super::brokers::feature_record;
 use super::commands::{FeatureUpdate, Reply, SupportedFeature, UpdateFeatures, UpgradeType};
 use super::errors::MetadataError;
-use super::features::{ELIGIBLE_LEADER_REPLICAS, ELIGIBLE_LEADER_REPLICAS_NEED, METADATA_VERSION, METADATA_VERSIONS};
+use super::features::{
+    ELIGIBLE_LEADER_REPLICAS, ELIGIBLE_LEADER_REPLICAS_MIN_METADATA_VERSION, METADATA_VERSION, METADATA_VERSIONS,
+};
 use super::records::MetadataRecord;
 use super::{Decision, MetadataMachine};
 
 use ottla_wire::types::InOrder as _;
 
 impl MetadataMachine {
-    /// Sets feature levels: all that are asked for, or none.
+    /// Sets all requested feature levels, or none.
     pub(super) fn update_features(&self, request: UpdateFeatures) -> Decision {
         let mut records = Vec::new();
-        // Of several updates of one feature the last counts.
+        // The last one of several updates of a feature wins.
         let updates: BTreeMap<&str, &FeatureUpdate> =
             request.updates.iter().map(|update| (&*update.name, update)).in_order();
-        let asked = updates.get(METADATA_VERSION).map(|update| update.level);
-        let metadata_version = asked.or(self.image.metadata_version()).unwrap_or_default();
+        let requested = updates.get(METADATA_VERSION).map(|update| update.level);
+        let metadata_version = requested.or(self.image.metadata_version()).unwrap_or_default();
         let result = updates.into_values().try_for_each(|update| {
             records.extend(self.update_feature(update, &request.supported, metadata_version)?);
             Ok(())
@@ -27,7 +29,7 @@ impl MetadataMachine {
         if result.is_err() {
             records.clear();
         }
-        Decision::new(records, Reply::FeaturesUpdated(result)).or_nothing(request.validate_only)
+        Decision::new(records, Reply::FeaturesUpdated(result)).drop_records_if(request.validate_only)
     }
 
     fn update_feature(
@@ -68,10 +70,13 @@ impl MetadataMachine {
             UpgradeType::SafeDowngrade | UpgradeType::UnsafeDowngrade if level > current => {
                 refuse("Can't downgrade to a newer version.")
             }
-            _ if name == ELIGIBLE_LEADER_REPLICAS && level > 0 && metadata_version < ELIGIBLE_LEADER_REPLICAS_NEED => {
+            _ if name == ELIGIBLE_LEADER_REPLICAS
+                && level > 0
+                && metadata_version < ELIGIBLE_LEADER_REPLICAS_MIN_METADATA_VERSION =>
+            {
                 refuse(&format!(
                     "{name} could not be set to {level} because it depends on {METADATA_VERSION} level \
-                     {ELIGIBLE_LEADER_REPLICAS_NEED}"
+                     {ELIGIBLE_LEADER_REPLICAS_MIN_METADATA_VERSION}"
                 ))
             }
             _ if level == current => Ok(Vec::new()),
@@ -80,14 +85,14 @@ impl MetadataMachine {
                 Ok(vec![feature_record(name, level)])
             }
             _ if name == ELIGIBLE_LEADER_REPLICAS && level > 0 => {
-                Ok(self.before_eligible_leaders().into_iter().chain([feature_record(name, level)]).collect())
+                Ok(self.records_before_eligible_leaders().into_iter().chain([feature_record(name, level)]).collect())
             }
             _ => Ok(vec![feature_record(name, level)]),
         }
     }
 }
 
-/// Refuses a way back over records that an older `metadata.version` doesn't know.
+/// Rejects a downgrade across a level that changed record schemas.
 fn check_downgrade(from: i16, to: i16, upgrade: UpgradeType) -> Result<(), MetadataError> {
     let undone = |level: i16| (to + 1..=from).contains(&level);
     if !METADATA_VERSIONS.iter().any(|version| undone(version.level) && version.changes_records) {

@@ -1,20 +1,21 @@
-//! Feature levels: what is stored in the log, and what of it this broker serves (KIP-584).
+//! Feature levels (KIP-584): the levels stored in the log, and the levels that this broker serves.
 
 use std::collections::BTreeMap;
 
+use super::commands::SupportedFeature;
 use ottla_wire::types::InOrder as _;
 
-/// Levels of features by name, as `FeatureLevelRecord`s hold them. A missing feature is at level 0.
+/// Feature levels by name, as in `FeatureLevelRecord`s. A missing feature is at level 0.
 pub type Features = BTreeMap<String, i16>;
 
-/// The feature that says which records may stand in the log.
+/// The feature that determines which records a log may contain.
 pub const METADATA_VERSION: &str = "metadata.version";
 
 /// `4.3-IV0`: the level of a new log, the newest that Apache Kafka 4.3 reads.
 pub const NEW_METADATA_VERSION: i16 = 30;
 
-/// The levels of `metadata.version` that can be read: from `3.3-IV3`, with which Apache Kafka 4
-/// begins, to `4.4-IV2`, whose record schemas these are.
+/// The levels of `metadata.version` that this broker can read: from `3.3-IV3`, the oldest one of Apache Kafka 4, to
+/// `4.4-IV2`, the level of the record schemas here.
 pub const READABLE_METADATA_VERSIONS: std::ops::RangeInclusive<i16> = 7..=33;
 
 /// A level of `metadata.version`.
@@ -23,7 +24,7 @@ pub struct MetadataVersion {
     pub level: i16,
     /// Kafka's name for it, such as `4.3-IV0`.
     pub name: &'static str,
-    /// Records of this level say what those of the level before cannot, so that there is no way back.
+    /// Whether this level changes record schemas, so that a downgrade from it would lose metadata.
     pub changes_records: bool,
 }
 
@@ -58,20 +59,20 @@ pub const METADATA_VERSIONS: [MetadataVersion; 27] = {
         version(29, "4.2-IV1", false),
         version(30, "4.3-IV0", true),
         version(31, "4.4-IV0", false),
-        // Apache Kafka hasn't said of these yet.
+        // Not final in Apache Kafka.
         version(32, "4.4-IV1", true),
         version(33, "4.4-IV2", true),
     ]
 };
 
-/// The feature that says whether partitions keep eligible leader replicas (KIP-966). Where it is at a level above 0,
-/// `min.insync.replicas` is a dynamic default of the cluster: see [`super::MetadataMachine`].
+/// The feature that enables eligible leader replicas (KIP-966). Above level 0, `min.insync.replicas` is a dynamic
+/// default of the cluster: see `min_insync`.
 pub const ELIGIBLE_LEADER_REPLICAS: &str = "eligible.leader.replicas.version";
 
 /// The oldest `metadata.version` with [`ELIGIBLE_LEADER_REPLICAS`]: `4.0-IV1`.
-pub(super) const ELIGIBLE_LEADER_REPLICAS_NEED: i16 = 23;
+pub(super) const ELIGIBLE_LEADER_REPLICAS_MIN_METADATA_VERSION: i16 = 23;
 
-/// What Apache Kafka 4.3 finalizes in a new cluster, `metadata.version` first.
+/// The feature levels that Apache Kafka 4.3 finalizes in a new cluster, `metadata.version` first.
 pub const NEW_CLUSTER: [(&str, i16); 6] = [
     (METADATA_VERSION, NEW_METADATA_VERSION),
     (ELIGIBLE_LEADER_REPLICAS, 1),
@@ -81,8 +82,7 @@ pub const NEW_CLUSTER: [(&str, i16); 6] = [
     ("transaction.version", 2),
 ];
 
-/// The highest level of every feature that a log may hold and still be understood. A log beyond
-/// these is refused, never read in part.
+/// The highest level of each feature that this broker can read. A log with a higher level is rejected as a whole.
 pub const READABLE: [(&str, i16); 6] = [
     (METADATA_VERSION, 33),
     (ELIGIBLE_LEADER_REPLICAS, 1),
@@ -92,11 +92,11 @@ pub const READABLE: [(&str, i16); 6] = [
     ("transaction.version", 2),
 ];
 
-/// The finalized features that ApiVersions tells: for each the lower of the level stored and the
-/// level implemented, without those at 0.
+/// The finalized features in ApiVersions: for each feature the lower of the stored and the implemented level, without
+/// features at level 0.
 ///
-/// The log may be ahead of the broker, because Apache Kafka wrote it or may take it over. A
-/// client told of a level that isn't there would use a protocol that isn't there.
+/// A log that Apache Kafka wrote, or is to use later, may have higher levels than this broker implements. Clients would
+/// use protocols that are missing here if they saw those levels.
 pub fn served(stored: &Features, implemented: &[(&str, i16)]) -> Features {
     let level = |name: &str| stored.get(name).copied().unwrap_or(0);
     implemented
@@ -106,7 +106,17 @@ pub fn served(stored: &Features, implemented: &[(&str, i16)]) -> Features {
         .in_order()
 }
 
-/// Whether a log that holds this level can be understood.
+/// The ranges of levels up to `highest`: from the oldest readable level for `metadata.version`, from 0 for others.
+pub fn supported(highest: &[(&str, i16)]) -> Vec<SupportedFeature> {
+    let range = |&(name, max): &(&str, i16)| SupportedFeature {
+        name: name.to_owned(),
+        min: if name == METADATA_VERSION { *READABLE_METADATA_VERSIONS.start() } else { 0 },
+        max,
+    };
+    highest.iter().map(range).collect()
+}
+
+/// Whether this broker can read a log with this feature level.
 pub(super) fn is_readable(name: &str, level: i16) -> bool {
     if name == METADATA_VERSION {
         return READABLE_METADATA_VERSIONS.contains(&level);
@@ -119,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_broker_serves_what_is_both_stored_and_implemented() {
+    fn served_features_are_the_lower_of_stored_and_implemented_levels() {
         let stored = Features::from([
             (METADATA_VERSION.to_owned(), 30),
             ("group.version".to_owned(), 1),
@@ -136,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_new_cluster_holds_can_be_read() {
+    fn levels_of_a_new_cluster_are_readable_and_unknown_ones_are_not() {
         assert!(NEW_CLUSTER.iter().all(|&(name, level)| is_readable(name, level)));
         assert!(!is_readable(METADATA_VERSION, 34));
         assert!(!is_readable(METADATA_VERSION, 6));

@@ -1,4 +1,4 @@
-//! The topics that Kafka itself writes, as it creates them.
+//! The internal topics, with the settings that Kafka creates them with.
 
 use super::commands::NewTopic;
 use ottla_wire::types::TopicId;
@@ -8,8 +8,8 @@ pub const CONSUMER_OFFSETS: &str = "__consumer_offsets";
 /// `__transaction_state`: transactions.
 pub const TRANSACTION_STATE: &str = "__transaction_state";
 
-/// One replica whatever is configured: on one machine there is no choice, and a client whose group
-/// or transaction needs the topic could not mend a refusal.
+/// Always one replica, whatever is configured: there is one broker, and a client whose group or transaction needs the
+/// topic could not resolve an error.
 const REPLICATION_FACTOR: i16 = 1;
 
 impl NewTopic {

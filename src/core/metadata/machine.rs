@@ -1,4 +1,4 @@
-//! The machine itself: which decision answers which command, and how records come back.
+//! The state machine: dispatch of commands, and replay of records.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,24 +11,23 @@ use crate::machine::{Effects, Machine, Outcome, RecordMeta, ReplyTo};
 use ottla_config::BrokerConfig;
 use ottla_wire::types::{Now, Offset, ProducerIdEpoch};
 
-/// Decides over the metadata log; see [`Command`] for what it can be asked.
+/// The state machine over the metadata log; see [`Command`].
 ///
-/// Invariant: `image` is what the log says up to the last record replayed, leaving out a
-/// transaction that has begun and not ended.
+/// Invariant: `image` is the result of all replayed records, without those of a transaction that has not ended.
 #[derive(Debug)]
 pub struct MetadataMachine {
     pub(super) config: MetadataConfig,
     pub(super) image: Image,
-    /// The broker's settings with what `image` says was changed of them while running.
-    pub(super) broker_in_force: Arc<BrokerConfig>,
-    /// Where the next record will stand, at the least.
+    /// The broker's settings, with the dynamic settings of `image` applied.
+    pub(super) effective_broker_config: Arc<BrokerConfig>,
+    /// The lowest offset that the next record can have.
     pub(super) next_offset: Offset,
-    /// What was read since BeginTransaction.
+    /// The records since BeginTransaction.
     transaction: Option<Vec<MetadataRecord>>,
     fault: Option<(Offset, ReplayFault)>,
 }
 
-/// The records that a command leads to and its answer once they are applied.
+/// The records that a command appends, and the reply once they are applied.
 pub(super) struct Decision {
     records: Vec<MetadataRecord>,
     reply: Reply,
@@ -39,8 +38,8 @@ impl Decision {
         Decision { records, reply }
     }
 
-    /// The same answer without its deeds, if that is what was asked for.
-    pub fn or_nothing(mut self, validate_only: bool) -> Self {
+    /// Removes the records of a request that only validates.
+    pub fn drop_records_if(mut self, validate_only: bool) -> Self {
         if validate_only {
             self.records.clear();
         }
@@ -50,24 +49,24 @@ impl Decision {
 
 impl MetadataMachine {
     pub fn new(config: MetadataConfig) -> Self {
-        let broker_in_force = Arc::clone(&config.broker);
+        let effective_broker_config = Arc::clone(&config.broker);
         MetadataMachine {
             config,
             image: Image::default(),
-            broker_in_force,
+            effective_broker_config,
             next_offset: 0,
             transaction: None,
             fault: None,
         }
     }
 
-    /// What the log says. A clone of it is cheap and stays as it is.
+    /// The current image. It is cheap to clone, and clones do not change.
     pub fn image(&self) -> &Image {
         &self.image
     }
 
-    /// The first record that could not be applied, and its offset. A broker whose log has one must
-    /// not run: what it would serve is not what was written.
+    /// The first record that could not be applied, and its offset. A broker must not run on such a log: its image
+    /// would differ from the one that was written.
     pub fn fault(&self) -> Option<&(Offset, ReplayFault)> {
         self.fault.as_ref()
     }
@@ -95,7 +94,7 @@ impl MetadataMachine {
         {
             let for_all = self.image.default_broker_configs();
             let for_this = self.image.broker_configs(self.config.node_id);
-            self.broker_in_force = Arc::new(self.config.broker.with_dynamic(for_all, for_this));
+            self.effective_broker_config = Arc::new(self.config.broker.with_dynamic(for_all, for_this));
         }
     }
 }
@@ -108,13 +107,13 @@ impl Machine for MetadataMachine {
     fn handle(&mut self, _now: Now, to: ReplyTo, command: Command) -> Effects<MetadataRecord, Reply> {
         let Decision { mut records, reply } = self.decide(command);
         if self.transaction.is_some() && !records.is_empty() {
-            // Left by a crash between the batches of one decision: nothing of it was answered.
+            // A crash between the batches of one decision left this transaction open. No reply to it was sent.
             records.insert(0, MetadataRecord::new(0, AbortTransactionRecord { reason: None }));
         }
         Effects { records, replies: vec![(to, reply)] }
     }
 
-    /// Nothing here waits.
+    /// Does nothing: there are no timers.
     fn handle_timeout(&mut self, _now: Now) -> Effects<MetadataRecord, Reply> {
         Effects::default()
     }
@@ -138,7 +137,7 @@ impl Machine for MetadataMachine {
         }
     }
 
-    /// Producers write no metadata: there is nothing to end.
+    /// Does nothing: producers do not write metadata.
     fn replay_end_txn(&mut self, _producer: ProducerIdEpoch, _outcome: Outcome) {}
 
     fn recovered(&mut self, _now: Now) {}

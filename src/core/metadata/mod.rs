@@ -1,8 +1,8 @@
-//! The metadata machine: what there is in this cluster of one.
+//! The metadata of this cluster of one broker.
 //!
 //! Topics, partitions, settings, feature levels, the broker's registration and blocks of producer
-//! ids are remembered as KRaft records in `__cluster_metadata-0`, as Apache Kafka writes and reads
-//! them. [`MetadataMachine`] decides over them; [`Image`] is what every request reads.
+//! ids are stored as KRaft records in `__cluster_metadata-0`, as Apache Kafka writes and reads
+//! them. [`MetadataMachine`] decides on changes; requests read the [`Image`].
 
 mod batches;
 mod brokers;
@@ -40,13 +40,13 @@ use machine::Decision;
 pub use machine::MetadataMachine;
 pub use placement::check_assignment;
 pub use producer_ids::PRODUCER_ID_BLOCK_SIZE;
-pub use salvage::{Added, FoundFolder, Host, Salvage};
+pub use salvage::{AddedPartitions, FoundFolder, Host, Salvage};
 pub use snapshot::{SnapshotError, SnapshotId, read_snapshot, snapshot_records, write_bootstrap, write_snapshot};
 pub use topics::MAX_PARTITIONS_PER_REQUEST;
 
 use ottla_config::{BrokerConfig, ReplicationFactorPolicy};
 
-/// Who this broker is, and what it does where a request leaves it open.
+/// The broker's id, and its defaults for requests.
 #[derive(Clone, Debug)]
 pub struct MetadataConfig {
     pub node_id: BrokerId,
@@ -54,7 +54,7 @@ pub struct MetadataConfig {
     pub default_partitions: i32,
     /// `default.replication.factor`.
     pub default_replication_factor: i16,
-    /// What to do when more replicas are asked for than there are brokers.
+    /// What to do with a replication factor above the number of brokers.
     pub replication: ReplicationFactorPolicy,
     /// `delete.topic.enable`.
     pub topic_deletion: bool,

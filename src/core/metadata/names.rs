@@ -1,12 +1,11 @@
-//! Which names a topic may have.
+//! Rules for topic names.
 
-/// The longest name, so that `<topic>-<partition>` and what deletion adds fit a file system's 255.
+/// The maximum length of a name. `<topic>-<partition>` and the suffix of deleted folders must fit into 255 bytes.
 const MAX_LENGTH: usize = 249;
 
-/// The metadata log's own topic; no request may make it.
-pub const METADATA_TOPIC: &str = "__cluster_metadata";
+pub use ottla_wire::types::METADATA_TOPIC;
 
-/// Checks a topic's name by Kafka's rules; the error says what is wrong with it, as Kafka does.
+/// Checks a topic name by Kafka's rules. The error has Kafka's text.
 pub fn check(name: &str) -> Result<(), String> {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     let problem = match name {
@@ -23,9 +22,9 @@ pub fn check(name: &str) -> Result<(), String> {
     Err(format!("Topic name is invalid: {problem}"))
 }
 
-/// The form in which names collide that differ only in `.` and `_`, as metrics take them for the
-/// same. None for names that have neither and so collide with nothing.
-pub(super) fn unified(name: &str) -> Option<Box<str>> {
+/// The key by which names collide that differ only in `.` and `_` (Kafka's metric names replace one by the other).
+/// `None` for names without these characters, which cannot collide.
+pub(super) fn collision_key(name: &str) -> Option<Box<str>> {
     name.contains(['.', '_']).then(|| name.replace('.', "_").into())
 }
 
@@ -34,22 +33,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_pass() {
+    fn legal_topic_names_are_accepted() {
         for name in ["a", "_", "-", "a.b_c-D9", "__consumer_offsets", "...", &"x".repeat(249)] {
             assert_eq!(check(name), Ok(()), "{name}");
         }
     }
 
     #[test]
-    fn names_that_fail() {
+    fn illegal_topic_names_are_rejected() {
         for name in ["", ".", "..", "a b", "a/b", "ä", "a\0", "a:b", &"x".repeat(250)] {
             assert!(check(name).is_err(), "{name}");
         }
     }
 
     #[test]
-    fn dots_and_underscores_are_one() {
-        assert_eq!(unified("a.b_c"), unified("a_b.c"));
-        assert_eq!(unified("ab-c"), None);
+    fn names_that_differ_in_dots_and_underscores_have_the_same_collision_key() {
+        assert_eq!(collision_key("a.b_c"), collision_key("a_b.c"));
+        assert_eq!(collision_key("ab-c"), None);
     }
 }

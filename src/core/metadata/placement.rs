@@ -1,5 +1,5 @@
-//! Which broker has which partition. On one machine there is one answer; what is left are the
-//! questions that clients of larger clusters ask.
+//! Placement of replicas. Every partition has one replica, on this broker; the checks here serve clients that ask for
+//! more.
 
 use super::MetadataMachine;
 use super::errors::MetadataError;
@@ -8,7 +8,7 @@ use super::records::{MetadataRecord, PartitionRecord};
 use ottla_config::ReplicationFactorPolicy;
 use ottla_wire::types::{PartitionIndex, TopicId, Uuid};
 
-/// Where one partition is kept.
+/// The replicas of one partition.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Placement {
     /// The preferred leader first; never empty.
@@ -22,7 +22,7 @@ impl Placement {
     }
 }
 
-/// Refuses replication factors that no cluster could give.
+/// Rejects replication factors below 1.
 pub(super) fn check_factor(factor: i16) -> Result<(), MetadataError> {
     match factor {
         1.. => Ok(()),
@@ -33,8 +33,8 @@ pub(super) fn check_factor(factor: i16) -> Result<(), MetadataError> {
     }
 }
 
-/// Refuses a list of replicas that is empty, or names a broker that does not exist or one twice; of several faults the
-/// one of the lowest broker id is told, as in Kafka. The error is for INVALID_REPLICA_ASSIGNMENT.
+/// Rejects a list of replicas that is empty, or contains an unknown broker or a duplicate. Of several faults it reports
+/// the one with the lowest broker id, as Kafka does. The error text is for INVALID_REPLICA_ASSIGNMENT.
 pub fn check_assignment(replicas: &[BrokerId], exists: impl Fn(BrokerId) -> bool) -> Result<(), String> {
     if replicas.is_empty() {
         return Err("The manual partition assignment includes an empty replica list.".to_owned());
@@ -56,7 +56,7 @@ pub fn check_assignment(replicas: &[BrokerId], exists: impl Fn(BrokerId) -> bool
 }
 
 impl MetadataMachine {
-    /// Places a partition on this broker. Also tells the factor asked for, if it was lowered.
+    /// Places a partition on this broker. Also returns the requested replication factor, if it was lowered.
     pub(super) fn place(&self, factor: i16) -> Result<(Placement, Option<i16>), MetadataError> {
         let node = self.config.node_id;
         let cannot = |why: &str| {
@@ -76,26 +76,26 @@ impl MetadataMachine {
         Ok((Placement { replicas: vec![node], isr: vec![node] }, (factor > 1).then_some(factor)))
     }
 
-    /// Places a partition as the client says. `factor` is what the topic's other partitions have.
+    /// Places a partition by a manual assignment. `factor` is the replication factor of the topic's other partitions.
     ///
-    /// Where replication factors are clamped, a list that has this broker in it may have others that are not there.
+    /// Where replication factors are clamped, a list that contains a registered broker may also contain unknown ones.
     pub(super) fn assign(
         &self,
         index: PartitionIndex,
-        asked: &[BrokerId],
+        requested: &[BrokerId],
         factor: Option<usize>,
     ) -> Result<Placement, MetadataError> {
         let refuse = |why: String| Err(MetadataError::InvalidReplicaAssignment(why));
         let brokers = self.image.brokers();
-        let replicas: Vec<BrokerId> = asked.iter().copied().filter(|id| brokers.contains_key(id)).collect();
+        let replicas: Vec<BrokerId> = requested.iter().copied().filter(|id| brokers.contains_key(id)).collect();
         let clamps = self.config.replication == ReplicationFactorPolicy::Clamp && !replicas.is_empty();
-        check_assignment(asked, |id| clamps || brokers.contains_key(&id))
+        check_assignment(requested, |id| clamps || brokers.contains_key(&id))
             .map_err(MetadataError::InvalidReplicaAssignment)?;
-        if let Some(factor) = factor.filter(|factor| *factor != asked.len() && *factor != replicas.len()) {
+        if let Some(factor) = factor.filter(|factor| *factor != requested.len() && *factor != replicas.len()) {
             return refuse(format!(
                 "The manual partition assignment includes a partition with {} replica(s), but this is not consistent \
                  with previous partitions, which have {factor} replica(s).",
-                asked.len()
+                requested.len()
             ));
         }
         let isr: Vec<BrokerId> = replicas.iter().copied().filter(|&id| self.is_active(id)).collect();
@@ -128,7 +128,7 @@ impl MetadataMachine {
         self.image.brokers().get(&broker).is_some_and(|broker| broker.is_active())
     }
 
-    /// The directory a broker's new replicas are in, if it has only one.
+    /// The log directory of a broker's new replicas; [`UNASSIGNED_DIRECTORY`] unless it has exactly one.
     fn directory_of(&self, broker: BrokerId) -> Uuid {
         match self.image.brokers().get(&broker).map(|broker| &broker.directories[..]) {
             Some(&[directory]) => directory,

@@ -5,14 +5,14 @@ use super::errors::MetadataError;
 use super::records::{MetadataRecord, ProducerIdsRecord};
 use super::{Decision, MetadataMachine};
 
-/// How many ids a block has. A restart gives up what is left of one.
+/// Number of ids in a block. A restart skips the unused ids of the current block.
 pub const PRODUCER_ID_BLOCK_SIZE: i64 = 1000;
 
 impl MetadataMachine {
     pub(super) fn allocate_producer_ids(&self) -> Decision {
         let first = self.image.next_producer_id();
         let Some(next) = first.checked_add(PRODUCER_ID_BLOCK_SIZE) else {
-            let error = MetadataError::Internal("All producer ids are given away.".to_owned());
+            let error = MetadataError::Internal("All producer ids are allocated.".to_owned());
             return Decision::new(Vec::new(), Reply::ProducerIds(Err(error)));
         };
         let node = self.config.node_id;

@@ -1,5 +1,5 @@
-//! What can still be said of a cluster when a part of its metadata log is lost: by the records that are left, and by the
-//! folders of partitions.
+//! Salvage of a cluster's metadata after a part of the metadata log is lost: from the remaining records and the folders
+//! of partitions.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -13,20 +13,20 @@ use super::records::{MetadataRecord, NoOpRecord, PartitionRecord, RecordBody, To
 use super::snapshot::snapshot_records;
 use ottla_wire::types::{LeaderEpoch, PartitionIndex, ProducerId, TopicId, TopicName, TopicPartition, Uuid, sort_by};
 
-/// The default of `offsets.topic.num.partitions`, which few change for more.
-const USUAL_OFFSETS_PARTITIONS: i32 = 50;
+/// The default of `offsets.topic.num.partitions`. Higher values are rare.
+const DEFAULT_OFFSETS_PARTITIONS: i32 = 50;
 
-/// The most partitions without a folder that are added below one that has a folder. A stray folder named `t-2000000000`
-/// is no sign of two thousand million others.
+/// Partitions without a folder that are added at most below one that has a folder. A stray folder named `t-2000000000`
+/// does not mean that there are two thousand million others.
 const MAX_GAP: i32 = 10_000;
 
-/// An image in the making, which passes over records that can't follow those before them.
+/// Builds an image, and skips records that cannot be applied.
 #[derive(Debug, Default)]
 pub struct Salvage {
     image: Image,
-    /// What was read since BeginTransaction.
+    /// The records since BeginTransaction.
     transaction: Option<Vec<MetadataRecord>>,
-    first_fault: Option<String>,
+    first_error: Option<String>,
 }
 
 /// A partition's folder.
@@ -35,36 +35,37 @@ pub struct FoundFolder {
     pub topic: TopicName,
     pub topic_id: TopicId,
     pub partition: PartitionIndex,
-    /// The newest that has written there; -1 if none has.
+    /// The leader epoch of the last record; -1 if there is none.
     pub leader_epoch: LeaderEpoch,
-    /// Whether the log cleaner has been at it.
+    /// Whether the log cleaner has compacted the log.
     pub compacted: bool,
-    /// `directory.id` of the log directory that it lies in; zero if that has none.
+    /// `directory.id` of the log directory with the folder; zero if it has no id.
     pub directory_id: Uuid,
 }
 
-/// The node whose folders were found, and what a partition without a folder means there.
+/// The node whose folders were found, and how to treat its partitions without a folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Host {
     pub node_id: BrokerId,
-    /// `directory.id` of the log directory that has had every partition, and a folder for each that was ever used.
-    /// `None` where partitions may lie elsewhere: Kafka makes the folders of all partitions with the topic, spread over
-    /// its log directories and nodes.
+    /// `directory.id` of the log directory with all partitions, if it has a folder for each partition that was ever
+    /// used. `None` if partitions may be in another directory or on another node: Kafka creates the folders of all
+    /// partitions together with the topic, and spreads them over its log directories and nodes.
     pub only_directory: Option<Uuid>,
-    /// Partitions that have no folder, and are noted to have had records.
-    pub noted: HashSet<TopicPartition>,
+    /// Partitions without a folder that had records according to the checkpoints.
+    pub had_records: HashSet<TopicPartition>,
 }
 
-/// What a salvage makes of folders.
+/// The topics and partitions that were added because of folders.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Added {
-    /// Topics that are known by their folders alone, or have partitions that are.
+pub struct AddedPartitions {
+    /// Topics that were added, or got more partitions.
     pub topics: Vec<TopicName>,
-    /// Partitions without a folder that are new and empty: they were never used.
+    /// Partitions without a folder that were never used, and are empty.
     pub empty: Vec<TopicPartition>,
-    /// Partitions without a folder that may have records elsewhere: no broker serves them here.
+    /// Partitions without a folder that may have records in another directory or on another node. This broker does not
+    /// serve them.
     pub absent: Vec<TopicPartition>,
-    /// How many partitions `__consumer_offsets` has now, if some of them may be elsewhere.
+    /// The number of partitions of `__consumer_offsets`, if some of them may be absent.
     pub offsets_partitions: Option<i32>,
     /// Partitions with a folder that are not added: more than [`MAX_GAP`] below them have none.
     pub left_out: Vec<TopicPartition>,
@@ -75,12 +76,12 @@ impl Salvage {
         &self.image
     }
 
-    /// Why the first record that was passed over could not be applied.
-    pub fn first_fault(&self) -> Option<&str> {
-        self.first_fault.as_deref()
+    /// Why the first skipped record could not be read or applied.
+    pub fn first_error(&self) -> Option<&str> {
+        self.first_error.as_deref()
     }
 
-    /// Applies the next record that is left of the log, if it can be.
+    /// Applies the next remaining record of the log, or skips it.
     pub fn replay(&mut self, record: &MetadataRecord) {
         match (&record.body, &mut self.transaction) {
             (RecordBody::BeginTransaction(_), transaction) => *transaction = Some(Vec::new()),
@@ -95,18 +96,18 @@ impl Salvage {
         }
     }
 
-    /// Notes that a record could not even be read.
-    pub fn unreadable(&mut self, why: String) {
-        self.first_fault.get_or_insert(why);
+    /// Records that a record could not be read.
+    pub fn record_unreadable(&mut self, why: String) {
+        self.first_error.get_or_insert(why);
     }
 
     fn apply(&mut self, record: &MetadataRecord) {
         if let Err(fault) = self.image.apply(record) {
-            self.first_fault.get_or_insert(fault.to_string());
+            self.first_error.get_or_insert(fault.to_string());
         }
     }
 
-    /// Whether a folder belongs to a topic that the image doesn't have. One of another topic of the same name doesn't.
+    /// Whether the image lacks the partition of a folder. False if another topic in the image has the same name.
     pub fn is_unknown(&self, folder: &FoundFolder) -> bool {
         match self.image.topic(&folder.topic) {
             None => self.image.topic_by_id(folder.topic_id).is_none(),
@@ -114,23 +115,23 @@ impl Salvage {
         }
     }
 
-    /// Adds the partitions that only their folders tell of, and those numbered below them. Their topics keep all records
-    /// until their settings are made again: what these were is lost.
+    /// Adds the partitions that are known only by their folders, and all partitions with lower indexes. The settings of
+    /// their topics are lost; the new settings retain all records.
     ///
-    /// A group is looked for in the partition of `__consumer_offsets` that its name and their number tell; `groups_fit`
-    /// says whether those found there are where so many partitions have them.
+    /// The partition of a group in `__consumer_offsets` depends on the number of partitions. `groups_fit` says whether
+    /// the groups that were found are in the right partitions for a number.
     pub fn add_folders(
         &mut self,
         folders: &[FoundFolder],
         host: &Host,
         groups_fit: impl Fn(PartitionIndex) -> bool,
-    ) -> Added {
+    ) -> AddedPartitions {
         let mut topics: BTreeMap<(&TopicName, TopicId), Vec<&FoundFolder>> = BTreeMap::new();
         for folder in folders {
             topics.entry((&folder.topic, folder.topic_id)).or_default().push(folder);
         }
-        let mut added = Added::default();
-        // Last: the others tell whether there are more directories.
+        let mut added = AddedPartitions::default();
+        // Last: only the other topics show whether partitions are absent.
         let (offsets, others): (Vec<_>, Vec<_>) =
             topics.into_iter().partition(|((name, _), _)| ***name == *CONSUMER_OFFSETS);
         for ((name, id), folders) in others.into_iter().chain(offsets) {
@@ -146,9 +147,9 @@ impl Salvage {
                 let mut count = folders.iter().map(|folder| folder.partition.saturating_add(1)).max().unwrap_or(0);
                 if is_new && **name == *CONSUMER_OFFSETS {
                     let has_gap = folders.len() < count as usize && host.only_directory.is_none();
-                    let are_elsewhere = has_gap || !added.absent.is_empty();
-                    count = offsets_partitions(count, are_elsewhere, &groups_fit);
-                    added.offsets_partitions = are_elsewhere.then_some(count);
+                    let may_be_elsewhere = has_gap || !added.absent.is_empty();
+                    count = offsets_partitions(count, may_be_elsewhere, &groups_fit);
+                    added.offsets_partitions = may_be_elsewhere.then_some(count);
                 }
                 self.add_partitions(name, id, &folders, count, host, &mut added);
             }
@@ -162,7 +163,7 @@ impl Salvage {
         name: &TopicName,
         id: TopicId,
         mut folders: Vec<&'f FoundFolder>,
-        added: &mut Added,
+        added: &mut AddedPartitions,
     ) -> Vec<&'f FoundFolder> {
         sort_by(&mut folders, |a, b| a.partition.cmp(&b.partition));
         let known = self.image.topic(name).filter(|topic| topic.id == id);
@@ -194,7 +195,7 @@ impl Salvage {
         folders: &[&FoundFolder],
         count: i32,
         host: &Host,
-        added: &mut Added,
+        added: &mut AddedPartitions,
     ) {
         for index in 0..count {
             let found = folders.iter().find(|folder| folder.partition == index);
@@ -211,19 +212,20 @@ impl Salvage {
                     directories: known.directories.to_vec(),
                     ..Default::default()
                 },
-                // A folder counts as here wherever its partition is assigned to; this says where it isn't.
+                // The broker serves a partition with a folder whatever its assignment; this one is assigned to no known
+                // directory.
                 (None, Some(found)) if found.directory_id.is_zero() => replica(host.node_id, LOST_DIRECTORY),
                 (None, Some(found)) => replica(host.node_id, found.directory_id),
                 (None, None) => {
                     let partition = TopicPartition::new(name.clone(), index);
-                    match host.only_directory.filter(|_| !host.noted.contains(&partition)) {
+                    match host.only_directory.filter(|_| !host.had_records.contains(&partition)) {
                         Some(only) => {
                             added.empty.push(partition);
                             replica(host.node_id, only)
                         }
                         None => {
                             added.absent.push(partition);
-                            self.elsewhere(host.node_id)
+                            self.absent_partition(host.node_id)
                         }
                     }
                 }
@@ -239,10 +241,10 @@ impl Salvage {
         }
     }
 
-    /// A partition of which this node may have the log in a directory that is not known.
-    fn elsewhere(&self, node: BrokerId) -> PartitionRecord {
+    /// A partition whose log may be in an unknown directory of this node.
+    fn absent_partition(&self, node: BrokerId) -> PartitionRecord {
         match self.versions().partition {
-            // Before replicas had directories, a node had a single one: the log is on another node, or gone.
+            // Before replicas had directories, a node had only one: the log is on another node, or lost.
             0 => PartitionRecord { leader: NO_LEADER, ..Default::default() },
             _ => replica(node, LOST_DIRECTORY),
         }
@@ -252,7 +254,7 @@ impl Salvage {
         WriteVersions::at(self.image.metadata_version().unwrap_or(super::features::NEW_METADATA_VERSION))
     }
 
-    /// The records that a new metadata log is to have. Producer ids below `next_producer_id` are in use.
+    /// The records of a new metadata log. Producer ids below `next_producer_id` are in use.
     pub fn records(mut self, next_producer_id: ProducerId) -> Vec<MetadataRecord> {
         if self.image.metadata_version().is_none() {
             for (name, level) in NEW_CLUSTER {
@@ -269,16 +271,16 @@ impl Salvage {
     }
 }
 
-/// How many partitions `__consumer_offsets` is to have, of which at least so many are known. Where there may be more of them
-/// elsewhere, as many as fit: a group that is not here is then looked for in one that is not here either, mostly, and not
-/// served as one that has never committed.
-fn offsets_partitions(least: i32, are_elsewhere: bool, fit: impl Fn(i32) -> bool) -> i32 {
-    let mut fitting = (least..=USUAL_OFFSETS_PARTITIONS).filter(|count| fit(*count));
-    let chosen = if are_elsewhere { fitting.next_back() } else { fitting.next() };
+/// Chooses the number of partitions of `__consumer_offsets`; at least `least` of them are known. If others may be
+/// absent, chooses the highest number that fits. A group whose offsets are absent then mostly belongs to an absent
+/// partition, and is not served as a group without offsets.
+fn offsets_partitions(least: i32, may_be_elsewhere: bool, fit: impl Fn(i32) -> bool) -> i32 {
+    let mut fitting = (least..=DEFAULT_OFFSETS_PARTITIONS).filter(|count| fit(*count));
+    let chosen = if may_be_elsewhere { fitting.next_back() } else { fitting.next() };
     chosen.unwrap_or(least)
 }
 
-/// A partition that one node has, in this log directory.
+/// A partition with one replica, in this log directory.
 fn replica(node: BrokerId, directory: Uuid) -> PartitionRecord {
     PartitionRecord {
         replicas: vec![node],
@@ -298,13 +300,13 @@ fn producer_ids(next_producer_id: ProducerId) -> MetadataRecord {
 mod tests {
     use super::*;
     use crate::metadata::Hosting;
-    use crate::metadata::tests::{NODE, World, names};
+    use crate::metadata::tests::{NODE, TestCluster, names};
 
     const DIRECTORY: Uuid = Uuid([3; 16]);
 
-    /// One whose log directory only Ottla has used.
+    /// A host whose log directory only Ottla has used.
     fn host() -> Host {
-        Host { node_id: NODE, only_directory: Some(DIRECTORY), noted: HashSet::new() }
+        Host { node_id: NODE, only_directory: Some(DIRECTORY), had_records: HashSet::new() }
     }
 
     fn folder(topic: &str, id: u8, partition: i32, leader_epoch: i32) -> FoundFolder {
@@ -312,7 +314,7 @@ mod tests {
         FoundFolder { topic: topic.into(), topic_id, partition, leader_epoch, compacted, directory_id: DIRECTORY }
     }
 
-    /// An image of the records that a salvage leads to; each must follow those before it.
+    /// The image of a salvage's records. Each of them must be applicable.
     fn image(records: &[MetadataRecord]) -> Image {
         let mut image = Image::default();
         records.iter().for_each(|record| image.apply(record).unwrap());
@@ -320,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn topics_come_back_from_folders_alone() {
+    fn topics_are_restored_from_folders_if_all_records_are_lost() {
         let mut salvage = Salvage::default();
         let folders = [folder("t", 5, 2, 4), folder("t", 5, 0, -1), folder("compacted", 6, 0, 0), folder("t", 7, 1, 0)];
         let added = salvage.add_folders(&folders, &host(), |_| true);
@@ -354,34 +356,34 @@ mod tests {
     }
 
     #[test]
-    fn records_that_are_left_are_kept_and_the_others_are_told() {
-        let mut world = World::started();
-        world.create_named("first", 1);
-        world.create_named("second", 2);
-        let all = snapshot_records(world.image());
+    fn remaining_records_are_applied_and_the_first_error_is_reported() {
+        let mut cluster = TestCluster::started();
+        cluster.create_named("first", 1);
+        cluster.create_named("second", 2);
+        let all = snapshot_records(cluster.image());
         let is_first = |record: &MetadataRecord| matches!(&record.body, RecordBody::Topic(it) if &*it.name == "first");
         let mut salvage = Salvage::default();
         all.iter().filter(|record| !is_first(record)).for_each(|record| salvage.replay(record));
-        assert!(salvage.first_fault().is_some_and(|fault| fault.contains("no topic with id")));
-        let second = world.image().topic_id("second").unwrap();
+        assert!(salvage.first_error().is_some_and(|fault| fault.contains("no topic with id")));
+        let second = cluster.image().topic_id("second").unwrap();
         let newer = FoundFolder { topic_id: second, leader_epoch: 9, ..folder("second", 0, 1, 9) };
         assert!(!salvage.is_unknown(&newer) && salvage.is_unknown(&folder("first", 1, 0, 0)));
-        assert_eq!(salvage.add_folders(&[newer], &host(), |_| true), Added::default());
+        assert_eq!(salvage.add_folders(&[newer], &host(), |_| true), AddedPartitions::default());
         let image = image(&salvage.records(0));
         assert_eq!(image.partition("second", 1).unwrap().leader_epoch, 9, "its log has records of this epoch");
-        assert_eq!(image.topic_configs("second"), world.image().topic_configs("second"));
-        assert_eq!(image.next_producer_id(), world.image().next_producer_id());
+        assert_eq!(image.topic_configs("second"), cluster.image().topic_configs("second"));
+        assert_eq!(image.next_producer_id(), cluster.image().next_producer_id());
     }
 
-    /// Where each partition of `t` is, as seen by the node with `DIRECTORY`, and what was said of those without a folder.
-    fn placed(folders: &[FoundFolder], host: &Host, metadata_version: Option<i16>) -> (Vec<Hosting>, Added) {
+    /// The hosting of each partition of `t` for the node with `DIRECTORY`, and the added partitions.
+    fn placed(folders: &[FoundFolder], host: &Host, metadata_version: Option<i16>) -> (Vec<Hosting>, AddedPartitions) {
         let mut salvage = Salvage::default();
         if let Some(level) = metadata_version {
             salvage.replay(&feature_record(crate::metadata::features::METADATA_VERSION, level));
         }
         let added = salvage.add_folders(folders, host, |_| true);
         let records = salvage.records(0);
-        // As written, and read again by a start.
+        // Encoded and decoded, as by a start.
         let read = |record: &MetadataRecord| MetadataRecord::decode(&record.encode().unwrap()).unwrap();
         let image = image(&records.iter().map(read).collect::<Vec<_>>());
         let partitions = image.topic("t").unwrap().partitions().map(|(_, it)| it.hosting(NODE, DIRECTORY));
@@ -393,14 +395,14 @@ mod tests {
     }
 
     #[test]
-    fn partitions_without_a_folder_are_new_where_only_ottla_has_been() {
+    fn partition_without_folder_is_empty_if_only_ottla_used_the_directory() {
         let (found, added) = placed(&[folder("t", 5, 0, 0), folder("t", 5, 2, 0)], &host(), None);
         assert_eq!(found, [Hosting::Here; 3]);
         assert_eq!((added.empty, added.absent), (partitions_of_t(&[1]), vec![]));
     }
 
     #[test]
-    fn partitions_without_a_folder_are_in_a_lost_directory_where_kafka_may_have_been() {
+    fn partition_without_folder_is_absent_if_kafka_may_have_used_the_directory() {
         let host = Host { only_directory: None, ..host() };
         let (found, added) = placed(&[folder("t", 5, 0, 0), folder("t", 5, 3, 0)], &host, None);
         let lost = Hosting::AbsentDirectory(LOST_DIRECTORY);
@@ -409,22 +411,22 @@ mod tests {
     }
 
     #[test]
-    fn a_partition_that_had_records_and_has_no_folder_is_never_new() {
-        let host = Host { noted: partitions_of_t(&[1]).into_iter().collect(), ..host() };
+    fn partition_without_folder_that_had_records_is_absent() {
+        let host = Host { had_records: partitions_of_t(&[1]).into_iter().collect(), ..host() };
         let (found, added) = placed(&[folder("t", 5, 2, 0)], &host, None);
         assert_eq!(found, [Hosting::Here, Hosting::AbsentDirectory(LOST_DIRECTORY), Hosting::Here]);
         assert_eq!((added.empty, added.absent), (partitions_of_t(&[0]), partitions_of_t(&[1])));
     }
 
     #[test]
-    fn partitions_without_a_folder_are_on_other_nodes_where_replicas_have_no_directories() {
+    fn partition_without_folder_is_on_another_node_if_replicas_have_no_directories() {
         let host = Host { only_directory: None, ..host() };
         let (found, added) = placed(&[folder("t", 5, 1, 0)], &host, Some(16));
         assert_eq!((found, added.absent), (vec![Hosting::OtherNode, Hosting::Here], partitions_of_t(&[0])));
     }
 
     #[test]
-    fn partitions_are_assigned_to_the_directory_that_has_their_folder() {
+    fn partition_is_assigned_to_the_directory_of_its_folder() {
         let other = Uuid([4; 16]);
         let host = Host { only_directory: None, ..host() };
         let elsewhere = FoundFolder { directory_id: other, ..folder("t", 5, 1, 0) };
@@ -436,10 +438,10 @@ mod tests {
     }
 
     #[test]
-    fn the_topic_of_groups_has_as_many_partitions_as_fit_the_groups_that_are_found() {
-        let check = |least, are_elsewhere, fits: &[i32], expected| {
-            let chosen = offsets_partitions(least, are_elsewhere, |count| fits.contains(&count));
-            assert_eq!(chosen, expected, "{least} {are_elsewhere} {fits:?}");
+    fn consumer_offsets_gets_a_partition_count_that_fits_the_found_groups() {
+        let check = |least, may_be_elsewhere, fits: &[i32], expected| {
+            let chosen = offsets_partitions(least, may_be_elsewhere, |count| fits.contains(&count));
+            assert_eq!(chosen, expected, "{least} {may_be_elsewhere} {fits:?}");
         };
         check(3, false, &[1, 2, 3, 50], 3);
         check(3, false, &[5, 50], 5);

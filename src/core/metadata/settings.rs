@@ -1,4 +1,4 @@
-//! What the table of settings says of a resource's dynamic settings.
+//! Validation of dynamic settings by the table of settings.
 
 use std::ops::RangeInclusive;
 
@@ -7,10 +7,10 @@ use super::image::{ConfigKind, Settings};
 use ottla_config::setting::{Kind, Setting, Update};
 use ottla_config::{self as config, BrokerConfig, Refused, Scope, table};
 
-/// How a broker's settings begin that belong to one listener: `listener.name.<listener>.<setting>`.
+/// Prefix of the broker settings of one listener: `listener.name.<listener>.<setting>`.
 const LISTENER_PREFIX: &str = "listener.name.";
 
-/// Whose table has the settings of a kind of resource.
+/// The scope of settings of a kind of resource.
 pub(super) fn scope(kind: ConfigKind) -> Scope {
     match kind {
         ConfigKind::Topic => Scope::Topic,
@@ -20,9 +20,9 @@ pub(super) fn scope(kind: ConfigKind) -> Scope {
     }
 }
 
-/// Checks all overrides that a topic, a group or a client-metrics subscription is to have, together (Kafka's
-/// `ControllerConfigurationValidator`). `broker` gives topics their defaults and groups their bounds; for brokers' own
-/// see [`check_broker`].
+/// Checks all overrides of a topic, a group or a client-metrics subscription together (Kafka's
+/// `ControllerConfigurationValidator`). `broker` has the defaults of topics and the bounds of groups. For brokers see
+/// [`check_broker`].
 pub(super) fn check(broker: &BrokerConfig, kind: ConfigKind, settings: &Settings) -> Result<(), MetadataError> {
     let refused = |refused: Refused| match (kind, &refused) {
         (ConfigKind::ClientMetrics, Refused::Unknown { .. }) => MetadataError::InvalidRequest(refused.to_string()),
@@ -44,7 +44,7 @@ pub(super) fn check(broker: &BrokerConfig, kind: ConfigKind, settings: &Settings
     }
 }
 
-/// How often clients may be told to push their metrics, in milliseconds.
+/// The valid push intervals of client metrics, in milliseconds.
 const CLIENT_INTERVALS: RangeInclusive<i64> = 100..=3_600_000;
 
 /// Checks a subscription's `interval.ms`, which is a number.
@@ -57,7 +57,7 @@ fn check_client_interval(interval: &str) -> Result<(), MetadataError> {
     }
 }
 
-/// What a client-metrics subscription can choose clients by (KIP-714).
+/// The client properties that a client-metrics subscription can match (KIP-714).
 const CLIENT_PARAMETERS: [&str; 6] = [
     "client_id",
     "client_instance_id",
@@ -79,7 +79,7 @@ fn check_client_match(patterns: &str) -> Result<(), MetadataError> {
     }
 }
 
-/// Whether this is a regular expression. One of Java's that cannot be used here passes: it is kept for Kafka.
+/// Whether this is a regular expression. Java syntax that the Rust crate does not support is accepted, for Kafka.
 fn is_pattern(pattern: &str) -> bool {
     let unsupported = |error: &regex::Error| {
         let why = error.to_string();
@@ -88,10 +88,10 @@ fn is_pattern(pattern: &str) -> bool {
     regex::Regex::new(pattern).map_or_else(|error| unsupported(&error), |_| true)
 }
 
-/// Checks the dynamic settings of one broker, or with `default` those of all (Kafka's
-/// `DynamicBrokerConfig.validate`). Names that Kafka does not know pass: they may be a plug-in's.
+/// Checks the dynamic settings of one broker, or with `default` the cluster-wide ones (Kafka's
+/// `DynamicBrokerConfig.validate`). Unknown names are accepted, as they may be settings of a plug-in.
 ///
-/// Refusals are INVALID_REQUEST, which Kafka keeps for old clients' sake.
+/// Errors are INVALID_REQUEST, which Kafka keeps for compatibility with old clients.
 pub(super) fn check_broker(settings: &Settings, default: bool) -> Result<(), MetadataError> {
     let refuse = |message: String| Err(MetadataError::InvalidRequest(message));
     let named = |wrong: fn(&str, &Setting) -> bool| {
@@ -125,18 +125,18 @@ pub(super) fn check_broker(settings: &Settings, default: bool) -> Result<(), Met
     }
 }
 
-/// Whether a setting is in a table.
+/// Whether the table has this setting.
 pub(super) fn is_known(kind: ConfigKind, name: &str) -> bool {
     find(kind, name).is_some()
 }
 
-/// Whether a setting is a list, so that values can be added to it and taken from it.
+/// Whether a setting is a list, which supports Append and Subtract.
 pub(super) fn is_list(kind: ConfigKind, name: &str) -> bool {
-    // Kafka's controller doesn't know the types of what subscriptions have.
+    // Kafka's controller has no types for settings of subscriptions.
     kind != ConfigKind::ClientMetrics && find(kind, name).is_some_and(|setting| setting.kind == Kind::List)
 }
 
-/// The entries of the list that a setting is when nobody sets it.
+/// The default entries of a list setting.
 pub(super) fn default_list(kind: ConfigKind, name: &str) -> &'static str {
     find(kind, name).and_then(|setting| setting.default).unwrap_or_default()
 }
@@ -148,13 +148,13 @@ fn find(kind: ConfigKind, name: &str) -> Option<&'static Setting> {
     }
 }
 
-/// The broker setting of that name, with or without a listener's prefix.
+/// The broker setting with that name, with or without a listener prefix.
 fn known(name: &str) -> Option<&'static Setting> {
     let plain = name.strip_prefix(LISTENER_PREFIX).and_then(|rest| rest.split_once('.')).map(|(_, plain)| plain);
     table::find(Scope::Broker, plain.unwrap_or(name))
 }
 
-/// Whether a broker setting is that of a listener's key material.
+/// Whether a broker setting belongs to the keystore or truststore of a listener.
 fn is_listener_security(name: &str) -> bool {
     name.starts_with("ssl.keystore.") || name.starts_with("ssl.truststore.") || name == "ssl.key.password"
 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::commands::{
-    CreatePartitions, CreateTopics, CreatedTopic, MorePartitions, NewTopic, Reply, TopicDeletion, TopicRef,
+    CreatePartitions, CreateTopics, CreatedTopic, NewPartitions, NewTopic, Reply, TopicDeletion, TopicRef,
 };
 use super::errors::MetadataError;
 use super::image::{ConfigKind, ConfigResource, Settings};
@@ -13,13 +13,13 @@ use super::records::{MetadataRecord, RemoveTopicRecord, TopicRecord};
 use super::{Decision, MetadataMachine, configs, names, settings};
 use ottla_wire::types::{InOrder as _, PartitionIndex, TopicId, TopicName, Uuid, sort_by_key};
 
-/// The most partitions that one request may make, as in Kafka.
+/// The maximum number of partitions that one request may create, as in Kafka.
 pub const MAX_PARTITIONS_PER_REQUEST: usize = 10_000;
 
 impl MetadataMachine {
     pub(super) fn create_topics(&self, request: CreateTopics) -> Decision {
         let (records, results) = self.create_topics_of(&request.topics);
-        Decision::new(records, Reply::TopicsCreated(results)).or_nothing(request.validate_only)
+        Decision::new(records, Reply::TopicsCreated(results)).drop_records_if(request.validate_only)
     }
 
     /// The records that create the topics, and a result for each distinct name.
@@ -41,7 +41,7 @@ impl MetadataMachine {
             let result = if duplicates.contains(&topic.name) {
                 Err(MetadataError::InvalidRequest("Duplicate topic name.".to_owned()))
             } else if too_many {
-                Err(excessive())
+                Err(too_many_partitions())
             } else {
                 self.create_topic(topic).map(|(created, of_topic)| {
                     records.extend(of_topic);
@@ -94,20 +94,20 @@ impl MetadataMachine {
         }
         let configs: Settings =
             topic.configs.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?))).in_order();
-        settings::check(&self.broker_in_force, ConfigKind::Topic, &configs)?;
+        settings::check(&self.effective_broker_config, ConfigKind::Topic, &configs)?;
         Ok(configs)
     }
 
     /// Chooses the replicas of each partition of a new topic.
     fn place_topic(&self, topic: &NewTopic) -> Result<PlacedTopic, MetadataError> {
         if !topic.assignments.is_empty() {
-            return self.place_by_hand(topic);
+            return self.place_manually(topic);
         }
-        let asked = match topic.replication_factor {
+        let requested = match topic.replication_factor {
             -1 => self.config.default_replication_factor,
             factor => factor,
         };
-        check_factor(asked)?;
+        check_factor(requested)?;
         let count = match topic.partitions {
             -1 => self.config.default_partitions,
             count => count,
@@ -116,11 +116,11 @@ impl MetadataMachine {
             let message = "Number of partitions was set to an invalid non-positive value.";
             return Err(MetadataError::InvalidPartitions(message.to_owned()));
         }
-        let (placement, clamped_from) = self.place(asked)?;
+        let (placement, clamped_from) = self.place(requested)?;
         Ok(PlacedTopic { partitions: (0..count).map(|index| (index, placement.clone())).collect(), clamped_from })
     }
 
-    fn place_by_hand(&self, topic: &NewTopic) -> Result<PlacedTopic, MetadataError> {
+    fn place_manually(&self, topic: &NewTopic) -> Result<PlacedTopic, MetadataError> {
         let refuse = |what: &str| {
             let message = format!("A manual partition assignment was specified, but {what} was not set to -1.");
             Err(MetadataError::InvalidRequest(message))
@@ -140,8 +140,8 @@ impl MetadataMachine {
                 return Err(MetadataError::InvalidReplicaAssignment(message));
             }
             let placement = self.assign(*index, replicas, factor)?;
-            let asked = i16::try_from(replicas.len()).unwrap_or(i16::MAX);
-            clamped_from = clamped_from.max((asked > placement.replication_factor()).then_some(asked));
+            let requested = i16::try_from(replicas.len()).unwrap_or(i16::MAX);
+            clamped_from = clamped_from.max((requested > placement.replication_factor()).then_some(requested));
             placements.push((*index, placement));
             factor = Some(replicas.len());
         }
@@ -170,19 +170,19 @@ impl MetadataMachine {
             let result = if duplicates.contains(&topic.name) {
                 Err(MetadataError::InvalidRequest("Duplicate topic name.".to_owned()))
             } else if too_many {
-                Err(excessive())
+                Err(too_many_partitions())
             } else {
-                self.more_partitions(topic).map(|more| records.extend(more))
+                self.new_partitions(topic).map(|more| records.extend(more))
             };
             results.push((topic.name.clone(), result));
         }
-        Decision::new(records, Reply::PartitionsCreated(results)).or_nothing(request.validate_only)
+        Decision::new(records, Reply::PartitionsCreated(results)).drop_records_if(request.validate_only)
     }
 
-    fn more_partitions(&self, topic: &MorePartitions) -> Result<Vec<MetadataRecord>, MetadataError> {
+    fn new_partitions(&self, topic: &NewPartitions) -> Result<Vec<MetadataRecord>, MetadataError> {
         let image = self.image.topic(&topic.name).ok_or(MetadataError::UnknownTopicOrPartition)?;
         if image.is_internal() {
-            // Which partition keeps a group follows from their number: with another, all would be lost.
+            // The partition of a group depends on the number of partitions: a change would lose all groups.
             let message = format!("The number of partitions of the internal topic {} is fixed.", topic.name);
             return Err(MetadataError::InvalidRequest(message));
         }
@@ -232,7 +232,7 @@ impl MetadataMachine {
         let mut records = Vec::new();
         let mut results = Vec::new();
         for topic in topics {
-            // What is asked for twice is answered once.
+            // Duplicates get one result.
             let Some(times) = requested.remove(topic) else { continue };
             let id = self.resolve(topic);
             let result = match (topic, id) {
@@ -241,13 +241,13 @@ impl MetadataMachine {
                 (TopicRef::Id(_), _) if times > 1 => Err(invalid("Duplicate topic id.")),
                 (TopicRef::Name(_), None) => Err(MetadataError::UnknownTopicOrPartition),
                 (TopicRef::Id(_), None) => Err(MetadataError::UnknownTopicId),
-                // Told once, where it is named.
+                // Reported with its name.
                 (TopicRef::Id(_), Some(id)) if named.get(&id).is_some_and(|&times| times > 1) => continue,
                 (TopicRef::Name(_), Some(id)) if named.get(&id).is_some_and(|&times| times > 1) => {
                     Err(invalid("The provided topic name maps to an ID that was already supplied."))
                 }
                 (_, Some(id)) => {
-                    records.extend(self.removal(id));
+                    records.extend(self.removal_records(id));
                     Ok(())
                 }
             };
@@ -258,10 +258,9 @@ impl MetadataMachine {
 
     /// The records that remove a topic.
     ///
-    /// RemoveTopic takes a topic's settings along. They are unset one by one all the same: Apache
-    /// Kafka 4.3, when it reads a log in which a topic is removed and made again, gives the new one
-    /// the settings of the old.
-    pub(super) fn removal(&self, id: TopicId) -> Vec<MetadataRecord> {
+    /// RemoveTopic also removes the settings of the topic. They are unset one by one anyway: when Apache Kafka 4.3
+    /// reads a log in which a topic is removed and created again, the new topic gets the settings of the old one.
+    pub(super) fn removal_records(&self, id: TopicId) -> Vec<MetadataRecord> {
         let Some(topic) = self.image.topic_by_id(id) else { return Vec::new() };
         let resource = ConfigResource::topic(topic.name.clone());
         let settings = self.image.topic_configs(&topic.name).keys();
@@ -287,13 +286,13 @@ impl MetadataMachine {
     }
 }
 
-/// What became of each topic that was to be created.
+/// The result for each topic to create.
 type TopicsCreated = Vec<(TopicName, Result<CreatedTopic, MetadataError>)>;
 
-/// Where a new topic's partitions go.
+/// The placement of a new topic's partitions.
 struct PlacedTopic {
     partitions: Vec<(PartitionIndex, Placement)>,
-    /// The replication factor asked for, if it had to be lowered.
+    /// The requested replication factor, if it was lowered.
     clamped_from: Option<i16>,
 }
 
@@ -307,7 +306,7 @@ fn exceeds_limit(partitions: impl Iterator<Item = i32>) -> bool {
         > MAX_PARTITIONS_PER_REQUEST
 }
 
-fn excessive() -> MetadataError {
+fn too_many_partitions() -> MetadataError {
     MetadataError::PolicyViolation("Excessively large number of partitions per request.".to_owned())
 }
 

@@ -1,12 +1,10 @@
-//! What a partition remembers of its idempotent and transactional producers (KIP-98).
+//! The state of a partition's idempotent and transactional producers (KIP-98).
 //!
-//! The rules are those of Kafka's `ProducerAppendInfo` and `ProducerStateManager`. Checks look and change
-//! nothing; what was appended is then applied, by the same functions while running and at recovery.
+//! The rules are those of Kafka's `ProducerAppendInfo` and `ProducerStateManager`. Checks change nothing; appended batches
+//! are then applied, by the same functions during operation and during recovery.
 
 mod producer;
 mod snapshot;
-#[cfg(test)]
-mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -26,15 +24,15 @@ pub(crate) struct Marker {
     pub(crate) timestamp: TimestampMs,
 }
 
-/// What has to stay of a producer for its state to be found in the log.
+/// The last batch or marker of a producer, which compaction must keep so that the producer's state can be recovered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LastRecord {
-    /// Where its last batch ends; `None`: only a marker has said anything of its epoch.
+    /// The last offset of its last batch; `None` if it only has a marker in this epoch.
     pub(crate) data_offset: Option<Offset>,
     pub(crate) epoch: i16,
 }
 
-/// All producers of a partition.
+/// The state of all producers of a partition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Producers {
     by_id: HashMap<ProducerId, Producer>,
@@ -43,13 +41,13 @@ pub(crate) struct Producers {
 }
 
 impl Producers {
-    /// The batch of the last five that `header` repeats, for a batch from a client.
+    /// Returns the batch that `header` duplicates, among the producer's last five. For batches from clients.
     pub(crate) fn find_duplicate(&self, header: &BatchHeader) -> Option<WrittenBatch> {
         self.by_id.get(&header.producer_id)?.find_duplicate(header)
     }
 
-    /// Whether the answer to "is it a duplicate?" may be found in batches that were not read again since the
-    /// log was opened. If so, below which offset they are.
+    /// If `header` may duplicate a batch that wasn't loaded since the log was opened, returns the offset below which the
+    /// unloaded batches are.
     pub(crate) fn unread_window(&self, header: &BatchHeader) -> Option<Offset> {
         let producer = self.by_id.get(&header.producer_id)?;
         if producer.epoch != header.producer_epoch || producer.follows(header.base_sequence) {
@@ -58,7 +56,7 @@ impl Producers {
         producer.unread_before
     }
 
-    /// Puts batches that were read again in front of a producer's window.
+    /// Adds loaded batches at the start of a producer's window.
     pub(crate) fn refill(&mut self, producer_id: ProducerId, earlier: &[WrittenBatch]) {
         if let Some(producer) = self.by_id.get_mut(&producer_id) {
             producer.refill(earlier);
@@ -69,21 +67,21 @@ impl Producers {
         self.by_id.get(&producer_id)
     }
 
-    /// Whether a data batch may be appended.
+    /// Checks whether a data batch may be appended.
     pub(crate) fn check(&self, header: &BatchHeader, origin: Origin) -> Result<(), AppendError> {
         match self.by_id.get(&header.producer_id) {
             Some(producer) => producer.check(header, origin),
-            // A producer that was never seen, or forgotten, may start with any sequence (KIP-360).
+            // An unknown or expired producer may start with any sequence number (KIP-360).
             None => Ok(()),
         }
     }
 
-    /// Whether a marker may be appended.
+    /// Checks whether a marker may be appended.
     pub(crate) fn check_marker(&self, marker: &Marker, origin: Origin) -> Result<(), AppendError> {
         self.by_id.get(&marker.producer_id).map_or(Ok(()), |producer| producer.check_marker(marker, origin))
     }
 
-    /// Notes a data batch that was appended `now`, or is found in the log now.
+    /// Applies a data batch that was appended or recovered at `now`.
     pub(crate) fn apply(&mut self, header: &BatchHeader, now: TimestampMs) {
         let producer = self.by_id.entry(header.producer_id).or_default();
         if producer.apply(header, now) {
@@ -91,7 +89,7 @@ impl Producers {
         }
     }
 
-    /// Notes a marker that was appended at `offset`; the transaction, if it aborts one.
+    /// Applies a marker at `offset`. Returns the transaction if the marker aborts one.
     pub(crate) fn apply_marker(&mut self, marker: &Marker, offset: Offset, now: TimestampMs) -> Option<AbortedTxn> {
         let producer = self.by_id.entry(marker.producer_id).or_default();
         let first_offset = producer.apply_marker(marker, now)?;
@@ -101,7 +99,7 @@ impl Producers {
         marker.aborts.then_some(AbortedTxn { producer_id, first_offset, last_offset, last_stable_offset })
     }
 
-    /// Where each producer wrote last, for compaction.
+    /// The last record of each producer, for compaction.
     pub(crate) fn last_records(&self) -> HashMap<ProducerId, LastRecord> {
         let last_record = |producer: &Producer| LastRecord {
             data_offset: producer.last_batch().map(|batch| batch.last_offset),
@@ -110,12 +108,12 @@ impl Producers {
         self.by_id.iter().map(|(id, producer)| (*id, last_record(producer))).collect()
     }
 
-    /// Where the oldest open transaction begins.
+    /// The first offset of the oldest open transaction.
     pub(crate) fn first_unstable(&self) -> Option<Offset> {
         self.open_txns.keys().next().copied()
     }
 
-    /// Forgets producers that have been idle for `expiration_ms`, unless they have a transaction open.
+    /// Removes producers that have been idle for `expiration_ms`, except those with an open transaction.
     pub(crate) fn expire(&mut self, now: TimestampMs, expiration_ms: i64) {
         self.by_id.retain(|_, producer| !producer.is_expired(now, expiration_ms));
         if self.by_id.is_empty() {
@@ -123,7 +121,7 @@ impl Producers {
         }
     }
 
-    /// A producer of whom these, a snapshot's, tell other things than `derived`, from batches from `first` on.
+    /// Returns a producer whose state in this snapshot contradicts `derived`, the state from the batches from `first` on.
     pub(crate) fn contradiction(&self, derived: &Producers, first: Offset) -> Option<ProducerId> {
         let contradicts = |id: &ProducerId, stored: &Producer| {
             let written = stored.last_batch().filter(|batch| batch.last_offset >= first);
@@ -143,11 +141,11 @@ impl Producers {
         self.by_id.iter().find(|(id, stored)| contradicts(id, stored)).map(|(id, _)| *id)
     }
 
-    /// A producer of whom something at `offset` or behind is told.
+    /// Returns a producer with a batch or a transaction start at `offset` or later.
     pub(crate) fn beyond(&self, offset: Offset) -> Option<ProducerId> {
         let is_beyond = |producer: &Producer| {
             let written = producer.last_batch().map(|batch| batch.last_offset);
-            written.max(producer.txn_start).is_some_and(|told| told >= offset)
+            written.max(producer.txn_start).is_some_and(|last| last >= offset)
         };
         self.by_id.iter().find(|(_, producer)| is_beyond(producer)).map(|(id, _)| *id)
     }

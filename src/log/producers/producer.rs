@@ -1,11 +1,11 @@
-//! One producer: its epoch, its last five batches, its transaction.
+//! The state of one producer: its epoch, its last five batches, its transaction.
 
 use super::Marker;
 use crate::{AppendError, Origin, ProducerDescription};
 use ottla_wire::record::BatchHeader;
 use ottla_wire::types::{NO_PRODUCER_EPOCH, NO_SEQUENCE, NO_TIMESTAMP, Offset, ProducerId, TimestampMs};
 
-/// How many batches a producer may have in flight, and so how many are remembered.
+/// The number of batches kept per producer: as many as it may have in flight.
 pub(crate) const WINDOW: usize = 5;
 
 /// A batch that a producer has written.
@@ -28,34 +28,35 @@ impl WrittenBatch {
         }
     }
 
-    /// Whether both are the same batch; when it was written is told in two ways.
+    /// Whether both are the same batch. Ignores the timestamps, which come from different sources.
     pub(crate) fn is_same_as(&self, other: &WrittenBatch) -> bool {
-        let facts = |batch: &WrittenBatch| (batch.last_sequence, batch.last_offset, batch.offset_delta);
-        facts(self) == facts(other)
+        let identity = |batch: &WrittenBatch| (batch.last_sequence, batch.last_offset, batch.offset_delta);
+        identity(self) == identity(other)
     }
 
     pub(crate) fn first_offset(&self) -> Offset {
         self.last_offset - i64::from(self.offset_delta)
     }
 
-    /// Sequences wrap from `i32::MAX` to 0.
+    /// The first sequence number. Sequence numbers wrap from `i32::MAX` to 0.
     pub(crate) fn first_sequence(&self) -> i32 {
         (i64::from(self.last_sequence) - i64::from(self.offset_delta)).rem_euclid(1 << 31) as i32
     }
 }
 
-/// What is remembered of one producer.
+/// The state of one producer.
 #[derive(Clone, Debug)]
 pub(crate) struct Producer {
     pub(crate) epoch: i16,
     pub(crate) coordinator_epoch: i32,
-    /// When it wrote last, by its records or by the broker's clock, whichever is later: old records may be
-    /// written today, and a producer that writes them is not to be forgotten in between.
+    /// The time of the last write: the record timestamp or the broker's clock, whichever is later. A producer that writes
+    /// old timestamps must not expire early.
     pub(crate) last_seen: TimestampMs,
     pub(crate) txn_start: Option<Offset>,
     /// Oldest first.
     window: Vec<WrittenBatch>,
-    /// Came from a snapshot, which has one batch only: earlier ones are read again when they are asked for.
+    /// Set after loading a snapshot, which has only the last batch: the batches below this offset are read from the log
+    /// when they are needed.
     pub(crate) unread_before: Option<Offset>,
 }
 
@@ -72,18 +73,18 @@ impl Default for Producer {
     }
 }
 
-/// Two are equal that answer alike, whether or not the one has read its window again.
+/// Compares the state without the earlier batches of the window, which may not be loaded.
 impl PartialEq for Producer {
     fn eq(&self, other: &Producer) -> bool {
-        let facts = |p: &Producer| (p.epoch, p.coordinator_epoch, p.last_seen, p.txn_start, p.last_batch());
-        facts(self) == facts(other)
+        let state = |p: &Producer| (p.epoch, p.coordinator_epoch, p.last_seen, p.txn_start, p.last_batch());
+        state(self) == state(other)
     }
 }
 
 impl Eq for Producer {}
 
 impl Producer {
-    /// As a snapshot describes it.
+    /// Creates a producer from a snapshot entry.
     pub(super) fn restored(
         epoch: i16,
         coordinator_epoch: i32,
@@ -100,7 +101,7 @@ impl Producer {
         self.window.last().copied()
     }
 
-    /// How many batches are missing in front of the window.
+    /// The number of batches missing at the start of the window.
     pub(crate) fn missing(&self) -> usize {
         WINDOW - self.window.len()
     }
@@ -109,7 +110,7 @@ impl Producer {
         self.last_batch().map_or(NO_SEQUENCE, |batch| batch.last_sequence)
     }
 
-    /// Whether a batch that begins with `sequence` is the next one.
+    /// Whether `sequence` follows the last sequence number.
     pub(super) fn follows(&self, sequence: i32) -> bool {
         let last = self.last_sequence();
         i64::from(sequence) == i64::from(last) + 1 || (sequence == 0 && last == i32::MAX)
@@ -154,7 +155,7 @@ impl Producer {
         } else if header.producer_epoch == self.epoch {
             self.follows(header.base_sequence)
         } else {
-            // A new incarnation starts from zero.
+            // A new epoch starts with sequence 0.
             header.base_sequence == 0
         };
         if fits {
@@ -170,7 +171,7 @@ impl Producer {
     pub(super) fn check_marker(&self, marker: &Marker, origin: Origin) -> Result<(), AppendError> {
         let producer_id = marker.producer_id;
         self.check_epoch(producer_id, marker.epoch)?;
-        // A marker that comes again finds nothing open; and the last epoch there is has none after it.
+        // A repeated marker finds no open transaction; and the largest epoch can't be bumped.
         let may_repeat = self.txn_start.is_none() || marker.epoch == i16::MAX;
         if origin == Origin::CoordinatorV2 && marker.epoch == self.epoch && !may_repeat {
             let (current, found) = (self.epoch, marker.epoch);
@@ -183,9 +184,9 @@ impl Producer {
         Ok(())
     }
 
-    /// Notes a data batch written `now`; whether it begins a transaction.
+    /// Applies a data batch written at `now`. Returns whether it begins a transaction.
     pub(super) fn apply(&mut self, header: &BatchHeader, now: TimestampMs) -> bool {
-        self.take_epoch(header.producer_epoch);
+        self.set_epoch(header.producer_epoch);
         if self.window.len() == WINDOW {
             self.window.remove(0);
             self.unread_before = None;
@@ -199,16 +200,16 @@ impl Producer {
         begins
     }
 
-    /// Notes a marker written `now`; where the transaction began that it ends.
+    /// Applies a marker written at `now`. Returns the first offset of the transaction that it ends.
     pub(super) fn apply_marker(&mut self, marker: &Marker, now: TimestampMs) -> Option<Offset> {
-        self.take_epoch(marker.epoch);
+        self.set_epoch(marker.epoch);
         self.coordinator_epoch = marker.coordinator_epoch;
         self.last_seen = marker.timestamp.max(now);
         self.txn_start.take()
     }
 
-    /// Another incarnation's sequences have nothing to do with those before.
-    fn take_epoch(&mut self, epoch: i16) {
+    /// Sets the epoch. A new epoch starts with an empty window.
+    fn set_epoch(&mut self, epoch: i16) {
         if self.epoch != epoch {
             self.epoch = epoch;
             self.window.clear();

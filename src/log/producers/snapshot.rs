@@ -1,4 +1,4 @@
-//! `.snapshot`: the producers of a partition as they were at the offset in the file's name.
+//! `.snapshot`: the producers of a partition at the offset in the file's name.
 //!
 //! ```text
 //! 0  i16 version 1
@@ -19,7 +19,7 @@ const ENTRY: usize = 8 + 2 + 4 + 8 + 4 + 8 + 4 + 8;
 const _: () = assert!(ENTRY == 46);
 
 impl Producers {
-    /// The file's content.
+    /// Formats the file's content.
     pub(crate) fn to_snapshot(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(CRC_COVERS_FROM + 4 + self.by_id.len() * ENTRY);
         out.put_i16(VERSION);
@@ -43,16 +43,16 @@ impl Producers {
         out
     }
 
-    /// Reads the file's content, leaving out producers that have expired by `now`; an error says what is wrong
-    /// with it.
+    /// Parses the file's content, without producers that have expired by `now`. An error is the reason why the content is
+    /// invalid.
     pub(crate) fn from_snapshot(bytes: &[u8], now: TimestampMs, expiration_ms: i64) -> Result<Producers, String> {
         let mut fields = bytes;
         if fields.len() < CRC_COVERS_FROM + 4 {
-            return Err(format!("{} bytes are too short", bytes.len()));
+            return Err(format!("its length of {} bytes is too short", bytes.len()));
         }
         let version = fields.get_i16();
         if version != VERSION {
-            return Err(format!("unknown version {version}"));
+            return Err(format!("its version {version} is unknown"));
         }
         if fields.get_u32() != crc32c::crc32c(&bytes[CRC_COVERS_FROM..]) {
             return Err("its CRC doesn't match".to_owned());
@@ -61,7 +61,7 @@ impl Producers {
         let mut producers = Producers::default();
         for _ in 0..count {
             if fields.len() < ENTRY {
-                return Err(format!("{count} producers announced, fewer found"));
+                return Err(format!("it has fewer than {count} producers, the number in its header"));
             }
             let id = fields.get_i64();
             let producer = read_producer(&mut fields);
@@ -77,7 +77,7 @@ impl Producers {
     }
 }
 
-/// An entry after its producer id; the caller has seen that it is all there.
+/// Reads the fields of an entry after the producer id. The caller has checked the length.
 fn read_producer(fields: &mut &[u8]) -> Producer {
     let epoch = fields.get_i16();
     let last_sequence = fields.get_i32();

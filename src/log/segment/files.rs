@@ -1,4 +1,4 @@
-//! The open files of a segment: where a batch lies, and its bytes.
+//! The open files of a segment: finding batches and reading their bytes.
 
 use bytes::Bytes;
 
@@ -20,17 +20,17 @@ pub(crate) struct Files {
     pub(crate) times: TimeIndex,
 }
 
-/// What is to be done with bytes that are read.
+/// The use of bytes that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// The kernel sends them: they may be in a mapping of the file.
+    /// The kernel sends them, so they may be mapped from the file.
     Send,
-    /// Somebody looks at them: they are copied.
-    Look,
+    /// The process inspects them, so they are copied.
+    Inspect,
 }
 
 impl Files {
-    /// Opens a segment of `size` bytes; with `append_limit` for appending, up to that many bytes.
+    /// Opens a segment of `size` bytes; with `append_limit`, for appending up to that size.
     pub(super) fn open(place: &Place, base: Offset, size: u64, append_limit: Option<u64>) -> Result<Files, LogError> {
         let path = place.file(base, names::LOG);
         let data = match append_limit {
@@ -47,30 +47,30 @@ impl Files {
         Ok(Files { data, offsets, times })
     }
 
-    /// Writes what the indexes have only in memory. The time index first: entries of it beyond the offset index are
-    /// recognised at recovery.
+    /// Writes the index entries that are only in memory. The time index comes first: recovery detects time index entries
+    /// beyond the offset index.
     pub(crate) fn flush_indexes(&mut self, place: &Place) -> Result<(), LogError> {
         self.times.flush(&place.disk).doing("writing", self.times.path())?;
         self.offsets.flush(&place.disk).doing("writing", self.offsets.path())
     }
 
-    /// Gives back descriptors and mappings until the next use.
+    /// Closes descriptors and mappings until the next use.
     pub(super) fn release(&self) {
-        self.data.release();
+        self.data.close();
         self.offsets.release();
         self.times.release();
     }
 
-    /// A walk from `position`, where no offset below `next_offset` is expected.
+    /// Starts a walk at `position`. A batch whose base offset is below `next_offset` is invalid.
     pub(crate) fn walk(&self, position: u64, next_offset: Offset) -> Walk<'_> {
         Walk::new(Source::Data(&self.data), position, self.data.len(), next_offset)
     }
 
-    /// The first batch that ends at `from` or later.
+    /// Finds the first batch that ends at `from` or later.
     pub(crate) fn locate(&self, place: &Place, base: Offset, from: Offset) -> Result<Option<Located>, LogError> {
         let entry = self.offsets.at_or_before(&place.disk, from).doing("reading", self.offsets.path());
-        if let Some(entry) = or_without(entry)? {
-            // Indexes are disposable: one that leads astray costs a longer walk, not a wrong answer.
+        if let Some(entry) = ignore_index_error(entry)? {
+            // Indexes are disposable: after a wrong entry, walk from the segment's start.
             if let Ok(found) = self.locate_from(place, base, Some(entry), from) {
                 return Ok(found);
             }
@@ -88,27 +88,27 @@ impl Files {
         let mut walk = self.walk(entry.map_or(0, |entry| entry.position), base);
         let mut first = true;
         loop {
-            match walk.step().doing_to("reading", || place.file(base, names::LOG))? {
+            match walk.step().doing_with("reading", || place.file(base, names::LOG))? {
                 Step::Batch { position, header } => {
-                    // Where it isn't known, the entry may name it: brokers before 0.10.1 indexed first offsets.
+                    // Skip the check for old-format batches: brokers before 0.10.1 indexed first offsets.
                     let first = std::mem::replace(&mut first, false) && header.knows_base_offset();
                     if first && entry.is_some_and(|entry| header.base_offset > entry.offset) {
-                        return Err(self.astray(place, base, position));
+                        return Err(self.no_batch_at(place, base, position));
                     }
                     if header.last_offset() >= from {
                         return Ok(Some(Located { position, header }));
                     }
                 }
-                // Where an index leads, a batch begins.
-                Step::End if first && entry.is_some() => return Err(self.astray(place, base, walk.position())),
+                // An index entry must point to a batch.
+                Step::End if first && entry.is_some() => return Err(self.no_batch_at(place, base, walk.position())),
                 Step::End => return Ok(None),
-                Step::Broken { position } => return Err(self.astray(place, base, position)),
+                Step::Broken { position } => return Err(self.no_batch_at(place, base, position)),
             }
         }
     }
 
-    /// Whole batches from `start` on: at most `max_bytes`, none beginning at `up_to` or later. None if the first
-    /// is too large.
+    /// Reads whole batches from `start` on: at most `max_bytes`, and none that begins at `up_to` or later. `None` if the
+    /// first batch is too large.
     pub(crate) fn read(
         &self,
         place: &Place,
@@ -124,13 +124,13 @@ impl Files {
             return Ok(None);
         }
         let (mut end, mut next_offset) = (first_end, start.header.next_offset());
-        // The index skips what needn't be walked: all of it begins before the limits.
+        // Skip ahead with the index: all batches before the entry are within the limits.
         let within = |entry: &OffsetEntry| entry.position < limit && entry.offset < up_to;
         let skip = self.offsets.floor(&place.disk, within).doing("reading", self.offsets.path());
-        if let Some((_, entry)) = or_without(skip)?.filter(|(_, entry)| entry.position > first_end) {
+        if let Some((_, entry)) = ignore_index_error(skip)?.filter(|(_, entry)| entry.position > first_end) {
             let mut walk = self.walk(entry.position, next_offset);
             if let Step::Batch { position, header } =
-                walk.step().doing_to("reading", || place.file(base, names::LOG))?
+                walk.step().doing_with("reading", || place.file(base, names::LOG))?
                 && header.knows_base_offset()
             {
                 (end, next_offset) = (position, header.base_offset);
@@ -138,11 +138,11 @@ impl Files {
         }
         let mut walk = self.walk(end, next_offset);
         loop {
-            match walk.step().doing_to("reading", || place.file(base, names::LOG))? {
+            match walk.step().doing_with("reading", || place.file(base, names::LOG))? {
                 Step::Batch { header, .. } if header.base_offset < up_to && walk.position() <= limit => {
                     (end, next_offset) = (walk.position(), header.next_offset());
                 }
-                Step::Broken { position } if position < limit => return Err(self.astray(place, base, position)),
+                Step::Broken { position } if position < limit => return Err(self.no_batch_at(place, base, position)),
                 _ => break,
             }
         }
@@ -150,7 +150,7 @@ impl Files {
         Ok(Some(Slice { bytes, next_offset }))
     }
 
-    /// The first batch whole, whatever its size.
+    /// Reads one batch of any size.
     pub(crate) fn read_one(
         &self,
         place: &Place,
@@ -162,18 +162,18 @@ impl Files {
         Ok(Slice { bytes, next_offset: at.header.next_offset() })
     }
 
-    /// The batch, to look at its records.
+    /// Reads and parses a batch.
     pub(crate) fn batch(&self, place: &Place, base: Offset, at: &Located) -> Result<Batch, LogError> {
-        let bytes = self.read_one(place, base, at, Purpose::Look)?.bytes;
+        let bytes = self.read_one(place, base, at, Purpose::Inspect)?.bytes;
         Batch::parse(&bytes).map_err(|error| LogError::corrupt(&place.file(base, names::LOG), error.to_string()))
     }
 
-    /// The greatest timestamp, by the last time index entry and the batches after it.
+    /// Finds the largest timestamp from the last time index entry and the batches after it.
     pub(super) fn find_newest(&self, place: &Place, base: Offset) -> Result<TimeEntry, LogError> {
         let mut newest = self.times.newest();
         let indexed = self.offsets.at_or_before(&place.disk, newest.offset).doing("reading", self.offsets.path())?;
         let mut walk = self.walk(indexed.map_or(0, |entry| entry.position), base);
-        while let Step::Batch { header, .. } = walk.step().doing_to("reading", || place.file(base, names::LOG))? {
+        while let Step::Batch { header, .. } = walk.step().doing_with("reading", || place.file(base, names::LOG))? {
             if header.max_timestamp > newest.timestamp {
                 newest = TimeEntry { timestamp: header.max_timestamp, offset: header.last_offset() };
             }
@@ -191,28 +191,28 @@ impl Files {
     ) -> Result<Bytes, LogError> {
         let bytes = match purpose {
             Purpose::Send => self.data.read(position, len),
-            Purpose::Look => self.data.copy(position, len),
+            Purpose::Inspect => self.data.copy(position, len),
         };
-        bytes.doing_to("reading", || place.file(base, names::LOG))
+        bytes.doing_with("reading", || place.file(base, names::LOG))
     }
 
-    pub(crate) fn astray(&self, place: &Place, base: Offset, position: u64) -> LogError {
+    pub(crate) fn no_batch_at(&self, place: &Place, base: Offset, position: u64) -> LogError {
         LogError::corrupt(&place.file(base, names::LOG), format!("no batch at position {position}"))
     }
 }
 
-/// A batch and where it lies in its segment.
+/// A batch header and its position in the segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Located {
     pub(crate) position: u64,
     pub(crate) header: BatchHeader,
 }
 
-/// What an index says; nothing if it can't be read: indexes are disposable, and without one the walk is longer. Only
-/// want of a descriptor is an error, which the records would meet too.
-fn or_without<T>(found: Result<Option<T>, LogError>) -> Result<Option<T>, LogError> {
+/// Turns an index read error into `None`: without an index the walk is only longer. File descriptor exhaustion stays an
+/// error, since reading the records would fail too.
+fn ignore_index_error<T>(found: Result<Option<T>, LogError>) -> Result<Option<T>, LogError> {
     match found {
-        Err(error) if !error.is_want_of_descriptors() => Ok(None),
+        Err(error) if !error.is_fd_exhaustion() => Ok(None),
         found => found,
     }
 }

@@ -1,4 +1,4 @@
-//! One segment: a stretch of the log with its indexes, opened when it is first needed.
+//! One segment of a log with its indexes, opened on first use.
 
 mod files;
 
@@ -13,7 +13,7 @@ use super::{AbortedTxn, LogError, names, txn_index};
 pub(crate) use files::{Files, Located, Purpose};
 use ottla_wire::types::{NO_TIMESTAMP, Offset, TimestampMs};
 
-/// Where a log's segments are and on which disk; what a segment needs to open itself.
+/// The folder of a log and its disk.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     pub(crate) disk: Disk,
@@ -26,38 +26,38 @@ impl Place {
     }
 }
 
-/// A segment. Unopened it costs a few words, so that a log of many thousands stays small.
+/// A segment. It is small until it is opened, so that a log may have many thousands.
 #[derive(Debug)]
 pub(crate) struct Segment {
     base: Offset,
     /// Bytes of whole batches.
     size: u64,
-    /// Whether it is the one that is appended to.
+    /// Whether it is the active segment, which takes appends.
     active: bool,
     /// Whether there is a `.log` file; an empty log has none yet.
     exists: bool,
-    /// What of it survives a power loss.
-    synced: OnDisk,
+    /// The part that survives a power loss.
+    synced: SyncState,
     files: OnceLock<Box<Files>>,
     newest: OnceLock<TimeEntry>,
-    /// The greatest timestamp of the first batch.
+    /// The largest timestamp of the first batch.
     first: OnceLock<TimestampMs>,
     aborted: OnceLock<Vec<AbortedTxn>>,
-    /// Set by reads, taken by housekeeping: files of segments that nobody reads are closed.
+    /// Set by reads, cleared by housekeeping, which closes the files of unused segments.
     touched: AtomicBool,
 }
 
-/// How much of a segment was synced.
+/// The synced part of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum OnDisk {
+enum SyncState {
     Unknown,
-    /// The records: enough for the active segment, whose indexes are written anew after a power loss.
+    /// The records. Enough for the active segment, whose indexes are rebuilt after a power loss.
     Records,
     /// Records and indexes.
     All,
 }
 
-/// How far a segment reached at some moment.
+/// The size and state of a segment at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Extent {
     pub(crate) base: Offset,
@@ -67,28 +67,28 @@ pub(crate) struct Extent {
 
 /// A segment as found on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Found {
+pub(crate) struct FoundSegment {
     pub(crate) base: Offset,
     pub(crate) size: u64,
     pub(crate) synced: bool,
 }
 
 impl Segment {
-    /// The empty segment that a log begins with; no file is made.
+    /// Creates an empty active segment without a file.
     pub(crate) fn new(base: Offset) -> Segment {
-        let mut segment = Segment::found(Found { base, size: 0, synced: false }, true);
+        let mut segment = Segment::found(FoundSegment { base, size: 0, synced: false }, true);
         segment.exists = false;
         segment.without_aborted()
     }
 
-    /// A segment whose `.log` is there.
-    pub(crate) fn found(found: Found, active: bool) -> Segment {
+    /// Creates a segment whose `.log` file exists.
+    pub(crate) fn found(found: FoundSegment, active: bool) -> Segment {
         Segment {
             base: found.base,
             size: found.size,
             active,
             exists: true,
-            synced: if found.synced { OnDisk::All } else { OnDisk::Unknown },
+            synced: if found.synced { SyncState::All } else { SyncState::Unknown },
             files: OnceLock::new(),
             newest: OnceLock::new(),
             first: OnceLock::new(),
@@ -97,15 +97,15 @@ impl Segment {
         }
     }
 
-    /// The segment, known to have no transaction index.
+    /// Marks the segment as one without a transaction index.
     pub(crate) fn without_aborted(mut self) -> Segment {
         self.aborted = OnceLock::from(Vec::new());
         self
     }
 
-    /// A sealed segment that compaction has written and synced.
+    /// Creates a sealed segment that compaction has written and synced.
     pub(crate) fn cleaned(base: Offset, size: u64, newest: TimeEntry, aborted: Vec<AbortedTxn>) -> Segment {
-        let mut segment = Segment::found(Found { base, size, synced: true }, false);
+        let mut segment = Segment::found(FoundSegment { base, size, synced: true }, false);
         segment.newest = OnceLock::from(newest);
         segment.aborted = OnceLock::from(aborted);
         segment
@@ -124,40 +124,40 @@ impl Segment {
         self.exists
     }
 
-    /// Whether nothing of it is left to sync.
+    /// Whether nothing is left to sync.
     pub(crate) fn is_synced(&self) -> bool {
-        self.synced == OnDisk::All || self.active && self.synced == OnDisk::Records
+        self.synced == SyncState::All || self.active && self.synced == SyncState::Records
     }
 
     pub(crate) fn is_active(&self) -> bool {
         self.active
     }
 
-    /// How far the segment reaches now.
+    /// The current size and state.
     pub(crate) fn extent(&self) -> Extent {
         Extent { base: self.base, size: self.size, sealed: !self.active }
     }
 
-    /// What the segment was at `extent` was synced: all of it, if it is still the same.
+    /// Marks the segment as synced, if it hasn't changed since `extent` was taken.
     pub(crate) fn mark_synced(&mut self, extent: Extent) {
         if extent != self.extent() {
             return;
         }
         if self.active {
-            self.synced = OnDisk::Records;
+            self.synced = SyncState::Records;
             return;
         }
-        self.synced = OnDisk::All;
-        // Whoever reads it opens it again; most are never read from then on, and there are many.
+        self.synced = SyncState::All;
+        // Close the files: most sealed segments are never read again, and a read reopens them.
         self.files = OnceLock::new();
     }
 
-    /// The open files, if they are open.
+    /// The files, if they are open.
     pub(crate) fn opened(&self) -> Option<&Files> {
         self.files.get().map(|files| &**files)
     }
 
-    /// The open files.
+    /// The files; opens them if needed.
     pub(crate) fn files(&self, place: &Place) -> Result<&Files, LogError> {
         self.touched.store(true, Ordering::Relaxed);
         if let Some(files) = self.files.get() {
@@ -167,8 +167,7 @@ impl Segment {
         Ok(self.files.get_or_init(|| Box::new(files)))
     }
 
-    /// The open files, for appending; created if the segment has none. Fresh ones get room for all of `limit` bytes
-    /// where that is asked for.
+    /// The files, opened for appending; creates them if they don't exist. With `reserve`, preallocates `limit` bytes.
     pub(crate) fn files_to_append(&mut self, place: &Place, limit: u64, reserve: bool) -> Result<&mut Files, LogError> {
         self.touched.store(true, Ordering::Relaxed);
         let writable = self.files.get().is_some_and(|files| files.data.is_writable());
@@ -184,26 +183,26 @@ impl Segment {
         self.files.get_mut().map(|files| &mut **files).ok_or_else(|| LogError::corrupt(&path(), "not open"))
     }
 
-    /// Notes that a batch was appended, whose newest record is `newest`.
-    pub(crate) fn grew(&mut self, size: u64, newest: TimeEntry) {
+    /// Updates the state after an append: `size` is the new size, `newest` the new largest timestamp.
+    pub(crate) fn appended(&mut self, size: u64, newest: TimeEntry) {
         self.size = size;
-        self.synced = OnDisk::Unknown;
+        self.synced = SyncState::Unknown;
         self.newest = OnceLock::from(newest);
     }
 
-    /// Ends the segment: final time index entry, indexes written.
+    /// Seals the segment: adds the final time index entry and writes the indexes.
     pub(crate) fn seal(&mut self, place: &Place) -> Result<(), LogError> {
-        // Closed before, and untouched since: its indexes are complete.
-        let untouched = self.synced == OnDisk::All && self.files.get().is_none_or(|files| !files.data.is_writable());
+        // Closed before and unchanged since: its indexes are complete.
+        let untouched = self.synced == SyncState::All && self.files.get().is_none_or(|files| !files.data.is_writable());
         if untouched || !self.exists {
             self.active = false;
             return Ok(());
         }
         self.files(place)?;
         let newest = self.newest(place)?;
-        self.synced = OnDisk::Unknown;
+        self.synced = SyncState::Unknown;
         if let Some(files) = self.files.get_mut() {
-            files.data.give_back().doing_to("cutting", || place.file(self.base, names::LOG))?;
+            files.data.free_reserved().doing_with("truncating", || place.file(self.base, names::LOG))?;
             files.times.advance(newest);
             files.flush_indexes(place)?;
         }
@@ -211,8 +210,8 @@ impl Segment {
         Ok(())
     }
 
-    /// Closes files that nobody has used since the last call; of the active segment, what it knows of them is kept.
-    pub(crate) fn cool(&mut self) {
+    /// Closes the files if they were not used since the last call. An active or unsynced segment keeps its in-memory state.
+    pub(crate) fn close_idle_files(&mut self) {
         if self.touched.swap(false, Ordering::Relaxed) {
             return;
         }
@@ -223,7 +222,7 @@ impl Segment {
         }
     }
 
-    /// The greatest timestamp of the segment, and the batch that has it.
+    /// The largest timestamp of the segment, and the last offset of the batch that has it.
     pub(crate) fn newest(&self, place: &Place) -> Result<TimeEntry, LogError> {
         if let Some(newest) = self.newest.get() {
             return Ok(*newest);
@@ -238,10 +237,9 @@ impl Segment {
         Ok(*self.newest.get_or_init(|| newest))
     }
 
-    /// The last entry of the time index, if the segment was sealed or closed with one: looking at every segment
-    /// of a large log mustn't open them all.
+    /// The last entry of the time index, if the segment was sealed or closed. Avoids opening all segments of a large log.
     fn final_time_entry(&self, place: &Place) -> Result<Option<TimeEntry>, LogError> {
-        if self.active && self.synced != OnDisk::All || self.files.get().is_some() {
+        if self.active && self.synced != SyncState::All || self.files.get().is_some() {
             return Ok(None);
         }
         let path = place.file(self.base, names::TIME_INDEX);
@@ -250,13 +248,13 @@ impl Segment {
         Ok(last.filter(|last| last.timestamp >= 0 && last.offset >= self.base))
     }
 
-    /// What retention counts from: the newest record, or when the file was written if no record has a time.
+    /// The timestamp for retention: that of the newest record, or the file's modification time if no record has one.
     pub(crate) fn largest_timestamp(&self, place: &Place) -> Result<TimestampMs, LogError> {
         let newest = self.newest(place)?.timestamp;
         Ok(if newest >= 0 { newest } else { place.disk.modified(&place.file(self.base, names::LOG)) })
     }
 
-    /// The greatest timestamp of the first batch, from which Kafka counts how old a segment is; -1 if there is none.
+    /// The largest timestamp of the first batch, from which Kafka computes a segment's age; -1 if there is none.
     pub(crate) fn first_timestamp(&self, place: &Place) -> Result<TimestampMs, LogError> {
         if let Some(first) = self.first.get() {
             return Ok(*first);
@@ -266,7 +264,7 @@ impl Segment {
         Ok(*self.first.get_or_init(|| located.header.max_timestamp))
     }
 
-    /// The aborted transactions whose marker is in the segment, if that is known without reading a file.
+    /// The aborted transactions whose marker is in the segment, if they are already in memory.
     pub(crate) fn known_aborted(&self) -> Option<&[AbortedTxn]> {
         self.aborted.get().map(Vec::as_slice)
     }
@@ -292,8 +290,8 @@ impl Segment {
         Ok(())
     }
 
-    /// Makes sure that `txn`, found in the batches, is the first entry of the index from `confirmed` on. What is
-    /// right already is not written again: an index that was synced stays so.
+    /// Ensures that `txn`, found in the batches, is the first entry of the index from offset `confirmed` on. A correct
+    /// entry is not rewritten, so that a synced index stays synced.
     pub(crate) fn confirm_aborted(
         &mut self,
         place: &Place,
@@ -315,14 +313,14 @@ impl Segment {
     pub(crate) fn truncate_aborted(&mut self, place: &Place, from: Offset) -> Result<(), LogError> {
         let keep = self.aborted(place)?.partition_point(|txn| txn.last_offset < from);
         let path = place.file(self.base, names::TXN_INDEX);
-        txn_index::truncate(&place.disk, &path, keep).doing("cutting", &path)?;
+        txn_index::truncate(&place.disk, &path, keep).doing("truncating", &path)?;
         if let Some(aborted) = self.aborted.get_mut() {
             aborted.truncate(keep);
         }
         Ok(())
     }
 
-    /// Paths of all files that a segment may have; a snapshot of producers belongs to its base offset.
+    /// The paths of all files that a segment may have, including the producer snapshot at its base offset.
     pub(crate) fn paths(&self, folder: &Path) -> [PathBuf; 5] {
         [names::LOG, names::OFFSET_INDEX, names::TIME_INDEX, names::TXN_INDEX, names::SNAPSHOT]
             .map(|kind| names::file(folder, self.base, kind))

@@ -1,4 +1,4 @@
-//! A data directory that no broker has open.
+//! A log directory that no broker has open.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
@@ -16,7 +16,7 @@ use ottla_wire::types::{InOrder as _, Offset, TimestampMs, TopicId, TopicPartiti
 
 type Offsets = HashMap<TopicPartition, Offset>;
 
-/// A data directory on which no broker runs.
+/// A log directory that no broker has open.
 #[derive(Debug)]
 pub struct Directory {
     path: PathBuf,
@@ -33,19 +33,19 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Locks the directory and reads what it says of its partitions.
+    /// Locks the directory and reads its checkpoints.
     ///
     /// # Errors
-    /// `InUse` while a broker runs on it; others if it can't be read.
+    /// `InUse` if a broker has it open; others if it can't be read.
     pub fn lock(path: &Path) -> Result<Directory, LogDirError> {
         Directory::read(path, Some(log_dir::lock(path)?))
     }
 
-    /// As [`Directory::lock`], for who only reads: nothing is written, which may be forbidden. One without a `.lock` is not
-    /// locked.
+    /// Like [`Directory::lock`], but writes nothing, so that it works without write permission. A directory without a
+    /// `.lock` file is not locked.
     ///
     /// # Errors
-    /// As of [`Directory::lock`].
+    /// Like [`Directory::lock`].
     pub fn lock_to_read(path: &Path) -> Result<Directory, LogDirError> {
         Directory::read(path, log_dir::lock_to_read(path)?)
     }
@@ -65,11 +65,11 @@ impl Directory {
                 Err(error) => Err(error.into()),
             }
         };
-        // Lost recovery points cost time; lost log starts would bring deleted records back.
-        let recovery_points = offsets(RECOVERY_POINTS, AtStart::Mends)?;
+        // Without recovery points recovery only takes longer; without log starts deleted records would reappear.
+        let recovery_points = offsets(RECOVERY_POINTS, AtStart::Repairs)?;
         let log_starts = offsets(LOG_STARTS, AtStart::Refuses)?;
-        let first_dirty = offsets(FIRST_DIRTY, AtStart::Mends)?;
-        let high_watermarks = offsets(HIGH_WATERMARKS, AtStart::Mends)?;
+        let first_dirty = offsets(FIRST_DIRTY, AtStart::Repairs)?;
+        let high_watermarks = offsets(HIGH_WATERMARKS, AtStart::Repairs)?;
         let marker = path.join(CLEAN_SHUTDOWN);
         let clean_shutdown = disk.len(&marker).doing("looking at", &marker)?.is_some();
         let file = path.join(POSITIONS);
@@ -94,27 +94,27 @@ impl Directory {
         &self.disk
     }
 
-    /// What is wrong with the directory's own files.
+    /// The problems of the directory's own files.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
     }
 
-    /// Who has used it, as its files said when it was locked.
+    /// The traces of the brokers that used the directory, at the time of locking.
     pub fn traces(&self) -> Traces {
         self.traces
     }
 
-    /// Every partition folder there is.
+    /// Lists all partition folders.
     pub fn partitions(&self) -> Result<Vec<FoundPartition>, LogError> {
         log_dir::partitions_of(&self.disk, &self.path)
     }
 
-    /// Whether the log cleaner has been at the partition: its offsets may have gaps.
+    /// Whether the partition was compacted: its offsets may have gaps.
     pub fn was_compacted(&self, partition: &TopicPartition) -> bool {
         self.first_dirty.contains_key(partition)
     }
 
-    /// What a start would know of the partition.
+    /// Collects the checkpoints of the partition, as a start does.
     pub fn open_at(&self, partition: &TopicPartition, topic_id: Option<TopicId>, now: TimestampMs) -> OpenAt {
         OpenAt {
             clean_shutdown: self.clean_shutdown,
@@ -126,46 +126,46 @@ impl Directory {
         }
     }
 
-    /// Mends the directory's own files; a checkpoint that can't be read is kept beside it. Gives what is kept so. Before
-    /// [`Directory::note`], which writes such files anew.
+    /// Repairs the directory's own files: renames each unreadable checkpoint, and returns the new paths. Call it before
+    /// [`Directory::write_checkpoints`], which writes new files.
     pub fn repair(&mut self) -> Result<Vec<PathBuf>, LogError> {
-        let mut kept = Vec::new();
+        let mut renamed = Vec::new();
         for finding in self.findings.iter().filter(|finding| finding.file != META_PROPERTIES) {
             let path = self.path.join(&finding.file);
-            let aside = names::with_suffix(&path, "cut");
-            self.disk.rename(&path, &aside).doing("renaming", &path)?;
-            kept.push(aside);
+            let new_path = names::with_suffix(&path, "cut");
+            self.disk.rename(&path, &new_path).doing("renaming", &path)?;
+            renamed.push(new_path);
         }
         self.disk.sync_folder(&self.path).doing("syncing", &self.path)?;
-        Ok(kept)
+        Ok(renamed)
     }
 
-    /// What `meta.properties` says, if it can be read.
+    /// The content of `meta.properties`, if it is valid.
     pub fn meta(&self) -> Option<MetaProperties> {
         MetaProperties::read(&self.path).ok().flatten()
     }
 
-    /// Partitions that were known to have records, and have no folder: what they had, by offset.
-    pub fn without_folder(&self, present: &[FoundPartition]) -> Vec<(TopicPartition, Range<Offset>)> {
+    /// Lists partitions with records according to the checkpoints but without a folder, with their offset ranges.
+    pub fn partitions_without_folder(&self, present: &[FoundPartition]) -> Vec<(TopicPartition, Range<Offset>)> {
         let has_folder = |partition: &TopicPartition| {
             present.iter().any(|found| found.state == PartitionState::Live && found.partition == *partition)
         };
         let checkpoints = [&self.recovery_points, &self.log_starts, &self.high_watermarks];
         let named: BTreeSet<&TopicPartition> =
             checkpoints.into_iter().flat_map(|it| it.keys()).chain(self.validated.keys()).in_order();
-        // Recovery points of ours are at the last batch, and positions are not always there.
+        // Ottla's recovery points are at or before the last batch, and the positions file may be missing.
         let reached = |partition: &TopicPartition| {
-            let noted = |checkpoint: &Offsets| checkpoint.get(partition).copied().unwrap_or(0);
-            let end = noted(&self.recovery_points).max(noted(&self.high_watermarks));
+            let offset_in = |checkpoint: &Offsets| checkpoint.get(partition).copied().unwrap_or(0);
+            let end = offset_in(&self.recovery_points).max(offset_in(&self.high_watermarks));
             let validated = self.validated.get(partition).map_or(0, |validated| validated.next_offset);
-            noted(&self.log_starts)..end.max(validated)
+            offset_in(&self.log_starts)..end.max(validated)
         };
         let lost = named.into_iter().filter(|partition| !has_folder(partition));
         lost.map(|partition| (partition.clone(), reached(partition))).filter(|(_, lost)| !lost.is_empty()).collect()
     }
 
-    /// Notes where repaired logs begin and end, so that a start doesn't look for what is gone.
-    pub fn note(&mut self, repaired: &[(TopicPartition, Repaired)]) -> Result<(), LogError> {
+    /// Writes the start and end offsets of repaired logs to the checkpoints, so that a start doesn't expect lost records.
+    pub fn write_checkpoints(&mut self, repaired: &[(TopicPartition, Repaired)]) -> Result<(), LogError> {
         for (partition, repaired) in repaired {
             self.recovery_points.insert(partition.clone(), repaired.end);
             self.log_starts.insert(partition.clone(), repaired.start);
@@ -177,9 +177,9 @@ impl Directory {
             let lines = entries.iter().map(|(at, offset)| format!("{} {} {offset}", at.topic, at.partition));
             let path = self.path.join(name);
             let text = checkpoint::format(lines);
-            self.disk.write_aside(&path, text.as_bytes(), true).doing("writing", &path)?;
+            self.disk.write_atomic(&path, text.as_bytes(), true).doing("writing", &path)?;
         }
-        // It only saves time.
+        // The positions file only saves time.
         let path = self.path.join(POSITIONS);
         self.disk.remove(&path).doing("removing", &path)?;
         self.disk.sync_folder(&self.path).doing("syncing", &self.path)
@@ -191,7 +191,7 @@ fn check_meta(disk: &Disk, path: &Path, findings: &mut Vec<Finding>) -> Result<(
     let what = match disk.read(&file).doing("reading", &file)?.map(|text| MetaProperties::parse(&text)) {
         Some(Ok(_)) => return Ok(()),
         Some(Err(why)) => (why.to_string(), AtStart::Refuses),
-        None => ("is missing: write it anew with `ottla kafka-storage format`".to_owned(), AtStart::Refuses),
+        None => ("is missing: write a new one with `ottla kafka-storage format`".to_owned(), AtStart::Refuses),
     };
     let (what, at_start) = what;
     findings.push(Finding { file: META_PROPERTIES.to_owned(), what, at_start, lost: None });

@@ -1,12 +1,12 @@
-//! Verification of a log's files while no broker has them open, and their repair.
+//! Verification and repair of a log's files while no broker has them open.
 //!
-//! [`verify`] reads everything and changes nothing: batches with their CRCs and the records inside, offsets, indexes,
-//! aborted transactions, snapshots of producers, leader epochs, what is left over. [`repair`] does what it says would
-//! be done: damaged stretches are set aside in plain files as recovery does, an empty batch stands for the offsets
-//! that are gone (as compaction leaves them), and what is derived is written anew by [`Log::open`](crate::Log::open) itself.
+//! [`verify`] reads all files and changes nothing. It checks batches with their CRCs and records, offsets, indexes,
+//! aborted transactions, producer snapshots, leader epochs and temporary files. [`repair`] removes corrupt data, which is
+//! copied to plain files first, as recovery does. An empty batch replaces the lost offsets, as compaction leaves them.
+//! Derived files are rebuilt by [`Log::open`](crate::Log::open).
 
-mod beside;
 mod directory;
+mod other_files;
 mod repair;
 mod segment;
 mod traces;
@@ -18,7 +18,7 @@ use super::error::IoContext;
 use super::file::Disk;
 use super::leader_epochs::LeaderEpochs;
 use super::producers::Producers;
-use super::segment::{Found, Place};
+use super::segment::{FoundSegment, Place};
 use super::{LogError, OpenAt, names};
 use ottla_wire::types::{LeaderEpoch, Offset, ProducerId};
 
@@ -27,72 +27,72 @@ pub use repair::{Repaired, repair};
 use segment::Damage;
 pub use traces::Traces;
 
-/// What verification found.
+/// The result of a verification.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
     pub findings: Vec<Finding>,
-    /// What the next start clears away or finishes, and nothing is wrong with.
+    /// Files that the next start removes or completes; they are not an error.
     pub notes: Vec<Finding>,
     pub segments: usize,
-    /// Of all segments.
+    /// Total bytes of all segments.
     pub bytes: u64,
     pub batches: u64,
-    /// In batches that are whole; those of format 2.
+    /// Records in valid batches of format 2.
     pub records: u64,
     pub start: Offset,
-    /// The offset after the last whole batch.
+    /// The offset after the last valid batch.
     pub end: Offset,
-    /// The highest that a batch or a snapshot has; -1 if there is none.
+    /// The highest producer id in batches and snapshots; -1 if there is none.
     pub highest_producer_id: ProducerId,
-    /// The newest that a batch says, or the file of epochs; -1 if there is none.
+    /// The latest epoch in batches and the leader epoch checkpoint; -1 if there is none.
     pub latest_epoch: LeaderEpoch,
     damages: Vec<Damage>,
 }
 
 impl Verdict {
-    /// Of a log whose folder is gone, which began at `start`.
+    /// The verdict for a log whose folder is missing, with log start offset `start`.
     pub fn without_folder(start: Offset, finding: Finding) -> Verdict {
         Verdict { findings: vec![finding], start, end: start, ..Verdict::default() }
     }
 }
 
-/// One thing that is not as it should be.
+/// One problem in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// The file's name in the partition's folder.
     pub file: String,
     pub what: String,
     pub at_start: AtStart,
-    /// What can't be brought back.
+    /// Records that can't be restored.
     pub lost: Option<Loss>,
 }
 
-/// What the start of a broker does about a finding.
+/// How the start of a broker handles a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AtStart {
-    /// Writes the file anew, or removes it: no record is touched.
-    Mends,
-    /// Believes the file as it is.
-    Believes,
-    /// Ends the log here, and sets the rest aside.
-    Cuts,
-    /// Doesn't look there; who reads there is told of an error.
-    Overlooks,
+    /// Rebuilds or removes the file, without changing records.
+    Repairs,
+    /// Uses the file as it is.
+    Trusts,
+    /// Truncates the log here and sets the rest aside.
+    Truncates,
+    /// Doesn't detect it; reads of these records fail.
+    Ignores,
     /// Doesn't open the partition.
     Refuses,
 }
 
-/// Records that are gone, damaged or absent.
+/// Lost records, corrupt or missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Loss {
     pub first: Offset,
-    /// The last offset lost; `None` where the log's end is lost, and nobody knows how much there was.
+    /// The last lost offset; `None` if the end of the log is lost and its length is unknown.
     pub last: Option<Offset>,
-    /// Damaged bytes.
+    /// The number of corrupt bytes.
     pub bytes: u64,
 }
 
-/// What is known of a partition beside its folder.
+/// The information about a partition that is outside of its folder.
 #[derive(Clone, Copy, Debug)]
 pub struct Known {
     pub at: OpenAt,
@@ -100,24 +100,24 @@ pub struct Known {
     pub compacted: bool,
 }
 
-/// Reads all of the log in `folder`. `progress` is told of bytes as they are read.
+/// Verifies the log in `folder`. Calls `progress` with the number of bytes after each batch.
 ///
 /// # Errors
-/// If a file can't be read; what is wrong with its content is a finding.
+/// If a file can't be read. Invalid content is a finding, not an error.
 pub fn verify(disk: &Disk, folder: &Path, known: Known, progress: &mut dyn FnMut(u64)) -> Result<Verdict, LogError> {
     let place = Place { disk: disk.clone(), folder: folder.to_path_buf() };
     let mut pass = Pass::new(place, known, progress)?;
     let segments = std::mem::take(&mut pass.files.segments);
     pass.verdict.start = segments.first().map_or(0, |first| first.base);
     pass.next_offset = pass.verdict.start;
-    pass.thinned = pass.verdict.start > 0;
+    pass.incomplete = pass.verdict.start > 0;
     pass.check_start(segments.first());
     for (index, found) in segments.iter().enumerate() {
-        pass.segment(found, segments.get(index + 1))?;
+        pass.verify_segment(found, segments.get(index + 1))?;
     }
     pass.verdict.segments = segments.len();
     pass.verdict.end = pass.next_offset;
-    pass.beside(&segments)?;
+    pass.check_other_files(&segments)?;
     let stored = pass.stored_epochs().and_then(|epochs| epochs.latest());
     pass.verdict.latest_epoch = stored.max(pass.epochs.latest()).unwrap_or(-1);
     let known = pass.producers.describe().into_iter().map(|producer| producer.producer_id);
@@ -125,44 +125,45 @@ pub fn verify(disk: &Disk, folder: &Path, known: Known, progress: &mut dyn FnMut
     Ok(pass.verdict)
 }
 
-/// One reading of a log, from its first batch to its last.
+/// The state of one pass over a log, from its first batch to its last.
 struct Pass<'a> {
     place: Place,
     known: Known,
     progress: &'a mut dyn FnMut(u64),
     files: Files,
     verdict: Verdict,
-    /// The offset that follows all that was read.
+    /// The offset after the last batch.
     next_offset: Offset,
     producers: Producers,
-    /// Who has records in the transaction that is open, not just batches that compaction has emptied.
+    /// Producers with records in their open transaction. Batches that compaction has emptied don't count.
     txn_records: HashSet<ProducerId>,
-    /// Whether offsets or records are missing before `next_offset`: by compaction, retention or damage. What is derived
-    /// from the batches is then less than what was known when they all were there.
-    thinned: bool,
+    /// Whether offsets or records are missing before `next_offset`, because of compaction, retention or corruption. State
+    /// derived from the batches is then incomplete.
+    incomplete: bool,
     epochs: LeaderEpochs,
-    /// Runs of batches of one epoch: where each begins.
+    /// Runs of batches with the same epoch.
     runs: Vec<Run>,
-    /// Base and size of the segment before.
+    /// Base offset and size of the previous segment.
     previous: (Offset, u64),
     highest_producer_id: ProducerId,
 }
 
-/// Batches one after another that were written in the same epoch.
+/// Consecutive batches with the same epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Run {
     epoch: LeaderEpoch,
     first: Offset,
     batches: u64,
-    /// Where the first of them lies.
+    /// Base offset of the segment with the first batch.
     segment: Offset,
+    /// Position of the first batch.
     position: u64,
 }
 
-/// The names in a folder that are a log's.
+/// The files of a log in its folder.
 #[derive(Debug, Default)]
 struct Files {
-    segments: Vec<Found>,
+    segments: Vec<FoundSegment>,
     snapshots: Vec<Offset>,
     /// Base offset and kind of each index.
     indexes: Vec<(Offset, String)>,
@@ -177,7 +178,7 @@ impl Files {
                 Some((base, names::LOG)) => {
                     let path = place.file(base, names::LOG);
                     let size = place.disk.len(&path).doing("looking at", &path)?.unwrap_or(0);
-                    files.segments.push(Found { base, size, synced: false });
+                    files.segments.push(FoundSegment { base, size, synced: false });
                 }
                 Some((offset, names::SNAPSHOT)) => files.snapshots.push(offset),
                 Some((base, kind @ (names::OFFSET_INDEX | names::TIME_INDEX | names::TXN_INDEX))) => {
@@ -198,7 +199,7 @@ impl Files {
     }
 }
 
-/// What waits for its removal, or interrupted work leaves; the next start removes it, or finishes it.
+/// Whether a file is marked as deleted or left from an interrupted operation. The next start removes or completes it.
 fn is_left_over(name: &str) -> bool {
     [".tmp", ".deleted", ".cleaned", ".swap"].iter().any(|suffix| name.ends_with(suffix))
 }
@@ -215,7 +216,7 @@ impl<'a> Pass<'a> {
             next_offset: 0,
             producers: Producers::default(),
             txn_records: HashSet::new(),
-            thinned: false,
+            incomplete: false,
             epochs: LeaderEpochs::default(),
             runs: Vec::new(),
             previous: (0, 0),
@@ -223,12 +224,12 @@ impl<'a> Pass<'a> {
         })
     }
 
-    fn find(&mut self, file: impl Into<String>, what: impl Into<String>, at_start: AtStart) {
+    fn add_finding(&mut self, file: impl Into<String>, what: impl Into<String>, at_start: AtStart) {
         self.verdict.findings.push(Finding { file: file.into(), what: what.into(), at_start, lost: None });
     }
 
-    /// Whether a start reads a segment's batches from `position` on again, and checks them.
-    fn is_scanned(&self, base: Offset, position: u64, next: Option<&Found>) -> bool {
+    /// Whether the recovery at a start validates a segment's batches from `position` on.
+    fn is_scanned(&self, base: Offset, position: u64, next: Option<&FoundSegment>) -> bool {
         let at = &self.known.at;
         match at.validated {
             _ if at.clean_shutdown => false,

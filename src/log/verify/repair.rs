@@ -1,4 +1,4 @@
-//! Mending what verification found: as little as possible is taken away, and what is taken away is kept aside.
+//! Repair of verified files: removes as little as possible, and copies removed data to plain files.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,41 +9,43 @@ use super::{Known, Verdict, verify};
 use crate::compact::finish_interrupted;
 use crate::error::IoContext;
 use crate::file::{Disk, RawFile};
-use crate::recovery::OnDisk;
+use crate::recovery::SegmentFile;
 use crate::segment::Place;
 use crate::{Log, LogConfig, LogError, OpenAt, leader_epochs, names, partition_metadata};
 use ottla_wire::record::{BATCH_OVERHEAD, BatchHeader};
 use ottla_wire::types::{LeaderEpoch, Offset};
 
 const CHUNK: u64 = 1 << 20;
-/// Where a batch has its epoch, and where the bytes that its CRC covers begin.
+/// Positions in a batch: the leader epoch, the CRC, and the start of the bytes that the CRC covers.
 const EPOCH_AT: u64 = 12;
 const CRC_AT: usize = 17;
 const CRC_START: usize = 21;
 
-/// What a repair came to.
+/// The result of a repair.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Repaired {
-    /// Copies of what was cut.
+    /// Copies of the removed data.
     pub set_aside: Vec<PathBuf>,
-    /// Where the log begins and ends now.
+    /// The log start offset after the repair.
     pub start: Offset,
+    /// The log end offset after the repair.
     pub end: Offset,
 }
 
-/// Mends what `verdict`, of these very files, found. The log is closed and synced afterwards.
+/// Repairs the findings of `verdict`, which must be of these files. The log is closed and synced afterwards.
 ///
 /// # Errors
-/// If the log belongs to another topic, then nothing was done; if a file can't be read or written, then not all.
+/// If the log belongs to another topic (nothing was changed), or if a file can't be read or written (the repair is
+/// incomplete).
 pub fn repair(disk: &Disk, folder: &Path, known: Known, verdict: &Verdict) -> Result<Repaired, LogError> {
     let place = Place { disk: disk.clone(), folder: folder.to_path_buf() };
     check_topic(&place, known)?;
     if finish_interrupted(&place, &place.disk.list(folder).doing("listing", folder)?.unwrap_or_default())? {
-        // The segments are others now.
+        // Completing the compaction has changed the segments.
         let verdict = verify(disk, folder, known, &mut |_| {})?;
-        return mend(&place, known, &verdict);
+        return repair_files(&place, known, &verdict);
     }
-    mend(&place, known, verdict)
+    repair_files(&place, known, verdict)
 }
 
 fn check_topic(place: &Place, known: Known) -> Result<(), LogError> {
@@ -56,11 +58,11 @@ fn check_topic(place: &Place, known: Known) -> Result<(), LogError> {
     }
 }
 
-fn mend(place: &Place, known: Known, verdict: &Verdict) -> Result<Repaired, LogError> {
+fn repair_files(place: &Place, known: Known, verdict: &Verdict) -> Result<Repaired, LogError> {
     let (disk, folder) = (&place.disk, &*place.folder);
     let mut repaired = Repaired::default();
     let mut damages = verdict.damages.clone();
-    // What becomes of the end of a log is recovery's to say.
+    // Recovery truncates the end of the log.
     damages.retain(|damage| damage.kind != DamageKind::Tail);
     damages.sort_by_key(|damage| (damage.segment, damage.position));
     for of_segment in damages.chunk_by(|a, b| a.segment == b.segment) {
@@ -73,8 +75,8 @@ fn mend(place: &Place, known: Known, verdict: &Verdict) -> Result<Repaired, LogE
             disk.remove(&path).doing("removing", &path)?;
         }
     }
-    let kept = Kept::read(place)?;
-    // Gaps that are left are no reason to end the log.
+    let saved = SavedFiles::read(place)?;
+    // With `cleanup_compact`, recovery accepts the remaining gaps.
     let config = LogConfig { cleanup_compact: true, ..LogConfig::default() };
     let at = OpenAt { clean_shutdown: false, recovery_point: 0, validated: None, ..known.at };
     let mut log = Log::open(disk, folder, Arc::new(config), at)?;
@@ -83,18 +85,18 @@ fn mend(place: &Place, known: Known, verdict: &Verdict) -> Result<Repaired, LogE
     }
     (repaired.start, repaired.end) = (log.start_offset(), log.end_offset());
     log.close()?.sync()?;
-    kept.restore(place, repaired.end)?;
+    saved.restore(place, repaired.end)?;
     disk.sync_folder(folder).doing("syncing", folder)?;
     Ok(repaired)
 }
 
-/// Indexes of aborted transactions and snapshots of producers nothing is wrong with. They may know more than the
-/// batches that are left, of which opening the log would derive them anew.
-struct Kept(Vec<(Offset, &'static str, Vec<u8>)>);
+/// Valid transaction indexes and producer snapshots. Opening the log rebuilds these files from the batches, but the saved
+/// ones may describe batches that no longer exist.
+struct SavedFiles(Vec<(Offset, &'static str, Vec<u8>)>);
 
-impl Kept {
-    fn read(place: &Place) -> Result<Kept, LogError> {
-        let mut kept = Vec::new();
+impl SavedFiles {
+    fn read(place: &Place) -> Result<SavedFiles, LogError> {
+        let mut saved = Vec::new();
         for name in place.disk.list(&place.folder).doing("listing", &place.folder)?.unwrap_or_default() {
             let (offset, kind) = match names::parse_file(&name) {
                 Some((at, names::SNAPSHOT)) => (at, names::SNAPSHOT),
@@ -103,12 +105,12 @@ impl Kept {
             };
             let path = place.file(offset, kind);
             let bytes = place.disk.read(&path).doing("reading", &path)?.unwrap_or_default();
-            kept.push((offset, kind, bytes));
+            saved.push((offset, kind, bytes));
         }
-        Ok(Kept(kept))
+        Ok(SavedFiles(saved))
     }
 
-    /// Those that are still of the log, which ends at `end`.
+    /// Restores the files that still belong to the log, which ends at `end`.
     fn restore(self, place: &Place, end: Offset) -> Result<(), LogError> {
         for (offset, kind, bytes) in self.0 {
             let path = place.file(offset, kind);
@@ -119,41 +121,42 @@ impl Kept {
             };
             let now = place.disk.read(&path).doing("reading", &path)?;
             if belongs && now.as_deref() != Some(&*bytes) {
-                place.disk.write_aside(&path, &bytes, true).doing("writing", &path)?;
+                place.disk.write_atomic(&path, &bytes, true).doing("writing", &path)?;
             }
         }
         Ok(())
     }
 }
 
-/// Writes a segment anew without its damage: aside, then in its place.
+/// Rewrites a segment without its corrupt parts: writes a temporary file, then renames it.
 fn rewrite(place: &Place, damages: &[Damage], compacted: bool, repaired: &mut Repaired) -> Result<(), LogError> {
     let Some(base) = damages.first().map(|damage| damage.segment) else { return Ok(()) };
     let path = place.file(base, names::LOG);
     let size = place.disk.len(&path).doing("looking at", &path)?.unwrap_or(0);
-    let on_disk = OnDisk { place, base, size, sealed: true };
-    let raw = on_disk.open()?;
-    for damage in damages.iter().filter(|damage| damage.len > 0 && matches!(damage.kind, DamageKind::Gone { .. })) {
-        repaired.set_aside.push(on_disk.set_aside_part(damage.position, damage.position + damage.len)?);
+    let segment_file = SegmentFile { place, base, size, sealed: true };
+    let raw = segment_file.open()?;
+    for damage in damages.iter().filter(|damage| damage.len > 0 && matches!(damage.kind, DamageKind::Missing { .. })) {
+        repaired.set_aside.push(segment_file.set_aside_part(damage.position, damage.position + damage.len)?);
     }
-    let anew = names::with_suffix(&path, "tmp");
-    place.disk.remove(&anew).doing("removing", &anew)?;
-    let mut copy = Copy { from: &raw, to: place.disk.open_to_write(&anew).doing("writing", &anew)?, written: 0 };
+    let temporary = names::with_suffix(&path, "tmp");
+    place.disk.remove(&temporary).doing("removing", &temporary)?;
+    let to = place.disk.open_to_write(&temporary).doing("writing", &temporary)?;
+    let mut copy = Copy { from: &raw, to, written: 0 };
     let copied = (|| -> io::Result<()> {
         let mut reached = 0;
         for damage in damages {
-            copy.part(reached, damage.position)?;
-            reached = copy.mended(damage, compacted)?;
+            copy.copy_range(reached, damage.position)?;
+            reached = copy.write_replacement(damage, compacted)?;
         }
-        copy.part(reached, size)?;
+        copy.copy_range(reached, size)?;
         copy.to.sync()
     })();
-    copied.doing("writing", &anew)?;
-    place.disk.rename(&anew, &path).doing("renaming", &anew)?;
+    copied.doing("writing", &temporary)?;
+    place.disk.rename(&temporary, &path).doing("renaming", &temporary)?;
     place.disk.sync_folder(&place.folder).doing("syncing", &place.folder)
 }
 
-/// A segment on its way into a new file.
+/// A copy of a segment to a new file.
 struct Copy<'a> {
     from: &'a RawFile,
     to: RawFile,
@@ -161,41 +164,41 @@ struct Copy<'a> {
 }
 
 impl Copy<'_> {
-    fn part(&mut self, from: u64, to: u64) -> io::Result<()> {
+    fn copy_range(&mut self, from: u64, to: u64) -> io::Result<()> {
         let mut at = from;
         while at < to {
             let mut bytes = vec![0; (to - at).min(CHUNK) as usize];
             self.from.read_exact_at(at, &mut bytes)?;
-            self.put(&bytes)?;
+            self.write(&bytes)?;
             at += bytes.len() as u64;
         }
         Ok(())
     }
 
-    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.to.write_all_at(self.written, bytes)?;
         self.written += bytes.len() as u64;
         Ok(())
     }
 
-    /// Writes what stands in the place of a damage; how far of the old file that reaches.
-    fn mended(&mut self, damage: &Damage, compacted: bool) -> io::Result<u64> {
+    /// Writes the replacement for a damaged part. Returns the position in the old file where the copy continues.
+    fn write_replacement(&mut self, damage: &Damage, compacted: bool) -> io::Result<u64> {
         let position = damage.position;
         match damage.kind {
-            DamageKind::Gone { first, last } => {
+            DamageKind::Missing { first, last } => {
                 let delta = i32::try_from(last - first).ok().filter(|_| last >= first && !compacted);
                 if let Some(delta) = delta {
-                    self.put(&empty_batch(first, delta, damage.epoch))?;
+                    self.write(&empty_batch(first, delta, damage.epoch))?;
                 }
                 Ok(position + damage.len)
             }
             DamageKind::Offset(offset) => {
-                self.put(&offset.to_be_bytes())?;
+                self.write(&offset.to_be_bytes())?;
                 Ok(position + 8)
             }
             DamageKind::Epoch(epoch) => {
-                self.part(position, position + EPOCH_AT)?;
-                self.put(&epoch.to_be_bytes())?;
+                self.copy_range(position, position + EPOCH_AT)?;
+                self.write(&epoch.to_be_bytes())?;
                 Ok(position + EPOCH_AT + 4)
             }
             DamageKind::Tail => Ok(position),
@@ -203,7 +206,7 @@ impl Copy<'_> {
     }
 }
 
-/// A batch without records, as compaction leaves one where offsets have to be told of: clients pass over it.
+/// A batch without records for lost offsets, as compaction writes it. Clients skip it.
 fn empty_batch(first: Offset, last_offset_delta: i32, epoch: LeaderEpoch) -> [u8; BATCH_OVERHEAD] {
     let header =
         BatchHeader { base_offset: first, last_offset_delta, partition_leader_epoch: epoch, ..BatchHeader::default() };

@@ -1,4 +1,4 @@
-//! A segment: its batches one by one, and its indexes beside them.
+//! Verification of a segment: its batches, and its indexes.
 
 use std::io;
 
@@ -8,8 +8,8 @@ use crate::error::IoContext;
 use crate::file::RawFile;
 use crate::index_file::Entry;
 use crate::offset_index::OffsetEntry;
-use crate::recovery::OnDisk;
-use crate::segment::Found;
+use crate::recovery::SegmentFile;
+use crate::segment::FoundSegment;
 use crate::time_index::TimeEntry;
 use crate::txn_index;
 use crate::walk::{Source, Step, Walk};
@@ -17,64 +17,65 @@ use crate::{AbortedTxn, LogError, names};
 use ottla_wire::record::{Batch, BatchHeader, MAGIC_V2};
 use ottla_wire::types::{LeaderEpoch, NO_TIMESTAMP, Offset};
 
-/// Damage that a repair has to undo.
+/// A damaged part of a segment that a repair replaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Damage {
     pub(super) segment: Offset,
-    /// Where it begins in the segment, and how long it is: 0 where something is missing.
+    /// Position in the segment.
     pub(super) position: u64,
+    /// Length in bytes; 0 if bytes are missing there.
     pub(super) len: u64,
-    /// The epoch of the batch before; -1 if there is none.
+    /// The epoch of the previous batch; -1 if there is none.
     pub(super) epoch: LeaderEpoch,
     pub(super) kind: DamageKind,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DamageKind {
-    /// The stretch goes; it had the offsets from `first` to `last`.
-    Gone { first: Offset, last: Offset },
-    /// The end of the log goes.
+    /// The part is removed; the offsets from `first` to `last` are missing.
+    Missing { first: Offset, last: Offset },
+    /// The end of the log is removed.
     Tail,
-    /// A batch is whole, but for the offset it begins at.
+    /// The batch is valid except for its base offset, which should be this.
     Offset(Offset),
-    /// A batch is whole, but for the epoch it was written in.
+    /// The batch is valid except for its leader epoch, which should be this.
     Epoch(i32),
 }
 
-/// What follows a batch that isn't whole.
-struct Resumed {
+/// The next valid batch after a corrupt part.
+struct NextBatch {
     position: u64,
     offset: Offset,
 }
 
 impl Pass<'_> {
-    /// Reads a segment, which `next` follows.
-    pub(super) fn segment(&mut self, found: &Found, next: Option<&Found>) -> Result<(), LogError> {
+    /// Verifies a segment; `next` is the one after it.
+    pub(super) fn verify_segment(&mut self, found: &FoundSegment, next: Option<&FoundSegment>) -> Result<(), LogError> {
         self.verdict.bytes += found.size;
         let expected = self.next_offset;
         if found.base > expected && !self.known.compacted {
-            self.missing(found.base, expected, found.base - 1, next);
+            self.report_missing_offsets(found.base, expected, found.base - 1, next);
         }
-        self.thinned |= found.base > expected;
+        self.incomplete |= found.base > expected;
         self.next_offset = self.next_offset.max(found.base);
         let place = self.place.clone();
-        let on_disk = OnDisk { place: &place, base: found.base, size: found.size, sealed: next.is_some() };
-        let raw = on_disk.open()?;
+        let segment_file = SegmentFile { place: &place, base: found.base, size: found.size, sealed: next.is_some() };
+        let raw = segment_file.open()?;
         let mut indexes = Indexes::open(self, found)?;
         let mut aborted = Vec::new();
         let mut walk = Walk::new(Source::Raw(&raw), 0, found.size, self.next_offset);
         loop {
             let reached = walk.position();
-            match walk.step().doing_to("reading", || place.file(found.base, names::LOG))? {
+            match walk.step().doing_with("reading", || place.file(found.base, names::LOG))? {
                 Step::End => break,
-                Step::Batch { position, header } if self.is_good(&on_disk, &walk, position, &header)? => {
-                    indexes.batch(position, &header);
-                    self.batch(found.base, position, &header, &walk, &mut aborted)?;
+                Step::Batch { position, header } if self.is_valid(&segment_file, &walk, position, &header)? => {
+                    indexes.check_batch(position, &header);
+                    self.verify_batch(found.base, position, &header, &walk, &mut aborted)?;
                 }
                 Step::Batch { .. } | Step::Broken { .. } => {
-                    let resumed = self.damaged(&on_disk, &raw, reached, next)?;
-                    let Some(resumed) = resumed else { break };
-                    walk = Walk::new(Source::Raw(&raw), resumed.position, found.size, resumed.offset);
+                    let next_batch = self.skip_damage(&segment_file, &raw, reached, next)?;
+                    let Some(next_batch) = next_batch else { break };
+                    walk = Walk::new(Source::Raw(&raw), next_batch.position, found.size, next_batch.offset);
                 }
             }
         }
@@ -83,31 +84,31 @@ impl Pass<'_> {
         self.compare_aborted(found, &aborted)
     }
 
-    /// Whether a batch's bytes are its own, and its offsets those that come next.
-    fn is_good(
+    /// Whether a batch's CRC matches and its offsets are the expected ones.
+    fn is_valid(
         &self,
-        on_disk: &OnDisk<'_>,
+        segment_file: &SegmentFile<'_>,
         walk: &Walk<'_>,
         position: u64,
         header: &BatchHeader,
     ) -> Result<bool, LogError> {
-        let path = || self.place.file(on_disk.base, names::LOG);
-        if header.last_offset() - on_disk.base > i64::from(i32::MAX) {
+        let path = || self.place.file(segment_file.base, names::LOG);
+        if header.last_offset() - segment_file.base > i64::from(i32::MAX) {
             return Ok(false);
         }
-        if !walk.crc_matches(position, header).doing_to("reading", path)? {
+        if !walk.crc_matches(position, header).doing_with("reading", path)? {
             return Ok(false);
         }
         if header.base_offset == self.next_offset {
             return Ok(true);
         }
-        // A gap: where none may be, and where the next batch doesn't go on behind it, the offset is wrong.
-        let next = header_at(on_disk, position + header.size() as u64)?;
+        // A gap. The base offset is wrong if no gap is allowed, or if the next batch doesn't continue after this one.
+        let next = header_at(segment_file, position + header.size() as u64)?;
         Ok(self.known.compacted && next.is_none_or(|next| next.base_offset >= header.next_offset()))
     }
 
-    /// Notes a whole batch.
-    fn batch(
+    /// Verifies the records of a valid batch and updates the derived state.
+    fn verify_batch(
         &mut self,
         segment: Offset,
         position: u64,
@@ -115,22 +116,22 @@ impl Pass<'_> {
         walk: &Walk<'_>,
         aborted: &mut Vec<AbortedTxn>,
     ) -> Result<(), LogError> {
-        self.thinned |= header.base_offset > self.next_offset;
+        self.incomplete |= header.base_offset > self.next_offset;
         self.compare_snapshots(header.base_offset)?;
         (self.progress)(header.size() as u64);
         self.verdict.batches += 1;
-        self.thinned |= is_thinned(header);
+        self.incomplete |= lacks_records(header);
         self.next_offset = header.next_offset();
         self.highest_producer_id = self.highest_producer_id.max(header.producer_id);
-        self.note_epoch(segment, position, header);
+        self.track_epoch(segment, position, header);
         let path = self.place.file(segment, names::LOG);
         let bytes = walk.batch_bytes(position, header).doing("reading", &path)?;
         if header.magic == MAGIC_V2 {
             let batch = Batch::parse(&bytes);
             let outcome = batch.as_ref().map_err(ToString::to_string).and_then(check_records);
             if let Err(why) = outcome {
-                let what = format!("the batch at {position} is what was written, but can't be read: {why}");
-                self.find(file_name(segment, names::LOG), what, AtStart::Believes);
+                let what = format!("the batch at {position} has a correct CRC, but its records are invalid: {why}");
+                self.add_finding(file_name(segment, names::LOG), what, AtStart::Trusts);
             }
             self.verdict.records += u64::try_from(header.record_count).unwrap_or(0);
             let marker = batch.ok().filter(|_| header.is_control()).and_then(|batch| parse_marker(&batch).ok()?);
@@ -153,7 +154,7 @@ impl Pass<'_> {
         Ok(())
     }
 
-    fn note_epoch(&mut self, segment: Offset, position: u64, header: &BatchHeader) {
+    fn track_epoch(&mut self, segment: Offset, position: u64, header: &BatchHeader) {
         let epoch = header.partition_leader_epoch;
         if epoch < 0 {
             return;
@@ -164,174 +165,185 @@ impl Pass<'_> {
         }
     }
 
-    /// Finds out how far the damage at `position` reaches; where reading goes on.
-    fn damaged(
+    /// Reports the damage at `position` and returns the next valid batch.
+    fn skip_damage(
         &mut self,
-        on_disk: &OnDisk<'_>,
+        segment_file: &SegmentFile<'_>,
         raw: &RawFile,
         position: u64,
-        next: Option<&Found>,
-    ) -> Result<Option<Resumed>, LogError> {
-        let segment = on_disk.base;
+        next: Option<&FoundSegment>,
+    ) -> Result<Option<NextBatch>, LogError> {
+        let segment = segment_file.base;
         let file = file_name(segment, names::LOG);
         let scanned = self.is_scanned(segment, position, next);
-        let at_start = if scanned { AtStart::Cuts } else { AtStart::Overlooks };
-        if let Some(size) = self.is_misplaced(on_disk, raw, position)? {
+        let at_start = if scanned { AtStart::Truncates } else { AtStart::Ignores };
+        if let Some(size) = self.size_if_misplaced(segment_file, raw, position)? {
             let offset = self.next_offset;
-            let what =
-                format!("the batch at {position} is whole, but says that it begins at another offset than {offset}");
-            self.find(file, what, at_start);
-            self.note_damage(segment, position, size, DamageKind::Offset(offset));
-            let header = header_at(on_disk, position)?;
+            let what = format!("the batch at {position} is valid, but its base offset is not {offset}");
+            self.add_finding(file, what, at_start);
+            self.add_damage(segment, position, size, DamageKind::Offset(offset));
+            let header = header_at(segment_file, position)?;
             let delta = header.map_or(0, |header| i64::from(header.last_offset_delta));
             self.next_offset = offset + delta + 1;
-            return Ok(Some(Resumed { position: position + size, offset: self.next_offset }));
+            return Ok(Some(NextBatch { position: position + size, offset: self.next_offset }));
         }
         let path = || self.place.file(segment, names::LOG);
-        let resumed = resume(on_disk, raw, position, self.next_offset).doing_to("reading", path)?;
-        let end = resumed.as_ref().map_or(on_disk.size, |resumed| resumed.position);
-        let behind = resumed.as_ref().map(|resumed| resumed.offset).or(next.map(|next| next.base));
+        let next_batch = find_next_batch(segment_file, raw, position, self.next_offset).doing_with("reading", path)?;
+        let end = next_batch.as_ref().map_or(segment_file.size, |next_batch| next_batch.position);
+        let after = next_batch.as_ref().map(|next_batch| next_batch.offset).or(next.map(|next| next.base));
         let first = self.next_offset;
-        let zeros = resumed.is_none() && on_disk.is_zero_from(raw, position).doing_to("reading", path)?;
-        let what = match (zeros, &resumed) {
-            (true, _) => format!("{} bytes of zeros from {position} on: room that was never used", end - position),
-            (false, Some(_)) => format!("{} bytes from {position} on are no whole batch", end - position),
-            (false, None) => format!("{} bytes from {position} to its end are no whole batch", end - position),
+        let zeros = next_batch.is_none() && segment_file.is_zero_from(raw, position).doing_with("reading", path)?;
+        let what = match (zeros, &next_batch) {
+            (true, _) => format!("{} bytes at {position} are zeros: unused preallocated space", end - position),
+            (false, Some(_)) => format!("{} bytes at {position} are not a valid batch", end - position),
+            (false, None) => format!("the last {} bytes, from {position} on, are not a valid batch", end - position),
         };
-        let kind = match behind {
-            Some(behind) if behind > first => DamageKind::Gone { first, last: behind - 1 },
-            // Nothing can be missing between what follows itself.
-            Some(_) => DamageKind::Gone { first, last: first - 1 },
+        let kind = match after {
+            Some(after) if after > first => DamageKind::Missing { first, last: after - 1 },
+            // The offsets before and after the damage are consecutive: none is missing.
+            Some(_) => DamageKind::Missing { first, last: first - 1 },
             None => DamageKind::Tail,
         };
-        let is_room = zeros && !matches!(kind, DamageKind::Gone { first, last } if last >= first);
-        let last = behind.map(|behind| behind - 1);
-        let lost = (!is_room).then_some(Loss { first, last, bytes: end - position });
-        let at_start = if is_room { AtStart::Mends } else { at_start };
+        let is_unused = zeros && !matches!(kind, DamageKind::Missing { first, last } if last >= first);
+        let last = after.map(|after| after - 1);
+        let lost = (!is_unused).then_some(Loss { first, last, bytes: end - position });
+        let at_start = if is_unused { AtStart::Repairs } else { at_start };
         self.verdict.findings.push(Finding { file, what, at_start, lost });
-        self.note_damage(segment, position, end - position, kind);
-        self.next_offset = behind.unwrap_or(first).max(first);
-        self.thinned |= self.next_offset > first;
-        Ok(resumed)
+        self.add_damage(segment, position, end - position, kind);
+        self.next_offset = after.unwrap_or(first).max(first);
+        self.incomplete |= self.next_offset > first;
+        Ok(next_batch)
     }
 
-    /// Offsets that no batch has, although nothing is damaged there.
-    fn missing(&mut self, segment: Offset, first: Offset, last: Offset, next: Option<&Found>) {
+    /// Reports offsets that are missing between two segments.
+    fn report_missing_offsets(&mut self, segment: Offset, first: Offset, last: Offset, next: Option<&FoundSegment>) {
         let scanned = self.is_scanned(segment, 0, next);
-        let what = format!("the offsets {first} to {last} before it are in no segment");
+        let what = format!("the offsets {first} to {last} before it are missing");
         let lost = Some(Loss { first, last: Some(last), bytes: 0 });
-        let at_start = if scanned { AtStart::Cuts } else { AtStart::Overlooks };
+        let at_start = if scanned { AtStart::Truncates } else { AtStart::Ignores };
         self.verdict.findings.push(Finding { file: file_name(segment, names::LOG), what, at_start, lost });
-        // Mended at the end of the segment before.
+        // Repaired at the end of the previous segment.
         let (segment, position) = self.previous;
-        self.note_damage(segment, position, 0, DamageKind::Gone { first, last });
+        self.add_damage(segment, position, 0, DamageKind::Missing { first, last });
     }
 
-    pub(super) fn note_damage(&mut self, segment: Offset, position: u64, len: u64, kind: DamageKind) {
+    pub(super) fn add_damage(&mut self, segment: Offset, position: u64, len: u64, kind: DamageKind) {
         let epoch = self.runs.last().map_or(-1, |run| run.epoch);
         self.verdict.damages.push(Damage { segment, position, len, epoch, kind });
     }
 
-    /// The size of the batch at `position`, if its own bytes are whole and its offset alone is wrong: without gaps, it
-    /// has to be the one that comes next.
-    fn is_misplaced(&self, on_disk: &OnDisk<'_>, raw: &RawFile, position: u64) -> Result<Option<u64>, LogError> {
-        let Some(header) = header_at(on_disk, position)?.filter(|_| !self.known.compacted) else { return Ok(None) };
+    /// Returns the size of the batch at `position` if only its base offset is wrong. Without allowed gaps, its offset must
+    /// be the next one.
+    fn size_if_misplaced(
+        &self,
+        segment_file: &SegmentFile<'_>,
+        raw: &RawFile,
+        position: u64,
+    ) -> Result<Option<u64>, LogError> {
+        let Some(header) = header_at(segment_file, position)?.filter(|_| !self.known.compacted) else {
+            return Ok(None);
+        };
         let size = header.size() as u64;
-        let fits = size <= on_disk.size - position && header.last_offset_delta >= 0;
-        let path = || self.place.file(on_disk.base, names::LOG);
-        let walk = Walk::new(Source::Raw(raw), position, on_disk.size, 0);
+        let fits = size <= segment_file.size - position && header.last_offset_delta >= 0;
+        let path = || self.place.file(segment_file.base, names::LOG);
+        let walk = Walk::new(Source::Raw(raw), position, segment_file.size, 0);
         if !fits || header.base_offset == self.next_offset || header.magic != MAGIC_V2 {
             return Ok(None);
         }
-        if !walk.crc_matches(position, &header).doing_to("reading", path)? {
+        if !walk.crc_matches(position, &header).doing_with("reading", path)? {
             return Ok(None);
         }
         let after = self.next_offset + i64::from(header.last_offset_delta) + 1;
-        let next = header_at(on_disk, position + size)?;
+        let next = header_at(segment_file, position + size)?;
         Ok(next.is_none_or(|next| next.base_offset == after).then_some(size))
     }
 
-    fn compare_aborted(&mut self, found: &Found, derived: &[AbortedTxn]) -> Result<(), LogError> {
+    fn compare_aborted(&mut self, found: &FoundSegment, derived: &[AbortedTxn]) -> Result<(), LogError> {
         let path = self.place.file(found.base, names::TXN_INDEX);
         let len = self.place.disk.len(&path).doing("looking at", &path)?.unwrap_or(0);
         let stored = txn_index::read(&self.place.disk, &path).doing("reading", &path)?;
-        // What began before the log does can't be found again in it.
+        // Transactions that began before the log start can't be derived from the batches.
         let known = |txn: &&AbortedTxn| txn.first_offset >= self.verdict.start;
-        let matches = match self.thinned || self.known.compacted {
+        let matches = match self.incomplete || self.known.compacted {
             true => {
-                // Entries outlive the records and the markers they are of.
+                // Entries are kept after compaction removes the records and markers of the transaction.
                 let is_of_segment = |txn: &AbortedTxn| (found.base..self.next_offset).contains(&txn.last_offset);
-                let is_told = |txn: &AbortedTxn| stored.iter().any(|stored| covers(stored, txn));
-                stored.iter().all(is_of_segment) && derived.iter().all(is_told)
+                let is_stored = |txn: &AbortedTxn| stored.iter().any(|stored| covers(stored, txn));
+                stored.iter().all(is_of_segment) && derived.iter().all(is_stored)
             }
             false => stored.iter().filter(known).eq(derived),
         };
         if !matches || len != (stored.len() * txn_index::SIZE) as u64 {
-            let what = "does not have the transactions whose abort is in the segment".to_owned();
-            self.find(file_name(found.base, names::TXN_INDEX), what, AtStart::Believes);
+            let what = "contradicts the aborted transactions of the segment".to_owned();
+            self.add_finding(file_name(found.base, names::TXN_INDEX), what, AtStart::Trusts);
         }
         Ok(())
     }
 }
 
-/// Whether records that a batch once had are gone from it.
-fn is_thinned(header: &BatchHeader) -> bool {
+/// Whether records were removed from a batch.
+fn lacks_records(header: &BatchHeader) -> bool {
     header.magic == MAGIC_V2 && i64::from(header.record_count) <= i64::from(header.last_offset_delta)
 }
 
-/// Whether an entry is of the transaction that batches show, the first of which may be gone.
-fn covers(stored: &AbortedTxn, shown: &AbortedTxn) -> bool {
-    stored.producer_id == shown.producer_id
-        && stored.last_offset == shown.last_offset
-        && stored.first_offset <= shown.first_offset
+/// Whether an entry is of the transaction `derived` from the batches. Its first batches may be missing there.
+fn covers(stored: &AbortedTxn, derived: &AbortedTxn) -> bool {
+    stored.producer_id == derived.producer_id
+        && stored.last_offset == derived.last_offset
+        && stored.first_offset <= derived.first_offset
 }
 
-/// Looks at every record.
+/// Parses every record and checks its offset.
 fn check_records(batch: &Batch) -> Result<(), String> {
     let (first, last) = (batch.header().base_offset, batch.header().last_offset());
     let mut next = first;
     for record in batch.records() {
         let record = record.map_err(|error| error.to_string())?;
         if record.offset < next || record.offset > last {
-            return Err(format!("it has offset {} between {next} and {last}", record.offset));
+            return Err(format!("a record has offset {}, not between {next} and {last}", record.offset));
         }
         next = record.offset + 1;
     }
     Ok(())
 }
 
-/// The header of what may be a batch at `position`.
-fn header_at(on_disk: &OnDisk<'_>, position: u64) -> Result<Option<BatchHeader>, LogError> {
-    let raw = on_disk.open()?;
-    let path = || on_disk.place.file(on_disk.base, names::LOG);
-    match Walk::new(Source::Raw(&raw), position, on_disk.size, Offset::MIN).step().doing_to("reading", path)? {
+/// Parses the batch header at `position`, if there is one.
+fn header_at(segment_file: &SegmentFile<'_>, position: u64) -> Result<Option<BatchHeader>, LogError> {
+    let raw = segment_file.open()?;
+    let path = || segment_file.place.file(segment_file.base, names::LOG);
+    match Walk::new(Source::Raw(&raw), position, segment_file.size, Offset::MIN).step().doing_with("reading", path)? {
         Step::Batch { header, .. } => Ok(Some(header)),
         Step::End | Step::Broken { .. } => Ok(None),
     }
 }
 
-/// The next whole batch behind the damage at `position`, where its length says or wherever one is found.
-fn resume(on_disk: &OnDisk<'_>, raw: &RawFile, position: u64, next_offset: Offset) -> io::Result<Option<Resumed>> {
-    let at = |position: u64| -> io::Result<Option<Resumed>> {
-        let mut walk = Walk::new(Source::Raw(raw), position, on_disk.size, next_offset);
+/// Finds the next valid batch after the damage at `position`: first where the batch's length points to, then by a search.
+fn find_next_batch(
+    segment_file: &SegmentFile<'_>,
+    raw: &RawFile,
+    position: u64,
+    next_offset: Offset,
+) -> io::Result<Option<NextBatch>> {
+    let at = |position: u64| -> io::Result<Option<NextBatch>> {
+        let mut walk = Walk::new(Source::Raw(raw), position, segment_file.size, next_offset);
         let Step::Batch { header, .. } = walk.step()? else { return Ok(None) };
         let offset = header.base_offset;
-        let fits = header.last_offset() - on_disk.base <= i64::from(i32::MAX);
-        Ok((fits && walk.crc_matches(position, &header)?).then_some(Resumed { position, offset }))
+        let fits = header.last_offset() - segment_file.base <= i64::from(i32::MAX);
+        Ok((fits && walk.crc_matches(position, &header)?).then_some(NextBatch { position, offset }))
     };
-    if let Step::Batch { header, .. } = Walk::new(Source::Raw(raw), position, on_disk.size, Offset::MIN).step()? {
-        let behind = position + header.size() as u64;
-        if let Some(resumed) = at(behind)? {
-            return Ok(Some(resumed));
+    if let Step::Batch { header, .. } = Walk::new(Source::Raw(raw), position, segment_file.size, Offset::MIN).step()? {
+        let after = position + header.size() as u64;
+        if let Some(next_batch) = at(after)? {
+            return Ok(Some(next_batch));
         }
     }
-    match on_disk.find_batch(raw, position, next_offset)? {
+    match segment_file.find_batch(raw, position, next_offset)? {
         Some(position) => at(position),
         None => Ok(None),
     }
 }
 
-/// A segment's two indexes, compared with its batches as they come.
+/// A segment's two indexes, compared with its batches during the pass.
 struct Indexes {
     offsets: Entries<OffsetEntry>,
     times: Entries<TimeEntry>,
@@ -339,7 +351,7 @@ struct Indexes {
 }
 
 impl Indexes {
-    fn open(pass: &mut Pass<'_>, found: &Found) -> Result<Indexes, LogError> {
+    fn open(pass: &mut Pass<'_>, found: &FoundSegment) -> Result<Indexes, LogError> {
         Ok(Indexes {
             offsets: Entries::open(pass, found, names::OFFSET_INDEX)?,
             times: Entries::open(pass, found, names::TIME_INDEX)?,
@@ -347,28 +359,29 @@ impl Indexes {
         })
     }
 
-    fn batch(&mut self, position: u64, header: &BatchHeader) {
+    fn check_batch(&mut self, position: u64, header: &BatchHeader) {
         if header.max_timestamp > self.newest.timestamp {
             self.newest = TimeEntry { timestamp: header.max_timestamp, offset: header.last_offset() };
         }
         while self.offsets.peek().is_some_and(|entry| entry.position <= position) {
             let right = OffsetEntry { offset: header.last_offset(), position };
-            self.offsets.take(|entry| entry == right);
+            self.offsets.check_next(|entry| entry == right);
         }
         while self.times.peek().is_some_and(|entry| entry.offset <= header.last_offset()) {
             let (newest, base) = (self.newest, header.base_offset);
-            // Kafka before 0.11 told the record's own offset.
-            self.times.take(|entry| entry.timestamp == newest.timestamp && (entry == newest || entry.offset >= base));
+            // Kafka before 0.11 wrote the record's own offset.
+            self.times
+                .check_next(|entry| entry.timestamp == newest.timestamp && (entry == newest || entry.offset >= base));
         }
     }
 
-    fn finish(self, pass: &mut Pass<'_>, found: &Found, sealed: bool) {
+    fn finish(self, pass: &mut Pass<'_>, found: &FoundSegment, sealed: bool) {
         self.offsets.finish(pass, found, sealed);
         self.times.finish(pass, found, sealed);
     }
 }
 
-/// Entries of an index, from the first.
+/// Iterates over the entries of an index.
 struct Entries<E> {
     kind: &'static str,
     exists: bool,
@@ -376,16 +389,16 @@ struct Entries<E> {
     bytes: Vec<u8>,
     base: Offset,
     at: usize,
-    /// The first that is wrong.
+    /// Index of the first wrong entry.
     wrong: Option<usize>,
     _entry: std::marker::PhantomData<E>,
 }
 
 impl<E: Entry> Entries<E> {
-    fn open(pass: &Pass<'_>, found: &Found, kind: &'static str) -> Result<Entries<E>, LogError> {
+    fn open(pass: &Pass<'_>, found: &FoundSegment, kind: &'static str) -> Result<Entries<E>, LogError> {
         let path = pass.place.file(found.base, kind);
         let exists = pass.files.has(found.base, kind);
-        // No larger than `segment.index.bytes` lets it grow, ten megabytes by default.
+        // At most `segment.index.bytes`, by default ten megabytes.
         let bytes = pass.place.disk.read(&path).doing("reading", &path)?.unwrap_or_default();
         let torn = !bytes.len().is_multiple_of(E::SIZE);
         Ok(Entries {
@@ -405,7 +418,7 @@ impl<E: Entry> Entries<E> {
         self.bytes.get(start..start + E::SIZE).map(|bytes| E::decode(self.base, bytes))
     }
 
-    fn take(&mut self, is_right: impl FnOnce(E) -> bool) {
+    fn check_next(&mut self, is_right: impl FnOnce(E) -> bool) {
         if let Some(entry) = self.peek()
             && !is_right(entry)
         {
@@ -414,18 +427,18 @@ impl<E: Entry> Entries<E> {
         self.at += 1;
     }
 
-    fn finish(mut self, pass: &mut Pass<'_>, found: &Found, sealed: bool) {
+    fn finish(mut self, pass: &mut Pass<'_>, found: &FoundSegment, sealed: bool) {
         if self.peek().is_some() {
             self.wrong.get_or_insert(self.at);
         }
         let what = match (self.wrong, self.torn) {
-            (Some(at), _) => format!("its entry {at} is not what the segment's batches say"),
+            (Some(at), _) => format!("its entry {at} contradicts the segment's batches"),
             (None, true) => "its last entry is torn".to_owned(),
             (None, false) if sealed && !self.exists && found.size > 0 => "is missing".to_owned(),
             _ => return,
         };
         let rebuilt = !self.exists || pass.is_scanned(found.base, 0, (!sealed).then_some(found));
-        let at_start = if rebuilt { AtStart::Mends } else { AtStart::Believes };
-        pass.find(file_name(found.base, self.kind), what, at_start);
+        let at_start = if rebuilt { AtStart::Repairs } else { AtStart::Trusts };
+        pass.add_finding(file_name(found.base, self.kind), what, at_start);
     }
 }

@@ -1,12 +1,12 @@
-//! Who has used a data directory, as far as its files tell.
+//! Traces in a log directory of the broker that used it: Ottla or Apache Kafka.
 //!
-//! Apache Kafka makes the folders of all of a topic's partitions with the topic, and spreads them over its log directories
-//! and nodes; Ottla makes a partition's folder when it first needs it, in one directory. So what a partition without a
-//! folder means depends on who made its topic. Of the files in a data directory these differ:
-//! - `meta.properties` has the date when Kafka has written it.
-//! - `quorum-state` is in the folder of the metadata log once a node of Kafka's has run there, and never of Ottla's making.
-//! - `bootstrap.checkpoint` is there if the directory was formatted, which Kafka demands.
-//! - `cleaner-offset-checkpoint` is there, empty or not, once Kafka has run; of Ottla's making only after a compaction.
+//! Kafka creates the folders of all partitions with the topic, and spreads them over its log directories and nodes. Ottla
+//! creates a partition's folder on first use, in one directory. So the meaning of a missing folder depends on the broker
+//! that created the topic. These files differ:
+//! - `meta.properties` contains a date if Kafka has written it.
+//! - `quorum-state` is in the folder of the metadata log if a Kafka node has run there. Ottla never writes it.
+//! - `bootstrap.checkpoint` exists if the directory was formatted, which Kafka requires.
+//! - `cleaner-offset-checkpoint` exists, possibly empty, once Kafka has run. Ottla writes it only after a compaction.
 
 use std::path::Path;
 
@@ -20,28 +20,30 @@ use ottla_wire::types::Uuid;
 
 const QUORUM_STATE: &str = "quorum-state";
 
-/// What is found of them in one directory.
+/// The traces in one directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Traces {
-    /// `meta.properties` is as Ottla writes it, byte for byte.
-    ottlas_meta: bool,
-    /// Whether a node of Kafka's has run on the metadata log; `None` where its folder doesn't tell.
+    /// Whether `meta.properties` is as Ottla writes it, byte for byte.
+    ottla_meta: bool,
+    /// Whether a Kafka node has used the metadata log; `None` if unknown.
     quorum: Option<bool>,
-    /// It was formatted, or its log cleaner has run.
+    /// Whether the directory was formatted, or a log cleaner has run.
     formatted_or_cleaned: bool,
 }
 
 impl Traces {
+    /// Reads the traces in a directory.
+    ///
     /// # Errors
     /// If the directory can't be read.
     pub(super) fn of(disk: &Disk, path: &Path) -> Result<Traces, LogError> {
         let read = |name: &str| disk.read(&path.join(name)).doing("reading", path);
-        let ottlas_meta = read(META_PROPERTIES)?.is_some_and(|text| {
+        let ottla_meta = read(META_PROPERTIES)?.is_some_and(|text| {
             MetaProperties::parse(&text)
                 .is_ok_and(|meta| meta.or_directory_id(Uuid::ZERO).format().as_bytes() == text.as_slice())
         });
         let mut quorum = None;
-        // The folder's name is followed by a suffix where a repair has set it aside.
+        // The folder has a suffix if a repair has renamed it.
         for folder in disk.list_folders(path).doing("listing", path)? {
             if folder.starts_with(METADATA_FOLDER) {
                 let names = disk.list(&path.join(&folder)).doing("listing", path)?.unwrap_or_default();
@@ -54,17 +56,17 @@ impl Traces {
             }
         }
         let formatted_or_cleaned = read(BOOTSTRAP)?.is_some() || read(FIRST_DIRTY)?.is_some();
-        Ok(Traces { ottlas_meta, quorum, formatted_or_cleaned })
+        Ok(Traces { ottla_meta, quorum, formatted_or_cleaned })
     }
 
-    /// Whether it is certain that nothing but Ottla has used these directories, which belong together.
-    pub fn are_ottlas_alone(all: &[Traces]) -> bool {
+    /// Whether it is certain that only Ottla has used these directories of one broker.
+    pub fn only_ottla(all: &[Traces]) -> bool {
         let quorums: Vec<bool> = all.iter().filter_map(|traces| traces.quorum).collect();
         let without_kafka = match quorums.is_empty() {
             true => all.iter().all(|traces| !traces.formatted_or_cleaned),
             false => quorums.iter().all(|ran| !ran),
         };
-        all.iter().all(|traces| traces.ottlas_meta) && without_kafka
+        all.iter().all(|traces| traces.ottla_meta) && without_kafka
     }
 }
 
@@ -78,7 +80,7 @@ mod tests {
     const OF_KAFKA: &str =
         "#\n#Sat Nov 21 12:00:00 UTC 2026\ncluster.id=c\ndirectory.id=CQkJCQkJCQkJCQkJCQkJCQ\nnode.id=1\nversion=1\n";
 
-    /// A directory with these files, which are empty but for `meta.properties`.
+    /// The traces in a directory with this `meta.properties` and these empty files.
     fn traces(meta: &str, files: &[&str]) -> Traces {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join(META_PROPERTIES), meta).unwrap();
@@ -90,20 +92,20 @@ mod tests {
         Traces::of(&Disk::plain(), dir.path()).unwrap()
     }
 
-    fn ottlas_meta() -> String {
+    fn ottla_meta() -> String {
         MetaProperties { cluster_id: "c".to_owned(), node_id: 1, directory_id: Uuid([9; 16]) }.format()
     }
 
     #[test]
-    fn a_directory_is_ottlas_alone_where_no_file_can_be_of_kafkas_making() {
-        let ours = ottlas_meta();
+    fn only_ottla_is_false_for_a_directory_with_a_file_that_kafka_may_have_written() {
+        let ours = ottla_meta();
         let check = |meta: &str, files: &[&str], expected: bool| {
-            assert_eq!(Traces::are_ottlas_alone(&[traces(meta, files)]), expected, "{meta:?} {files:?}");
+            assert_eq!(Traces::only_ottla(&[traces(meta, files)]), expected, "{meta:?} {files:?}");
         };
         let cleaned = ["cleaner-offset-checkpoint"];
         check(&ours, &[], true);
         check(&ours, &[METADATA_OF_TOPIC], true);
-        // Ottla compacts as well, and the metadata log says that nobody else has been there.
+        // Ottla compacts too, and the metadata log shows that no Kafka node has used it.
         check(&ours, &[METADATA_OF_TOPIC, "cleaner-offset-checkpoint"], true);
         check(&ours, &[METADATA_OF_TOPIC, "bootstrap.checkpoint"], true);
         check(&ours, &cleaned, false);
@@ -116,11 +118,11 @@ mod tests {
     }
 
     #[test]
-    fn directories_that_belong_together_are_judged_together() {
-        let ours = ottlas_meta();
+    fn only_ottla_combines_the_traces_of_all_directories() {
+        let ours = ottla_meta();
         let metadata = traces(&ours, &[METADATA_OF_TOPIC]);
         let cleaned = traces(&ours, &["cleaner-offset-checkpoint"]);
-        assert!(Traces::are_ottlas_alone(&[metadata, cleaned]));
-        assert!(!Traces::are_ottlas_alone(&[metadata, traces(OF_KAFKA, &[])]));
+        assert!(Traces::only_ottla(&[metadata, cleaned]));
+        assert!(!Traces::only_ottla(&[metadata, traces(OF_KAFKA, &[])]));
     }
 }

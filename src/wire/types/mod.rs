@@ -26,6 +26,9 @@ pub type ProducerId = i64;
 /// A topic's name; shared, because every partition and every fetch repeats it.
 pub type TopicName = Arc<str>;
 
+/// The topic of the cluster's metadata log. No request can create it.
+pub const METADATA_TOPIC: &str = "__cluster_metadata";
+
 /// The topics that Kafka itself writes and that clients are told are internal.
 pub const INTERNAL_TOPICS: [&str; 3] = ["__consumer_offsets", "__transaction_state", "__share_group_state"];
 

@@ -97,7 +97,7 @@ fn use_it(mut log: Log, at: OpenAt) -> Option<Closed> {
     for query in [TimestampQuery::Earliest, TimestampQuery::Latest, TimestampQuery::Max, TimestampQuery::At(NOW)] {
         let _ = log.offset_for_timestamp(query);
     }
-    let _ = log.segment_marks();
+    let _ = log.segment_timestamps();
     let _ = log.aborted_transactions(log.start_offset(), log.end_offset());
     for epoch in [-1, 0, 1, i32::MAX] {
         let _ = log.end_offset_for_epoch(epoch);

@@ -1,18 +1,18 @@
-//! A partition whose log fails, and how it comes back.
+//! Failures of a partition's log, and opening it again.
 //!
-//! Nobody waits while a log is opened again: it is taken out of the partition's lock for that, and who asks meanwhile
-//! gets a storage error.
+//! A failed log is opened again outside of the partition's lock. Requests get a storage error meanwhile.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::Ordering;
 
 use parking_lot::MappedMutexGuard;
 
+use super::health::Change;
 use super::{Closed, Partition, Reopening, Slot};
 use ottla_log::{Log, LogError};
 use ottla_wire::types::TimestampMs;
 
-/// An open log, and the partition's lock. Whoever gives it back, the partition notices whether the log failed.
+/// An open log, and the partition's lock. When it is dropped, a failure of the log is reported.
 pub struct LogGuard<'a> {
     pub(super) partition: &'a Partition,
     pub(super) log: MappedMutexGuard<'a, Log>,
@@ -39,19 +39,19 @@ impl Drop for LogGuard<'_> {
 }
 
 impl Partition {
-    /// Whether its log has failed, or can't be opened.
+    /// Whether the log has failed or cannot be opened.
     pub fn is_failed(&self) -> bool {
-        self.told.lock().is_some()
+        self.health.is_failed()
     }
 
-    /// How often its log was opened again: what was begun on the one before is of no use on this one. Changes only
-    /// under the partition's lock.
+    /// How often the log was opened again: work that began on the one before must not go on. Changes only under the
+    /// partition's lock.
     pub fn times_opened(&self) -> u64 {
         self.times_opened.load(Ordering::Relaxed)
     }
 
-    /// Opens a log again that has failed; whether the partition is in order now. Blocks for as long as the disk
-    /// takes, while the partition goes on to answer with a storage error.
+    /// Opens a failed log again and returns whether the partition is online. Blocks on the disk, while requests get a
+    /// storage error.
     pub fn recover(&self, now: TimestampMs) -> bool {
         let _one_at_a_time = self.reopening.lock();
         let Some(failed) = self.take_failed() else { return !self.is_failed() };
@@ -63,8 +63,8 @@ impl Partition {
         };
         let (mut log, refused) = match reopened {
             Ok(mut log) => {
-                self.tell_report(&mut log);
-                self.synced_to.fetch_max(log.durable_offset(), Ordering::AcqRel);
+                self.log_open_report(&mut log);
+                self.commit.synced(log.durable_offset());
                 self.times_opened.fetch_add(1, Ordering::Relaxed);
                 self.unreadable.forget();
                 (Box::new(log), None)
@@ -76,15 +76,15 @@ impl Partition {
         }
         *slot = Slot::Open(log);
         match &refused {
-            Some(error) => self.tell_failure(error),
-            None => self.tell_recovery(),
+            Some(error) => self.report_failure(error),
+            None => self.report_recovery(),
         }
         drop(slot);
         self.waiters.wake_all();
         refused.is_none()
     }
 
-    /// Takes a log that failed out of the lock's reach. One that could not be opened is tried at once.
+    /// Takes a failed log out of the lock. Tries at once to open one that could not be opened.
     fn take_failed(&self) -> Option<Box<Log>> {
         let mut slot = self.log.lock();
         let failure = match &mut *slot {
@@ -101,7 +101,7 @@ impl Partition {
         }
     }
 
-    /// Opens a closed slot, telling the operator what recovery had to mend, or why it couldn't.
+    /// Opens a closed log, and logs what recovery repaired, or why it failed.
     pub(super) fn open_slot(&self, slot: &mut Slot) {
         let Slot::Closed(closed) = slot else { return };
         match (closed.open)() {
@@ -109,59 +109,54 @@ impl Partition {
                 if let Some(config) = closed.config.take() {
                     log.set_config(config);
                 }
-                self.tell_report(&mut log);
-                self.synced_to.store(log.durable_offset(), Ordering::Release);
+                self.log_open_report(&mut log);
+                self.commit.opened(log.durable_offset());
                 *slot = Slot::Open(Box::new(log));
-                self.tell_recovery();
+                self.report_recovery();
             }
             Err(error) => {
-                self.tell_failure(&error);
+                self.report_failure(&error);
                 closed.failure = Some(error);
             }
         }
     }
 
-    /// To be called with every log that is given back.
+    /// To be called with the log before the lock is released.
     pub(super) fn notice_failure(&self, log: &Log) {
         if let Some(error) = log.failure()
             && !self.is_failed()
         {
-            self.tell_failure(error);
+            self.report_failure(error);
         }
     }
 
-    /// Tells the operator, those who wait and housekeeping; a failure that only repeats itself is told once.
-    fn tell_failure(&self, error: &LogError) {
-        let error = error.to_string();
-        let mut told = self.told.lock();
-        if told.as_ref() == Some(&error) {
-            return;
+    /// Logs a failure, unless it was logged last, and wakes waiting fetches and the task that opens the log again.
+    fn report_failure(&self, error: &LogError) {
+        let change = self.health.failed(&error.to_string());
+        if change != Change::None {
+            tracing::error!(partition = %self.id, %error, "partition offline until its log can be opened again");
         }
-        let first = told.is_none();
-        tracing::error!(partition = %self.id, %error, "the partition is offline until its log can be opened again");
-        *told = Some(error);
-        drop(told);
-        if first {
+        if change == Change::Failed {
             self.waiters.wake_all();
             self.partition_failed.send_replace(());
         }
     }
 
-    fn tell_recovery(&self) {
-        if self.told.lock().take().is_some() {
-            tracing::info!(partition = %self.id, "the partition is online again");
+    fn report_recovery(&self) {
+        if self.health.recovered() {
+            tracing::info!(partition = %self.id, "partition online again");
         }
     }
 
-    fn tell_report(&self, log: &mut Log) {
-        if let Some(report) = log.take_open_report().filter(|report| report.is_worth_saying()) {
+    fn log_open_report(&self, log: &mut Log) {
+        if let Some(report) = log.take_open_report().filter(|report| report.has_problems()) {
             for lost in &report.lost {
                 tracing::error!(
                     partition = %self.id, from = lost.start, to = lost.end,
-                    "records that were here are gone: their file was cut or removed, or they were not synced before a power loss"
+                    "lost records: their file was truncated or removed, or they were not synced before a power loss"
                 );
             }
-            tracing::warn!(partition = %self.id, ?report, "the log was recovered");
+            tracing::warn!(partition = %self.id, ?report, "recovered the log");
         }
     }
 }

@@ -1,22 +1,26 @@
-//! One partition: its log behind a lock, those who wait for it to grow, and group commit.
+//! A partition: its log behind a lock, the fetches that wait for records, and group commit.
 //!
-//! Invariants: the lock is held for memory work, never over an fsync and never across an await. A
-//! log is opened at its first use, so that a start costs nothing per partition. Where opening, a write
-//! or a sync fails, the partition answers with a storage error and the rest of the broker lives; it says
-//! so once, and housekeeping opens the log again when the disk lets it.
+//! Invariants: the lock is not held across an fsync of appended records or an await. A log is opened at its first use,
+//! under the lock, so that a start costs nothing per partition. If opening, a write or a sync fails, the partition
+//! answers with a storage error and the rest of the broker goes on; the failure is logged once, and `reopening` opens
+//! the log again when the disk allows it.
 
 use ottla_wire::types::{LeaderEpoch, Offset, TimestampMs, TopicId, TopicPartition, Uuid, sort_by_key};
 
 mod failing;
+mod group_commit;
+mod health;
 mod reading;
 #[cfg(test)]
 mod tests;
 mod unreadable;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
 pub use failing::LogGuard;
+use group_commit::GroupCommit;
+use health::Health;
 use parking_lot::{Mutex, MutexGuard};
 use thiserror::Error;
 use tokio::sync::{Notify, watch};
@@ -32,13 +36,13 @@ use ottla_wire::record::{Verified, VerifiedSet};
 /// Opens a partition's log; called at its first use, and by [`Partition::recover`] where that failed.
 pub type OpenLog = Box<dyn Fn() -> Result<Log, LogError> + Send>;
 
-/// Why a partition couldn't do what was asked.
+/// Why an operation on a partition failed.
 #[derive(Clone, Debug, Error)]
 pub enum PartitionError {
-    /// The disk failed this partition; it stays so until its log is opened again.
+    /// The disk failed. The partition stays offline until its log is opened again.
     #[error("{0}")]
     Storage(LogError),
-    /// Its topic was deleted, perhaps while the request waited.
+    /// The topic was deleted, perhaps while the request waited.
     #[error("the topic was deleted")]
     Deleted,
     #[error("{0}")]
@@ -75,27 +79,20 @@ impl From<LogError> for PartitionError {
 pub struct Partition {
     id: TopicPartition,
     topic_id: TopicId,
-    /// Grows while in service where an election made this broker the leader.
+    /// Raised when an election makes this broker the leader.
     leader_epoch: AtomicI32,
     log: Mutex<Slot>,
     waiters: Arc<Waiters>,
-    /// `flush.messages`: an append that leaves so many records unsynced waits for a sync.
-    flush_messages: AtomicI64,
-    /// Everything below is on disk; raised by group commit.
-    synced_to: AtomicI64,
-    /// One sync at a time: all appends that arrive during one share the next, and of two syncs at once the kernel
-    /// might tell only one that it failed.
-    sync_turn: tokio::sync::Mutex<()>,
+    commit: GroupCommit,
     deleted: AtomicBool,
     /// How often the log was opened again.
     times_opened: AtomicU64,
-    /// Held while the log is opened again; who takes the partition out of service waits for that.
+    /// Held while the log is opened again outside of `log`'s lock. Deleting and closing wait for that.
     reopening: Mutex<()>,
-    /// What was said last of its failure; `None`: nothing is wrong.
-    told: Mutex<Option<String>>,
-    /// Reads that fail although the log is open.
+    health: Health,
+    /// Failing reads of an open log.
     unreadable: Unreadable,
-    /// Woken by every partition that fails.
+    /// Notified when the partition fails.
     partition_failed: watch::Sender<()>,
 }
 
@@ -106,30 +103,30 @@ enum Slot {
     Deleted,
 }
 
-/// A log that failed and is being opened again, outside of the lock.
+/// A failed log that is being opened again, outside of the lock.
 struct Reopening {
     failure: LogError,
-    /// What the settings have become since.
+    /// Settings that were changed since.
     config: Option<Arc<LogConfig>>,
 }
 
-/// A log that isn't open.
+/// A log that is not open.
 struct Closed {
     open: OpenLog,
-    /// What the settings have become since.
+    /// Settings that were changed since.
     config: Option<Arc<LogConfig>>,
-    /// Why it couldn't be opened when that was last tried.
+    /// The error of the last attempt to open it.
     failure: Option<LogError>,
 }
 
-/// What a read found, and the state of the log it was read from.
+/// Records that were read, and the state of the log at that time.
 #[derive(Clone, Debug)]
 pub struct Read {
     pub slice: Slice,
     pub high_watermark: Offset,
     pub last_stable_offset: Offset,
     pub log_start_offset: Offset,
-    /// The reader wants committed records alone, and is told which transactions were aborted.
+    /// The reader wants committed records only; `aborted` lists the aborted transactions among them.
     pub committed_only: bool,
     pub aborted: Vec<AbortedTxn>,
 }
@@ -141,7 +138,7 @@ pub enum Isolation {
     ReadCommitted,
 }
 
-/// The offsets at which a log begins and ends.
+/// The offsets of a log's start and end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offsets {
     pub start: Offset,
@@ -162,7 +159,7 @@ impl Partition {
         Partition::in_slot(id, topic_id, leader_epoch, flush_messages, closed, partition_failed)
     }
 
-    /// A partition whose log is open already.
+    /// A partition with an open log.
     pub fn opened(
         id: TopicPartition,
         topic_id: TopicId,
@@ -187,13 +184,11 @@ impl Partition {
             leader_epoch: AtomicI32::new(leader_epoch),
             log: Mutex::new(slot),
             waiters: Arc::default(),
-            flush_messages: AtomicI64::new(flush_messages),
-            synced_to: AtomicI64::new(0),
-            sync_turn: tokio::sync::Mutex::new(()),
+            commit: GroupCommit::new(flush_messages),
             deleted: AtomicBool::new(false),
             times_opened: AtomicU64::new(0),
             reopening: Mutex::new(()),
-            told: Mutex::new(None),
+            health: Health::default(),
             unreadable: Unreadable::default(),
             partition_failed,
         }
@@ -211,17 +206,17 @@ impl Partition {
         self.leader_epoch.load(Ordering::Acquire)
     }
 
-    /// What is appended from now on is of this epoch, if it is later than the one until now.
+    /// Sets the epoch of later appends, if it is higher than the current one.
     pub fn raise_leader_epoch(&self, epoch: LeaderEpoch) {
         self.leader_epoch.fetch_max(epoch, Ordering::AcqRel);
     }
 
-    /// Whether it was taken out of service for good.
+    /// Whether the partition was deleted.
     pub fn is_deleted(&self) -> bool {
         self.deleted.load(Ordering::Relaxed)
     }
 
-    /// Appends one batch and wakes those who wait for it.
+    /// Appends one batch and wakes waiting fetches.
     pub fn append(&self, batch: &Verified, origin: Origin, now: TimestampMs) -> Result<Appended, PartitionError> {
         let how = AppendAs { leader_epoch: self.leader_epoch(), origin, now };
         let mut log = self.log()?;
@@ -234,8 +229,8 @@ impl Partition {
         Ok(appended)
     }
 
-    /// Appends the batches that one partition of a request was sent, with nothing in between, and wakes those who wait.
-    /// Where a later one fails, those before it stay.
+    /// Appends the batches of one partition of a request, with no other append in between, and wakes waiting fetches. If a
+    /// later one fails, those before it stay.
     pub fn append_set(&self, set: &VerifiedSet, origin: Origin, now: TimestampMs) -> Result<Appended, PartitionError> {
         if set.rest.is_empty() {
             return self.append(&set.first, origin, now);
@@ -254,19 +249,13 @@ impl Partition {
         rest.map(|()| all)
     }
 
-    /// Whether records up to `end` must be synced before they are acknowledged (`flush.messages`).
-    pub fn must_sync_before_ack(&self, end: Offset) -> bool {
-        let limit = self.flush_messages.load(Ordering::Relaxed);
-        limit != i64::MAX && end - self.synced_to.load(Ordering::Acquire) >= limit
-    }
-
     pub fn offsets(&self) -> Result<Offsets, PartitionError> {
         let log = self.log()?;
         Ok(Offsets { start: log.start_offset(), last_stable: log.last_stable_offset(), end: log.end_offset() })
     }
 
-    /// Where the records of an epoch end, and the epoch, which is the one before where this one has none. The current
-    /// epoch began at the log's end, even before its first record.
+    /// The end offset of an epoch, and the epoch: the one before if this one has no records. The current epoch ends at the
+    /// log's end, even before its first record.
     pub fn end_offset_for_epoch(&self, epoch: LeaderEpoch) -> Result<Option<(LeaderEpoch, Offset)>, PartitionError> {
         let (log, current) = (self.log()?, self.leader_epoch());
         if epoch == current {
@@ -278,96 +267,40 @@ impl Partition {
         Ok(found.or_else(later_than_all))
     }
 
-    /// Moves the log start (DeleteRecords) and returns where it is then.
+    /// Moves the log start (DeleteRecords) and returns it.
     pub fn delete_records(&self, before: Offset) -> Result<Offset, PartitionError> {
         let start = self.log()?.delete_records(before)?;
         self.waiters.wake_all();
         Ok(start)
     }
 
-    /// Does what retention wants done (see [`Log::housekeep`]); the files returned are to be unlinked.
+    /// Applies retention (see [`Log::housekeep`]) and returns the files to unlink.
     pub fn housekeep(&self, now: TimestampMs) -> Result<DeletedFiles, PartitionError> {
         let mut log = self.log()?;
         let kept = log.housekeep(now).map_err(PartitionError::from);
         self.noted(&mut log, Attempt::Retention, kept)
     }
 
-    /// The producers it remembers, sorted by id.
+    /// The producer state, sorted by id.
     pub fn producers(&self) -> Result<Vec<ProducerDescription>, PartitionError> {
         let mut producers = self.log()?.producers();
         sort_by_key(&mut producers, |producer| producer.producer_id);
         Ok(producers)
     }
 
-    /// Bytes of all its batches.
+    /// Bytes of all batches.
     pub fn size(&self) -> Result<u64, PartitionError> {
         Ok(self.log()?.size())
     }
 
-    /// Has `notify` woken whenever the partition changes, until the guard is dropped.
+    /// Notifies `notify` of every change of the partition, until the guard is dropped.
     pub fn watch(&self, notify: &Arc<Notify>) -> Registration {
         self.waiters.register(notify)
     }
 
-    /// Makes everything below `end` durable. Appends that arrive during one sync share the next:
-    /// whoever gets the turn first syncs for all who queue behind.
-    pub async fn sync_to(self: &Arc<Self>, end: Offset) -> Result<(), PartitionError> {
-        if self.synced_to.load(Ordering::Acquire) >= end {
-            return Ok(());
-        }
-        let _turn = self.sync_turn.lock().await;
-        if self.synced_to.load(Ordering::Acquire) >= end {
-            return Ok(());
-        }
-        // Cut loose from the caller: a client that leaves must not lose the outcome of a sync.
-        let partition = Arc::clone(self);
-        match tokio::task::spawn_blocking(move || partition.sync_in_turn()).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(PartitionError::Deleted),
-        }
-    }
-
-    /// Syncs all that is appended, on this thread, which may block.
-    pub fn sync_now(&self) -> Result<(), PartitionError> {
-        let _turn = self.sync_turn.blocking_lock();
-        self.sync_in_turn()
-    }
-
-    /// Syncs what was sealed, as Kafka does after a roll, on this thread, which may block.
-    pub fn sync_sealed(&self) -> Result<(), PartitionError> {
-        let _turn = self.sync_turn.blocking_lock();
-        let ticket = self.log()?.flush_sealed()?;
-        self.finish_sync(ticket)
-    }
-
-    fn sync_in_turn(&self) -> Result<(), PartitionError> {
-        let ticket = self.log()?.flush_target()?;
-        self.finish_sync(ticket)
-    }
-
-    fn finish_sync(&self, ticket: SyncTicket) -> Result<(), PartitionError> {
-        let end = ticket.end_offset();
-        let outcome = ticket.sync();
-        let failure = outcome.as_ref().err().cloned();
-        // A partition deleted in the meantime needs no mark.
-        if let Ok(mut log) = self.log() {
-            log.mark_synced(outcome);
-            let synced = failure.clone().map_or(Ok(()), |error| Err(error.into()));
-            // What is wrong with it goes to the caller below.
-            let _ = self.noted(&mut log, Attempt::Sync, synced);
-        }
-        match failure {
-            Some(error) => Err(error.into()),
-            None => {
-                self.synced_to.fetch_max(end, Ordering::AcqRel);
-                Ok(())
-            }
-        }
-    }
-
-    /// New settings, from the next append on.
+    /// Applies new settings from the next append on.
     pub fn set_config(&self, config: Arc<LogConfig>, flush_messages: i64) {
-        self.flush_messages.store(flush_messages, Ordering::Relaxed);
+        self.commit.set_flush_messages(flush_messages);
         match &mut *self.log.lock() {
             Slot::Closed(closed) => closed.config = Some(config),
             Slot::Open(log) => log.set_config(config),
@@ -376,14 +309,14 @@ impl Partition {
         }
     }
 
-    /// Takes the partition out of service and its folder out of the way; `None` if its log isn't open, so that the
-    /// folder, if there is one, is nobody's any more. Waiting fetches wake and find it gone.
+    /// Closes the partition for good and renames its folder; `None` if its log is not open: the caller renames the folder,
+    /// if there is one. Wakes waiting fetches.
     pub fn delete(&self, unique: Uuid) -> Option<Result<DeletedFiles, LogError>> {
         let _not_while_reopening = self.reopening.lock();
         let mut slot = self.log.lock();
         let slot = std::mem::replace(&mut *slot, Slot::Deleted);
         self.deleted.store(true, Ordering::Relaxed);
-        *self.told.lock() = None;
+        self.health.recovered();
         self.unreadable.forget();
         self.waiters.wake_all();
         match slot {
@@ -392,7 +325,7 @@ impl Partition {
         }
     }
 
-    /// Runs `work` on the log if it is open; opening it for this would be no use.
+    /// Runs `work` on the log if it is open.
     pub fn if_open<T>(&self, work: impl FnOnce(&mut Log) -> T) -> Option<T> {
         match &mut *self.log.lock() {
             Slot::Open(log) => {
@@ -404,7 +337,7 @@ impl Partition {
         }
     }
 
-    /// Closes the log, if it is open, or if it has to be recovered first (after a `crash`); what is left to sync.
+    /// Closes the log if it is open, or if it has to be recovered first (after a `crash`). Returns what is left to sync.
     pub fn close(&self, crashed: bool) -> Option<Result<SyncTicket, LogError>> {
         let _not_while_reopening = self.reopening.lock();
         if (crashed || self.is_failed())
@@ -415,7 +348,7 @@ impl Partition {
         self.if_open(Log::close)
     }
 
-    /// The log, opened if need be.
+    /// The log, opened first if needed.
     pub fn log(&self) -> Result<LogGuard<'_>, PartitionError> {
         let mut slot = self.log.lock();
         if let Slot::Closed(Closed { failure: None, .. }) = &*slot {

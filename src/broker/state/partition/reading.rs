@@ -1,4 +1,4 @@
-//! What needs the files of a partition's log: records, and what is known of their times. Failures are told to the operator.
+//! Reads that need the files of a partition's log: records and timestamps. Failures are logged.
 
 use super::unreadable::Attempt;
 use super::{Isolation, Partition, PartitionError, Read};
@@ -6,7 +6,7 @@ use ottla_log::{Log, LogError, ReadError, Slice, TimestampOffset, TimestampQuery
 use ottla_wire::types::{Offset, TimestampMs};
 
 impl Partition {
-    /// Reads whole batches from `from` on, to be sent (see [`Log::read`]).
+    /// Reads whole batches from `from`, to be sent (see [`Log::read`]).
     pub fn read(
         &self,
         from: Offset,
@@ -17,7 +17,7 @@ impl Partition {
         self.read_by(isolation, from, |log, up_to| log.read(from, max_bytes, at_least_one, up_to))
     }
 
-    /// As [`Partition::read`], for whoever looks at the records.
+    /// As [`Partition::read`], for callers that read the records' bytes themselves.
     pub fn read_copied(
         &self,
         from: Offset,
@@ -59,7 +59,7 @@ impl Partition {
         read.inspect(|read| self.unreadable.succeeded(&self.id, Attempt::Records(from), read.slice.next_offset))
     }
 
-    /// Answers ListOffsets. What comes next is of the current epoch, and so is where the log ends.
+    /// Answers ListOffsets. The log's end belongs to the current epoch, as the next record will.
     pub fn offset_for_timestamp(&self, query: TimestampQuery) -> Result<Option<TimestampOffset>, PartitionError> {
         self.reading(Attempt::Timestamp(query), |log| {
             let found = log.offset_for_timestamp(query)?;
@@ -72,15 +72,15 @@ impl Partition {
         })
     }
 
-    /// Where segments begin that have no record younger than `timestamp`, newest first; before them the
-    /// log's end, at `now`.
+    /// The base offsets of segments whose newest record is not later than `timestamp`, newest first; the log's end counts
+    /// as one at `now`.
     pub fn segment_offsets_before(
         &self,
         timestamp: TimestampMs,
         now: TimestampMs,
     ) -> Result<Vec<Offset>, PartitionError> {
         let marks = self.reading(Attempt::SegmentTimestamps, |log| {
-            let mut marks = log.segment_marks()?;
+            let mut marks = log.segment_timestamps()?;
             if log.end_offset() > marks.last().map_or(log.start_offset(), |(offset, _)| *offset) {
                 marks.push((log.end_offset(), now));
             }
@@ -91,7 +91,7 @@ impl Partition {
         Ok(marks[..count].iter().rev().map(|(offset, _)| *offset).collect())
     }
 
-    /// Reads something of the log; a failure is told to the operator, whoever asked.
+    /// Reads from the log and logs a failure.
     fn reading<T>(
         &self,
         attempt: Attempt,
@@ -102,7 +102,7 @@ impl Partition {
         self.noted(&mut log, attempt, outcome)
     }
 
-    /// The outcome of something that needs the log's files, once what it says of them is noted.
+    /// Notes whether an access to the log's files worked, and returns its outcome.
     pub(super) fn noted<T>(
         &self,
         log: &mut Log,
@@ -118,15 +118,15 @@ impl Partition {
     }
 
     fn note_read_failure(&self, log: &mut Log, attempt: Attempt, error: &LogError) {
-        log.note_read_failure(error);
-        // Of a log that failed, or is closed, this has been told, or will be when it is given back.
+        log.close_on_data_loss(error);
+        // The failure of the whole log is logged when the lock is released.
         if log.failure().is_none() && !matches!(error, LogError::Closed) {
             self.unreadable.failed(&self.id, attempt, error);
         }
     }
 
-    /// Closes the log if what was found while reading its files without its lock shows that records are gone.
+    /// Closes the log if an error of a read without its lock shows that acknowledged records are lost.
     pub fn note_loss(&self, error: &LogError) {
-        self.if_open(|log| log.note_read_failure(error));
+        self.if_open(|log| log.close_on_data_loss(error));
     }
 }

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::task::{Context, Waker};
 
 use super::*;
-use ottla_log::{Act, Disk, Fault, OpenAt, Simulation, TimestampQuery};
+use ottla_log::{Disk, DiskOp, Fault, OpenAt, Simulation, TimestampQuery};
 use ottla_wire::record::{BatchBuilder, Codec};
 
 const NOW: TimestampMs = 1_700_000_000_000;
@@ -13,10 +13,10 @@ const NOW: TimestampMs = 1_700_000_000_000;
 /// A partition on `disk`, and what it wakes when it fails.
 fn partition(disk: &Simulation) -> (Arc<Partition>, watch::Receiver<()>) {
     let (disk, partition_failed) = (Disk::simulated(disk), watch::Sender::new(()));
-    let told = partition_failed.subscribe();
+    let notified = partition_failed.subscribe();
     let open: OpenLog = Box::new(move || Log::open(&disk, Path::new("/data/t-0"), Arc::default(), OpenAt::fresh(NOW)));
     let id = TopicPartition::new("t", 0);
-    (Arc::new(Partition::new(id, TopicId::METADATA, 0, i64::MAX, open, partition_failed)), told)
+    (Arc::new(Partition::new(id, TopicId::METADATA, 0, i64::MAX, open, partition_failed)), notified)
 }
 
 fn append(partition: &Partition, value: &str) -> Result<Appended, PartitionError> {
@@ -29,11 +29,11 @@ fn append_at(partition: &Partition, value: &str, now: TimestampMs) -> Result<App
     partition.append(&batch.build().unwrap(), Origin::Client, now)
 }
 
-/// Whether somebody was told since this was last asked.
-fn was_told(partition_failed: &mut watch::Receiver<()>) -> bool {
-    let told = partition_failed.has_changed().unwrap();
+/// Whether a failure was notified since the last call.
+fn was_notified(partition_failed: &mut watch::Receiver<()>) -> bool {
+    let notified = partition_failed.has_changed().unwrap();
     partition_failed.mark_unchanged();
-    told
+    notified
 }
 
 /// Whether `notify` was woken since this was last asked.
@@ -50,9 +50,9 @@ fn a_full_disk_latches_until_it_has_room() {
     let _waiting = partition.watch(&fetch);
     disk.fail_after_changes(Some(0));
     assert!(matches!(append(&partition, "b"), Err(PartitionError::Storage(_))));
-    assert!(partition.is_failed() && was_told(&mut partition_failed) && was_woken(&fetch));
+    assert!(partition.is_failed() && was_notified(&mut partition_failed) && was_woken(&fetch));
     assert!(matches!(append(&partition, "c"), Err(PartitionError::Storage(LogError::Latched(_)))));
-    assert!(!was_told(&mut partition_failed), "told once");
+    assert!(!was_notified(&mut partition_failed), "notified once");
     assert!(!partition.recover(NOW), "the disk fails still");
     let read = partition.read(0, 1000, true, Isolation::ReadUncommitted).unwrap();
     assert_eq!(read.high_watermark, 1, "what was written can be read");
@@ -68,7 +68,7 @@ fn a_partition_that_could_not_be_opened_is_not_tried_by_everyone() {
     let (partition, mut partition_failed) = partition(&disk);
     disk.fail_after_changes(Some(0));
     append(&partition, "a").unwrap_err();
-    assert!(partition.is_failed() && was_told(&mut partition_failed));
+    assert!(partition.is_failed() && was_notified(&mut partition_failed));
     disk.fail_after_changes(None);
     append(&partition, "a").unwrap_err();
     assert!(partition.recover(NOW));
@@ -122,12 +122,12 @@ async fn a_failed_sync_refuses_all_that_wait_and_what_they_wrote_is_synced_later
     let disk = Simulation::default();
     let (partition, _) = partition(&disk);
     append(&partition, "a").unwrap();
-    disk.set_mishaps(|act| (act == Act::Sync).then_some(Fault::Forgets));
+    disk.inject_faults(|op| (op == DiskOp::Sync).then_some(Fault::SyncDropsDirtyPages));
     assert!(partition.sync_to(1).await.is_err());
     assert!(partition.sync_to(1).await.is_err());
     let read = partition.read(0, 1000, true, Isolation::ReadUncommitted);
     assert!(matches!(read, Err(PartitionError::Storage(_))), "nobody knows what would be read");
-    disk.heal();
+    disk.clear_faults();
     assert!(partition.recover(NOW));
     let before = disk.syncs();
     partition.sync_to(1).await.unwrap();
@@ -185,12 +185,12 @@ fn a_read_that_fails_costs_nothing_but_itself() {
         append(&partition, value).unwrap();
     }
     let read = |from| partition.read(from, 1000, true, Isolation::ReadUncommitted);
-    disk.set_mishaps(|act| (act == Act::Read).then_some(Fault::Error));
+    disk.inject_faults(|op| (op == DiskOp::Read).then_some(Fault::Error));
     assert!(matches!(read(0), Err(PartitionError::Storage(LogError::Io { .. }))));
     assert!(matches!(partition.offset_for_timestamp(TimestampQuery::At(NOW)), Err(PartitionError::Storage(_))));
-    assert!(!partition.is_failed() && !was_told(&mut partition_failed));
+    assert!(!partition.is_failed() && !was_notified(&mut partition_failed));
     assert_eq!(append(&partition, "d").unwrap().base_offset, 3, "appends go on");
-    disk.heal();
+    disk.clear_faults();
     assert_eq!(read(0).unwrap().slice.next_offset, 4);
     assert!(partition.offset_for_timestamp(TimestampQuery::At(NOW)).unwrap().is_some());
 }
@@ -199,7 +199,7 @@ fn a_read_that_fails_costs_nothing_but_itself() {
 type Meeting = (&'static str, fn(&Partition) -> bool);
 
 #[test]
-fn a_file_that_was_cut_takes_the_partition_offline_whoever_meets_it() {
+fn truncated_file_takes_the_partition_offline_at_every_access() {
     let path = Path::new("/data/t-0/00000000000000000000.log");
     let meetings: [Meeting; 6] = [
         ("fetch", |it| it.read(0, 1000, true, Isolation::ReadUncommitted).is_err()),
@@ -216,14 +216,17 @@ fn a_file_that_was_cut_takes_the_partition_offline_whoever_meets_it() {
         for value in ["a", "b", "c"] {
             append(&partition, value).unwrap();
         }
-        disk.tamper(path, |bytes| bytes.truncate(bytes.len() / 2));
+        disk.corrupt(path, |bytes| bytes.truncate(bytes.len() / 2));
         assert!(meets(&partition), "{what}");
-        assert!(partition.is_failed() && was_told(&mut partition_failed), "{what}");
-        let told = partition.told.lock().clone().unwrap();
-        assert!(told.contains("was cut while it was in use") && told.contains("00.log"), "{what}: {told}");
+        assert!(partition.is_failed() && was_notified(&mut partition_failed), "{what}");
+        let failure = partition.health.failure().unwrap();
+        assert!(
+            failure.contains("was truncated while it was in use") && failure.contains("00.log"),
+            "{what}: {failure}"
+        );
         assert!(append(&partition, "d").is_err(), "{what}");
         assert!(partition.read(0, 1, true, Isolation::ReadUncommitted).is_err(), "{what}");
         assert!(!partition.recover(NOW), "{what}: what is gone stays gone");
-        assert_eq!(partition.told.lock().clone(), Some(told), "{what}: with the same words");
+        assert_eq!(partition.health.failure(), Some(failure), "{what}: the same failure");
     }
 }

@@ -1,8 +1,8 @@
 //! Reads of a partition that fail although its log is open: a bad sector, a damaged batch, no descriptor left.
 //!
-//! Such a read is answered with a storage error, and costs the partition nothing else: what isn't damaged is served, and
-//! appends go on. The operator is told once per cause, and when what failed can be read again. Only a file that was cut or
-//! removed closes the log ([`ottla_log::LogError::is_loss`]): what was acknowledged is gone then.
+//! Such a read is answered with a storage error and has no other effect: other records are served, and appends go on. Each
+//! cause is logged once, and once more when the read works again. Only a file that was truncated or removed closes the log
+//! ([`ottla_log::LogError::is_data_loss`]): acknowledged records are lost then.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,61 +11,61 @@ use parking_lot::Mutex;
 use ottla_log::{LogError, TimestampQuery};
 use ottla_wire::types::{Offset, TopicPartition};
 
-/// Causes that are remembered of one partition; further ones aren't told until one of these is over.
-const MOST: usize = 8;
+/// Causes that are remembered per partition. Further ones are not logged until one of these is over.
+const MAX_CAUSES: usize = 8;
 
-/// What was being done that needs the files.
+/// The access that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Attempt {
-    /// Records from this offset on.
+    /// Reading records from this offset.
     Records(Offset),
     Timestamp(TimestampQuery),
     SegmentTimestamps,
     Retention,
-    /// What an append had to look up.
+    /// A lookup for an append.
     Append,
     Sync,
 }
 
-/// Failing reads that the operator knows of.
+/// Failing reads that were logged.
 #[derive(Debug, Default)]
 pub(super) struct Unreadable {
-    /// How many there are: 0 in a partition that is in order, which costs its readers no lock.
+    /// The number of causes; while it is 0, readers need no lock.
     count: AtomicUsize,
-    told: Mutex<Vec<Told>>,
+    failing: Mutex<Vec<Failing>>,
 }
 
 #[derive(Debug)]
-struct Told {
+struct Failing {
     attempt: Attempt,
     error: String,
 }
 
 impl Unreadable {
-    /// An attempt has failed; told unless its cause is known.
+    /// Notes and logs a failure, unless its cause was logged before.
     pub(super) fn failed(&self, partition: &TopicPartition, attempt: Attempt, error: &LogError) {
         if self.is_new(attempt, error.to_string()) {
             tracing::error!(
                 %partition, %error,
-                "a part of the partition cannot be read: clients that ask for it get a storage error"
+                "failed to read a part of the partition, clients that fetch it get a storage error"
             );
         }
     }
 
     fn is_new(&self, attempt: Attempt, error: String) -> bool {
-        let mut told = self.told.lock();
-        if told.len() >= MOST || told.iter().any(|known| known.error == error) {
+        let mut failing = self.failing.lock();
+        if failing.len() >= MAX_CAUSES || failing.iter().any(|known| known.error == error) {
             return false;
         }
-        told.push(Told { attempt, error });
-        self.count.store(told.len(), Ordering::Relaxed);
+        failing.push(Failing { attempt, error });
+        self.count.store(failing.len(), Ordering::Relaxed);
         true
     }
 
-    /// An attempt went well; records were read up to `next_offset`, where it was for records.
+    /// Notes a success; of a read of records, `next_offset` is where it ended.
     pub(super) fn succeeded(&self, partition: &TopicPartition, attempt: Attempt, next_offset: Offset) {
         if self.count.load(Ordering::Relaxed) > 0 && self.is_over(attempt, next_offset) {
-            tracing::info!(%partition, "what could not be read of the partition is read again");
+            tracing::info!(%partition, "the part of the partition that could not be read can be read again");
         }
     }
 
@@ -74,17 +74,17 @@ impl Unreadable {
             (Attempt::Records(failed), Attempt::Records(from)) => (from..next_offset).contains(&failed),
             _ => known == attempt,
         };
-        let mut told = self.told.lock();
-        let before = told.len();
-        told.retain(|known| !is_covered(known.attempt));
-        self.count.store(told.len(), Ordering::Relaxed);
-        told.len() < before
+        let mut failing = self.failing.lock();
+        let before = failing.len();
+        failing.retain(|known| !is_covered(known.attempt));
+        self.count.store(failing.len(), Ordering::Relaxed);
+        failing.len() < before
     }
 
-    /// The partition was opened again, or is gone: what is still wrong is told anew.
+    /// Forgets all causes: the log was opened again or deleted.
     pub(super) fn forget(&self) {
-        let mut told = self.told.lock();
-        told.clear();
+        let mut failing = self.failing.lock();
+        failing.clear();
         self.count.store(0, Ordering::Relaxed);
     }
 }
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cause_is_told_once_whichever_reads_meet_it() {
+    fn a_cause_is_new_once_for_all_reads() {
         let unreadable = Unreadable::default();
         assert!(is_new(&unreadable, 10, "bad sector"));
         assert!(!is_new(&unreadable, 10, "bad sector") && !is_new(&unreadable, 11, "bad sector"));
@@ -106,20 +106,20 @@ mod tests {
     }
 
     #[test]
-    fn a_read_that_covers_what_failed_ends_it() {
+    fn a_read_that_covers_the_failed_offset_ends_the_cause() {
         let unreadable = Unreadable::default();
         assert!(is_new(&unreadable, 10, "bad sector"));
         assert!(!unreadable.is_over(Attempt::Records(11), 20), "it lies behind");
         assert!(!unreadable.is_over(Attempt::Records(0), 10), "it lies before");
         assert!(!unreadable.is_over(Attempt::Retention, 0));
         assert!(unreadable.is_over(Attempt::Records(5), 11));
-        assert!(is_new(&unreadable, 10, "bad sector"), "told anew");
+        assert!(is_new(&unreadable, 10, "bad sector"), "failing anew");
     }
 
     #[test]
     fn the_memory_is_bounded() {
         let unreadable = Unreadable::default();
-        let told = (0..100).filter(|at| is_new(&unreadable, *at, &format!("no batch at {at}"))).count();
-        assert_eq!(told, MOST);
+        let failing = (0..100).filter(|at| is_new(&unreadable, *at, &format!("no batch at {at}"))).count();
+        assert_eq!(failing, MAX_CAUSES);
     }
 }

@@ -1,7 +1,6 @@
-//! What can be asked of the groups, and what is answered.
+//! Commands to the group coordinator, and its replies.
 //!
-//! These are the domain's own words: differences between API versions have become fields that say
-//! what the client can take.
+//! They are independent of API versions: fields say what the client supports.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,11 +11,11 @@ use super::error::GroupError;
 use crate::coordinator::{ConnectionId, GroupId, InstanceId, MemberId};
 use ottla_wire::types::{LeaderEpoch, Offset, PartitionIndex, ProducerIdEpoch, TimestampMs, TopicId, TopicName};
 
-/// A command, and where it came from.
+/// A command and its origin.
 #[derive(Clone, Debug)]
 pub struct GroupRequest {
     pub command: GroupCommand,
-    /// None where it is the broker's own.
+    /// `None` if the broker itself sent it.
     pub connection: Option<ConnectionId>,
 }
 
@@ -39,14 +38,15 @@ pub enum GroupCommand {
     CommitTxnOffsets(CommitTxnOffsets),
     DeleteOffsets(DeleteOffsets),
     DeleteGroups(Vec<GroupId>),
-    /// A client asked for the group's coordinator (FindCoordinator): it may be about to join.
+    /// A client requested the group's coordinator (FindCoordinator), so it may join soon.
     CoordinatorFound(GroupClient),
-    /// What asked for the group's coordinator by this connection uses it for something else than joining.
+    /// The client that requested the group's coordinator on this connection sent a request that no joining member
+    /// sends.
     NotJoining(GroupId),
-    /// The topics are gone: what was committed for them goes too.
+    /// The topics are deleted. Their committed offsets are removed.
     TopicsDeleted(Vec<TopicName>),
-    /// Nothing more comes by this connection. `newest` is the newest that was open when it closed; connections are
-    /// numbered in the order in which they were opened.
+    /// The connection closed. `newest` is the newest connection at that time; ids of connections increase in the order
+    /// in which they were opened.
     ConnectionClosed {
         connection: ConnectionId,
         newest: ConnectionId,
@@ -54,8 +54,8 @@ pub enum GroupCommand {
 }
 
 impl GroupCommand {
-    /// In whose transaction this command's records are to be appended;
-    /// [`ProducerIdEpoch::NONE`] for all but [`GroupCommand::CommitTxnOffsets`].
+    /// The producer to whose transaction this command's records belong;
+    /// [`ProducerIdEpoch::NONE`] for all except [`GroupCommand::CommitTxnOffsets`].
     pub fn producer(&self) -> ProducerIdEpoch {
         match self {
             GroupCommand::CommitTxnOffsets(commit) => commit.producer,
@@ -64,8 +64,8 @@ impl GroupCommand {
     }
 }
 
-/// The answer to the [`GroupCommand`] of the same name. Each command is answered exactly once:
-/// Join and Sync perhaps much later than they came.
+/// The reply to the [`GroupCommand`] of the same name. Each command gets exactly one reply; replies to Join and Sync
+/// may be delayed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum GroupReply {
     Join(Result<Joined, JoinRefused>),
@@ -82,11 +82,11 @@ pub enum GroupReply {
     ConnectionClosed,
 }
 
-/// A client that deals with a group, before it is known whether it becomes a member.
+/// A client that may become a member of a group.
 #[derive(Clone, Debug)]
 pub struct GroupClient {
     pub group_id: GroupId,
-    /// Empty if it gave none.
+    /// Empty if the request has none.
     pub client_id: Arc<str>,
 }
 
@@ -94,88 +94,88 @@ pub struct GroupClient {
 #[derive(Clone, Debug)]
 pub struct JoinGroup {
     pub group_id: GroupId,
-    /// Empty: the member has none yet.
+    /// Empty for new members.
     pub member_id: MemberId,
     /// Static members (v5+).
     pub instance_id: Option<InstanceId>,
     pub client_id: Arc<str>,
-    /// As Kafka records it: a slash and the address, `/127.0.0.1`.
+    /// A slash and the address, as in Kafka: `/127.0.0.1`.
     pub client_host: Arc<str>,
     pub session_timeout_ms: i32,
-    /// Negative (v0 has none): the session timeout counts.
+    /// Negative (v0 has none): the session timeout is used instead.
     pub rebalance_timeout_ms: i32,
-    /// `consumer` for consumers, `connect` for workers, ...
+    /// `consumer` for consumers, `connect` for Kafka Connect workers.
     pub protocol_type: Arc<str>,
-    /// In the member's order of preference.
+    /// In order of preference.
     pub protocols: Vec<Protocol>,
-    /// The client says why it joins (v8+); for the log.
+    /// The client's reason for joining (v8+), for the log.
     pub reason: Option<String>,
-    /// A new dynamic member has to join a second time with its id (v4+, KIP-394).
+    /// Whether a new dynamic member must join a second time with its id (v4+, KIP-394).
     pub member_id_required: bool,
-    /// The client understands [`Joined::skip_assignment`] (v9+, KIP-814).
+    /// Whether the client supports [`Joined::skip_assignment`] (v9+, KIP-814).
     pub can_skip_assignment: bool,
-    /// Random bits for the member id, should one be given.
+    /// Random bits for a new member id.
     pub random: u128,
-    /// Until when, on the monotonic clock, further clients are about to connect that may be members of this group; none if
-    /// none are.
+    /// Until when, in monotonic time, further clients are expected to connect that may join this group; `None` if no
+    /// clients are expected.
     pub others_expected_until: Option<Duration>,
 }
 
-/// One way to assign that a member supports, and what it tells the leader in that way's terms.
+/// An assignment protocol that a member supports, and the member's metadata for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Protocol {
     pub name: Arc<str>,
     pub metadata: Bytes,
 }
 
-/// A member of the next generation.
+/// A successful JoinGroup: the generation that the member belongs to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Joined {
     pub member_id: MemberId,
     pub generation: i32,
     pub protocol_type: Option<Arc<str>>,
     pub protocol: Option<Arc<str>>,
-    /// Empty when the group has none.
+    /// Empty if the group has no leader.
     pub leader: MemberId,
-    /// The leader gets everyone; others nobody.
+    /// All members for the leader; empty for other members.
     pub members: Vec<JoinedMember>,
-    /// The leader shall not assign: the group keeps the assignment it has.
+    /// Whether the leader must not assign: the group keeps its assignment.
     pub skip_assignment: bool,
 }
 
-/// One member, as the leader is told of it.
+/// One member in the response to the leader.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JoinedMember {
     pub member_id: MemberId,
     pub instance_id: Option<InstanceId>,
-    /// What the member sent along with the chosen protocol.
+    /// The member's metadata for the selected protocol.
     pub metadata: Bytes,
 }
 
-/// Why a join failed, and the member id that the answer names.
+/// Why JoinGroup failed, and the member id in the response.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JoinRefused {
-    /// With [`GroupError::MemberIdRequired`], the id to join with; may be empty otherwise.
+    /// The id to join with, if the error is [`GroupError::MemberIdRequired`]. May be empty otherwise.
     pub member_id: MemberId,
     pub error: GroupError,
 }
 
-/// SyncGroup. (That v5+ names both protocol type and protocol is the handler's check.)
+/// SyncGroup. The handler checks that v5+ has both protocol type and protocol.
 #[derive(Clone, Debug)]
 pub struct SyncGroup {
     pub group_id: GroupId,
     pub member_id: MemberId,
     pub instance_id: Option<InstanceId>,
     pub generation: i32,
-    /// What the member believes the group's protocol type to be (v5+).
+    /// The group's protocol type as known to the member (v5+).
     pub protocol_type: Option<Arc<str>>,
-    /// What the member believes the group's protocol to be (v5+).
+    /// The group's protocol as known to the member (v5+).
     pub protocol: Option<Arc<str>>,
-    /// The leader's work; others send none.
+    /// The assignment from the leader; empty from other members.
     pub assignments: Vec<(MemberId, Bytes)>,
 }
 
-/// What a member was assigned.
+/// A successful SyncGroup.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Synced {
     pub protocol_type: Option<Arc<str>>,
@@ -192,32 +192,32 @@ pub struct Heartbeat {
     pub generation: i32,
 }
 
-/// LeaveGroup; versions before 3 name one member.
+/// LeaveGroup. Versions before 3 have one member.
 #[derive(Clone, Debug)]
 pub struct LeaveGroup {
     pub group_id: GroupId,
     pub members: Vec<LeavingMember>,
 }
 
-/// Who leaves: by member id, or by instance id alone (an administrator removes a static member).
+/// A member to remove: by member id, or only by instance id (when an administrator removes a static member).
 #[derive(Clone, Debug)]
 pub struct LeavingMember {
     pub member_id: MemberId,
     pub instance_id: Option<InstanceId>,
-    /// The client says why (v5+); for the log.
+    /// The client's reason (v5+), for the log.
     pub reason: Option<String>,
 }
 
-/// What became of one leaving member.
+/// The result for one member of LeaveGroup.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MemberLeft {
-    /// As the request named it.
+    /// The member id in the request.
     pub member_id: MemberId,
     pub instance_id: Option<InstanceId>,
     pub result: Result<(), GroupError>,
 }
 
-/// OffsetCommit. That the topics and partitions exist is the handler's check.
+/// OffsetCommit. The handler checks that the topics and partitions exist.
 #[derive(Clone, Debug)]
 pub struct CommitOffsets {
     pub group_id: GroupId,
@@ -226,9 +226,9 @@ pub struct CommitOffsets {
     pub instance_id: Option<InstanceId>,
     /// -1: not a member.
     pub generation: i32,
-    /// How long the offsets shall be kept (v2-v4); none, or negative: as the broker's settings say.
+    /// The retention time of the offsets (v2-v4). `None` or negative: `offsets.retention.minutes`.
     pub retention_ms: Option<i64>,
-    /// The client knows GROUP_ID_NOT_FOUND here (v9+); older ones get ILLEGAL_GENERATION.
+    /// Whether the client supports GROUP_ID_NOT_FOUND here (v9+). Older clients get ILLEGAL_GENERATION.
     pub knows_group_id_not_found: bool,
     pub topics: Vec<TopicCommits>,
 }
@@ -263,7 +263,7 @@ pub struct PartitionCommit {
     /// -1: unknown.
     pub leader_epoch: LeaderEpoch,
     pub metadata: Option<Box<str>>,
-    /// The client's own commit time (v1 alone); none, or -1: now.
+    /// The client's commit time (only v1). `None` or -1: now.
     pub timestamp: Option<TimestampMs>,
 }
 
@@ -274,7 +274,7 @@ pub struct DeleteOffsets {
     pub topics: Vec<(TopicName, Vec<PartitionIndex>)>,
 }
 
-/// What became of one topic's partitions, in the order of the request.
+/// The results for one topic's partitions, in the order of the request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TopicResults {
     pub topic: TopicName,

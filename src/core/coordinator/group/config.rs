@@ -1,4 +1,4 @@
-//! The settings that group coordination knows.
+//! Settings of the group coordinator.
 
 use std::time::Duration;
 
@@ -6,33 +6,33 @@ use ottla_config::BrokerConfig;
 
 const INITIAL_REBALANCE_DELAY: &str = "group.initial.rebalance.delay.ms";
 
-/// Settings of group coordination; each field names the Kafka setting that it stands for.
+/// Settings of the group coordinator. Each field names its Kafka setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupConfig {
-    /// `group.min.session.timeout.ms`: the shortest session a classic member may ask for.
+    /// `group.min.session.timeout.ms`: the minimum session timeout of classic members.
     pub min_session_timeout: Duration,
-    /// `group.max.session.timeout.ms`: the longest session a classic member may ask for.
+    /// `group.max.session.timeout.ms`: the maximum session timeout of classic members.
     pub max_session_timeout: Duration,
-    /// `group.max.size`: how many members a classic group takes.
+    /// `group.max.size`: the maximum number of members of a classic group.
     pub max_size: usize,
-    /// `ottla.group.disconnected.member.timeout.ms`: how long a member stays whose connection closed; none: as long as
-    /// its session.
+    /// `ottla.group.disconnected.member.timeout.ms`: the session timeout of a member after its connection closed.
+    /// `None`: the member's own session timeout.
     pub disconnected_member_timeout: Option<Duration>,
-    /// `group.initial.rebalance.delay.ms`, if it was given: how long an empty group waits for more members before
-    /// its first rebalance, as Apache Kafka's does; zero forms the group with whoever comes first. None: it waits for
-    /// those alone who are about to join.
+    /// `group.initial.rebalance.delay.ms`, if it is set: how long an empty group waits for more members before its
+    /// first generation, as in Apache Kafka; with zero it does not wait. `None`: it waits only for clients that are
+    /// expected to join.
     pub initial_rebalance_delay: Option<Duration>,
-    /// `offset.metadata.max.bytes`: the longest text that may go with a committed offset, in
-    /// UTF-16 units as Kafka counts it.
+    /// `offset.metadata.max.bytes`: the maximum length of the metadata of an offset, in UTF-16
+    /// units as in Kafka.
     pub offset_metadata_max: usize,
-    /// `offsets.retention.minutes`: how long an offset outlives its use.
+    /// `offsets.retention.minutes`: the retention time of offsets.
     pub offsets_retention: Duration,
-    /// `offsets.retention.check.interval.ms`: how often offsets are looked through for expired ones.
+    /// `offsets.retention.check.interval.ms`: the interval of checks for expired offsets.
     pub offsets_retention_check_interval: Duration,
 }
 
 impl Default for GroupConfig {
-    /// The settings' own defaults.
+    /// The defaults of the settings.
     fn default() -> Self {
         GroupConfig::from(&BrokerConfig::default())
     }

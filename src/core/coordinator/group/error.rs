@@ -1,34 +1,34 @@
-//! Why a group request was refused.
+//! Errors of the group coordinator.
 
-/// A refusal; each variant bears the name of the Kafka error that it becomes on the wire.
+/// Why a group request was rejected. Each variant has the name of a Kafka error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum GroupError {
     #[error("the group id is empty")]
     InvalidGroupId,
-    #[error("the session timeout is outside the range the broker allows")]
+    #[error("the session timeout is outside the allowed range")]
     InvalidSessionTimeout,
-    #[error("the group does not know this member")]
+    #[error("the group has no member with this id")]
     UnknownMemberId,
-    /// Not a failure: the first of the two steps in which a dynamic member joins (KIP-394).
-    #[error("the member has to join again with the member id it was given")]
+    /// Not a failure: the response to the first of two JoinGroup requests of a dynamic member (KIP-394).
+    #[error("the member must join again with its new member id")]
     MemberIdRequired,
-    #[error("another member has taken over this group instance id")]
+    #[error("another member has this group instance id now")]
     FencedInstanceId,
-    #[error("the request belongs to another generation of the group")]
+    #[error("the request has another generation than the group")]
     IllegalGeneration,
     #[error("the member has no protocol in common with the group")]
     InconsistentGroupProtocol,
-    #[error("the group is rebalancing, join it again")]
+    #[error("the group is rebalancing, the member must join again")]
     RebalanceInProgress,
-    #[error("the group has as many members as it may have")]
+    #[error("the group has reached its maximum size")]
     GroupMaxSizeReached,
     #[error("the group still has members")]
     NonEmptyGroup,
-    #[error("there is no such group")]
+    #[error("the group does not exist")]
     GroupIdNotFound,
     #[error("the group is subscribed to the topic")]
     GroupSubscribedToTopic,
-    #[error("the text that goes with the offset is too long")]
+    #[error("the metadata of the offset is too long")]
     OffsetMetadataTooLarge,
     #[error("a transaction that is still open may change this offset")]
     UnstableOffsetCommit,

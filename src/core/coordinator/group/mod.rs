@@ -1,26 +1,24 @@
-//! Groups and their committed offsets: a pure machine over one partition of `__consumer_offsets`.
+//! Groups and their committed offsets: a pure state machine over one partition of `__consumer_offsets`.
 //!
-//! A group's life has two halves. What a restart must find again, its last settled generation and
-//! its offsets, is in the log: records alone change it, through `replay`. What goes on between two
-//! records, parked joins and syncs, tentative members, sessions, is soft: `handle` changes it, and
-//! a crash ends it. Members then find their group as it last settled, and go on with their
-//! heartbeats or, if it had begun to rebalance, join again.
+//! The state of a group has two parts. The durable part (the last stable or empty generation, and the offsets) is in
+//! the log, and changes only in `replay`. The volatile part (pending joins and syncs, new members, sessions) changes in
+//! `handle`, and a crash loses it. After a crash members find the last stable or empty generation. They continue with
+//! their heartbeats, or join again if the group was rebalancing.
 //!
-//! Code map: `command` and `queries` are what can be asked; `classic` is the protocol in which
-//! one member assigns for all; `offsets` keeps what groups have read; `turn` is the context of
-//! one decision and `timers` the deadlines; `expected` counts who is about to join. The consumer protocol of KIP-848, in which the
-//! coordinator assigns, is not here yet: it is to stand beside `classic`, and `Group` to hold
-//! either.
+//! Modules: `command` and `queries` are the interface; `classic` is the protocol in which one member assigns partitions
+//! to all members; `offsets` stores committed offsets; `decision` is the context of one decision; `timers` has the
+//! deadlines; `expected` tracks clients that are expected to join. The consumer protocol (KIP-848), in which the
+//! coordinator assigns, is not implemented yet.
 //!
 //! Invariants:
-//! - A command is answered exactly once, however its group goes on.
-//! - A stable or empty group is exactly what was last written of it.
-//! - If records could not be appended, memory is ahead of the log: the machine must be thrown away
-//!   and recovered.
+//! - Each command gets exactly one reply.
+//! - A stable or empty group is equal to its last record.
+//! - If records could not be appended, memory is ahead of the log: the machine must be dropped and recovered.
 
 mod classic;
 mod command;
 mod config;
+mod decision;
 mod error;
 mod expected;
 mod machine;
@@ -28,7 +26,6 @@ mod offsets;
 mod partition;
 mod queries;
 mod timers;
-mod turn;
 
 #[cfg(test)]
 mod tests;
@@ -44,41 +41,41 @@ pub use self::command::{
 };
 pub use self::config::GroupConfig;
 pub use self::error::GroupError;
-pub use self::expected::{EXPECTED_FOR, RETURNS_AFTER};
+pub use self::expected::{EXPECTED_FOR, MIN_RECONNECT_DELAY};
 pub use self::partition::partition_for;
 pub use self::queries::{
     FetchedOffset, GroupDescription, GroupState, GroupType, ListedGroup, MemberDescription, TopicOffsets, WantedOffsets,
 };
 
 use self::classic::ClassicGroup;
+use self::decision::{MemberLine, Timer};
 use self::expected::ExpectedMembers;
 use self::offsets::OffsetStore;
 use self::timers::Timers;
-use self::turn::{MemberLine, Timer};
 use super::GroupId;
 use super::records::GroupMetadata;
-use crate::log_windows::Windows;
+use crate::log_windows::LogWindows;
 
-/// The groups of one partition of `__consumer_offsets`. Cheap while it has none.
+/// The groups of one partition of `__consumer_offsets`. It needs little memory while it has no groups.
 #[derive(Debug)]
 pub struct GroupMachine {
     config: Arc<GroupConfig>,
     groups: HashMap<GroupId, Group>,
     offsets: OffsetStore,
     timers: Timers<(GroupId, Timer)>,
-    /// Who is about to join a group without members.
+    /// Clients that are expected to join groups without members.
     expected: ExpectedMembers,
-    /// Log lines about members that were removed, by their hosts.
-    member_lines: Windows<(MemberLine, Arc<str>)>,
-    /// When to look for expired offsets next; none before recovery.
+    /// Rate limit of log lines about members, by kind and client host.
+    member_lines: LogWindows<(MemberLine, Arc<str>)>,
+    /// When to check for expired offsets next; `None` before recovery.
     next_expiry: Option<Duration>,
 }
 
 /// One group.
 #[derive(Debug)]
 struct Group {
-    /// What a restart would find: the group as it was last written; none if it only keeps offsets.
+    /// The last record of the group; `None` if it only has offsets.
     durable: Option<Arc<GroupMetadata>>,
-    /// The group as it is.
+    /// The current state of the group.
     classic: ClassicGroup,
 }

@@ -1,4 +1,4 @@
-//! What can be read of the groups without changing them.
+//! Read-only queries of groups.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -15,15 +15,15 @@ use ottla_wire::types::{LeaderEpoch, Offset, PartitionIndex, TopicName};
 /// A classic group's state, as Kafka names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum GroupState {
-    /// No members; perhaps offsets.
+    /// The group has no members; it may have offsets.
     Empty,
     /// Waiting for the members to join again.
     PreparingRebalance,
     /// Waiting for the leader's assignment.
     CompletingRebalance,
-    /// Everyone has an assignment.
+    /// The members have their assignments.
     Stable,
-    /// Gone: what a group that does not exist is called.
+    /// The group does not exist.
     Dead,
 }
 
@@ -46,7 +46,7 @@ impl fmt::Display for GroupState {
     }
 }
 
-/// Which protocol a group's members speak.
+/// The protocol of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum GroupType {
     Classic,
@@ -61,36 +61,36 @@ impl GroupType {
     }
 }
 
-/// A line of ListGroups.
+/// A group in ListGroups.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ListedGroup {
     pub group_id: GroupId,
-    /// Empty for a group that only keeps offsets.
+    /// Empty for a group that only has offsets.
     pub protocol_type: Arc<str>,
     pub state: GroupState,
     pub group_type: GroupType,
 }
 
-/// DescribeGroups' view of one group.
+/// A group in DescribeGroups.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GroupDescription {
     pub group_id: GroupId,
     pub state: GroupState,
-    /// Empty for a group that only keeps offsets.
+    /// Empty for a group that only has offsets.
     pub protocol_type: Arc<str>,
-    /// The chosen protocol; empty unless the group is stable.
+    /// The selected protocol; empty unless the group is stable.
     pub protocol: Arc<str>,
     pub members: Vec<MemberDescription>,
 }
 
-/// DescribeGroups' view of one member.
+/// A member in DescribeGroups.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MemberDescription {
     pub member_id: MemberId,
     pub instance_id: Option<InstanceId>,
     pub client_id: Arc<str>,
     pub client_host: Arc<str>,
-    /// What it said with the chosen protocol; empty unless the group is stable.
+    /// The metadata for the selected protocol; empty unless the group is stable.
     pub metadata: Bytes,
     pub assignment: Bytes,
 }
@@ -98,13 +98,13 @@ pub struct MemberDescription {
 /// Which offsets of a group to fetch.
 #[derive(Clone, Copy, Debug)]
 pub enum WantedOffsets<'a> {
-    /// All that are committed.
+    /// All committed offsets.
     All,
-    /// These; a partition without an offset is answered with `None`.
+    /// The offsets of these partitions; `None` for a partition without an offset.
     Of(&'a [(TopicName, Vec<PartitionIndex>)]),
 }
 
-/// Offsets of one topic, in the order asked for.
+/// Offsets of one topic, in the requested order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TopicOffsets {
     pub topic: TopicName,
@@ -120,12 +120,12 @@ pub struct FetchedOffset {
     pub metadata: Box<str>,
 }
 
-/// Reading never changes anything, and may be done at any time after recovery.
+/// Queries, which may be called at any time after recovery.
 impl GroupMachine {
-    /// The group's committed offsets. With `require_stable`, an offset that an open transaction
-    /// may change is answered with [`GroupError::UnstableOffsetCommit`] (KIP-447).
+    /// The group's committed offsets. With `require_stable`, the result for an offset that an open transaction may
+    /// change is [`GroupError::UnstableOffsetCommit`] (KIP-447).
     ///
-    /// A group that does not exist has no offsets; that is no error.
+    /// For a group that does not exist there are no offsets and no error.
     pub fn fetch_offsets(&self, group: &str, wanted: WantedOffsets<'_>, require_stable: bool) -> Vec<TopicOffsets> {
         let fetch = |topic: &TopicName, partition: PartitionIndex| {
             if require_stable && self.offsets.is_pending(group, topic, partition) {
@@ -152,13 +152,13 @@ impl GroupMachine {
         }
     }
 
-    /// DescribeGroups; none if there is no such group.
+    /// DescribeGroups; `None` if the group does not exist.
     pub fn describe(&self, group: &str) -> Option<GroupDescription> {
         Some(self.groups.get(group)?.classic.describe())
     }
 
-    /// ListGroups: the groups in one of `states` and of one of `types`, named in any case; an empty
-    /// filter takes all, a name that Kafka does not know takes none.
+    /// ListGroups: the groups in one of `states` and of one of `types`, whose names are case-insensitive. An empty
+    /// filter matches all groups, an unknown name matches none.
     pub fn list(&self, states: &[impl AsRef<str>], types: &[impl AsRef<str>]) -> Vec<ListedGroup> {
         let listed = |(id, group): (&GroupId, &super::Group)| ListedGroup {
             group_id: id.clone(),
@@ -166,23 +166,25 @@ impl GroupMachine {
             state: group.classic.state(),
             group_type: GroupType::Classic,
         };
-        let wanted = |group: &ListedGroup| passes(states, group.state.name()) && passes(types, group.group_type.name());
+        let wanted = |group: &ListedGroup| {
+            matches_filter(states, group.state.name()) && matches_filter(types, group.group_type.name())
+        };
         self.groups.iter().map(listed).filter(wanted).collect()
     }
 
-    /// Whether a client that may be about to join asked by this connection.
-    pub fn expects_by(&self, connection: ConnectionId) -> bool {
-        self.expected.concerns(connection)
+    /// Whether a client that is expected to join requested the coordinator on this connection.
+    pub fn expects_member_on(&self, connection: ConnectionId) -> bool {
+        self.expected.knows_connection(connection)
     }
 
-    /// Every topic for which a group has offsets, so that those of topics that no longer exist can
-    /// be dropped at start ([`super::GroupCommand::TopicsDeleted`]).
+    /// Every topic for which a group has offsets. Offsets of topics that no longer exist are removed at start
+    /// ([`super::GroupCommand::TopicsDeleted`]).
     pub fn topics_with_offsets(&self) -> BTreeSet<TopicName> {
         self.offsets.all_topic_names()
     }
 }
 
-fn passes(filter: &[impl AsRef<str>], name: &str) -> bool {
+fn matches_filter(filter: &[impl AsRef<str>], name: &str) -> bool {
     filter.is_empty() || filter.iter().any(|wanted| wanted.as_ref().eq_ignore_ascii_case(name))
 }
 

@@ -1,8 +1,8 @@
-//! Deadlines by key, cheap to push back.
+//! Deadlines by key, which are cheap to extend.
 //!
-//! A heartbeat moves its member's deadline, thousands of times for each time one passes. So moving
-//! one back only notes the later time; the queue keeps the earlier entry, and when that comes up
-//! it is queued again. `next` may therefore be too early, never too late.
+//! Each heartbeat extends a member's deadline, and deadlines rarely expire. So an extension only stores the later time;
+//! the queue keeps the earlier entry, and queues the key again when that entry is due. `next` may therefore be too
+//! early, but never too late.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -13,8 +13,8 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(super) struct Timers<K> {
     deadlines: HashMap<K, Deadline>,
-    /// Invariant: each deadline has an entry at its `queued`, and `queued <= due`. Entries that no
-    /// deadline points to are left over and mean nothing.
+    /// Invariant: each deadline has an entry at its `queued`, and `queued <= due`. All other entries are stale, and are
+    /// ignored.
     queue: BinaryHeap<Reverse<(Duration, K)>>,
 }
 
@@ -34,7 +34,7 @@ where
 }
 
 impl<K: Clone + Eq + Hash + Ord> Timers<K> {
-    /// Sets `key`'s deadline in place of any that it had.
+    /// Sets or replaces `key`'s deadline.
     pub fn set(&mut self, key: K, due: Duration) {
         if let Some(deadline) = self.deadlines.get_mut(&key)
             && deadline.queued <= due
@@ -42,7 +42,7 @@ impl<K: Clone + Eq + Hash + Ord> Timers<K> {
             deadline.due = due;
             return;
         }
-        self.drop_leftovers();
+        self.drop_stale_entries();
         self.queue.push(Reverse((due, key.clone())));
         self.deadlines.insert(key, Deadline { due, queued: due });
     }
@@ -54,12 +54,12 @@ impl<K: Clone + Eq + Hash + Ord> Timers<K> {
         }
     }
 
-    /// Forgets `key`'s deadline.
+    /// Removes `key`'s deadline.
     pub fn cancel(&mut self, key: &K) {
         self.deadlines.remove(key);
     }
 
-    /// Takes one key whose deadline has come.
+    /// Removes one deadline that is due, and returns its key.
     pub fn pop_due(&mut self, now: Duration) -> Option<K> {
         while self.next().is_some_and(|at| at <= now) {
             let Reverse((at, key)) = self.queue.pop()?;
@@ -77,7 +77,7 @@ impl<K: Clone + Eq + Hash + Ord> Timers<K> {
         None
     }
 
-    /// A time not later than the next deadline; none if there are no deadlines.
+    /// A time not later than the next deadline; `None` if there are no deadlines.
     pub fn next(&self) -> Option<Duration> {
         if self.deadlines.is_empty() {
             return None;
@@ -85,8 +85,8 @@ impl<K: Clone + Eq + Hash + Ord> Timers<K> {
         self.queue.peek().map(|Reverse((at, _))| *at)
     }
 
-    /// Keeps the queue in proportion to the deadlines, whatever clients set and cancel.
-    fn drop_leftovers(&mut self) {
+    /// Bounds the queue by the number of deadlines.
+    fn drop_stale_entries(&mut self) {
         if self.queue.len() > 2 * self.deadlines.len() + 64 {
             let deadlines = &self.deadlines;
             self.queue.retain(|Reverse((at, key))| deadlines.get(key).is_some_and(|d| d.queued == *at));
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn deadlines_come_in_order_of_time() {
+    fn deadlines_are_returned_in_order_of_time() {
         let mut timers = Timers::default();
         timers.set("late", s(20));
         timers.set("early", s(10));
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deadline_can_move_both_ways() {
+    fn deadline_can_be_extended_and_shortened() {
         let mut timers = Timers::default();
         timers.set("a", s(10));
         timers.set("a", s(30));
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn bringing_forward_never_puts_off() {
+    fn bring_forward_does_not_extend_a_deadline() {
         let mut timers = Timers::default();
         timers.bring_forward("a", s(20));
         timers.bring_forward("a", s(10));
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cancelled_deadline_never_comes() {
+    fn cancelled_deadline_is_not_returned() {
         let mut timers = Timers::default();
         timers.set("a", s(10));
         timers.cancel(&"a");
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn leftovers_do_not_pile_up() {
+    fn queue_stays_bounded_when_deadlines_are_cancelled() {
         let mut timers = Timers::default();
         for i in 0..10_000u64 {
             timers.set(i, s(1000 + i));

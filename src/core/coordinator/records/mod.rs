@@ -1,4 +1,4 @@
-//! What stands in Kafka's coordinator topics, read and written byte for byte as Apache Kafka does.
+//! The records of Kafka's coordinator topics, encoded byte for byte as in Apache Kafka.
 //!
 //! A key starts with the record's type, a value with its version, 16 bits each; a record without a
 //! value is a tombstone.
@@ -10,11 +10,10 @@ pub use group::{CommittedOffset, GroupMetadata, GroupRecord, MemberMetadata};
 
 use ottla_wire::codec::DecodeError;
 
-/// Why a record could not be read.
+/// Why a record could not be decoded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
-    /// A type that this broker has no use for. Apache Kafka passes over types it does not know,
-    /// and so should whoever reads a log.
+    /// A type that this broker does not use. Callers skip such records, as Apache Kafka does.
     #[error("records of type {0} are unknown")]
     UnknownType(i16),
     #[error("not a coordinator record: {0}")]

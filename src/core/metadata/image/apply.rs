@@ -1,9 +1,9 @@
-//! From records to the image: the only way it changes.
+//! Applies records to the image. Nothing else changes it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::kept::KeptKey;
+use super::passthrough::PassthroughKey;
 use super::topics::ReplicationState;
 use super::{BrokerImage, ConfigKind, Image, NO_LEADER, PartitionImage, TopicImage};
 use crate::metadata::commands::{Endpoint, SupportedFeature};
@@ -12,13 +12,13 @@ use crate::metadata::names;
 use crate::metadata::records::*;
 use ottla_wire::types::{LeaderEpoch, TopicId, TopicName, Uuid, sort_by};
 
-/// A record that can't follow those before it: the log was not written by one controller after
-/// another, or by one newer than this broker. Nothing of such a record is applied.
+/// Why a record cannot be applied: it contradicts the records before it, or a newer controller wrote it. The image does
+/// not change.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReplayFault {
     #[error("feature {name} is at level {level}, which this broker can't read")]
     UnreadableFeature { name: String, level: i16 },
-    #[error("topic {name} is there already")]
+    #[error("topic {name} exists already")]
     DuplicateTopic { name: String },
     #[error("there is no topic with id {id}")]
     UnknownTopic { id: TopicId },
@@ -26,22 +26,22 @@ pub enum ReplayFault {
     UnknownPartition { id: TopicId, partition: i32 },
     #[error("broker {id} is not registered")]
     UnknownBroker { id: i32 },
-    #[error("settings belong to a kind of resource with the unknown number {code}")]
+    #[error("settings belong to a resource of unknown type {code}")]
     UnknownConfigKind { code: i8 },
-    #[error("producer ids go back from {from} to {to}")]
-    ProducerIdsGoBack { from: i64, to: i64 },
+    #[error("producer ids decrease from {from} to {to}")]
+    ProducerIdsDecreased { from: i64, to: i64 },
 }
 
-/// "The leader stays" in a `PartitionChangeRecord`.
+/// The leader in a `PartitionChangeRecord` that does not change it.
 const NO_LEADER_CHANGE: i32 = -2;
 
 impl Image {
-    /// Applies one record. Begin, End and AbortTransaction are the caller's to act on.
+    /// Applies one record. The caller handles Begin, End and AbortTransaction.
     pub(in crate::metadata) fn apply(&mut self, record: &MetadataRecord) -> Result<(), ReplayFault> {
         match &record.body {
             RecordBody::FeatureLevel(feature) => self.apply_feature(feature)?,
             RecordBody::RegisterBroker(broker) => self.insert_broker(register(broker)),
-            RecordBody::UnregisterBroker(gone) => drop(Arc::make_mut(&mut self.brokers).remove(&gone.broker_id)),
+            RecordBody::UnregisterBroker(it) => drop(Arc::make_mut(&mut self.brokers).remove(&it.broker_id)),
             RecordBody::FenceBroker(broker) => self.change_broker(broker.id, |it| it.fenced = true)?,
             RecordBody::UnfenceBroker(broker) => self.change_broker(broker.id, |it| it.fenced = false)?,
             RecordBody::BrokerRegistrationChange(change) => {
@@ -54,16 +54,28 @@ impl Image {
             RecordBody::Config(config) => self.apply_config(config)?,
             RecordBody::ProducerIds(ids) => self.apply_producer_ids(ids.next_producer_id)?,
             RecordBody::NoOp(note) => self.raise_leader_epoch_floor(note.leader_epoch_floor),
-            RecordBody::ClientQuota(quota) if quota.remove => self.forget(KeptKey::quota(quota)),
-            RecordBody::ClientQuota(quota) => self.keep(KeptKey::quota(quota), record),
-            RecordBody::AccessControlEntry(acl) => self.keep(KeptKey::Acl(acl.id), record),
-            RecordBody::RemoveAccessControlEntry(acl) => self.forget(KeptKey::Acl(acl.id)),
-            RecordBody::UserScramCredential(user) => self.keep(KeptKey::scram(&user.name, user.mechanism), record),
-            RecordBody::RemoveUserScramCredential(user) => self.forget(KeptKey::scram(&user.name, user.mechanism)),
-            RecordBody::DelegationToken(token) => self.keep(KeptKey::Token(token.token_id.to_string()), record),
-            RecordBody::RemoveDelegationToken(token) => self.forget(KeptKey::Token(token.token_id.to_string())),
-            RecordBody::RegisterController(it) => self.keep(KeptKey::Controller(it.controller_id), record),
-            RecordBody::UnregisterController(it) => self.forget(KeptKey::Controller(it.controller_id)),
+            RecordBody::ClientQuota(quota) if quota.remove => self.remove_passthrough(PassthroughKey::quota(quota)),
+            RecordBody::ClientQuota(quota) => self.store_passthrough(PassthroughKey::quota(quota), record),
+            RecordBody::AccessControlEntry(acl) => self.store_passthrough(PassthroughKey::Acl(acl.id), record),
+            RecordBody::RemoveAccessControlEntry(acl) => self.remove_passthrough(PassthroughKey::Acl(acl.id)),
+            RecordBody::UserScramCredential(user) => {
+                self.store_passthrough(PassthroughKey::scram(&user.name, user.mechanism), record)
+            }
+            RecordBody::RemoveUserScramCredential(user) => {
+                self.remove_passthrough(PassthroughKey::scram(&user.name, user.mechanism))
+            }
+            RecordBody::DelegationToken(token) => {
+                self.store_passthrough(PassthroughKey::Token(token.token_id.to_string()), record)
+            }
+            RecordBody::RemoveDelegationToken(token) => {
+                self.remove_passthrough(PassthroughKey::Token(token.token_id.to_string()))
+            }
+            RecordBody::RegisterController(it) => {
+                self.store_passthrough(PassthroughKey::Controller(it.controller_id), record)
+            }
+            RecordBody::UnregisterController(it) => {
+                self.remove_passthrough(PassthroughKey::Controller(it.controller_id))
+            }
             RecordBody::ClearElr(clear) => self.clear_eligible_leaders(&clear.topic_name),
             RecordBody::ZkMigrationState(_)
             | RecordBody::BeginTransaction(_)
@@ -103,17 +115,17 @@ impl Image {
         let name = TopicName::from(&*record.name);
         let topic = TopicImage { id: record.topic_id, name: name.clone(), partitions: Default::default() };
         self.topics.insert(topic.id, Arc::new(topic));
-        self.change_colliding(&name, |alike| alike.insert(name.clone()));
+        self.change_colliding(&name, |names| names.insert(name.clone()));
         self.topic_ids.insert(name, record.topic_id);
         Ok(())
     }
 
     fn change_colliding(&mut self, name: &str, change: impl FnOnce(&mut BTreeSet<TopicName>) -> bool) {
-        let Some(unified) = names::unified(name) else { return };
-        let mut alike = self.colliding.remove(&unified).unwrap_or_default();
-        change(&mut alike);
-        if !alike.is_empty() {
-            self.colliding.insert(unified, alike);
+        let Some(key) = names::collision_key(name) else { return };
+        let mut names = self.colliding.remove(&key).unwrap_or_default();
+        change(&mut names);
+        if !names.is_empty() {
+            self.colliding.insert(key, names);
         }
     }
 
@@ -121,8 +133,8 @@ impl Image {
         let id = record.topic_id;
         let topic = self.topics.get_mut(&id).ok_or(ReplayFault::UnknownTopic { id })?;
         let topic = Arc::make_mut(topic);
-        let alike = topic.partitions.last_key_value().map(|(_, partition)| partition);
-        let partition = partition_image(record, alike);
+        let neighbour = topic.partitions.last_key_value().map(|(_, partition)| partition);
+        let partition = partition_image(record, neighbour);
         if topic.partitions.insert(record.partition_id, partition).is_none() {
             self.partition_count += 1;
         }
@@ -140,7 +152,7 @@ impl Image {
     fn remove_topic(&mut self, id: TopicId) -> Result<(), ReplayFault> {
         let topic = self.topics.remove(&id).ok_or(ReplayFault::UnknownTopic { id })?;
         self.topic_ids.remove(&*topic.name);
-        self.change_colliding(&topic.name, |alike| alike.remove(&topic.name));
+        self.change_colliding(&topic.name, |names| names.remove(&topic.name));
         self.configs.remove(ConfigKind::Topic, &topic.name);
         self.partition_count -= topic.partitions.len();
         if let Some(highest) = topic.highest_leader_epoch() {
@@ -162,21 +174,21 @@ impl Image {
 
     fn apply_producer_ids(&mut self, next: i64) -> Result<(), ReplayFault> {
         if next < self.next_producer_id {
-            return Err(ReplayFault::ProducerIdsGoBack { from: self.next_producer_id, to: next });
+            return Err(ReplayFault::ProducerIdsDecreased { from: self.next_producer_id, to: next });
         }
         self.next_producer_id = next;
         Ok(())
     }
 
-    fn keep(&mut self, key: KeptKey, record: &MetadataRecord) {
-        Arc::make_mut(&mut self.kept).insert(key, record.detached());
+    fn store_passthrough(&mut self, key: PassthroughKey, record: &MetadataRecord) {
+        Arc::make_mut(&mut self.passthrough).insert(key, record.detached());
     }
 
-    fn forget(&mut self, key: KeptKey) {
-        Arc::make_mut(&mut self.kept).remove(&key);
+    fn remove_passthrough(&mut self, key: PassthroughKey) {
+        Arc::make_mut(&mut self.passthrough).remove(&key);
     }
 
-    /// Forgets the eligible leaders of one topic, or of all when the name is empty.
+    /// Clears the eligible leaders of one topic, or of all topics if the name is empty.
     fn clear_eligible_leaders(&mut self, name: &str) {
         let ids: Vec<TopicId> = match name {
             "" => self.topics().map(|topic| topic.id).collect(),
@@ -185,9 +197,9 @@ impl Image {
         for id in ids {
             let Some(topic) = self.topics.get_mut(&id) else { continue };
             for partition in Arc::make_mut(topic).partitions.values_mut() {
-                partition.change_rest(|rest| {
-                    rest.eligible_leaders.clear();
-                    rest.last_known_eligible_leaders.clear();
+                partition.change_replication_state(|state| {
+                    state.eligible_leaders.clear();
+                    state.last_known_eligible_leaders.clear();
                 });
             }
         }
@@ -239,11 +251,11 @@ fn change_registration(broker: &mut BrokerImage, change: &BrokerRegistrationChan
     }
 }
 
-/// A partition as its record has it; lists that are equal to those of `alike` are shared with it.
-pub(super) fn partition_image(record: &PartitionRecord, alike: Option<&PartitionImage>) -> PartitionImage {
-    let replicas = shared(&record.replicas, alike.map(|it| &it.replicas));
+/// Builds a partition from its record. Lists that are equal to those of `neighbour` are shared with it.
+pub(super) fn partition_image(record: &PartitionRecord, neighbour: Option<&PartitionImage>) -> PartitionImage {
+    let replicas = shared(&record.replicas, neighbour.map(|it| &it.replicas));
     let isr = shared(&record.isr, Some(&replicas));
-    let rest = ReplicationState {
+    let replication = ReplicationState {
         removing: record.removing_replicas.clone(),
         adding: record.adding_replicas.clone(),
         eligible_leaders: record.eligible_leader_replicas.clone().unwrap_or_default(),
@@ -257,13 +269,13 @@ pub(super) fn partition_image(record: &PartitionRecord, alike: Option<&Partition
         leader_epoch: record.leader_epoch,
         partition_epoch: record.partition_epoch,
         isr,
-        directories: shared(&directories, alike.map(|it| &it.directories)),
+        directories: shared(&directories, neighbour.map(|it| &it.directories)),
         replicas,
-        rest: (rest != ReplicationState::default()).then(|| Arc::new(rest)),
+        replication: (replication != ReplicationState::default()).then(|| Arc::new(replication)),
     }
 }
 
-/// What Kafka's `PartitionRegistration.merge` makes of a change.
+/// Applies a change as Kafka's `PartitionRegistration.merge` does.
 fn change_partition(partition: &mut PartitionImage, change: &PartitionChangeRecord) {
     partition.partition_epoch = partition.partition_epoch.saturating_add(1);
     if change.leader != NO_LEADER_CHANGE {
@@ -279,18 +291,18 @@ fn change_partition(partition: &mut PartitionImage, change: &PartitionChangeReco
     if let Some(directories) = &change.directories {
         partition.directories = shared(directories, Some(&partition.directories));
     }
-    partition.change_rest(|rest| {
+    partition.change_replication_state(|state| {
         let replace = |list: &mut Vec<i32>, with: &Option<Vec<i32>>| {
             if let Some(with) = with {
                 list.clone_from(with);
             }
         };
-        replace(&mut rest.removing, &change.removing_replicas);
-        replace(&mut rest.adding, &change.adding_replicas);
-        replace(&mut rest.eligible_leaders, &change.eligible_leader_replicas);
-        replace(&mut rest.last_known_eligible_leaders, &change.last_known_elr);
+        replace(&mut state.removing, &change.removing_replicas);
+        replace(&mut state.adding, &change.adding_replicas);
+        replace(&mut state.eligible_leaders, &change.eligible_leader_replicas);
+        replace(&mut state.last_known_eligible_leaders, &change.last_known_elr);
         if change.leader_recovery_state >= 0 {
-            rest.leader_recovery = change.leader_recovery_state;
+            state.leader_recovery = change.leader_recovery_state;
         }
     });
 }

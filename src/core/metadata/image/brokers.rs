@@ -1,4 +1,4 @@
-//! Brokers as they registered themselves.
+//! Registered brokers.
 
 use crate::metadata::commands::{BrokerEpoch, Endpoint, SupportedFeature};
 use ottla_wire::types::Uuid;
@@ -8,22 +8,22 @@ use ottla_wire::types::Uuid;
 pub struct BrokerImage {
     pub id: i32,
     pub epoch: BrokerEpoch,
-    /// The process that registered.
+    /// Identifies the process that registered.
     pub incarnation_id: Uuid,
     pub endpoints: Vec<Endpoint>,
-    /// Sorted by name: records have them in any order.
+    /// Sorted by name. Records may have them in any order.
     pub features: Vec<SupportedFeature>,
     pub rack: Option<String>,
     /// A fenced broker leads nothing and is not shown to clients.
     pub fenced: bool,
     pub in_controlled_shutdown: bool,
     pub directories: Vec<Uuid>,
-    /// Directories that take no new partitions; None as long as the broker has not said.
+    /// Directories that take no new partitions; `None` until the broker has reported them.
     pub cordoned_directories: Option<Vec<Uuid>>,
 }
 
 impl BrokerImage {
-    /// Whether partitions can be led by it.
+    /// Whether the broker can lead partitions.
     pub fn is_active(&self) -> bool {
         !self.fenced && !self.in_controlled_shutdown
     }

@@ -1,14 +1,14 @@
-//! Dynamic settings: what AlterConfigs and CreateTopics wrote over the defaults.
+//! Dynamic settings: overrides of the defaults by AlterConfigs and CreateTopics.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use super::SharedMap;
 
-/// The overrides of one resource by name. Unset names have their defaults.
+/// The overrides of one resource, by name.
 pub type Settings = BTreeMap<String, String>;
 
-/// What settings can belong to; numbered as on the wire and in `ConfigRecord`.
+/// The type of a resource with settings; numbered as on the wire and in `ConfigRecord`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(i8)]
 pub enum ConfigKind {
@@ -22,22 +22,22 @@ impl ConfigKind {
     pub const ALL: [ConfigKind; 4] =
         [ConfigKind::Topic, ConfigKind::Broker, ConfigKind::ClientMetrics, ConfigKind::Group];
 
-    /// Kafka's number (`ConfigResource.Type`).
+    /// Kafka's code (`ConfigResource.Type`).
     pub const fn code(self) -> i8 {
         self as i8
     }
 
-    /// The kind with that number. BROKER_LOGGER (8) is none: its levels are not kept.
+    /// The kind with that code. There is no kind for BROKER_LOGGER (8), because log levels are not stored.
     pub fn from_code(code: i8) -> Option<ConfigKind> {
         ConfigKind::ALL.into_iter().find(|kind| kind.code() == code)
     }
 }
 
-/// A topic, a broker, a group or a client-metrics subscription with settings of its own.
+/// A topic, a broker, all brokers, a group or a client-metrics subscription.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConfigResource {
     pub kind: ConfigKind,
-    /// The topic's or group's name; the broker's number, or empty for all brokers' defaults.
+    /// The name of the topic, group or subscription; the broker's id; empty for the defaults of all brokers.
     pub name: Arc<str>,
 }
 
@@ -56,12 +56,12 @@ impl ConfigResource {
 pub struct ConfigsImage {
     topics: SharedMap<Arc<str>, Arc<Settings>>,
     groups: SharedMap<Arc<str>, Arc<Settings>>,
-    /// By number as text; the brokers' defaults under the empty name.
+    /// By broker id; the empty name has the defaults of all brokers.
     brokers: Arc<BTreeMap<Arc<str>, Arc<Settings>>>,
     client_metrics: Arc<BTreeMap<Arc<str>, Arc<Settings>>>,
 }
 
-/// What a resource without overrides has.
+/// The overrides of a resource that has none.
 static NO_SETTINGS: LazyLock<Arc<Settings>> = LazyLock::new(Arc::default);
 
 impl ConfigsImage {
@@ -86,13 +86,13 @@ impl ConfigsImage {
         }
     }
 
-    /// The names of topics whose overrides may be others than in `before`: all of those, and some more.
+    /// The names of topics whose overrides differ from those in `before`, and some others.
     pub(super) fn topics_touched_since<'a>(&'a self, before: &'a ConfigsImage) -> impl Iterator<Item = &'a Arc<str>> {
         let set = self.topics.touched_since(&before.topics);
         set.chain(before.topics.touched_since(&self.topics)).map(|(name, _)| name)
     }
 
-    /// Sets one setting, or with None unsets it. A resource without settings is forgotten.
+    /// Sets one setting, or unsets it (`None`). Removes a resource without settings.
     pub(super) fn set(&mut self, kind: ConfigKind, name: &str, setting: &str, value: Option<&str>) {
         let mut settings = Arc::clone(self.get(kind, name));
         match value {

@@ -1,23 +1,23 @@
-//! Where a partition lies, as seen by a broker that has one log directory.
+//! The location of a partition's log, for a broker with one log directory.
 
 use super::{BrokerId, PartitionImage};
 use ottla_wire::types::Uuid;
 
-/// `DirectoryId.MIGRATING`: the log was written before replicas had directories, or says nothing of this one.
+/// `DirectoryId.MIGRATING`: the record has no directory for the replica, as before `metadata.version` 3.7-IV2.
 pub const MIGRATING_DIRECTORY: Uuid = Uuid::ZERO;
-/// `DirectoryId.UNASSIGNED`: a replica that has no log directory yet.
+/// `DirectoryId.UNASSIGNED`: the replica has no log directory yet.
 pub const UNASSIGNED_DIRECTORY: Uuid = Uuid([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
-/// `DirectoryId.LOST`: a replica whose log directory nobody knows any more.
+/// `DirectoryId.LOST`: the log directory of the replica is unknown.
 pub const LOST_DIRECTORY: Uuid = Uuid([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]);
 
 /// Whether a broker has a partition's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hosting {
-    /// In its log directory, or about to be made there.
+    /// The log is in the broker's log directory, or will be created there.
     Here,
     /// The broker is not one of the partition's replicas.
     OtherNode,
-    /// The broker's replica lies in another log directory, [`LOST_DIRECTORY`] included.
+    /// The broker's replica is in another log directory, or in [`LOST_DIRECTORY`].
     AbsentDirectory(Uuid),
 }
 
@@ -32,7 +32,7 @@ impl PartitionImage {
         }
     }
 
-    /// The directories of all replicas once that of `node` is `directory`.
+    /// The directories of all replicas, with `directory` for the one of `node`.
     pub(in crate::metadata) fn directories_with(&self, node: BrokerId, directory: Uuid) -> Vec<Uuid> {
         let known = self.directories.iter().copied().chain(std::iter::repeat(MIGRATING_DIRECTORY));
         let of = |(replica, known): (&BrokerId, Uuid)| if *replica == node { directory } else { known };
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn replicas_and_directories_decide_where_a_partition_lies() {
+    fn hosting_depends_on_replicas_and_their_directories() {
         for (replicas, directories, expected) in [
             (&[1][..], &[OURS][..], Hosting::Here),
             (&[1], &[UNASSIGNED_DIRECTORY], Hosting::Here),

@@ -1,10 +1,10 @@
-//! The image: everything the metadata log says, ready to be read.
+//! The image: the state that results from the metadata log, for requests to read.
 
 mod apply;
 mod brokers;
 mod configs;
 mod hosting;
-mod kept;
+mod passthrough;
 mod shared_map;
 mod topics;
 
@@ -15,9 +15,9 @@ pub use apply::ReplayFault;
 pub use brokers::BrokerImage;
 pub use configs::{ConfigKind, ConfigResource, ConfigsImage, Settings};
 pub use hosting::{Hosting, LOST_DIRECTORY, UNASSIGNED_DIRECTORY};
-pub(super) use kept::KeptKey;
-pub use kept::QuotaEntity;
 pub use ottla_wire::types::{INTERNAL_TOPICS, is_internal};
+pub(super) use passthrough::PassthroughKey;
+pub use passthrough::QuotaEntity;
 pub use shared_map::SharedMap;
 pub use topics::{BrokerId, NO_LEADER, PartitionImage, TopicImage};
 
@@ -25,27 +25,25 @@ use super::features::{Features, METADATA_VERSION};
 use super::names;
 use ottla_wire::types::{LeaderEpoch, PartitionIndex, ProducerId, TopicId, TopicName, sort_by};
 
-/// What the metadata log says, at one offset.
+/// The state of the metadata log at one offset.
 ///
-/// Immutable for those who hold it; a clone is a few pointers and shares everything with the
-/// image it came from. Lookups take constant time.
+/// A clone copies a few pointers, shares its content with the original and does not change. Lookups take constant time.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Image {
-    /// Which name has which id; the topics themselves stand once, under their id.
+    /// Topic ids by name.
     topic_ids: SharedMap<TopicName, TopicId>,
     topics: SharedMap<TopicId, Arc<TopicImage>>,
-    /// The names with `.` or `_`, under the form in which they collide. One request can create two
-    /// that do.
+    /// The names with `.` or `_`, by collision key. One request can create several names that collide.
     colliding: SharedMap<Box<str>, BTreeSet<TopicName>>,
     partition_count: usize,
     configs: ConfigsImage,
     features: Arc<Features>,
     brokers: Arc<BTreeMap<BrokerId, Arc<BrokerImage>>>,
     next_producer_id: ProducerId,
-    /// New partitions start at this leader epoch: above every epoch of every topic ever deleted.
-    /// `RemoveTopicRecord` keeps only an id, so the floor is one for all names.
+    /// The leader epoch of new partitions: above every epoch of every deleted topic. There is one floor for all names,
+    /// because `RemoveTopicRecord` has only an id.
     leader_epoch_floor: LeaderEpoch,
-    kept: Arc<kept::Kept>,
+    passthrough: Arc<passthrough::PassthroughRecords>,
 }
 
 impl Image {
@@ -65,12 +63,12 @@ impl Image {
         self.topic(topic)?.partition(index)
     }
 
-    /// A topic whose name differs from this one at most in `.` and `_`.
+    /// A topic whose name is equal to this one, or differs from it only in `.` and `_`.
     pub fn colliding_topic(&self, name: &str) -> Option<&TopicName> {
-        self.colliding.get(&*names::unified(name)?)?.first()
+        self.colliding.get(&*names::collision_key(name)?)?.first()
     }
 
-    /// Every topic, in no order that means anything.
+    /// Every topic, in arbitrary order.
     pub fn topics(&self) -> impl Iterator<Item = &Arc<TopicImage>> {
         self.topics.iter().map(|(_, topic)| topic)
     }
@@ -82,8 +80,8 @@ impl Image {
         topics
     }
 
-    /// The topics that may be others than in `before`, an earlier image, or have other overrides: all of those, each
-    /// once, and some more; far from all where little has changed.
+    /// The topics that differ from those of `before`, an earlier image, or whose overrides differ. Each is returned
+    /// once. Some unchanged topics are included, but only few of them after a small change.
     pub fn topics_touched_since<'a>(&'a self, before: &'a Image) -> Vec<&'a Arc<TopicImage>> {
         let changed = self.topics.touched_since(&before.topics).map(|(_, topic)| topic);
         let with_settings = self.configs.topics_touched_since(&before.configs).filter_map(|name| self.topic(name));
@@ -91,8 +89,8 @@ impl Image {
         changed.chain(with_settings).filter(|topic| found.insert(topic.id)).collect()
     }
 
-    /// The topics of `before` that are no more; one of the same name is another.
-    pub fn topics_gone_since<'a>(&'a self, before: &'a Image) -> impl Iterator<Item = &'a Arc<TopicImage>> {
+    /// The topics of `before` whose ids are not in this image.
+    pub fn topics_deleted_since<'a>(&'a self, before: &'a Image) -> impl Iterator<Item = &'a Arc<TopicImage>> {
         let touched = before.topics.touched_since(&self.topics).map(|(_, topic)| topic);
         touched.filter(|topic| self.topic_by_id(topic.id).is_none())
     }
@@ -130,12 +128,12 @@ impl Image {
         self.configs.get(ConfigKind::Broker, "")
     }
 
-    /// The levels stored in the log; see [`super::features::served`] for what to tell clients.
+    /// The levels stored in the log. Clients get [`super::features::served`].
     pub fn features(&self) -> &Features {
         &self.features
     }
 
-    /// The stored `metadata.version`; None only in an empty log.
+    /// The stored `metadata.version`; `None` only for an empty log.
     pub fn metadata_version(&self) -> Option<i16> {
         self.features.get(METADATA_VERSION).copied()
     }
@@ -144,7 +142,7 @@ impl Image {
         &self.brokers
     }
 
-    /// The first producer id that no block has given away yet.
+    /// The first producer id that is not allocated yet.
     pub fn next_producer_id(&self) -> ProducerId {
         self.next_producer_id
     }
@@ -154,8 +152,8 @@ impl Image {
         self.leader_epoch_floor
     }
 
-    /// The records kept for Apache Kafka's sake: controllers, quotas, ACLs, users, tokens.
-    pub(super) fn kept(&self) -> &kept::Kept {
-        &self.kept
+    /// Records that are only stored, for Apache Kafka: controllers, quotas, ACLs, users, tokens.
+    pub(super) fn passthrough_records(&self) -> &passthrough::PassthroughRecords {
+        &self.passthrough
     }
 }

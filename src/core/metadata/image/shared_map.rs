@@ -1,22 +1,22 @@
-//! A hash map whose clones share what they have in common.
+//! A hash map whose clones share their content.
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
 use std::sync::Arc;
 
-/// How many parts a map is cut into: a power of two, so that a hash chooses one by its low bits.
+/// Number of shards of a map: a power of two, so that the low bits of a hash choose one.
 const SHARDS: usize = 64;
 
-/// Always the same seed: a pure room draws no random numbers.
+/// A hasher with a fixed seed: pure modules use no random numbers.
 type FixedState = BuildHasherDefault<DefaultHasher>;
 type Shard<K, V> = HashMap<K, V, FixedState>;
 
-/// A map that is cheap to clone while readers hold older clones.
+/// A copy-on-write map that is cheap to clone.
 ///
 /// A clone copies one pointer. The first change after it copies the table of `SHARDS` pointers
-/// and the one shard that changes; a change that nobody else looks at copies nothing. So creating
-/// one topic among 10,000 copies some 150 entries, and replaying a log copies none.
+/// and the shard that changes; without a clone, a change copies nothing. So creating
+/// one topic among 10,000 copies about 150 entries, and replaying a log copies none.
 #[derive(Clone, Debug)]
 pub struct SharedMap<K, V> {
     shards: Arc<Vec<Arc<Shard<K, V>>>>,
@@ -47,14 +47,14 @@ impl<K: Eq + Hash + Clone, V: Clone> SharedMap<K, V> {
         self.shards[shard_of(key)].get(key)
     }
 
-    /// The value to change in place.
+    /// A mutable reference to the value.
     pub fn get_mut<Q>(&mut self, key: &Q) -> Option<&mut V>
     where
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
         let index = shard_of(key);
-        // A look first, so that asking for what isn't there copies no shard.
+        // Look it up first, so that a missing key copies no shard.
         self.shards[index].get(key)?;
         self.shard_mut(index).get_mut(key)
     }
@@ -77,16 +77,16 @@ impl<K: Eq + Hash + Clone, V: Clone> SharedMap<K, V> {
         removed
     }
 
-    /// Everything, in no order that means anything.
+    /// All entries, in arbitrary order.
     pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.shards.iter().flat_map(|shard| shard.iter())
     }
 
-    /// Everything of the parts in which this map isn't the same as `before`, a clone of an earlier state: all that was
-    /// added or changed since, and some that was not.
+    /// The entries of all shards that differ from those of `before`, a clone of an earlier state: all entries that were
+    /// added or changed since, and some unchanged ones.
     pub fn touched_since<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = (&'a K, &'a V)> {
-        let parts = self.shards.iter().zip(before.shards.iter());
-        parts.filter(|(now, then)| !Arc::ptr_eq(now, then)).flat_map(|(now, _)| now.iter())
+        let shards = self.shards.iter().zip(before.shards.iter());
+        shards.filter(|(now, then)| !Arc::ptr_eq(now, then)).flat_map(|(now, _)| now.iter())
     }
 
     fn shard_mut(&mut self, index: usize) -> &mut Shard<K, V> {
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clone_does_not_see_later_changes() {
+    fn clone_does_not_change_with_the_original() {
         let mut map = SharedMap::default();
         map.insert("a".to_string(), 1);
         let before = map.clone();
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changed_is_found_without_looking_at_everything() {
+    fn touched_since_returns_changed_entries_and_few_others() {
         let mut map: SharedMap<u32, u32> = SharedMap::default();
         for key in 0..10_000 {
             map.insert(key, key);
@@ -133,11 +133,14 @@ mod tests {
         assert!(touched.contains(&(&5, &6)) && touched.contains(&(&10_000, &1)));
         assert!(touched.len() < 1000, "{} of 10,001", touched.len());
         map.remove(&5);
-        assert!(before.touched_since(&map).any(|entry| entry == (&5, &5)), "the other way it tells what is gone");
+        assert!(
+            before.touched_since(&map).any(|entry| entry == (&5, &5)),
+            "the reverse comparison returns removed entries"
+        );
     }
 
     #[test]
-    fn the_length_follows_the_content() {
+    fn length_counts_each_key_once() {
         let mut map = SharedMap::default();
         for key in 0..1000 {
             assert_eq!(map.insert(key, key), None);
@@ -150,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn equality_is_that_of_the_content() {
+    fn maps_with_the_same_entries_are_equal() {
         let (mut one, mut other) = (SharedMap::default(), SharedMap::default());
         for key in 0..100 {
             one.insert(key, key);

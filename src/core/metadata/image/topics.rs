@@ -1,4 +1,4 @@
-//! Topics and partitions as requests see them.
+//! Topics and partitions.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,15 +8,15 @@ use ottla_wire::types::{LeaderEpoch, PartitionIndex, TopicId, TopicName, Uuid, i
 /// A broker's number (`node.id`).
 pub type BrokerId = i32;
 
-/// "No leader".
+/// The leader of a partition without a leader.
 pub const NO_LEADER: BrokerId = -1;
 
-/// One topic. Its settings stand in [`ConfigsImage`](super::ConfigsImage).
+/// One topic. Its settings are in [`ConfigsImage`](super::ConfigsImage).
 #[derive(Clone, Debug, PartialEq)]
 pub struct TopicImage {
     pub id: TopicId,
     pub name: TopicName,
-    /// By number; a log may bring them in any order.
+    /// By index. A log may contain them in any order.
     pub(super) partitions: BTreeMap<PartitionIndex, PartitionImage>,
 }
 
@@ -25,7 +25,7 @@ impl TopicImage {
         self.partitions.get(&index)
     }
 
-    /// Every partition, in the order of its number.
+    /// Every partition, sorted by index.
     pub fn partitions(&self) -> impl Iterator<Item = (PartitionIndex, &PartitionImage)> {
         self.partitions.iter().map(|(&index, partition)| (index, partition))
     }
@@ -34,7 +34,7 @@ impl TopicImage {
         i32::try_from(self.partitions.len()).unwrap_or(i32::MAX)
     }
 
-    /// How many replicas the first partition has, as Kafka counts it.
+    /// The number of replicas of the first partition, as in Kafka.
     pub fn replication_factor(&self) -> i16 {
         let replicas = self.partitions.values().next().map_or(0, |partition| partition.replicas.len());
         i16::try_from(replicas).unwrap_or(i16::MAX)
@@ -44,41 +44,41 @@ impl TopicImage {
         is_internal(&self.name)
     }
 
-    /// The highest leader epoch that any client can have seen here.
+    /// The highest leader epoch of the topic's partitions.
     pub(in crate::metadata) fn highest_leader_epoch(&self) -> Option<LeaderEpoch> {
         self.partitions.values().map(|partition| partition.leader_epoch).max()
     }
 }
 
-/// One partition (KRaft `PartitionRecord` and what `PartitionChangeRecord`s made of it).
+/// One partition (KRaft `PartitionRecord`, with all `PartitionChangeRecord`s applied).
 ///
-/// Lists are shared: on one machine nearly all of them are the same `[node]`.
+/// Equal lists are shared: nearly all of them are the same `[node]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PartitionImage {
-    /// [`NO_LEADER`] when there is none.
+    /// [`NO_LEADER`] if there is none.
     pub leader: BrokerId,
-    /// Grows with each leader; never falls, across recreations of the topic's name either.
+    /// Increases with each election. It never decreases, not even if a topic is deleted and created again.
     pub leader_epoch: LeaderEpoch,
-    /// Grows with each change of anything here.
+    /// Increases with each change of the partition.
     pub partition_epoch: i32,
     /// The preferred leader first.
     pub replicas: Arc<[BrokerId]>,
-    /// The replicas that are in sync.
+    /// The in-sync replicas.
     pub isr: Arc<[BrokerId]>,
     /// `directory.id` of the log directory of each replica, in their order.
     pub directories: Arc<[Uuid]>,
-    /// What this broker keeps for Apache Kafka's sake and does not act on.
-    pub(super) rest: Option<Arc<ReplicationState>>,
+    /// State that is stored for Apache Kafka and has no effect here; `None` if all of it is empty.
+    pub(super) replication: Option<Arc<ReplicationState>>,
 }
 
-/// State of partitions with more than one replica, kept so that nothing of a log is lost.
+/// State of partitions with more than one replica. It is stored so that snapshots lose nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in crate::metadata) struct ReplicationState {
     pub removing: Vec<BrokerId>,
     pub adding: Vec<BrokerId>,
     pub eligible_leaders: Vec<BrokerId>,
     pub last_known_eligible_leaders: Vec<BrokerId>,
-    /// 1 while a leader elected out of sync still recovers.
+    /// 1 while a leader that was elected outside the ISR recovers.
     pub leader_recovery: i8,
 }
 
@@ -87,14 +87,14 @@ impl PartitionImage {
         self.leader != NO_LEADER
     }
 
-    /// What is kept beside the above; all empty on one machine.
-    pub(in crate::metadata) fn rest(&self) -> ReplicationState {
-        self.rest.as_deref().cloned().unwrap_or_default()
+    /// The stored state of further replicas; empty for partitions that this broker created.
+    pub(in crate::metadata) fn replication_state(&self) -> ReplicationState {
+        self.replication.as_deref().cloned().unwrap_or_default()
     }
 
-    pub(super) fn change_rest(&mut self, change: impl FnOnce(&mut ReplicationState)) {
-        let mut rest = self.rest();
-        change(&mut rest);
-        self.rest = (rest != ReplicationState::default()).then(|| Arc::new(rest));
+    pub(super) fn change_replication_state(&mut self, change: impl FnOnce(&mut ReplicationState)) {
+        let mut state = self.replication_state();
+        change(&mut state);
+        self.replication = (state != ReplicationState::default()).then(|| Arc::new(state));
     }
 }

@@ -1,7 +1,7 @@
-//! The values of control records, which stand beside the metadata records in KRaft's files.
+//! The values of the control records in KRaft's files.
 //!
-//! Their keys are those of [`record`](ottla_wire::record)'s control types: LeaderChange, SnapshotHeader,
-//! SnapshotFooter and, of dynamic quorums, KRaftVersion and KRaftVoters. Each is the only record of a batch of its own.
+//! Their keys are the control types of [`record`](ottla_wire::record): LeaderChange, SnapshotHeader,
+//! SnapshotFooter and, for dynamic quorums, KRaftVersion and KRaftVoters. Each is the only record of its batch.
 
 use bytes::Bytes;
 
@@ -9,7 +9,7 @@ use ottla_wire::codec::{EncodeError, Message, Str, Writer, messages, structs};
 use ottla_wire::types::{TimestampMs, Uuid};
 
 structs! {
-    /// The first record of an epoch: who leads it.
+    /// The first record of an epoch: its leader.
     struct LeaderChangeMessage {
         version: i16 = 0..;
         leader_id: i32 = 0..;
@@ -28,12 +28,12 @@ structs! {
         last_contained_log_timestamp: i64 = 0..;
     }
 
-    /// The last record of a snapshot; without it, the snapshot is not whole.
+    /// The last record of a snapshot. A snapshot without it is incomplete.
     struct SnapshotFooterRecord {
         version: i16 = 0..;
     }
 
-    /// At which level the quorum's own records are (KIP-853).
+    /// The level of the quorum's own records (KIP-853).
     struct KRaftVersionRecord {
         version: i16 = 0..;
         k_raft_version: i16 = 0..;
@@ -75,18 +75,18 @@ messages! {
     VotersRecord, versions 0..=0, flexible 0;
 }
 
-/// `LeaderChange` of a quorum of one.
+/// Encodes `LeaderChange` for a quorum of one.
 pub fn leader_change(node_id: i32) -> Result<Bytes, EncodeError> {
     let voters = vec![Voter { voter_id: node_id }];
     write(&LeaderChangeMessage { version: 0, leader_id: node_id, granting_voters: voters.clone(), voters })
 }
 
-/// `SnapshotHeader`, with the timestamp of the last batch that the snapshot stands for.
+/// Encodes `SnapshotHeader`, with the timestamp of the last batch that the snapshot includes.
 pub fn snapshot_header(last_contained_log_timestamp: TimestampMs) -> Result<Bytes, EncodeError> {
     write(&SnapshotHeaderRecord { version: 0, last_contained_log_timestamp })
 }
 
-/// `SnapshotFooter`.
+/// Encodes `SnapshotFooter`.
 pub fn snapshot_footer() -> Result<Bytes, EncodeError> {
     write(&SnapshotFooterRecord { version: 0 })
 }
@@ -105,7 +105,7 @@ pub fn quorum_state(node_id: i32, epoch: i32) -> String {
     )
 }
 
-/// The epoch in a file `quorum-state`; None if it has none.
+/// Reads the epoch from a file `quorum-state`; `None` if it has no valid epoch.
 pub fn quorum_state_epoch(text: &str) -> Option<i32> {
     let state: serde_json::Value = serde_json::from_str(text).ok()?;
     state.get("leaderEpoch")?.as_i64()?.try_into().ok()
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn control_records_are_those_of_apache_kafka() {
+    fn control_records_are_encoded_as_in_apache_kafka() {
         let leader = [0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 1, 0, 2, 0, 0, 0, 1, 0, 0];
         assert_eq!(leader_change(1).unwrap()[..], leader);
         assert_eq!(snapshot_header(0).unwrap()[..], [0; 11]);
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn the_quorum_state_reads_back() {
+    fn quorum_state_is_formatted_as_in_apache_kafka_and_its_epoch_is_read() {
         let kafka = r#"{"clusterId":"","leaderId":1,"leaderEpoch":7,"votedId":-1,"appliedOffset":0,"currentVoters":[{"voterId":1}],"data_version":0}"#;
         assert_eq!(quorum_state(1, 7), kafka);
         assert_eq!(quorum_state_epoch(kafka), Some(7));

@@ -1,7 +1,7 @@
-//! The records of `__cluster_metadata-0`: KRaft's, as Apache Kafka writes and reads them.
+//! The KRaft records of `__cluster_metadata-0`, as Apache Kafka writes and reads them.
 //!
-//! A record has no key and no headers. Its value is a frame (frame version 1, the record's number and
-//! version, each an unsigned varint) and the message after it; nothing may follow.
+//! A record has no key and no headers. Its value is a frame (frame version 1, the record's `apiKey` and
+//! version, each an unsigned varint) followed by the message. Trailing bytes are an error.
 
 pub mod control;
 mod schemas;
@@ -12,15 +12,15 @@ pub use schemas::*;
 
 use ottla_wire::codec::{self, DecodeError, EncodeError, Reader, RecordFrame, Schema};
 
-/// One record of the metadata log, at the version it has there.
+/// One record of the metadata log, and its version.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MetadataRecord {
     pub version: i16,
     pub body: RecordBody,
 }
 
-/// A record's value that can't be taken for one. Nothing of a metadata log is skipped: a broker
-/// that doesn't understand all of it must not run on it.
+/// Why a record could not be decoded. No record of a metadata log is skipped: a broker that cannot read all of them
+/// must not run on the log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordDecodeError {
     #[error("metadata record: {0}")]
@@ -36,15 +36,15 @@ impl MetadataRecord {
         MetadataRecord { version, body: body.into() }
     }
 
-    /// The record's value.
+    /// Encodes the record's value.
     ///
     /// # Errors
-    /// If a string or list is longer than the format can tell.
+    /// If a string or list is longer than the format allows.
     pub fn encode(&self) -> Result<Bytes, EncodeError> {
         self.body.encode(self.version)
     }
 
-    /// Reads a record's value.
+    /// Decodes a record's value.
     pub fn decode(value: &Bytes) -> Result<MetadataRecord, RecordDecodeError> {
         let mut r = Reader::new(value.clone());
         let frame = codec::read_record_frame(&mut r)?;
@@ -55,19 +55,18 @@ impl MetadataRecord {
         }
     }
 
-    /// The same record in memory of its own, for those who keep it: what was decoded shares the
-    /// bytes it came from, a whole segment perhaps.
+    /// A copy in memory of its own, to keep for long. A decoded record shares the buffer that it was read from, which
+    /// may be a whole segment.
     pub(super) fn detached(&self) -> MetadataRecord {
         let copy = self.encode().ok().and_then(|value| MetadataRecord::decode(&value).ok());
         copy.unwrap_or_else(|| self.clone())
     }
 }
 
-/// Every kind of record with its number (`apiKey`). The numbers that are missing belonged to kinds
-/// that no released version wrote.
+/// Every kind of record with its `apiKey`. The missing numbers belong to kinds that no released version wrote.
 macro_rules! records {
     ($($kind:literal $variant:ident($message:ident);)*) => {
-        /// What a record says.
+        /// The content of a record.
         #[derive(Clone, Debug, PartialEq)]
         pub enum RecordBody {
             $($variant($message),)*
@@ -82,7 +81,7 @@ macro_rules! records {
                 }
             }
 
-            /// The schema of the records with this number; none if there are no such records.
+            /// The schema of the records with this `apiKey`; `None` if it is unknown.
             pub fn schema(kind: i16) -> Option<Schema> {
                 match kind {
                     $($kind => Some(Schema::of::<$message>()),)*
@@ -136,8 +135,8 @@ records! {
     29 UnregisterController(UnregisterControllerRecord);
 }
 
-/// The versions in which records are written at a level of `metadata.version` (Kafka's
-/// `MetadataVersion`). Kinds that are not named here have only version 0.
+/// The record versions to write at a level of `metadata.version` (Kafka's `MetadataVersion`). All other kinds have only
+/// version 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WriteVersions {
     pub register_broker: i16,

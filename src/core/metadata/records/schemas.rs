@@ -6,7 +6,7 @@ use ottla_wire::codec::{Str, messages, structs};
 use ottla_wire::types::Uuid;
 
 structs! {
-    /// A broker, or a new incarnation of one.
+    /// A broker registers, for the first time or after a restart.
     struct RegisterBrokerRecord {
         broker_id: i32 = 0..;
         is_migrating_zk_broker: bool = 2..;
@@ -36,7 +36,7 @@ structs! {
         max_supported_version: i16 = 0..;
     }
 
-    /// A broker is gone for good.
+    /// A broker's registration is removed.
     struct UnregisterBrokerRecord {
         broker_id: i32 = 0..;
         broker_epoch: i64 = 0..;
@@ -48,7 +48,7 @@ structs! {
         topic_id: Uuid = 0..;
     }
 
-    /// A partition, whole.
+    /// The complete state of a partition.
     struct PartitionRecord {
         partition_id: i32 = 0.., default -1;
         topic_id: Uuid = 0..;
@@ -65,7 +65,7 @@ structs! {
         last_known_elr: Option<Vec<i32>> = 2.., tag 2;
     }
 
-    /// A setting set, or unset where the value is null.
+    /// A setting is set, or unset if the value is null.
     struct ConfigRecord {
         resource_type: i8 = 0..;
         resource_name: Str = 0..;
@@ -73,7 +73,7 @@ structs! {
         value: Option<Str> = 0..;
     }
 
-    /// What changed in a partition; what stands at its default did not.
+    /// A change of a partition. Fields at their default are unchanged.
     struct PartitionChangeRecord {
         partition_id: i32 = 0.., default -1;
         topic_id: Uuid = 0..;
@@ -88,19 +88,19 @@ structs! {
         last_known_elr: Option<Vec<i32>> = 2.., tag 7;
     }
 
-    /// A broker leads nothing any more (before `BrokerRegistrationChangeRecord`).
+    /// A broker is fenced: it cannot lead partitions (before `BrokerRegistrationChangeRecord`).
     struct FenceBrokerRecord {
         id: i32 = 0..;
         epoch: i64 = 0..;
     }
 
-    /// A broker may lead (before `BrokerRegistrationChangeRecord`).
+    /// A broker is unfenced: it can lead partitions (before `BrokerRegistrationChangeRecord`).
     struct UnfenceBrokerRecord {
         id: i32 = 0..;
         epoch: i64 = 0..;
     }
 
-    /// A topic is gone, with its partitions and settings.
+    /// A topic is removed, with its partitions and settings.
     struct RemoveTopicRecord {
         topic_id: Uuid = 0..;
     }
@@ -126,13 +126,13 @@ structs! {
         iterations: i32 = 0..;
     }
 
-    /// A feature is finalized at a level; 0 takes it away.
+    /// A feature is finalized at a level; 0 removes it.
     struct FeatureLevelRecord {
         name: Str = 0..;
         feature_level: i16 = 0..;
     }
 
-    /// A quota set or removed.
+    /// A quota is set or removed.
     struct ClientQuotaRecord {
         entity: Vec<EntityData> = 0..;
         key: Str = 0..;
@@ -146,14 +146,14 @@ structs! {
         entity_name: Option<Str> = 0..;
     }
 
-    /// A block of producer ids is given away; this is the first id after it.
+    /// A block of producer ids is allocated; the record has the first id after it.
     struct ProducerIdsRecord {
         broker_id: i32 = 0..;
         broker_epoch: i64 = 0.., default -1;
         next_producer_id: i64 = 0..;
     }
 
-    /// A broker is fenced, unfenced or moved.
+    /// A broker is fenced or unfenced, shuts down, or changes its log directories.
     struct BrokerRegistrationChangeRecord {
         broker_id: i32 = 0..;
         broker_epoch: i64 = 0..;
@@ -175,48 +175,48 @@ structs! {
         permission_type: i8 = 0..;
     }
 
-    /// One ACL is gone.
+    /// An ACL is removed.
     struct RemoveAccessControlEntryRecord {
         id: Uuid = 0..;
     }
 
-    /// Nothing, to Apache Kafka.
+    /// Has no effect in Apache Kafka.
     struct NoOpRecord {
-        // Ours: the tag is far above those of Kafka's schemas, and readers skip tags they don't know.
-        // Stands in snapshots alone, where the topics that raised the floor are gone without a trace.
+        // Ottla's own field. Its tag is far above those of Kafka's schemas, and Kafka skips unknown tags. Only
+        // snapshots have it, because they lack the records of deleted topics that raised the floor.
         leader_epoch_floor: i32 = 0.., tag 10000;
     }
 
-    /// How far a move away from ZooKeeper got; of no meaning any more.
+    /// The progress of a migration from ZooKeeper; ignored.
     struct ZkMigrationStateRecord {
         zk_migration_state: i8 = 0..;
     }
 
-    /// A user's SCRAM credential is gone.
+    /// A user's SCRAM credential is removed.
     struct RemoveUserScramCredentialRecord {
         name: Str = 0..;
         mechanism: i8 = 0..;
     }
 
-    /// What follows counts only once `EndTransactionRecord` is there (KIP-868).
+    /// Begins a transaction: the records up to `EndTransactionRecord` are applied together (KIP-868).
     struct BeginTransactionRecord {
         name: Option<Str> = 0.., tag 0;
     }
 
-    /// All since `BeginTransactionRecord` counts.
+    /// Applies the records since `BeginTransactionRecord`.
     struct EndTransactionRecord {}
 
-    /// Nothing since `BeginTransactionRecord` counts.
+    /// Drops the records since `BeginTransactionRecord`.
     struct AbortTransactionRecord {
         reason: Option<Str> = 0.., tag 0;
     }
 
-    /// A delegation token is gone.
+    /// A delegation token is removed.
     struct RemoveDelegationTokenRecord {
         token_id: Str = 0..;
     }
 
-    /// A controller.
+    /// A controller registers.
     struct RegisterControllerRecord {
         controller_id: i32 = 0..;
         incarnation_id: Uuid = 0..;
@@ -240,12 +240,12 @@ structs! {
         max_supported_version: i16 = 0..;
     }
 
-    /// Eligible leader replicas are forgotten, for one topic or (empty name) for all.
+    /// Eligible leader replicas are cleared, for one topic or (empty name) for all.
     struct ClearElrRecord {
         topic_name: Str = 0..;
     }
 
-    /// A controller is gone for good.
+    /// A controller's registration is removed.
     struct UnregisterControllerRecord {
         controller_id: i32 = 0..;
     }

@@ -1,4 +1,4 @@
-//! Snapshots as files (KIP-630): batches like a log's, between a header and a footer.
+//! Snapshot files (KIP-630): record batches between a header and a footer.
 
 use bytes::Bytes;
 
@@ -11,16 +11,16 @@ use ottla_wire::record::control::ControlType;
 use ottla_wire::record::{self, BatchBuilder, Codec, RecordError};
 use ottla_wire::types::{LeaderEpoch, Offset, TimestampMs};
 
-/// What a snapshot stands for: the log before `end_offset`.
+/// Identifies a snapshot, which replaces the log before `end_offset`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SnapshotId {
-    /// The offset of the first record that is not in it.
+    /// The offset after the last record that the snapshot includes.
     pub end_offset: Offset,
-    /// The epoch of the last record that is.
+    /// The leader epoch of the last record that the snapshot includes.
     pub epoch: LeaderEpoch,
 }
 
-/// A snapshot that can't be written, or whose file is not a whole one.
+/// Why a snapshot could not be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
     #[error("snapshot: {0}")]
@@ -29,19 +29,19 @@ pub enum SnapshotError {
     Record(#[from] RecordDecodeError),
     #[error("snapshot: {0}")]
     Encode(#[from] EncodeError),
-    #[error("snapshot: a record without a value")]
+    #[error("snapshot: a record has no value")]
     NoValue,
-    #[error("snapshot: its {0} is missing")]
+    #[error("snapshot: the {0} is missing")]
     Incomplete(&'static str),
 }
 
 impl SnapshotId {
-    /// The name of its file: `<end offset>-<epoch>.checkpoint`.
+    /// The file name: `<end offset>-<epoch>.checkpoint`.
     pub fn file_name(self) -> String {
         format!("{:020}-{:010}.checkpoint", self.end_offset, self.epoch)
     }
 
-    /// The snapshot that a file of that name is; None for other files.
+    /// Parses a snapshot's file name; `None` for names of other files.
     pub fn from_file_name(name: &str) -> Option<SnapshotId> {
         let (end_offset, epoch) = name.strip_suffix(".checkpoint")?.split_once('-')?;
         let id = SnapshotId { end_offset: end_offset.parse().ok()?, epoch: epoch.parse().ok()? };
@@ -49,37 +49,37 @@ impl SnapshotId {
     }
 }
 
-/// The content of a snapshot's file. `last_timestamp` is that of the last batch of the log that is
-/// in it, `now` the time of its making.
+/// Encodes a snapshot file. `last_timestamp` is the timestamp of the last batch that the snapshot includes, `now` the
+/// time of its creation.
 pub fn write_snapshot(
     image: &Image,
     id: SnapshotId,
     last_timestamp: TimestampMs,
     now: TimestampMs,
 ) -> Result<Vec<Bytes>, SnapshotError> {
-    let mut file = File { chunks: Vec::new(), next_offset: 0, epoch: id.epoch, now };
+    let mut file = SnapshotWriter { chunks: Vec::new(), next_offset: 0, epoch: id.epoch, now };
     file.control(ControlType::SnapshotHeader, control::snapshot_header(last_timestamp)?)?;
     file.records(snapshot_records(image))?;
     file.control(ControlType::SnapshotFooter, control::snapshot_footer()?)?;
     Ok(file.chunks)
 }
 
-/// The content of `bootstrap.checkpoint`: the records that a new metadata log is to begin with.
+/// Encodes `bootstrap.checkpoint`, the first records of a new metadata log.
 pub fn write_bootstrap(records: Vec<MetadataRecord>, now: TimestampMs) -> Result<Vec<Bytes>, SnapshotError> {
-    let mut file = File { chunks: Vec::new(), next_offset: 0, epoch: 0, now };
+    let mut file = SnapshotWriter { chunks: Vec::new(), next_offset: 0, epoch: 0, now };
     file.control(ControlType::SnapshotHeader, control::snapshot_header(0)?)?;
     file.records(records)?;
     file.control(ControlType::SnapshotFooter, control::snapshot_footer()?)?;
     Ok(file.chunks)
 }
 
-/// The records in a snapshot's file; to be replayed before the log from its end offset on.
+/// Reads the records of a snapshot file. Replay them before the log from its end offset on.
 ///
 /// # Errors
-/// If a batch is damaged, a record not understood, or the header or the footer missing.
+/// If a batch is corrupt, a record cannot be decoded, or the header or the footer is missing.
 pub fn read_snapshot(file: &Bytes) -> Result<Vec<MetadataRecord>, SnapshotError> {
     let mut records = Vec::new();
-    let (mut begun, mut ended) = (false, false);
+    let (mut has_header, mut has_footer) = (false, false);
     for batch in record::batches(file) {
         let batch = batch?;
         batch.check_crc()?;
@@ -87,31 +87,31 @@ pub fn read_snapshot(file: &Bytes) -> Result<Vec<MetadataRecord>, SnapshotError>
             let entry = entry?;
             if batch.header().is_control() {
                 match ControlType::from_key(entry.key.as_deref().unwrap_or_default())? {
-                    Some(ControlType::SnapshotHeader) => begun = true,
-                    Some(ControlType::SnapshotFooter) => ended = true,
+                    Some(ControlType::SnapshotHeader) => has_header = true,
+                    Some(ControlType::SnapshotFooter) => has_footer = true,
                     _ => {}
                 }
-            } else if begun {
+            } else if has_header {
                 records.push(MetadataRecord::decode(&entry.value.ok_or(SnapshotError::NoValue)?)?);
             }
         }
     }
-    match (begun, ended) {
+    match (has_header, has_footer) {
         (true, true) => Ok(records),
         (false, _) => Err(SnapshotError::Incomplete("header")),
         (_, false) => Err(SnapshotError::Incomplete("footer")),
     }
 }
 
-/// A snapshot's file in the making.
-struct File {
+/// Builds a snapshot file.
+struct SnapshotWriter {
     chunks: Vec<Bytes>,
     next_offset: Offset,
     epoch: LeaderEpoch,
     now: TimestampMs,
 }
 
-impl File {
+impl SnapshotWriter {
     fn control(&mut self, kind: ControlType, value: Bytes) -> Result<(), SnapshotError> {
         let mut batch = BatchBuilder::new(Codec::None).control();
         batch.append(self.now, Some(&kind.to_key()), Some(&value), &[]);
@@ -142,25 +142,25 @@ impl File {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metadata::tests::World;
+    use crate::metadata::tests::TestCluster;
 
     const ID: SnapshotId = SnapshotId { end_offset: 164, epoch: 4 };
 
     fn file() -> Bytes {
-        let mut world = World::started();
-        world.create_named("t", 3);
-        Bytes::from(write_snapshot(world.image(), ID, 1, 2).unwrap().concat())
+        let mut cluster = TestCluster::started();
+        cluster.create_named("t", 3);
+        Bytes::from(write_snapshot(cluster.image(), ID, 1, 2).unwrap().concat())
     }
 
     #[test]
-    fn a_file_holds_the_records_it_was_made_of() {
-        let mut world = World::started();
-        world.create_named("t", 3);
-        assert_eq!(read_snapshot(&file()).unwrap(), snapshot_records(world.image()));
+    fn snapshot_file_is_read_back_with_the_same_records() {
+        let mut cluster = TestCluster::started();
+        cluster.create_named("t", 3);
+        assert_eq!(read_snapshot(&file()).unwrap(), snapshot_records(cluster.image()));
     }
 
     #[test]
-    fn every_part_of_a_file_is_refused() {
+    fn truncated_snapshot_file_is_rejected() {
         let whole = file();
         for end in 0..whole.len() {
             assert!(read_snapshot(&whole.slice(..end)).is_err(), "{end} of {} bytes", whole.len());
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn files_are_named_as_kafka_names_them() {
+    fn snapshot_file_names_have_kafkas_format() {
         assert_eq!(ID.file_name(), "00000000000000000164-0000000004.checkpoint");
         assert_eq!(SnapshotId::from_file_name(&ID.file_name()), Some(ID));
         for other in ["164-4.checkpoint", "bootstrap.checkpoint", "00000000000000000164-0000000004.checkpoint.part"] {

@@ -1,17 +1,17 @@
-//! An image as records, in the order of Kafka's snapshots, so that the log before it can go.
+//! Conversion of an image to records, in the order of Kafka's snapshots. A snapshot replaces the log before it.
 
 mod file;
 
 use super::brokers::feature_record;
 use super::configs::config_record;
 use super::features::{METADATA_VERSION, NEW_METADATA_VERSION};
-use super::image::{BrokerImage, ConfigKind, ConfigResource, Image, KeptKey, PartitionImage, TopicImage};
+use super::image::{BrokerImage, ConfigKind, ConfigResource, Image, PartitionImage, PassthroughKey, TopicImage};
 use super::records::*;
 use ottla_wire::types::PartitionIndex;
 
 pub use file::{SnapshotError, SnapshotId, read_snapshot, write_bootstrap, write_snapshot};
 
-/// The records from which [`Image`] comes out again: features first, then brokers and controllers,
+/// The records whose replay restores the [`Image`]: features first, then brokers and controllers,
 /// topics, settings, quotas, producer ids, ACLs, users and tokens.
 pub fn snapshot_records(image: &Image) -> Vec<MetadataRecord> {
     let level = image.metadata_version().unwrap_or(NEW_METADATA_VERSION);
@@ -24,7 +24,7 @@ pub fn snapshot_records(image: &Image) -> Vec<MetadataRecord> {
         records.push(MetadataRecord::new(0, NoOpRecord { leader_epoch_floor: image.leader_epoch_floor() }));
     }
     records.extend(image.brokers().values().map(|it| MetadataRecord::new(versions.register_broker, broker(it))));
-    records.extend(kept(image, |key| matches!(key, KeptKey::Controller(_))));
+    records.extend(passthrough_records(image, |key| matches!(key, PassthroughKey::Controller(_))));
     for topic in image.topics_by_name() {
         records.push(MetadataRecord::new(0, TopicRecord { name: (&*topic.name).into(), topic_id: topic.id }));
         let partitions = topic.partitions().map(|(index, it)| partition(topic, index, it, versions.partition));
@@ -37,18 +37,23 @@ pub fn snapshot_records(image: &Image) -> Vec<MetadataRecord> {
             records.extend(settings.iter().map(|(name, value)| config_record(&resource, name, Some(value))));
         }
     }
-    records.extend(kept(image, |key| matches!(key, KeptKey::Quota(..))));
+    records.extend(passthrough_records(image, |key| matches!(key, PassthroughKey::Quota(..))));
     if image.next_producer_id() > 0 {
         let next_producer_id = image.next_producer_id();
         let ids = ProducerIdsRecord { broker_id: -1, broker_epoch: -1, next_producer_id };
         records.push(MetadataRecord::new(0, ids));
     }
-    records.extend(kept(image, |key| matches!(key, KeptKey::Acl(_) | KeptKey::Scram(..) | KeptKey::Token(_))));
+    records.extend(passthrough_records(image, |key| {
+        matches!(key, PassthroughKey::Acl(_) | PassthroughKey::Scram(..) | PassthroughKey::Token(_))
+    }));
     records
 }
 
-fn kept(image: &Image, of_kind: impl Fn(&KeptKey) -> bool) -> impl Iterator<Item = MetadataRecord> {
-    image.kept().iter().filter(move |(key, _)| of_kind(key)).map(|(_, record)| record.clone())
+fn passthrough_records(
+    image: &Image,
+    of_kind: impl Fn(&PassthroughKey) -> bool,
+) -> impl Iterator<Item = MetadataRecord> {
+    image.passthrough_records().iter().filter(move |(key, _)| of_kind(key)).map(|(_, record)| record.clone())
 }
 
 fn broker(image: &BrokerImage) -> RegisterBrokerRecord {
@@ -79,22 +84,22 @@ fn broker(image: &BrokerImage) -> RegisterBrokerRecord {
 }
 
 fn partition(topic: &TopicImage, index: PartitionIndex, image: &PartitionImage, version: i16) -> MetadataRecord {
-    let rest = image.rest();
+    let replication = image.replication_state();
     let unless_empty = |list: Vec<i32>| (!list.is_empty()).then_some(list);
     let record = PartitionRecord {
         partition_id: index,
         topic_id: topic.id,
         replicas: image.replicas.to_vec(),
         isr: image.isr.to_vec(),
-        removing_replicas: rest.removing,
-        adding_replicas: rest.adding,
+        removing_replicas: replication.removing,
+        adding_replicas: replication.adding,
         leader: image.leader,
-        leader_recovery_state: rest.leader_recovery,
+        leader_recovery_state: replication.leader_recovery,
         leader_epoch: image.leader_epoch,
         partition_epoch: image.partition_epoch,
         directories: image.directories.to_vec(),
-        eligible_leader_replicas: unless_empty(rest.eligible_leaders),
-        last_known_elr: unless_empty(rest.last_known_eligible_leaders),
+        eligible_leader_replicas: unless_empty(replication.eligible_leaders),
+        last_known_elr: unless_empty(replication.last_known_eligible_leaders),
     };
     MetadataRecord::new(version, record)
 }

@@ -1,4 +1,4 @@
-//! Settings change.
+//! Changes of settings.
 
 use super::*;
 
@@ -22,73 +22,73 @@ fn broker(name: &str) -> ConfigResource {
     ConfigResource::new(ConfigKind::Broker, name)
 }
 
-fn world_with_topic() -> World {
-    let mut world = World::started();
-    world.create_named("t", 1);
-    world
+fn cluster_with_topic() -> TestCluster {
+    let mut cluster = TestCluster::started();
+    cluster.create_named("t", 1);
+    cluster
 }
 
-fn settings(world: &World, resource: &ConfigResource) -> String {
-    let settings = world.image().configs().get(resource.kind, &resource.name);
+fn settings(cluster: &TestCluster, resource: &ConfigResource) -> String {
+    let settings = cluster.image().configs().get(resource.kind, &resource.name);
     settings.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
 }
 
 #[test]
-fn settings_are_set_and_unset() {
-    let mut world = world_with_topic();
-    world.alter(topic("t"), ops([op("retention.ms", OpKind::Set, "1"), op("segment.ms", OpKind::Set, "2")])).unwrap();
-    assert_eq!(settings(&world, &topic("t")), "retention.ms=1 segment.ms=2");
+fn incremental_alter_sets_and_unsets_settings() {
+    let mut cluster = cluster_with_topic();
+    cluster.alter(topic("t"), ops([op("retention.ms", OpKind::Set, "1"), op("segment.ms", OpKind::Set, "2")])).unwrap();
+    assert_eq!(settings(&cluster, &topic("t")), "retention.ms=1 segment.ms=2");
     let delete = ConfigOp { name: "retention.ms".to_owned(), kind: OpKind::Delete, value: None };
-    world.alter(topic("t"), ops([delete])).unwrap();
-    assert_eq!(settings(&world, &topic("t")), "segment.ms=2");
+    cluster.alter(topic("t"), ops([delete])).unwrap();
+    assert_eq!(settings(&cluster, &topic("t")), "segment.ms=2");
 }
 
 #[test]
-fn lists_grow_and_shrink() {
-    let mut world = world_with_topic();
+fn append_and_subtract_change_lists_only() {
+    let mut cluster = cluster_with_topic();
     let mut change = |kind, value: &str| {
-        world.alter(topic("t"), ops([op("cleanup.policy", kind, value)])).unwrap();
-        settings(&world, &topic("t"))
+        cluster.alter(topic("t"), ops([op("cleanup.policy", kind, value)])).unwrap();
+        settings(&cluster, &topic("t"))
     };
-    // What is not set begins with its default.
+    // An unset list starts with its default.
     assert_eq!(change(OpKind::Append, "compact"), "cleanup.policy=delete,compact");
     assert_eq!(change(OpKind::Append, "compact"), "cleanup.policy=delete,compact");
     assert_eq!(change(OpKind::Subtract, "delete"), "cleanup.policy=compact");
-    assert_eq!(kind(world.alter(topic("t"), ops([op("retention.ms", OpKind::Append, "1")]))), "InvalidConfig");
+    assert_eq!(kind(cluster.alter(topic("t"), ops([op("retention.ms", OpKind::Append, "1")]))), "InvalidConfig");
 }
 
 #[test]
-fn what_does_not_change_is_not_written() {
-    let mut world = world_with_topic();
-    world.alter(topic("t"), set("retention.ms", "1")).unwrap();
-    let written = world.log.len();
-    world.alter(topic("t"), set("retention.ms", "1")).unwrap();
-    assert_eq!(world.log.len(), written);
+fn unchanged_setting_writes_no_record() {
+    let mut cluster = cluster_with_topic();
+    cluster.alter(topic("t"), set("retention.ms", "1")).unwrap();
+    let written = cluster.log.len();
+    cluster.alter(topic("t"), set("retention.ms", "1")).unwrap();
+    assert_eq!(cluster.log.len(), written);
 }
 
 #[test]
-fn replacing_unsets_what_is_not_named() {
-    let mut world = world_with_topic();
-    world.alter(topic("t"), ops([op("retention.ms", OpKind::Set, "1"), op("segment.ms", OpKind::Set, "2")])).unwrap();
+fn alter_configs_unsets_settings_that_are_not_given() {
+    let mut cluster = cluster_with_topic();
+    cluster.alter(topic("t"), ops([op("retention.ms", OpKind::Set, "1"), op("segment.ms", OpKind::Set, "2")])).unwrap();
     let replace = Alteration::Replace(vec![("segment.ms".to_owned(), Some("3".to_owned()))]);
-    world.alter(topic("t"), replace).unwrap();
-    assert_eq!(settings(&world, &topic("t")), "segment.ms=3");
-    world.alter(topic("t"), Alteration::Replace(Vec::new())).unwrap();
-    assert_eq!(settings(&world, &topic("t")), "");
+    cluster.alter(topic("t"), replace).unwrap();
+    assert_eq!(settings(&cluster, &topic("t")), "segment.ms=3");
+    cluster.alter(topic("t"), Alteration::Replace(Vec::new())).unwrap();
+    assert_eq!(settings(&cluster, &topic("t")), "");
 }
 
 #[test]
-fn one_wrong_setting_keeps_all_of_a_resource_as_it_is() {
-    let mut world = world_with_topic();
+fn invalid_setting_rejects_the_whole_resource() {
+    let mut cluster = cluster_with_topic();
     let both = [op("retention.ms", OpKind::Set, "1"), op("segment.ms", OpKind::Set, "soon")];
-    assert_eq!(kind(world.alter(topic("t"), ops(both))), "InvalidConfig");
-    assert_eq!(settings(&world, &topic("t")), "");
+    assert_eq!(kind(cluster.alter(topic("t"), ops(both))), "InvalidConfig");
+    assert_eq!(settings(&cluster, &topic("t")), "");
 }
 
 #[test]
-fn requests_are_checked() {
-    let mut world = world_with_topic();
-    let mut refusal = |resource, how| kind(world.alter(resource, how));
+fn invalid_config_changes_are_rejected() {
+    let mut cluster = cluster_with_topic();
+    let mut refusal = |resource, how| kind(cluster.alter(resource, how));
     assert_eq!(refusal(topic("none"), set("retention.ms", "1")), "UnknownTopic");
     assert_eq!(refusal(topic(""), set("retention.ms", "1")), "InvalidRequest");
     assert_eq!(refusal(topic("a b"), set("retention.ms", "1")), "InvalidTopic");
@@ -111,9 +111,9 @@ fn requests_are_checked() {
 
 /// As Apache Kafka 4.3.1 answers.
 #[test]
-fn client_metrics_subscriptions_are_checked() {
-    let mut world = World::started();
-    let mut answer = |name: &str, value: &str| match world
+fn invalid_client_metrics_settings_are_rejected() {
+    let mut cluster = TestCluster::started();
+    let mut answer = |name: &str, value: &str| match cluster
         .alter(ConfigResource::new(ConfigKind::ClientMetrics, "m"), set(name, value))
     {
         Ok(()) => "ok".to_owned(),
@@ -126,42 +126,42 @@ fn client_metrics_subscriptions_are_checked() {
 }
 
 #[test]
-fn a_resource_named_twice_is_refused_both_times() {
-    let mut world = world_with_topic();
+fn duplicate_resource_is_rejected_with_a_result_for_each() {
+    let mut cluster = cluster_with_topic();
     let change = ConfigChange { resource: topic("t"), how: set("retention.ms", "1") };
     let request = AlterConfigs { changes: vec![change.clone(), change], validate_only: false };
-    let Reply::ConfigsAltered(results) = world.run(Command::AlterConfigs(request)) else { panic!() };
+    let Reply::ConfigsAltered(results) = cluster.run(Command::AlterConfigs(request)) else { panic!() };
     assert_eq!(results.len(), 2);
     assert!(results.into_iter().all(|(_, result)| kind(result) == "InvalidRequest"));
 }
 
 #[test]
-fn validating_leaves_no_trace() {
-    let mut world = world_with_topic();
+fn validate_only_changes_no_settings() {
+    let mut cluster = cluster_with_topic();
     let changes = vec![ConfigChange { resource: topic("t"), how: set("retention.ms", "1") }];
     let Reply::ConfigsAltered(results) =
-        world.run(Command::AlterConfigs(AlterConfigs { changes, validate_only: true }))
+        cluster.run(Command::AlterConfigs(AlterConfigs { changes, validate_only: true }))
     else {
         panic!()
     };
-    assert_eq!((&results[0].1, settings(&world, &topic("t")).as_str()), (&Ok(()), ""));
+    assert_eq!((&results[0].1, settings(&cluster, &topic("t")).as_str()), (&Ok(()), ""));
 }
 
 #[test]
-fn a_broker_has_settings_of_its_own_and_of_all_brokers() {
-    let mut world = World::started();
-    world.alter(broker(""), set("log.cleaner.threads", "2")).unwrap();
-    world.alter(broker("1"), set("log.retention.ms", "1000")).unwrap();
-    assert_eq!(world.image().default_broker_configs()["log.cleaner.threads"], "2");
-    assert_eq!(world.image().broker_configs(NODE)["log.retention.ms"], "1000");
-    assert!(world.image().broker_configs(2).is_empty());
+fn broker_settings_are_stored_per_broker_and_as_default() {
+    let mut cluster = TestCluster::started();
+    cluster.alter(broker(""), set("log.cleaner.threads", "2")).unwrap();
+    cluster.alter(broker("1"), set("log.retention.ms", "1000")).unwrap();
+    assert_eq!(cluster.image().default_broker_configs()["log.cleaner.threads"], "2");
+    assert_eq!(cluster.image().broker_configs(NODE)["log.retention.ms"], "1000");
+    assert!(cluster.image().broker_configs(2).is_empty());
 }
 
 /// As Apache Kafka 4.3.1 answers.
 #[test]
-fn broker_settings_are_checked() {
-    let mut world = World::started();
-    let mut answer = |name: &str, setting: &str, value: &str| match world.alter(broker(name), set(setting, value)) {
+fn invalid_broker_settings_are_rejected() {
+    let mut cluster = TestCluster::started();
+    let mut answer = |name: &str, setting: &str, value: &str| match cluster.alter(broker(name), set(setting, value)) {
         Ok(()) => "ok".to_owned(),
         refused => kind(refused),
     };
@@ -178,13 +178,13 @@ fn broker_settings_are_checked() {
 }
 
 #[test]
-fn groups_and_subscriptions_have_settings() {
-    let mut world = World::started();
+fn settings_of_groups_and_subscriptions_are_stored_and_removed() {
+    let mut cluster = TestCluster::started();
     let group = ConfigResource::new(ConfigKind::Group, "g");
-    world.alter(group.clone(), set("consumer.session.timeout.ms", "50000")).unwrap();
-    world.alter(ConfigResource::new(ConfigKind::ClientMetrics, "m"), set("interval.ms", "1000")).unwrap();
-    assert_eq!(world.image().group_configs("g")["consumer.session.timeout.ms"], "50000");
-    assert_eq!(world.image().configs().names(ConfigKind::ClientMetrics), ["m".into()] as [std::sync::Arc<str>; 1]);
-    world.alter(group, Alteration::Replace(Vec::new())).unwrap();
-    assert!(world.image().configs().names(ConfigKind::Group).is_empty());
+    cluster.alter(group.clone(), set("consumer.session.timeout.ms", "50000")).unwrap();
+    cluster.alter(ConfigResource::new(ConfigKind::ClientMetrics, "m"), set("interval.ms", "1000")).unwrap();
+    assert_eq!(cluster.image().group_configs("g")["consumer.session.timeout.ms"], "50000");
+    assert_eq!(cluster.image().configs().names(ConfigKind::ClientMetrics), ["m".into()] as [std::sync::Arc<str>; 1]);
+    cluster.alter(group, Alteration::Replace(Vec::new())).unwrap();
+    assert!(cluster.image().configs().names(ConfigKind::Group).is_empty());
 }

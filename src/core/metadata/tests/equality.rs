@@ -1,11 +1,10 @@
-//! Whatever is done: applied live, replayed from the log or read from a snapshot, the image is the
-//! same.
+//! Property: the image is the same after live commands, after replay of the log, and after a snapshot.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// Few names, so that commands meet: some collide, some are refused.
+/// Few names, so that commands affect the same topics. Some names collide, some are illegal.
 const NAMES: [&str; 5] = ["a", "b.c", "b_c", "bad name", "__consumer_offsets"];
 
 fn name() -> impl Strategy<Value = TopicName> {
@@ -57,7 +56,7 @@ fn command() -> impl Strategy<Value = Command> {
         .prop_map(|(topics, validate_only)| Command::CreateTopics(CreateTopics { topics, validate_only }));
     let delete = prop::collection::vec(name().prop_map(TopicRef::Name), 1..3).prop_map(Command::DeleteTopics);
     let grow = (name(), 0..8).prop_map(|(name, count)| {
-        let topics = vec![MorePartitions { name, count, assignments: None }];
+        let topics = vec![NewPartitions { name, count, assignments: None }];
         Command::CreatePartitions(CreatePartitions { topics, validate_only: false })
     });
     let alter = (resource(), alteration()).prop_map(|(resource, how)| {
@@ -71,36 +70,36 @@ fn command() -> impl Strategy<Value = Command> {
     prop_oneof![4 => create, 2 => delete, 2 => grow, 3 => alter, 1 => register, 1 => Just(Command::AllocateProducerIds)]
 }
 
-/// Runs a command; topics get ids that no other has.
-fn run(world: &mut World, mut command: Command) {
+/// Runs a command; topics get unique ids.
+fn run(cluster: &mut TestCluster, mut command: Command) {
     if let Command::CreateTopics(request) = &mut command {
-        request.topics.iter_mut().for_each(|topic| topic.id = world.id());
+        request.topics.iter_mut().for_each(|topic| topic.id = cluster.id());
     }
-    world.run(command);
+    cluster.run(command);
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn live_replayed_and_read_from_a_snapshot_are_one(commands in prop::collection::vec(command(), 1..40)) {
-        let mut world = World::started();
+    fn live_replayed_and_snapshot_images_are_equal(commands in prop::collection::vec(command(), 1..40)) {
+        let mut cluster = TestCluster::started();
         for command in commands {
-            run(&mut world, command);
+            run(&mut cluster, command);
         }
-        let (restarted, cut_to_snapshot) = (world.restarted(), world.cut_to_snapshot());
-        prop_assert_eq!(restarted.image(), world.image());
-        prop_assert_eq!(cut_to_snapshot.image(), world.image());
+        let (restarted, cut_to_snapshot) = (cluster.restarted(), cluster.cut_to_snapshot());
+        prop_assert_eq!(restarted.image(), cluster.image());
+        prop_assert_eq!(cut_to_snapshot.image(), cluster.image());
     }
 
-    /// Leader epochs of one name only ever rise.
+    /// The leader epochs of a topic name never decrease.
     #[test]
-    fn leader_epochs_never_fall(commands in prop::collection::vec(command(), 1..40)) {
-        let mut world = World::started();
+    fn leader_epochs_of_a_name_never_decrease(commands in prop::collection::vec(command(), 1..40)) {
+        let mut cluster = TestCluster::started();
         let mut seen = std::collections::HashMap::new();
         for command in commands {
-            run(&mut world, command);
-            for topic in world.image().topics() {
+            run(&mut cluster, command);
+            for topic in cluster.image().topics() {
                 for (index, partition) in topic.partitions() {
                     let (id, epoch) = (topic.id, partition.leader_epoch);
                     if let Some((before, last)) = seen.insert((topic.name.clone(), index), (id, epoch)) {

@@ -1,4 +1,4 @@
-//! Feature levels go up, and down where that loses nothing.
+//! Upgrades and downgrades of feature levels.
 
 use super::*;
 
@@ -14,10 +14,10 @@ const UP: Option<UpgradeType> = Some(UpgradeType::Upgrade);
 const SAFE: Option<UpgradeType> = Some(UpgradeType::SafeDowngrade);
 const UNSAFE: Option<UpgradeType> = Some(UpgradeType::UnsafeDowngrade);
 
-fn update(world: &mut World, updates: &[(&str, i16, Option<UpgradeType>)], validate_only: bool) -> String {
+fn update(cluster: &mut TestCluster, updates: &[(&str, i16, Option<UpgradeType>)], validate_only: bool) -> String {
     let update = |&(name, level, upgrade): &(&str, i16, _)| FeatureUpdate { name: name.to_owned(), level, upgrade };
     let updates = updates.iter().map(update).collect();
-    match world.run(Command::UpdateFeatures(UpdateFeatures { updates, supported: supported(), validate_only })) {
+    match cluster.run(Command::UpdateFeatures(UpdateFeatures { updates, supported: supported(), validate_only })) {
         Reply::FeaturesUpdated(Ok(())) => "ok".to_owned(),
         Reply::FeaturesUpdated(Err(error)) => error.to_string(),
         other => panic!("{other:?}"),
@@ -25,12 +25,12 @@ fn update(world: &mut World, updates: &[(&str, i16, Option<UpgradeType>)], valid
 }
 
 #[test]
-fn one_update() {
-    let mut world = World::started();
+fn feature_update_returns_kafkas_result() {
+    let mut cluster = TestCluster::started();
     let mut check = |name, level, upgrade, expect: &str| {
-        let told = update(&mut world, &[(name, level, upgrade)], true);
-        let told = told.strip_prefix(&format!("Invalid update version {level} for feature {name}. ")).unwrap_or(&told);
-        assert_eq!(told, expect, "{name}={level} {upgrade:?}");
+        let result = update(&mut cluster, &[(name, level, upgrade)], true);
+        let prefix = format!("Invalid update version {level} for feature {name}. ");
+        assert_eq!(result.strip_prefix(&prefix).unwrap_or(&result), expect, "{name}={level} {upgrade:?}");
     };
     check("metadata.version", 30, UP, "ok");
     check("metadata.version", 30, SAFE, "ok");
@@ -40,42 +40,42 @@ fn one_update() {
     check("metadata.version", 33, SAFE, "Can't downgrade to a newer version.");
     check("metadata.version", -1, SAFE, "A feature version cannot be less than 0.");
     check("metadata.version", 30, None, "The controller does not support the given upgrade type.");
-    let typed = "Can't downgrade the version of this feature without setting the upgrade type to either safe or \
+    let needs_downgrade_type = "Can't downgrade the version of this feature without setting the upgrade type to either safe or \
                  unsafe downgrade.";
-    check("metadata.version", 29, UP, typed);
-    let lost = "Unsupported metadata.version downgrade from 30 to 29. ";
+    check("metadata.version", 29, UP, needs_downgrade_type);
+    let unsupported = "Unsupported metadata.version downgrade from 30 to 29. ";
     let safe = "Refusing to perform the requested downgrade because it might delete metadata information.";
-    check("metadata.version", 29, SAFE, &format!("{lost}{safe}"));
+    check("metadata.version", 29, SAFE, &format!("{unsupported}{safe}"));
     check(
         "metadata.version",
         29,
         UNSAFE,
-        &format!("{lost}Unsafe metadata downgrade is not supported in this version."),
+        &format!("{unsupported}Unsafe metadata downgrade is not supported in this version."),
     );
-    check("group.version", 0, UP, typed);
+    check("group.version", 0, UP, needs_downgrade_type);
     check("group.version", 0, UNSAFE, "ok");
     check("foo", 1, UP, "Local controller 1 does not support this feature.");
     check("foo", 0, SAFE, "Feature foo not found.");
 }
 
 #[test]
-fn a_way_back_without_new_records_is_taken() {
-    let mut world = World::started();
-    assert_eq!(update(&mut world, &[("metadata.version", 31, UP)], false), "ok");
-    assert_eq!(world.image().metadata_version(), Some(31));
-    assert_eq!(update(&mut world, &[("metadata.version", 30, SAFE)], false), "ok");
-    assert_eq!(world.restarted().image().metadata_version(), Some(30));
+fn downgrade_across_levels_without_record_changes_is_applied() {
+    let mut cluster = TestCluster::started();
+    assert_eq!(update(&mut cluster, &[("metadata.version", 31, UP)], false), "ok");
+    assert_eq!(cluster.image().metadata_version(), Some(31));
+    assert_eq!(update(&mut cluster, &[("metadata.version", 30, SAFE)], false), "ok");
+    assert_eq!(cluster.restarted().image().metadata_version(), Some(30));
 }
 
 #[test]
-fn all_or_nothing() {
-    let mut world = World::started();
-    let before = world.log.len();
+fn several_updates_are_applied_together_or_not_at_all() {
+    let mut cluster = TestCluster::started();
+    let before = cluster.log.len();
     let one_bad = [("group.version", 0, SAFE), ("metadata.version", 6, SAFE)];
-    assert_ne!(update(&mut world, &one_bad, false), "ok");
-    assert_eq!(update(&mut world, &[("group.version", 0, SAFE)], true), "ok");
-    assert_eq!((world.log.len(), world.image().features()["group.version"]), (before, 1));
+    assert_ne!(update(&mut cluster, &one_bad, false), "ok");
+    assert_eq!(update(&mut cluster, &[("group.version", 0, SAFE)], true), "ok");
+    assert_eq!((cluster.log.len(), cluster.image().features()["group.version"]), (before, 1));
     let twice = [("group.version", 5, UP), ("group.version", 0, SAFE)];
-    assert_eq!(update(&mut world, &twice, false), "ok");
-    assert!(!world.image().features().contains_key("group.version"));
+    assert_eq!(update(&mut cluster, &twice, false), "ok");
+    assert!(!cluster.image().features().contains_key("group.version"));
 }

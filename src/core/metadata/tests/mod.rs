@@ -1,5 +1,4 @@
-//! Stories of what the metadata machine does, told through the same steps as the driver's:
-//! decide, write down, read back, apply, answer.
+//! Tests of the metadata machine, with the steps of the driver: decide, append, apply, reply.
 
 mod brokers;
 mod configs;
@@ -21,34 +20,34 @@ use ottla_wire::types::{Now, ProducerIdEpoch, TopicId, TopicName, Uuid};
 pub(super) const NODE: BrokerId = 1;
 pub(super) const DIRECTORY: Uuid = Uuid([7; 16]);
 
-/// A machine with its log, which is kept in bytes.
-pub(super) struct World {
+/// A machine and its log of encoded records.
+pub(super) struct TestCluster {
     pub machine: MetadataMachine,
     pub log: Vec<Bytes>,
     ids_drawn: u16,
 }
 
-impl World {
+impl TestCluster {
     /// An empty log.
-    pub fn empty() -> World {
-        World::with(config())
+    pub fn empty() -> TestCluster {
+        TestCluster::with(config())
     }
 
-    pub fn with(config: MetadataConfig) -> World {
-        World { machine: MetadataMachine::new(config), log: Vec::new(), ids_drawn: 0 }
+    pub fn with(config: MetadataConfig) -> TestCluster {
+        TestCluster { machine: MetadataMachine::new(config), log: Vec::new(), ids_drawn: 0 }
     }
 
-    /// A broker that has started for the first time.
-    pub fn started() -> World {
-        World::empty().start()
+    /// A broker after its first start.
+    pub fn started() -> TestCluster {
+        TestCluster::empty().start()
     }
 
-    pub fn start(mut self) -> World {
+    pub fn start(mut self) -> TestCluster {
         assert!(matches!(self.run(Command::RegisterBroker(registration())), Reply::BrokerRegistered(Ok(_))));
         self
     }
 
-    /// Runs one command to its end; whatever it leads to goes through bytes.
+    /// Runs one command. Its records are encoded and decoded before they are applied.
     pub fn run(&mut self, command: Command) -> Reply {
         let (records, reply) = self.decide(command);
         for batch in batches(records, MAX_BATCH_BYTES).unwrap() {
@@ -68,29 +67,29 @@ impl World {
         for record in records {
             let value = record.encode().unwrap();
             let read = MetadataRecord::decode(&value).unwrap();
-            assert_eq!(&read, record, "what is written is what is read");
+            assert_eq!(&read, record, "a record is decoded as it was encoded");
             self.machine.replay(meta(self.log.len() as i64), &read);
             self.log.push(value);
         }
         assert_eq!(self.machine.fault(), None);
     }
 
-    /// The same broker after a restart: all it knows is the log.
-    pub fn restarted(&self) -> World {
+    /// The same broker after a restart, recovered from the log.
+    pub fn restarted(&self) -> TestCluster {
         let mut machine = MetadataMachine::new(self.machine.config.clone());
         for (offset, value) in (0..).zip(&self.log) {
             machine.replay(meta(offset), &MetadataRecord::decode(value).unwrap());
         }
         machine.recovered(now());
-        World { machine, log: self.log.clone(), ids_drawn: self.ids_drawn }
+        TestCluster { machine, log: self.log.clone(), ids_drawn: self.ids_drawn }
     }
 
-    /// The same broker after its log was replaced by a snapshot.
-    pub fn cut_to_snapshot(&self) -> World {
-        let mut world = World::with(self.machine.config.clone());
-        world.write(&snapshot_records(self.image()));
-        world.ids_drawn = self.ids_drawn;
-        world
+    /// The same broker after a snapshot replaced its log.
+    pub fn cut_to_snapshot(&self) -> TestCluster {
+        let mut cluster = TestCluster::with(self.machine.config.clone());
+        cluster.write(&snapshot_records(self.image()));
+        cluster.ids_drawn = self.ids_drawn;
+        cluster
     }
 
     pub fn image(&self) -> &Image {
@@ -102,7 +101,7 @@ impl World {
         Uuid(std::array::from_fn(|i| self.ids_drawn.to_be_bytes()[i % 2]))
     }
 
-    /// A topic with the broker's defaults, yet to be created.
+    /// A topic to create, with the broker's defaults.
     pub fn topic(&mut self, name: &str) -> NewTopic {
         NewTopic::new(name, self.id())
     }
@@ -115,7 +114,7 @@ impl World {
         }
     }
 
-    /// Creates a topic that there is nothing to say against.
+    /// Creates a topic; panics if it is rejected.
     pub fn create_named(&mut self, name: &str, partitions: i32) -> CreatedTopic {
         let topic = NewTopic { partitions, ..self.topic(name) };
         self.create(topic).unwrap()
@@ -129,7 +128,7 @@ impl World {
     }
 
     pub fn grow(&mut self, name: &str, count: i32, assignments: Option<Vec<Vec<i32>>>) -> Result<(), MetadataError> {
-        let topics = vec![MorePartitions { name: name.into(), count, assignments }];
+        let topics = vec![NewPartitions { name: name.into(), count, assignments }];
         match self.run(Command::CreatePartitions(CreatePartitions { topics, validate_only: false })) {
             Reply::PartitionsCreated(mut results) if results.len() == 1 => results.remove(0).1,
             other => panic!("{other:?}"),
@@ -168,9 +167,9 @@ pub(super) fn registration() -> RegisterBroker {
         features: vec![SupportedFeature { name: features::METADATA_VERSION.to_owned(), min: 7, max: 30 }],
         rack: None,
         directory_id: DIRECTORY,
-        metadata_is_there: true,
-        found_there: Default::default(),
-        new_cluster: Vec::new(),
+        has_metadata_log: true,
+        found_in_directory: Default::default(),
+        bootstrap_records: Vec::new(),
     }
 }
 
@@ -182,7 +181,7 @@ pub(super) fn meta(offset: i64) -> RecordMeta {
     RecordMeta { offset, timestamp: now().wall, producer: ProducerIdEpoch::NONE }
 }
 
-/// The error's kind by name, such as `InvalidTopic`.
+/// The name of the error's variant, such as `InvalidTopic`.
 pub(super) fn kind<T: std::fmt::Debug>(result: Result<T, MetadataError>) -> String {
     let text = format!("{:?}", result.unwrap_err());
     text.split(['(', ' ']).next().unwrap_or_default().to_owned()

@@ -1,9 +1,8 @@
-//! A metadata log that Apache Kafka 4.3.1 wrote, and a snapshot that it took of it.
+//! A metadata log that Apache Kafka 4.3.1 wrote, and its snapshot of that log.
 //!
-//! In it topics are created by count and by hand, with settings and without, grown, altered,
-//! deleted and made again; brokers, groups and subscriptions get settings, a client a quota, a user
-//! a password; the broker is stopped and started, which leaves partitions without a leader and
-//! gives them one again.
+//! The log contains: topics created by partition count and by manual assignment, with and without settings, with added
+//! partitions, altered, deleted and created again; settings of brokers, groups and subscriptions; a client quota; a
+//! SCRAM user; a stop of the broker, which leaves partitions without a leader, and a start, which elects leaders.
 
 use super::*;
 use ottla_wire::record;
@@ -13,7 +12,7 @@ const SNAPSHOT: &[u8] = include_bytes!("kafka-4.3.1/00000000000000000164-0000000
 /// The offset at which the snapshot ends.
 const SNAPSHOT_END: i64 = 164;
 
-/// Each record with its offset and the bytes it was read from; control records left out.
+/// Each record with its offset and its encoded value, without control records.
 fn records() -> Vec<(i64, Bytes, MetadataRecord)> {
     let log = Bytes::from_static(LOG);
     let data = record::batches(&log).map(Result::unwrap).filter(|batch| !batch.header().is_control());
@@ -34,7 +33,7 @@ fn replayed(until: i64) -> MetadataMachine {
 }
 
 #[test]
-fn every_record_is_written_as_it_was_read() {
+fn every_record_of_kafka_is_encoded_to_the_same_bytes() {
     assert!(records().len() > 100);
     for (offset, value, record) in records() {
         assert_eq!(record.encode().unwrap(), value, "offset {offset}: {record:?}");
@@ -42,10 +41,10 @@ fn every_record_is_written_as_it_was_read() {
 }
 
 #[test]
-fn the_topics_are_those_that_kafka_tells_of() {
+fn image_of_kafkas_log_has_the_topics_and_settings_that_kafka_describes() {
     let machine = replayed(i64::MAX);
     let image = machine.image();
-    let told: Vec<String> = image
+    let topics: Vec<String> = image
         .topics_by_name()
         .into_iter()
         .map(|topic| {
@@ -64,9 +63,9 @@ fn the_topics_are_those_that_kafka_tells_of() {
         "plain fYMsPJPeTzyTw_AIam21QQ cleanup.policy=compact,delete max.message.bytes=2000000 [6, 6, 6, 6, 6]",
         "short-lived XJNIDb7wSymIDRi2Hy2HTA [6, 6]",
     ];
-    assert_eq!(told.len(), expected.len());
-    for (told, expected) in told.iter().zip(expected) {
-        assert!(told.starts_with(expected), "{told} is not {expected}");
+    assert_eq!(topics.len(), expected.len());
+    for (topic, expected) in topics.iter().zip(expected) {
+        assert!(topic.starts_with(expected), "{topic} is not {expected}");
     }
     assert!(image.topics().all(|topic| topic.partitions().all(|(_, it)| it.leader == NODE && *it.isr == [NODE])));
     assert_eq!(image.default_broker_configs()["log.cleaner.threads"], "2");
@@ -76,10 +75,10 @@ fn the_topics_are_those_that_kafka_tells_of() {
     assert_eq!(image.metadata_version(), Some(30));
 }
 
-/// Apache Kafka's own snapshot, read by us, is what we make of its log, but for one thing: the topic
-/// that was deleted and made again got the settings of its predecessor there.
+/// Kafka's snapshot results in the same image as Kafka's log, with one exception: in the snapshot, the topic that was
+/// deleted and created again has the settings of the deleted one.
 #[test]
-fn kafkas_snapshot_says_what_its_log_says() {
+fn image_of_kafkas_snapshot_equals_image_of_its_log() {
     let mut from_snapshot = MetadataMachine::new(config());
     for record in read_snapshot(&Bytes::from_static(SNAPSHOT)).unwrap() {
         from_snapshot.replay(meta(SNAPSHOT_END - 1), &record);
@@ -90,7 +89,7 @@ fn kafkas_snapshot_says_what_its_log_says() {
     from_snapshot.replay(meta(SNAPSHOT_END), &unset);
 
     let from_log = replayed(SNAPSHOT_END);
-    // Kafka's snapshots know of no floor.
+    // Kafka's snapshots have no leader epoch floor.
     assert_eq!((from_snapshot.image().leader_epoch_floor(), from_log.image().leader_epoch_floor()), (0, 1));
     let without_floor = |image: &Image| {
         let no_op = |record: &MetadataRecord| matches!(record.body, crate::metadata::records::RecordBody::NoOp(_));
@@ -101,21 +100,21 @@ fn kafkas_snapshot_says_what_its_log_says() {
     assert_eq!(from_snapshot.len(), from_log.len());
 }
 
-/// We carry on where Apache Kafka stopped.
+/// This broker continues a log of Apache Kafka.
 #[test]
-fn the_machine_goes_on_from_there() {
-    let mut world = World::empty();
+fn machine_continues_kafkas_log() {
+    let mut cluster = TestCluster::empty();
     for (_, _, record) in records() {
-        world.write(&[record]);
+        cluster.write(&[record]);
     }
-    let before = world.log.len();
-    world = world.start();
-    assert!(world.log.len() > before, "another incarnation at another address");
-    world.create_named("ours", 2);
-    world.delete("plain").unwrap();
-    world.create_named("plain", 1);
-    assert_eq!(world.image().partition("plain", 0).unwrap().leader_epoch, 7);
-    let (restarted, cut) = (world.restarted(), world.cut_to_snapshot());
-    assert_eq!(restarted.image(), world.image());
-    assert_eq!(cut.image(), world.image());
+    let before = cluster.log.len();
+    cluster = cluster.start();
+    assert!(cluster.log.len() > before, "a new registration with another address");
+    cluster.create_named("ours", 2);
+    cluster.delete("plain").unwrap();
+    cluster.create_named("plain", 1);
+    assert_eq!(cluster.image().partition("plain", 0).unwrap().leader_epoch, 7);
+    let (restarted, cut) = (cluster.restarted(), cluster.cut_to_snapshot());
+    assert_eq!(restarted.image(), cluster.image());
+    assert_eq!(cut.image(), cluster.image());
 }

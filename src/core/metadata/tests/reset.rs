@@ -1,88 +1,88 @@
-//! Starting over: what goes, what comes again, and what a reset must not set back.
+//! Resets: removed topics and settings, topics created again, and state that continues.
 
 use super::*;
 
-fn reset(world: &mut World, topics: Vec<NewTopic>) -> ResetDone {
-    match world.run(Command::Reset(topics)) {
+fn reset(cluster: &mut TestCluster, topics: Vec<NewTopic>) -> ResetResult {
+    match cluster.run(Command::Reset(topics)) {
         Reply::Reset(done) => done,
         other => panic!("{other:?}"),
     }
 }
 
-fn set(world: &mut World, resource: ConfigResource, name: &str, value: &str) {
+fn set(cluster: &mut TestCluster, resource: ConfigResource, name: &str, value: &str) {
     let op = ConfigOp { name: name.to_owned(), kind: OpKind::Set, value: Some(value.to_owned()) };
-    world.alter(resource, Alteration::Incremental(vec![op])).unwrap();
+    cluster.alter(resource, Alteration::Incremental(vec![op])).unwrap();
 }
 
 #[test]
-fn topics_and_settings_go_and_the_topics_of_the_start_come_again() {
-    let mut world = World::started();
-    let pristine = world.image().configs().clone();
-    world.create_named("orders", 3);
-    world.create_named("made-by-a-test", 1);
-    set(&mut world, ConfigResource::topic("orders"), "retention.ms", "7");
-    set(&mut world, ConfigResource::new(ConfigKind::Group, "g"), "consumer.session.timeout.ms", "50000");
-    set(&mut world, ConfigResource::new(ConfigKind::Broker, ""), "log.retention.ms", "9");
-    set(&mut world, ConfigResource::new(ConfigKind::Broker, ""), "min.insync.replicas", "3");
+fn reset_removes_topics_and_settings_and_creates_the_given_topics() {
+    let mut cluster = TestCluster::started();
+    let pristine = cluster.image().configs().clone();
+    cluster.create_named("orders", 3);
+    cluster.create_named("made-by-a-test", 1);
+    set(&mut cluster, ConfigResource::topic("orders"), "retention.ms", "7");
+    set(&mut cluster, ConfigResource::new(ConfigKind::Group, "g"), "consumer.session.timeout.ms", "50000");
+    set(&mut cluster, ConfigResource::new(ConfigKind::Broker, ""), "log.retention.ms", "9");
+    set(&mut cluster, ConfigResource::new(ConfigKind::Broker, ""), "min.insync.replicas", "3");
 
-    let again = NewTopic { partitions: 2, ..world.topic("orders") };
-    let done = reset(&mut world, vec![again.clone()]);
+    let again = NewTopic { partitions: 2, ..cluster.topic("orders") };
+    let done = reset(&mut cluster, vec![again.clone()]);
     assert_eq!(done.removed, 2);
     assert_eq!(done.created.iter().map(|(name, made)| (&**name, made.is_ok())).collect::<Vec<_>>(), [("orders", true)]);
-    assert_eq!(names(world.image()), ["orders".into()]);
-    assert_eq!(world.image().topic("orders").map(|topic| (topic.id, topic.partition_count())), Some((again.id, 2)));
-    assert_eq!(world.image().configs(), &pristine);
-    assert_eq!(world.restarted().image(), world.image());
+    assert_eq!(names(cluster.image()), ["orders".into()]);
+    assert_eq!(cluster.image().topic("orders").map(|topic| (topic.id, topic.partition_count())), Some((again.id, 2)));
+    assert_eq!(cluster.image().configs(), &pristine);
+    assert_eq!(cluster.restarted().image(), cluster.image());
 }
 
 #[test]
-fn leader_epochs_and_producer_ids_go_on() {
-    let mut world = World::started();
-    let Reply::ProducerIds(Ok(before)) = world.run(Command::AllocateProducerIds) else { panic!() };
-    world.create_named("orders", 1);
+fn leader_epochs_and_producer_ids_continue_after_a_reset() {
+    let mut cluster = TestCluster::started();
+    let Reply::ProducerIds(Ok(before)) = cluster.run(Command::AllocateProducerIds) else { panic!() };
+    cluster.create_named("orders", 1);
     for round in 1..=3 {
-        let epoch_before = world.image().partition("orders", 0).unwrap().leader_epoch;
-        let again = world.topic("orders");
-        reset(&mut world, vec![again]);
-        let epoch = world.image().partition("orders", 0).unwrap().leader_epoch;
+        let epoch_before = cluster.image().partition("orders", 0).unwrap().leader_epoch;
+        let again = cluster.topic("orders");
+        reset(&mut cluster, vec![again]);
+        let epoch = cluster.image().partition("orders", 0).unwrap().leader_epoch;
         assert!(epoch > epoch_before, "round {round}: {epoch} after {epoch_before}");
     }
-    let Reply::ProducerIds(Ok(after)) = world.run(Command::AllocateProducerIds) else { panic!() };
+    let Reply::ProducerIds(Ok(after)) = cluster.run(Command::AllocateProducerIds) else { panic!() };
     assert_eq!(after.first, before.first + before.count);
 }
 
 #[test]
-fn topic_deletion_may_be_off() {
-    let mut world = World::with(MetadataConfig { topic_deletion: false, ..config() }).start();
-    world.create_named("orders", 1);
-    assert_eq!(reset(&mut world, Vec::new()).removed, 1);
-    assert_eq!(world.image().topic_count(), 0);
+fn reset_removes_topics_if_topic_deletion_is_disabled() {
+    let mut cluster = TestCluster::with(MetadataConfig { topic_deletion: false, ..config() }).start();
+    cluster.create_named("orders", 1);
+    assert_eq!(reset(&mut cluster, Vec::new()).removed, 1);
+    assert_eq!(cluster.image().topic_count(), 0);
 }
 
 #[test]
-fn nothing_to_do_writes_nothing() {
-    let mut world = World::started();
-    let written = world.log.len();
-    assert_eq!(reset(&mut world, Vec::new()), ResetDone { removed: 0, created: Vec::new() });
-    assert_eq!(world.log.len(), written);
+fn reset_of_an_empty_cluster_writes_nothing() {
+    let mut cluster = TestCluster::started();
+    let written = cluster.log.len();
+    assert_eq!(reset(&mut cluster, Vec::new()), ResetResult { removed: 0, created: Vec::new() });
+    assert_eq!(cluster.log.len(), written);
 }
 
 #[test]
-fn a_crash_between_the_batches_of_a_large_reset_leaves_what_was() {
-    let mut world = World::started();
+fn crash_between_the_batches_of_a_reset_keeps_the_old_state() {
+    let mut cluster = TestCluster::started();
     for number in 0..50 {
-        world.create_named(&format!("topic-{number}"), 1);
+        cluster.create_named(&format!("topic-{number}"), 1);
     }
-    let before = world.image().clone();
-    let (records, _) = world.decide(Command::Reset(Vec::new()));
+    let before = cluster.image().clone();
+    let (records, _) = cluster.decide(Command::Reset(Vec::new()));
     let batches = batches(records, 100).unwrap();
     assert!(batches.len() > 3);
     for batch in &batches[..batches.len() - 1] {
-        world.write(batch);
+        cluster.write(batch);
     }
-    let mut restarted = world.restarted();
+    let mut restarted = cluster.restarted();
     assert_eq!(restarted.image(), &before);
-    // And the next one is whole.
+    // The next reset is complete.
     assert_eq!(reset(&mut restarted, Vec::new()).removed, 50);
     assert_eq!(restarted.image().topic_count(), 0);
 }

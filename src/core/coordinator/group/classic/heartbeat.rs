@@ -1,36 +1,35 @@
-//! Signs of life, and what happens without them.
+//! Heartbeats, and the end of sessions.
 
 use std::sync::Arc;
 
-use super::link::Link;
+use super::member_connection::MemberConnection;
 use super::{ClassicGroup, Phase};
 use crate::coordinator::group::command::Heartbeat;
+use crate::coordinator::group::decision::{Decision, MemberLine};
 use crate::coordinator::group::error::GroupError;
-use crate::coordinator::group::turn::{MemberLine, Turn};
 use crate::coordinator::{InstanceId, MemberId};
 
 impl ClassicGroup {
-    /// Prolongs the member's session; tells it of a rebalance.
-    pub fn heartbeat(&mut self, turn: &mut Turn, request: &Heartbeat) -> Result<(), GroupError> {
+    /// Extends the member's session. Returns [`GroupError::RebalanceInProgress`] during a rebalance.
+    pub fn heartbeat(&mut self, decision: &mut Decision, request: &Heartbeat) -> Result<(), GroupError> {
         self.check_member(&request.member_id, request.instance_id.as_ref())?;
         if request.generation != self.generation {
             return Err(GroupError::IllegalGeneration);
         }
-        self.heard(turn, &request.member_id);
-        self.start_session(turn, &request.member_id);
+        self.update_connection(decision, &request.member_id);
+        self.start_session(decision, &request.member_id);
         match self.phase {
             Phase::Preparing { .. } => Err(GroupError::RebalanceInProgress),
             Phase::Empty | Phase::Completing | Phase::Stable => Ok(()),
         }
     }
 
-    /// Whether the sender may commit offsets now; prolongs its session.
+    /// Checks whether the sender may commit offsets now, and extends its session.
     ///
-    /// Commits in a transaction are not held to the group's state, and before v3 of their API
-    /// named no member.
+    /// Commits in a transaction do not depend on the group's state, and have no member before v3 of TxnOffsetCommit.
     pub fn commit_allowed(
         &mut self,
-        turn: &mut Turn,
+        decision: &mut Decision,
         member_id: &MemberId,
         instance_id: Option<&InstanceId>,
         generation: i32,
@@ -50,36 +49,35 @@ impl ClassicGroup {
         if transactional {
             return Ok(());
         }
-        self.heard(turn, member_id);
+        self.update_connection(decision, member_id);
         if self.phase == Phase::Completing {
-            // The member knows the generation but not yet its assignment: what it commits it read
-            // in the last one.
+            // The member has no assignment of this generation yet: it commits offsets of the previous one.
             return Err(GroupError::RebalanceInProgress);
         }
-        self.start_session(turn, member_id);
+        self.start_session(decision, member_id);
         Ok(())
     }
 
-    /// A session ended without a sign of life.
-    pub fn session_timer_passed(&mut self, turn: &mut Turn, member_id: &MemberId) {
-        if self.tentative.contains_key(member_id) {
-            self.remove(turn, member_id);
-            self.complete_join_if_ready(turn);
+    /// Removes a member whose session expired.
+    pub fn session_timer_expired(&mut self, decision: &mut Decision, member_id: &MemberId) {
+        if self.pending_join_members.contains_key(member_id) {
+            self.remove(decision, member_id);
+            self.complete_join_if_ready(decision);
             return;
         }
-        // Who waits for an answer gets a new session with it.
-        if self.members.get(member_id).is_none_or(|member| member.is_excused()) {
+        // A pending response starts a new session.
+        if self.members.get(member_id).is_none_or(|member| member.is_awaiting_response()) {
             return;
         }
-        let why = match self.members.get(member_id).map(|member| member.link) {
-            Some(Link::Closed) => "a member's connection closed and it did not come back",
-            _ => "a member's session timed out",
+        let why = match self.members.get(member_id).map(|member| member.connection) {
+            Some(MemberConnection::Closed) => "member did not reconnect after its connection closed",
+            _ => "member session expired",
         };
         let host = self.members.get(member_id).map(|member| Arc::clone(&member.client_host)).unwrap_or_default();
-        if turn.member_lines.admits((MemberLine::Removal, host), turn.now.monotonic) {
-            tracing::info!(group = %self.id, member = %member_id, "{why}, removing it");
+        if decision.member_lines.allows((MemberLine::Removal, host), decision.now.monotonic) {
+            tracing::info!(group = %self.id, member_id = %member_id, reason = why, "removing member from group");
         }
-        self.remove(turn, member_id);
-        self.rebalance(turn, why);
+        self.remove(decision, member_id);
+        self.rebalance(decision, why);
     }
 }

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::link::Link;
+use super::member_connection::MemberConnection;
 use crate::coordinator::group::command::{GroupReply, JoinGroup, JoinRefused, Joined, JoinedMember, Protocol, Synced};
 use crate::coordinator::group::config::GroupConfig;
+use crate::coordinator::group::decision::Decision;
 use crate::coordinator::group::error::GroupError;
-use crate::coordinator::group::turn::Turn;
 use crate::coordinator::records::MemberMetadata;
 use crate::coordinator::{InstanceId, MemberId, ReplyTo};
 
-/// A member, with the requests of it that wait for an answer.
+/// A member, and its pending requests.
 #[derive(Debug)]
 pub(super) struct Member {
     pub id: MemberId,
@@ -22,21 +22,21 @@ pub(super) struct Member {
     pub client_host: Arc<str>,
     pub session_timeout_ms: i32,
     pub rebalance_timeout_ms: i32,
-    /// In its order of preference. After a restart only the chosen one is known.
+    /// In order of preference. After a restart only the selected one is known.
     pub protocols: Vec<Protocol>,
     pub assignment: Bytes,
-    pub link: Link,
-    /// Its first join is still parked: it may not even know its id, so it cannot send heartbeats.
+    pub connection: MemberConnection,
+    /// Whether its first join is pending. It may not know its id yet, so it cannot send heartbeats.
     pub is_new: bool,
-    /// It has been told of this generation and has yet to ask for its assignment.
-    pub owes_sync: bool,
-    parked_join: Option<ReplyTo>,
-    parked_sync: Option<ReplyTo>,
+    /// Whether it got the JoinGroup response of this generation, and has not sent SyncGroup yet.
+    pub sync_pending: bool,
+    pending_join: Option<ReplyTo>,
+    pending_sync: Option<ReplyTo>,
 }
 
 impl Member {
-    /// A member that comes for the first time.
-    pub fn new(id: MemberId, link: Link, request: JoinGroup) -> Member {
+    /// Creates a new member.
+    pub fn new(id: MemberId, connection: MemberConnection, request: JoinGroup) -> Member {
         let mut member = Member {
             id,
             instance_id: request.instance_id.clone(),
@@ -46,18 +46,18 @@ impl Member {
             rebalance_timeout_ms: 0,
             protocols: Vec::new(),
             assignment: Bytes::new(),
-            link,
+            connection,
             is_new: true,
-            owes_sync: false,
-            parked_join: None,
-            parked_sync: None,
+            sync_pending: false,
+            pending_join: None,
+            pending_sync: None,
         };
         member.update(request);
         member
     }
 
-    /// A member that the log remembers, in a group that had chosen `protocol`.
-    pub fn remembered(metadata: &MemberMetadata, protocol: Option<&Arc<str>>) -> Member {
+    /// Restores a member from the log, in a group that had selected `protocol`.
+    pub fn from_metadata(metadata: &MemberMetadata, protocol: Option<&Arc<str>>) -> Member {
         // Version 0 of the record has no rebalance timeout.
         let rebalance_timeout_ms = match metadata.rebalance_timeout_ms {
             -1 => metadata.session_timeout_ms,
@@ -74,15 +74,15 @@ impl Member {
             rebalance_timeout_ms,
             protocols: protocols.collect(),
             assignment: metadata.assignment.clone(),
-            link: Link::Unknown,
+            connection: MemberConnection::Unknown,
             is_new: false,
-            owes_sync: false,
-            parked_join: None,
-            parked_sync: None,
+            sync_pending: false,
+            pending_join: None,
+            pending_sync: None,
         }
     }
 
-    /// The record's part about this member, in a group that has chosen `protocol`.
+    /// The record of this member, in a group that has selected `protocol`.
     pub fn to_metadata(&self, protocol: Option<&Arc<str>>) -> MemberMetadata {
         MemberMetadata {
             member_id: self.id.clone(),
@@ -96,7 +96,7 @@ impl Member {
         }
     }
 
-    /// Takes over what the member says of itself as it joins again.
+    /// Updates timeouts and protocols from a JoinGroup request.
     pub fn update(&mut self, request: JoinGroup) {
         self.session_timeout_ms = request.session_timeout_ms;
         self.rebalance_timeout_ms = match request.rebalance_timeout_ms {
@@ -110,10 +110,10 @@ impl Member {
         millis(self.session_timeout_ms)
     }
 
-    /// How long it may be silent as things are.
+    /// The current session timeout, which depends on the connection.
     pub fn session(&self, config: &GroupConfig) -> Duration {
-        match (self.link, config.disconnected_member_timeout) {
-            (Link::Closed, Some(timeout)) => self.session_timeout().min(timeout),
+        match (self.connection, config.disconnected_member_timeout) {
+            (MemberConnection::Closed, Some(timeout)) => self.session_timeout().min(timeout),
             _ => self.session_timeout(),
         }
     }
@@ -126,13 +126,13 @@ impl Member {
         self.protocols.iter().any(|p| *p.name == *protocol)
     }
 
-    /// What the member said with that protocol; empty if it does not know it.
+    /// The member's metadata for a protocol; empty if it does not support it.
     pub fn metadata(&self, protocol: Option<&Arc<str>>) -> Bytes {
         self.protocols.iter().find(|p| Some(&p.name) == protocol).map(|p| p.metadata.clone()).unwrap_or_default()
     }
 
-    /// How the leader is told of this member.
-    pub fn as_joined(&self, protocol: Option<&Arc<str>>) -> JoinedMember {
+    /// This member in the response to the leader.
+    pub fn to_joined_member(&self, protocol: Option<&Arc<str>>) -> JoinedMember {
         JoinedMember {
             member_id: self.id.clone(),
             instance_id: self.instance_id.clone(),
@@ -140,53 +140,54 @@ impl Member {
         }
     }
 
-    /// Whether its join waits for the next generation.
+    /// Whether its join is pending until the next generation.
     pub fn has_joined(&self) -> bool {
-        self.parked_join.is_some()
+        self.pending_join.is_some()
     }
 
-    /// Whether the coordinator owes it an answer, so that silence is no sign of death. New members
-    /// are not excused: theirs is a deadline for the join itself; nor is one whose connection closed, as nobody waits
-    /// for the answer.
-    pub fn is_excused(&self) -> bool {
-        !self.is_new && self.link != Link::Closed && (self.parked_join.is_some() || self.parked_sync.is_some())
+    /// Whether the member waits for a response, so that its session does not expire. This is false for new members,
+    /// whose timer limits the join itself, and for members whose connection closed.
+    pub fn is_awaiting_response(&self) -> bool {
+        !self.is_new
+            && self.connection != MemberConnection::Closed
+            && (self.pending_join.is_some() || self.pending_sync.is_some())
     }
 
-    /// Parks a join. One that was parked before has lost its client, and is told to come again.
-    pub fn park_join(&mut self, turn: &mut Turn, to: ReplyTo) {
-        self.refuse_join(turn, self.id.clone(), GroupError::RebalanceInProgress);
-        self.parked_join = Some(to);
+    /// Keeps a join pending. An earlier pending join was abandoned by its client, and is rejected.
+    pub fn set_pending_join(&mut self, decision: &mut Decision, to: ReplyTo) {
+        self.reject_join(decision, self.id.clone(), GroupError::RebalanceInProgress);
+        self.pending_join = Some(to);
     }
 
-    /// Parks a sync. One that was parked before has lost its client, and is told to come again.
-    pub fn park_sync(&mut self, turn: &mut Turn, to: ReplyTo) {
-        self.answer_sync(turn, Err(GroupError::RebalanceInProgress));
-        self.parked_sync = Some(to);
+    /// Keeps a sync pending. An earlier pending sync was abandoned by its client, and is rejected.
+    pub fn set_pending_sync(&mut self, decision: &mut Decision, to: ReplyTo) {
+        self.reply_to_sync(decision, Err(GroupError::RebalanceInProgress));
+        self.pending_sync = Some(to);
     }
 
-    /// Answers the parked join, if there is one.
-    pub fn answer_join(&mut self, turn: &mut Turn, joined: Joined) {
-        if let Some(to) = self.parked_join.take() {
-            turn.reply(to, GroupReply::Join(Ok(joined)));
+    /// Replies to the pending join, if there is one.
+    pub fn reply_to_join(&mut self, decision: &mut Decision, joined: Joined) {
+        if let Some(to) = self.pending_join.take() {
+            decision.reply(to, GroupReply::Join(Ok(joined)));
         }
     }
 
-    /// Refuses the parked join, if there is one.
-    pub fn refuse_join(&mut self, turn: &mut Turn, member_id: MemberId, error: GroupError) {
-        if let Some(to) = self.parked_join.take() {
-            turn.reply(to, GroupReply::Join(Err(JoinRefused { member_id, error })));
+    /// Rejects the pending join, if there is one.
+    pub fn reject_join(&mut self, decision: &mut Decision, member_id: MemberId, error: GroupError) {
+        if let Some(to) = self.pending_join.take() {
+            decision.reply(to, GroupReply::Join(Err(JoinRefused { member_id, error })));
         }
     }
 
-    /// Answers the parked sync; false if there was none.
-    pub fn answer_sync(&mut self, turn: &mut Turn, result: Result<Synced, GroupError>) -> bool {
-        let Some(to) = self.parked_sync.take() else { return false };
-        turn.reply(to, GroupReply::Sync(result));
+    /// Replies to the pending sync; false if there was none.
+    pub fn reply_to_sync(&mut self, decision: &mut Decision, result: Result<Synced, GroupError>) -> bool {
+        let Some(to) = self.pending_sync.take() else { return false };
+        decision.reply(to, GroupReply::Sync(result));
         true
     }
 }
 
-/// A copy that does not keep the whole request frame in memory.
+/// Copies the metadata, so that it does not keep the whole request frame in memory.
 fn detached(protocol: Protocol) -> Protocol {
     Protocol { metadata: Bytes::copy_from_slice(&protocol.metadata), ..protocol }
 }

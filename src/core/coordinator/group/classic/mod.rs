@@ -1,25 +1,25 @@
-//! A group of the classic protocol: the coordinator counts generations and members, one member
-//! assigns for all.
+//! Groups of the classic protocol: the coordinator manages generations and members, and one member assigns partitions
+//! to all.
 //!
 //! ```text
-//!            first join               all joined, or the join timer
+//!            first join               all joined, or join timer
 //!   Empty ---------------> Preparing -------------------------------> Completing
 //!     ^                     |  ^  ^                                       |
 //!     +---------------------+  |  +--- a member joins, leaves or fails ---+
-//!          nobody joined       |                                          | leader's sync
+//!       no member joined       |                                          | leader's sync
 //!                              +------------------- Stable <--------------+
 //! ```
 //!
-//! What is here is soft: it lives on in a crash only as far as [`ClassicGroup::to_metadata`] was
-//! written, when the group became Stable or Empty or a static member was replaced. Behaviour is
-//! that of Apache Kafka's `ClassicGroup` and `GroupMetadataManager`, except where a comment says so.
+//! This state is volatile. The durable part is [`ClassicGroup::to_metadata`], which is written when the group becomes
+//! Stable or Empty, or when a static member is replaced. The behaviour is that of Apache Kafka's `ClassicGroup` and
+//! `GroupMetadataManager`, except where a comment says otherwise.
 
 mod heartbeat;
 mod initial;
 mod join;
 mod leave;
-mod link;
 mod member;
+mod member_connection;
 mod rebalance;
 mod revocation;
 mod static_member;
@@ -30,58 +30,58 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use self::initial::InitialWait;
-use self::link::Link;
 use self::member::Member;
+use self::member_connection::MemberConnection;
+use super::decision::{Decision, Timer};
 use super::error::GroupError;
 use super::queries::{GroupDescription, GroupState, MemberDescription};
-use super::turn::{Timer, Turn};
 use crate::coordinator::records::{GroupMetadata, GroupRecord};
 use crate::coordinator::{GroupId, InstanceId, MemberId};
 use ottla_wire::types::{InOrder as _, TimestampMs};
 
-/// The protocol type of consumers; of others the coordinator does not understand the metadata.
+/// The protocol type of consumers. The coordinator cannot read the metadata of other types.
 const CONSUMER: &str = "consumer";
 
-/// A classic group as it lives between records.
+/// The current state of a classic group.
 #[derive(Debug)]
 pub(super) struct ClassicGroup {
     id: GroupId,
     phase: Phase,
-    /// Wall time of the last change of phase; none where an old record did not say.
+    /// Wall time of the last change of phase; `None` if an old record does not have it.
     since: Option<TimestampMs>,
-    /// Counts the rebalances.
+    /// Increases with each rebalance.
     generation: i32,
     /// None until the group has had a member.
     protocol_type: Option<Arc<str>>,
-    /// The protocol chosen for this generation.
+    /// The selected protocol of this generation.
     protocol: Option<Arc<str>>,
     leader: Option<MemberId>,
     members: BTreeMap<MemberId, Member>,
-    /// The member behind each instance id. Invariant: exactly the members that have one.
+    /// Member ids by instance id. Invariant: it has exactly the members with an instance id.
     static_members: BTreeMap<InstanceId, MemberId>,
-    /// Ids given out to members that have yet to join with them (KIP-394), and by which connection.
-    tentative: BTreeMap<MemberId, Link>,
-    /// What the members of this generation read; none if that cannot be known.
+    /// Assigned ids of members that have not joined with them yet (KIP-394), and their connections.
+    pending_join_members: BTreeMap<MemberId, MemberConnection>,
+    /// The topics that the members of this generation subscribe to; `None` if they are unknown.
     subscribed: Option<BTreeSet<Box<str>>>,
-    /// Members that give up partitions and then join again, while the others' syncs wait for that.
+    /// Members that must revoke partitions and join again, while syncs of the other members are pending.
     revoking: BTreeSet<MemberId>,
 }
 
-/// Where a group stands, and what it waits for.
+/// The phase of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Empty,
-    /// Collecting joins; a group that was empty waits for more members than it has.
+    /// Collects joins. A group that was empty may wait for further members.
     Preparing {
         initial: Option<InitialWait>,
     },
-    /// Collecting syncs, above all the leader's.
+    /// Collects syncs, and waits for the leader's assignment.
     Completing,
     Stable,
 }
 
 impl ClassicGroup {
-    /// A group without members.
+    /// Creates a group without members.
     pub fn new(id: GroupId, since: TimestampMs) -> ClassicGroup {
         ClassicGroup {
             id,
@@ -93,15 +93,15 @@ impl ClassicGroup {
             leader: None,
             members: BTreeMap::new(),
             static_members: BTreeMap::new(),
-            tentative: BTreeMap::new(),
+            pending_join_members: BTreeMap::new(),
             subscribed: None,
             revoking: BTreeSet::new(),
         }
     }
 
-    /// The group that the log remembers. Its members have their assignments and may go on.
-    pub fn remembered(id: GroupId, metadata: &GroupMetadata) -> ClassicGroup {
-        let member = |m| Member::remembered(m, metadata.protocol.as_ref());
+    /// Restores a group from the log. Its members have their assignments.
+    pub fn from_metadata(id: GroupId, metadata: &GroupMetadata) -> ClassicGroup {
+        let member = |m| Member::from_metadata(m, metadata.protocol.as_ref());
         let members: BTreeMap<_, _> =
             metadata.members.iter().map(member).map(|member| (member.id.clone(), member)).in_order();
         let static_id = |m: &Member| Some((m.instance_id.clone()?, m.id.clone()));
@@ -114,7 +114,7 @@ impl ClassicGroup {
             leader: metadata.leader.clone(),
             static_members: members.values().filter_map(static_id).in_order(),
             members,
-            tentative: BTreeMap::new(),
+            pending_join_members: BTreeMap::new(),
             subscribed: None,
             revoking: BTreeSet::new(),
             id,
@@ -123,17 +123,17 @@ impl ClassicGroup {
         group
     }
 
-    /// Starts what a group found in the log waits for.
-    pub fn recovered(&mut self, turn: &mut Turn) {
+    /// Starts the timers of a restored group.
+    pub fn recovered(&mut self, decision: &mut Decision) {
         for member in self.members.values() {
-            turn.set_timer(&self.id, Timer::Session(member.id.clone()), member.session_timeout());
+            decision.set_timer(&self.id, Timer::Session(member.id.clone()), member.session_timeout());
         }
-        if self.members.len() > turn.config.max_size {
-            self.prepare_rebalance(turn, "the group is larger than group.max.size now allows");
+        if self.members.len() > decision.config.max_size {
+            self.prepare_rebalance(decision, "group is larger than group.max.size");
         }
     }
 
-    /// What a restart has to find again.
+    /// The durable state.
     pub fn to_metadata(&self) -> GroupMetadata {
         GroupMetadata {
             protocol_type: self.protocol_type.clone(),
@@ -154,7 +154,7 @@ impl ClassicGroup {
         }
     }
 
-    /// Since when the group is in its state.
+    /// When the group entered its state.
     pub fn since(&self) -> Option<TimestampMs> {
         self.since
     }
@@ -163,24 +163,24 @@ impl ClassicGroup {
         self.protocol_type.as_ref()
     }
 
-    /// Whether nobody has come yet.
-    pub fn is_vacant(&self) -> bool {
-        self.members.is_empty() && self.tentative.is_empty() && self.generation == 0
+    /// Whether the group has never had a member.
+    pub fn never_had_members(&self) -> bool {
+        self.members.is_empty() && self.pending_join_members.is_empty() && self.generation == 0
     }
 
-    /// Whether the group may be forgotten once it keeps no offsets. (Kafka forgets tentative
-    /// members with it; they would have to start over.)
+    /// Whether the group can be removed once it has no offsets. (Kafka ignores pending members here, so they have to
+    /// join again without a member id.)
     pub fn is_unused(&self) -> bool {
-        self.phase == Phase::Empty && self.tentative.is_empty()
+        self.phase == Phase::Empty && self.pending_join_members.is_empty()
     }
 
-    /// Whether offsets of a group with members can be judged: it speaks the consumer protocol and
-    /// its subscriptions could be read.
+    /// Whether the subscriptions of a group of consumers are known.
     pub fn knows_subscriptions(&self) -> bool {
         self.is_consumer() && self.subscribed.is_some()
     }
 
-    /// Whether the members read this topic; if that cannot be known, consumers are taken to.
+    /// Whether the members subscribe to this topic. If the subscriptions of consumers are unknown, they count as
+    /// subscribed.
     pub fn is_subscribed_to(&self, topic: &str) -> bool {
         match &self.subscribed {
             Some(topics) => topics.contains(topic),
@@ -188,7 +188,7 @@ impl ClassicGroup {
         }
     }
 
-    /// DescribeGroups' view.
+    /// DescribeGroups.
     pub fn describe(&self) -> GroupDescription {
         let protocol = self.protocol.as_ref().filter(|_| self.phase == Phase::Stable);
         GroupDescription {
@@ -200,7 +200,7 @@ impl ClassicGroup {
         }
     }
 
-    /// Whether its members speak the consumer protocol.
+    /// Whether this is a group of consumers.
     pub fn is_consumer(&self) -> bool {
         self.protocol_type.as_deref() == Some(CONSUMER)
     }
@@ -209,18 +209,18 @@ impl ClassicGroup {
         self.leader.as_deref() == Some(member_id)
     }
 
-    fn enter(&mut self, turn: &Turn, phase: Phase) {
+    fn enter(&mut self, decision: &Decision, phase: Phase) {
         self.phase = phase;
-        self.since = Some(turn.now.wall);
+        self.since = Some(decision.now.wall);
     }
 
-    /// Writes the group as it is now.
-    fn persist(&self, turn: &mut Turn) {
+    /// Writes a record of the current state.
+    fn persist(&self, decision: &mut Decision) {
         let value = Some(Arc::new(self.to_metadata()));
-        turn.record(GroupRecord::GroupMetadata { group: self.id.clone(), value });
+        decision.record(GroupRecord::GroupMetadata { group: self.id.clone(), value });
     }
 
-    /// Whether the request comes from a member, and from the one that holds the instance id.
+    /// Checks that the member exists, and that the instance id belongs to it.
     fn check_member(&self, member_id: &str, instance_id: Option<&InstanceId>) -> Result<(), GroupError> {
         if let Some(instance_id) = instance_id {
             match self.static_members.get(instance_id) {
@@ -232,13 +232,13 @@ impl ClassicGroup {
         if self.members.contains_key(member_id) { Ok(()) } else { Err(GroupError::UnknownMemberId) }
     }
 
-    /// Takes a member out, tentative or not, and tells whoever waits in its name that it is none.
-    fn remove(&mut self, turn: &mut Turn, member_id: &MemberId) {
-        turn.cancel_timer(&self.id, Timer::Session(member_id.clone()));
-        self.tentative.remove(member_id);
+    /// Removes a member or pending member, and rejects its pending requests with UNKNOWN_MEMBER_ID.
+    fn remove(&mut self, decision: &mut Decision, member_id: &MemberId) {
+        decision.cancel_timer(&self.id, Timer::Session(member_id.clone()));
+        self.pending_join_members.remove(member_id);
         let Some(mut member) = self.members.remove(member_id) else { return };
-        member.refuse_join(turn, MemberId::default(), GroupError::UnknownMemberId);
-        member.answer_sync(turn, Err(GroupError::UnknownMemberId));
+        member.reject_join(decision, MemberId::default(), GroupError::UnknownMemberId);
+        member.reply_to_sync(decision, Err(GroupError::UnknownMemberId));
         if let Some(instance_id) = &member.instance_id {
             self.static_members.remove(instance_id);
         }
@@ -247,9 +247,9 @@ impl ClassicGroup {
         }
     }
 
-    fn start_session(&self, turn: &mut Turn, member_id: &MemberId) {
+    fn start_session(&self, decision: &mut Decision, member_id: &MemberId) {
         if let Some(member) = self.members.get(member_id) {
-            turn.set_timer(&self.id, Timer::Session(member_id.clone()), member.session(turn.config));
+            decision.set_timer(&self.id, Timer::Session(member_id.clone()), member.session(decision.config));
         }
     }
 }

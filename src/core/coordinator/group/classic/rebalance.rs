@@ -1,4 +1,4 @@
-//! From one generation to the next: collecting joins, choosing leader and protocol.
+//! Rebalances: collecting joins, electing the leader and selecting the protocol.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,76 +6,75 @@ use std::time::Duration;
 
 use super::{ClassicGroup, Phase};
 use crate::coordinator::MemberId;
+use crate::coordinator::group::decision::{Decision, Timer};
 use crate::coordinator::group::error::GroupError;
-use crate::coordinator::group::turn::{Timer, Turn};
 
-/// How often at most a group looks again for absent static members, whatever they asked for.
-const LEAST_RETRY: Duration = Duration::from_secs(1);
+/// The minimum interval of checks for absent static members.
+const MIN_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 impl ClassicGroup {
-    /// Starts a rebalance after the members changed, or completes the one under way.
-    pub(super) fn rebalance(&mut self, turn: &mut Turn, reason: &str) {
+    /// Starts a rebalance after the members changed, or completes the current one.
+    pub(super) fn rebalance(&mut self, decision: &mut Decision, reason: &str) {
         match self.phase {
-            Phase::Preparing { .. } => self.complete_join_if_ready(turn),
-            Phase::Empty | Phase::Completing | Phase::Stable => self.prepare_rebalance(turn, reason),
+            Phase::Preparing { .. } => self.complete_join_if_ready(decision),
+            Phase::Empty | Phase::Completing | Phase::Stable => self.prepare_rebalance(decision, reason),
         }
     }
 
-    /// Ends the generation: whoever waits for its assignment has to join again.
-    pub(super) fn prepare_rebalance(&mut self, turn: &mut Turn, reason: &str) {
-        tracing::debug!(group = %self.id, generation = self.generation, reason, "rebalancing");
+    /// Ends the generation. Members that wait for an assignment must join again.
+    pub(super) fn prepare_rebalance(&mut self, decision: &mut Decision, reason: &str) {
+        tracing::debug!(group = %self.id, generation = self.generation, reason, "rebalancing group");
         if self.phase == Phase::Completing {
-            self.cancel_syncs(turn);
+            self.cancel_syncs(decision);
         }
-        self.end_revocation(turn);
+        self.end_revocation(decision);
         for member in self.members.values_mut() {
-            member.owes_sync = false;
+            member.sync_pending = false;
         }
-        turn.cancel_timer(&self.id, Timer::Sync);
+        decision.cancel_timer(&self.id, Timer::Sync);
 
         if self.phase == Phase::Empty {
-            self.begin_initial_wait(turn);
+            self.begin_initial_wait(decision);
             return;
         }
-        self.enter(turn, Phase::Preparing { initial: None });
-        turn.set_timer(&self.id, Timer::Join, self.rebalance_timeout());
-        self.complete_join_if_ready(turn);
+        self.enter(decision, Phase::Preparing { initial: None });
+        decision.set_timer(&self.id, Timer::Join, self.rebalance_timeout());
+        self.complete_join_if_ready(decision);
     }
 
-    /// The wait for joins is over; that of a group that was empty may be extended.
-    pub fn join_timer_passed(&mut self, turn: &mut Turn) {
+    /// Ends the join phase, or extends the initial wait of a group that was empty.
+    pub fn join_timer_expired(&mut self, decision: &mut Decision) {
         let Phase::Preparing { initial } = &mut self.phase else { return };
-        if let Some(extension) = initial.as_mut().and_then(|initial| initial.extension(turn.config)) {
-            turn.set_timer(&self.id, Timer::Join, extension);
+        if let Some(extension) = initial.as_mut().and_then(|initial| initial.extension(decision.config)) {
+            decision.set_timer(&self.id, Timer::Join, extension);
             return;
         }
-        self.complete_join(turn);
+        self.complete_join(decision);
     }
 
-    /// Begins the next generation if everyone is here; a group that was empty may wait for more members.
-    pub(super) fn complete_join_if_ready(&mut self, turn: &mut Turn) {
-        let everyone_joined = || self.tentative.is_empty() && self.members.values().all(|m| m.has_joined());
+    /// Begins the next generation if all members have joined. A group that was empty may wait for further members.
+    pub(super) fn complete_join_if_ready(&mut self, decision: &mut Decision) {
+        let all_joined = || self.pending_join_members.is_empty() && self.members.values().all(|m| m.has_joined());
         match self.phase {
-            Phase::Preparing { initial: None } if everyone_joined() => self.complete_join(turn),
-            Phase::Preparing { initial: Some(_) } => self.review_expected(turn),
+            Phase::Preparing { initial: None } if all_joined() => self.complete_join(decision),
+            Phase::Preparing { initial: Some(_) } => self.recheck_expected_members(decision),
             _ => {}
         }
     }
 
-    /// Begins the next generation with those who joined. Static members stay in it even if they
-    /// did not: they may be restarting.
-    pub(super) fn complete_join(&mut self, turn: &mut Turn) {
-        turn.cancel_timer(&self.id, Timer::Join);
-        turn.expected.forget(&self.id);
+    /// Begins the next generation with the members that have joined. Static members that have not joined stay in the
+    /// group, as they may be restarting.
+    pub(super) fn complete_join(&mut self, decision: &mut Decision) {
+        decision.cancel_timer(&self.id, Timer::Join);
+        decision.expected.forget(&self.id);
         let missing = |m: &&super::Member| !m.has_joined() && m.instance_id.is_none();
         let missing: Vec<MemberId> = self.members.values().filter(missing).map(|m| m.id.clone()).collect();
         for member_id in &missing {
-            self.remove(turn, member_id);
+            self.remove(decision, member_id);
         }
         if !self.members.is_empty() && !self.elect_leader() {
-            // Only static members are left and none of them is here: until they come, or their
-            // sessions end.
-            turn.set_timer(&self.id, Timer::Join, self.rebalance_timeout().max(LEAST_RETRY));
+            // Only static members are left, and none of them has joined. Wait until they join or their sessions expire.
+            decision.set_timer(&self.id, Timer::Join, self.rebalance_timeout().max(MIN_RETRY_INTERVAL));
             return;
         }
         self.generation = self.generation.checked_add(1).unwrap_or(1);
@@ -83,33 +82,33 @@ impl ClassicGroup {
             self.protocol = None;
             self.leader = None;
             self.subscribed = self.compute_subscribed();
-            self.enter(turn, Phase::Empty);
-            self.persist(turn);
+            self.enter(decision, Phase::Empty);
+            self.persist(decision);
         } else {
             self.protocol = self.select_protocol();
             self.subscribed = self.compute_subscribed();
-            self.enter(turn, Phase::Completing);
-            self.announce_generation(turn);
+            self.enter(decision, Phase::Completing);
+            self.announce_generation(decision);
         }
     }
 
-    /// Answers the joins, and expects everyone to sync.
-    fn announce_generation(&mut self, turn: &mut Turn) {
-        tracing::debug!(group = %self.id, generation = self.generation, members = self.members.len(), "joined");
+    /// Replies to the joins, and expects a sync of each member.
+    fn announce_generation(&mut self, decision: &mut Decision) {
+        tracing::debug!(group = %self.id, generation = self.generation, members = self.members.len(), "generation started");
         let member_ids: Vec<MemberId> = self.members.keys().cloned().collect();
         for member_id in &member_ids {
             let joined = self.joined(member_id, true);
             if let Some(member) = self.members.get_mut(member_id) {
-                member.answer_join(turn, joined);
+                member.reply_to_join(decision, joined);
                 member.is_new = false;
-                member.owes_sync = true;
+                member.sync_pending = true;
             }
-            self.start_session(turn, member_id);
+            self.start_session(decision, member_id);
         }
-        turn.set_timer(&self.id, Timer::Sync, self.rebalance_timeout());
+        decision.set_timer(&self.id, Timer::Sync, self.rebalance_timeout());
     }
 
-    /// Keeps the leader if it joined, else takes one that did; false if nobody did.
+    /// Keeps the leader if it has joined, or elects a member that has joined. False if there is none.
     fn elect_leader(&mut self) -> bool {
         let leader = self.leader.as_ref().and_then(|id| self.members.get(id));
         if leader.is_some_and(|leader| leader.has_joined()) {
@@ -124,8 +123,8 @@ impl ClassicGroup {
         }
     }
 
-    /// The protocol that most members prefer among those that all of them speak. (Of several with
-    /// as many votes Kafka takes any; here it is the first by name.)
+    /// Selects the protocol that most members prefer, among those that all members support. (Of several with the same
+    /// number of votes Kafka takes any; here it is the first by name.)
     pub(super) fn select_protocol(&self) -> Option<Arc<str>> {
         let first = self.members.values().next()?;
         let common = |name: &Arc<str>| self.members.values().all(|member| member.supports(name));
@@ -141,29 +140,29 @@ impl ClassicGroup {
         votes.into_iter().find(|(_, count)| *count == most).map(|(name, _)| name.clone())
     }
 
-    /// The longest time that a member asked for.
+    /// The longest rebalance timeout of the members.
     pub(super) fn rebalance_timeout(&self) -> Duration {
         self.members.values().map(|member| member.rebalance_timeout()).max().unwrap_or_default()
     }
 
-    /// Tells everyone who waits for an assignment of this generation that there will be none.
-    fn cancel_syncs(&mut self, turn: &mut Turn) {
+    /// Clears all assignments, and rejects pending syncs.
+    fn cancel_syncs(&mut self, decision: &mut Decision) {
         for member in self.members.values_mut() {
             member.assignment.clear();
         }
-        self.refuse_syncs(turn);
+        self.reject_syncs(decision);
     }
 
-    /// Tells everyone whose sync waits for an answer to join again.
-    pub(super) fn refuse_syncs(&mut self, turn: &mut Turn) {
-        let mut told = Vec::new();
+    /// Rejects pending syncs, so that their members join again.
+    pub(super) fn reject_syncs(&mut self, decision: &mut Decision) {
+        let mut rejected = Vec::new();
         for member in self.members.values_mut() {
-            if member.answer_sync(turn, Err(GroupError::RebalanceInProgress)) {
-                told.push(member.id.clone());
+            if member.reply_to_sync(decision, Err(GroupError::RebalanceInProgress)) {
+                rejected.push(member.id.clone());
             }
         }
-        for member_id in &told {
-            self.start_session(turn, member_id);
+        for member_id in &rejected {
+            self.start_session(decision, member_id);
         }
     }
 }

@@ -1,10 +1,11 @@
 //! The second of the two rebalances in which the cooperative protocol moves a partition (KIP-429).
 //!
-//! A member learns from its assignment what it has to give up, gives it up, and joins again at once, so that others get it
-//! in the next generation. If those had their assignments by then, they would learn of that rebalance only with their
-//! next heartbeat, which most send every three seconds. So their SyncGroup is answered when the member has joined
-//! again, with REBALANCE_IN_PROGRESS, as Kafka answers all that wait when a rebalance begins; or with their
-//! assignment if that takes longer than [`LONGEST_WAIT`]. They read what they have meanwhile.
+//! In the first rebalance a member's assignment lacks some of its partitions. The member revokes them and joins again
+//! at once, so that other members get them in the second rebalance. If the other members already had their assignments,
+//! they would notice the second rebalance only with their next heartbeat, usually three seconds later. So their
+//! SyncGroup requests stay pending until the member joins again. Then the reply is REBALANCE_IN_PROGRESS, as for all
+//! pending requests when a rebalance begins. After [`MAX_WAIT`] the reply is their assignment. Consumers continue to
+//! fetch from their owned partitions meanwhile.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,39 +13,39 @@ use std::time::Duration;
 use super::subscription::{assigned_partitions, owned_partitions};
 use super::{ClassicGroup, Member};
 use crate::coordinator::MemberId;
-use crate::coordinator::group::turn::{Timer, Turn};
+use crate::coordinator::group::decision::{Decision, Timer};
 
-/// The longest that an assignment waits for members that give up partitions.
-const LONGEST_WAIT: Duration = Duration::from_millis(200);
+/// The maximum time that an assignment is delayed by members that revoke partitions.
+const MAX_WAIT: Duration = Duration::from_millis(200);
 
 impl ClassicGroup {
-    /// Finds out who has to give up partitions by the assignment that was handed in.
-    pub(super) fn begin_revocation(&mut self, turn: &mut Turn) {
+    /// Finds the members that must revoke partitions because of the leader's assignment.
+    pub(super) fn begin_revocation(&mut self, decision: &mut Decision) {
         self.revoking = self.compute_revoking();
         if !self.revoking.is_empty() {
-            turn.set_timer(&self.id, Timer::Revocation, LONGEST_WAIT);
+            decision.set_timer(&self.id, Timer::Revocation, MAX_WAIT);
         }
     }
 
-    /// Whether the member's sync waits until those who give up partitions have joined again.
-    pub(super) fn holds_sync_of(&self, member_id: &str) -> bool {
+    /// Whether the member's sync is delayed until other members have revoked partitions and joined again.
+    pub(super) fn delays_sync_of(&self, member_id: &str) -> bool {
         !self.revoking.is_empty() && !self.revoking.contains(member_id)
     }
 
-    /// A rebalance begins: who waits for it joins again.
-    pub(super) fn end_revocation(&mut self, turn: &mut Turn) {
+    /// Ends the wait because a rebalance begins, and rejects delayed syncs.
+    pub(super) fn end_revocation(&mut self, decision: &mut Decision) {
         if !self.revoking.is_empty() {
             self.revoking.clear();
-            turn.cancel_timer(&self.id, Timer::Revocation);
-            self.refuse_syncs(turn);
+            decision.cancel_timer(&self.id, Timer::Revocation);
+            self.reject_syncs(decision);
         }
     }
 
-    /// Those who give up partitions take long: the others begin with what they were assigned.
-    pub fn revocation_timer_passed(&mut self, turn: &mut Turn) {
+    /// Ends the wait because it took too long, and replies to delayed syncs with their assignments.
+    pub fn revocation_timer_expired(&mut self, decision: &mut Decision) {
         self.revoking.clear();
         for member_id in self.members.keys().cloned().collect::<Vec<_>>() {
-            self.hand_out(turn, &member_id);
+            self.send_assignment(decision, &member_id);
         }
     }
 
@@ -52,10 +53,11 @@ impl ClassicGroup {
         if !self.is_consumer() {
             return BTreeSet::new();
         }
-        let gives_up = |member: &&Member| {
-            let owned = owned_partitions(&member.metadata(self.protocol.as_ref())).unwrap_or_default();
-            !owned.is_empty() && assigned_partitions(&member.assignment).is_some_and(|kept| !owned.is_subset(&kept))
+        let must_revoke = |member: &&Member| {
+            let owned = owned_partitions(member.metadata(self.protocol.as_ref())).unwrap_or_default();
+            !owned.is_empty()
+                && assigned_partitions(member.assignment.clone()).is_some_and(|assigned| !owned.is_subset(&assigned))
         };
-        self.members.values().filter(gives_up).map(|member| member.id.clone()).collect()
+        self.members.values().filter(must_revoke).map(|member| member.id.clone()).collect()
     }
 }

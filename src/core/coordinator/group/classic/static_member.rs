@@ -1,18 +1,18 @@
-//! A static member that comes back under a new member id takes the place of the old one (KIP-345).
+//! Static members: after a restart a member gets a new member id, which replaces the old one (KIP-345).
 
-use super::link::Link;
+use super::member_connection::MemberConnection;
 use super::{ClassicGroup, Phase};
 use crate::coordinator::group::command::{GroupReply, JoinGroup};
+use crate::coordinator::group::decision::{Decision, Timer};
 use crate::coordinator::group::error::GroupError;
-use crate::coordinator::group::turn::{Timer, Turn};
 use crate::coordinator::{MemberId, ReplyTo};
 
 impl ClassicGroup {
-    /// Puts the new member id in the place of the old, fencing whoever still uses that. A stable
-    /// group whose protocol stays the same goes on without a rebalance.
+    /// Replaces the old member id by the new one, and fences requests with the old one. There is no rebalance if the
+    /// group is stable and its protocol stays the same.
     pub(super) fn replace_static_member(
         &mut self,
-        turn: &mut Turn,
+        decision: &mut Decision,
         to: ReplyTo,
         old_id: &MemberId,
         new_id: MemberId,
@@ -20,39 +20,38 @@ impl ClassicGroup {
     ) {
         let leader_before = self.leader.clone();
         let can_skip_assignment = request.can_skip_assignment;
-        self.hand_over(turn, old_id, &new_id, request);
+        self.replace_member_id(decision, old_id, &new_id, request);
         if self.phase != Phase::Stable || self.select_protocol() != self.protocol {
             if let Some(member) = self.members.get_mut(&new_id) {
-                member.park_join(turn, to);
+                member.set_pending_join(decision, to);
             }
-            // While syncs are collected this is a rebalance too: the leader assigns to the old id.
-            self.rebalance(turn, "a static member came back");
+            // A rebalance is also needed while syncs are collected, because the leader assigns to the old id.
+            self.rebalance(decision, "static member rejoined");
             return;
         }
 
         self.subscribed = self.compute_subscribed();
-        self.persist(turn);
+        self.persist(decision);
         let mut joined = self.joined(&new_id, can_skip_assignment);
         if can_skip_assignment {
-            // The leader learns of the members, but shall not assign (KIP-814).
+            // The leader gets the members, but must not assign (KIP-814).
             joined.skip_assignment = self.is_leader(&new_id);
         } else {
-            // A client that would assign regardless must not see that it leads.
+            // The client does not support skip_assignment, so it must not see that it is the leader.
             joined.leader = leader_before.unwrap_or_default();
         }
-        turn.reply(to, GroupReply::Join(Ok(joined)));
+        decision.reply(to, GroupReply::Join(Ok(joined)));
     }
 
-    /// Moves the member to its new id, with what it now says of itself. (Kafka keeps the client id
-    /// and host that the old one came with.)
-    fn hand_over(&mut self, turn: &mut Turn, old_id: &MemberId, new_id: &MemberId, request: JoinGroup) {
+    /// Changes the member's id, and updates it from the request. (Kafka keeps the old client id and host.)
+    fn replace_member_id(&mut self, decision: &mut Decision, old_id: &MemberId, new_id: &MemberId, request: JoinGroup) {
         let Some(mut member) = self.members.remove(old_id) else { return };
-        turn.cancel_timer(&self.id, Timer::Session(old_id.clone()));
-        member.refuse_join(turn, old_id.clone(), GroupError::FencedInstanceId);
-        member.answer_sync(turn, Err(GroupError::FencedInstanceId));
+        decision.cancel_timer(&self.id, Timer::Session(old_id.clone()));
+        member.reject_join(decision, old_id.clone(), GroupError::FencedInstanceId);
+        member.reply_to_sync(decision, Err(GroupError::FencedInstanceId));
 
         member.id = new_id.clone();
-        member.link = Link::of(turn);
+        member.connection = MemberConnection::of(decision);
         member.is_new = false;
         member.client_id = request.client_id.clone();
         member.client_host = request.client_host.clone();
@@ -64,6 +63,6 @@ impl ClassicGroup {
         }
         member.update(request);
         self.members.insert(new_id.clone(), member);
-        self.start_session(turn, new_id);
+        self.start_session(decision, new_id);
     }
 }

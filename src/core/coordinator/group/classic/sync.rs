@@ -1,4 +1,4 @@
-//! SyncGroup: the leader hands in the assignment, everyone gets its part.
+//! SyncGroup: the leader sends the assignment, and each member gets its part.
 
 use std::collections::HashMap;
 
@@ -6,13 +6,13 @@ use bytes::Bytes;
 
 use super::{ClassicGroup, Phase};
 use crate::coordinator::group::command::{GroupReply, SyncGroup, Synced};
+use crate::coordinator::group::decision::{Decision, Timer};
 use crate::coordinator::group::error::GroupError;
-use crate::coordinator::group::turn::{Timer, Turn};
 use crate::coordinator::{MemberId, ReplyTo};
 
 impl ClassicGroup {
-    /// Answers with the assignment, or parks the request until the leader has handed it in.
-    pub fn sync(&mut self, turn: &mut Turn, to: ReplyTo, request: SyncGroup) {
+    /// Replies with the assignment, or keeps the request pending until the leader has sent it.
+    pub fn sync(&mut self, decision: &mut Decision, to: ReplyTo, request: SyncGroup) {
         let refusal = match (self.check_sync(&request), self.phase) {
             (Err(error), _) => Some(error),
             (Ok(()), Phase::Preparing { .. }) => Some(GroupError::RebalanceInProgress),
@@ -20,37 +20,37 @@ impl ClassicGroup {
             (Ok(()), Phase::Completing | Phase::Stable) => None,
         };
         if let Some(error) = refusal {
-            turn.reply(to, GroupReply::Sync(Err(error)));
+            decision.reply(to, GroupReply::Sync(Err(error)));
             return;
         }
-        self.heard(turn, &request.member_id);
+        self.update_connection(decision, &request.member_id);
         if let Some(member) = self.members.get_mut(&request.member_id) {
-            member.owes_sync = false;
-            member.park_sync(turn, to);
+            member.sync_pending = false;
+            member.set_pending_sync(decision, to);
         }
-        if !self.members.values().any(|member| member.owes_sync) {
-            turn.cancel_timer(&self.id, Timer::Sync);
+        if !self.members.values().any(|member| member.sync_pending) {
+            decision.cancel_timer(&self.id, Timer::Sync);
         }
         if self.phase == Phase::Stable {
-            if !self.holds_sync_of(&request.member_id) {
-                self.hand_out(turn, &request.member_id);
+            if !self.delays_sync_of(&request.member_id) {
+                self.send_assignment(decision, &request.member_id);
             }
         } else if self.is_leader(&request.member_id) {
-            self.assign(turn, request.assignments);
+            self.assign(decision, request.assignments);
         }
     }
 
-    /// The time for syncs has passed: whoever did not ask for its assignment is not there.
-    pub fn sync_timer_passed(&mut self, turn: &mut Turn) {
+    /// Removes members that did not send SyncGroup in time.
+    pub fn sync_timer_expired(&mut self, decision: &mut Decision) {
         if !matches!(self.phase, Phase::Completing | Phase::Stable) {
             return;
         }
-        let missing: Vec<MemberId> = self.members.values().filter(|m| m.owes_sync).map(|m| m.id.clone()).collect();
+        let missing: Vec<MemberId> = self.members.values().filter(|m| m.sync_pending).map(|m| m.id.clone()).collect();
         for member_id in &missing {
-            self.remove(turn, member_id);
+            self.remove(decision, member_id);
         }
         if !missing.is_empty() {
-            self.prepare_rebalance(turn, "members did not ask for their assignment in time");
+            self.prepare_rebalance(decision, "members did not sync in time");
         }
     }
 
@@ -66,33 +66,33 @@ impl ClassicGroup {
         Ok(())
     }
 
-    /// Takes the leader's assignment, writes it, and gives everyone who waits its part, or lets it wait for a rebalance
-    /// that follows at once. Who is not in it is assigned nothing.
-    fn assign(&mut self, turn: &mut Turn, assignments: Vec<(MemberId, Bytes)>) {
+    /// Stores and writes the leader's assignment, and replies to pending syncs unless they are delayed by a revocation.
+    /// Members that are not in it get an empty assignment.
+    fn assign(&mut self, decision: &mut Decision, assignments: Vec<(MemberId, Bytes)>) {
         let mut assignments: HashMap<MemberId, Bytes> = assignments.into_iter().collect();
         for member in self.members.values_mut() {
-            // A copy, lest each member keep the leader's whole request in memory.
+            // Copied, so that members do not keep the leader's whole request in memory.
             member.assignment = assignments.remove(&member.id).map_or_else(Bytes::new, |a| Bytes::copy_from_slice(&a));
         }
-        self.enter(turn, Phase::Stable);
-        self.persist(turn);
-        self.begin_revocation(turn);
-        let answered = self.members.keys().filter(|member_id| !self.holds_sync_of(member_id));
-        for member_id in answered.cloned().collect::<Vec<_>>() {
-            self.hand_out(turn, &member_id);
+        self.enter(decision, Phase::Stable);
+        self.persist(decision);
+        self.begin_revocation(decision);
+        let undelayed = self.members.keys().filter(|member_id| !self.delays_sync_of(member_id));
+        for member_id in undelayed.cloned().collect::<Vec<_>>() {
+            self.send_assignment(decision, &member_id);
         }
     }
 
-    /// Answers a parked sync with the member's assignment; its session starts anew.
-    pub(super) fn hand_out(&mut self, turn: &mut Turn, member_id: &MemberId) {
+    /// Replies to a pending sync with the member's assignment, and restarts its session.
+    pub(super) fn send_assignment(&mut self, decision: &mut Decision, member_id: &MemberId) {
         let Some(member) = self.members.get_mut(member_id) else { return };
         let synced = Synced {
             protocol_type: self.protocol_type.clone(),
             protocol: self.protocol.clone(),
             assignment: member.assignment.clone(),
         };
-        if member.answer_sync(turn, Ok(synced)) {
-            self.start_session(turn, member_id);
+        if member.reply_to_sync(decision, Ok(synced)) {
+            self.start_session(decision, member_id);
         }
     }
 }

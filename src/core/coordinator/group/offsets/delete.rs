@@ -1,18 +1,18 @@
-//! Offsets that go: by OffsetDelete, with their group, with their topic.
+//! Deletion of offsets: by OffsetDelete, with their group, or with their topic.
 
 use super::OffsetStore;
 use crate::coordinator::GroupId;
 use crate::coordinator::group::command::TopicResults;
+use crate::coordinator::group::decision::Decision;
 use crate::coordinator::group::error::GroupError;
-use crate::coordinator::group::turn::Turn;
 use crate::coordinator::records::GroupRecord;
 use ottla_wire::types::{PartitionIndex, TopicName};
 
 impl OffsetStore {
-    /// OffsetDelete: all but those of topics that the group is subscribed to.
+    /// OffsetDelete: deletes offsets, except those of topics that the group is subscribed to.
     pub fn delete(
         &self,
-        turn: &mut Turn,
+        decision: &mut Decision,
         group: &GroupId,
         topics: Vec<(TopicName, Vec<PartitionIndex>)>,
         is_subscribed: impl Fn(&str) -> bool,
@@ -23,7 +23,7 @@ impl OffsetStore {
             for &partition in &partitions {
                 let known = self.get(group, &topic, partition).is_some() || self.is_pending(group, &topic, partition);
                 if result.is_ok() && known {
-                    tombstone(turn, group.clone(), topic.clone(), partition);
+                    tombstone(decision, group.clone(), topic.clone(), partition);
                 }
             }
             let partitions = partitions.into_iter().map(|partition| (partition, result)).collect();
@@ -32,21 +32,21 @@ impl OffsetStore {
         results
     }
 
-    /// All of the group's offsets.
-    pub fn delete_all(&self, turn: &mut Turn, group: &GroupId) {
+    /// Deletes all offsets of a group.
+    pub fn delete_all(&self, decision: &mut Decision, group: &GroupId) {
         for (topic, partition) in self.partitions_of(group) {
-            tombstone(turn, group.clone(), topic, partition);
+            tombstone(decision, group.clone(), topic, partition);
         }
     }
 
-    /// All offsets of these topics, of every group.
-    pub fn delete_topics(&self, turn: &mut Turn, topics: &[TopicName]) {
+    /// Deletes the offsets of these topics, in all groups.
+    pub fn delete_topics(&self, decision: &mut Decision, topics: &[TopicName]) {
         for (group, topic, partition) in self.entries_of_topics(topics) {
-            tombstone(turn, group, topic, partition);
+            tombstone(decision, group, topic, partition);
         }
     }
 }
 
-pub(super) fn tombstone(turn: &mut Turn, group: GroupId, topic: TopicName, partition: PartitionIndex) {
-    turn.record(GroupRecord::OffsetCommit { group, topic, partition, value: None });
+pub(super) fn tombstone(decision: &mut Decision, group: GroupId, topic: TopicName, partition: PartitionIndex) {
+    decision.record(GroupRecord::OffsetCommit { group, topic, partition, value: None });
 }

@@ -1,63 +1,62 @@
-//! Offsets that nobody has used for `offsets.retention.minutes` go.
+//! Expiry of offsets after `offsets.retention.minutes` (KIP-211).
 //!
-//! As KIP-211 has it, time runs
-//! - for a group that only keeps offsets: from the commit;
-//! - for an empty group: from when it became empty;
-//! - for a stable group of consumers: from the commit, for topics that nobody in it reads;
-//! - for any other group: not at all.
+//! The retention time starts
+//! - for a group without protocol type: with the commit;
+//! - for an empty group: when it became empty;
+//! - for a stable group of consumers: with the commit, for topics that no member subscribes to;
+//! - for other groups: never.
 //!
-//! An offset whose client asked for a retention of its own (OffsetCommit v2-v4) expires then.
+//! If the client requested a retention time (OffsetCommit v2-v4), the offset expires after that time.
 
 use super::OffsetStore;
 use super::delete::tombstone;
 use crate::coordinator::GroupId;
 use crate::coordinator::group::classic::ClassicGroup;
+use crate::coordinator::group::decision::Decision;
 use crate::coordinator::group::queries::GroupState;
-use crate::coordinator::group::turn::Turn;
 use crate::coordinator::records::CommittedOffset;
 use ottla_wire::types::TimestampMs;
 
-/// From when the retention of a group's offsets counts.
+/// The start of the retention time of a group's offsets.
 #[derive(Clone, Copy)]
 enum Since {
     Commit,
     Time(TimestampMs),
-    /// They don't expire as things are.
+    /// The offsets do not expire.
     Never,
 }
 
 impl OffsetStore {
-    /// Lets what has expired go. True if the group then keeps nothing, and no open transaction may
-    /// bring it something.
-    pub fn expire(&self, turn: &mut Turn, id: &GroupId, group: &ClassicGroup) -> bool {
-        let since = retention_starts(group);
-        let mut nothing_left = !self.has_open_transaction(id);
+    /// Deletes expired offsets. True if the group then has no offsets and no open transaction.
+    pub fn expire(&self, decision: &mut Decision, id: &GroupId, group: &ClassicGroup) -> bool {
+        let since = retention_start(group);
+        let mut is_empty = !self.has_open_transaction(id);
         for (topic, view) in self.topics(id) {
             let in_use = matches!(since, Since::Never) || group.is_subscribed_to(topic);
             for (partition, offset) in view.partitions() {
-                if !in_use && is_expired(turn, since, offset) && !self.is_pending(id, topic, partition) {
-                    tombstone(turn, id.clone(), topic.clone(), partition);
+                if !in_use && is_expired(decision, since, offset) && !self.is_pending(id, topic, partition) {
+                    tombstone(decision, id.clone(), topic.clone(), partition);
                 } else {
-                    nothing_left = false;
+                    is_empty = false;
                 }
             }
         }
-        nothing_left
+        is_empty
     }
 }
 
-fn retention_starts(group: &ClassicGroup) -> Since {
+fn retention_start(group: &ClassicGroup) -> Since {
     match (group.protocol_type(), group.state()) {
         (None, _) => Since::Commit,
-        // Groups written by old versions don't say since when they are empty.
+        // Records of old versions do not have the time at which the group became empty.
         (Some(_), GroupState::Empty) => group.since().map_or(Since::Commit, Since::Time),
         (Some(_), GroupState::Stable) if group.knows_subscriptions() => Since::Commit,
         (Some(_), _) => Since::Never,
     }
 }
 
-fn is_expired(turn: &Turn, since: Since, offset: &CommittedOffset) -> bool {
-    let now = turn.now.wall;
+fn is_expired(decision: &Decision, since: Since, offset: &CommittedOffset) -> bool {
+    let now = decision.now.wall;
     if let Some(expires) = offset.expire_timestamp {
         return now >= expires;
     }
@@ -66,6 +65,6 @@ fn is_expired(turn: &Turn, since: Since, offset: &CommittedOffset) -> bool {
         Since::Time(since) => since,
         Since::Never => return false,
     };
-    let retention = i64::try_from(turn.config.offsets_retention.as_millis()).unwrap_or(i64::MAX);
+    let retention = i64::try_from(decision.config.offsets_retention.as_millis()).unwrap_or(i64::MAX);
     now.saturating_sub(since) >= retention
 }

@@ -1,6 +1,6 @@
-//! Where offsets are kept: those that count, and those that wait for their transaction's end.
+//! The store of offsets: committed ones, and pending ones of open transactions.
 //!
-//! All of it is durable state: it changes by records and transaction markers alone.
+//! All of it is durable state: only records and transaction markers change it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use ottla_wire::types::{InOrder as _, NO_PRODUCER_ID, Offset, PartitionIndex, Pr
 /// One group's offsets.
 type Topics = BTreeMap<TopicName, BTreeMap<PartitionIndex, Stored>>;
 
-/// An offset and the record that committed it.
+/// A committed offset, and the offset of its record.
 #[derive(Clone, Debug, PartialEq)]
 struct Stored {
     record_offset: Offset,
@@ -23,10 +23,9 @@ struct Stored {
 #[derive(Debug, Default, PartialEq)]
 pub(in crate::coordinator::group) struct OffsetStore {
     committed: HashMap<GroupId, Topics>,
-    /// By producer: what its open transaction will commit.
+    /// The offsets in open transactions, by producer.
     pending: HashMap<ProducerId, HashMap<GroupId, Topics>>,
-    /// Which producers have a transaction open that has touched the group. Invariant: exactly the
-    /// groups of `pending`.
+    /// The producers with an open transaction, by group. Invariant: it has exactly the groups of `pending`.
     open: HashMap<GroupId, BTreeSet<ProducerId>>,
 }
 
@@ -41,7 +40,7 @@ impl OffsetStore {
         self.committed.get(group).into_iter().flatten().map(|(topic, partitions)| (topic, TopicView(partitions)))
     }
 
-    /// Whether an open transaction has touched the group's offsets.
+    /// Whether an open transaction has offsets of the group.
     pub fn has_open_transaction(&self, group: &str) -> bool {
         self.open.contains_key(group)
     }
@@ -75,7 +74,7 @@ impl OffsetStore {
         self.all_topics().flat_map(|(_, topics)| topics.keys().cloned()).in_order()
     }
 
-    /// Applies a commit; of a transaction, it waits for the transaction's end.
+    /// Applies a commit. In a transaction, it is pending until the transaction ends.
     pub fn replay_commit(
         &mut self,
         at: RecordMeta,
@@ -94,7 +93,7 @@ impl OffsetStore {
         }
     }
 
-    /// Applies a tombstone: the offset is gone, and no open transaction brings it back.
+    /// Applies a tombstone: removes the committed offset, and pending ones in open transactions.
     pub fn replay_tombstone(&mut self, group: &str, topic: &str, partition: PartitionIndex) {
         if let Some(topics) = self.committed.get_mut(group) {
             take(topics, topic, partition);
@@ -111,7 +110,7 @@ impl OffsetStore {
 
     /// Applies a transaction's end.
     ///
-    /// A plain commit that came after the transaction's own stays: it is the later one.
+    /// A later commit outside the transaction is kept.
     pub fn replay_end_txn(&mut self, producer_id: ProducerId, outcome: Outcome) {
         let Some(groups) = self.pending.remove(&producer_id) else { return };
         for group in groups.keys() {
@@ -124,12 +123,12 @@ impl OffsetStore {
         }
         if outcome == Outcome::Commit {
             for (group, topics) in groups {
-                self.settle(&group, topics);
+                self.commit_pending(&group, topics);
             }
         }
     }
 
-    fn settle(&mut self, group: &GroupId, topics: Topics) {
+    fn commit_pending(&mut self, group: &GroupId, topics: Topics) {
         for (topic, partitions) in topics {
             for (partition, stored) in partitions {
                 let present = self.committed.get(group).and_then(|t| t.get(&topic)?.get(&partition));
@@ -172,7 +171,7 @@ fn put(
         Some(topics) => topics,
         None => groups.entry(group.clone()).or_default(),
     };
-    // Looked up first, so that a topic's name is kept once and not once for each commit.
+    // Looked up first, so that commits of one topic share one name.
     match topics.get_mut::<str>(topic) {
         Some(partitions) => drop(partitions.insert(partition, stored)),
         None => drop(topics.insert(Arc::clone(topic), BTreeMap::from([(partition, stored)]))),

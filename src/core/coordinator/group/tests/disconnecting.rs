@@ -2,161 +2,161 @@
 
 use std::time::Duration;
 
-use super::harness::World;
+use super::harness::TestGroup;
 use crate::coordinator::group::{GroupCommand, GroupConfig, GroupError, GroupReply, GroupState};
 
 const CUT_MS: u64 = 500;
 /// The clients' session timeout.
 const SESSION_MS: u64 = 10_000;
 
-/// A world in which members go soon after their connections.
-fn world() -> World {
+/// A group whose members are removed soon after their connections close.
+fn group() -> TestGroup {
     let timeout = Some(Duration::from_millis(CUT_MS));
-    World::with(GroupConfig { disconnected_member_timeout: timeout, ..GroupConfig::default() })
+    TestGroup::with(GroupConfig { disconnected_member_timeout: timeout, ..GroupConfig::default() })
 }
 
-fn closes(world: &mut World, connection: u64) {
-    let to = world.ask(GroupCommand::ConnectionClosed { connection, newest: connection });
-    assert_eq!(world.answer(to), Some(GroupReply::ConnectionClosed));
+fn closes(group: &mut TestGroup, connection: u64) {
+    let to = group.send(GroupCommand::ConnectionClosed { connection, newest: connection });
+    assert_eq!(group.take_reply(to), Some(GroupReply::ConnectionClosed));
 }
 
-/// Whether the member is one, as a heartbeat by `connection` finds.
-fn is_member(world: &mut World, name: &str, connection: u64) -> bool {
-    world.connection = Some(connection);
-    world.heartbeats(name) != Err(GroupError::UnknownMemberId)
+/// Whether a heartbeat on `connection` finds the member in the group.
+fn is_member(group: &mut TestGroup, name: &str, connection: u64) -> bool {
+    group.connection = Some(connection);
+    group.heartbeats(name) != Err(GroupError::UnknownMemberId)
 }
 
-/// A stable group of one, by connection 1.
-fn of_one(mut world: World) -> World {
-    world.connection = Some(1);
-    world.stable(&["a"]);
-    world
-}
-
-#[test]
-fn who_does_not_come_back_goes() {
-    let mut world = of_one(world());
-    closes(&mut world, 1);
-    world.wait(CUT_MS - 1);
-    assert_eq!(world.state(), GroupState::Stable);
-    world.wait(1);
-    assert_eq!(world.state(), GroupState::Empty);
+/// A stable group of one member, on connection 1.
+fn of_one(mut group: TestGroup) -> TestGroup {
+    group.connection = Some(1);
+    group.stable(&["a"]);
+    group
 }
 
 #[test]
-fn who_comes_back_stays_for_a_whole_session() {
-    let mut world = of_one(world());
-    closes(&mut world, 1);
-    world.wait(CUT_MS - 1);
-    assert!(is_member(&mut world, "a", 2));
-    world.wait(SESSION_MS - 1);
-    assert_eq!(world.state(), GroupState::Stable);
-    world.wait(1);
-    assert_eq!(world.state(), GroupState::Empty);
+fn member_that_does_not_reconnect_is_removed_after_the_timeout() {
+    let mut group = of_one(group());
+    closes(&mut group, 1);
+    group.wait(CUT_MS - 1);
+    assert_eq!(group.state(), GroupState::Stable);
+    group.wait(1);
+    assert_eq!(group.state(), GroupState::Empty);
 }
 
 #[test]
-fn a_commit_is_coming_back_too() {
-    let mut world = of_one(world());
-    closes(&mut world, 1);
-    world.connection = Some(2);
-    assert_eq!(world.commits("a", 5), Ok(()));
-    world.wait(CUT_MS * 2);
-    assert_eq!(world.state(), GroupState::Stable);
+fn member_that_reconnects_gets_a_full_session() {
+    let mut group = of_one(group());
+    closes(&mut group, 1);
+    group.wait(CUT_MS - 1);
+    assert!(is_member(&mut group, "a", 2));
+    group.wait(SESSION_MS - 1);
+    assert_eq!(group.state(), GroupState::Stable);
+    group.wait(1);
+    assert_eq!(group.state(), GroupState::Empty);
 }
 
 #[test]
-fn a_connection_left_behind_does_not_count() {
-    let mut world = of_one(world());
-    assert!(is_member(&mut world, "a", 2));
-    closes(&mut world, 1);
-    world.wait(CUT_MS * 2);
-    assert!(is_member(&mut world, "a", 2));
+fn commit_on_another_connection_counts_as_reconnect() {
+    let mut group = of_one(group());
+    closes(&mut group, 1);
+    group.connection = Some(2);
+    assert_eq!(group.commits("a", 5), Ok(()));
+    group.wait(CUT_MS * 2);
+    assert_eq!(group.state(), GroupState::Stable);
 }
 
 #[test]
-fn a_session_that_ends_sooner_is_not_prolonged() {
-    let mut world = of_one(world());
-    world.wait(SESSION_MS - 1);
-    closes(&mut world, 1);
-    world.wait(1);
-    assert_eq!(world.state(), GroupState::Empty);
+fn close_of_an_earlier_connection_has_no_effect() {
+    let mut group = of_one(group());
+    assert!(is_member(&mut group, "a", 2));
+    closes(&mut group, 1);
+    group.wait(CUT_MS * 2);
+    assert!(is_member(&mut group, "a", 2));
 }
 
 #[test]
-fn it_is_off_by_default() {
-    let mut world = of_one(World::new());
-    closes(&mut world, 1);
-    world.wait(SESSION_MS - 1);
-    assert_eq!(world.state(), GroupState::Stable);
+fn close_does_not_extend_a_session_that_ends_sooner() {
+    let mut group = of_one(group());
+    group.wait(SESSION_MS - 1);
+    closes(&mut group, 1);
+    group.wait(1);
+    assert_eq!(group.state(), GroupState::Empty);
 }
 
 #[test]
-fn static_members_keep_their_session() {
-    let mut world = world();
-    world.client("a").instance_id = Some("static".into());
-    let mut world = of_one(world);
-    closes(&mut world, 1);
-    world.wait(SESSION_MS - 1);
-    assert_eq!(world.state(), GroupState::Stable);
+fn close_has_no_effect_by_default() {
+    let mut group = of_one(TestGroup::new());
+    closes(&mut group, 1);
+    group.wait(SESSION_MS - 1);
+    assert_eq!(group.state(), GroupState::Stable);
 }
 
 #[test]
-fn the_others_get_the_partitions_soon() {
-    let mut world = world();
-    world.connection = Some(1);
-    world.joins("a");
-    world.joined("a");
-    world.syncs("a", &[("a", "all")]);
-    assert_eq!(world.assigned("a").as_deref(), Ok("all"));
-    // While the second waits for the first to join again, the first is killed.
-    world.connection = Some(2);
-    world.joins("b");
-    closes(&mut world, 1);
-    world.waits("b").wait(CUT_MS);
-    assert_eq!(world.joined("b").members.len(), 1);
+fn close_does_not_shorten_the_session_of_a_static_member() {
+    let mut group = group();
+    group.client("a").instance_id = Some("static".into());
+    let mut group = of_one(group);
+    closes(&mut group, 1);
+    group.wait(SESSION_MS - 1);
+    assert_eq!(group.state(), GroupState::Stable);
 }
 
 #[test]
-fn a_join_that_nobody_waits_for_holds_nobody_up() {
-    let mut world = world();
-    world.connection = Some(1);
-    world.stable(&["a", "b"]);
-    // The second's connection is another; it joins again, waits for the first, and is killed.
-    world.connection = Some(2);
-    world.client("b").reads(&["orders", "payments"]);
-    world.asks_to_join("b").waits("b");
-    closes(&mut world, 2);
-    world.wait(CUT_MS);
-    world.connection = Some(1);
-    world.joins("a");
-    assert_eq!(world.joined("a").members.len(), 1);
+fn rebalance_completes_after_the_timeout_of_a_killed_member() {
+    let mut group = group();
+    group.connection = Some(1);
+    group.joins("a");
+    group.joined("a");
+    group.syncs("a", &[("a", "all")]);
+    assert_eq!(group.assigned("a").as_deref(), Ok("all"));
+    // The first member is killed while the second waits for it to join again.
+    group.connection = Some(2);
+    group.joins("b");
+    closes(&mut group, 1);
+    group.waits("b").wait(CUT_MS);
+    assert_eq!(group.joined("b").members.len(), 1);
 }
 
 #[test]
-fn an_id_that_was_given_out_to_a_closed_connection_holds_nobody_up() {
-    let mut world = world();
-    world.connection = Some(1);
-    world.stable(&["a"]);
-    // Told its id, and never back with it.
-    world.connection = Some(2);
-    world.asks_to_join("b");
-    world.connection = Some(1);
-    world.client("a").reads(&["orders", "payments"]);
-    world.asks_to_join("a").waits("a");
-    closes(&mut world, 2);
-    world.waits("a").wait(CUT_MS);
-    assert_eq!(world.joined("a").members.len(), 1);
+fn pending_join_of_a_closed_connection_does_not_delay_the_rebalance() {
+    let mut group = group();
+    group.connection = Some(1);
+    group.stable(&["a", "b"]);
+    // The second member joins again on another connection, waits for the first, and is killed.
+    group.connection = Some(2);
+    group.client("b").subscribes_to(&["orders", "payments"]);
+    group.sends_join("b").waits("b");
+    closes(&mut group, 2);
+    group.wait(CUT_MS);
+    group.connection = Some(1);
+    group.joins("a");
+    assert_eq!(group.joined("a").members.len(), 1);
 }
 
 #[test]
-fn what_a_restart_finds_has_no_connections() {
-    let mut world = of_one(world());
-    world.crash();
-    closes(&mut world, 1);
-    world.wait(CUT_MS * 2);
-    assert!(is_member(&mut world, "a", 1));
-    closes(&mut world, 1);
-    world.wait(CUT_MS);
-    assert_eq!(world.state(), GroupState::Empty);
+fn pending_member_of_a_closed_connection_does_not_delay_the_rebalance() {
+    let mut group = group();
+    group.connection = Some(1);
+    group.stable(&["a"]);
+    // It gets a member id, and does not join with it.
+    group.connection = Some(2);
+    group.sends_join("b");
+    group.connection = Some(1);
+    group.client("a").subscribes_to(&["orders", "payments"]);
+    group.sends_join("a").waits("a");
+    closes(&mut group, 2);
+    group.waits("a").wait(CUT_MS);
+    assert_eq!(group.joined("a").members.len(), 1);
+}
+
+#[test]
+fn restored_members_have_no_connection_until_their_first_request() {
+    let mut group = of_one(group());
+    group.crash();
+    closes(&mut group, 1);
+    group.wait(CUT_MS * 2);
+    assert!(is_member(&mut group, "a", 1));
+    closes(&mut group, 1);
+    group.wait(CUT_MS);
+    assert_eq!(group.state(), GroupState::Empty);
 }

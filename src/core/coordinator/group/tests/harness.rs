@@ -1,5 +1,4 @@
-//! One group and its clients, by name. Records take the way through bytes, as they would through a
-//! log, and a crash leaves only them.
+//! One group and its clients, by name. Records are encoded and decoded, as in a log. A crash keeps only the records.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -13,33 +12,33 @@ use crate::coordinator::{ConnectionId, Effects, Machine, Outcome, RecordMeta, Re
 use ottla_wire::types::{Now, ProducerIdEpoch, TopicId};
 
 pub const GROUP: &str = "readers";
-/// Wall time when a story begins.
+/// Wall time at the start of a test.
 pub const START: i64 = 1_700_000_000_000;
 
-/// What the log holds.
+/// An entry of the log.
 #[derive(Clone)]
 enum Entry {
     Record(RecordMeta, Bytes, Option<Bytes>),
     EndTxn(ProducerIdEpoch, Outcome),
 }
 
-/// The machine, its log, and everyone who talks to it.
-pub struct World {
+/// The machine, its log and its clients.
+pub struct TestGroup {
     pub machine: GroupMachine,
     pub config: GroupConfig,
     log: Vec<Entry>,
     now: Duration,
     next_reply: u64,
-    /// What requests come by.
+    /// The connection of requests.
     pub connection: Option<ConnectionId>,
-    /// What joins know of clients that are about to connect.
+    /// The value of `others_expected_until` in joins.
     pub others_expected_until: Option<Duration>,
-    answers: HashMap<ReplyTo, GroupReply>,
-    answered: HashSet<ReplyTo>,
+    replies: HashMap<ReplyTo, GroupReply>,
+    replied: HashSet<ReplyTo>,
     clients: BTreeMap<String, Client>,
 }
 
-/// What a client knows, and how it asks.
+/// The state of a client, and the fields of its requests.
 #[derive(Clone)]
 pub struct Client {
     pub client_id: Arc<str>,
@@ -52,17 +51,17 @@ pub struct Client {
     pub protocols: Vec<Protocol>,
     pub member_id_required: bool,
     pub can_skip_assignment: bool,
-    /// The request that has not been looked at yet.
-    asked: Option<ReplyTo>,
+    /// The request whose reply has not been taken yet.
+    pending_request: Option<ReplyTo>,
 }
 
 impl Client {
-    pub fn speaks(&mut self, protocols: &[&str]) {
+    pub fn supports(&mut self, protocols: &[&str]) {
         self.protocols =
             protocols.iter().map(|&name| Protocol { name: name.into(), metadata: subscription(&["orders"]) }).collect();
     }
 
-    pub fn reads(&mut self, topics: &[&str]) {
+    pub fn subscribes_to(&mut self, topics: &[&str]) {
         for protocol in &mut self.protocols {
             protocol.metadata = subscription(topics);
         }
@@ -81,15 +80,15 @@ pub fn subscription(topics: &[&str]) -> Bytes {
     bytes.into()
 }
 
-impl World {
-    pub fn new() -> World {
-        World::with(GroupConfig::default())
+impl TestGroup {
+    pub fn new() -> TestGroup {
+        TestGroup::with(GroupConfig::default())
     }
 
-    pub fn with(config: GroupConfig) -> World {
+    pub fn with(config: GroupConfig) -> TestGroup {
         let mut machine = GroupMachine::new(Arc::new(config.clone()));
         machine.recovered(Now { monotonic: Duration::ZERO, wall: START });
-        World {
+        TestGroup {
             machine,
             config,
             log: Vec::new(),
@@ -97,8 +96,8 @@ impl World {
             next_reply: 0,
             connection: None,
             others_expected_until: None,
-            answers: HashMap::new(),
-            answered: HashSet::new(),
+            replies: HashMap::new(),
+            replied: HashSet::new(),
             clients: BTreeMap::new(),
         }
     }
@@ -109,10 +108,10 @@ impl World {
         Now { monotonic: self.now, wall: START + self.now.as_millis() as i64 }
     }
 
-    /// Lets time pass until `ms` after the start, with every timer on the way.
-    pub fn at(&mut self, ms: u64) -> &mut World {
+    /// Advances time to `ms` after the start, and runs every timer that is due.
+    pub fn at(&mut self, ms: u64) -> &mut TestGroup {
         let target = Duration::from_millis(ms);
-        assert!(target >= self.now, "time does not go back");
+        assert!(target >= self.now, "time does not decrease");
         while let Some(due) = self.machine.poll_timeout().filter(|&due| due <= target) {
             self.now = self.now.max(due);
             let now = self.now();
@@ -123,20 +122,20 @@ impl World {
         self
     }
 
-    pub fn wait(&mut self, ms: u64) -> &mut World {
+    pub fn wait(&mut self, ms: u64) -> &mut TestGroup {
         self.at(self.now.as_millis() as u64 + ms)
     }
 
-    /// kill -9 and restart: only the log is left. Whoever waits for an answer gets none.
-    pub fn crash(&mut self) -> &mut World {
+    /// Crashes and restarts the broker. Only the log is left, and pending requests get no reply.
+    pub fn crash(&mut self) -> &mut TestGroup {
         self.machine = self.recovered_copy();
         for client in self.clients.values_mut() {
-            client.asked = None;
+            client.pending_request = None;
         }
         self
     }
 
-    /// What a restart would find.
+    /// The machine after recovery from the log.
     pub fn recovered_copy(&self) -> GroupMachine {
         let mut machine = GroupMachine::new(Arc::new(self.config.clone()));
         for entry in &self.log {
@@ -161,8 +160,8 @@ impl World {
 
     // The machine.
 
-    /// Gives the command, and applies what comes of it.
-    pub fn ask(&mut self, command: GroupCommand) -> ReplyTo {
+    /// Runs a command, and applies its effects.
+    pub fn send(&mut self, command: GroupCommand) -> ReplyTo {
         self.next_reply += 1;
         let to = ReplyTo(self.next_reply);
         let producer = command.producer();
@@ -178,8 +177,8 @@ impl World {
         self.log.push(entry);
     }
 
-    pub fn answer(&mut self, to: ReplyTo) -> Option<GroupReply> {
-        self.answers.remove(&to)
+    pub fn take_reply(&mut self, to: ReplyTo) -> Option<GroupReply> {
+        self.replies.remove(&to)
     }
 
     fn apply(&mut self, effects: Effects<GroupRecord, GroupReply>, producer: ProducerIdEpoch) {
@@ -191,17 +190,17 @@ impl World {
             self.log.push(entry);
         }
         for (to, reply) in effects.replies {
-            assert!(self.answered.insert(to), "answered twice");
-            self.answers.insert(to, reply);
+            assert!(self.replied.insert(to), "replied twice");
+            self.replies.insert(to, reply);
         }
-        self.check_settled();
+        self.check_durable();
     }
 
-    /// A stable or empty group is exactly what was last written of it.
-    fn check_settled(&self) {
+    /// Checks that a stable or empty group is equal to its last record.
+    fn check_durable(&self) {
         for (id, group) in &self.machine.groups {
-            let settled = matches!(group.classic.state(), GroupState::Stable | GroupState::Empty);
-            if let Some(durable) = group.durable.as_deref().filter(|_| settled) {
+            let is_durable = matches!(group.classic.state(), GroupState::Stable | GroupState::Empty);
+            if let Some(durable) = group.durable.as_deref().filter(|_| is_durable) {
                 assert_eq!(group.classic.to_metadata(), *durable, "group {id}");
             }
         }
@@ -209,7 +208,7 @@ impl World {
 
     // Clients.
 
-    /// The client of that name, to say how it asks.
+    /// The client with that name, to change the fields of its requests.
     pub fn client(&mut self, name: &str) -> &mut Client {
         self.clients.entry(name.into()).or_insert_with(|| {
             let mut client = Client {
@@ -223,29 +222,29 @@ impl World {
                 protocols: Vec::new(),
                 member_id_required: true,
                 can_skip_assignment: true,
-                asked: None,
+                pending_request: None,
             };
-            client.speaks(&["range"]);
+            client.supports(&["range"]);
             client
         })
     }
 
-    /// Joins, a second time if it is told to.
-    pub fn joins(&mut self, name: &str) -> &mut World {
-        self.asks_to_join(name);
-        let to = self.client(name).asked.unwrap();
-        let required = match self.answers.get(&to) {
+    /// Joins, and joins again if a member id is required.
+    pub fn joins(&mut self, name: &str) -> &mut TestGroup {
+        self.sends_join(name);
+        let to = self.client(name).pending_request.unwrap();
+        let required = match self.replies.get(&to) {
             Some(GroupReply::Join(Err(refused))) if refused.error == GroupError::MemberIdRequired => {
                 refused.member_id.clone()
             }
             _ => return self,
         };
         self.client(name).member_id = required;
-        self.asks_to_join(name)
+        self.sends_join(name)
     }
 
-    /// Joins once.
-    pub fn asks_to_join(&mut self, name: &str) -> &mut World {
+    /// Sends one JoinGroup request.
+    pub fn sends_join(&mut self, name: &str) -> &mut TestGroup {
         let random = u128::from(self.next_reply) << 64;
         let client = self.client(name).clone();
         let request = JoinGroup {
@@ -264,12 +263,12 @@ impl World {
             can_skip_assignment: client.can_skip_assignment,
             random,
         };
-        let to = self.ask(GroupCommand::Join(request));
-        self.client(name).asked = Some(to);
+        let to = self.send(GroupCommand::Join(request));
+        self.client(name).pending_request = Some(to);
         self
     }
 
-    /// The client's join has been answered; it is now of that generation.
+    /// Takes the successful reply to the client's join.
     #[track_caller]
     pub fn joined(&mut self, name: &str) -> Joined {
         match self.take(name) {
@@ -283,25 +282,25 @@ impl World {
         }
     }
 
-    /// The client's join has been refused so.
+    /// Takes the error reply to the client's join.
     #[track_caller]
-    pub fn not_joined(&mut self, name: &str) -> JoinRefused {
+    pub fn join_error(&mut self, name: &str) -> JoinRefused {
         match self.take(name) {
             Some(GroupReply::Join(Err(refused))) => refused,
-            other => panic!("{name} has not been refused: {other:?}"),
+            other => panic!("{name} has not been rejected: {other:?}"),
         }
     }
 
-    /// The client waits for an answer.
+    /// Checks that the client's request is pending.
     #[track_caller]
-    pub fn waits(&mut self, name: &str) -> &mut World {
-        let to = self.client(name).asked.expect("the client has asked");
-        assert_eq!(self.answers.get(&to), None, "{name} does not wait");
+    pub fn waits(&mut self, name: &str) -> &mut TestGroup {
+        let to = self.client(name).pending_request.expect("the client has pending_request");
+        assert_eq!(self.replies.get(&to), None, "{name} does not wait");
         self
     }
 
-    /// Asks for its assignment; as leader, hands in who gets what.
-    pub fn syncs(&mut self, name: &str, assignments: &[(&str, &str)]) -> &mut World {
+    /// Sends SyncGroup; as the leader, with assignments.
+    pub fn syncs(&mut self, name: &str, assignments: &[(&str, &str)]) -> &mut TestGroup {
         let assignments = assignments
             .iter()
             .map(|(whom, what)| (self.client(whom).member_id.clone(), Bytes::copy_from_slice(what.as_bytes())));
@@ -316,19 +315,19 @@ impl World {
             protocol: None,
             assignments,
         };
-        let to = self.ask(GroupCommand::Sync(request));
-        self.client(name).asked = Some(to);
+        let to = self.send(GroupCommand::Sync(request));
+        self.client(name).pending_request = Some(to);
         self
     }
 
-    /// What the client's sync was answered.
+    /// Takes the reply to the client's sync.
     #[track_caller]
     pub fn assigned(&mut self, name: &str) -> Result<String, GroupError> {
         match self.take(name) {
             Some(GroupReply::Sync(result)) => {
                 result.map(|synced| String::from_utf8(synced.assignment.to_vec()).unwrap())
             }
-            other => panic!("{name} has no answer to its sync: {other:?}"),
+            other => panic!("{name} has no reply to its sync: {other:?}"),
         }
     }
 
@@ -340,10 +339,10 @@ impl World {
             instance_id: client.instance_id,
             generation: client.generation,
         };
-        let to = self.ask(GroupCommand::Heartbeat(request));
-        match self.answer(to) {
+        let to = self.send(GroupCommand::Heartbeat(request));
+        match self.take_reply(to) {
             Some(GroupReply::Heartbeat(result)) => result,
-            other => panic!("not an answer to a heartbeat: {other:?}"),
+            other => panic!("not a reply to a heartbeat: {other:?}"),
         }
     }
 
@@ -362,14 +361,14 @@ impl World {
                 reason: None,
             })
             .collect();
-        let to = self.ask(GroupCommand::Leave(LeaveGroup { group_id: GROUP.into(), members }));
-        match self.answer(to) {
+        let to = self.send(GroupCommand::Leave(LeaveGroup { group_id: GROUP.into(), members }));
+        match self.take_reply(to) {
             Some(GroupReply::Leave(Ok(left))) => left.into_iter().map(|left| left.result).collect(),
-            other => panic!("not an answer to LeaveGroup: {other:?}"),
+            other => panic!("not a reply to LeaveGroup: {other:?}"),
         }
     }
 
-    /// A commit of `orders`-0 as this client, whatever it is a member of.
+    /// Commits an offset of `orders`-0 with the client's member id and generation.
     pub fn commits(&mut self, name: &str, offset: i64) -> Result<(), GroupError> {
         let client = self.client(name).clone();
         let request = CommitOffsets {
@@ -385,10 +384,10 @@ impl World {
     }
 
     pub fn commit(&mut self, request: CommitOffsets) -> Result<(), GroupError> {
-        let to = self.ask(GroupCommand::CommitOffsets(request));
-        match self.answer(to) {
+        let to = self.send(GroupCommand::CommitOffsets(request));
+        match self.take_reply(to) {
             Some(GroupReply::CommitOffsets(result)) => result.and_then(|topics| topics[0].partitions[0].1),
-            other => panic!("not an answer to OffsetCommit: {other:?}"),
+            other => panic!("not a reply to OffsetCommit: {other:?}"),
         }
     }
 
@@ -412,11 +411,11 @@ impl World {
     }
 
     /// Forms a stable group of these clients, the first as leader, each assigned its own name.
-    pub fn stable(&mut self, names: &[&str]) -> &mut World {
+    pub fn stable(&mut self, names: &[&str]) -> &mut TestGroup {
         for name in names {
             self.joins(name);
         }
-        // Each newcomer made the others join again.
+        // Each new member causes a rebalance.
         for _ in names {
             for name in names {
                 self.returns(name);
@@ -440,43 +439,43 @@ impl World {
         self
     }
 
-    /// Joins again if the group rebalances and the client does not know.
+    /// Joins again if the group rebalances and the client has a reply to its last join.
     fn returns(&mut self, name: &str) {
-        let to = self.client(name).asked;
-        if to.is_some_and(|to| self.answers.contains_key(&to)) && self.state() == GroupState::PreparingRebalance {
+        let to = self.client(name).pending_request;
+        if to.is_some_and(|to| self.replies.contains_key(&to)) && self.state() == GroupState::PreparingRebalance {
             self.joined(name);
             self.joins(name);
         }
     }
 
-    // For clients that do not know what comes next.
+    // For the property test.
 
-    /// Joins once; the answer is to be [seen](World::see).
+    /// Sends one JoinGroup request; [`TestGroup::see`] returns the reply.
     pub fn joins_as(&mut self, name: &str) -> ReplyTo {
-        self.asks_to_join(name);
-        self.asked(name)
+        self.sends_join(name);
+        self.pending_request(name)
     }
 
-    /// The request that the client has not seen answered.
-    pub fn asked(&mut self, name: &str) -> ReplyTo {
-        self.client(name).asked.expect("the client has asked")
+    /// The request whose reply the client has not taken.
+    pub fn pending_request(&mut self, name: &str) -> ReplyTo {
+        self.client(name).pending_request.expect("the client has pending_request")
     }
 
-    /// The answer to the client's last request, if it is there.
+    /// Takes the reply to the client's last request, if there is one.
     pub fn see(&mut self, name: &str) -> Option<GroupReply> {
-        let to = self.client(name).asked?;
-        let answer = self.answer(to)?;
-        self.client(name).asked = None;
+        let to = self.client(name).pending_request?;
+        let answer = self.take_reply(to)?;
+        self.client(name).pending_request = None;
         Some(answer)
     }
 
-    pub fn is_answered(&self, to: ReplyTo) -> bool {
-        self.answered.contains(&to)
+    pub fn has_reply(&self, to: ReplyTo) -> bool {
+        self.replied.contains(&to)
     }
 
     fn take(&mut self, name: &str) -> Option<GroupReply> {
-        let to = self.client(name).asked.take()?;
-        self.answer(to)
+        let to = self.client(name).pending_request.take()?;
+        self.take_reply(to)
     }
 }
 

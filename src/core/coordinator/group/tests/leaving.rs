@@ -1,11 +1,11 @@
-//! Saying goodbye.
+//! LeaveGroup.
 
 use super::harness::*;
 use crate::coordinator::group::*;
 
 #[test]
-fn a_member_that_leaves_makes_the_others_share() {
-    let mut group = World::new();
+fn leave_of_a_member_causes_a_rebalance() {
+    let mut group = TestGroup::new();
     group.stable(&["a", "b"]);
     assert_eq!(group.leaves("a"), Ok(()));
     assert_eq!(group.heartbeats("b"), Err(GroupError::RebalanceInProgress));
@@ -14,8 +14,8 @@ fn a_member_that_leaves_makes_the_others_share() {
 }
 
 #[test]
-fn when_the_last_one_leaves_the_group_is_empty_and_written_so() {
-    let mut group = World::new();
+fn leave_of_the_last_member_writes_an_empty_group() {
+    let mut group = TestGroup::new();
     group.stable(&["a"]);
     assert_eq!(group.leaves("a"), Ok(()));
     assert_eq!((group.state(), group.generation()), (GroupState::Empty, 2));
@@ -23,8 +23,8 @@ fn when_the_last_one_leaves_the_group_is_empty_and_written_so() {
 }
 
 #[test]
-fn several_leave_in_one_rebalance() {
-    let mut group = World::new();
+fn leave_of_several_members_causes_one_rebalance() {
+    let mut group = TestGroup::new();
     group.client("s").instance_id = Some("static".into());
     group.stable(&["a", "b", "s"]);
     let (a, b) = (group.client("a").member_id.clone(), group.client("b").member_id.clone());
@@ -36,8 +36,8 @@ fn several_leave_in_one_rebalance() {
 }
 
 #[test]
-fn a_static_member_leaves_under_its_own_name_only() {
-    let mut group = World::new();
+fn leave_with_the_instance_id_of_another_member_is_fenced() {
+    let mut group = TestGroup::new();
     group.client("s").instance_id = Some("static".into());
     group.stable(&["s", "a"]);
     let a = group.client("a").member_id.clone();
@@ -46,19 +46,19 @@ fn a_static_member_leaves_under_its_own_name_only() {
 }
 
 #[test]
-fn whoever_waits_in_a_leaving_members_name_is_told() {
-    let mut group = World::new();
+fn pending_join_of_a_leaving_member_returns_unknown_member_id() {
+    let mut group = TestGroup::new();
     group.stable(&["a", "b"]);
     group.joins("c").waits("c");
     let c = group.machine.groups[GROUP].classic.to_metadata().members;
     let c = c.into_iter().find(|member| member.member_id.starts_with("c-")).unwrap().member_id;
     assert_eq!(group.leave(vec![(&c, None)]), [Ok(())]);
-    assert_eq!(group.not_joined("c").error, GroupError::UnknownMemberId);
+    assert_eq!(group.join_error("c").error, GroupError::UnknownMemberId);
 }
 
 #[test]
-fn a_sync_parked_in_a_leaving_members_name_is_answered() {
-    let mut group = World::new();
+fn pending_sync_of_a_leaving_member_returns_unknown_member_id() {
+    let mut group = TestGroup::new();
     group.client("s").instance_id = Some("static".into());
     group.joins("a").joined("a");
     group.joins("s").joins("a").joined("a");
@@ -68,17 +68,17 @@ fn a_sync_parked_in_a_leaving_members_name_is_answered() {
 }
 
 #[test]
-fn a_tentative_member_that_leaves_disturbs_nobody() {
-    let mut group = World::new();
+fn leave_of_a_pending_member_causes_no_rebalance() {
+    let mut group = TestGroup::new();
     group.stable(&["a"]);
-    let tentative = group.asks_to_join("b").not_joined("b").member_id;
-    assert_eq!(group.leave(vec![(&tentative, None)]), [Ok(())]);
+    let pending = group.sends_join("b").join_error("b").member_id;
+    assert_eq!(group.leave(vec![(&pending, None)]), [Ok(())]);
     assert_eq!(group.state(), GroupState::Stable);
 }
 
 #[test]
-fn leaving_lets_the_others_go_on() {
-    let mut group = World::new();
+fn leave_during_a_rebalance_completes_it() {
+    let mut group = TestGroup::new();
     group.stable(&["a", "b"]);
     group.joins("a").waits("a");
     group.leaves("b").unwrap();
@@ -86,7 +86,7 @@ fn leaving_lets_the_others_go_on() {
 }
 
 #[test]
-fn a_group_that_does_not_exist_has_no_one_to_leave() {
-    let mut group = World::new();
+fn leave_of_an_unknown_group_returns_unknown_member_id() {
+    let mut group = TestGroup::new();
     assert_eq!(group.leave(vec![("a", None)]), [Err(GroupError::UnknownMemberId)]);
 }

@@ -1,4 +1,4 @@
-//! Stories of groups, told in simulated time.
+//! Tests of groups in simulated time.
 
 mod disconnecting;
 mod harness;

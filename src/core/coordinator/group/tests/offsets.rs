@@ -1,4 +1,4 @@
-//! What groups commit, how long it is kept, and when it goes.
+//! Commits, expiry and deletion of offsets.
 
 use super::harness::*;
 use crate::coordinator::group::*;
@@ -20,26 +20,26 @@ fn simple(topics: Vec<TopicCommits>) -> CommitOffsets {
     }
 }
 
-fn delete_offsets(group: &mut World, topic: &str) -> Result<(), GroupError> {
+fn delete_offsets(group: &mut TestGroup, topic: &str) -> Result<(), GroupError> {
     let command = DeleteOffsets { group_id: GROUP.into(), topics: vec![(topic.into(), vec![0])] };
-    let to = group.ask(GroupCommand::DeleteOffsets(command));
-    match group.answer(to) {
+    let to = group.send(GroupCommand::DeleteOffsets(command));
+    match group.take_reply(to) {
         Some(GroupReply::DeleteOffsets(result)) => result.and_then(|topics| topics[0].partitions[0].1),
-        other => panic!("not an answer to OffsetDelete: {other:?}"),
+        other => panic!("not a reply to OffsetDelete: {other:?}"),
     }
 }
 
-fn delete_group(group: &mut World) -> Result<(), GroupError> {
-    let to = group.ask(GroupCommand::DeleteGroups(vec![GROUP.into()]));
-    match group.answer(to) {
+fn delete_group(group: &mut TestGroup) -> Result<(), GroupError> {
+    let to = group.send(GroupCommand::DeleteGroups(vec![GROUP.into()]));
+    match group.take_reply(to) {
         Some(GroupReply::DeleteGroups(results)) => results[0].1,
-        other => panic!("not an answer to DeleteGroups: {other:?}"),
+        other => panic!("not a reply to DeleteGroups: {other:?}"),
     }
 }
 
 #[test]
-fn a_member_commits_and_a_restart_remembers() {
-    let mut group = World::new();
+fn committed_offset_survives_a_restart() {
+    let mut group = TestGroup::new();
     group.stable(&["a"]);
     assert_eq!(group.commits("a", 7), Ok(()));
     assert_eq!(group.commits("a", 9), Ok(()));
@@ -49,8 +49,8 @@ fn a_member_commits_and_a_restart_remembers() {
 }
 
 #[test]
-fn commits_are_checked() {
-    let mut group = World::new();
+fn commit_with_wrong_member_or_generation_is_rejected() {
+    let mut group = TestGroup::new();
     group.stable(&["a"]);
     assert_eq!(group.commits("stranger", 1), Err(GroupError::UnknownMemberId));
     group.client("a").generation = 0;
@@ -61,7 +61,7 @@ fn commits_are_checked() {
 }
 
 #[test]
-fn a_commit_to_no_group_is_refused_as_the_client_understands_it() {
+fn commit_to_an_unknown_group_returns_an_error_that_the_client_supports() {
     for (knows, error) in [(true, GroupError::GroupIdNotFound), (false, GroupError::IllegalGeneration)] {
         let request = CommitOffsets {
             member_id: "a".into(),
@@ -69,13 +69,13 @@ fn a_commit_to_no_group_is_refused_as_the_client_understands_it() {
             knows_group_id_not_found: knows,
             ..simple(vec![topic_commit("orders", 0, 1)])
         };
-        assert_eq!(World::new().commit(request), Err(error));
+        assert_eq!(TestGroup::new().commit(request), Err(error));
     }
 }
 
 #[test]
-fn a_commit_is_a_sign_of_life() {
-    let mut group = World::new();
+fn commit_extends_the_session() {
+    let mut group = TestGroup::new();
     group.stable(&["a"]);
     for ms in [9_000, 18_000, 27_000] {
         assert_eq!(group.at(ms).commits("a", ms as i64), Ok(()));
@@ -85,8 +85,8 @@ fn a_commit_is_a_sign_of_life() {
 }
 
 #[test]
-fn members_may_commit_while_the_group_collects_joins_but_not_while_it_collects_syncs() {
-    let mut group = World::new();
+fn commit_is_accepted_while_joins_are_collected_and_rejected_while_syncs_are() {
+    let mut group = TestGroup::new();
     group.stable(&["a"]);
     group.joins("b");
     assert_eq!(group.commits("a", 5), Ok(()));
@@ -95,8 +95,8 @@ fn members_may_commit_while_the_group_collects_joins_but_not_while_it_collects_s
 }
 
 #[test]
-fn anyone_may_commit_for_a_group_without_members() {
-    let mut group = World::new();
+fn commit_without_member_is_accepted_only_for_an_empty_group() {
+    let mut group = TestGroup::new();
     assert_eq!(group.commit(simple(vec![topic_commit("orders", 0, 3)])), Ok(()));
     assert_eq!((group.committed(), group.state()), (Some(3), GroupState::Empty));
     group.stable(&["a"]);
@@ -106,24 +106,24 @@ fn anyone_may_commit_for_a_group_without_members() {
 }
 
 #[test]
-fn metadata_has_a_limit_for_each_partition() {
-    let mut group = World::new();
+fn offset_metadata_above_the_limit_is_rejected_per_partition() {
+    let mut group = TestGroup::new();
     let mut topic = topic_commit("orders", 0, 1);
     // Kafka counts UTF-16 units: this is 2 × 2,048.
     topic.partitions[0].metadata = Some("🦀".repeat(2_048).into());
     let mut long = topic.partitions[0].clone();
     (long.partition, long.metadata) = (1, Some("x".repeat(4_097).into()));
     topic.partitions.push(long);
-    let to = group.ask(GroupCommand::CommitOffsets(simple(vec![topic])));
+    let to = group.send(GroupCommand::CommitOffsets(simple(vec![topic])));
     let results = vec![(0, Ok(())), (1, Err(GroupError::OffsetMetadataTooLarge))];
     let expect = TopicResults { topic: "orders".into(), partitions: results };
-    assert_eq!(group.answer(to), Some(GroupReply::CommitOffsets(Ok(vec![expect]))));
+    assert_eq!(group.take_reply(to), Some(GroupReply::CommitOffsets(Ok(vec![expect]))));
     assert_eq!((group.committed_of("orders", 0), group.committed_of("orders", 1)), (Some(1), None));
 }
 
 #[test]
-fn a_commit_carries_epoch_metadata_and_time() {
-    let mut group = World::new();
+fn commit_stores_leader_epoch_metadata_and_timestamp() {
+    let mut group = TestGroup::new();
     let mut topic = topic_commit("orders", 0, 1);
     topic.partitions[0].leader_epoch = 4;
     topic.partitions[0].metadata = Some("note".into());
@@ -138,8 +138,8 @@ fn a_commit_carries_epoch_metadata_and_time() {
 }
 
 #[test]
-fn offsets_of_a_simple_group_expire_after_their_commit() {
-    let mut group = World::new();
+fn offsets_of_a_group_without_members_expire_after_their_commit() {
+    let mut group = TestGroup::new();
     group.commit(simple(vec![topic_commit("orders", 0, 1)])).unwrap();
     group.at(DAY).commit(simple(vec![topic_commit("payments", 0, 2)])).unwrap();
     group.at(7 * DAY - 1);
@@ -152,7 +152,7 @@ fn offsets_of_a_simple_group_expire_after_their_commit() {
 
 #[test]
 fn offsets_of_an_empty_group_expire_after_it_became_empty() {
-    let mut group = World::new();
+    let mut group = TestGroup::new();
     group.stable(&["a"]);
     group.commits("a", 1).unwrap();
     while group.now().monotonic.as_millis() < u128::from(10 * DAY) {
@@ -161,7 +161,7 @@ fn offsets_of_an_empty_group_expire_after_it_became_empty() {
         group.syncs("a", &[]).assigned("a").unwrap();
         group.wait(HOUR / 4).heartbeats("a").unwrap();
     }
-    // Ten days later a member still reads it.
+    // After ten days a member still subscribes to the topic.
     assert_eq!(group.committed(), Some(1));
     group.leaves("a").unwrap();
     assert_eq!(group.wait(7 * DAY - HOUR).committed(), Some(1));
@@ -170,8 +170,8 @@ fn offsets_of_an_empty_group_expire_after_it_became_empty() {
 }
 
 #[test]
-fn a_stable_group_keeps_the_offsets_of_what_it_reads() {
-    let mut group = World::new();
+fn offsets_of_subscribed_topics_of_a_stable_group_do_not_expire() {
+    let mut group = TestGroup::new();
     group.client("a").session_timeout_ms = 1_800_000;
     group.stable(&["a"]);
     let both = vec![topic_commit("orders", 0, 1), topic_commit("abandoned", 0, 2)];
@@ -185,8 +185,8 @@ fn a_stable_group_keeps_the_offsets_of_what_it_reads() {
 }
 
 #[test]
-fn an_old_client_may_ask_for_a_retention_of_its_own() {
-    let mut group = World::new();
+fn offset_with_requested_retention_expires_after_it() {
+    let mut group = TestGroup::new();
     let request = CommitOffsets { retention_ms: Some(HOUR as i64), ..simple(vec![topic_commit("orders", 0, 1)]) };
     group.commit(request).unwrap();
     assert_eq!(group.at(HOUR - 1).committed(), Some(1));
@@ -195,14 +195,14 @@ fn an_old_client_may_ask_for_a_retention_of_its_own() {
 }
 
 #[test]
-fn offsets_of_topics_that_are_read_are_not_deleted() {
-    let mut group = World::new();
+fn delete_offsets_of_a_subscribed_topic_is_rejected() {
+    let mut group = TestGroup::new();
     assert_eq!(delete_offsets(&mut group, "orders"), Err(GroupError::GroupIdNotFound));
     group.commit(simple(vec![topic_commit("orders", 0, 1), topic_commit("payments", 0, 2)])).unwrap();
     group.stable(&["a"]);
     assert_eq!(delete_offsets(&mut group, "orders"), Err(GroupError::GroupSubscribedToTopic));
     assert_eq!(delete_offsets(&mut group, "payments"), Ok(()));
-    // Nothing is there any more, which is fine too.
+    // Deletion of an unknown offset succeeds.
     assert_eq!(delete_offsets(&mut group, "payments"), Ok(()));
     group.leaves("a").unwrap();
     assert_eq!(delete_offsets(&mut group, "orders"), Ok(()));
@@ -211,24 +211,24 @@ fn offsets_of_topics_that_are_read_are_not_deleted() {
 }
 
 #[test]
-fn offsets_of_members_that_are_not_consumers_are_not_deleted() {
-    let mut group = World::new();
+fn delete_offsets_of_a_group_of_other_protocol_type_is_rejected() {
+    let mut group = TestGroup::new();
     group.client("a").protocol_type = "connect".into();
     group.stable(&["a"]);
     assert_eq!(delete_offsets(&mut group, "orders"), Err(GroupError::NonEmptyGroup));
 }
 
 #[test]
-fn a_subscription_that_cannot_be_read_may_be_to_anything() {
-    let mut group = World::new();
+fn delete_offsets_with_malformed_subscription_is_rejected() {
+    let mut group = TestGroup::new();
     group.client("a").protocols[0].metadata = "?".into();
     group.stable(&["a"]);
     assert_eq!(delete_offsets(&mut group, "orders"), Err(GroupError::GroupSubscribedToTopic));
 }
 
 #[test]
-fn only_a_group_without_members_is_deleted() {
-    let mut group = World::new();
+fn delete_group_is_accepted_only_without_members() {
+    let mut group = TestGroup::new();
     assert_eq!(delete_group(&mut group), Err(GroupError::GroupIdNotFound));
     group.stable(&["a"]);
     group.commits("a", 1).unwrap();
@@ -237,27 +237,27 @@ fn only_a_group_without_members_is_deleted() {
     assert_eq!(delete_group(&mut group), Ok(()));
     assert_eq!((group.state(), group.committed()), (GroupState::Dead, None));
     assert_eq!((group.crash().state(), group.committed()), (GroupState::Dead, None));
-    // Its name may be used again, from the start.
+    // The group id can be used again, and starts with generation 1.
     group.client("a").member_id = "".into();
     assert_eq!(group.joins("a").joined("a").generation, 1);
 }
 
 #[test]
-fn offsets_go_with_their_topic() {
-    let mut group = World::new();
+fn deleted_topic_removes_its_offsets() {
+    let mut group = TestGroup::new();
     group.stable(&["a"]);
     group.commits("a", 1).unwrap();
     assert_eq!(group.machine.topics_with_offsets().len(), 1);
-    let to = group.ask(GroupCommand::TopicsDeleted(vec!["orders".into(), "never-was".into()]));
-    assert_eq!(group.answer(to), Some(GroupReply::TopicsDeleted));
+    let to = group.send(GroupCommand::TopicsDeleted(vec!["orders".into(), "never-was".into()]));
+    assert_eq!(group.take_reply(to), Some(GroupReply::TopicsDeleted));
     assert_eq!((group.committed(), group.state()), (None, GroupState::Stable));
     assert_eq!(group.crash().committed(), None);
     assert!(group.machine.topics_with_offsets().is_empty());
 }
 
 #[test]
-fn a_group_that_keeps_nothing_is_forgotten() {
-    let mut group = World::new();
+fn empty_group_without_offsets_is_removed() {
+    let mut group = TestGroup::new();
     group.stable(&["a"]);
     group.leaves("a").unwrap();
     assert_eq!(group.at(HOUR).state(), GroupState::Dead);

@@ -1,4 +1,4 @@
-//! Clients that do anything at any time, and a broker that may be killed at any moment.
+//! Property: random actions of clients, and crashes of the broker at any time.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -16,17 +16,17 @@ const CLIENTS: [&str; 5] = ["a", "b", "c", "static-1", "static-2"];
 
 #[derive(Clone, Debug)]
 enum Op {
-    /// The client does what a well-behaved one would do next.
+    /// The client does the next step of the protocol.
     Step(usize),
-    /// It joins whatever its state, perhaps with another subscription.
+    /// It joins in any state, possibly with another subscription.
     Join(usize, bool),
     Heartbeat(usize),
     Leave(usize),
-    /// It asks for the coordinator.
+    /// It requests the coordinator.
     FindCoordinator(usize),
-    /// Its process starts anew.
+    /// Its process restarts.
     Restart(usize),
-    /// Its connection breaks, with whatever it waits for; it goes on by another.
+    /// Its connection closes, its pending request is lost, and it uses a new connection.
     Reconnect(usize),
     Commit(usize),
     CommitInTxn(u8),
@@ -53,34 +53,34 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// What a client is about.
+/// The state of a client.
 #[derive(Clone, Copy, PartialEq)]
-enum Doing {
-    /// Has to join.
-    Nothing,
+enum ClientState {
+    /// It must join.
+    NotJoined,
     Joining,
-    /// Has joined, as leader of these or not; has to sync.
+    /// It has joined and must sync.
     Joined {
         leads: bool,
     },
     Syncing,
-    Working,
+    Stable,
 }
 
 struct Run {
-    world: World,
-    doing: HashMap<&'static str, Doing>,
-    /// Which connection each client uses, and the last that was opened.
+    group: TestGroup,
+    states: HashMap<&'static str, ClientState>,
+    /// The connection of each client.
     connections: HashMap<&'static str, u64>,
     last_connection: u64,
-    /// Requests that have no answer, as far as their clients live to see it.
+    /// Pending requests, without those that a crash lost.
     open: HashMap<ReplyTo, &'static str>,
-    /// By generation: which of the leaders' assignments was handed out in it.
-    handed_out: BTreeMap<i32, String>,
+    /// The assignment that members got in each generation.
+    sent_assignments: BTreeMap<i32, String>,
     assignments: usize,
     durable_generation: i32,
     next_offset: i64,
-    /// The model of committed offsets: the offset, and the position of its commit.
+    /// The expected committed offset, and the position of its commit in the log.
     committed: Option<(i64, usize)>,
     pending: HashMap<u8, (i64, usize)>,
 }
@@ -91,23 +91,23 @@ impl Run {
             initial_rebalance_delay: delay,
             disconnected_member_timeout: disconnected,
             max_size: 4,
-            // Expiry has its own tests, and would begin generations anew.
+            // Expiry has its own tests. It would remove the group and start again with generation 1.
             offsets_retention_check_interval: Duration::MAX,
             ..GroupConfig::default()
         };
-        let mut world = World::with(config);
+        let mut group = TestGroup::with(config);
         for name in CLIENTS {
             if name.starts_with("static") {
-                world.client(name).instance_id = Some(name.into());
+                group.client(name).instance_id = Some(name.into());
             }
         }
         Run {
-            world,
-            doing: CLIENTS.into_iter().map(|name| (name, Doing::Nothing)).collect(),
+            group,
+            states: CLIENTS.into_iter().map(|name| (name, ClientState::NotJoined)).collect(),
             connections: CLIENTS.into_iter().zip(1..).collect(),
             last_connection: CLIENTS.len() as u64,
             open: HashMap::new(),
-            handed_out: BTreeMap::new(),
+            sent_assignments: BTreeMap::new(),
             assignments: 0,
             durable_generation: 0,
             next_offset: 0,
@@ -121,12 +121,12 @@ impl Run {
             Op::Step(client) => self.step(CLIENTS[client]),
             Op::Join(client, other) => {
                 let topics: &[&str] = if other { &["orders", "payments"] } else { &["orders"] };
-                self.world.client(CLIENTS[client]).reads(topics);
+                self.group.client(CLIENTS[client]).subscribes_to(topics);
                 self.join(CLIENTS[client]);
             }
             Op::Heartbeat(client) => self.heartbeat(CLIENTS[client]),
             Op::Leave(client) => {
-                let _ = self.world.leaves(CLIENTS[client]);
+                let _ = self.group.leaves(CLIENTS[client]);
                 self.forget(CLIENTS[client]);
             }
             Op::FindCoordinator(client) => self.find_coordinator(CLIENTS[client]),
@@ -138,13 +138,13 @@ impl Run {
             Op::Commit(client) => self.commit(CLIENTS[client]),
             Op::CommitInTxn(producer) => self.commit_in_txn(producer),
             Op::EndTxn(producer, commit) => self.end_txn(producer, commit),
-            Op::Wait(ms) => drop(self.world.wait(ms)),
+            Op::Wait(ms) => drop(self.group.wait(ms)),
             Op::Crash => {
-                self.world.crash();
+                self.group.crash();
                 self.open.clear();
                 for name in CLIENTS {
-                    if matches!(self.doing[name], Doing::Joining | Doing::Syncing) {
-                        self.doing.insert(name, Doing::Nothing);
+                    if matches!(self.states[name], ClientState::Joining | ClientState::Syncing) {
+                        self.states.insert(name, ClientState::NotJoined);
                     }
                 }
             }
@@ -156,58 +156,58 @@ impl Run {
         let newest = self.last_connection;
         self.last_connection += 1;
         let connection = self.connections.insert(name, self.last_connection).unwrap();
-        self.world.ask(GroupCommand::ConnectionClosed { connection, newest });
-        if matches!(self.doing[name], Doing::Joining | Doing::Syncing) {
-            self.doing.insert(name, Doing::Nothing);
+        self.group.send(GroupCommand::ConnectionClosed { connection, newest });
+        if matches!(self.states[name], ClientState::Joining | ClientState::Syncing) {
+            self.states.insert(name, ClientState::NotJoined);
         }
     }
 
     fn find_coordinator(&mut self, name: &'static str) {
-        self.speak_as(name);
+        self.use_connection_of(name);
         let client = GroupClient { group_id: GROUP.into(), client_id: name.into() };
-        self.world.ask(GroupCommand::CoordinatorFound(client));
+        self.group.send(GroupCommand::CoordinatorFound(client));
     }
 
-    /// What is asked from now on comes from this client.
-    fn speak_as(&mut self, name: &str) {
-        self.world.connection = self.connections.get(name).copied();
+    /// Sends further requests on this client's connection.
+    fn use_connection_of(&mut self, name: &str) {
+        self.group.connection = self.connections.get(name).copied();
     }
 
     fn step(&mut self, name: &'static str) {
-        match self.doing[name] {
-            Doing::Nothing => self.join(name),
-            Doing::Joining => self.see_join(name),
-            Doing::Joined { leads } => self.sync(name, leads),
-            Doing::Syncing => self.see_sync(name),
-            Doing::Working => self.heartbeat(name),
+        match self.states[name] {
+            ClientState::NotJoined => self.join(name),
+            ClientState::Joining => self.see_join(name),
+            ClientState::Joined { leads } => self.sync(name, leads),
+            ClientState::Syncing => self.see_sync(name),
+            ClientState::Stable => self.heartbeat(name),
         }
     }
 
     fn join(&mut self, name: &'static str) {
-        self.speak_as(name);
-        let to = self.world.joins_as(name);
+        self.use_connection_of(name);
+        let to = self.group.joins_as(name);
         self.open.insert(to, name);
-        self.doing.insert(name, Doing::Joining);
+        self.states.insert(name, ClientState::Joining);
     }
 
     fn see_join(&mut self, name: &'static str) {
-        match self.world.see(name) {
+        match self.group.see(name) {
             None => {}
             Some(GroupReply::Join(Ok(joined))) => {
-                let client = self.world.client(name);
+                let client = self.group.client(name);
                 (client.member_id, client.generation) = (joined.member_id, joined.generation);
                 let leads = !joined.members.is_empty() && !joined.skip_assignment;
-                self.doing.insert(name, Doing::Joined { leads });
+                self.states.insert(name, ClientState::Joined { leads });
             }
             Some(GroupReply::Join(Err(refused))) => {
-                self.doing.insert(name, Doing::Nothing);
+                self.states.insert(name, ClientState::NotJoined);
                 match refused.error {
-                    GroupError::MemberIdRequired => self.world.client(name).member_id = refused.member_id,
+                    GroupError::MemberIdRequired => self.group.client(name).member_id = refused.member_id,
                     GroupError::RebalanceInProgress => {}
                     _ => self.forget(name),
                 }
             }
-            Some(other) => panic!("not an answer to JoinGroup: {other:?}"),
+            Some(other) => panic!("not a reply to JoinGroup: {other:?}"),
         }
     }
 
@@ -215,58 +215,58 @@ impl Run {
         self.assignments += 1;
         let parts = CLIENTS.map(|client| format!("{}/{client}", self.assignments));
         let everyone: Vec<_> = CLIENTS.into_iter().zip(parts.iter().map(String::as_str)).collect();
-        self.speak_as(name);
-        self.world.syncs(name, if leads { &everyone } else { &[] });
-        let to = self.world.asked(name);
+        self.use_connection_of(name);
+        self.group.syncs(name, if leads { &everyone } else { &[] });
+        let to = self.group.pending_request(name);
         self.open.insert(to, name);
-        self.doing.insert(name, Doing::Syncing);
+        self.states.insert(name, ClientState::Syncing);
     }
 
     fn see_sync(&mut self, name: &'static str) {
-        match self.world.see(name) {
+        match self.group.see(name) {
             None => {}
             Some(GroupReply::Sync(Ok(synced))) => {
                 let assignment = String::from_utf8(synced.assignment.to_vec()).unwrap();
-                self.doing.insert(name, Doing::Working);
-                // Nothing, if the leader did not know of it.
+                self.states.insert(name, ClientState::Stable);
+                // The assignment is empty if the leader did not know the member.
                 let Some((which, whose)) = assignment.split_once('/') else { return };
-                assert_eq!(whose, name, "one member's part went to another");
-                let generation = self.world.client(name).generation;
-                let first = self.handed_out.entry(generation).or_insert_with(|| which.into());
+                assert_eq!(whose, name, "a member got the assignment of another");
+                let generation = self.group.client(name).generation;
+                let first = self.sent_assignments.entry(generation).or_insert_with(|| which.into());
                 assert_eq!(first, which, "two assignments in generation {generation}");
             }
-            Some(GroupReply::Sync(Err(error))) => self.take_refusal(name, error),
-            Some(other) => panic!("not an answer to SyncGroup: {other:?}"),
+            Some(GroupReply::Sync(Err(error))) => self.handle_error(name, error),
+            Some(other) => panic!("not a reply to SyncGroup: {other:?}"),
         }
     }
 
     fn heartbeat(&mut self, name: &'static str) {
-        self.speak_as(name);
-        if let Err(error) = self.world.heartbeats(name) {
-            self.take_refusal(name, error);
+        self.use_connection_of(name);
+        if let Err(error) = self.group.heartbeats(name) {
+            self.handle_error(name, error);
         }
     }
 
-    /// As clients do: back to joining, perhaps under a new name.
-    fn take_refusal(&mut self, name: &'static str, error: GroupError) {
+    /// Handles an error as clients do: join again, with a new member id if necessary.
+    fn handle_error(&mut self, name: &'static str, error: GroupError) {
         if matches!(error, GroupError::UnknownMemberId | GroupError::FencedInstanceId) {
             self.forget(name);
-        } else if self.doing[name] != Doing::Joining {
-            self.doing.insert(name, Doing::Nothing);
+        } else if self.states[name] != ClientState::Joining {
+            self.states.insert(name, ClientState::NotJoined);
         }
     }
 
     fn forget(&mut self, name: &'static str) {
-        let client = self.world.client(name);
+        let client = self.group.client(name);
         (client.member_id, client.generation) = ("".into(), -1);
-        self.doing.insert(name, Doing::Nothing);
+        self.states.insert(name, ClientState::NotJoined);
     }
 
     fn commit(&mut self, name: &str) {
         self.next_offset += 1;
-        self.speak_as(name);
-        if self.world.commits(name, self.next_offset).is_ok() {
-            self.committed = Some((self.next_offset, self.world.log_len()));
+        self.use_connection_of(name);
+        if self.group.commits(name, self.next_offset).is_ok() {
+            self.committed = Some((self.next_offset, self.group.log_len()));
         }
     }
 
@@ -280,15 +280,15 @@ impl Run {
             generation: -1,
             topics: vec![topic_commit("orders", 0, self.next_offset)],
         };
-        let to = self.world.ask(GroupCommand::CommitTxnOffsets(request));
-        if let Some(GroupReply::CommitTxnOffsets(Ok(_))) = self.world.answer(to) {
-            self.pending.insert(producer, (self.next_offset, self.world.log_len()));
+        let to = self.group.send(GroupCommand::CommitTxnOffsets(request));
+        if let Some(GroupReply::CommitTxnOffsets(Ok(_))) = self.group.take_reply(to) {
+            self.pending.insert(producer, (self.next_offset, self.group.log_len()));
         }
     }
 
     fn end_txn(&mut self, producer: u8, commit: bool) {
         let outcome = if commit { Outcome::Commit } else { Outcome::Abort };
-        self.world.end_txn(ProducerIdEpoch { producer_id: producer.into(), epoch: 0 }, outcome);
+        self.group.end_txn(ProducerIdEpoch { producer_id: producer.into(), epoch: 0 }, outcome);
         if let Some(pending) = self.pending.remove(&producer)
             && commit
             && self.committed.is_none_or(|(_, position)| position < pending.1)
@@ -298,28 +298,28 @@ impl Run {
     }
 
     fn check(&mut self) {
-        self.open.retain(|to, _| !self.world.is_answered(*to));
-        assert_eq!(self.world.committed(), self.committed.map(|(offset, _)| offset));
+        self.open.retain(|to, _| !self.group.has_reply(*to));
+        assert_eq!(self.group.committed(), self.committed.map(|(offset, _)| offset));
 
-        let recovered = self.world.recovered_copy();
-        assert_eq!(recovered.offsets, self.world.machine.offsets);
+        let recovered = self.group.recovered_copy();
+        assert_eq!(recovered.offsets, self.group.machine.offsets);
         let durable = |machine: &GroupMachine| machine.groups.get(GROUP).and_then(|group| group.durable.clone());
-        assert_eq!(durable(&recovered), durable(&self.world.machine));
+        assert_eq!(durable(&recovered), durable(&self.group.machine));
         if let Some(durable) = durable(&recovered) {
-            assert!(durable.generation >= self.durable_generation, "the generation went back");
+            assert!(durable.generation >= self.durable_generation, "the generation decreased");
             self.durable_generation = durable.generation;
         }
     }
 
-    /// Everyone goes away; in the end nobody waits and nobody is left.
+    /// Lets all sessions expire. In the end there are no members and no pending requests.
     fn finish(&mut self) {
         for _ in 0..40 {
-            self.world.wait(30_000);
+            self.group.wait(30_000);
             self.check();
         }
-        assert!(self.open.is_empty(), "never answered: {:?}", self.open.values());
-        assert!(matches!(self.world.state(), GroupState::Empty | GroupState::Dead), "{:?}", self.world.state());
-        let last = self.world.records(0).into_iter().rev().find_map(|record| match record {
+        assert!(self.open.is_empty(), "never replied: {:?}", self.open.values());
+        assert!(matches!(self.group.state(), GroupState::Empty | GroupState::Dead), "{:?}", self.group.state());
+        let last = self.group.records(0).into_iter().rev().find_map(|record| match record {
             GroupRecord::GroupMetadata { value, .. } => value,
             GroupRecord::OffsetCommit { .. } => None,
         });
@@ -331,7 +331,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
-    fn groups_hold_whatever_happens(
+    fn groups_keep_their_invariants(
         delay in prop_oneof![Just(None), Just(Some(0)), Just(Some(3_000u64))],
         disconnected in prop_oneof![Just(None), Just(Some(0u64)), Just(Some(1_000u64))],
         ops in prop::collection::vec(op(), 1..120),

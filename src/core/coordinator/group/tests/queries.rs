@@ -1,11 +1,11 @@
-//! Reading.
+//! Queries.
 
 use super::harness::*;
 use crate::coordinator::group::*;
 
 #[test]
-fn a_stable_group_is_described_with_its_members() {
-    let mut group = World::new();
+fn describe_of_a_stable_group_has_members_and_protocol() {
+    let mut group = TestGroup::new();
     group.client("s").instance_id = Some("static".into());
     group.stable(&["s"]);
     let described = group.machine.describe(GROUP).unwrap();
@@ -20,8 +20,8 @@ fn a_stable_group_is_described_with_its_members() {
 }
 
 #[test]
-fn a_group_in_a_rebalance_is_described_without_protocol() {
-    let mut group = World::new();
+fn describe_during_a_rebalance_has_no_protocol() {
+    let mut group = TestGroup::new();
     group.stable(&["a"]);
     group.joins("b");
     let described = group.machine.describe(GROUP).unwrap();
@@ -30,16 +30,16 @@ fn a_group_in_a_rebalance_is_described_without_protocol() {
 }
 
 #[test]
-fn a_group_that_does_not_exist_is_not_described() {
-    assert_eq!(World::new().machine.describe(GROUP), None);
+fn describe_of_an_unknown_group_returns_none() {
+    assert_eq!(TestGroup::new().machine.describe(GROUP), None);
 }
 
 #[test]
-fn groups_are_listed_by_state_and_type() {
-    let mut group = World::new();
+fn list_filters_by_state_and_type() {
+    let mut group = TestGroup::new();
     group.stable(&["a"]);
     group.client("admin").generation = -1;
-    let check = |group: &World, states: &[&str], types: &[&str], expect: usize| {
+    let check = |group: &TestGroup, states: &[&str], types: &[&str], expect: usize| {
         assert_eq!(group.machine.list(states, types).len(), expect, "{states:?} {types:?}");
     };
     check(&group, &[], &[], 1);
@@ -53,8 +53,8 @@ fn groups_are_listed_by_state_and_type() {
 }
 
 #[test]
-fn offsets_are_fetched_as_asked_for() {
-    let mut group = World::new();
+fn fetch_offsets_returns_the_requested_partitions_in_order() {
+    let mut group = TestGroup::new();
     group.client("admin").generation = -1;
     group.commits("admin", 4).unwrap();
     let wanted = [("payments".into(), vec![1]), ("orders".into(), vec![2, 0])];

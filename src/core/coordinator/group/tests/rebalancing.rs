@@ -1,11 +1,11 @@
-//! From one generation to the next.
+//! Rebalances.
 
 use super::harness::*;
 use crate::coordinator::group::*;
 
 #[test]
-fn a_newcomer_makes_everyone_join_again() {
-    let mut group = World::new();
+fn new_member_causes_a_rebalance() {
+    let mut group = TestGroup::new();
     group.stable(&["a"]);
     group.joins("b").waits("b");
     assert_eq!(group.heartbeats("a"), Err(GroupError::RebalanceInProgress));
@@ -18,8 +18,8 @@ fn a_newcomer_makes_everyone_join_again() {
 }
 
 #[test]
-fn who_does_not_join_in_time_is_out() {
-    let mut group = World::new();
+fn member_that_does_not_rejoin_in_time_is_removed() {
+    let mut group = TestGroup::new();
     group.client("a").session_timeout_ms = 300_000;
     group.stable(&["a"]);
     group.joins("b").at(59_999).waits("b");
@@ -30,8 +30,8 @@ fn who_does_not_join_in_time_is_out() {
 }
 
 #[test]
-fn the_longest_rebalance_timeout_counts() {
-    let mut group = World::new();
+fn rebalance_waits_for_the_longest_rebalance_timeout() {
+    let mut group = TestGroup::new();
     group.client("a").session_timeout_ms = 300_000;
     group.client("a").rebalance_timeout_ms = 90_000;
     group.stable(&["a"]);
@@ -40,8 +40,8 @@ fn the_longest_rebalance_timeout_counts() {
 }
 
 #[test]
-fn a_member_that_dies_is_found_out_by_its_silence() {
-    let mut group = World::new();
+fn member_without_heartbeats_is_removed_after_its_session() {
+    let mut group = TestGroup::new();
     group.stable(&["a", "b"]);
     for ms in [5_000, 9_000] {
         assert_eq!(group.at(ms).heartbeats("a"), Ok(()));
@@ -52,8 +52,8 @@ fn a_member_that_dies_is_found_out_by_its_silence() {
 }
 
 #[test]
-fn the_last_one_out_leaves_an_empty_group() {
-    let mut group = World::new();
+fn session_end_of_the_last_member_writes_an_empty_group() {
+    let mut group = TestGroup::new();
     group.stable(&["a"]);
     assert_eq!(group.at(10_000).state(), GroupState::Empty);
     assert_eq!(group.generation(), 2);
@@ -62,12 +62,12 @@ fn the_last_one_out_leaves_an_empty_group() {
 }
 
 #[test]
-fn who_waits_for_an_answer_does_not_time_out() {
-    let mut group = World::new();
+fn session_of_a_member_with_pending_join_does_not_expire() {
+    let mut group = TestGroup::new();
     group.client("b").rebalance_timeout_ms = 60_000;
     group.client("b").session_timeout_ms = 300_000;
     group.stable(&["a", "b"]);
-    // b takes its time; a's session would have ended long before.
+    // b joins late, after the end of a's session timeout.
     group.joins("a").at(30_000).waits("a").joins("b");
     assert_eq!((group.joined("a").generation, group.joined("b").generation), (3, 3));
     group.at(39_000);
@@ -75,23 +75,23 @@ fn who_waits_for_an_answer_does_not_time_out() {
 }
 
 #[test]
-fn a_new_member_whose_join_is_parked_is_given_five_minutes() {
-    let mut group = World::new();
+fn pending_join_of_a_new_member_expires_after_five_minutes() {
+    let mut group = TestGroup::new();
     for name in ["a", "b"] {
         group.client(name).rebalance_timeout_ms = 1_000_000;
         group.client(name).session_timeout_ms = 1_000_000;
     }
     group.stable(&["a"]);
     group.joins("b").at(299_999).waits("b");
-    let refused = group.at(300_000).not_joined("b");
+    let refused = group.at(300_000).join_error("b");
     assert_eq!((refused.error, &*refused.member_id), (GroupError::UnknownMemberId, ""));
-    // a is asked to join again all the same.
+    // a has to join again anyway.
     assert_eq!(group.joins("a").joined("a").members.len(), 1);
 }
 
 #[test]
-fn a_follower_that_joins_again_unchanged_disturbs_nobody() {
-    let mut group = World::new();
+fn rejoin_of_an_unchanged_follower_causes_no_rebalance() {
+    let mut group = TestGroup::new();
     group.stable(&["leader", "follower"]);
     let joined = group.joins("follower").joined("follower");
     assert_eq!((joined.generation, joined.members.len()), (2, 0));
@@ -100,25 +100,25 @@ fn a_follower_that_joins_again_unchanged_disturbs_nobody() {
 }
 
 #[test]
-fn a_follower_that_changed_its_mind_makes_a_rebalance() {
-    let mut group = World::new();
+fn rejoin_with_another_subscription_causes_a_rebalance() {
+    let mut group = TestGroup::new();
     group.stable(&["leader", "follower"]);
-    group.client("follower").reads(&["orders", "payments"]);
+    group.client("follower").subscribes_to(&["orders", "payments"]);
     group.joins("follower").waits("follower");
     assert_eq!(group.state(), GroupState::PreparingRebalance);
 }
 
 #[test]
-fn the_leader_can_always_ask_for_a_rebalance() {
-    let mut group = World::new();
+fn rejoin_of_the_leader_causes_a_rebalance() {
+    let mut group = TestGroup::new();
     group.stable(&["leader", "follower"]);
     group.joins("leader").waits("leader");
     assert_eq!(group.heartbeats("follower"), Err(GroupError::RebalanceInProgress));
 }
 
 #[test]
-fn a_join_whose_answer_was_lost_is_answered_again() {
-    let mut group = World::new();
+fn repeated_join_while_syncs_are_collected_returns_the_same_generation() {
+    let mut group = TestGroup::new();
     group.joins("a").joined("a");
     let again = group.joins("a").joined("a");
     assert_eq!((again.generation, again.members.len()), (1, 1));
@@ -126,32 +126,32 @@ fn a_join_whose_answer_was_lost_is_answered_again() {
 }
 
 #[test]
-fn a_leader_that_is_late_is_replaced() {
-    let mut group = World::new();
+fn leader_that_does_not_rejoin_is_replaced() {
+    let mut group = TestGroup::new();
     for name in ["leader", "follower"] {
         group.client(name).session_timeout_ms = 300_000;
     }
     group.stable(&["leader", "follower"]);
-    group.client("follower").reads(&["payments"]);
+    group.client("follower").subscribes_to(&["payments"]);
     group.joins("follower").at(60_000);
     let joined = group.joined("follower");
     assert_eq!((&joined.leader, joined.members.len()), (&joined.member_id, 1));
     assert_eq!(group.heartbeats("leader"), Err(GroupError::UnknownMemberId));
 }
 
-/// Incremental rebalancing is the clients' affair: two rebalances in a row, and members that keep
-/// what they have while they join.
+/// Cooperative rebalancing is done by the clients: with two rebalances, and members that keep their partitions during
+/// them.
 #[test]
-fn cooperative_members_give_up_partitions_in_two_rounds() {
-    let mut group = World::new();
+fn cooperative_members_move_a_partition_in_two_rebalances() {
+    let mut group = TestGroup::new();
     for name in ["a", "b"] {
-        group.client(name).speaks(&["cooperative-sticky"]);
+        group.client(name).supports(&["cooperative-sticky"]);
     }
     group.joins("a").joined("a");
     group.syncs("a", &[("a", "p0 p1")]);
     assert_eq!(group.assigned("a").as_deref(), Ok("p0 p1"));
 
-    // First round: a keeps p0 and is to give up p1; b gets nothing yet.
+    // First rebalance: a keeps p0 and must revoke p1, b gets nothing yet.
     group.joins("b").joins("a").joined("a");
     group.joined("b");
     assert_eq!(group.commits("a", 10), Err(GroupError::RebalanceInProgress));
@@ -159,8 +159,8 @@ fn cooperative_members_give_up_partitions_in_two_rounds() {
     assert_eq!((group.assigned("a").as_deref(), group.assigned("b").as_deref()), (Ok("p0"), Ok("")));
     assert_eq!(group.commits("a", 10), Ok(()));
 
-    // Second round: a has revoked p1 and joins again, b gets it.
-    group.client("a").reads(&["orders", "revoked"]);
+    // Second rebalance: a has revoked p1 and joins again, b gets p1.
+    group.client("a").subscribes_to(&["orders", "revoked"]);
     group.joins("a").joins("b").joined("a");
     group.joined("b");
     for name in ["a", "b"] {

@@ -1,4 +1,4 @@
-//! What is left after kill -9.
+//! Recovery after a crash.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +9,8 @@ use crate::coordinator::group::*;
 use ottla_wire::types::Now;
 
 #[test]
-fn members_of_a_stable_group_go_on_as_if_nothing_had_happened() {
-    let mut group = World::new();
+fn stable_group_continues_after_a_crash() {
+    let mut group = TestGroup::new();
     group.client("s").instance_id = Some("static".into());
     group.stable(&["a", "s"]);
     group.commits("a", 5).unwrap();
@@ -27,8 +27,8 @@ fn members_of_a_stable_group_go_on_as_if_nothing_had_happened() {
 }
 
 #[test]
-fn sessions_start_anew() {
-    let mut group = World::new();
+fn sessions_restart_after_a_crash() {
+    let mut group = TestGroup::new();
     group.stable(&["a", "b"]);
     group.at(9_000).crash();
     assert_eq!(group.at(18_999).state(), GroupState::Stable);
@@ -39,25 +39,25 @@ fn sessions_start_anew() {
 }
 
 #[test]
-fn a_rebalance_that_a_crash_ended_begins_again() {
-    let mut group = World::new();
+fn group_after_a_crash_during_a_rebalance_has_its_last_stable_generation() {
+    let mut group = TestGroup::new();
     group.stable(&["a"]);
     group.joins("b").joins("a").joined("a");
     group.joined("b");
     group.crash();
-    // The group is as it last settled: a is in it, b never was.
+    // The last stable generation has only a.
     assert_eq!((group.state(), group.generation()), (GroupState::Stable, 1));
     assert_eq!(group.heartbeats("a"), Err(GroupError::IllegalGeneration));
-    assert_eq!(group.asks_to_join("b").not_joined("b").error, GroupError::UnknownMemberId);
+    assert_eq!(group.sends_join("b").join_error("b").error, GroupError::UnknownMemberId);
     assert_eq!(group.joins("a").joined("a").generation, 2);
 }
 
 #[test]
-fn a_returning_group_counts_on() {
-    let mut group = World::new();
+fn generations_continue_after_a_crash() {
+    let mut group = TestGroup::new();
     group.stable(&["a", "b"]);
     group.leaves("a").unwrap();
-    // That a left was not written yet; its session ends once more.
+    // The leave of a was not written, so its session expires again.
     group.crash();
     assert_eq!(group.leaves("b"), Ok(()));
     assert_eq!(group.at(10_000).state(), GroupState::Empty);
@@ -66,7 +66,7 @@ fn a_returning_group_counts_on() {
 }
 
 #[test]
-fn a_machine_without_groups_wants_nothing() {
+fn machine_without_groups_has_no_timer() {
     let mut machine = GroupMachine::new(Arc::new(GroupConfig::default()));
     machine.recovered(Now { monotonic: Duration::ZERO, wall: START });
     assert_eq!(machine.poll_timeout(), None);

@@ -1,4 +1,4 @@
-//! The first generation waits for those who asked for the coordinator and have not joined yet.
+//! The wait of the first generation for clients that requested the coordinator and have not joined yet.
 
 use std::time::Duration;
 
@@ -7,363 +7,363 @@ use crate::coordinator::ConnectionId;
 use crate::coordinator::Machine as _;
 use crate::coordinator::group::*;
 
-/// What consumers of one program have in common.
+/// The client id of the consumers.
 const CLIENT_ID: &str = "rdkafka";
-/// How long a client is expected after it asked.
+/// How long a client is expected after it requested the coordinator.
 const EXPECTED_MS: u64 = 250;
 /// How long a group waits after a join.
 const WAIT_MS: u64 = 100;
-/// How long it waits in all.
-const LONGEST_MS: u64 = 400;
+/// How long it waits in total.
+const MAX_MS: u64 = 400;
 
-/// A client asks for the coordinator by this connection.
-fn asks_as(world: &mut World, client_id: &str, connection: ConnectionId) {
-    world.connection = Some(connection);
+/// Requests the coordinator on this connection.
+fn requests_coordinator_as(group: &mut TestGroup, client_id: &str, connection: ConnectionId) {
+    group.connection = Some(connection);
     let client = GroupClient { group_id: GROUP.into(), client_id: client_id.into() };
-    let to = world.ask(GroupCommand::CoordinatorFound(client));
-    assert_eq!(world.answer(to), Some(GroupReply::CoordinatorFound));
+    let to = group.send(GroupCommand::CoordinatorFound(client));
+    assert_eq!(group.take_reply(to), Some(GroupReply::CoordinatorFound));
 }
 
-fn asks(world: &mut World, connection: ConnectionId) {
-    asks_as(world, CLIENT_ID, connection);
+fn requests_coordinator(group: &mut TestGroup, connection: ConnectionId) {
+    requests_coordinator_as(group, CLIENT_ID, connection);
 }
 
-/// The connection closes while `newest` is the newest.
-fn closes(world: &mut World, connection: ConnectionId, newest: ConnectionId) {
-    world.ask(GroupCommand::ConnectionClosed { connection, newest });
+/// Closes the connection while `newest` is the newest one.
+fn closes(group: &mut TestGroup, connection: ConnectionId, newest: ConnectionId) {
+    group.send(GroupCommand::ConnectionClosed { connection, newest });
 }
 
-/// Joins by this connection.
-fn joins<'a>(world: &'a mut World, name: &str, connection: ConnectionId) -> &'a mut World {
-    world.connection = Some(connection);
-    world.client(name).client_id = CLIENT_ID.into();
-    world.joins(name)
+/// Joins on this connection.
+fn joins<'a>(group: &'a mut TestGroup, name: &str, connection: ConnectionId) -> &'a mut TestGroup {
+    group.connection = Some(connection);
+    group.client(name).client_id = CLIENT_ID.into();
+    group.joins(name)
 }
 
-/// Joins by this connection, and is in the first generation of `members` at once.
+/// Joins on this connection, and checks that the client forms the first generation alone and at once.
 #[track_caller]
-fn joins_at_once(world: &mut World, name: &str, connection: ConnectionId) {
-    let joined = joins(world, name, connection).joined(name);
+fn joins_at_once(group: &mut TestGroup, name: &str, connection: ConnectionId) {
+    let joined = joins(group, name, connection).joined(name);
     assert_eq!((joined.generation, joined.members.len()), (1, 1));
 }
 
-/// Whether the last to ask was remembered.
-fn remembered(world: &World) -> usize {
-    world.machine.expected.len()
+/// The number of tracked clients.
+fn tracked_clients(group: &TestGroup) -> usize {
+    group.machine.expected.len()
 }
 
 #[test]
-fn a_lone_consumer_does_not_wait_for_itself() {
-    let mut world = World::new();
-    asks(&mut world, 1);
-    joins_at_once(&mut world, "a", 2);
+fn single_consumer_does_not_wait() {
+    let mut group = TestGroup::new();
+    requests_coordinator(&mut group, 1);
+    joins_at_once(&mut group, "a", 2);
 }
 
 #[test]
-fn a_lone_consumer_that_asked_twice_does_not_wait_for_itself() {
-    let mut world = World::new();
-    asks(&mut world, 1);
-    asks(&mut world, 1);
-    joins_at_once(&mut world, "a", 2);
+fn single_consumer_that_requested_the_coordinator_twice_does_not_wait() {
+    let mut group = TestGroup::new();
+    requests_coordinator(&mut group, 1);
+    requests_coordinator(&mut group, 1);
+    joins_at_once(&mut group, "a", 2);
 }
 
 #[test]
-fn a_lone_consumer_that_asked_again_by_a_new_connection_does_not_wait_for_itself() {
-    let mut world = World::new();
-    asks(&mut world, 1);
-    closes(&mut world, 1, 1);
-    world.wait(50);
-    asks(&mut world, 2);
-    joins_at_once(&mut world, "a", 3);
+fn single_consumer_that_requested_the_coordinator_again_after_reconnect_does_not_wait() {
+    let mut group = TestGroup::new();
+    requests_coordinator(&mut group, 1);
+    closes(&mut group, 1, 1);
+    group.wait(50);
+    requests_coordinator(&mut group, 2);
+    joins_at_once(&mut group, "a", 3);
 }
 
 #[test]
-fn a_lone_consumer_that_joins_by_the_connection_it_asked_by_does_not_wait() {
-    let mut world = World::new();
-    asks_as(&mut world, "another name", 1);
-    joins_at_once(&mut world, "a", 1);
+fn single_consumer_that_joins_on_the_same_connection_does_not_wait() {
+    let mut group = TestGroup::new();
+    requests_coordinator_as(&mut group, "another name", 1);
+    joins_at_once(&mut group, "a", 1);
 }
 
 #[test]
-fn a_consumer_that_asks_again_after_joining_is_not_expected_a_second_time() {
-    let mut world = World::new();
-    asks(&mut world, 1);
-    asks(&mut world, 2);
-    closes(&mut world, 1, 2);
-    joins(&mut world, "a", 3).waits("a");
-    // It opens its second connection only now. The other one is waited for, and nobody else.
-    asks(&mut world, 4);
-    world.wait(50).waits("a");
-    joins(&mut world, "b", 5).wait(WAIT_MS);
-    assert_eq!(world.joined("a").generation, 1);
-    assert_eq!(remembered(&world), 0);
+fn consumer_that_requests_the_coordinator_after_joining_is_not_expected_again() {
+    let mut group = TestGroup::new();
+    requests_coordinator(&mut group, 1);
+    requests_coordinator(&mut group, 2);
+    closes(&mut group, 1, 2);
+    joins(&mut group, "a", 3).waits("a");
+    // It opens its second connection only now. The group waits only for the other client.
+    requests_coordinator(&mut group, 4);
+    group.wait(50).waits("a");
+    joins(&mut group, "b", 5).wait(WAIT_MS);
+    assert_eq!(group.joined("a").generation, 1);
+    assert_eq!(tracked_clients(&group), 0);
 }
 
 #[test]
 fn consumers_that_start_together_are_in_the_first_generation() {
     for two_steps in [true, false] {
-        let mut world = World::new();
+        let mut group = TestGroup::new();
         for name in ["a", "b", "c"] {
-            world.client(name).member_id_required = two_steps;
+            group.client(name).member_id_required = two_steps;
         }
-        asks(&mut world, 1);
-        asks(&mut world, 2);
-        joins(&mut world, "a", 11).wait(20).waits("a");
-        // The third has not asked yet when the second joins.
-        joins(&mut world, "b", 12).wait(50).waits("a").waits("b");
-        asks(&mut world, 3);
-        joins(&mut world, "c", 13).wait(WAIT_MS - 1).waits("a").waits("b").waits("c");
-        world.wait(1);
-        let generations = ["a", "b", "c"].map(|name| world.joined(name).generation);
+        requests_coordinator(&mut group, 1);
+        requests_coordinator(&mut group, 2);
+        joins(&mut group, "a", 11).wait(20).waits("a");
+        // The third client requests the coordinator after the second has joined.
+        joins(&mut group, "b", 12).wait(50).waits("a").waits("b");
+        requests_coordinator(&mut group, 3);
+        joins(&mut group, "c", 13).wait(WAIT_MS - 1).waits("a").waits("b").waits("c");
+        group.wait(1);
+        let generations = ["a", "b", "c"].map(|name| group.joined(name).generation);
         assert_eq!(generations, [1, 1, 1]);
     }
 }
 
 #[test]
-fn a_client_that_was_given_a_member_id_is_waited_for() {
-    let mut world = World::new();
-    world.connection = Some(2);
-    let refused = world.asks_to_join("b").not_joined("b");
+fn group_waits_for_client_that_got_a_member_id() {
+    let mut group = TestGroup::new();
+    group.connection = Some(2);
+    let refused = group.sends_join("b").join_error("b");
     assert_eq!(refused.error, GroupError::MemberIdRequired);
-    joins(&mut world, "a", 1).wait(WAIT_MS - 1).waits("a");
-    world.client("b").member_id = refused.member_id;
-    world.asks_to_join("b").wait(WAIT_MS);
-    assert_eq!((world.joined("a").generation, world.joined("b").generation), (1, 1));
+    joins(&mut group, "a", 1).wait(WAIT_MS - 1).waits("a");
+    group.client("b").member_id = refused.member_id;
+    group.sends_join("b").wait(WAIT_MS);
+    assert_eq!((group.joined("a").generation, group.joined("b").generation), (1, 1));
 }
 
 #[test]
-fn a_client_that_never_joins_delays_a_lone_consumer_by_the_limit_at_most() {
-    let mut world = World::new();
-    asks_as(&mut world, "admin", 9);
-    asks(&mut world, 1);
-    joins(&mut world, "a", 2).wait(WAIT_MS - 1).waits("a");
-    assert_eq!(world.wait(1).joined("a").members.len(), 1);
+fn client_that_never_joins_delays_a_single_consumer_by_the_limit_at_most() {
+    let mut group = TestGroup::new();
+    requests_coordinator_as(&mut group, "admin", 9);
+    requests_coordinator(&mut group, 1);
+    joins(&mut group, "a", 2).wait(WAIT_MS - 1).waits("a");
+    assert_eq!(group.wait(1).joined("a").members.len(), 1);
 }
 
 #[test]
-fn a_client_that_asks_over_and_over_delays_a_lone_consumer_by_the_limit_at_most() {
-    let mut world = World::new();
-    joins_after(&mut world, 0);
+fn client_with_repeated_requests_delays_a_single_consumer_by_the_limit_at_most() {
+    let mut group = TestGroup::new();
+    joins_after(&mut group, 0);
     for connection in 10..(10 + WAIT_MS / 10) {
-        asks_as(&mut world, "admin", connection);
-        world.waits("a").wait(10);
+        requests_coordinator_as(&mut group, "admin", connection);
+        group.waits("a").wait(10);
     }
-    assert_eq!(world.joined("a").members.len(), 1);
+    assert_eq!(group.joined("a").members.len(), 1);
 
-    /// Joins `ms` after an administrator asked.
-    fn joins_after(world: &mut World, ms: u64) {
-        asks_as(world, "admin", 9);
-        world.wait(ms);
-        joins(world, "a", 2);
+    /// Joins `ms` after the request of an administrator.
+    fn joins_after(group: &mut TestGroup, ms: u64) {
+        requests_coordinator_as(group, "admin", 9);
+        group.wait(ms);
+        joins(group, "a", 2);
     }
 }
 
 #[test]
-fn a_client_is_expected_for_a_while() {
-    let mut world = World::new();
-    asks_as(&mut world, "admin", 9);
-    world.wait(EXPECTED_MS - 30);
-    joins(&mut world, "a", 1).wait(29).waits("a");
-    assert_eq!(world.wait(1).joined("a").members.len(), 1);
+fn client_is_expected_for_a_limited_time() {
+    let mut group = TestGroup::new();
+    requests_coordinator_as(&mut group, "admin", 9);
+    group.wait(EXPECTED_MS - 30);
+    joins(&mut group, "a", 1).wait(29).waits("a");
+    assert_eq!(group.wait(1).joined("a").members.len(), 1);
 
-    let mut world = World::new();
-    asks_as(&mut world, "admin", 9);
-    world.wait(EXPECTED_MS);
-    joins_at_once(&mut world, "a", 1);
+    let mut group = TestGroup::new();
+    requests_coordinator_as(&mut group, "admin", 9);
+    group.wait(EXPECTED_MS);
+    joins_at_once(&mut group, "a", 1);
 }
 
 #[test]
-fn who_asks_for_something_else_than_to_join_is_not_waited_for() {
-    let not_joining = |world: &mut World, connection| {
-        world.connection = Some(connection);
-        world.ask(GroupCommand::NotJoining(GROUP.into()));
+fn client_with_requests_of_non_members_is_not_expected() {
+    let not_joining = |group: &mut TestGroup, connection| {
+        group.connection = Some(connection);
+        group.send(GroupCommand::NotJoining(GROUP.into()));
     };
-    let mut world = World::new();
-    asks(&mut world, 9);
-    not_joining(&mut world, 9);
-    joins_at_once(&mut world, "a", 1);
+    let mut group = TestGroup::new();
+    requests_coordinator(&mut group, 9);
+    not_joining(&mut group, 9);
+    joins_at_once(&mut group, "a", 1);
 
-    // Also if it says so while it is waited for.
-    let mut world = World::new();
-    asks(&mut world, 9);
-    asks(&mut world, 1);
-    joins(&mut world, "a", 2).waits("a");
-    not_joining(&mut world, 9);
-    assert_eq!(world.joined("a").members.len(), 1);
+    // Also if the request arrives while the group waits for the client.
+    let mut group = TestGroup::new();
+    requests_coordinator(&mut group, 9);
+    requests_coordinator(&mut group, 1);
+    joins(&mut group, "a", 2).waits("a");
+    not_joining(&mut group, 9);
+    assert_eq!(group.joined("a").members.len(), 1);
 }
 
 #[test]
-fn what_another_connection_asks_for_withdraws_nobody() {
-    let mut world = World::new();
-    asks(&mut world, 1);
-    asks(&mut world, 2);
-    joins(&mut world, "a", 3).waits("a");
-    world.connection = Some(9);
-    world.ask(GroupCommand::NotJoining(GROUP.into()));
-    world.waits("a");
+fn request_of_a_non_member_on_another_connection_has_no_effect() {
+    let mut group = TestGroup::new();
+    requests_coordinator(&mut group, 1);
+    requests_coordinator(&mut group, 2);
+    joins(&mut group, "a", 3).waits("a");
+    group.connection = Some(9);
+    group.send(GroupCommand::NotJoining(GROUP.into()));
+    group.waits("a");
 }
 
 #[test]
-fn a_client_whose_join_is_refused_is_no_longer_waited_for() {
-    let mut world = World::new();
-    asks(&mut world, 1);
-    asks(&mut world, 2);
-    joins(&mut world, "a", 11).waits("a");
-    world.client("b").speaks(&["roundrobin"]);
-    joins(&mut world, "b", 12);
-    assert_eq!(world.not_joined("b").error, GroupError::InconsistentGroupProtocol);
-    assert_eq!(world.joined("a").members.len(), 1);
+fn client_whose_join_is_rejected_is_no_longer_expected() {
+    let mut group = TestGroup::new();
+    requests_coordinator(&mut group, 1);
+    requests_coordinator(&mut group, 2);
+    joins(&mut group, "a", 11).waits("a");
+    group.client("b").supports(&["roundrobin"]);
+    joins(&mut group, "b", 12);
+    assert_eq!(group.join_error("b").error, GroupError::InconsistentGroupProtocol);
+    assert_eq!(group.joined("a").members.len(), 1);
 }
 
 #[test]
-fn newcomers_extend_the_wait_up_to_its_limit() {
-    let mut world = World::new();
-    asks(&mut world, 1);
-    asks(&mut world, 2);
+fn new_members_extend_the_wait_up_to_its_limit() {
+    let mut group = TestGroup::new();
+    requests_coordinator(&mut group, 1);
+    requests_coordinator(&mut group, 2);
     let names: Vec<String> = (0..10).map(|n| format!("member-{n}")).collect();
     for (name, connection) in names.iter().zip(11..) {
-        joins(&mut world, name, connection).waits(name);
-        if world.now().monotonic + Duration::from_millis(90) >= Duration::from_millis(LONGEST_MS) {
+        joins(&mut group, name, connection).waits(name);
+        if group.now().monotonic + Duration::from_millis(90) >= Duration::from_millis(MAX_MS) {
             break;
         }
-        world.wait(90);
+        group.wait(90);
     }
-    world.at(LONGEST_MS - 1).waits(&names[0]);
-    assert_eq!(world.at(LONGEST_MS).joined(&names[0]).generation, 1);
+    group.at(MAX_MS - 1).waits(&names[0]);
+    assert_eq!(group.at(MAX_MS).joined(&names[0]).generation, 1);
 }
 
 #[test]
-fn a_client_that_asked_while_another_was_connected_is_another_one() {
-    let mut world = World::new();
-    asks(&mut world, 1);
-    // The second was connected before the first one's connection closed, and asks after that.
-    closes(&mut world, 1, 2);
-    asks(&mut world, 2);
-    joins(&mut world, "a", 3).waits("a");
+fn request_on_a_connection_that_was_open_before_counts_as_another_client() {
+    let mut group = TestGroup::new();
+    requests_coordinator(&mut group, 1);
+    // The second connection was opened before the first closed; its request comes after that.
+    closes(&mut group, 1, 2);
+    requests_coordinator(&mut group, 2);
+    joins(&mut group, "a", 3).waits("a");
 }
 
 #[test]
-fn a_client_that_disconnected_after_it_asked_may_still_join() {
-    let mut world = World::new();
-    asks(&mut world, 1);
-    asks(&mut world, 2);
-    closes(&mut world, 1, 2);
-    closes(&mut world, 2, 2);
-    joins(&mut world, "a", 3).waits("a");
-    joins(&mut world, "b", 4).wait(WAIT_MS);
-    assert_eq!((world.joined("a").generation, world.joined("b").generation), (1, 1));
+fn client_that_disconnected_is_still_expected() {
+    let mut group = TestGroup::new();
+    requests_coordinator(&mut group, 1);
+    requests_coordinator(&mut group, 2);
+    closes(&mut group, 1, 2);
+    closes(&mut group, 2, 2);
+    joins(&mut group, "a", 3).waits("a");
+    joins(&mut group, "b", 4).wait(WAIT_MS);
+    assert_eq!((group.joined("a").generation, group.joined("b").generation), (1, 1));
 }
 
 #[test]
-fn a_member_that_leaves_during_the_wait_leaves_nothing_behind() {
-    let mut world = World::new();
-    asks(&mut world, 1);
-    asks(&mut world, 2);
-    joins(&mut world, "a", 3).waits("a");
-    let member_id = world.machine.describe(GROUP).unwrap().members[0].member_id.clone();
-    assert_eq!(world.leave(vec![(&member_id, None)]), [Ok(())]);
-    assert_eq!(world.not_joined("a").error, GroupError::UnknownMemberId);
-    assert_eq!(world.wait(WAIT_MS).state(), GroupState::Empty);
-    joins(&mut world, "b", 4);
-    assert_eq!(world.joined("b").members.len(), 1);
+fn leave_during_the_wait_empties_the_group() {
+    let mut group = TestGroup::new();
+    requests_coordinator(&mut group, 1);
+    requests_coordinator(&mut group, 2);
+    joins(&mut group, "a", 3).waits("a");
+    let member_id = group.machine.describe(GROUP).unwrap().members[0].member_id.clone();
+    assert_eq!(group.leave(vec![(&member_id, None)]), [Ok(())]);
+    assert_eq!(group.join_error("a").error, GroupError::UnknownMemberId);
+    assert_eq!(group.wait(WAIT_MS).state(), GroupState::Empty);
+    joins(&mut group, "b", 4);
+    assert_eq!(group.joined("b").members.len(), 1);
 }
 
 #[test]
-fn a_given_delay_is_what_counts() {
+fn configured_initial_delay_replaces_the_wait() {
     for (delay, waits_until) in [(0, 0), (3_000, 3_000)] {
         let delay = Some(Duration::from_millis(delay));
-        let mut world = World::with(GroupConfig { initial_rebalance_delay: delay, ..GroupConfig::default() });
-        asks(&mut world, 1);
-        asks(&mut world, 2);
-        joins(&mut world, "a", 3);
+        let mut group = TestGroup::with(GroupConfig { initial_rebalance_delay: delay, ..GroupConfig::default() });
+        requests_coordinator(&mut group, 1);
+        requests_coordinator(&mut group, 2);
+        joins(&mut group, "a", 3);
         if waits_until > 0 {
-            world.at(waits_until - 1).waits("a");
+            group.at(waits_until - 1).waits("a");
         }
-        assert_eq!(world.at(waits_until).joined("a").members.len(), 1);
-        assert_eq!(remembered(&world), 0);
+        assert_eq!(group.at(waits_until).joined("a").members.len(), 1);
+        assert_eq!(tracked_clients(&group), 0);
     }
 }
 
 #[test]
-fn a_group_that_has_no_members_any_more_waits_too() {
-    let mut world = World::new();
-    world.stable(&["z"]);
-    assert_eq!(world.leaves("z"), Ok(()));
-    assert_eq!(world.state(), GroupState::Empty);
+fn group_that_lost_its_members_waits_too() {
+    let mut group = TestGroup::new();
+    group.stable(&["z"]);
+    assert_eq!(group.leaves("z"), Ok(()));
+    assert_eq!(group.state(), GroupState::Empty);
     for restarts in [false, true] {
         if restarts {
-            world.crash();
+            group.crash();
         }
-        world.client("a").member_id = "".into();
-        asks(&mut world, 1);
-        asks(&mut world, 2);
-        joins(&mut world, "a", 3).wait(WAIT_MS - 1).waits("a").wait(1);
-        assert_eq!(world.joined("a").members.len(), 1);
-        assert_eq!(world.leaves("a"), Ok(()));
+        group.client("a").member_id = "".into();
+        requests_coordinator(&mut group, 1);
+        requests_coordinator(&mut group, 2);
+        joins(&mut group, "a", 3).wait(WAIT_MS - 1).waits("a").wait(1);
+        assert_eq!(group.joined("a").members.len(), 1);
+        assert_eq!(group.leaves("a"), Ok(()));
     }
 }
 
 #[test]
-fn a_group_with_members_remembers_nobody() {
-    let mut world = World::new();
-    world.stable(&["a"]);
-    asks(&mut world, 1);
-    assert_eq!(remembered(&world), 0);
+fn group_with_members_tracks_no_clients() {
+    let mut group = TestGroup::new();
+    group.stable(&["a"]);
+    requests_coordinator(&mut group, 1);
+    assert_eq!(tracked_clients(&group), 0);
 }
 
 #[test]
-fn who_asks_wakes_nobody() {
-    let mut world = World::new();
-    let before = world.machine.poll_timeout();
-    asks(&mut world, 1);
-    assert_eq!(world.machine.poll_timeout(), before);
+fn coordinator_request_sets_no_timer() {
+    let mut group = TestGroup::new();
+    let before = group.machine.poll_timeout();
+    requests_coordinator(&mut group, 1);
+    assert_eq!(group.machine.poll_timeout(), before);
 }
 
 #[test]
-fn those_who_ask_are_remembered_up_to_a_bound_and_for_a_while() {
-    let mut world = World::new();
+fn tracked_clients_are_bounded_in_number_and_time() {
+    let mut group = TestGroup::new();
     for connection in 0..10_000 {
         let client = GroupClient { group_id: format!("group-{connection}").into(), client_id: CLIENT_ID.into() };
-        world.connection = Some(connection);
-        world.ask(GroupCommand::CoordinatorFound(client));
+        group.connection = Some(connection);
+        group.send(GroupCommand::CoordinatorFound(client));
     }
-    assert_eq!(remembered(&world), 256);
-    world.wait(EXPECTED_MS);
-    asks_as(&mut world, &"x".repeat(10_000), 1);
-    assert_eq!(remembered(&world), 0);
-    asks(&mut world, 2);
-    assert_eq!(remembered(&world), 1);
+    assert_eq!(tracked_clients(&group), 256);
+    group.wait(EXPECTED_MS);
+    requests_coordinator_as(&mut group, &"x".repeat(10_000), 1);
+    assert_eq!(tracked_clients(&group), 0);
+    requests_coordinator(&mut group, 2);
+    assert_eq!(tracked_clients(&group), 1);
 }
 
 #[test]
 fn first_member_waits_for_clients_that_are_about_to_connect() {
-    let mut world = World::new();
-    asks(&mut world, 1);
-    world.others_expected_until = Some(Duration::from_millis(40));
-    joins(&mut world, "a", 2).wait(39).waits("a");
-    // One of them comes for this group.
-    asks(&mut world, 3);
-    world.wait(20).waits("a");
-    world.others_expected_until = None;
-    joins(&mut world, "b", 4).wait(WAIT_MS);
-    assert_eq!((world.joined("a").members.len(), world.joined("b").generation), (2, 1));
+    let mut group = TestGroup::new();
+    requests_coordinator(&mut group, 1);
+    group.others_expected_until = Some(Duration::from_millis(40));
+    joins(&mut group, "a", 2).wait(39).waits("a");
+    // One of them requests the coordinator of this group.
+    requests_coordinator(&mut group, 3);
+    group.wait(20).waits("a");
+    group.others_expected_until = None;
+    joins(&mut group, "b", 4).wait(WAIT_MS);
+    assert_eq!((group.joined("a").members.len(), group.joined("b").generation), (2, 1));
 }
 
 #[test]
-fn first_member_waits_no_longer_than_clients_are_expected_to_connect() {
-    let mut world = World::new();
-    asks(&mut world, 1);
-    world.others_expected_until = Some(Duration::from_millis(40));
-    joins(&mut world, "a", 2).wait(39).waits("a").wait(1);
-    assert_eq!(world.joined("a").generation, 1);
+fn first_member_waits_only_until_clients_are_expected_to_connect() {
+    let mut group = TestGroup::new();
+    requests_coordinator(&mut group, 1);
+    group.others_expected_until = Some(Duration::from_millis(40));
+    joins(&mut group, "a", 2).wait(39).waits("a").wait(1);
+    assert_eq!(group.joined("a").generation, 1);
 }
 
 #[test]
-fn client_that_asks_right_after_another_connection_closed_is_another_client() {
-    let mut world = World::new();
-    asks(&mut world, 1);
-    closes(&mut world, 1, 1);
-    world.wait(24);
-    asks(&mut world, 2);
-    joins(&mut world, "a", 3).waits("a");
+fn request_right_after_another_connection_closed_counts_as_another_client() {
+    let mut group = TestGroup::new();
+    requests_coordinator(&mut group, 1);
+    closes(&mut group, 1, 1);
+    group.wait(24);
+    requests_coordinator(&mut group, 2);
+    joins(&mut group, "a", 3).waits("a");
 }

@@ -1,33 +1,33 @@
-//! Members that are known across restarts (KIP-345).
+//! Static members (KIP-345).
 
 use super::harness::*;
 use crate::coordinator::group::*;
 
 /// A stable group of the static member `s` and the dynamic member `d`.
-fn stable_pair() -> World {
-    let mut group = World::new();
+fn stable_pair() -> TestGroup {
+    let mut group = TestGroup::new();
     group.client("s").instance_id = Some("static".into());
     group.stable(&["s", "d"]);
     group
 }
 
-/// The process behind `name` starts anew, and has forgotten its member id.
-fn restarts(group: &mut World, name: &str) {
+/// Restarts the client `name`, which loses its member id.
+fn restarts(group: &mut TestGroup, name: &str) {
     group.client(name).member_id = "".into();
     group.client(name).generation = -1;
 }
 
 #[test]
-fn a_static_member_joins_in_one_step() {
-    let mut group = World::new();
+fn static_member_joins_in_one_step() {
+    let mut group = TestGroup::new();
     group.client("s").instance_id = Some("static".into());
-    let joined = group.asks_to_join("s").joined("s");
+    let joined = group.sends_join("s").joined("s");
     assert!(joined.member_id.starts_with("static-"), "{}", joined.member_id);
     assert_eq!(joined.members[0].instance_id.as_deref(), Some("static"));
 }
 
 #[test]
-fn a_static_member_comes_back_without_a_rebalance() {
+fn restart_of_a_static_member_causes_no_rebalance() {
     let mut group = stable_pair();
     let old_id = group.client("s").member_id.clone();
     restarts(&mut group, "s");
@@ -45,8 +45,8 @@ fn a_static_member_comes_back_without_a_rebalance() {
 }
 
 #[test]
-fn a_static_leader_that_comes_back_is_told_not_to_assign() {
-    let mut group = World::new();
+fn restarted_static_leader_gets_skip_assignment() {
+    let mut group = TestGroup::new();
     group.client("s").instance_id = Some("static".into());
     group.stable(&["s"]);
     restarts(&mut group, "s");
@@ -56,8 +56,8 @@ fn a_static_leader_that_comes_back_is_told_not_to_assign() {
 }
 
 #[test]
-fn an_old_static_leader_that_comes_back_does_not_see_that_it_leads() {
-    let mut group = World::new();
+fn restarted_static_leader_without_skip_assignment_sees_the_old_leader_id() {
+    let mut group = TestGroup::new();
     group.client("s").instance_id = Some("static".into());
     group.client("s").can_skip_assignment = false;
     group.stable(&["s"]);
@@ -68,19 +68,19 @@ fn an_old_static_leader_that_comes_back_does_not_see_that_it_leads() {
 }
 
 #[test]
-fn a_static_member_that_comes_back_with_other_protocols_makes_a_rebalance() {
-    let mut group = World::new();
+fn restart_of_a_static_member_with_other_protocols_causes_a_rebalance() {
+    let mut group = TestGroup::new();
     group.client("s").instance_id = Some("static".into());
-    group.client("s").speaks(&["range", "sticky"]);
+    group.client("s").supports(&["range", "sticky"]);
     group.stable(&["s"]);
     restarts(&mut group, "s");
-    group.client("s").speaks(&["sticky", "range"]);
+    group.client("s").supports(&["sticky", "range"]);
     assert_eq!(group.joins("s").joined("s").generation, 2);
 }
 
 #[test]
-fn a_static_member_that_comes_back_while_syncs_are_collected_makes_a_rebalance() {
-    let mut group = World::new();
+fn restart_of_a_static_member_while_syncs_are_collected_causes_a_rebalance() {
+    let mut group = TestGroup::new();
     group.client("s").instance_id = Some("static".into());
     group.joins("s").joined("s");
     group.joins("d").joins("s").joined("s");
@@ -92,19 +92,19 @@ fn a_static_member_that_comes_back_while_syncs_are_collected_makes_a_rebalance()
 }
 
 #[test]
-fn the_one_that_was_replaced_is_fenced_whatever_it_asks() {
+fn requests_of_a_replaced_static_member_return_fenced_instance_id() {
     let mut group = stable_pair();
     group.client("twin").instance_id = Some("static".into());
     group.joins("twin").joined("twin");
     assert_eq!(group.heartbeats("s"), Err(GroupError::FencedInstanceId));
     assert_eq!(group.commits("s", 5), Err(GroupError::FencedInstanceId));
     assert_eq!(group.syncs("s", &[]).assigned("s"), Err(GroupError::FencedInstanceId));
-    assert_eq!(group.asks_to_join("s").not_joined("s").error, GroupError::FencedInstanceId);
+    assert_eq!(group.sends_join("s").join_error("s").error, GroupError::FencedInstanceId);
 }
 
 #[test]
-fn a_parked_sync_is_fenced_by_the_twin() {
-    let mut group = World::new();
+fn pending_sync_of_a_replaced_static_member_is_fenced() {
+    let mut group = TestGroup::new();
     group.client("s").instance_id = Some("static".into());
     group.client("twin").instance_id = Some("static".into());
     group.joins("d").joined("d");
@@ -115,24 +115,24 @@ fn a_parked_sync_is_fenced_by_the_twin() {
 }
 
 #[test]
-fn a_parked_join_is_fenced_by_the_twin() {
+fn pending_join_of_a_replaced_static_member_is_fenced() {
     let mut group = stable_pair();
     group.joins("s").waits("s");
     group.client("twin").instance_id = Some("static".into());
     let s = group.client("s").member_id.clone();
     group.joins("twin").waits("twin");
-    let refused = group.not_joined("s");
+    let refused = group.join_error("s");
     assert_eq!((refused.error, refused.member_id), (GroupError::FencedInstanceId, s));
 }
 
 #[test]
-fn a_static_member_keeps_its_place_while_it_is_away() {
-    let mut group = World::new();
+fn static_member_that_does_not_rejoin_stays_in_the_group() {
+    let mut group = TestGroup::new();
     group.client("s").instance_id = Some("static".into());
     group.client("s").session_timeout_ms = 600_000;
     group.stable(&["s", "d"]);
-    group.client("d").reads(&["payments"]);
-    // d joins again, s does not: after the rebalance timeout the generation goes on with both.
+    group.client("d").subscribes_to(&["payments"]);
+    // d joins again, s does not. After the rebalance timeout the next generation has both.
     group.joins("d").at(60_000);
     let d = group.joined("d");
     assert_eq!((d.generation, d.members.len()), (3, 2));
@@ -140,11 +140,11 @@ fn a_static_member_keeps_its_place_while_it_is_away() {
 }
 
 #[test]
-fn a_group_of_absent_static_members_waits_for_their_sessions() {
+fn group_of_absent_static_members_waits_until_their_sessions_expire() {
     let mut group = stable_pair();
     group.leaves("d").unwrap();
     for ms in [5_000, 9_000] {
-        // s never joins again, but it lives.
+        // s does not join again, but sends heartbeats.
         assert_eq!(group.at(ms).heartbeats("s"), Err(GroupError::RebalanceInProgress));
     }
     group.at(18_999);
@@ -153,7 +153,7 @@ fn a_group_of_absent_static_members_waits_for_their_sessions() {
 }
 
 #[test]
-fn an_instance_id_goes_with_its_member_id() {
+fn request_with_the_instance_id_of_another_member_is_rejected() {
     let mut group = stable_pair();
     group.client("d").instance_id = Some("static".into());
     assert_eq!(group.heartbeats("d"), Err(GroupError::FencedInstanceId));
@@ -163,10 +163,10 @@ fn an_instance_id_goes_with_its_member_id() {
 }
 
 #[test]
-fn a_tentative_member_cannot_become_static() {
-    let mut group = World::new();
-    let refused = group.asks_to_join("a").not_joined("a");
+fn pending_member_that_joins_with_an_instance_id_is_rejected() {
+    let mut group = TestGroup::new();
+    let refused = group.sends_join("a").join_error("a");
     group.client("a").member_id = refused.member_id;
     group.client("a").instance_id = Some("static".into());
-    assert_eq!(group.asks_to_join("a").not_joined("a").error, GroupError::UnknownMemberId);
+    assert_eq!(group.sends_join("a").join_error("a").error, GroupError::UnknownMemberId);
 }

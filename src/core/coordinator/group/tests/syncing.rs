@@ -1,12 +1,12 @@
-//! Handing in the assignment, and getting it.
+//! SyncGroup.
 
 use super::harness::*;
 use crate::coordinator::group::*;
 use crate::coordinator::records::GroupRecord;
 
 /// Two members that have just joined generation 2: the leader and the follower.
-fn joined_pair() -> World {
-    let mut group = World::new();
+fn joined_pair() -> TestGroup {
+    let mut group = TestGroup::new();
     group.joins("leader").joined("leader");
     group.joins("follower").joins("leader");
     assert_eq!(group.joined("leader").members.len(), 2);
@@ -15,7 +15,7 @@ fn joined_pair() -> World {
 }
 
 #[test]
-fn followers_wait_for_the_leader() {
+fn syncs_of_followers_wait_for_the_leader() {
     let mut group = joined_pair();
     group.syncs("follower", &[]).waits("follower");
     group.syncs("leader", &[("leader", "p0"), ("follower", "p1")]);
@@ -24,7 +24,7 @@ fn followers_wait_for_the_leader() {
 }
 
 #[test]
-fn the_assignment_is_written_before_anyone_has_it() {
+fn sync_of_the_leader_writes_the_assignment_once() {
     let mut group = joined_pair();
     let before = group.log_len();
     group.syncs("leader", &[("leader", "p0"), ("follower", "p1")]);
@@ -32,20 +32,20 @@ fn the_assignment_is_written_before_anyone_has_it() {
     let [GroupRecord::GroupMetadata { value: Some(written), .. }] = &records[..] else { panic!("{records:?}") };
     assert_eq!((written.generation, written.members.len()), (2, 2));
     assert!(written.members.iter().all(|member| !member.assignment.is_empty()));
-    // A late follower gets its part without another record.
+    // A late follower gets its assignment without another record.
     assert_eq!(group.syncs("follower", &[]).assigned("follower").as_deref(), Ok("p1"));
     assert_eq!(group.log_len(), before + 1);
 }
 
 #[test]
-fn who_is_left_out_is_assigned_nothing() {
+fn member_without_assignment_gets_an_empty_one() {
     let mut group = joined_pair();
     group.syncs("leader", &[("leader", "p0")]).syncs("follower", &[]);
     assert_eq!(group.assigned("follower").as_deref(), Ok(""));
 }
 
 #[test]
-fn a_follower_cannot_assign() {
+fn assignments_of_a_follower_are_ignored() {
     let mut group = joined_pair();
     group.syncs("follower", &[("follower", "everything")]).waits("follower");
     group.syncs("leader", &[("leader", "p0")]);
@@ -53,7 +53,7 @@ fn a_follower_cannot_assign() {
 }
 
 #[test]
-fn a_rebalance_sends_those_who_wait_back_to_join() {
+fn rebalance_rejects_pending_syncs() {
     let mut group = joined_pair();
     group.syncs("follower", &[]).waits("follower");
     group.joins("c");
@@ -62,7 +62,7 @@ fn a_rebalance_sends_those_who_wait_back_to_join() {
 }
 
 #[test]
-fn syncs_are_checked() {
+fn sync_with_wrong_member_generation_or_protocol_is_rejected() {
     let mut group = joined_pair();
     group.client("follower").generation = 1;
     assert_eq!(group.syncs("follower", &[]).assigned("follower"), Err(GroupError::IllegalGeneration));
@@ -76,14 +76,14 @@ fn syncs_are_checked() {
 }
 
 #[test]
-fn a_group_that_does_not_exist_knows_no_members() {
-    let mut group = World::new();
+fn requests_to_an_unknown_group_return_unknown_member_id() {
+    let mut group = TestGroup::new();
     assert_eq!(group.syncs("a", &[]).assigned("a"), Err(GroupError::UnknownMemberId));
     assert_eq!(group.heartbeats("a"), Err(GroupError::UnknownMemberId));
 }
 
 #[test]
-fn who_never_asks_for_its_assignment_is_out() {
+fn follower_that_does_not_sync_in_time_is_removed() {
     let mut group = joined_pair();
     group.syncs("leader", &[("leader", "p0"), ("follower", "p1")]);
     group.assigned("leader").unwrap();
@@ -98,7 +98,7 @@ fn who_never_asks_for_its_assignment_is_out() {
 }
 
 #[test]
-fn a_leader_that_never_assigns_is_out() {
+fn leader_that_does_not_sync_in_time_is_removed() {
     let mut group = joined_pair();
     group.syncs("follower", &[]).waits("follower");
     for ms in (5_000..60_000).step_by(5_000) {
@@ -111,7 +111,7 @@ fn a_leader_that_never_assigns_is_out() {
 }
 
 #[test]
-fn heartbeats_are_welcome_while_syncs_are_collected() {
+fn heartbeats_are_accepted_while_syncs_are_collected() {
     let mut group = joined_pair();
     assert_eq!(group.heartbeats("leader"), Ok(()));
     group.client("leader").generation = 1;
@@ -119,7 +119,7 @@ fn heartbeats_are_welcome_while_syncs_are_collected() {
 }
 
 #[test]
-fn a_second_sync_answers_the_first() {
+fn second_sync_rejects_the_pending_first() {
     let mut group = joined_pair();
     group.syncs("follower", &[]);
     let first = group.client("follower").clone();

@@ -1,4 +1,4 @@
-//! Offsets committed in a transaction count when it ends.
+//! Offsets committed in transactions.
 
 use super::harness::*;
 use crate::coordinator::Outcome;
@@ -8,7 +8,12 @@ use ottla_wire::types::ProducerIdEpoch;
 const P1: ProducerIdEpoch = ProducerIdEpoch { producer_id: 1, epoch: 0 };
 const P2: ProducerIdEpoch = ProducerIdEpoch { producer_id: 2, epoch: 0 };
 
-fn commit_as(group: &mut World, producer: ProducerIdEpoch, who: (&str, i32), offset: i64) -> Result<(), GroupError> {
+fn commit_as(
+    group: &mut TestGroup,
+    producer: ProducerIdEpoch,
+    who: (&str, i32),
+    offset: i64,
+) -> Result<(), GroupError> {
     let request = CommitTxnOffsets {
         group_id: GROUP.into(),
         producer,
@@ -17,33 +22,33 @@ fn commit_as(group: &mut World, producer: ProducerIdEpoch, who: (&str, i32), off
         generation: who.1,
         topics: vec![topic_commit("orders", 0, offset)],
     };
-    let to = group.ask(GroupCommand::CommitTxnOffsets(request));
-    match group.answer(to) {
+    let to = group.send(GroupCommand::CommitTxnOffsets(request));
+    match group.take_reply(to) {
         Some(GroupReply::CommitTxnOffsets(result)) => result.map(drop),
-        other => panic!("not an answer to TxnOffsetCommit: {other:?}"),
+        other => panic!("not a reply to TxnOffsetCommit: {other:?}"),
     }
 }
 
-/// Before v3 of the API no member is named.
-fn commit(group: &mut World, producer: ProducerIdEpoch, offset: i64) {
+/// Before v3 of the API there is no member.
+fn commit(group: &mut TestGroup, producer: ProducerIdEpoch, offset: i64) {
     commit_as(group, producer, ("", -1), offset).unwrap();
 }
 
-fn plainly(group: &mut World, offset: i64) {
+fn commit_outside_transaction(group: &mut TestGroup, offset: i64) {
     group.client("admin").generation = -1;
     group.commits("admin", offset).unwrap();
 }
 
-/// What a consumer of committed offsets only is told.
-fn stable_offset(group: &World) -> Result<Option<i64>, GroupError> {
+/// The offset for a fetch with `require_stable`.
+fn stable_offset(group: &TestGroup) -> Result<Option<i64>, GroupError> {
     let wanted = [("orders".into(), vec![0])];
     let topics = group.machine.fetch_offsets(GROUP, WantedOffsets::Of(&wanted), true);
     topics[0].partitions[0].1.clone().map(|fetched| fetched.map(|fetched| fetched.offset))
 }
 
 #[test]
-fn a_commit_counts_when_its_transaction_does() {
-    let mut group = World::new();
+fn transactional_commit_is_applied_when_the_transaction_commits() {
+    let mut group = TestGroup::new();
     commit(&mut group, P1, 5);
     assert_eq!(group.committed(), None);
     assert_eq!(stable_offset(&group), Err(GroupError::UnstableOffsetCommit));
@@ -53,9 +58,9 @@ fn a_commit_counts_when_its_transaction_does() {
 }
 
 #[test]
-fn an_aborted_commit_never_was() {
-    let mut group = World::new();
-    plainly(&mut group, 3);
+fn transactional_commit_is_dropped_when_the_transaction_aborts() {
+    let mut group = TestGroup::new();
+    commit_outside_transaction(&mut group, 3);
     commit(&mut group, P1, 5);
     assert_eq!(group.committed(), Some(3));
     group.end_txn(P1, Outcome::Abort);
@@ -64,8 +69,8 @@ fn an_aborted_commit_never_was() {
 }
 
 #[test]
-fn an_open_transaction_survives_a_restart() {
-    let mut group = World::new();
+fn open_transaction_survives_a_restart() {
+    let mut group = TestGroup::new();
     commit(&mut group, P1, 5);
     group.crash();
     assert_eq!(stable_offset(&group), Err(GroupError::UnstableOffsetCommit));
@@ -74,10 +79,10 @@ fn an_open_transaction_survives_a_restart() {
 }
 
 #[test]
-fn the_later_commit_counts_whenever_transactions_end() {
-    let mut group = World::new();
+fn later_commit_wins_in_any_order_of_transaction_ends() {
+    let mut group = TestGroup::new();
     commit(&mut group, P1, 5);
-    plainly(&mut group, 9);
+    commit_outside_transaction(&mut group, 9);
     group.end_txn(P1, Outcome::Commit);
     assert_eq!(group.committed(), Some(9));
 
@@ -91,8 +96,8 @@ fn the_later_commit_counts_whenever_transactions_end() {
 }
 
 #[test]
-fn members_are_checked_but_the_groups_state_is_not() {
-    let mut group = World::new();
+fn transactional_commit_checks_members_but_not_the_group_state() {
+    let mut group = TestGroup::new();
     assert_eq!(commit_as(&mut group, P1, ("a", 1), 5), Err(GroupError::IllegalGeneration));
     group.stable(&["a"]);
     let a = group.client("a").member_id.clone();
@@ -105,29 +110,29 @@ fn members_are_checked_but_the_groups_state_is_not() {
 }
 
 #[test]
-fn a_deleted_topic_takes_pending_offsets_along() {
-    let mut group = World::new();
+fn deleted_topic_removes_pending_offsets() {
+    let mut group = TestGroup::new();
     commit(&mut group, P1, 5);
-    group.ask(GroupCommand::TopicsDeleted(vec!["orders".into()]));
+    group.send(GroupCommand::TopicsDeleted(vec!["orders".into()]));
     group.end_txn(P1, Outcome::Commit);
     assert_eq!(group.committed(), None);
     assert_eq!(group.crash().committed(), None);
 }
 
 #[test]
-fn a_deleted_group_takes_pending_offsets_along() {
-    let mut group = World::new();
+fn deleted_group_removes_pending_offsets() {
+    let mut group = TestGroup::new();
     commit(&mut group, P1, 5);
-    group.ask(GroupCommand::DeleteGroups(vec![GROUP.into()]));
+    group.send(GroupCommand::DeleteGroups(vec![GROUP.into()]));
     group.end_txn(P1, Outcome::Commit);
     assert_eq!((group.committed(), group.state()), (None, GroupState::Dead));
 }
 
 #[test]
-fn offsets_that_a_transaction_may_change_do_not_expire() {
+fn offsets_with_open_transaction_do_not_expire() {
     let month = 30 * 24 * 60 * 60 * 1000;
-    let mut group = World::new();
-    plainly(&mut group, 3);
+    let mut group = TestGroup::new();
+    commit_outside_transaction(&mut group, 3);
     commit(&mut group, P1, 5);
     assert_eq!(group.at(month).committed(), Some(3));
     group.end_txn(P1, Outcome::Abort);
@@ -135,16 +140,16 @@ fn offsets_that_a_transaction_may_change_do_not_expire() {
 }
 
 #[test]
-fn a_group_with_an_open_transaction_is_not_forgotten() {
-    let mut group = World::new();
+fn group_with_an_open_transaction_is_not_removed() {
+    let mut group = TestGroup::new();
     commit(&mut group, P1, 5);
     group.at(3_600_000).end_txn(P1, Outcome::Commit);
     assert_eq!((group.committed(), group.state()), (Some(5), GroupState::Empty));
 }
 
 #[test]
-fn an_unknown_producers_end_changes_nothing() {
-    let mut group = World::new();
+fn transaction_end_of_another_producer_has_no_effect() {
+    let mut group = TestGroup::new();
     commit(&mut group, P1, 5);
     group.end_txn(P2, Outcome::Commit);
     assert_eq!(stable_offset(&group), Err(GroupError::UnstableOffsetCommit));

@@ -1,4 +1,4 @@
-//! Records of `__consumer_offsets`: their meaning, and its way to and from bytes.
+//! Records of `__consumer_offsets`, and their encoding.
 
 use std::sync::Arc;
 
@@ -20,23 +20,23 @@ pub enum GroupRecord {
     GroupMetadata { group: GroupId, value: Option<Arc<GroupMetadata>> },
 }
 
-/// Where a group goes on reading a partition.
+/// A committed offset of a partition.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CommittedOffset {
     pub offset: Offset,
     /// The leader epoch of the last record read; -1: unknown.
     pub leader_epoch: LeaderEpoch,
-    /// The client's own text.
+    /// Text of the client.
     pub metadata: Box<str>,
     pub commit_timestamp: TimestampMs,
-    /// When the offset expires, if its client asked for a retention of its own. Kafka's format
-    /// then has no room for `leader_epoch` and `topic_id`.
+    /// When the offset expires, if the client requested a retention time. The record version with this field has no
+    /// `leader_epoch` and no `topic_id`.
     pub expire_timestamp: Option<TimestampMs>,
     /// Zero: unknown.
     pub topic_id: TopicId,
 }
 
-/// What a restart finds again of a classic group.
+/// The durable state of a classic group.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GroupMetadata {
     /// None until the group has had a member.
@@ -46,7 +46,7 @@ pub struct GroupMetadata {
     pub protocol: Option<Arc<str>>,
     /// None while the group is empty.
     pub leader: Option<MemberId>,
-    /// Since when the group is in its state; none in records of old versions.
+    /// When the group entered its state; `None` in records of old versions.
     pub state_since: Option<TimestampMs>,
     pub members: Vec<MemberMetadata>,
 }
@@ -60,14 +60,14 @@ pub struct MemberMetadata {
     pub client_host: Arc<str>,
     pub rebalance_timeout_ms: i32,
     pub session_timeout_ms: i32,
-    /// What the member said with the chosen protocol.
+    /// The member's metadata for the selected protocol.
     pub subscription: Bytes,
     pub assignment: Bytes,
 }
 
-/// The types that stand before keys; the schemas' `apiKey`.
+/// The types before keys: the schemas' `apiKey`.
 mod key_type {
-    /// Of Kafka 0.8; such keys are as those of today.
+    /// Of Kafka 0.8. The key has the schema of [`OFFSET_COMMIT`].
     pub const LEGACY_OFFSET_COMMIT: i16 = 0;
     pub const OFFSET_COMMIT: i16 = 1;
     pub const GROUP_METADATA: i16 = 2;
@@ -75,17 +75,16 @@ mod key_type {
 
 /// The versions of values that Apache Kafka 4.3 writes.
 mod value_version {
-    /// The only one with an expiry of its own.
+    /// The only version with an expiry timestamp.
     pub const OFFSET_COMMIT_EXPIRING: i16 = 1;
     pub const OFFSET_COMMIT: i16 = 3;
-    /// The first one that knows topic ids.
+    /// The first version with topic ids.
     pub const OFFSET_COMMIT_WITH_TOPIC_ID: i16 = 4;
     pub const GROUP_METADATA: i16 = 3;
 }
 
 impl GroupRecord {
-    /// The record's key and value as they stand in the log. Fails for text or blobs longer than
-    /// the format can tell.
+    /// Encodes the record's key and value. Fails if a string or blob is longer than the format allows.
     pub fn encode(&self) -> Result<(Bytes, Option<Bytes>), EncodeError> {
         match self {
             GroupRecord::OffsetCommit { group, topic, partition, value } => {
@@ -101,7 +100,7 @@ impl GroupRecord {
         }
     }
 
-    /// Reads a record. The result does not refer to the bytes it came from.
+    /// Decodes a record. The result does not share memory with `key` and `value`.
     pub fn decode(key: &Bytes, value: Option<&Bytes>) -> Result<GroupRecord, RecordError> {
         let mut r = Reader::new(key.clone());
         match read_prefix(&mut r)? {
@@ -206,12 +205,12 @@ impl MemberMetadata {
     }
 }
 
-/// A copy, so that no batch stays in memory for a name in it.
+/// Copies a string, so that it does not keep the whole batch in memory.
 fn text(text: Str) -> Arc<str> {
     Arc::from(&*text)
 }
 
-/// Kafka writes times that are not known as -1.
+/// Converts a timestamp; Kafka writes an unknown one as -1.
 fn known(timestamp: TimestampMs) -> Option<TimestampMs> {
     Some(timestamp).filter(|&t| t != -1)
 }

@@ -1,6 +1,5 @@
-//! Bytes, where nothing else is said, are those that Apache Kafka 4.3.1 wrote for a console consumer,
-//! a static member with the cooperative assignor, an administrator who reset, deleted and removed,
-//! and an old client.
+//! Unless a comment says otherwise, Apache Kafka 4.3.1 wrote these bytes: for a console consumer, a static member with
+//! the cooperative assignor, commands that reset and delete offsets and delete groups, and an old client.
 
 use super::*;
 
@@ -9,7 +8,7 @@ fn hex(text: &str) -> Bytes {
     digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
 }
 
-/// Both ways: these bytes are this record.
+/// Checks that these bytes decode to this record, and that it encodes to them.
 #[track_caller]
 fn check(key: &str, value: Option<&str>, expect: GroupRecord) {
     let (key, value) = (hex(key), value.map(hex));
@@ -26,7 +25,7 @@ fn group_metadata(group: &str, value: GroupMetadata) -> GroupRecord {
 }
 
 #[test]
-fn a_group_as_its_first_member_asks_for_an_id() {
+fn group_before_its_first_member_is_encoded_as_in_kafka() {
     let empty = GroupMetadata {
         protocol_type: None,
         generation: 0,
@@ -43,7 +42,7 @@ fn a_group_as_its_first_member_asks_for_an_id() {
 }
 
 #[test]
-fn a_stable_group() {
+fn stable_group_is_encoded_as_in_kafka() {
     let member_id: MemberId = "console-consumer-15c2dcdf-ccac-4b9f-b8d7-615aceeb161d".into();
     let stable = GroupMetadata {
         protocol_type: Some("consumer".into()),
@@ -78,7 +77,7 @@ fn a_stable_group() {
 }
 
 #[test]
-fn a_static_member() {
+fn static_member_is_encoded_as_in_kafka() {
     let member_id: MemberId = "worker-1-03083f42-e7b2-453f-ba2c-7b9e4f6a230c".into();
     let stable = GroupMetadata {
         protocol_type: Some("consumer".into()),
@@ -113,7 +112,7 @@ fn a_static_member() {
 }
 
 #[test]
-fn a_group_that_became_empty() {
+fn empty_group_is_encoded_as_in_kafka() {
     let empty = GroupMetadata {
         protocol_type: Some("consumer".into()),
         generation: 2,
@@ -130,7 +129,7 @@ fn a_group_that_became_empty() {
 }
 
 #[test]
-fn an_offset_of_a_topic_with_an_id() {
+fn offset_with_topic_id_is_encoded_as_in_kafka() {
     let committed = CommittedOffset {
         offset: 9,
         leader_epoch: 0,
@@ -147,14 +146,14 @@ fn an_offset_of_a_topic_with_an_id() {
 }
 
 #[test]
-fn tombstones() {
+fn tombstones_are_encoded_as_in_kafka() {
     check("0001 0006 73696d706c65 0006 6f7264657273 00000001", None, offset_commit("simple", 1, None));
     check("0002 0006 73696d706c65", None, GroupRecord::GroupMetadata { group: "simple".into(), value: None });
 }
 
-/// From OffsetCommit v2, whose client asked for an hour.
+/// From OffsetCommit v2 with a retention time of one hour.
 #[test]
-fn an_offset_with_a_retention_of_its_own() {
+fn offset_with_expiry_is_encoded_as_in_kafka() {
     let committed = CommittedOffset {
         offset: 8,
         leader_epoch: -1,
@@ -170,9 +169,9 @@ fn an_offset_with_a_retention_of_its_own() {
     );
 }
 
-/// By the schema: Kafka always knows the topic's id.
+/// Written by the schema, because Kafka always has a topic id.
 #[test]
-fn an_offset_of_a_topic_without_an_id() {
+fn offset_without_topic_id_is_encoded_by_the_schema() {
     let committed = CommittedOffset {
         offset: 7,
         leader_epoch: 2,
@@ -189,7 +188,7 @@ fn an_offset_of_a_topic_without_an_id() {
 }
 
 #[test]
-fn records_of_old_brokers_are_read() {
+fn records_of_old_versions_are_decoded() {
     let key = hex("0000 0001 67 0006 6f7264657273 00000000");
     let value = hex("0000 0000000000000007 0000 0000000000000010");
     let committed = CommittedOffset {
@@ -214,7 +213,7 @@ fn records_of_old_brokers_are_read() {
 }
 
 #[test]
-fn other_bytes_are_refused() {
+fn unknown_or_malformed_record_is_rejected() {
     assert_eq!(GroupRecord::decode(&hex("0003 0001 67"), None), Err(RecordError::UnknownType(3)));
     for bytes in ["", "00", "0001", "0001 0009 67", "0002 ffff"] {
         assert!(matches!(GroupRecord::decode(&hex(bytes), None), Err(RecordError::Malformed(_))), "{bytes}");
@@ -224,14 +223,14 @@ fn other_bytes_are_refused() {
 }
 
 #[test]
-fn bytes_that_end_early_are_refused() {
+fn truncated_record_is_rejected() {
     let key = hex("0002 0001 67");
     let value = hex(
         "0003 0001 63 00000001 0001 70 0001 6d 0000000000000010 00000001 0001 6d ffff 0001 63 0001 68 00000001 00000002 00000001 73 00000001 61",
     );
     assert!(GroupRecord::decode(&key, Some(&value)).is_ok());
     for end in 0..value.len() {
-        let cut = GroupRecord::decode(&key, Some(&value.slice(..end)));
-        assert!(matches!(cut, Err(RecordError::Malformed(_))), "{end} bytes");
+        let truncated = GroupRecord::decode(&key, Some(&value.slice(..end)));
+        assert!(matches!(truncated, Err(RecordError::Malformed(_))), "{end} bytes");
     }
 }

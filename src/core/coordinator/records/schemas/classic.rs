@@ -7,7 +7,7 @@ use ottla_wire::codec::{Str, messages, structs};
 use ottla_wire::types::Uuid;
 
 structs! {
-    /// What Kafka 0.8 wrote under type 0; the key is as today's.
+    /// The value that Kafka 0.8 wrote for type 0. The key is `OffsetCommitKey`.
     struct LegacyOffsetCommitValue {
         offset: i64 = 0..;
         metadata: Str = 0..;

@@ -11,13 +11,13 @@ structs! {
         group_id: Str = 0..;
     }
 
-    /// Its epoch, raised when members or subscribed topics change.
+    /// The group epoch, which increases when members or subscribed topics change.
     struct ConsumerGroupMetadataValue {
         epoch: i32 = 0..;
         metadata_hash: i64 = 0.., tag 0;
     }
 
-    /// Type 4, no longer written: what a group knew of its topics.
+    /// Type 4, no longer written: metadata of the subscribed topics.
     struct ConsumerGroupPartitionMetadataKey {
         group_id: Str = 0..;
     }
@@ -41,7 +41,7 @@ structs! {
         topics: Vec<TopicMetadata> = 0..;
     }
 
-    /// Type 5: a member, as it describes itself.
+    /// Type 5: a member and its subscription.
     struct ConsumerGroupMemberMetadataKey {
         group_id: Str = 0..;
         member_id: Str = 0..;
@@ -53,7 +53,7 @@ structs! {
         metadata: Bytes = 0..;
     }
 
-    /// What a member has that still speaks the classic protocol.
+    /// Metadata of a member that still uses the classic protocol.
     struct ClassicMemberMetadata {
         session_timeout_ms: i32 = 0..;
         supported_protocols: Vec<ClassicProtocol> = 0..;
@@ -72,7 +72,7 @@ structs! {
         classic_member_metadata: Option<ClassicMemberMetadata> = 0.., tag 0;
     }
 
-    /// Type 6: in which epoch the target assignment was made.
+    /// Type 6: the epoch of the target assignment.
     struct ConsumerGroupTargetAssignmentMetadataKey {
         group_id: Str = 0..;
     }
@@ -83,7 +83,7 @@ structs! {
         assignment_timestamp: i64 = 0.., tag 0;
     }
 
-    /// Type 7: what a member shall have in the end.
+    /// Type 7: the target assignment of a member.
     struct ConsumerGroupTargetAssignmentMemberKey {
         group_id: Str = 0..;
         member_id: Str = 0..;
@@ -100,17 +100,17 @@ structs! {
         topic_partitions: Vec<TopicPartition> = 0..;
     }
 
-    /// Type 8: what a member has now.
+    /// Type 8: the current assignment of a member.
     struct ConsumerGroupCurrentMemberAssignmentKey {
         group_id: Str = 0..;
         member_id: Str = 0..;
     }
 
-    /// Partitions of one topic, with the epochs in which they were assigned.
+    /// Partitions of one topic, with the epochs of their assignment.
     struct TopicPartitions {
         topic_id: Uuid = 0..;
         partitions: Vec<i32> = 0..;
-        /// The schema's default, a null that isn't the text "null", comes to an empty list.
+        /// The default in the schema (null, but not as the string "null") results in an empty list.
         assignment_epochs: Option<Vec<i32>> = 0.., default Some(Vec::new()), tag 0;
     }
 
@@ -123,7 +123,7 @@ structs! {
         partitions_pending_revocation: Vec<TopicPartitions> = 0..;
     }
 
-    /// Type 16: the topics that a regular expression stands for.
+    /// Type 16: the topics that match a regular expression.
     struct ConsumerGroupRegularExpressionKey {
         group_id: Str = 0..;
         regular_expression: Str = 0..;

@@ -11,14 +11,14 @@ pub use classic::*;
 
 use ottla_wire::codec::Schema;
 
-/// A kind of records that a coordinator keeps in its topic.
+/// A type of records in a coordinator topic.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RecordKind {
-    /// What stands before the key: the schemas' `apiKey`.
+    /// The number before the key: the schemas' `apiKey`.
     pub id: i16,
-    /// Always at version 0.
+    /// The schema of the key, always in version 0.
     pub key: Schema,
-    /// At the version that stands before it.
+    /// The schema of the value, in the version that precedes it.
     pub value: Schema,
 }
 
@@ -28,7 +28,7 @@ macro_rules! kinds {
     };
 }
 
-/// The kinds in `__consumer_offsets`.
+/// The record types in `__consumer_offsets`.
 pub const GROUP_RECORDS: &[RecordKind] = kinds! {
     0 classic::OffsetCommitKey => classic::LegacyOffsetCommitValue;
     1 classic::OffsetCommitKey => classic::OffsetCommitValue;
@@ -60,12 +60,12 @@ pub const GROUP_RECORDS: &[RecordKind] = kinds! {
     23 streams_group::StreamsGroupTopologyKey => streams_group::StreamsGroupTopologyValue;
 };
 
-/// The kinds in `__transaction_state`.
+/// The record types in `__transaction_state`.
 pub const TRANSACTION_RECORDS: &[RecordKind] = kinds! {
     0 transaction::TransactionLogKey => transaction::TransactionLogValue;
 };
 
-/// The kinds in `__share_group_state`.
+/// The record types in `__share_group_state`.
 pub const SHARE_STATE_RECORDS: &[RecordKind] = kinds! {
     0 share_state::ShareSnapshotKey => share_state::ShareSnapshotValue;
     1 share_state::ShareUpdateKey => share_state::ShareUpdateValue;

@@ -5,7 +5,7 @@ use ottla_wire::codec::{Str, messages, structs};
 use ottla_wire::types::Uuid;
 
 structs! {
-    /// Type 10: a member, as it describes itself.
+    /// Type 10: a member and its subscription.
     struct ShareGroupMemberMetadataKey {
         group_id: Str = 0..;
         member_id: Str = 0..;
@@ -24,13 +24,13 @@ structs! {
         group_id: Str = 0..;
     }
 
-    /// Its epoch, raised when members or subscribed topics change.
+    /// The group epoch, which increases when members or subscribed topics change.
     struct ShareGroupMetadataValue {
         epoch: i32 = 0..;
         metadata_hash: i64 = 0..;
     }
 
-    /// Type 12: in which epoch the target assignment was made.
+    /// Type 12: the epoch of the target assignment.
     struct ShareGroupTargetAssignmentMetadataKey {
         group_id: Str = 0..;
     }
@@ -41,13 +41,13 @@ structs! {
         assignment_timestamp: i64 = 0.., tag 0;
     }
 
-    /// Type 13: what a member shall have in the end.
+    /// Type 13: the target assignment of a member.
     struct ShareGroupTargetAssignmentMemberKey {
         group_id: Str = 0..;
         member_id: Str = 0..;
     }
 
-    /// Partitions of one topic, in a target.
+    /// Partitions of one topic in a target assignment.
     struct TopicPartition {
         topic_id: Uuid = 0..;
         partitions: Vec<i32> = 0..;
@@ -58,7 +58,7 @@ structs! {
         topic_partitions: Vec<TopicPartition> = 0..;
     }
 
-    /// Type 14: what a member has now.
+    /// Type 14: the current assignment of a member.
     struct ShareGroupCurrentMemberAssignmentKey {
         group_id: Str = 0..;
         member_id: Str = 0..;
@@ -78,7 +78,7 @@ structs! {
         assigned_partitions: Vec<TopicPartitions> = 0..;
     }
 
-    /// Type 15: how far the state of the group's partitions has come into being.
+    /// Type 15: the partitions whose share state is being initialized, is initialized or is being deleted.
     struct ShareGroupStatePartitionMetadataKey {
         group_id: Str = 0..;
     }

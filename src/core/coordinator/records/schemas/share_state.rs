@@ -4,14 +4,14 @@ use ottla_wire::codec::{Str, messages, structs};
 use ottla_wire::types::Uuid;
 
 structs! {
-    /// Type 0: a share partition's whole state.
+    /// Type 0: the complete state of a share partition.
     struct ShareSnapshotKey {
         group_id: Str = 0..;
         topic_id: Uuid = 0..;
         partition: i32 = 0..;
     }
 
-    /// Records in a row that are in the same state.
+    /// Consecutive records in the same state.
     struct StateBatch {
         first_offset: i64 = 0..;
         last_offset: i64 = 0..;
@@ -31,7 +31,7 @@ structs! {
         state_batches: Vec<StateBatch> = 0..;
     }
 
-    /// Type 1: what changed in it since.
+    /// Type 1: changes of a share partition since its snapshot.
     struct ShareUpdateKey {
         group_id: Str = 0..;
         topic_id: Uuid = 0..;

@@ -14,30 +14,30 @@ structs! {
         value: Str = 0..;
     }
 
-    /// Its epoch, and what its last assignment was made with.
+    /// The group epoch, and the settings of the last assignment.
     struct StreamsGroupMetadataValue {
         epoch: i32 = 0..;
         metadata_hash: i64 = 0..;
         validated_topology_epoch: i32 = 0.., default -1, tag 0;
-        /// The schema's default, a null that isn't the text "null", comes to an empty list.
+        /// The default in the schema (null, but not as the string "null") results in an empty list.
         last_assignment_configs: Option<Vec<LastAssignmentConfig>> = 0.., default Some(Vec::new()), tag 1;
         stored_description_topology_epoch: i32 = 0.., default -1, tag 2;
         failed_description_topology_epoch: i32 = 0.., default -1, tag 3;
     }
 
-    /// Type 19: a member, as it describes itself.
+    /// Type 19: a member and its metadata.
     struct StreamsGroupMemberMetadataKey {
         group_id: Str = 0..;
         member_id: Str = 0..;
     }
 
-    /// Where a member's interactive queries are answered.
+    /// The endpoint for interactive queries of a member.
     struct Endpoint {
         host: Str = 0..;
         port: u16 = 0..;
     }
 
-    /// A tag that a member bears.
+    /// A client tag.
     struct KeyValue {
         key: Str = 0..;
         value: Str = 0..;
@@ -56,7 +56,7 @@ structs! {
         client_tags: Vec<KeyValue> = 0..;
     }
 
-    /// Type 20: in which epoch the target assignment was made.
+    /// Type 20: the epoch of the target assignment.
     struct StreamsGroupTargetAssignmentMetadataKey {
         group_id: Str = 0..;
     }
@@ -67,7 +67,7 @@ structs! {
         assignment_timestamp: i64 = 0.., tag 0;
     }
 
-    /// Type 21: the tasks that a member shall have in the end.
+    /// Type 21: the target assignment of a member.
     struct StreamsGroupTargetAssignmentMemberKey {
         group_id: Str = 0..;
         member_id: Str = 0..;
@@ -86,17 +86,17 @@ structs! {
         warmup_tasks: Vec<TaskIds> = 0..;
     }
 
-    /// Type 22: the tasks that a member has now.
+    /// Type 22: the current assignment of a member.
     struct StreamsGroupCurrentMemberAssignmentKey {
         group_id: Str = 0..;
         member_id: Str = 0..;
     }
 
-    /// Tasks of one subtopology, with the epochs in which they were assigned.
+    /// Tasks of one subtopology, with the epochs of their assignment.
     struct AssignedTaskIds {
         subtopology_id: Str = 0..;
         partitions: Vec<i32> = 0..;
-        /// The schema's default, a null that isn't the text "null", comes to an empty list.
+        /// The default in the schema (null, but not as the string "null") results in an empty list.
         assignment_epochs: Option<Vec<i32>> = 0.., default Some(Vec::new()), tag 0;
     }
 
@@ -113,7 +113,7 @@ structs! {
         warmup_tasks_pending_revocation: Vec<AssignedTaskIds> = 0..;
     }
 
-    /// Type 23: what the group's application is made of.
+    /// Type 23: the topology of the group's application.
     struct StreamsGroupTopologyKey {
         group_id: Str = 0..;
     }
@@ -124,7 +124,7 @@ structs! {
         value: Str = 0..;
     }
 
-    /// A topic that the application makes for itself.
+    /// An internal topic of the application.
     struct TopicInfo {
         name: Str = 0..;
         partitions: i32 = 0..;
@@ -132,14 +132,14 @@ structs! {
         topic_configs: Vec<TopicConfig> = 0..;
     }
 
-    /// Topics that must have as many partitions as each other, by their places in the subtopology's lists.
+    /// Topics that must have the same number of partitions, by their indexes in the subtopology's lists.
     struct CopartitionGroup {
         source_topics: Vec<i16> = 0..;
         source_topic_regex: Vec<i16> = 0..;
         repartition_source_topics: Vec<i16> = 0..;
     }
 
-    /// A part of the application that runs on its own.
+    /// An independent part of the application.
     struct Subtopology {
         subtopology_id: Str = 0..;
         source_topics: Vec<Str> = 0..;

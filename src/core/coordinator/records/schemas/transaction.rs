@@ -14,7 +14,7 @@ structs! {
         partition_ids: Vec<i32> = 0..;
     }
 
-    /// Its producer, and the transaction it is in.
+    /// The producer of a transactional id, and the state of its transaction.
     struct TransactionLogValue {
         producer_id: i64 = 0..;
         previous_producer_id: i64 = 1.., default -1, tag 0;

@@ -1,0 +1,138 @@
+//! What anything that expects Kafka's images finds in this one.
+
+use std::collections::BTreeSet;
+
+use ottla::client::Client;
+
+use crate::docker::engine::{Container, IMAGE, Network, docker, docker_says, is_here, text};
+use crate::harness::trials;
+use libtest_mimic::Trial;
+
+/// The image may be this large, so that pulling it is no wait: 15 MB.
+const MOST_BYTES: u64 = 15_000_000;
+
+fn the_image_is_small_and_says_what_it_is() {
+    if !is_here() {
+        return;
+    }
+    let says = |template| docker_says(&["image", "inspect", "--format", template, IMAGE]);
+    let size: u64 = says("{{.Size}}").parse().unwrap();
+    assert!(size <= MOST_BYTES, "{size} bytes");
+    assert_eq!(says("{{.Config.User}}"), "1000:0");
+    assert_eq!(says("{{json .Config.Entrypoint}}"), r#"["/usr/share/ottla/entrypoint"]"#);
+    assert_eq!(says("{{json .Config.Cmd}}"), r#"["/etc/kafka/docker/run"]"#);
+    for volume in ["/var/lib/kafka/data", "/etc/kafka/secrets", "/mnt/shared/config", "/bitnami/kafka"] {
+        assert!(says("{{json .Config.Volumes}}").contains(&format!("\"{volume}\"")), "{volume}");
+    }
+    assert!(says("{{json .Config.ExposedPorts}}").contains("\"9092/tcp\""));
+}
+
+/// `docker run -p 9092:9092 ottla`: from the host and from another container at once.
+async fn nothing_has_to_be_set() {
+    if !is_here() {
+        return;
+    }
+    let network = Network::new();
+    let broker = Container::ready(&[&network.option(), "--network-alias=kafka"]);
+    let from_here = Client::connect(&broker.bootstrap_server()).await.unwrap();
+    let told = from_here.metadata(Some(&[])).await.unwrap().brokers.remove(0);
+    assert_eq!((told.host.as_str(), told.port), ("localhost", 9092));
+    from_here.create_topic("orders", 1, &[]).await.unwrap();
+
+    let address = broker.inspect("{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}");
+    let inside = |command: &[&str]| {
+        let own = ["run", "--rm", "--label=ottla-test", &network.option(), IMAGE];
+        docker(&[&own, command].concat())
+    };
+    let versions = inside(&["kafka-broker-api-versions", "--bootstrap-server", "kafka:9092"]);
+    assert!(text(&versions.stdout).starts_with(&format!("{address}:9092 (id: 1 ")), "{versions:?}");
+    let offsets = inside(&["kafka-get-offsets", "--bootstrap-server", "kafka:9092", "--topic", "orders"]);
+    assert_eq!(text(&offsets.stdout), "orders:0:0\n", "{offsets:?}");
+}
+
+/// Once, on stdout, when the broker answers; and nothing else is written by looking whether it does.
+fn the_ready_lines_and_the_health_check() {
+    if !is_here() {
+        return;
+    }
+    let broker = Container::ready(&["--env=KAFKA_NODE_ID=7"]);
+    broker.wait_until_healthy();
+    let (stdout, stderr) = broker.logs();
+    let lines: Vec<_> = stdout.lines().collect();
+    let expect = ["Transitioning from RECOVERY to RUNNING", "[KafkaServer id=7] started", "Kafka Server started"];
+    assert_eq!(lines.len(), expect.len(), "{stdout}");
+    for text in expect {
+        assert_eq!(stdout.matches(text).count(), 1, "{text} in {stdout}");
+    }
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+}
+
+fn the_health_check_tells_a_broker_that_does_not_answer() {
+    if !is_here() {
+        return;
+    }
+    let idle = Container::run(&[], &["sleep", "1000"]);
+    let check = idle.exec(&["ottla", "healthcheck", "--ready-file", "/tmp/ottla.ready"]);
+    assert_eq!(check.status.code(), Some(1), "{check:?}");
+    assert!(text(&check.stderr).contains("localhost:9092"), "{check:?}");
+}
+
+/// Compose files' health checks, and the commands that scripts of Testcontainers and of people run.
+fn what_scripts_call_is_there() {
+    if !is_here() {
+        return;
+    }
+    let broker = Container::ready(&["--hostname=broker"]);
+    let check = |script: &str, expect: &str| {
+        let output = broker.exec(&["bash", "-c", script]);
+        assert!(output.status.success(), "{script}: {output:?}");
+        assert_eq!(text(&output.stdout).trim_end(), expect, "{script}");
+    };
+    check("nc -z localhost 9092", "");
+    check("nc -vz -w 2 broker 9092", "");
+    check("nc -z localhost 9093 || echo closed", "closed");
+    check("nc -z nobody 9092 || echo closed", "closed");
+    check("exec 3<>/dev/tcp/localhost/9092 && echo open", "open");
+    check("kafka-broker-api-versions --bootstrap-server localhost:9092 | head -c 14", "localhost:9092");
+    check("/opt/kafka/bin/kafka-topics.sh --bootstrap-server localhost:9092 --list", "");
+    check("/opt/bitnami/kafka/bin/kafka-topics.sh --bootstrap-server localhost:9092 --list", "");
+    check("cd /tmp && echo x > new && sed -i s/x/y/ new && grep -c y new", "1");
+    check("id -u; id -un", "1000\nappuser");
+    check("[ \"$(hostname -i)\" = \"$(grep broker /etc/hosts | cut -f1)\" ] && echo same", "same");
+    check("/usr/bin/env sh -c 'echo $0'", "sh");
+    let zookeeper = "echo clientPort=2199 > z && { zookeeper-server-start z & } && \
+                     for _ in $(seq 100); do nc -z localhost 2199 && break; usleep 50000; done && nc -z localhost 2199";
+    check(zookeeper, "");
+    check("for f in /etc/confluent/docker/* /etc/kafka/docker/*; do sed -i s/nothing/nothing/ $f; done", "");
+}
+
+/// Every name that the program answers to is a link in the image.
+fn every_tool_is_linked() {
+    if !is_here() {
+        return;
+    }
+    let names: BTreeSet<_> = ottla::cli::tools::commands().map(|tool| tool.get_name().to_owned()).collect();
+    let container = Container::run(&[], &["sleep", "1000"]);
+    let scripts = ["kafka-server-start", "kafka-server-stop"];
+    for (folder, ending) in [("/usr/bin", ""), ("/opt/kafka/bin", ".sh"), ("/opt/bitnami/kafka/bin", ".sh")] {
+        let listed = container.shell(&format!("cd {folder} && ls -d kafka-*"));
+        let linked: BTreeSet<_> = listed
+            .lines()
+            .map(|name| name.strip_suffix(ending).unwrap().to_owned())
+            .filter(|name| !scripts.contains(&name.as_str()))
+            .collect();
+        assert!(linked.is_superset(&names), "{folder}: {linked:?}");
+    }
+}
+
+pub fn tests() -> Vec<Trial> {
+    trials![
+        plain:
+            the_image_is_small_and_says_what_it_is,
+            the_ready_lines_and_the_health_check,
+            the_health_check_tells_a_broker_that_does_not_answer,
+            what_scripts_call_is_there,
+            every_tool_is_linked;
+        on_tokio: nothing_has_to_be_set
+    ]
+}

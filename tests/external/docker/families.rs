@@ -1,0 +1,111 @@
+//! Compose files made for the images that this one replaces, with only the image changed.
+
+use ottla::client::Client;
+
+use crate::docker::compose::Project;
+use crate::docker::engine::{IMAGE, is_here};
+use crate::docker::lifecycle::write_to;
+use crate::harness::trials;
+use libtest_mimic::Trial;
+
+/// A broker by such a file.
+struct Family {
+    file: &'static str,
+    service: &'static str,
+    /// Where clients of the host come in, and what they are told.
+    outside: (&'static str, &'static str),
+    /// Where containers come in, and what they are told; `own` stands for the broker's own address.
+    inside: (&'static str, &'static str),
+    node_id: i32,
+    cluster_id: Option<&'static str>,
+    data: &'static str,
+}
+
+async fn apache_kafka() {
+    check(&Family {
+        file: "examples/apache-kafka.yaml",
+        service: "broker",
+        outside: ("9092", "localhost:9092"),
+        inside: ("broker:19092", "broker:19092"),
+        node_id: 1,
+        cluster_id: Some("4L6g3nShT-eMCtK--X86sw"),
+        data: "/tmp/kraft-combined-logs",
+    })
+    .await;
+}
+
+async fn apache_kafka_native() {
+    check(&Family {
+        file: "examples/apache-kafka-native.yaml",
+        service: "broker",
+        outside: ("9092", "localhost:9092"),
+        inside: ("broker:9092", "own:9092"),
+        node_id: 1,
+        cluster_id: None,
+        data: "/var/lib/kafka/data",
+    })
+    .await;
+}
+
+async fn confluent() {
+    check(&Family {
+        file: "examples/confluent.yaml",
+        service: "kafka-kraft",
+        outside: ("9092", "localhost:9092"),
+        inside: ("kafka-kraft:29092", "kafka-kraft:29092"),
+        node_id: 1,
+        cluster_id: Some("MkU3OEVBNTcwNTJENDM2Qk"),
+        data: "/var/lib/kafka/data",
+    })
+    .await;
+}
+
+async fn bitnami() {
+    check(&Family {
+        file: "examples/bitnami.yaml",
+        service: "kafka",
+        outside: ("9094", "localhost:9094"),
+        inside: ("kafka:9092", "kafka:9092"),
+        node_id: 0,
+        cluster_id: None,
+        data: "/bitnami/ottla",
+    })
+    .await;
+}
+
+async fn check(family: &Family) {
+    if !is_here() {
+        return;
+    }
+    let (service, (port, told_outside)) = (family.service, family.outside);
+    let ports = format!("ports: !override [\"127.0.0.1::{port}\"]");
+    let replaced = format!("services:\n  {service}:\n    image: {IMAGE}\n    {ports}\n");
+    let project = Project::up(family.file, &replaced);
+    project.wait_until_ready(service);
+
+    let address = project.published(service, port);
+    write_to(&address, "orders", "x").await;
+    let client = Client::connect(&address).await.unwrap();
+    let view = client.metadata(Some(&[])).await.unwrap();
+    let told = &view.brokers[0];
+    assert_eq!((told.node_id, format!("{}:{}", told.host, told.port)), (family.node_id, told_outside.to_owned()));
+    if let Some(cluster_id) = family.cluster_id {
+        assert_eq!(view.cluster_id.as_deref(), Some(cluster_id));
+    }
+    assert!(project.exec(service, &["ls", family.data]).contains("orders-0"));
+
+    let (address, told_inside) = family.inside;
+    let own = project.exec(service, &["hostname", "-i"]);
+    // From a container of its own on the project's network.
+    let versions = project.run_beside(&["kafka-broker-api-versions", "--bootstrap-server", address]);
+    let expect = format!("{} (id: {} ", told_inside.replace("own", own.trim_end()), family.node_id);
+    assert!(versions.starts_with(&expect), "{expect} in {versions}");
+    let notices = project.logs(service).lines().filter(|line| line.contains("WARN")).count();
+    assert!(notices <= 3, "{}", project.logs(service));
+}
+
+pub fn tests() -> Vec<Trial> {
+    trials![
+        on_tokio: apache_kafka, apache_kafka_native, confluent, bitnami
+    ]
+}

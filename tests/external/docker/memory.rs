@@ -1,0 +1,70 @@
+//! A container with 64 MiB, and more to do than fits into it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use ottla::client::Client;
+use ottla_wire::record::{BatchBuilder, Codec, batches};
+
+use crate::docker::engine::{Container, is_here};
+use crate::harness::trials;
+use libtest_mimic::Trial;
+
+const CONNECTIONS: usize = 8;
+const ROUNDS: usize = 24;
+/// Uncompressed, to be kept whole by every stage that it passes.
+const BATCH_BYTES: usize = 900_000;
+/// Asked for at once, by each connection.
+const FETCH_BYTES: i32 = 8 << 20;
+
+/// Several times the limit goes in and out by several connections at once: the kernel kills nobody, nothing is lost.
+async fn sixty_four_megabytes_under_load() {
+    if !is_here() {
+        return;
+    }
+    let broker = Container::ready(&["--memory=64m", "--memory-swap=64m"]);
+    let address = broker.bootstrap_server();
+    let batch = batch();
+    let mut work = Vec::new();
+    for number in 0..CONNECTIONS {
+        let (address, batch) = (address.clone(), batch.clone());
+        work.push(tokio::spawn(async move { write_and_read(&address, &format!("load-{number}"), batch).await }));
+    }
+    for each in work {
+        each.await.unwrap();
+    }
+    assert_eq!(broker.inspect("{{.State.Status}} {{.State.OOMKilled}} {{.RestartCount}}"), "running false 0");
+}
+
+/// Writes all that one connection has, two batches in flight, and reads it back.
+async fn write_and_read(address: &str, topic: &str, batch: Bytes) {
+    let client = Client::connect(address).await.unwrap();
+    client.create_topic(topic, 1, &[]).await.unwrap();
+    for _ in 0..ROUNDS / 2 {
+        let first = client.submit_produce(topic, 0, batch.clone()).await.unwrap();
+        let second = client.submit_produce(topic, 0, batch.clone()).await.unwrap();
+        ottla::client::produced(first.answer().await.unwrap()).unwrap();
+        ottla::client::produced(second.answer().await.unwrap()).unwrap();
+    }
+    let mut offset = 0;
+    while offset < ROUNDS as i64 {
+        let fetched = client.fetch(topic, 0, offset, FETCH_BYTES, Duration::from_secs(5)).await.unwrap();
+        let whole = batches(&fetched.records).filter(Result::is_ok).count();
+        assert!(whole > 0, "{topic} ends at {offset}");
+        offset += whole as i64;
+    }
+}
+
+fn batch() -> Bytes {
+    let mut value = vec![0; BATCH_BYTES];
+    getrandom::fill(&mut value).unwrap();
+    let mut batch = BatchBuilder::new(Codec::None);
+    batch.append(0, None, Some(&value), &[]);
+    batch.build().unwrap().bytes().clone()
+}
+
+pub fn tests() -> Vec<Trial> {
+    trials![
+        on_tokio: sixty_four_megabytes_under_load
+    ]
+}

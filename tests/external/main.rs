@@ -1,0 +1,31 @@
+//! Tests with programs that are not of this project, and that may be missing: Java and Apache Kafka, Python clients, Go,
+//! a Docker engine. Those that miss one count as ignored, and the last lines say what to install.
+//!
+//! `OTTLA_REQUIRE_JAVA=1` and `OTTLA_REQUIRE_DOCKER=1` make them fail instead. `cargo test --test external java::` runs
+//! the tests of one module.
+//!
+//! Each module lists its tests in `tests`. One that is not listed is a function that nothing uses, which is a warning.
+
+mod docker;
+mod harness;
+mod java;
+mod kafka_directory;
+mod python;
+mod testing_page;
+mod tools;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let suites = [
+        docker::tests(),
+        java::clients::tests(),
+        kafka_directory::tests(),
+        python::tests(),
+        testing_page::tests(),
+        tools::tests(),
+    ];
+    let result = harness::run(suites.into_iter().flatten().collect());
+    docker::remove_images();
+    result
+}

@@ -1,0 +1,186 @@
+//! Stock Python clients against a broker of their own: one test for each program in tests/python and each set of
+//! clients. What the programs show, and for which reader, stands in tests/python/README.md.
+
+use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use crate::harness::{leave_out, plain, trials};
+use common::Broker;
+use common::python_env::{Environment, PINNED_OLD, TODAY, Unavailable};
+use libtest_mimic::Trial;
+use rustix::process::{Pid, Signal, kill_process_group};
+use tempfile::TempDir;
+
+/// Programs that measure time hold this alone; all others share it.
+static QUIET: RwLock<()> = RwLock::new(());
+
+/// Far longer than any program takes: each bounds its own cases.
+const PATIENCE: Duration = Duration::from_secs(400);
+
+/// Programs, each with the environments that it is run in.
+const PROGRAMS: [(&str, &[&str]); 15] = [
+    ("kafka_python_producing", &["pinned_old", "today"]),
+    ("kafka_python_partitioning", &["pinned_old", "today"]),
+    ("kafka_python_consuming", &["pinned_old", "today"]),
+    ("kafka_python_groups", &["pinned_old", "today"]),
+    ("kafka_python_admin", &["pinned_old", "today"]),
+    ("kafka_python_pipelines", &["pinned_old", "today"]),
+    ("confluent_producing", &["pinned_old", "today"]),
+    ("confluent_consuming", &["pinned_old", "today"]),
+    ("confluent_groups", &["pinned_old", "today"]),
+    ("confluent_admin", &["pinned_old", "today"]),
+    ("confluent_patterns", &["pinned_old", "today"]),
+    ("cross_client", &["pinned_old", "today"]),
+    ("starting_together", &["pinned_old", "today"]),
+    ("aiokafka_client", &["today"]),
+    ("faust_streams", &["today"]),
+];
+
+/// The exercise's thousand transactions a second, within its latency: with nothing else running beside.
+fn fraud_detection() {
+    let _alone = QUIET.write().unwrap_or_else(PoisonError::into_inner);
+    if let Some(python) = python_of(&TODAY) {
+        run(&python, "fraud_detection", &Broker::start(), &[]);
+    }
+}
+
+/// Consumers that stay open while everything is taken away between two tests.
+fn aiokafka_across_resets() {
+    let _shared = QUIET.read().unwrap_or_else(PoisonError::into_inner);
+    let Some(python) = python_of(&TODAY) else { return };
+    let broker = Broker::with().arg("--admin-port").arg("0").arg("--create-topic").arg("orders:3").start();
+    let admin = format!("--admin={}", broker.ready().admin_url.clone().unwrap());
+    run(&python, "aiokafka_across_resets", &broker, &[&admin]);
+}
+
+/// Old clients read what new ones wrote, and the other way round, on one broker.
+fn old_and_new_clients_read_each_other() {
+    let _shared = QUIET.read().unwrap_or_else(PoisonError::into_inner);
+    let (Some(old), Some(new)) = (python_of(&PINNED_OLD), python_of(&TODAY)) else { return };
+    let broker = Broker::start();
+    run(&old, "cross_client", &broker, &["--role=write", "from-old"]);
+    run(&new, "cross_client", &broker, &["--role=write", "from-new"]);
+    run(&old, "cross_client", &broker, &["--role=read", "from-new"]);
+    run(&new, "cross_client", &broker, &["--role=read", "from-old"]);
+}
+
+/// The program that measures, for the benchmarks, prints what it should for every client.
+fn first_message() {
+    let _shared = QUIET.read().unwrap_or_else(PoisonError::into_inner);
+    let Some(python) = python_of(&TODAY) else { return };
+    let output = run(&python, "first_message", &Broker::start(), &["2"]);
+    let last = output.lines().last().unwrap_or_default();
+    let report: serde_json::Value = serde_json::from_str(last).expect("one JSON object");
+    for client in ["kafka-python", "confluent-kafka", "aiokafka"] {
+        assert!(report[client]["median_ms"].as_f64().is_some_and(|time| time > 0.0), "{client} in {report}");
+    }
+}
+
+fn run_shared(program: &str, environment: &Environment) {
+    let _shared = QUIET.read().unwrap_or_else(PoisonError::into_inner);
+    if let Some(python) = python_of(environment) {
+        run(&python, program, &Broker::start(), &[]);
+    }
+}
+
+/// The interpreter of an environment. Where this machine has only a newer Python than the environment's clients know, the
+/// test is left out; panics when something is to be installed first.
+pub fn python_of(environment: &Environment) -> Option<PathBuf> {
+    match environment.python() {
+        Ok(python) => Some(python),
+        Err(Unavailable::OnlyNewer(why)) => {
+            leave_out(&why);
+            None
+        }
+        Err(Unavailable::Missing(what)) => panic!("{what}"),
+    }
+}
+
+/// Runs a program to its end and returns what it wrote; panics, showing that, unless it succeeds in time.
+fn run(python: &Path, program: &str, broker: &Broker, arguments: &[&str]) -> String {
+    let mut running = Program::start(python, program, broker, arguments);
+    let status = running.wait();
+    let output = running.output();
+    if status.is_none_or(|status| !status.success()) {
+        let how = status.map_or(format!("did not end in {PATIENCE:?}"), |status| format!("ended with {status}"));
+        panic!("{program}.py {how}; broker {}\n{output}", broker.bootstrap_servers());
+    }
+    output
+}
+
+/// A running Python program, in a process group of its own together with the processes it starts.
+struct Program {
+    process: Child,
+    dir: TempDir,
+}
+
+impl Program {
+    fn start(python: &Path, name: &str, broker: &Broker, arguments: &[&str]) -> Program {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python");
+        let dir = TempDir::with_prefix("ottla-python-").expect("a temporary directory");
+        let output =
+            || File::options().create(true).append(true).open(dir.path().join("output")).expect("an output file");
+        let process = Command::new(python)
+            .arg(folder.join(format!("{name}.py")))
+            .arg(broker.bootstrap_servers())
+            .args(arguments)
+            .env("PYTHONUNBUFFERED", "1")
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .current_dir(dir.path())
+            .stdin(Stdio::null())
+            .stdout(output())
+            .stderr(output())
+            .process_group(0)
+            .spawn()
+            .expect("the interpreter starts");
+        Program { process, dir }
+    }
+
+    /// None when the end does not come in time.
+    fn wait(&mut self) -> Option<ExitStatus> {
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            if let Some(status) = self.process.try_wait().expect("the program can be waited for") {
+                return Some(status);
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        None
+    }
+
+    /// All that it wrote so far.
+    fn output(&self) -> String {
+        fs::read(self.dir.path().join("output"))
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default()
+    }
+}
+
+impl Drop for Program {
+    /// Leaves no process behind, whatever way the test ends.
+    fn drop(&mut self) {
+        if let Some(group) = self.process.id().try_into().ok().and_then(Pid::from_raw) {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+        let _ = self.process.wait();
+    }
+}
+
+pub fn tests() -> Vec<Trial> {
+    let mut tests = trials![
+        plain: fraud_detection, aiokafka_across_resets, old_and_new_clients_read_each_other, first_message
+    ];
+    for (program, environments) in PROGRAMS {
+        for (name, environment) in [("pinned_old", &PINNED_OLD), ("today", &TODAY)] {
+            if environments.contains(&name) {
+                let module = format!("{}::{program}", module_path!());
+                tests.push(plain(&module, name, || run_shared(program, environment)));
+            }
+        }
+    }
+    tests
+}

@@ -1,0 +1,59 @@
+//! kafka-acls, against a broker without an authorizer.
+
+use super::side_by_side::SideBySide;
+use crate::harness::trials;
+use common::Broker;
+use libtest_mimic::Trial;
+
+/// Kafka's tool prints stack traces to stdout.
+fn without_traces(text: &str) -> String {
+    let trace = |line: &&str| {
+        let trace = ["\tat ", "\t... ", "java.", "joptsimple.", "Caused by: "];
+        !line.is_empty() && !trace.iter().any(|start| line.starts_with(start))
+    };
+    text.lines().filter(trace).collect::<Vec<_>>().join("\n")
+}
+
+fn acls() {
+    let side = SideBySide::new(Broker::with().set("ottla.ephemeral", "true").start()).normalised(without_traces);
+    let disabled = "Error while executing ACL command: org.apache.kafka.common.errors.SecurityDisabledException: \
+                    No Authorizer is configured";
+    for arguments in [
+        "--list",
+        "--list --topic t",
+        "--list --principal User:a --cluster",
+        "--add --allow-principal User:a --operation Read --topic t",
+        "--add --allow-principal User:a --producer --topic t --idempotent",
+        "--add --allow-principal User:a --consumer --topic t --group g",
+        "--add --deny-principal User:a --deny-host 10.0.0.1 --topic t --resource-pattern-type prefixed",
+        "--remove --force --allow-principal User:a --operation Read --topic t",
+        "--remove --force --topic t",
+    ] {
+        let ran = side.check(&format!("kafka-acls {arguments}"));
+        assert!(ran.out.starts_with(disabled), "{arguments}: {}", ran.out);
+    }
+    side.check("kafka-acls --add --allow-principal foo --topic t");
+    for (arguments, expect) in [
+        ("", "Command must include exactly one action: --list, --add, --remove. "),
+        ("--add --list", "Command must include exactly one action: --list, --add, --remove. "),
+        ("--list --producer", "Option \"[list]\" can't be used with option \"[producer]\""),
+        ("--add --producer --operation Read", "Option \"[producer]\" can't be used with option \"[operation]\""),
+        ("--add --producer", "With --producer you must specify a --topic"),
+        ("--add --idempotent", "The --idempotent option is only available if --producer is set"),
+        ("--add --principal User:a", "The --principal option is only available if --list is set"),
+        (
+            "--add --allow-principal User:a",
+            "You must provide at least one resource: --topic <topic> or --cluster or --group <group> or \
+             --delegation-token <Delegation Token ID>",
+        ),
+    ] {
+        let ran = side.check(&format!("kafka-acls {arguments}"));
+        assert_eq!((ran.code, ran.err.lines().next()), (1, Some(expect)), "{arguments}");
+    }
+}
+
+pub fn tests() -> Vec<Trial> {
+    trials![
+        plain: acls
+    ]
+}

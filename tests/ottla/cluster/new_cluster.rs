@@ -1,0 +1,192 @@
+//! What a new broker of Apache Kafka 4.3 has, says of itself and describes, beside what one of ours does.
+//!
+//! Kafka's side was asked of one that was given nothing but what it must be given. With the address of such a one in
+//! `NEW_CLUSTER_OF_4_3`, and its `log.dirs` in `NEW_CLUSTER_OF_4_3_DIR`, the tests ask it and write its answers and
+//! settings anew, and look whether its files are those of the table.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use ottla_config::{Scope, table};
+use ottla_wire::protocol::ApiKey;
+
+use crate::cluster::admin_answers::{Table, ours};
+use crate::wire::Asking;
+use common::{Broker, run};
+
+const ANSWERS: Table = Table {
+    answers: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/new-cluster-answers.tsv"),
+    departures: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/new-cluster-departures.tsv"),
+    kafka: "NEW_CLUSTER_OF_4_3",
+    settings: &[],
+};
+/// Every setting that DescribeConfigs tells, of each kind of resource.
+const SETTINGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/new-cluster-settings.tsv");
+/// Where we tell something else of a setting, and why; what is nothing but another default says so in the table of
+/// settings ([`ottla_config::setting::Departure`]).
+const SETTING_DEPARTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/new-cluster-setting-departures.tsv");
+/// What is written to the data directory: by both, by Kafka, or here.
+const FILES: &str = include_str!("../../data/new-cluster-files.tsv");
+
+const RESOURCES: [(&str, i8, &str); 5] =
+    [("broker", 4, "1"), ("brokers", 4, ""), ("topic", 2, "new"), ("group", 32, "new"), ("client-metrics", 16, "new")];
+/// What stands for a setting that is not described.
+const ABSENT: &str = "not described";
+
+#[test]
+fn a_new_broker_answers_as_kafkas() {
+    ANSWERS.compare();
+}
+
+#[test]
+fn a_new_broker_describes_settings_as_kafkas() {
+    if let Some(mut kafka) = ANSWERS.kafka() {
+        let mut table = "resource\tsetting\tdescribed\n".to_owned();
+        for ((resource, name), described) in settings(&mut kafka) {
+            let _ = writeln!(table, "{resource}\t{name}\t{described}");
+        }
+        fs::write(SETTINGS, table).unwrap();
+    }
+    let (kafkas, departures) = (fs::read_to_string(SETTINGS).unwrap(), fs::read_to_string(SETTING_DEPARTURES).unwrap());
+    let (kafkas, mut departures) = (by_setting(&kafkas), by_setting(&departures));
+    let (_broker, mut asking) = ours(ANSWERS.settings);
+    let ours = settings(&mut asking);
+    let keys = |settings: &BTreeMap<(String, String), String>| settings.keys().cloned().collect::<BTreeSet<_>>();
+    let mut differ = String::new();
+    for key in keys(&kafkas).union(&keys(&ours)) {
+        let of = |settings: &BTreeMap<_, String>| settings.get(key).map_or(ABSENT.to_owned(), String::clone);
+        let (theirs, ours, (resource, name)) = (of(&kafkas), of(&ours), key);
+        if theirs == ours || (theirs == ABSENT && name.starts_with("ottla.")) || is_other_default(name, &theirs, &ours)
+        {
+            continue;
+        }
+        if departures.remove(key).as_ref() != Some(&ours) {
+            let _ = writeln!(differ, "{resource}\t{name}\n  Kafka {theirs}\n  here  {ours}");
+        }
+    }
+    differ.extend(departures.keys().map(|(resource, name)| format!("{resource}\t{name}\n  is no departure\n")));
+    assert!(differ.is_empty(), "\n{differ}");
+}
+
+/// Whether the table of settings says that this default is not Kafka's, and why, and nothing else differs.
+fn is_other_default(name: &str, theirs: &str, ours: &str) -> bool {
+    let Some(setting) = table::find(Scope::Broker, name) else { return false };
+    let default = setting.default.unwrap_or_default();
+    setting.departure.is_some_and(|departure| {
+        let quoted = |text: &str| if text.contains(['=', ' ']) { format!("\"{text}\"") } else { text.to_owned() };
+        theirs.replace(&format!("value={} ", quoted(departure.kafka_default)), &format!("value={} ", quoted(default)))
+            == ours
+    })
+}
+
+fn by_setting(table: &str) -> BTreeMap<(String, String), String> {
+    let lines = table.lines().skip(1).filter(|line| !line.starts_with('#'));
+    let read = lines.map(|line| match line.splitn(3, '\t').collect::<Vec<_>>()[..] {
+        [resource, name, described] => ((resource.to_owned(), name.to_owned()), described.to_owned()),
+        _ => panic!("{line}"),
+    });
+    read.collect()
+}
+
+fn settings(asking: &mut Asking) -> BTreeMap<(String, String), String> {
+    let request = "topics=[{name=new num_partitions=1 replication_factor=1}]";
+    asking.ask(ApiKey::CreateTopics, 7, request);
+    // Kafka's broker hears of it a little later.
+    std::thread::sleep(std::time::Duration::from_millis(if ANSWERS.kafka().is_some() { 500 } else { 0 }));
+    let described = RESOURCES.into_iter().flat_map(|(resource, kind, name)| {
+        let request = format!(
+            "resources=[{{resource_type={kind} resource_name=\"{name}\"}}] include_synonyms=true \
+             include_documentation=true"
+        );
+        let all = asking.ask_for_each(ApiKey::DescribeConfigs, 4, &request, "configs");
+        all.into_iter().map(move |(name, described)| ((resource.to_owned(), name), described)).collect::<Vec<_>>()
+    });
+    described.collect()
+}
+
+/// A broker's `min.insync.replicas` is written when it starts for the first time, as Kafka writes it.
+#[test]
+fn min_insync_replicas_is_what_the_first_start_was_given() {
+    const REQUEST: &str =
+        "resources=[{resource_type=4 resource_name=1 configuration_keys=[min.insync.replicas]}] include_synonyms=true";
+    let synonyms = |broker: &Broker| {
+        let mut asking = Asking::new(broker.bootstrap_servers(), &[]);
+        let all = asking.ask_for_each(ApiKey::DescribeConfigs, 4, REQUEST, "synonyms");
+        all.get("min.insync.replicas").cloned().unwrap_or_default()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let start = |value: &str| Broker::with().data_dir(dir.path()).set("min.insync.replicas", value).start();
+    assert_eq!(synonyms(&start("2")), "value=2 source=3, value=2 source=4, value=1 source=5");
+    assert_eq!(synonyms(&start("4")), "value=2 source=3, value=4 source=4, value=1 source=5");
+}
+
+#[test]
+fn a_new_broker_writes_what_kafka_writes() {
+    let side = |who: &[&str]| -> BTreeSet<String> {
+        let lines = FILES.lines().skip(1).filter(|line| !line.starts_with('#'));
+        let facts = lines.map(|line| line.split_once('\t').unwrap_or_else(|| panic!("{line}")));
+        facts.filter(|(whose, _)| who.contains(whose)).map(|(_, fact)| fact.to_owned()).collect()
+    };
+    let compare = |dir: &Path, port: &str, expected: BTreeSet<String>| {
+        let found = facts(dir, port);
+        let missing: Vec<_> = expected.difference(&found).collect();
+        let more: Vec<_> = found.difference(&expected).collect();
+        assert!(missing.is_empty() && more.is_empty(), "\nmissing: {missing:#?}\nnot expected: {more:#?}");
+    };
+    if let (Ok(address), Ok(dir)) = (std::env::var(ANSWERS.kafka), std::env::var(format!("{}_DIR", ANSWERS.kafka))) {
+        let (_, port) = address.rsplit_once(':').unwrap();
+        compare(Path::new(&dir), port, side(&["both", "Kafka"]));
+    }
+    let (broker, _) = ours(ANSWERS.settings);
+    compare(broker.data_dir(), &broker.port().to_string(), side(&["both", "here"]));
+}
+
+/// The files of a data directory, the lines of `meta.properties` and the records that a new broker's metadata log
+/// begins with; without what is random, or a time.
+fn facts(dir: &Path, port: &str) -> BTreeSet<String> {
+    let mut facts = BTreeSet::new();
+    for folder in [dir.to_owned(), dir.join("__cluster_metadata-0")] {
+        let found = fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path());
+        for file in found.filter(|file| file.is_file()) {
+            facts.insert(format!("file {}", file.strip_prefix(dir).unwrap().display()));
+        }
+    }
+    let properties = fs::read_to_string(dir.join("meta.properties")).unwrap();
+    let named = properties.lines().filter_map(|line| line.split_once('='));
+    facts.extend(
+        named.map(|(name, value)| {
+            format!("meta.properties {name}={}", if name == "directory.id" { "ID" } else { value })
+        }),
+    );
+    for file in ["bootstrap.checkpoint", "__cluster_metadata-0/00000000000000000000.log"] {
+        let path = dir.join(file).display().to_string();
+        let dumped = run(&["kafka-dump-log", "--cluster-metadata-decoder", "--files", &path]);
+        let text = String::from_utf8(dumped.stdout).unwrap();
+        let records = text.lines().filter_map(|line| line.split_once(" payload: "));
+        let told =
+            records.filter(|(_, record)| !record.contains("\"NO_OP_RECORD\"") && !record.contains("TOPIC_RECORD"));
+        let told = told.filter(|(_, record)| !record.contains("PARTITION_RECORD"));
+        facts.extend(told.map(|(_, record)| format!("{file} {}", plain(record, port))));
+    }
+    facts
+}
+
+/// A record without what is random, the order of features, and its place in the log.
+fn plain(record: &str, port: &str) -> String {
+    let mut record: serde_json::Value = serde_json::from_str(record).unwrap();
+    let data = record["data"].as_object_mut().unwrap();
+    for (name, value) in data.iter_mut() {
+        match (name.as_str(), value) {
+            ("incarnationId", id) => *id = "ID".into(),
+            ("logDirs", dirs) => *dirs = "ID".into(),
+            ("brokerEpoch", epoch) => *epoch = "OFFSET".into(),
+            ("features", serde_json::Value::Array(features)) => {
+                features.sort_by_key(|feature| feature["name"].to_string())
+            }
+            _ => {}
+        }
+    }
+    record.to_string().replace(port, "PORT")
+}

@@ -1,0 +1,154 @@
+//! `ottla topics` and `ottla configs`.
+
+use std::process::Output;
+
+use common::{Broker, command, run_command};
+use serde_json::{Value, json};
+
+/// A broker, and our own commands pointed at it.
+struct Shell {
+    broker: Broker,
+}
+
+impl Shell {
+    fn new() -> Shell {
+        Shell { broker: Broker::with().set("ottla.ephemeral", "true").start() }
+    }
+
+    fn run(&self, line: &str) -> Output {
+        let servers = ("KAFKA_BOOTSTRAP_SERVERS".to_owned(), self.broker.bootstrap_servers().to_owned());
+        run_command(command(&[servers]).args(line.split_whitespace()))
+    }
+
+    /// What it prints; it has to succeed.
+    fn says(&self, line: &str) -> String {
+        let output = self.run(line);
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn json(&self, line: &str) -> Value {
+        serde_json::from_str(&self.says(line)).unwrap()
+    }
+
+    /// What it says when it fails.
+    fn fails(&self, line: &str) -> String {
+        let output = self.run(line);
+        assert_eq!(output.status.code(), Some(1), "{line}");
+        String::from_utf8(output.stderr).unwrap()
+    }
+}
+
+#[test]
+fn topics() {
+    let shell = Shell::new();
+    assert_eq!(shell.says("topics"), "No topics. Create one with: ottla topics create NAME\n");
+    assert_eq!(shell.says("topics create orders -p 3 -c retention.ms=60000"), "created orders\n");
+    assert_eq!(shell.says("topics create orders --if-not-exists"), "");
+    assert_eq!(shell.says("topics list"), "TOPIC   PARTITIONS  RECORDS  BYTES\norders           3        0      0\n");
+    let listed = shell.json("topics --json");
+    assert_eq!((&listed[0]["name"], &listed[0]["partitions"]), (&json!("orders"), &json!(3)));
+
+    assert_eq!(shell.says("topics alter orders -p 4 -c flush.ms=9 --unset retention.ms"), "altered orders\n");
+    let described = shell.json("topics describe orders --json");
+    assert_eq!(described[0]["settings"], json!({"flush.ms": "9"}));
+    let last = json!({"partition": 3, "leader": 1, "replicas": [1], "isr": [1], "start_offset": 0, "end_offset": 0, "bytes": 0});
+    assert_eq!(described[0]["partitions"][3], last);
+    assert!(shell.says("topics describe orders").ends_with("        3       1      0    0        0      0\n"));
+
+    assert_eq!(shell.json("topics delete orders --json"), json!({"deleted": ["orders"]}));
+    assert_eq!(shell.says("topics delete orders --if-exists"), "");
+    assert_eq!(shell.json("topics --json"), json!([]));
+}
+
+#[test]
+fn topics_that_cannot_be() {
+    let shell = Shell::new();
+    shell.says("topics create a -p 2");
+    let check = |line: &str, expect: &str| assert_eq!(shell.fails(line), format!("ottla: {expect}\n"), "{line}");
+    check("topics create a", "Topic 'a' already exists.");
+    check("topics create b -c bogus=1", "unknown topic setting bogus");
+    check("topics create b -c retention.m=1", "unknown topic setting retention.m; did you mean retention.ms?");
+    check("topics alter a --unset retention.m", "unknown topic setting retention.m; did you mean retention.ms?");
+    check("topics describe aa", "there is no topic aa; did you mean a?");
+    check("topics alter a -p 1", "The topic a currently has 2 partition(s); 1 would not be an increase.");
+    check("topics alter a", "what is to change? Give --partitions, --config or --unset");
+    check("topics delete a nope", "there is no topic nope");
+    check("topics describe nope", "there is no topic nope");
+    assert_eq!(shell.json("topics --json").as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn configs() {
+    let shell = Shell::new();
+    shell.says("topics create a");
+    assert!(shell.says("configs show topic a").starts_with("Nothing is set"));
+    assert!(shell.says("configs show topic a --all").contains("\nretention.ms                             604800000"));
+    assert_eq!(
+        shell.says("configs set topic a retention.ms=7 cleanup.policy=compact,delete"),
+        "SETTING         VALUE           FROM   EFFECT\nretention.ms    7               topic  yes\n\
+         cleanup.policy  compact,delete  topic  yes\n"
+    );
+    let left = shell.json("configs unset topic a retention.ms --json");
+    assert_eq!(left.as_array().unwrap().len(), 1);
+    assert_eq!((&left[0]["name"], &left[0]["source"]), (&json!("cleanup.policy"), &json!("DYNAMIC_TOPIC_CONFIG")));
+    let told = shell.says("configs set broker log.retention.ms=99");
+    assert!(told.lines().any(|line| line.split_whitespace().take(2).eq(["log.retention.ms", "99"])), "{told}");
+    let default = "SETTING           VALUE   FROM     EFFECT\nlog.retention.ms  (none)  default  yes\n";
+    assert_eq!(shell.says("configs unset broker log.retention.ms"), default);
+    let without_effect = "SETTING                         VALUE  FROM                  EFFECT\n\
+                          unclean.leader.election.enable  true  broker, while it ran  none here\n";
+    let said = shell.says("configs set broker unclean.leader.election.enable=true");
+    assert_eq!(said.split_whitespace().collect::<Vec<_>>(), without_effect.split_whitespace().collect::<Vec<_>>());
+    let group = shell.json("configs set group g consumer.session.timeout.ms=50000 --json");
+    assert_eq!(group[0]["value"], json!("50000"));
+
+    let check = |line: &str, expect: &str| assert_eq!(shell.fails(line), format!("ottla: {expect}\n"), "{line}");
+    check("configs show topic nope", "there is no topic nope");
+    check("configs set topic nope flush.ms=1", "there is no topic nope");
+    let retention = "unknown broker setting log.retention.m; did you mean log.retention.ms?";
+    check("configs set broker log.retention.m=5", retention);
+    check("configs unset broker log.retention.m", retention);
+    check(
+        "configs set topic a num.partitions=5",
+        "unknown topic setting num.partitions; num.partitions is a broker setting",
+    );
+    check("configs set group g xyzzy=5", "unknown group setting xyzzy");
+    check("configs set topic a", "which settings? Give a name, then settings");
+    check("configs set topic a retention.ms", "retention.ms has no value: give it as SETTING=VALUE");
+    check(
+        "configs set topic a retention.ms=x",
+        "Invalid value x for configuration retention.ms: Not a number of type LONG",
+    );
+}
+
+/// What `ottla dump-log` says of a file that it can't print, and that it then fails.
+#[test]
+fn dump_log_of_what_is_no_log_file_fails_in_one_plain_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let check = |name: &str, expect: &str| {
+        let file = dir.path().join(name);
+        let output = run_command(command(&[]).arg("dump-log").arg(&file));
+        let said = String::from_utf8(output.stderr).unwrap();
+        let expect = format!("ottla: {}{expect}\n", file.display());
+        assert_eq!((output.status.code(), said), (Some(1), expect), "{name}");
+    };
+    check("00000000000000000000.log", " does not exist");
+    let folder = format!(" is a directory: name files in it, such as {}/*.log", dir.path().join("t-0").display());
+    std::fs::create_dir(dir.path().join("t-0")).unwrap();
+    check("t-0", &folder);
+    std::fs::write(dir.path().join("notes.txt"), "").unwrap();
+    let endings = ".log, .checkpoint, .index, .timeindex, .snapshot, .txnindex";
+    check("notes.txt", &format!(" is no file of a log: their names end in {endings}"));
+}
+
+#[test]
+fn group_that_there_is_not_is_told_with_the_nearest_one() {
+    let shell = Shell::new();
+    shell.says("topics create orders");
+    shell.says("produce orders hello");
+    shell.says("consume orders --from-beginning --count 1 --group billing");
+    assert_eq!(shell.fails("groups describe biling"), "ottla: Group biling not found. Did you mean billing?\n");
+    assert!(shell.fails("groups delete biling").ends_with(" Did you mean billing?\n"));
+    assert_eq!(shell.fails("groups describe nope"), "ottla: Group nope not found.\n");
+}

@@ -1,0 +1,6 @@
+//! Listeners and connections.
+
+mod connections;
+mod disconnects;
+mod hostile;
+mod listeners;

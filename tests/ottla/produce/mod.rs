@@ -1,0 +1,4 @@
+//! Produce: answers, and what is refused.
+
+mod answers;
+mod rules;

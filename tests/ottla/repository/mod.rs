@@ -1,0 +1,6 @@
+//! What holds for the sources and the pages of this project.
+
+mod layers;
+mod orders;
+mod private_limits;
+mod settings_reference;

@@ -1,0 +1,202 @@
+//! The table of settings against what Apache Kafka 4.4's own classes say of theirs (`tests/data/kafka-settings-*.tsv`:
+//! name, type, default, validator, dynamic or not), and against the names that 4.x dropped; and topics' values against
+//! what Apache Kafka 4.3 answers to them (`tests/data/topic-setting-answers.tsv`).
+
+use std::collections::BTreeMap;
+
+use ottla_config::setting::{Kind, Rule, Setting, Update};
+use ottla_config::{Scope, table, validate_topic};
+
+const KAFKA_4_4: &str = include_str!("../../data/kafka-settings-4.4.tsv");
+const TOPIC_ANSWERS: &str = include_str!("../../data/topic-setting-answers.tsv");
+const OLDER: &str = include_str!("../../data/kafka-settings-older.tsv");
+const GONE_SINCE_3_9: &str = include_str!("../../data/kafka-settings-3.9-removed.tsv");
+
+/// Where Kafka opens and closes listeners while it runs, and this broker does not.
+const CHANGE_AT_START_ONLY: &[&str] = &["listeners", "listener.security.protocol.map"];
+
+/// Where it is the other way round, as it was before Kafka 4.
+const CHANGE_HERE_WHILE_RUNNING: &[&str] = &["advertised.listeners"];
+
+/// Where Kafka checks in other code than its table, or asks for what is of no use here.
+const OTHER_RULES: &[&str] = &[
+    "authorizer.class.name",
+    "controller.quorum.bootstrap.servers",
+    "controller.quorum.voters",
+    "max.connections.per.ip.overrides",
+    "offsets.topic.compression.codec",
+    "share.coordinator.state.topic.compression.codec",
+];
+
+struct Fact {
+    scope: Scope,
+    name: &'static str,
+    kind: &'static str,
+    default: &'static str,
+    allowed: &'static str,
+    update: &'static str,
+    internal: &'static str,
+}
+
+fn facts() -> impl Iterator<Item = Fact> {
+    let fact = |line: &'static str| {
+        let columns: Vec<&str> = line.split('\t').collect();
+        let [scope, name, kind, default, allowed, update, internal] = columns[..] else { panic!("{line}") };
+        Fact { scope: scope_of(scope), name, kind, default, allowed, update, internal }
+    };
+    KAFKA_4_4.lines().skip(1).map(fact)
+}
+
+fn scope_of(name: &str) -> Scope {
+    Scope::ALL.into_iter().find(|scope| scope.name() == name).unwrap_or_else(|| panic!("a scope {name}"))
+}
+
+/// Compares one column of Kafka's table with ours, and lists all that differ.
+fn compare(
+    facts: impl Iterator<Item = Fact>,
+    of_kafka: fn(&Fact) -> String,
+    of_ours: fn(&Setting) -> String,
+    except: &[&str],
+) {
+    let mut differ = Vec::new();
+    for fact in facts.filter(|fact| !except.contains(&fact.name)) {
+        let setting = table::find(fact.scope, fact.name).unwrap_or_else(|| panic!("{} is missing", fact.name));
+        let (theirs, ours) = (of_kafka(&fact), of_ours(setting));
+        if theirs != ours {
+            differ.push(format!("{}: Kafka {theirs}, here {ours}", fact.name));
+        }
+    }
+    assert!(differ.is_empty(), "{}", differ.join("\n"));
+}
+
+#[test]
+fn names() {
+    let of_kafka = |setting: &&Setting| !setting.name.starts_with("ottla.");
+    let ours = Scope::ALL.into_iter().flat_map(table::all).filter(of_kafka).count();
+    assert_eq!(ours, facts().count());
+}
+
+#[test]
+fn types() {
+    compare(facts(), |fact| fact.kind.to_owned(), |setting| setting.kind.to_string(), &[]);
+}
+
+#[test]
+fn internal_ones() {
+    compare(facts(), |fact| fact.internal.to_owned(), |setting| setting.internal.to_string(), &[]);
+}
+
+/// Each default is Kafka's, or the row says what Kafka's is, and why ours is another.
+#[test]
+fn defaults() {
+    let of_kafka = |fact: &Fact| {
+        let plain = fact.default.strip_prefix("class ").unwrap_or(fact.default);
+        match fact.kind == "LIST" {
+            true => plain.trim_start_matches('[').trim_end_matches(']').replace(", ", ","),
+            false if plain == "(required)" => "(must be given)".to_owned(),
+            false => plain.to_owned(),
+        }
+    };
+    let of_ours = |setting: &Setting| {
+        let default = setting.departure.map_or(setting.default, |departure| Some(departure.kafka_default));
+        default.unwrap_or("null").to_owned()
+    };
+    let required_lists = |fact: &Fact| fact.default == "(required)" && fact.kind == "LIST";
+    let except: Vec<_> = facts().filter(required_lists).map(|fact| fact.name).collect();
+    assert_eq!(except, ["controller.listener.names", "process.roles"]);
+    compare(facts(), of_kafka, of_ours, &except);
+}
+
+#[test]
+fn dynamic_ones() {
+    // Those of topics, groups and subscriptions are always set while the broker runs.
+    let of_brokers = facts().filter(|fact| fact.scope == Scope::Broker);
+    let except = [CHANGE_AT_START_ONLY, CHANGE_HERE_WHILE_RUNNING].concat();
+    let of_ours = |setting: &Setting| match setting.update {
+        Update::ReadOnly => "read-only".to_owned(),
+        Update::PerBroker => "per-broker".to_owned(),
+        Update::ClusterWide => "cluster-wide".to_owned(),
+    };
+    compare(of_brokers, |fact| fact.update.to_owned(), of_ours, &except);
+    for name in CHANGE_AT_START_ONLY {
+        assert_eq!(table::find(Scope::Broker, name).map(|setting| setting.update), Some(Update::ReadOnly), "{name}");
+    }
+}
+
+#[test]
+fn what_is_allowed() {
+    let of_kafka = |fact: &Fact| fact.allowed.to_owned();
+    let of_ours = |setting: &Setting| {
+        let list = |all: &[&str]| format!("[{}]", all.join(", "));
+        match setting.rule {
+            Rule::Any | Rule::Entries | Rule::AddressCounts | Rule::Endpoints | Rule::StartTopics => String::new(),
+            Rule::AtLeast(min) => format!("[{min},...]"),
+            Rule::Between(min, max) => format!("[{min},...,{max}]"),
+            Rule::BetweenOr(min, max, or) => format!("[{min},...,{max}] or {or}"),
+            Rule::Ratio(min, max) => format!("[{min},...,{max}]"),
+            Rule::NonEmpty => "non-empty string".to_owned(),
+            Rule::OneOf(all) | Rule::EachOf(all) => list(all),
+            Rule::OneOfAnyCase(all) => format!("(case insensitive) {}", list(all)),
+            Rule::ThrottledReplicas => "[partitionId]:[brokerId],[partitionId]:[brokerId],...".to_owned(),
+            Rule::OffsetReset => "[latest, earliest, by_duration:PnDTnHnMn.nS]".to_owned(),
+        }
+    };
+    compare(facts(), of_kafka, of_ours, OTHER_RULES);
+}
+
+/// A value that is no number of the setting's type, or below or above its bounds, is refused for every setting.
+#[test]
+fn wrong_numbers_are_refused() {
+    for fact in facts() {
+        let setting = table::find(fact.scope, fact.name).unwrap();
+        let wrong = |value: String| assert!(setting.check(&value).is_err(), "{}={value}", setting.name);
+        if matches!(setting.kind, Kind::Short | Kind::Int | Kind::Long | Kind::Double | Kind::Boolean) {
+            wrong("nonsense".to_owned());
+            wrong(String::new());
+        }
+        match setting.rule {
+            Rule::AtLeast(min) if min > i64::MIN => wrong((min - 1).to_string()),
+            Rule::Between(min, max) => [min - 1, max + 1].into_iter().for_each(|value| wrong(value.to_string())),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn names_that_kafka_dropped_are_known() {
+    for line in GONE_SINCE_3_9.lines().skip(1) {
+        let (scope, name) = line.split_once('\t').unwrap();
+        assert!(table::is_removed(scope_of(scope), name), "{line}");
+    }
+}
+
+/// Every name that a release from 0.7 on read, and 3.9 has not in its table.
+#[test]
+fn names_of_every_older_kafka_are_known() {
+    for line in OLDER.lines().skip(1) {
+        let name = line.split('\t').next().unwrap();
+        assert!(table::is_removed(Scope::Broker, name) || table::is_for_a_plugin(name), "{line}");
+    }
+}
+
+/// What Kafka takes and makes no sense: no number, and Java's way to mark a double.
+const REFUSED_HERE: &[(&str, &str)] = &[("min.cleanable.dirty.ratio", "NaN"), ("min.cleanable.dirty.ratio", "0.5d")];
+
+#[test]
+fn values_of_topics() {
+    let mut differ = Vec::new();
+    for line in TOPIC_ANSWERS.lines().skip(1) {
+        let (theirs, settings) = line.split_once('\t').unwrap();
+        let columns: Vec<&str> = settings.split('\t').collect();
+        let pairs: Vec<(&str, &str)> = columns.chunks(2).map(|pair| (pair[0], pair[1])).collect();
+        let settings = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let ours = match validate_topic(&settings.collect::<BTreeMap<_, _>>()) {
+            Ok(()) => "ok".to_owned(),
+            Err(refused) => refused.to_string(),
+        };
+        if ours != theirs && !pairs.iter().any(|pair| REFUSED_HERE.contains(pair)) {
+            differ.push(format!("{pairs:?}: Kafka {theirs}, here {ours}"));
+        }
+    }
+    assert!(differ.is_empty(), "{}", differ.join("\n"));
+}

@@ -1,0 +1,256 @@
+//! A start that is told to be closed is closed, or is no start: settings that demand TLS, SASL or an authorizer, of which
+//! there is none yet. `tests/data/protection.tsv` has the cases, `tests/data/protection-settings.tsv` says of every
+//! setting without effect whether it demands anything.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::TcpStream;
+
+use common::{Broker, command, run_command};
+use ottla::client::Client;
+use ottla_config::setting::Effect;
+use ottla_config::{BindHost, LoadError, Scope, Sources, load, table};
+use ottla_core::metadata::records::{AccessControlEntryRecord, MetadataRecord};
+use ottla_core::metadata::{feature_record, write_bootstrap};
+use ottla_log::{Identity, LogDir};
+use ottla_wire::protocol::messages::incremental_alter_configs::{
+    AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
+};
+use ottla_wire::types::Uuid;
+
+const CASES: &str = include_str!("../../data/protection.tsv");
+const SETTINGS: &str = include_str!("../../data/protection-settings.tsv");
+
+/// One row of the cases.
+struct Case {
+    starts: bool,
+    given: Vec<(String, String)>,
+    /// Part of the line that is said, at the start or in its place.
+    said: &'static str,
+}
+
+fn cases() -> impl Iterator<Item = Case> {
+    CASES.lines().skip(1).map(|line| {
+        let columns: Vec<&'static str> = line.split('\t').collect();
+        let [outcome, given, said, _why] = columns[..] else { panic!("four columns: {line}") };
+        let pair = |text: &str| text.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())).unwrap();
+        assert!(["starts", "refused"].contains(&outcome), "{line}");
+        Case { starts: outcome == "starts", given: given.split(' ').map(pair).collect(), said }
+    })
+}
+
+fn is_variable(name: &str) -> bool {
+    name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_' || b.is_ascii_digit())
+}
+
+/// `num.partitions` as a variable of Kafka's images.
+fn variable(name: &str) -> String {
+    if is_variable(name) {
+        return name.to_owned();
+    }
+    let name = name.to_uppercase().replace('_', "__").replace('-', "___").replace('.', "_");
+    format!("KAFKA_{name}")
+}
+
+/// Compares what becomes of a case with what shall.
+fn check(case: &Case, sources: &Sources, how: &str) {
+    let given = &case.given;
+    match load(sources) {
+        Ok(resolved) => {
+            assert!(case.starts, "{given:?} ({how}) starts");
+            let said = [resolved.notices, resolved.without_effect].concat().join("\n");
+            assert!(said.contains(case.said), "{given:?} ({how}): {said}");
+        }
+        Err(error) => {
+            let said = error.to_string();
+            assert!(!case.starts, "{given:?} ({how}) is refused: {said}");
+            assert!(matches!(error, LoadError::Unprotected(_) | LoadError::Conflict(_)), "{given:?} ({how}): {said}");
+            assert!(said.contains(case.said) && !said.contains('\n'), "{given:?} ({how}): {said}");
+        }
+    }
+}
+
+#[test]
+fn every_case_is_decided_alike_from_file_environment_and_command_line() {
+    let dir = tempfile::tempdir().unwrap();
+    for case in cases() {
+        let (variables, settings): (Vec<_>, Vec<_>) =
+            case.given.iter().cloned().partition(|(name, _)| is_variable(name));
+        let environment: Vec<_> = case.given.iter().map(|(name, value)| (variable(name), value.clone())).collect();
+        check(&case, &Sources { environment, ..Sources::default() }, "environment");
+        let rest = Sources { environment: variables, ..Sources::default() };
+        check(&case, &Sources { command_line: settings.clone(), ..rest.clone() }, "command line");
+        let file = dir.path().join("server.properties");
+        let lines: Vec<_> = settings.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+        fs::write(&file, lines.concat()).unwrap();
+        check(&case, &Sources { file: Some(file), ..rest }, "file");
+    }
+}
+
+#[test]
+fn every_setting_without_effect_is_judged() {
+    let judged: BTreeMap<&str, &str> = SETTINGS.lines().skip(1).filter_map(|line| line.split_once('\t')).collect();
+    for setting in table::all(Scope::Broker) {
+        let class = judged.get(setting.name).and_then(|rest| rest.split('\t').next());
+        let expect: &[&str] = match setting.effect {
+            Effect::Implemented => continue,
+            Effect::Protection => &["refuses"],
+            Effect::Ignored => &["refuses a protected one", "warns", "detail", "nothing"],
+        };
+        assert!(class.is_some_and(|class| expect.contains(&class)), "{}: {class:?}", setting.name);
+    }
+    let without_effect =
+        |name: &&&str| table::find(Scope::Broker, name).is_none_or(|it| it.effect == Effect::Implemented);
+    assert_eq!(judged.keys().find(without_effect), None, "judged, and of effect or unknown");
+}
+
+#[test]
+fn refused_start_is_one_line_and_opens_no_port() {
+    let port = common_free_port();
+    for given in ["authorizer.class.name=com.example.Authorizer", "security.inter.broker.protocol=SSL"] {
+        let output = run_command(command(&[]).args(["--ephemeral", "--port", &port.to_string(), "--set", given]));
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), said.lines().count()), (Some(2), 1), "{said}");
+        assert!(said.starts_with(&format!("ottla: {given} (command line) demands ")), "{said}");
+        assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
+    }
+    let environment = [("ALLOW_PLAINTEXT_LISTENER".to_owned(), "no".to_owned())];
+    for of in [&["--ephemeral", "--port", "0"][..], &["config"], &["config", "num.partitions"]] {
+        let output = run_command(command(&environment).args(of));
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), said.lines().count()), (Some(2), 1), "{said}");
+        assert!(said.starts_with("ottla: ALLOW_PLAINTEXT_LISTENER=no (environment) forbids PLAINTEXT"), "{said}");
+    }
+}
+
+/// A port that is free now.
+fn common_free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[test]
+fn format_of_a_refused_file_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("server.properties");
+    let data_dir = dir.path().join("data");
+    fs::write(&file, format!("authorizer.class.name=com.example.A\nlog.dirs={}\n", data_dir.display())).unwrap();
+    for what in [&["format", "-t", "MkU3OEVBNTcwNTJENDM2Qk", "--standalone"][..], &["info"]] {
+        let output =
+            run_command(command(&[]).arg("kafka-storage").args(what).args(["--config", file.to_str().unwrap()]));
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("demands an authorizer, and there is none yet"), "{said}");
+    }
+    assert!(!data_dir.exists());
+}
+
+/// With ACLs an authorizer closes something, whatever is to become of the rest.
+#[test]
+fn acls_in_the_data_directory_refuse_a_start_with_an_authorizer() {
+    let dir = tempfile::tempdir().unwrap();
+    let identity = Identity {
+        node_id: 1,
+        cluster_id: None,
+        new_cluster_id: "MkU3OEVBNTcwNTJENDM2Qk".to_owned(),
+        new_directory_id: Uuid([9; 16]),
+    };
+    let acl = AccessControlEntryRecord { id: Uuid([5; 16]), resource_type: 2, ..Default::default() };
+    let records = vec![feature_record("metadata.version", 25), MetadataRecord::new(0, acl)];
+    LogDir::prepare(dir.path(), &identity, &write_bootstrap(records, 0).unwrap().concat()).map(drop).unwrap();
+    let authorizer = "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer";
+    let everyone = "allow.everyone.if.no.acl.found=true";
+    let output = run_command(
+        command(&[]).args(["--port", "0", "--set", authorizer, "--set", everyone]).arg("--data-dir").arg(dir.path()),
+    );
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("authorizer.class.name demands that 1 ACLs in the metadata log are enforced"), "{said}");
+    // Without an authorizer nobody asks for ACLs, in Kafka neither.
+    Broker::with().data_dir(dir.path()).start().stop();
+}
+
+#[test]
+fn embedded_broker_is_refused_too() {
+    let refused = ottla::Broker::with().set("authorizer.class.name", "com.example.Authorizer").start().unwrap_err();
+    assert!(refused.to_string().contains("demands an authorizer, and there is none yet"), "{refused}");
+}
+
+#[tokio::test]
+async fn dynamic_change_of_a_protecting_setting_is_refused() {
+    let broker = Broker::start();
+    let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
+    let demanding = table::all(Scope::Broker).filter(|setting| setting.effect == Effect::Protection);
+    for name in demanding.map(|setting| setting.name).chain(["inter.broker.listener.name"]) {
+        for resource_name in ["", "1"] {
+            let config = AlterableConfig { name: name.into(), config_operation: 0, value: Some("SSL".into()) };
+            let resource =
+                AlterConfigsResource { resource_type: 4, resource_name: resource_name.into(), configs: vec![config] };
+            let request = IncrementalAlterConfigsRequest { resources: vec![resource], ..Default::default() };
+            let response = client.call(request).await.unwrap().responses.remove(0);
+            let message = response.error_message.as_deref().unwrap_or_default();
+            assert_eq!(message, format!("Cannot update these configs dynamically: [{name}]"), "{name}");
+            assert_eq!(response.error_code, 42);
+        }
+    }
+}
+
+/// What Kafka up to 2.8 had in place of listeners: with `host.name=127.0.0.1` nobody else reaches the broker.
+#[test]
+fn old_host_name_and_port_decide_where_to_listen() {
+    let check = |given: &[(&str, &str)], expect: &str| {
+        let command_line = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let said = match load(&Sources { command_line, ..Sources::default() }) {
+            Err(error) => error.to_string(),
+            Ok(resolved) => {
+                let listener = |listener: &ottla_config::Listener| {
+                    let host = match &listener.bind.host {
+                        BindHost::Any => "*",
+                        BindHost::AnyV4 => "*v4",
+                        BindHost::Named(host) => host,
+                    };
+                    let advertised = &listener.advertised;
+                    let port = advertised.port.map_or("?".to_owned(), |port| port.to_string());
+                    let advertised = format!("{}:{port}", advertised.host.as_deref().unwrap_or("?"));
+                    format!("{} {host}:{} -> {advertised}", listener.name, listener.bind.port)
+                };
+                let listeners: Vec<_> = resolved.config.listeners.iter().map(listener).collect();
+                [listeners, resolved.without_effect].concat().join("; ")
+            }
+        };
+        assert_eq!(said, expect, "{given:?}");
+    };
+    let host = ("host.name", "127.0.0.1");
+    check(&[host], "PLAINTEXT 127.0.0.1:9092 -> 127.0.0.1:?");
+    check(&[("hostname", "127.0.0.1"), ("port", "6667")], "PLAINTEXT 127.0.0.1:6667 -> 127.0.0.1:?");
+    check(&[("port", "6667")], "PLAINTEXT *:6667 -> ?:?");
+    check(&[host, ("port", "0")], "PLAINTEXT 127.0.0.1:0 -> 127.0.0.1:?");
+    check(&[("host.name", "::1")], "PLAINTEXT ::1:9092 -> ::1:?");
+    check(&[("host.name", "0.0.0.0")], "PLAINTEXT *v4:9092 -> ?:?");
+    check(&[("host.name", "")], "PLAINTEXT *:9092 -> ?:?");
+    check(&[host, ("advertised.host.name", "kafka")], "PLAINTEXT 127.0.0.1:9092 -> kafka:9092");
+    check(&[host, ("advertised.port", "32000")], "PLAINTEXT 127.0.0.1:9092 -> 127.0.0.1:32000");
+    check(&[("port", "7"), ("advertised.host.name", "kafka")], "PLAINTEXT *:7 -> kafka:7");
+    check(&[("advertised.port", "32000")], "PLAINTEXT *:9092 -> ?:32000");
+    // As in Kafka 2.8: the port is 9092 where none is given, whatever is advertised.
+    let advertised = ("advertised.listeners", "PLAINTEXT://public:19092");
+    check(&[host, advertised], "PLAINTEXT 127.0.0.1:9092 -> public:19092");
+    check(
+        &[host, ("port", "7"), advertised, ("advertised.port", "8")],
+        "PLAINTEXT 127.0.0.1:7 -> public:19092; advertised.port",
+    );
+    let two = ("advertised.listeners", "A://public:1,B://public:2");
+    let map = ("listener.security.protocol.map", "A:PLAINTEXT,B:PLAINTEXT");
+    check(&[host, two, map], "A 127.0.0.1:1 -> public:1; B 127.0.0.1:2 -> public:2");
+    check(&[("port", "7"), two, map], "A *:7 -> public:1; B *:2 -> public:2");
+    // Where listeners are given, those count, in Kafka 2.8 too.
+    check(&[("listeners", "PLAINTEXT://:1"), host, ("port", "7")], "PLAINTEXT *:1 -> ?:?; host.name; port");
+    check(&[("port", "99999")], "port: the port 99999 is more than 65535");
+    check(&[("advertised.port", "x")], "advertised.port: \"x\" is not a port, a number from 0 to 65535");
+}
+
+#[test]
+fn old_host_name_closes_the_broker_to_others() {
+    let broker = Broker::with().set("host.name", "127.0.0.1").start();
+    assert!(broker.bootstrap_servers().starts_with("127.0.0.1:"), "{}", broker.bootstrap_servers());
+    assert!(TcpStream::connect(("127.0.0.2", broker.port())).is_err());
+}

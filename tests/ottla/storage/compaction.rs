@@ -1,0 +1,404 @@
+//! Compaction as clients see it, beside what stops it: restarts, kill -9, deletions, changed settings.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use common::{Broker, Options};
+use ottla::client::Client;
+use ottla_wire::protocol::messages::incremental_alter_configs::{
+    AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
+};
+use ottla_wire::record::{BatchBuilder, Codec, batches};
+use ottla_wire::types::{ErrorCode, Offset, TimestampMs};
+
+const TOPIC: &str = "compacted";
+/// A batch a segment: each is so much later than the one before.
+const STEP_MS: i64 = 1000;
+/// How long a compaction may take on a machine with much else to do.
+const PATIENCE: Duration = Duration::from_secs(60);
+const COMPACTED: [(&str, &str); 4] = [
+    ("cleanup.policy", "compact"),
+    ("segment.ms", "500"),
+    ("min.cleanable.dirty.ratio", "0.01"),
+    ("retention.ms", "-1"),
+];
+
+fn broker() -> Options {
+    Broker::with().set("log.cleaner.backoff.ms", "50").set("log.initial.task.delay.ms", "100")
+}
+
+fn now() -> TimestampMs {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as TimestampMs
+}
+
+async fn connect(broker: &Broker) -> Client {
+    Client::connect(broker.bootstrap_servers()).await.unwrap()
+}
+
+/// What a topic is told, and what it must hold in the end.
+struct World {
+    begun: TimestampMs,
+    /// How many batches there were.
+    count: i64,
+    /// By key, the value and the offset of it; nothing for a key that was deleted.
+    newest: BTreeMap<String, Option<(String, Offset)>>,
+}
+
+impl World {
+    fn new() -> World {
+        // The records of a test lie in the last hours.
+        World { begun: now() - 3 * 3_600_000, count: 0, newest: BTreeMap::new() }
+    }
+
+    /// Stores a value, or a tombstone, in a batch and segment of its own.
+    async fn put(&mut self, client: &Client, key: &str, value: Option<&str>) {
+        self.put_all(client, &[(key, value)]).await;
+    }
+
+    async fn put_all(&mut self, client: &Client, records: &[(&str, Option<&str>)]) {
+        let timestamp = self.begun + self.count * STEP_MS;
+        self.count += 1;
+        let mut batch = BatchBuilder::new(Codec::Lz4);
+        for (key, value) in records {
+            batch.append(timestamp, Some(key.as_bytes()), value.map(str::as_bytes), &[]);
+        }
+        let batch = batch.build().unwrap().bytes().clone();
+        let stored = client.produce(TOPIC, 0, batch).await.unwrap();
+        for (offset, (key, value)) in (stored.base_offset..).zip(records) {
+            self.newest.insert((*key).to_owned(), value.map(|value| (value.to_owned(), offset)));
+        }
+    }
+
+    /// A record of a key that nothing else has begins a new segment, so that all before it can be compacted.
+    async fn seal(&mut self, client: &Client) {
+        self.put(client, "last", Some("of the active segment")).await;
+    }
+
+    /// Every value that was the newest of its key is there, at its offset.
+    #[track_caller]
+    fn check(&self, records: &[Found]) {
+        let mut found: BTreeMap<&str, Option<(String, Offset)>> = BTreeMap::new();
+        for record in records {
+            found.insert(&record.key, record.value.clone().map(|value| (value, record.offset)));
+        }
+        let values = |of: Vec<(String, Option<(String, Offset)>)>| {
+            of.into_iter().filter_map(|(key, value)| Some((key, value?))).collect::<Vec<_>>()
+        };
+        let found = values(found.into_iter().map(|(key, value)| (key.to_owned(), value)).collect());
+        assert_eq!(found, values(self.newest.clone().into_iter().collect()));
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Found {
+    offset: Offset,
+    timestamp: TimestampMs,
+    key: String,
+    value: Option<String>,
+}
+
+/// Everything that is in the topic.
+async fn consume(client: &Client) -> Vec<Found> {
+    let text = |bytes: Bytes| String::from_utf8(bytes.to_vec()).unwrap();
+    let mut found: Vec<Found> = Vec::new();
+    let mut at = client.list_offset(TOPIC, 0, -2).await.unwrap().offset;
+    loop {
+        let fetched = match client.fetch(TOPIC, 0, at, 1 << 20, Duration::ZERO).await {
+            Err(error) if error.code() == Some(ErrorCode::OffsetOutOfRange) => {
+                // What was there a moment ago is gone.
+                found.clear();
+                at = client.list_offset(TOPIC, 0, -2).await.unwrap().offset;
+                continue;
+            }
+            fetched => fetched.unwrap(),
+        };
+        for batch in batches(&fetched.records).filter_map(Result::ok) {
+            let records = batch.records().map(Result::unwrap).filter(|record| record.offset >= at);
+            found.extend(records.map(|record| Found {
+                offset: record.offset,
+                timestamp: record.timestamp,
+                key: record.key.map_or(String::new(), text),
+                value: record.value.map(text),
+            }));
+            at = batch.header().next_offset();
+        }
+        if at >= fetched.high_watermark {
+            return found;
+        }
+    }
+}
+
+/// Consumes again until what is there is as wanted.
+async fn consume_until(client: &Client, what: &str, wanted: impl Fn(&[Found]) -> bool) -> Vec<Found> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let found = consume(client).await;
+        if wanted(&found) {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited for {what}: {} records, {:?}", found.len(), found.last());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn offsets(found: &[Found]) -> Vec<Offset> {
+    found.iter().map(|record| record.offset).collect()
+}
+
+/// Whether every key is there once, not counting the active segment, which has one record.
+fn is_compacted(found: &[Found]) -> bool {
+    let sealed = found.split_last().map_or(found, |(_, sealed)| sealed);
+    let keys: BTreeSet<_> = sealed.iter().map(|record| &record.key).collect();
+    keys.len() == sealed.len()
+}
+
+fn folder(broker: &Broker) -> PathBuf {
+    broker.data_dir().join(format!("{TOPIC}-0"))
+}
+
+/// Names in the partition's folder that end like this.
+fn files(broker: &Broker, ending: &str) -> Vec<String> {
+    let names = fs::read_dir(folder(broker)).unwrap().map(|entry| entry.unwrap().file_name());
+    names.map(|name| name.into_string().unwrap()).filter(|name| name.ends_with(ending)).collect()
+}
+
+async fn alter(client: &Client, resource_type: i8, resource: &str, name: &str, value: &str) {
+    let config = AlterableConfig { name: name.into(), config_operation: 0, value: Some(value.into()) };
+    let resource = AlterConfigsResource { resource_type, resource_name: resource.into(), configs: vec![config] };
+    let answer =
+        client.call(IncrementalAlterConfigsRequest { resources: vec![resource], validate_only: false }).await.unwrap();
+    assert_eq!(answer.responses[0].error_code, 0, "{:?}", answer.responses[0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newest_of_each_key_stays_where_it_was() {
+    let mut broker = broker().start();
+    let client = connect(&broker).await;
+    client.create_topic(TOPIC, 1, &COMPACTED).await.unwrap();
+    let mut world = World::new();
+    for number in 0..200 {
+        world.put(&client, &format!("key {}", number % 10), Some(&number.to_string())).await;
+    }
+    world.seal(&client).await;
+    let found = consume_until(&client, "compaction", is_compacted).await;
+    world.check(&found);
+    assert_eq!(offsets(&found), (190..=200).collect::<Vec<_>>());
+    assert!(found.iter().all(|record| record.timestamp == world.begun + record.offset * STEP_MS), "{found:?}");
+    let listed = async |at: TimestampMs| client.list_offset(TOPIC, 0, at).await.unwrap().offset;
+    assert_eq!((listed(-2).await, listed(-1).await), (0, 201), "the log still begins and ends where it did");
+    assert_eq!(listed(world.begun + 5 * STEP_MS).await, 190, "the first that is left");
+    assert_eq!(listed(world.begun + 195 * STEP_MS).await, 195);
+    broker.wait_for_log("records are left");
+    for kill in [false, true] {
+        if kill {
+            broker.kill()
+        } else {
+            broker.stop()
+        }
+        broker.restart();
+        assert_eq!(consume(&connect(&broker).await).await, found, "killed: {kill}");
+    }
+    let checkpoint = fs::read_to_string(broker.data_dir().join("cleaner-offset-checkpoint")).unwrap();
+    assert!(checkpoint.contains(&format!("{TOPIC} 0 200")), "{checkpoint}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tombstones_go_after_a_while() {
+    let broker = broker().start();
+    let client = connect(&broker).await;
+    client.create_topic(TOPIC, 1, &[&COMPACTED[..], &[("delete.retention.ms", "100")]].concat()).await.unwrap();
+    let mut world = World::new();
+    for number in 0..20 {
+        world.put(&client, &format!("key {}", number % 5), Some("value")).await;
+    }
+    for number in 0..5 {
+        world.put(&client, &format!("key {number}"), None).await;
+    }
+    world.seal(&client).await;
+    let is_tombstone = |record: &Found| record.value.is_none();
+    let found = consume_until(&client, "compaction", |found| found.len() <= 6).await;
+    world.check(&found);
+    // They go with a later compaction, for which there has to be something to do.
+    let deadline = Instant::now() + PATIENCE;
+    while consume(&client).await.iter().any(is_tombstone) {
+        assert!(Instant::now() < deadline, "tombstones stay");
+        world.seal(&client).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    world.check(&consume(&client).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_time_it_loses_nothing() {
+    let mut broker = broker().start();
+    let mut client = connect(&broker).await;
+    client.create_topic(TOPIC, 1, &COMPACTED).await.unwrap();
+    let mut world = World::new();
+    for round in 0..8 {
+        for number in 0..40 {
+            let value = format!("{round}.{number} {}", "x".repeat(2000));
+            world.put(&client, &format!("key {}", number * 7 % 25), Some(&value)).await;
+        }
+        world.seal(&client).await;
+        // While it is at it, in most rounds; a little later in each.
+        let deadline = Instant::now() + Duration::from_secs(2);
+        while files(&broker, ".cleaned").is_empty() && files(&broker, ".swap").is_empty() && Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+        tokio::time::sleep(Duration::from_millis(round)).await;
+        broker.kill();
+        broker.restart();
+        client = connect(&broker).await;
+        world.check(&consume(&client).await);
+    }
+    let found = consume_until(&client, "compaction", is_compacted).await;
+    world.check(&found);
+    let left_over = [files(&broker, ".cleaned"), files(&broker, ".swap")].concat();
+    assert!(left_over.is_empty(), "{left_over:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_compaction_ends_with_its_topic_and_with_the_broker() {
+    let mut broker = broker()
+        .set("log.cleaner.io.max.bytes.per.second", "1000")
+        .env("RUST_LOG", "info,ottla::broker::cleaner=debug")
+        .start();
+    let client = connect(&broker).await;
+    let mut world = World::new();
+    for topic_again in 0..2 {
+        client.create_topic(TOPIC, 1, &COMPACTED).await.unwrap();
+        for number in 0..50 {
+            world.put(&client, &format!("key {}", number % 10), Some(&"x".repeat(1000))).await;
+        }
+        world.seal(&client).await;
+        if topic_again == 0 {
+            broker.wait_for_log("compaction begins");
+            client.delete_topic(TOPIC).await.unwrap();
+        }
+    }
+    let found = consume(&client).await;
+    assert_eq!(found.len(), 51, "with 1 kB a second, compaction is far from done");
+    let begun = Instant::now();
+    broker.stop();
+    assert!(begun.elapsed() < Duration::from_secs(2), "stopped in {:?}", begun.elapsed());
+    broker.restart();
+    let client = connect(&broker).await;
+    assert_eq!(consume(&client).await, found);
+    alter(&client, 4, "", "log.cleaner.io.max.bytes.per.second", "1e9").await;
+    consume_until(&client, "compaction at another speed", is_compacted).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_hardly_dirty_is_compacted_when_its_records_are_old() {
+    let broker = broker().start();
+    let client = connect(&broker).await;
+    let settings = [&COMPACTED[..2], &[("min.cleanable.dirty.ratio", "1.0"), ("retention.ms", "-1")]].concat();
+    client.create_topic(TOPIC, 1, &settings).await.unwrap();
+    let mut world = World::new();
+    for number in 0..20 {
+        world.put(&client, &format!("key {}", number % 5), Some("value")).await;
+    }
+    world.seal(&client).await;
+    assert_eq!(consume(&client).await.len(), 21, "no log is dirtier than wholly");
+    alter(&client, 2, TOPIC, "max.compaction.lag.ms", "60000").await;
+    let found = consume_until(&client, "compaction", is_compacted).await;
+    world.check(&found);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_segments_go_where_both_policies_are_asked_for() {
+    let broker = broker().start();
+    let client = connect(&broker).await;
+    // Compaction would put old and new records into one segment.
+    let settings = [&COMPACTED[..2], &[("min.cleanable.dirty.ratio", "1.0"), ("retention.ms", "-1")]].concat();
+    client.create_topic(TOPIC, 1, &settings).await.unwrap();
+    let mut world = World::new();
+    for number in 0..20 {
+        world.put(&client, &format!("key {number}"), Some("value")).await;
+    }
+    world.begun = now() - 30 * STEP_MS;
+    world.put_all(&client, &[("new", Some("value")), ("newer", Some("value"))]).await;
+    world.seal(&client).await;
+    assert_eq!(consume(&client).await.len(), 23);
+    alter(&client, 2, TOPIC, "retention.ms", "3600000").await;
+    alter(&client, 2, TOPIC, "cleanup.policy", "compact,delete").await;
+    let found = consume_until(&client, "retention", |found| found.len() == 3).await;
+    assert_eq!(offsets(&found), [20, 21, 22]);
+    assert_eq!(client.list_offset(TOPIC, 0, -2).await.unwrap().offset, 20, "the log begins later");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn group_offsets_outlive_compaction_and_restarts() {
+    const PARTITIONS: i32 = 200;
+    let mut broker = broker()
+        .set("offsets.topic.num.partitions", "1")
+        .set("offsets.topic.segment.bytes", "1048576")
+        .set("log.cleaner.min.cleanable.ratio", "0.01")
+        .start();
+    let client = connect(&broker).await;
+    client.create_topic(TOPIC, PARTITIONS, &[]).await.unwrap();
+    let all: Vec<i32> = (0..PARTITIONS).collect();
+    let commit = async |client: &Client, group: &str, offset: Offset| {
+        let offsets: Vec<_> = all.iter().map(|partition| (*partition, offset + i64::from(*partition))).collect();
+        let deadline = Instant::now() + PATIENCE;
+        while let Err(error) = client.commit_offsets(group, None, TOPIC, &offsets).await {
+            assert!(Instant::now() < deadline, "{error}");
+        }
+    };
+    commit(&client, "early", 7).await;
+    for round in 0..300 {
+        commit(&client, "late", round).await;
+    }
+    let deadline = Instant::now() + PATIENCE;
+    let checkpoint = broker.data_dir().join("cleaner-offset-checkpoint");
+    while !fs::read_to_string(&checkpoint).unwrap_or_default().contains("__consumer_offsets 0 ") {
+        assert!(Instant::now() < deadline, "__consumer_offsets is not compacted");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let first = broker.data_dir().join("__consumer_offsets-0/00000000000000000000.log");
+    assert!(fs::metadata(first).unwrap().len() < 1 << 19, "the first segment has lost what was committed again");
+    for life in 0..3 {
+        let client = connect(&broker).await;
+        for (group, offset) in [("early", 7), ("late", 299)] {
+            let found = client.committed_offsets(group, TOPIC, &all).await.unwrap();
+            let found: Vec<Offset> = found.into_iter().map(|committed| committed.offset).collect();
+            let expect: Vec<Offset> = all.iter().map(|partition| offset + i64::from(*partition)).collect();
+            assert_eq!(found, expect, "{group}, life {life}");
+        }
+        if life == 0 {
+            broker.stop()
+        } else {
+            broker.kill()
+        }
+        broker.restart();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_cannot_be_compacted_is_left_alone_and_said_once() {
+    let mut broker = broker().set("log.cleaner.enable", "false").start();
+    let client = connect(&broker).await;
+    client.create_topic(TOPIC, 1, &COMPACTED).await.unwrap();
+    let mut world = World::new();
+    for number in 0..20 {
+        world.put(&client, &format!("key {}", number % 5), Some(&"value".repeat(20))).await;
+    }
+    world.seal(&client).await;
+    assert_eq!(consume(&client).await.len(), 21, "the cleaner is off");
+    broker.stop();
+    let segment = folder(&broker).join("00000000000000000003.log");
+    let mut bytes = fs::read(&segment).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    fs::write(&segment, bytes).unwrap();
+    let broker = self::broker().data_dir(broker.data_dir()).start();
+    broker.wait_for_log("is not compacted any more");
+    let client = connect(&broker).await;
+    world.seal(&client).await;
+    let newest = client.fetch(TOPIC, 0, 21, 1 << 20, Duration::ZERO).await.unwrap();
+    assert_eq!(batches(&newest.records).count(), 1, "it takes records and gives them as before");
+    assert_eq!(broker.log().matches("is not compacted any more").count(), 1, "said once");
+}

@@ -1,0 +1,57 @@
+//! A broker that may open only a few files more: it goes on with those, and nobody is told of it.
+
+use std::fs;
+use std::time::Duration;
+
+use bytes::Bytes;
+use common::Broker;
+use ottla::client::{Client, produced};
+use ottla_wire::record::{BatchBuilder, Codec};
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+
+const PARTITIONS: i32 = 150;
+/// Files that the broker may open beside those that it has at the start.
+const MORE: u64 = 12;
+
+fn descriptors(broker: &Broker) -> u64 {
+    fs::read_dir(format!("/proc/{}/fd", broker.pid())).expect("it runs").count() as u64
+}
+
+/// From now on the broker may have so many descriptors.
+fn limit(broker: &Broker, descriptors: u64) {
+    let pid = Pid::from_raw(broker.pid().try_into().expect("a pid"));
+    let limit = Rlimit { current: Some(descriptors), maximum: Some(descriptors) };
+    prlimit(pid, Resource::Nofile, limit).expect("a limit");
+}
+
+fn batch() -> Bytes {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock").as_millis();
+    let mut batch = BatchBuilder::new(Codec::None);
+    batch.append(now as i64, None, Some(&[7; 100]), &[]);
+    batch.build().expect("a batch").bytes().clone()
+}
+
+#[tokio::test]
+async fn more_partitions_than_descriptors_are_written_and_read() {
+    let mut broker = Broker::start();
+    let client = Client::connect(broker.bootstrap_servers()).await.expect("connects");
+    client.create_topic("t", PARTITIONS, &[]).await.expect("is created");
+    client.produce("t", 0, batch()).await.expect("is stored");
+    let allowed = descriptors(&broker) + MORE;
+    limit(&broker, allowed);
+    for _ in 0..3 {
+        for partition in 0..PARTITIONS {
+            let answer = client.submit_produce("t", partition, batch()).await.expect("sent").answer().await;
+            produced(answer.expect("an answer")).expect("is stored");
+        }
+        assert!(descriptors(&broker) <= allowed);
+    }
+    for partition in 0..PARTITIONS {
+        let fetched = client.fetch("t", partition, 0, 1 << 20, Duration::ZERO).await.expect("is read");
+        let batches = if partition == 0 { 4 } else { 3 };
+        assert_eq!(fetched.records.len(), batches * batch().len(), "partition {partition}");
+    }
+    assert!(!broker.log().contains("ERROR"), "{}", broker.log());
+    drop(client);
+    broker.stop();
+}

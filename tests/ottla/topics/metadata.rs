@@ -1,0 +1,169 @@
+//! Metadata and DescribeTopicPartitions.
+
+use std::collections::HashSet;
+
+use ottla_wire::protocol::messages::describe_topic_partitions::{
+    Cursor, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse, TopicRequest,
+};
+use ottla_wire::protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponse};
+use ottla_wire::types::{TopicId, Uuid};
+
+use crate::world::{World, code, connect, text};
+use common::Broker;
+
+const STRANGER: TopicId = Uuid([7; 16]);
+
+fn named(name: &str) -> MetadataRequestTopic {
+    MetadataRequestTopic { name: Some(text(name)), ..Default::default() }
+}
+
+fn by_id(topic_id: TopicId) -> MetadataRequestTopic {
+    MetadataRequestTopic { name: None, topic_id }
+}
+
+async fn ask(world: &World, version: i16, topics: Vec<MetadataRequestTopic>) -> MetadataResponse {
+    let request = MetadataRequest { topics: Some(topics), allow_auto_topic_creation: false, ..Default::default() };
+    world.client.call_at(request, version).await.unwrap()
+}
+
+fn errors(answer: &MetadataResponse) -> Vec<(&str, &'static str)> {
+    answer.topics.iter().map(|topic| (topic.name.as_deref().unwrap_or("-"), code(topic.error_code))).collect()
+}
+
+#[tokio::test]
+async fn names_that_cannot_be_topics_are_invalid_and_others_unknown() {
+    let world = World::start().await;
+    let long = "x".repeat(250);
+    for (name, expect) in [
+        ("nobody", "UNKNOWN_TOPIC_OR_PARTITION"),
+        ("", "INVALID_TOPIC_EXCEPTION"),
+        (".", "INVALID_TOPIC_EXCEPTION"),
+        ("..", "INVALID_TOPIC_EXCEPTION"),
+        ("a b", "INVALID_TOPIC_EXCEPTION"),
+        ("a/b", "INVALID_TOPIC_EXCEPTION"),
+        ("ünï", "INVALID_TOPIC_EXCEPTION"),
+        (&long, "INVALID_TOPIC_EXCEPTION"),
+    ] {
+        for version in [4, 13] {
+            assert_eq!(errors(&ask(&world, version, vec![named(name)]).await), [(name, expect)], "version {version}");
+        }
+        // With creation allowed, too.
+        let answer = world.client.metadata_with(Some(&[name]), name != "nobody").await.unwrap();
+        assert_eq!(code(answer.topics[0].error_code), expect, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_asked_for_twice_is_answered_once() {
+    let world = World::start().await;
+    world.topic("a", &[]).await;
+    for version in 4..=13 {
+        let answer = ask(&world, version, vec![named("a"), named("b"), named("a"), named("b")]).await;
+        assert_eq!(errors(&answer), [("a", "NONE"), ("b", "UNKNOWN_TOPIC_OR_PARTITION")], "version {version}");
+    }
+}
+
+#[tokio::test]
+async fn topics_are_found_by_id_from_version_12() {
+    let world = World::start().await;
+    let id = world.topic("a", &[]).await;
+    for version in 12..=13 {
+        assert_eq!(errors(&ask(&world, version, vec![by_id(id)]).await), [("a", "NONE")]);
+        let answer = ask(&world, version, vec![by_id(STRANGER), by_id(id)]).await;
+        assert_eq!(errors(&answer), [("-", "UNKNOWN_TOPIC_ID"), ("a", "NONE")]);
+        assert_eq!(errors(&ask(&world, version, vec![by_id(Uuid::ZERO)]).await), [("", "INVALID_REQUEST")]);
+    }
+    for version in 10..=11 {
+        let both = MetadataRequestTopic { name: Some(text("a")), topic_id: id };
+        let answer = ask(&world, version, vec![both]).await;
+        assert_eq!(errors(&answer), [("a", "INVALID_REQUEST")], "version {version}");
+        assert!(answer.brokers.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn operations_are_told_to_who_asks() {
+    let world = World::start().await;
+    world.topic("a", &[]).await;
+    let mut request = MetadataRequest { topics: Some(vec![named("a")]), ..Default::default() };
+    let silent = world.client.call_at(request.clone(), 8).await.unwrap();
+    assert_eq!(
+        (silent.cluster_authorized_operations, silent.topics[0].topic_authorized_operations),
+        (i32::MIN, i32::MIN)
+    );
+    request.include_cluster_authorized_operations = true;
+    request.include_topic_authorized_operations = true;
+    let told = world.client.call_at(request, 8).await.unwrap();
+    assert_eq!((told.cluster_authorized_operations, told.topics[0].topic_authorized_operations), (8096, 3576));
+}
+
+#[tokio::test]
+async fn many_connections_that_create_one_topic_by_use_all_get_it() {
+    let broker = Broker::with().set("num.partitions", "3").start();
+    let mut asking = tokio::task::JoinSet::new();
+    for _ in 0..24 {
+        let client = connect(&broker).await;
+        asking.spawn(async move { client.metadata_with(Some(&["together"]), true).await.unwrap().topics.remove(0) });
+    }
+    let answers = asking.join_all().await;
+    assert!(answers.iter().all(|topic| code(topic.error_code) == "NONE" && topic.partitions == [0, 1, 2]));
+    assert_eq!(answers.iter().map(|topic| topic.topic_id).collect::<HashSet<_>>().len(), 1);
+}
+
+#[tokio::test]
+async fn nothing_is_created_by_use_where_that_is_switched_off() {
+    let world = World::with(Broker::with().set("auto.create.topics.enable", "false")).await;
+    let answer = world.client.metadata_with(Some(&["a"]), true).await.unwrap();
+    assert_eq!(code(answer.topics[0].error_code), "UNKNOWN_TOPIC_OR_PARTITION");
+}
+
+/// DescribeTopicPartitions as text: `topic:partitions` or `topic!error`, and the cursor after ` > `.
+async fn page(world: &World, topics: &[&str], limit: i32, cursor: Option<(&str, i32)>) -> String {
+    let request = DescribeTopicPartitionsRequest {
+        topics: topics.iter().map(|name| TopicRequest { name: text(name) }).collect(),
+        response_partition_limit: limit,
+        cursor: cursor.map(|(topic, partition_index)| Cursor { topic_name: text(topic), partition_index }),
+    };
+    shown(&world.client.call(request).await.unwrap())
+}
+
+fn shown(answer: &DescribeTopicPartitionsResponse) -> String {
+    let topics = answer.topics.iter().map(|topic| {
+        let name = topic.name.as_deref().unwrap_or("-");
+        let partitions: Vec<_> = topic.partitions.iter().map(|one| one.partition_index.to_string()).collect();
+        match topic.error_code {
+            0 => format!("{name}:{}", partitions.join(",")),
+            error => format!("{name}!{}", code(error)),
+        }
+    });
+    let topics: Vec<_> = topics.collect();
+    match &answer.next_cursor {
+        None => topics.join(" "),
+        Some(cursor) => format!("{} > {}:{}", topics.join(" "), cursor.topic_name, cursor.partition_index),
+    }
+}
+
+#[tokio::test]
+async fn partitions_are_described_page_by_page() {
+    let world = World::start().await;
+    world.client.create_topic("a", 3, &[]).await.unwrap();
+    world.client.create_topic("b", 2, &[]).await.unwrap();
+    let unknown = "c!UNKNOWN_TOPIC_OR_PARTITION";
+    for (topics, limit, cursor, expect) in [
+        (&["b", "a", "b"][..], 2000, None, "a:0,1,2 b:0,1".to_owned()),
+        (&[], 2000, None, "a:0,1,2 b:0,1".to_owned()),
+        (&["a", "b"], 0, None, "a:0 > a:1".to_owned()),
+        (&["a", "b"], 3, None, "a:0,1,2 > b:0".to_owned()),
+        (&["a", "b"], 4, None, "a:0,1,2 b:0 > b:1".to_owned()),
+        (&["a", "c"], 3, None, "a:0,1,2 > c:0".to_owned()),
+        (&["c", "a"], 9, None, format!("a:0,1,2 {unknown}")),
+        (&["a", "b"], 2, Some(("a", 1)), "a:1,2 > b:0".to_owned()),
+        (&["a", "b"], 9, Some(("b", 1)), "b:1".to_owned()),
+        (&[], 9, Some(("aa", 1)), "b:0,1".to_owned()),
+        // A cursor must stand at one of the topics asked for.
+        (&["a", "b"], 9, Some(("aa", 1)), "a!INVALID_REQUEST b!INVALID_REQUEST".to_owned()),
+        (&["a"], 9, Some(("a", -1)), "a!INVALID_REQUEST".to_owned()),
+    ] {
+        assert_eq!(page(&world, topics, limit, cursor).await, expect, "{topics:?} {limit} {cursor:?}");
+    }
+}

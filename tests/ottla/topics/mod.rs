@@ -1,0 +1,6 @@
+//! Topics and partitions.
+
+mod answers;
+mod metadata;
+mod reassignments;
+mod recreation;

@@ -1,0 +1,99 @@
+//! DescribeProducers, DescribeTransactions and ListTransactions.
+
+use ottla_wire::protocol::messages::describe_producers::{DescribeProducersRequest, TopicRequest};
+use ottla_wire::protocol::messages::describe_transactions::DescribeTransactionsRequest;
+use ottla_wire::protocol::messages::list_transactions::ListTransactionsRequest;
+use ottla_wire::record::{BatchBuilder, Codec};
+use ottla_wire::types::ProducerIdEpoch;
+
+use crate::settings::dynamic::eventually;
+use crate::world::{LONG_AGO, World, code, text};
+use common::Broker;
+
+async fn write(world: &World, producer_id: i64, epoch: i16, sequence: i32) {
+    let mut builder = BatchBuilder::new(Codec::None).producer(ProducerIdEpoch { producer_id, epoch }, sequence);
+    builder.append(LONG_AGO, None, Some(b"x"), &[]);
+    world.client.produce("t", 0, builder.build().unwrap().bytes().clone()).await.unwrap();
+}
+
+/// `index error [id/epoch last-sequence coordinator-epoch transaction-start]` for each partition asked.
+async fn producers(world: &World, topic: &str, indexes: &[i32]) -> Vec<String> {
+    let topic = TopicRequest { name: text(topic), partition_indexes: indexes.to_vec() };
+    let answer = world.client.call(DescribeProducersRequest { topics: vec![topic] }).await.unwrap();
+    let partitions = answer.topics[0].partitions.iter();
+    partitions
+        .map(|it| {
+            let producer = |of: &ottla_wire::protocol::messages::describe_producers::ProducerState| {
+                assert!(of.last_timestamp >= LONG_AGO);
+                let (id, epoch, last) = (of.producer_id, of.producer_epoch, of.last_sequence);
+                format!("{id}/{epoch} {last} {} {}", of.coordinator_epoch, of.current_txn_start_offset)
+            };
+            let producers: Vec<_> = it.active_producers.iter().map(producer).collect();
+            format!("{} {} [{}]", it.partition_index, code(it.error_code), producers.join(", "))
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn idle_producer_is_forgotten_at_the_next_check() {
+    let often = Broker::with().set("producer.id.expiration.check.interval.ms", "20");
+    let world = World::with(often.set("producer.id.expiration.ms", "100")).await;
+    world.topic("t", &[]).await;
+    write(&world, 7, 3, 0).await;
+    eventually("the producer to be forgotten", async || producers(&world, "t", &[0]).await == ["0 NONE []"]).await;
+}
+
+#[tokio::test]
+async fn a_partition_tells_its_producers() {
+    let mut world = World::start().await;
+    world.topic("t", &[]).await;
+    for (id, epoch, sequence) in [(4000, 0, 0), (4000, 0, 1), (7, 3, 0)] {
+        write(&world, id, epoch, sequence).await;
+    }
+    let expect = ["0 NONE [7/3 0 -1 -1, 4000/0 1 -1 -1]"];
+    assert_eq!(producers(&world, "t", &[0]).await, expect);
+    // From the log, at its first use.
+    world.broker.kill();
+    world.broker.restart();
+    world.client = crate::world::connect(&world.broker).await;
+    assert_eq!(producers(&world, "t", &[0]).await, expect);
+    let unknown = ["1 UNKNOWN_TOPIC_OR_PARTITION []", "-1 UNKNOWN_TOPIC_OR_PARTITION []"];
+    assert_eq!(producers(&world, "t", &[1, -1]).await, unknown);
+    assert_eq!(producers(&world, "nobody", &[0]).await, ["0 UNKNOWN_TOPIC_OR_PARTITION []"]);
+    assert_eq!(producers(&world, "a b", &[0]).await, ["0 INVALID_TOPIC_EXCEPTION []"]);
+}
+
+#[tokio::test]
+async fn no_transaction_is_known() {
+    let world = World::start().await;
+    let transactional_ids = vec![text("a"), text("")];
+    let answer = world.client.call(DescribeTransactionsRequest { transactional_ids }).await.unwrap();
+    let told = answer.transaction_states.iter();
+    let told: Vec<_> = told.map(|it| (&*it.transactional_id, code(it.error_code))).collect();
+    assert_eq!(told, [("a", "TRANSACTIONAL_ID_NOT_FOUND"), ("", "INVALID_REQUEST")]);
+}
+
+#[tokio::test]
+async fn listing_transactions_checks_its_filters() {
+    let world = World::start().await;
+    for (states, pattern, expect) in [
+        (&[][..], None, "NONE []"),
+        (&["Ongoing", "Empty", "PrepareEpochFence", "Dead"], None, "NONE []"),
+        (&["nope", "Ongoing", "ongoing", "nope"], None, "NONE [nope, ongoing]"),
+        (&[], Some("a.*"), "NONE []"),
+        (&[], Some(""), "NONE []"),
+        (&[], Some("("), "INVALID_REGULAR_EXPRESSION []"),
+        (&[], Some("(((a{1000}){1000}){1000})"), "INVALID_REGULAR_EXPRESSION []"),
+    ] {
+        let request = ListTransactionsRequest {
+            state_filters: states.iter().copied().map(text).collect(),
+            transactional_id_pattern: pattern.map(text),
+            ..Default::default()
+        };
+        for version in if pattern.is_some() { 2..=2 } else { 0..=2 } {
+            let told = world.client.call_at(request.clone(), version).await.unwrap();
+            assert_eq!(format!("{} [{}]", code(told.error_code), told.unknown_state_filters.join(", ")), expect);
+            assert!(told.transaction_states.is_empty());
+        }
+    }
+}
