@@ -260,8 +260,6 @@ fn name_and_value(text: &str, example: &str) -> Result<(String, String), String>
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

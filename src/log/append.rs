@@ -195,7 +195,7 @@ impl Log {
 
     pub(super) fn write_epochs(&mut self) -> Result<(), LogError> {
         let path = self.place.folder.join(leader_epochs::FILE_NAME);
-        self.place.disk.write_aside(&path, self.epochs.format().as_bytes(), false).doing("writing", &path)?;
+        self.place.disk.write_atomic(&path, self.epochs.format().as_bytes(), false).doing("writing", &path)?;
         self.unsynced.push(path);
         self.folder_changed = true;
         Ok(())
@@ -271,7 +271,7 @@ impl Log {
         }
         let path = self.place.file(self.end, names::SNAPSHOT);
         let bytes = self.producers.to_snapshot();
-        self.place.disk.write_aside(&path, &bytes, false).doing("writing", &path)?;
+        self.place.disk.write_atomic(&path, &bytes, false).doing("writing", &path)?;
         self.unsynced.push(path);
         self.folder_changed = true;
         self.snapshots.push(self.end);

@@ -190,7 +190,7 @@ impl LogDir {
             .map(|(TopicPartition { topic, partition }, offset)| format!("{topic} {partition} {offset}"))
             .collect();
         let path = self.path.join(name);
-        self.disk.write_aside(&path, checkpoint::format(lines.into_iter()).as_bytes(), sync).doing("writing", &path)
+        self.disk.write_atomic(&path, checkpoint::format(lines.into_iter()).as_bytes(), sync).doing("writing", &path)
     }
 }
 
@@ -231,7 +231,7 @@ impl CheckpointWriter<'_> {
         let path = self.dir.path.join(POSITIONS);
         let entries = partitions.iter().filter_map(|entry| Some((&entry.partition, entry.validated?)));
         let text = positions::format(&boot_id, entries);
-        self.dir.disk.write_aside(&path, text.as_bytes(), false).doing("writing", &path)
+        self.dir.disk.write_atomic(&path, text.as_bytes(), false).doing("writing", &path)
     }
 }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::file::{Loss, ran_out};
+use super::file::{ExternalChange, is_fd_exhaustion};
 use ottla_wire::types::{LeaderEpoch, Offset, ProducerId};
 
 /// A failure of the storage itself: Kafka's KAFKA_STORAGE_ERROR.
@@ -34,13 +34,13 @@ impl LogError {
 
     /// Whether a file could not be opened because the process has no free file descriptor. Temporary.
     pub(crate) fn is_fd_exhaustion(&self) -> bool {
-        matches!(self, LogError::Io { source, .. } if ran_out(source))
+        matches!(self, LogError::Io { source, .. } if is_fd_exhaustion(source))
     }
 
     /// Whether another process truncated or removed a file in use: acknowledged records are lost, and appends must stop.
     pub fn is_data_loss(&self) -> bool {
         match self {
-            LogError::Io { source, .. } => source.get_ref().is_some_and(|inner| inner.is::<Loss>()),
+            LogError::Io { source, .. } => source.get_ref().is_some_and(|inner| inner.is::<ExternalChange>()),
             LogError::Latched(error) => error.is_data_loss(),
             _ => false,
         }

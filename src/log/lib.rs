@@ -70,13 +70,13 @@ pub use api::{
 };
 pub use checkpoints::{Checkpoint, CheckpointWriter};
 pub use compact::{
-    Cleanable, CleanedGroup, CompactError, Compaction, CompactionBuffers, CompactionStats, Pace, Replaced,
+    Cleanable, CleanedGroup, CompactError, Compaction, CompactionBuffers, CompactionStats, Replaced, Throttle,
 };
 pub use config::LogConfig;
 pub use directories::{Directories, choose};
 pub use error::{AppendError, LogError, ReadError};
 pub use file::faults;
-pub use file::{Act, Disk, Fault, OpenLimits, Simulation};
+pub use file::{Disk, DiskOp, Fault, OpenLimits, Simulation};
 pub use log::Log;
 pub use log_dir::{FoundPartition, Identity, LogDir, PartitionState};
 pub use log_dir_error::LogDirError;

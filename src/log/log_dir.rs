@@ -146,7 +146,7 @@ impl LogDir {
         let _lock = lock(path)?;
         let (disk, _) = Disk::probe(path);
         let file = path.join(BOOTSTRAP);
-        disk.write_aside(&file, bootstrap, true).doing("writing", &file)?;
+        disk.write_atomic(&file, bootstrap, true).doing("writing", &file)?;
         open_meta(&disk, path, identity)
     }
 
@@ -358,7 +358,7 @@ impl LogDir {
 
     fn write_clean_marker(&self, text: &[u8]) -> Result<(), LogError> {
         let path = self.path.join(CLEAN_SHUTDOWN);
-        self.disk.write_aside(&path, text, true).doing("writing", &path)?;
+        self.disk.write_atomic(&path, text, true).doing("writing", &path)?;
         self.sync()
     }
 }
@@ -457,6 +457,6 @@ fn open_meta(disk: &Disk, dir: &Path, identity: &Identity) -> Result<MetaPropert
 }
 
 fn write_meta(disk: &Disk, dir: &Path, path: &Path, meta: &MetaProperties) -> Result<(), LogError> {
-    disk.write_aside(path, meta.format().as_bytes(), true).doing("writing", path)?;
+    disk.write_atomic(path, meta.format().as_bytes(), true).doing("writing", path)?;
     disk.sync_folder(dir).doing("syncing", dir)
 }

@@ -153,7 +153,7 @@ impl Opening {
 
     fn write_topic(&mut self, path: PathBuf, topic_id: TopicId) -> Result<(), LogError> {
         let text = partition_metadata::format(topic_id);
-        self.place.disk.write_aside(&path, text.as_bytes(), false).doing("writing", &path)?;
+        self.place.disk.write_atomic(&path, text.as_bytes(), false).doing("writing", &path)?;
         self.unsynced.push(path);
         self.folder_changed = true;
         Ok(())
@@ -412,7 +412,7 @@ impl Opening {
         let bytes = producers.to_snapshot();
         // The file is usually the same already, and replacing it costs ten times as much as reading it.
         if self.place.disk.read(&path).doing("reading", &path)?.as_deref() != Some(&bytes) {
-            self.place.disk.write_aside(&path, &bytes, false).doing("writing", &path)?;
+            self.place.disk.write_atomic(&path, &bytes, false).doing("writing", &path)?;
         }
         if let Err(at) = self.listing.snapshots.binary_search(&offset) {
             self.listing.snapshots.insert(at, offset);

@@ -1,9 +1,9 @@
-//! ApiVersions (key 18), versions 0 to 5: what this broker serves, and its feature levels.
+//! ApiVersions (key 18), versions 0 to 5: the supported APIs and the feature levels.
 //!
-//! A version above ours is answered with UNSUPPORTED_VERSION in a version 0 body that names the
-//! range of ApiVersions, so that the client asks again with one we have (KIP-511). Features with a
-//! level of 0 are told from version 4 on alone: older clients refuse a minimum of 0. From version 5 a
-//! client may say which node of which cluster it means to talk to (KIP-1242).
+//! A newer version is answered with UNSUPPORTED_VERSION in a body of version 0 that contains the supported versions of
+//! ApiVersions, so that the client retries with one of them (KIP-511). Features with a minimum level of 0 are listed
+//! from version 4 on, because older clients reject that minimum. From version 5 on, a client may name the node and
+//! cluster that it expects (KIP-1242).
 
 use super::context::{Answer, Context};
 use super::served::SERVED;
@@ -14,14 +14,15 @@ use ottla_wire::protocol::messages::api_versions::{
 };
 use ottla_wire::types::ErrorCode;
 
-/// The feature levels this broker implements: those without a protocol of their own. The others stay at 0 until their
-/// protocols are served. One node's replicas are never out of sync, so there is nothing to keep eligible leaders for.
+/// The features that this broker implements, with their highest levels. Features that need APIs which are not
+/// supported yet stay at level 0. With a single node no replica is ever out of sync, so level 1 of
+/// `eligible.leader.replicas.version` needs no code.
 pub const IMPLEMENTED: &[(&str, i16)] = &[
     (features::METADATA_VERSION, *features::READABLE_METADATA_VERSIONS.end()),
     (features::ELIGIBLE_LEADER_REPLICAS, 1),
 ];
 
-/// The levels that features can be set to here.
+/// The range of levels that each feature can be set to.
 pub(super) fn supported_features() -> Vec<SupportedFeature> {
     features::supported(IMPLEMENTED)
 }
@@ -29,7 +30,7 @@ pub(super) fn supported_features() -> Vec<SupportedFeature> {
 pub(super) fn handle(context: &Context, request: ApiVersionsRequest) -> Answer {
     if context.version() >= 3 {
         let (name, version) = (&request.client_software_name, &request.client_software_version);
-        if !is_software_word(name) || !is_software_word(version) {
+        if !is_software_name(name) || !is_software_name(version) {
             return refused(ErrorCode::InvalidRequest);
         }
         if is_misrouted(context, &request) {
@@ -70,7 +71,7 @@ fn refused(error: ErrorCode) -> Answer {
     ApiVersionsResponse { error_code: error.code(), ..Default::default() }.into()
 }
 
-/// Whether the client meant another node or cluster. One that names no cluster isn't asked for its node.
+/// Whether the client expects another node or cluster. The node id only counts together with a cluster id.
 fn is_misrouted(context: &Context, request: &ApiVersionsRequest) -> bool {
     let broker = &context.broker;
     request
@@ -79,7 +80,7 @@ fn is_misrouted(context: &Context, request: &ApiVersionsRequest) -> bool {
         .is_some_and(|cluster_id| cluster_id != broker.cluster_id() || request.node_id != broker.node_id())
 }
 
-/// The answer to a version of ApiVersions that we don't have, to be written at version 0.
+/// The response to an unsupported version of ApiVersions, to be encoded with version 0.
 pub(super) fn unsupported_version() -> ApiVersionsResponse {
     ApiVersionsResponse {
         error_code: ErrorCode::UnsupportedVersion.code(),
@@ -93,24 +94,24 @@ fn api_version(key: ApiKey) -> ApiVersion {
     ApiVersion { api_key: key as i16, min_version: *range.start(), max_version: *range.end() }
 }
 
-/// KIP-511's rule for the name and version of client software.
-fn is_software_word(word: &str) -> bool {
+/// Whether a text is valid as the name or version of client software (KIP-511).
+fn is_software_name(text: &str) -> bool {
     let is_edge = |c: char| c.is_ascii_alphanumeric();
     let is_inner = |c: char| is_edge(c) || c == '-' || c == '.';
-    word.starts_with(is_edge) && word.ends_with(is_edge) && word.chars().all(is_inner)
+    text.starts_with(is_edge) && text.ends_with(is_edge) && text.chars().all(is_inner)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::is_software_word;
+    use super::is_software_name;
 
     #[test]
-    fn software_names_are_words() {
-        for good in ["librdkafka", "apache-kafka-java", "3.9.0", "v"] {
-            assert!(is_software_word(good), "{good}");
+    fn software_name_with_separator_at_edge_or_invalid_character_is_rejected() {
+        for valid in ["librdkafka", "apache-kafka-java", "3.9.0", "v"] {
+            assert!(is_software_name(valid), "{valid}");
         }
-        for bad in ["", "-a", "a-", "a b", "a/b"] {
-            assert!(!is_software_word(bad), "{bad}");
+        for invalid in ["", "-a", "a-", "a b", "a/b"] {
+            assert!(!is_software_name(invalid), "{invalid}");
         }
     }
 }

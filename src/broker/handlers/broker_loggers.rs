@@ -1,16 +1,17 @@
-//! BROKER_LOGGER resources of DescribeConfigs and IncrementalAlterConfigs (KIP-412): the levels of loggers, read and
-//! changed while the broker runs, and forgotten when it ends. What the loggers are, [`crate::state::loggers`] says.
+//! BROKER_LOGGER resources of DescribeConfigs and IncrementalAlterConfigs (KIP-412): log levels, read and changed while
+//! the broker runs, and not kept over a restart. [`crate::state::loggers`] lists the loggers.
 //!
-//! Behaviour: `org.apache.kafka.server.logger.RuntimeLoggerManager`. The operations of one resource are checked before
-//! any is applied, and then applied in their order.
+//! Behaviour: `org.apache.kafka.server.logger.RuntimeLoggerManager`. All operations of a resource are checked before
+//! any is applied; they are applied in order.
 //!
-//! Departures: an unknown operation is INVALID_REQUEST, where Kafka fails with UNKNOWN_SERVER_ERROR; a broker that is
-//! embedded in another program has no loggers, as its host decides about logging.
+//! Departures: an unknown operation is INVALID_REQUEST, where Kafka answers UNKNOWN_SERVER_ERROR; a broker embedded in
+//! another program has no loggers, because that program controls logging.
 
 use std::collections::{HashMap, HashSet};
 
-use super::configs::{Refused, Settled};
+use super::authorizer::{Operation, Resource};
 use super::context::Context;
+use super::errors::{Refused, ToErrorCode};
 use crate::log_rate_limiter::log_limited;
 use crate::state::loggers::{LogLevel, Loggers, ROOT_LOGGER};
 use ottla_wire::codec::Str;
@@ -27,8 +28,8 @@ pub(super) const BROKER_LOGGER: i8 = 8;
 /// Kafka's `ConfigSource` and `ConfigType` of a logger's level.
 const DYNAMIC_BROKER_LOGGER_CONFIG: i8 = 6;
 const UNKNOWN_TYPE: i8 = 0;
-/// What the log limiter calls changes of levels.
-const CHANGES: &str = "changes of log levels";
+/// The kind of log line for changes of levels.
+const CHANGES: &str = "changed log levels";
 /// Kafka's `AlterConfigOp.OpType`.
 const SET: i8 = 0;
 const DELETE: i8 = 1;
@@ -38,7 +39,10 @@ const SUBTRACT: i8 = 3;
 const SETTABLE: [LogLevel; 6] =
     [LogLevel::Debug, LogLevel::Error, LogLevel::Fatal, LogLevel::Info, LogLevel::Trace, LogLevel::Warn];
 
-/// The loggers that are asked for, or all, and their levels.
+/// The outcome for one resource, and its message.
+pub(super) type Settled = (ErrorCode, Option<Str>);
+
+/// Describes the levels of the requested loggers, or of all.
 pub(super) fn describe(context: &Context, resource: &DescribeConfigsResource) -> DescribeConfigsResult {
     let result = DescribeConfigsResult {
         resource_type: resource.resource_type,
@@ -46,7 +50,7 @@ pub(super) fn describe(context: &Context, resource: &DescribeConfigsResource) ->
         ..Default::default()
     };
     match described(context, resource) {
-        // Kafka says "no error" with an empty message here, and null nowhere.
+        // In this API Kafka's message for success is empty, not null.
         Ok(configs) => DescribeConfigsResult { configs, error_message: Some(Str::new()), ..result },
         Err((error, message)) => {
             DescribeConfigsResult { error_code: error.code(), error_message: Some(message.into()), ..result }
@@ -68,11 +72,11 @@ fn described(
         Ok(_) => return Err(invalid(format!("Unexpected broker id, expected {node_id} but received {name}"))),
         Err(_) => return Err(invalid(format!("Broker id must be an integer, but it is: {name}"))),
     }
-    // No keys are all keys.
+    // No keys mean all keys.
     let keys = resource.configuration_keys.as_deref().unwrap_or_default();
     let keys: HashSet<&str> = keys.iter().map(|key| &**key).collect();
-    let wanted = |logger: &str| keys.is_empty() || keys.contains(logger);
-    let levels = context.broker.loggers().levels().into_iter().filter(|(logger, _)| wanted(logger));
+    let is_requested = |logger: &str| keys.is_empty() || keys.contains(logger);
+    let levels = context.broker.loggers().levels().into_iter().filter(|(logger, _)| is_requested(logger));
     let result = |(logger, level): (String, LogLevel)| DescribeConfigsResourceResult {
         name: logger.into(),
         value: Some(Str::from_static(level.name())),
@@ -82,34 +86,37 @@ fn described(
         is_sensitive: false,
         synonyms: Vec::new(),
         config_type: UNKNOWN_TYPE,
-        // Empty, asked for or not, as in Kafka.
+        // Empty, requested or not, as in Kafka.
         documentation: Some(Str::new()),
     };
     Ok(levels.map(result).collect())
 }
 
-/// What becomes of each resource of a request, in their order; nothing yet of those of other types.
+/// The outcome for each resource of a request, in order; `None` for resources of other types.
 pub(super) fn alter(context: &Context, request: &IncrementalAlterConfigsRequest) -> Vec<Option<Settled>> {
-    let mut times: HashMap<&str, usize> = HashMap::new();
+    let mut counts: HashMap<&str, usize> = HashMap::new();
     for resource in request.resources.iter().filter(|resource| resource.resource_type == BROKER_LOGGER) {
-        *times.entry(&resource.resource_name).or_default() += 1;
+        *counts.entry(&resource.resource_name).or_default() += 1;
     }
-    let settle = |resource: &AlterConfigsResource| {
+    let alter = |resource: &AlterConfigsResource| {
         if resource.resource_type != BROKER_LOGGER {
             return None;
         }
-        let altered = match times.get(&*resource.resource_name) {
+        let altered = match counts.get(&*resource.resource_name) {
             Some(1) => alter_one(context, resource, request.validate_only),
             _ => Err(invalid("Each resource must appear at most once.")),
         };
         Some(altered.map_or_else(|(error, message)| (error, Some(message.into())), |()| (ErrorCode::None, None)))
     };
-    request.resources.iter().map(settle).collect()
+    request.resources.iter().map(alter).collect()
 }
 
-/// Checks the operations of a resource, and applies them unless they are only to be checked.
+/// Checks the operations of a resource, and applies them unless `validate_only`.
 fn alter_one(context: &Context, resource: &AlterConfigsResource, validate_only: bool) -> Result<(), Refused> {
     check_keys(&resource.configs)?;
+    context
+        .authorize(Operation::AlterConfigs, Resource::Cluster)
+        .map_err(|denied| (denied.error_code(), denied.message().to_owned()))?;
     let (name, node_id) = (&*resource.resource_name, context.broker.node_id());
     match name.parse::<i32>() {
         Ok(id) if id == node_id => {}
@@ -127,7 +134,7 @@ fn alter_one(context: &Context, resource: &AlterConfigsResource, validate_only: 
     Ok(())
 }
 
-/// What Kafka checks of every resource first.
+/// Kafka's first checks of every resource: unique keys, and values for all operations but DELETE.
 fn check_keys(configs: &[AlterableConfig]) -> Result<(), Refused> {
     let mut names = HashSet::new();
     if !configs.iter().all(|config| names.insert(&*config.name)) {
@@ -141,7 +148,7 @@ fn check_keys(configs: &[AlterableConfig]) -> Result<(), Refused> {
     }
 }
 
-/// A logger and the level that it is to have; `None` has it inherit one.
+/// The logger and its new level; `None` means that it inherits one.
 fn change<'a>(loggers: &dyn Loggers, config: &'a AlterableConfig) -> Result<(&'a str, Option<LogLevel>), Refused> {
     let logger = &*config.name;
     let not_allowed =
@@ -175,19 +182,11 @@ fn change<'a>(loggers: &dyn Loggers, config: &'a AlterableConfig) -> Result<(&'a
 
 fn apply(context: &Context, loggers: &dyn Loggers, logger: &str, level: Option<LogLevel>) {
     loggers.set(logger, level);
-    let (limiter, connection) = (context.broker.log_rate_limiter(), &context.connection);
-    match level {
-        Some(level) => log_limited!(
-            WARN,
-            limiter,
-            connection.peer.ip(),
-            CHANGES,
-            "{connection} set the log level of {logger} to {level}"
-        ),
-        None => {
-            log_limited!(WARN, limiter, connection.peer.ip(), CHANGES, "{connection} unset the log level of {logger}")
-        }
-    }
+    let new_level = level.map_or("inherited", LogLevel::name);
+    log_limited!(
+        WARN, context.broker.log_rate_limiter(), context.connection.peer.ip(), CHANGES,
+        client = %context.connection, logger, new_level, "changed a log level"
+    );
 }
 
 fn invalid(message: impl Into<String>) -> Refused {

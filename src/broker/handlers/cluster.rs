@@ -1,16 +1,15 @@
 //! DescribeLogDirs (key 35, versions 0 to 5), DescribeCluster (60, 0 to 2), UnregisterBroker (64, version 0)
 //! and DescribeTopicPartitions (75, version 0).
 //!
-//! Departures: this broker, which runs, is not unregistered (INVALID_REQUEST). The empty name is an invalid one to DescribeTopicPartitions, where Kafka fails with
-//! UNKNOWN_SERVER_ERROR.
+//! Departures: UnregisterBroker refuses this broker, because it is running (INVALID_REQUEST). In
+//! DescribeTopicPartitions an empty name is an invalid topic name, where Kafka answers UNKNOWN_SERVER_ERROR.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::authorizer::{Operation, Resource};
 use super::context::{Answer, Context};
-use super::errors::ToErrorCode;
-use super::operations;
-use super::topics::unavailable;
+use super::errors::{ToErrorCode, unavailable};
 use crate::state::Broker;
 use crate::state::cluster::Topic;
 use crate::state::partition::Partition;
@@ -30,15 +29,18 @@ use ottla_wire::protocol::messages::describe_topic_partitions::{
 use ottla_wire::protocol::messages::unregister_broker::{UnregisterBrokerRequest, UnregisterBrokerResponse};
 use ottla_wire::types::{ErrorCode, PartitionIndex};
 
-/// DescribeCluster's kinds of endpoint.
+/// The endpoint types of DescribeCluster.
 const BROKERS: i8 = 1;
 const CONTROLLERS: i8 = 2;
-/// `max.request.partition.size.limit` bounds what a client may ask for.
-const AT_LEAST_ONE: usize = 1;
+/// The smallest limit on partitions of a response; `max.request.partition.size.limit` is the largest.
+const MIN_PARTITION_LIMIT: usize = 1;
 
 pub(super) fn describe_log_dirs(context: &Context, request: DescribeLogDirsRequest) -> Answer {
+    if let Err(denied) = context.authorize(Operation::Describe, Resource::Cluster) {
+        return DescribeLogDirsResponse { error_code: denied.error_code().code(), ..Default::default() }.into();
+    }
     let broker = Arc::clone(&context.broker);
-    // Logs that nobody has used yet are opened for this, which may take a while.
+    // May block: opens the logs that have not been used yet.
     Answer::parked(async move {
         let described = tokio::task::spawn_blocking(move || log_dirs(&broker, request)).await;
         described.unwrap_or_else(|_| DescribeLogDirsResponse {
@@ -52,9 +54,9 @@ fn log_dirs(broker: &Broker, request: DescribeLogDirsRequest) -> DescribeLogDirs
     let cluster = broker.cluster();
     let topics = match request.topics {
         None => cluster.topics_by_name().into_iter().map(|topic| described_logs(topic, |_| true)).collect::<Vec<_>>(),
-        Some(asked) => {
+        Some(requested) => {
             let mut wanted: HashMap<Str, Vec<PartitionIndex>> = HashMap::new();
-            for topic in asked {
+            for topic in requested {
                 wanted.entry(topic.topic).or_default().extend(topic.partitions);
             }
             let logs = wanted.iter().filter_map(|(name, indexes)| {
@@ -79,7 +81,7 @@ fn described_logs(topic: &Topic, wanted: impl Fn(PartitionIndex) -> bool) -> Des
     let described = |partition: &Arc<Partition>| DescribeLogDirsPartition {
         partition_index: partition.id().partition,
         partition_size: partition.size().map_or(0, |size| i64::try_from(size).unwrap_or(i64::MAX)),
-        // How far the log is behind the high watermark: never, on one node.
+        // With one node, the log is never behind the high watermark.
         offset_lag: 0,
         is_future_key: false,
     };
@@ -91,13 +93,13 @@ pub(super) fn describe_cluster(context: &Context, request: DescribeClusterReques
     match request.endpoint_type {
         BROKERS => {}
         CONTROLLERS => {
-            let why =
+            let message =
                 "The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type CONTROLLER";
-            return refuse_cluster(ErrorCode::MismatchedEndpointType, why.to_owned());
+            return refuse_cluster(ErrorCode::MismatchedEndpointType, message.to_owned());
         }
         other => {
-            let why = format!("Unsupported endpoint type {other}");
-            return refuse_cluster(ErrorCode::UnsupportedEndpointType, why);
+            let message = format!("Unsupported endpoint type {other}");
+            return refuse_cluster(ErrorCode::UnsupportedEndpointType, message);
         }
     }
     let endpoint = context.endpoint();
@@ -114,26 +116,31 @@ pub(super) fn describe_cluster(context: &Context, request: DescribeClusterReques
             is_fenced: false,
         }],
         cluster_authorized_operations: match request.include_cluster_authorized_operations {
-            true => operations::CLUSTER,
-            false => operations::NOT_ASKED,
+            // As in Kafka, no operation for a caller that may not describe the cluster.
+            true if context.authorize(Operation::Describe, Resource::Cluster).is_err() => 0,
+            requested => context.authorized_operations(requested, Resource::Cluster),
         },
         ..Default::default()
     }
     .into()
 }
 
-fn refuse_cluster(error: ErrorCode, why: String) -> Answer {
-    DescribeClusterResponse { error_code: error.code(), error_message: Some(why.into()), ..Default::default() }.into()
+fn refuse_cluster(error: ErrorCode, message: String) -> Answer {
+    DescribeClusterResponse { error_code: error.code(), error_message: Some(message.into()), ..Default::default() }
+        .into()
 }
 
 pub(super) fn unregister_broker(context: &Context, request: UnregisterBrokerRequest) -> Answer {
+    let refused = |error: ErrorCode, message: String| UnregisterBrokerResponse {
+        error_code: error.code(),
+        error_message: Some(message.into()),
+        ..Default::default()
+    };
+    if let Err(denied) = context.authorize(Operation::Alter, Resource::Cluster) {
+        return refused(denied.error_code(), denied.message().to_owned()).into();
+    }
     let submitted = context.broker.metadata().submit(Command::UnregisterBroker(request.broker_id));
     Answer::parked(async move {
-        let refused = |error: ErrorCode, why: String| UnregisterBrokerResponse {
-            error_code: error.code(),
-            error_message: Some(why.into()),
-            ..Default::default()
-        };
         match submitted.await {
             Ok(Reply::BrokerUnregistered(Ok(()))) => UnregisterBrokerResponse::default(),
             Ok(Reply::BrokerUnregistered(Err(error))) => refused(error.error_code(), error.to_string()),
@@ -149,8 +156,9 @@ pub(super) fn describe_topic_partitions(context: &Context, request: DescribeTopi
     let cluster = context.broker.cluster();
     let limit = usize::try_from(request.response_partition_limit).unwrap_or(0);
     let most = context.broker.config().topics.max_request_partition_size_limit;
-    let mut page = Page { left: limit.clamp(AT_LEAST_ONE, most.max(AT_LEAST_ONE)), response: Default::default() };
-    // Both ways of asking go by name, so that a cursor has a place to go on from.
+    let left = limit.clamp(MIN_PARTITION_LIMIT, most.max(MIN_PARTITION_LIMIT));
+    let mut page = Page { context, remaining: left, response: Default::default() };
+    // Sorted by name in both cases, so that a cursor names a position.
     let mut names: Vec<Str> = match request.topics.is_empty() {
         true => cluster.topics_by_name().into_iter().map(|topic| Str::from(&**topic.name())).collect(),
         false => request.topics.iter().map(|topic| topic.name.clone()).collect(),
@@ -165,11 +173,16 @@ pub(super) fn describe_topic_partitions(context: &Context, request: DescribeTopi
         Some(cursor) => (cursor.topic_name, cursor.partition_index),
         None => (Str::new(), 0),
     };
-    for name in names.into_iter().filter(|name| *name >= from_topic) {
-        // The cursor's partition is one of the cursor's topic alone.
+    let wanted = names.into_iter().filter(|name| *name >= from_topic);
+    let (wanted, denied): (Vec<_>, Vec<_>) = wanted.partition(|name| match all {
+        true => context.allows(Operation::Describe, Resource::Topic(name)),
+        false => context.authorize(Operation::Describe, Resource::Topic(name)).is_ok(),
+    });
+    for name in wanted {
+        // The cursor's partition applies to the cursor's topic only.
         let first = if name == from_topic { std::mem::take(&mut from_partition) } else { 0 };
         let more = match cluster.topic(&name) {
-            _ if page.left == 0 => page.stop_at(&name, 0),
+            _ if page.remaining == 0 => page.stop_at(&name, 0),
             Some(topic) => page.add(topic, first),
             None => page.add_unknown(name),
         };
@@ -177,10 +190,22 @@ pub(super) fn describe_topic_partitions(context: &Context, request: DescribeTopi
             break;
         }
     }
+    // Topics that the caller may not see are returned only if the request names them, without their ids.
+    if !all {
+        page.response.topics.extend(denied.into_iter().map(denied_topic));
+    }
     page.response.into()
 }
 
-/// The answer to a cursor that leads nowhere.
+fn denied_topic(name: Str) -> DescribeTopicPartitionsResponseTopic {
+    DescribeTopicPartitionsResponseTopic {
+        error_code: ErrorCode::TopicAuthorizationFailed.code(),
+        name: Some(name),
+        ..Default::default()
+    }
+}
+
+/// The response to an invalid cursor.
 fn refuse_topics(names: Vec<Str>) -> DescribeTopicPartitionsResponse {
     let topics = names.into_iter().map(|name| DescribeTopicPartitionsResponseTopic {
         error_code: ErrorCode::InvalidRequest.code(),
@@ -190,19 +215,21 @@ fn refuse_topics(names: Vec<Str>) -> DescribeTopicPartitionsResponse {
     DescribeTopicPartitionsResponse { topics: topics.collect(), ..Default::default() }
 }
 
-/// A response that fills up.
-struct Page {
-    left: usize,
+/// A response that is filled up to the limit on partitions.
+struct Page<'a> {
+    context: &'a Context,
+    /// Partitions that may still be added.
+    remaining: usize,
     response: DescribeTopicPartitionsResponse,
 }
 
-impl Page {
-    /// Whether there is room for more.
+impl Page<'_> {
+    /// Adds a topic from partition `first` on. Returns whether the page may take more topics.
     fn add(&mut self, topic: &Topic, first: PartitionIndex) -> bool {
         let rest = topic.image.partitions().filter(|(index, _)| *index >= first);
         let partitions: Vec<_> =
-            rest.take(self.left).map(|(index, image)| described_partition(topic, index, image)).collect();
-        self.left -= partitions.len();
+            rest.take(self.remaining).map(|(index, image)| described_partition(topic, index, image)).collect();
+        self.remaining -= partitions.len();
         let next = partitions.last().map_or(first, |last| last.partition_index + 1);
         self.response.topics.push(DescribeTopicPartitionsResponseTopic {
             error_code: ErrorCode::None.code(),
@@ -210,7 +237,7 @@ impl Page {
             topic_id: topic.id(),
             is_internal: topic.image.is_internal(),
             partitions,
-            topic_authorized_operations: operations::TOPIC,
+            topic_authorized_operations: self.context.authorized_operations(true, Resource::Topic(topic.name())),
         });
         match next < topic.image.partition_count() {
             true => self.stop_at(topic.name(), next),
@@ -226,8 +253,8 @@ impl Page {
         self.response.topics.push(DescribeTopicPartitionsResponseTopic {
             error_code: error.code(),
             is_internal: ottla_core::metadata::is_internal(&name),
+            topic_authorized_operations: self.context.authorized_operations(true, Resource::Topic(&name)),
             name: Some(name),
-            topic_authorized_operations: operations::TOPIC,
             ..Default::default()
         });
         true

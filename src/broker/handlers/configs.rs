@@ -1,20 +1,20 @@
 //! DescribeConfigs (key 32, versions 0 to 4), AlterConfigs (33, 0 to 2), IncrementalAlterConfigs (44, 0 to 1)
 //! and ListConfigResources (74, 0 to 1): settings of topics, this broker, groups and client metrics.
 //!
-//! What is not in Kafka's table of a broker's settings is described without its value, as there.
-//! BROKER_LOGGER resources are in [`super::broker_loggers`]; AlterConfigs doesn't know them, as in Kafka.
+//! Broker settings with an unknown name are described without their values, as in Kafka.
+//! BROKER_LOGGER resources are in [`super::broker_loggers`]; AlterConfigs does not support them, as in Kafka.
 //!
-//! Departures: version 0 of DescribeConfigs tells truly which values are defaults; Kafka says that none is. An
-//! unknown operation, or a resource given twice, is INVALID_REQUEST, where Kafka fails with
-//! UNKNOWN_SERVER_ERROR or doesn't answer.
+//! Departures: version 0 of DescribeConfigs reports which values are defaults; Kafka reports that none is. An unknown
+//! operation, or a resource that a request names twice, is INVALID_REQUEST, where Kafka answers UNKNOWN_SERVER_ERROR or
+//! nothing.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::broker_loggers::{self, BROKER_LOGGER};
+use super::authorizer::{Denied, Operation, Resource};
+use super::broker_loggers::{self, BROKER_LOGGER, Settled};
 use super::context::{Answer, Context};
-use super::errors::{INVALID_REQUEST, ToErrorCode};
-use super::topics::unavailable;
+use super::errors::{INVALID_REQUEST, Refused, ToErrorCode, unavailable};
 use crate::log_rate_limiter::log_limited;
 use ottla_config::setting::{Effect, Kind};
 use ottla_config::{self as config, BrokerConfig, Described, Origin, Scope};
@@ -41,42 +41,79 @@ use ottla_wire::protocol::messages::list_config_resources::{
 use ottla_wire::types::ErrorCode;
 
 pub(super) fn describe(context: &Context, request: DescribeConfigsRequest) -> Answer {
-    if request.resources.iter().any(|resource| !LISTED.contains(&resource.resource_type)) {
+    if request.resources.iter().any(|resource| !RESOURCE_TYPES.contains(&resource.resource_type)) {
         return refuse_all(request).into();
     }
-    let results = request.resources.iter().map(|resource| {
-        if resource.resource_type == BROKER_LOGGER {
-            return broker_loggers::describe(context, resource);
-        }
-        let described = describe_resource(context, resource);
-        let base = DescribeConfigsResult {
-            resource_type: resource.resource_type,
-            resource_name: resource.resource_name.clone(),
-            ..Default::default()
-        };
-        match described {
-            Ok((kind, all)) => {
-                let wanted = |name: &str| match &resource.configuration_keys {
-                    // No keys are all keys.
-                    Some(keys) if !keys.is_empty() => keys.iter().any(|key| **key == *name),
-                    _ => true,
-                };
-                let known = all.into_iter().filter(|described| wanted(described.setting.name));
-                let known = known.map(|described| describe_one(kind, described, &request));
-                let unknown = unknown_settings(context, resource, request.include_synonyms);
-                let configs = known.chain(unknown.into_iter().filter(|described| wanted(&described.name))).collect();
-                // Kafka says "no error" with an empty message here, and null nowhere.
-                DescribeConfigsResult { configs, error_message: Some(Str::new()), ..base }
-            }
-            Err((error, message)) => {
-                DescribeConfigsResult { error_code: error.code(), error_message: Some(message.into()), ..base }
-            }
-        }
+    let (allowed, denied): (Vec<_>, Vec<_>) = request
+        .resources
+        .iter()
+        .map(|resource| {
+            let (resource_type, name) = (resource.resource_type, &resource.resource_name);
+            (resource, authorize(context, Operation::DescribeConfigs, resource_type, name))
+        })
+        .partition(|(_, authorized)| authorized.is_ok());
+    let denied =
+        denied.into_iter().filter_map(|(resource, authorized)| Some(denied_result(resource, authorized.err()?)));
+    let results = allowed.into_iter().map(|(resource, _)| match resource.resource_type {
+        BROKER_LOGGER => broker_loggers::describe(context, resource),
+        _ => described_result(context, &request, resource),
     });
-    DescribeConfigsResponse { results: results.collect(), ..Default::default() }.into()
+    DescribeConfigsResponse { results: results.chain(denied).collect(), ..Default::default() }.into()
 }
 
-/// The answer to a request that names a kind of resource that Kafka does not know: nothing of it is answered.
+fn described_result(
+    context: &Context,
+    request: &DescribeConfigsRequest,
+    resource: &DescribeConfigsResource,
+) -> DescribeConfigsResult {
+    let base = DescribeConfigsResult {
+        resource_type: resource.resource_type,
+        resource_name: resource.resource_name.clone(),
+        ..Default::default()
+    };
+    let (kind, all) = match describe_resource(context, resource) {
+        Ok(described) => described,
+        Err((error, message)) => {
+            return DescribeConfigsResult { error_code: error.code(), error_message: Some(message.into()), ..base };
+        }
+    };
+    let is_requested = |name: &str| match &resource.configuration_keys {
+        // No keys mean all keys.
+        Some(keys) if !keys.is_empty() => keys.iter().any(|key| **key == *name),
+        _ => true,
+    };
+    let known = all.into_iter().filter(|described| is_requested(described.setting.name));
+    let known = known.map(|described| describe_one(kind, described, request));
+    let unknown = unknown_settings(context, resource, request.include_synonyms);
+    let configs = known.chain(unknown.into_iter().filter(|described| is_requested(&described.name))).collect();
+    // In this API Kafka's message for success is empty, not null.
+    DescribeConfigsResult { configs, error_message: Some(Str::new()), ..base }
+}
+
+/// Checks an operation on the settings of a resource. Those of brokers and of client metrics belong to the cluster.
+fn authorize(context: &Context, operation: Operation, resource_type: i8, name: &str) -> Result<(), Denied> {
+    let resource = match ConfigKind::from_code(resource_type) {
+        Some(ConfigKind::Topic) => Resource::Topic(name),
+        Some(ConfigKind::Group) => Resource::Group(name),
+        Some(ConfigKind::Broker | ConfigKind::ClientMetrics) => Resource::Cluster,
+        None if resource_type == BROKER_LOGGER => Resource::Cluster,
+        // Unknown types are refused later on.
+        None => return Ok(()),
+    };
+    context.authorize(operation, resource)
+}
+
+fn denied_result(resource: &DescribeConfigsResource, denied: Denied) -> DescribeConfigsResult {
+    DescribeConfigsResult {
+        error_code: denied.error_code().code(),
+        error_message: Some(Str::from_static(denied.message())),
+        resource_type: resource.resource_type,
+        resource_name: resource.resource_name.clone(),
+        ..Default::default()
+    }
+}
+
+/// The response to a request with an unknown resource type: every resource is refused.
 fn refuse_all(request: DescribeConfigsRequest) -> DescribeConfigsResponse {
     let results = request.resources.into_iter().map(|resource| DescribeConfigsResult {
         error_code: ErrorCode::InvalidRequest.code(),
@@ -88,19 +125,19 @@ fn refuse_all(request: DescribeConfigsRequest) -> DescribeConfigsResponse {
     DescribeConfigsResponse { results: results.collect(), ..Default::default() }
 }
 
-/// A broker's dynamic settings of names that are in no table. Whose they are is not known, so their values are not
-/// shown, as in Kafka.
+/// Describes the dynamic broker settings with unknown names. They may be secrets, so their values are not shown, as in
+/// Kafka.
 fn unknown_settings(
     context: &Context,
     resource: &DescribeConfigsResource,
     include_synonyms: bool,
 ) -> Vec<DescribeConfigsResourceResult> {
     let cluster = context.broker.cluster();
-    let for_all = (Origin::DynamicDefault, cluster.image.default_broker_configs());
-    let for_this = (Origin::DynamicBroker, cluster.image.broker_configs(context.broker.node_id()));
+    let cluster_default = (Origin::DynamicDefault, cluster.image.default_broker_configs());
+    let this_broker = (Origin::DynamicBroker, cluster.image.broker_configs(context.broker.node_id()));
     let layers = match ConfigKind::from_code(resource.resource_type) {
-        Some(ConfigKind::Broker) if resource.resource_name.is_empty() => vec![for_all],
-        Some(ConfigKind::Broker) => vec![for_this, for_all],
+        Some(ConfigKind::Broker) if resource.resource_name.is_empty() => vec![cluster_default],
+        Some(ConfigKind::Broker) => vec![this_broker, cluster_default],
         _ => Vec::new(),
     };
     let names: BTreeSet<&String> = layers.iter().flat_map(|(_, settings)| settings.keys()).collect();
@@ -123,8 +160,6 @@ fn unknown_settings(
     described.collect()
 }
 
-pub(super) type Refused = (ErrorCode, String);
-
 fn describe_resource(
     context: &Context,
     resource: &DescribeConfigsResource,
@@ -136,7 +171,7 @@ fn describe_resource(
     let kind = ConfigKind::from_code(resource.resource_type);
     let described = match kind {
         Some(ConfigKind::Topic) => {
-            ottla_core::metadata::names::check(name).map_err(|why| (ErrorCode::InvalidTopicException, why))?;
+            ottla_core::metadata::names::check(name).map_err(|message| (ErrorCode::InvalidTopicException, message))?;
             if cluster.topic(name).is_none() {
                 return Err((ErrorCode::UnknownTopicOrPartition, String::new()));
             }
@@ -207,7 +242,7 @@ fn describe_one(
     }
 }
 
-/// Kafka's `ConfigSource`: which layer a value is from.
+/// Kafka's `ConfigSource`, the layer that a value comes from.
 fn source(kind: ConfigKind, origin: config::Origin) -> i8 {
     match (origin, kind) {
         (config::Origin::Resource, ConfigKind::Topic) => 1,
@@ -220,7 +255,7 @@ fn source(kind: ConfigKind, origin: config::Origin) -> i8 {
     }
 }
 
-/// Kafka's `ConfigType` of what no table has.
+/// Kafka's `ConfigType` of unknown settings.
 const UNKNOWN_TYPE: i8 = 0;
 
 /// Kafka's `ConfigType`.
@@ -238,8 +273,8 @@ fn config_type(kind: Kind) -> i8 {
     }
 }
 
-/// A new topic's settings, as CreateTopics tells them from version 5: those that it sets itself as they were sent, blanks
-/// included, where DescribeConfigs shows every value as its type reads it.
+/// Describes a new topic's settings, for CreateTopics from version 5 on. The topic's own values are shown as they were
+/// sent, including white space, whereas DescribeConfigs shows parsed values.
 pub(super) fn describe_created(broker: &BrokerConfig, overrides: &Settings) -> Vec<CreatableTopicConfigs> {
     config::describe_topic(broker, overrides)
         .into_iter()
@@ -262,7 +297,7 @@ pub(super) fn describe_created(broker: &BrokerConfig, overrides: &Settings) -> V
 }
 
 pub(super) fn alter(context: &Context, request: AlterConfigsRequest) -> Answer {
-    let asked = request.resources.into_iter().map(|resource| {
+    let requested = request.resources.into_iter().map(|resource| {
         let configs = resource
             .configs
             .into_iter()
@@ -270,9 +305,9 @@ pub(super) fn alter(context: &Context, request: AlterConfigsRequest) -> Answer {
             .collect();
         (resource.resource_type, resource.resource_name, Ok(Alteration::Replace(configs)))
     });
-    let done = apply(context, asked.collect(), request.validate_only);
+    let applied = apply(context, requested.collect(), request.validate_only);
     Answer::parked(async move {
-        let responses = done.await.into_iter().map(|altered| AlterConfigsResourceResponse {
+        let responses = applied.await.into_iter().map(|altered| AlterConfigsResourceResponse {
             error_code: altered.error.code(),
             error_message: altered.message,
             resource_type: altered.resource_type,
@@ -284,7 +319,7 @@ pub(super) fn alter(context: &Context, request: AlterConfigsRequest) -> Answer {
 
 pub(super) fn alter_incrementally(context: &Context, request: IncrementalAlterConfigsRequest) -> Answer {
     let loggers = broker_loggers::alter(context, &request);
-    let asked = request.resources.into_iter().zip(loggers).map(|(resource, settled)| {
+    let requested = request.resources.into_iter().zip(loggers).map(|(resource, settled)| {
         if let Some(settled) = settled {
             return (resource.resource_type, resource.resource_name, Err(settled));
         }
@@ -296,9 +331,9 @@ pub(super) fn alter_incrementally(context: &Context, request: IncrementalAlterCo
         let ops: Result<Vec<ConfigOp>, Settled> = ops.collect();
         (resource.resource_type, resource.resource_name, ops.map(Alteration::Incremental))
     });
-    let done = apply(context, asked.collect(), request.validate_only);
+    let applied = apply(context, requested.collect(), request.validate_only);
     Answer::parked(async move {
-        let responses = done.await.into_iter().map(|altered| IncrementalResourceResponse {
+        let responses = applied.await.into_iter().map(|altered| IncrementalResourceResponse {
             error_code: altered.error.code(),
             error_message: altered.message,
             resource_type: altered.resource_type,
@@ -308,7 +343,7 @@ pub(super) fn alter_incrementally(context: &Context, request: IncrementalAlterCo
     })
 }
 
-/// What became of one resource.
+/// The outcome for one resource.
 struct Altered {
     resource_type: i8,
     resource_name: Str,
@@ -316,11 +351,8 @@ struct Altered {
     message: Option<Str>,
 }
 
-/// What became of a resource, and the message of that.
-pub(super) type Settled = (ErrorCode, Option<Str>);
-
-/// What is asked of one resource: its type, its name, and the change, or what has become of it already.
-type Asked = (i8, Str, Result<Alteration, Settled>);
+/// A requested change of one resource: its type, its name, and the change, or its outcome if that is already known.
+type Requested = (i8, Str, Result<Alteration, Settled>);
 
 fn refused(message: String) -> Settled {
     (ErrorCode::InvalidRequest, Some(message.into()))
@@ -328,22 +360,25 @@ fn refused(message: String) -> Settled {
 
 fn apply(
     context: &Context,
-    asked: Vec<Asked>,
+    requested: Vec<Requested>,
     validate_only: bool,
 ) -> impl Future<Output = Vec<Altered>> + Send + use<> {
-    let mut altered = Vec::with_capacity(asked.len());
+    let mut altered = Vec::with_capacity(requested.len());
     let mut changes = Vec::new();
-    let mut places = Vec::new();
-    for (resource_type, resource_name, how) in asked {
-        let change = how.and_then(|how| {
+    // The index in `altered` of each change.
+    let mut indexes = Vec::new();
+    for (resource_type, resource_name, alteration) in requested {
+        let change = alteration.and_then(|how| {
             let kind = ConfigKind::from_code(resource_type)
                 .ok_or_else(|| refused(format!("Unknown resource type {resource_type}")))?;
+            authorize(context, Operation::AlterConfigs, resource_type, &resource_name)
+                .map_err(|denied| (denied.error_code(), Some(Str::from_static(denied.message()))))?;
             Ok(ConfigChange { resource: ConfigResource::new(kind, &*resource_name), how })
         });
         let (error, message) = match change {
             Ok(change) => {
                 changes.push(change);
-                places.push(altered.len());
+                indexes.push(altered.len());
                 (ErrorCode::None, None)
             }
             Err(settled) => settled,
@@ -351,32 +386,28 @@ fn apply(
         altered.push(Altered { resource_type, resource_name, error, message });
     }
     let (broker, connection) = (Arc::clone(&context.broker), Arc::clone(&context.connection));
-    let idle: Vec<String> = changes.iter().map(without_effect).collect();
+    let ignored: Vec<String> = changes.iter().map(ignored_settings).collect();
     let command = Command::AlterConfigs(AlterConfigs { changes, validate_only });
     let submitted = context.broker.metadata().submit(command);
     async move {
         let outcomes: Vec<Option<Refused>> = match submitted.await {
             Ok(Reply::ConfigsAltered(results)) => {
-                for (idle, _) in
-                    idle.iter().zip(&results).filter(|(idle, (_, result))| !idle.is_empty() && result.is_ok())
-                {
+                let applied = ignored.iter().zip(&results).filter(|(_, (_, result))| result.is_ok());
+                for (ignored, _) in applied.filter(|(ignored, _)| !ignored.is_empty()) {
                     log_limited!(
-                        INFO,
-                        broker.log_rate_limiter(),
-                        connection.peer.ip(),
-                        "settings without effect",
-                        "{connection} set what has no effect here: {idle}"
+                        INFO, broker.log_rate_limiter(), connection.peer.ip(), "settings without effect",
+                        client = %connection, settings = ignored, "set settings that have no effect"
                     );
                 }
                 results.into_iter().map(|(_, result)| refusal(result)).collect()
             }
             other => {
                 let error = unavailable(other);
-                places.iter().map(|_| Some((error.error_code(), error.to_string()))).collect()
+                indexes.iter().map(|_| Some((error.error_code(), error.to_string()))).collect()
             }
         };
-        for (place, outcome) in places.into_iter().zip(outcomes) {
-            if let (Some(slot), Some((error, message))) = (altered.get_mut(place), outcome) {
+        for (index, outcome) in indexes.into_iter().zip(outcomes) {
+            if let (Some(slot), Some((error, message))) = (altered.get_mut(index), outcome) {
                 slot.error = error;
                 slot.message = Some(message.into());
             }
@@ -385,8 +416,8 @@ fn apply(
     }
 }
 
-/// The names of a broker's settings in a change that are remembered and change nothing else.
-fn without_effect(change: &ConfigChange) -> String {
+/// The names of the broker settings in a change that are stored and have no effect.
+fn ignored_settings(change: &ConfigChange) -> String {
     if change.resource.kind != ConfigKind::Broker {
         return String::new();
     }
@@ -396,18 +427,18 @@ fn without_effect(change: &ConfigChange) -> String {
             ops.iter().filter(|op| op.kind != OpKind::Delete).map(|op| op.name.as_str()).collect()
         }
     };
-    let is_idle = |name: &&str| {
+    let is_ignored = |name: &&str| {
         config::table::find(Scope::Broker, name).is_none_or(|setting| setting.effect != Effect::Implemented)
     };
-    names.into_iter().filter(is_idle).collect::<Vec<_>>().join(", ")
+    names.into_iter().filter(is_ignored).collect::<Vec<_>>().join(", ")
 }
 
 fn refusal(result: Result<(), MetadataError>) -> Option<Refused> {
     result.err().map(|error| (error.error_code(), error.to_string()))
 }
 
-/// The kinds of resources that can be listed, in the order in which Kafka lists them.
-const LISTED: [i8; 5] = [
+/// The resource types that can be described and listed, in Kafka's order.
+const RESOURCE_TYPES: [i8; 5] = [
     ConfigKind::Group.code(),
     ConfigKind::ClientMetrics.code(),
     BROKER_LOGGER,
@@ -416,13 +447,16 @@ const LISTED: [i8; 5] = [
 ];
 
 pub(super) fn list_resources(context: &Context, request: ListConfigResourcesRequest) -> Answer {
-    let wanted: Vec<i8> = match context.version() {
-        // Version 0 knew client metrics only.
+    if let Err(denied) = context.authorize(Operation::DescribeConfigs, Resource::Cluster) {
+        return ListConfigResourcesResponse { error_code: denied.error_code().code(), ..Default::default() }.into();
+    }
+    let requested: Vec<i8> = match context.version() {
+        // Version 0 lists client metrics only.
         0 => vec![ConfigKind::ClientMetrics.code()],
-        _ if request.resource_types.is_empty() => LISTED.to_vec(),
+        _ if request.resource_types.is_empty() => RESOURCE_TYPES.to_vec(),
         _ => request.resource_types,
     };
-    if wanted.iter().any(|kind| !LISTED.contains(kind)) {
+    if requested.iter().any(|kind| !RESOURCE_TYPES.contains(kind)) {
         let error_code = ErrorCode::UnsupportedVersion.code();
         return ListConfigResourcesResponse { error_code, ..Default::default() }.into();
     }
@@ -433,11 +467,11 @@ pub(super) fn list_resources(context: &Context, request: ListConfigResourcesRequ
                 cluster.topics_by_name().into_iter().map(|topic| Str::from(&**topic.name())).collect()
             }
             Some(ConfigKind::Broker) | None => vec![context.broker.node_id().to_string().into()],
-            // Only those that have settings of their own.
+            // Only resources with settings of their own.
             Some(kind) => cluster.image.configs().names(kind).iter().map(|name| Str::from(&**name)).collect(),
         }
     };
-    let resources = LISTED.into_iter().filter(|kind| wanted.contains(kind)).flat_map(|resource_type| {
+    let resources = RESOURCE_TYPES.into_iter().filter(|kind| requested.contains(kind)).flat_map(|resource_type| {
         names(resource_type).into_iter().map(move |resource_name| ListedResource { resource_name, resource_type })
     });
     ListConfigResourcesResponse { config_resources: resources.collect(), ..Default::default() }.into()

@@ -1,20 +1,25 @@
-//! What every handler is given, and what it gives back.
+//! The input and output of handlers: [`Context`] and [`Answer`].
 
+use std::fmt;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use super::authorizer::{self, Authorizer, Denied, Operation, Resource};
 use super::large_batches::LargeBatches;
+use crate::log_rate_limiter::log_limited;
 use crate::server::{CloseReason, ConnectionInfo};
 use crate::state::Broker;
 use crate::state::advertised::Endpoint;
+use ottla_wire::codec::Str;
 use ottla_wire::protocol::{RequestHeader, Response};
 
-/// The outcome of a request, which the server makes a reply of.
+/// The outcome of a request.
 pub(super) enum Answer {
     Ready(Box<Response>),
-    /// A response that comes later. Whatever depends on the order of requests was done before.
+    /// A response that comes later. Everything that depends on the order of requests is already done.
     Parked(Pin<Box<dyn Future<Output = Response> + Send>>),
-    /// The protocol gives no response (Produce with acks 0).
+    /// No response (Produce with acks 0).
     Nothing,
     /// The connection is closed, as in Kafka.
     Close(CloseReason),
@@ -32,11 +37,42 @@ impl<T: Into<Response>> From<T> for Answer {
     }
 }
 
-/// A request's broker, connection and header.
+/// An authenticated identity (Kafka's `KafkaPrincipal`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Principal {
+    pub principal_type: Str,
+    pub name: Str,
+}
+
+impl Principal {
+    /// The principal of a connection without authentication.
+    pub fn anonymous() -> Principal {
+        Principal { principal_type: Str::from_static("User"), name: Str::from_static("ANONYMOUS") }
+    }
+}
+
+impl fmt::Display for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.principal_type, self.name)
+    }
+}
+
+/// The sender of a request, as authorizers see it.
+#[derive(Clone, Debug)]
+pub(super) struct Caller {
+    pub principal: Principal,
+    pub client_address: SocketAddr,
+    pub listener: Arc<str>,
+}
+
+/// A request's broker, connection, caller and header.
+#[derive(Clone)]
 pub(super) struct Context {
     pub broker: Arc<Broker>,
     pub large_batches: Arc<LargeBatches>,
+    pub authorizer: Arc<dyn Authorizer>,
     pub connection: Arc<ConnectionInfo>,
+    pub caller: Caller,
     pub header: RequestHeader,
 }
 
@@ -46,13 +82,40 @@ impl Context {
         self.header.api_version
     }
 
-    /// The address that this client is told to reach the broker at.
+    /// The address at which this client can reach the broker.
     pub fn endpoint(&self) -> Endpoint {
         self.broker.endpoint_for(&self.connection.listener, self.connection.peer.ip(), self.connection.local)
     }
 
-    /// `client.id`; empty if the client gave none.
+    /// `client.id`; empty if the client sent none.
     pub fn client_id(&self) -> &str {
         self.header.client_id.as_deref().unwrap_or_default()
+    }
+
+    /// Checks that the caller may do an operation; logs it if not.
+    pub fn authorize(&self, operation: Operation, resource: Resource<'_>) -> Result<(), Denied> {
+        if self.allows(operation, resource) {
+            return Ok(());
+        }
+        let Caller { principal, client_address, listener } = &self.caller;
+        log_limited!(
+            INFO, self.broker.log_rate_limiter(), client_address.ip(), "denied operations",
+            %principal, client = %client_address, listener = %listener, client_id = self.client_id(),
+            ?operation, %resource, "denied an operation"
+        );
+        Err(Denied::from(resource))
+    }
+
+    /// Whether the caller may do an operation, for questions whose "no" is not an error.
+    pub fn allows(&self, operation: Operation, resource: Resource<'_>) -> bool {
+        self.authorizer.allows(&self.caller, operation, resource)
+    }
+
+    /// The bit field of what the caller may do to a resource, if the request asks for it.
+    pub fn authorized_operations(&self, requested: bool, resource: Resource<'_>) -> i32 {
+        match requested {
+            true => authorizer::authorized_operations(resource, |operation| self.allows(operation, resource)),
+            false => authorizer::NOT_REQUESTED,
+        }
     }
 }

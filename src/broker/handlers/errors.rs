@@ -1,5 +1,6 @@
-//! The one place where a domain error becomes a Kafka error code.
+//! Kafka error codes of the errors of all layers. The only place where one is converted to the other.
 
+use super::authorizer::Denied;
 use crate::state::NotCreated;
 use crate::state::cluster::NotServed;
 use crate::state::fetch::FetchFault;
@@ -8,28 +9,42 @@ use crate::state::groups::GroupsUnavailable;
 use crate::state::metadata::MetadataUnavailable;
 use crate::state::partition::PartitionError;
 use ottla_core::coordinator::group::GroupError;
-use ottla_core::metadata::MetadataError;
+use ottla_core::metadata::{MetadataError, Reply};
 use ottla_log::AppendError;
 use ottla_wire::record::RecordError;
 use ottla_wire::types::ErrorCode;
 
-/// What clients are told of a topic or partition that isn't there.
+/// Kafka's message for UNKNOWN_TOPIC_OR_PARTITION.
 pub const NOT_HOSTED: &str = "This server does not host this topic-partition.";
 
-/// Kafka's general words for INVALID_REQUEST, where it has none that fit better.
+/// Kafka's default message for INVALID_REQUEST.
 pub const INVALID_REQUEST: &str = "This most likely occurs because of a request being malformed by the client library or \
                                    the message was sent to an incompatible broker. See the broker logs for more details.";
 
-/// Anything that a response can say with an error code.
+/// An error and its message.
+pub type Refused = (ErrorCode, String);
+
+/// An error that has a Kafka error code.
 pub trait ToErrorCode {
     fn error_code(&self) -> ErrorCode;
 }
 
-/// The wire's number for an outcome.
+/// The error code of an outcome, as a number for the response.
 pub fn code_of<T, E: ToErrorCode>(result: &Result<T, E>) -> i16 {
     match result {
         Ok(_) => ErrorCode::None.code(),
         Err(error) => error.error_code().code(),
+    }
+}
+
+impl ToErrorCode for Denied {
+    fn error_code(&self) -> ErrorCode {
+        match self {
+            Denied::Cluster => ErrorCode::ClusterAuthorizationFailed,
+            Denied::Topic => ErrorCode::TopicAuthorizationFailed,
+            Denied::Group => ErrorCode::GroupAuthorizationFailed,
+            Denied::TransactionalId => ErrorCode::TransactionalIdAuthorizationFailed,
+        }
     }
 }
 
@@ -85,6 +100,7 @@ impl ToErrorCode for NotServed {
 impl ToErrorCode for FetchFault {
     fn error_code(&self) -> ErrorCode {
         match self {
+            FetchFault::TopicAuthorizationFailed => ErrorCode::TopicAuthorizationFailed,
             FetchFault::UnknownTopicId => ErrorCode::UnknownTopicId,
             FetchFault::UnknownTopicOrPartition => ErrorCode::UnknownTopicOrPartition,
             FetchFault::NotLeader => ErrorCode::NotLeaderOrFollower,
@@ -166,6 +182,11 @@ impl ToErrorCode for MetadataUnavailable {
             MetadataUnavailable::Log(_) | MetadataUnavailable::NotWritten => ErrorCode::KafkaStorageError,
         }
     }
+}
+
+/// The error of a metadata command that has no reply of its own kind.
+pub fn unavailable(reply: Result<Reply, MetadataUnavailable>) -> MetadataUnavailable {
+    reply.err().unwrap_or(MetadataUnavailable::NotWritten)
 }
 
 impl ToErrorCode for NotCreated {

@@ -1,14 +1,14 @@
 //! UpdateFeatures (key 57, versions 0 to 2): the cluster's feature levels.
 //!
-//! Levels that this broker serves can be set, as ApiVersions lists them. Eligible leader replicas (KIP-966) come with
+//! The levels that ApiVersions lists can be set. Enabling eligible leader replicas (KIP-966) also sets
 //! `min.insync.replicas` as a dynamic default of the cluster.
 //!
-//! Departures: `metadata.version` may go up to what Apache Kafka 4.4 writes, beyond what 4.3 reads.
+//! Departures: `metadata.version` may be set up to the level of Apache Kafka 4.4, which 4.3 cannot read.
 
 use super::api_versions::supported_features;
+use super::authorizer::{Operation, Resource};
 use super::context::{Answer, Context};
-use super::errors::ToErrorCode;
-use super::topics::unavailable;
+use super::errors::{ToErrorCode, unavailable};
 use ottla_core::metadata::{Command, FeatureUpdate, Reply, UpdateFeatures, UpgradeType};
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::update_features::{
@@ -17,6 +17,9 @@ use ottla_wire::protocol::messages::update_features::{
 use ottla_wire::types::ErrorCode;
 
 pub(super) fn update(context: &Context, request: UpdateFeaturesRequest) -> Answer {
+    if let Err(denied) = context.authorize(Operation::Alter, Resource::Cluster) {
+        return refused(denied.error_code(), denied.message().to_owned()).into();
+    }
     let version = context.version();
     let names: Vec<Str> = request.feature_updates.iter().map(|update| update.feature.clone()).collect();
     let updates = request.feature_updates.into_iter().map(|update| FeatureUpdate {
@@ -33,14 +36,14 @@ pub(super) fn update(context: &Context, request: UpdateFeaturesRequest) -> Answe
     Answer::parked(async move {
         match submitted.await {
             Ok(Reply::FeaturesUpdated(Ok(()))) => {
-                // From version 2 on there is one answer for all.
+                // From version 2 on there is one result for all features.
                 let names = if version <= 1 { names } else { Vec::new() };
                 UpdateFeaturesResponse { results: names.into_iter().map(updated).collect(), ..Default::default() }
             }
             Ok(Reply::FeaturesUpdated(Err(error))) => {
-                let why =
+                let message =
                     format!("The update failed for all features since the following feature had an error: {error}");
-                refused(error.error_code(), why)
+                refused(error.error_code(), message)
             }
             other => {
                 let error = unavailable(other);
@@ -63,6 +66,6 @@ fn updated(feature: Str) -> UpdatableFeatureResult {
     UpdatableFeatureResult { feature, error_code: none.code(), error_message: Some(Str::from_static(none.name())) }
 }
 
-fn refused(error: ErrorCode, why: String) -> UpdateFeaturesResponse {
-    UpdateFeaturesResponse { error_code: error.code(), error_message: Some(why.into()), ..Default::default() }
+fn refused(error: ErrorCode, message: String) -> UpdateFeaturesResponse {
+    UpdateFeaturesResponse { error_code: error.code(), error_message: Some(message.into()), ..Default::default() }
 }

@@ -1,15 +1,15 @@
 //! Fetch (key 1), versions 0 to 18.
 //!
-//! Sessions (KIP-227) from version 7; topics by id from 13. Empty partitions carry zero bytes of
-//! records, never null: librdkafka stumbles over null. Versions 0 to 3 get message formats 0 and 1,
-//! by conversion of what isn't stored in them; the others get what is stored. Waiting is on appends,
-//! see [`crate::state::fetch`].
+//! Fetch sessions (KIP-227) from version 7; topics by id from 13. The records of a partition are empty, never null,
+//! because librdkafka does not accept null. Versions 0 to 3 get message formats 0 and 1, converted if need be; later
+//! versions get records as they are stored. A fetch without enough records waits for appends, see
+//! [`crate::state::fetch`].
 //!
-//! Departures: there are no followers, so the replica's fields are ignored. Batches are always whole:
-//! Kafka cuts the last one where the limit is reached, and pads what it converted. The first batch is
-//! given even where it is larger than the limit, in versions 0 to 2 too. Aborted transactions are those with
-//! records in the answer, where Kafka may tell of some that begin behind it. A limit below 0 is 0, and an
-//! unknown isolation level reads uncommitted, where Kafka fails with UNKNOWN_SERVER_ERROR.
+//! Departures: there are no followers, so the fields of replicas are ignored. Batches are always complete, whereas
+//! Kafka truncates the last batch at the limit and pads converted ones. The first batch is returned even if it exceeds
+//! the limit, also in versions 0 to 2. Aborted transactions are those with records in the response, whereas Kafka may
+//! include some that begin after it. A limit below 0 is 0, and an unknown isolation level is read_uncommitted, where
+//! Kafka answers UNKNOWN_SERVER_ERROR.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::authorizer::{Operation, Resource};
 use super::context::{Answer, Context};
 use super::errors::ToErrorCode;
 use crate::state::Broker;
@@ -32,9 +33,9 @@ use ottla_wire::protocol::messages::fetch::{
 use ottla_wire::record::{OldFormat, down_convert};
 use ottla_wire::types::{ErrorCode, TopicName, Uuid};
 
-/// Bytes that one answer converts to an old format, the first batch aside: they are in memory at once,
-/// where records as they are stored cost nothing.
-const MOST_CONVERTED: usize = 4 << 20;
+/// The largest number of bytes that one response converts to an old format, except for its first batch. Converted
+/// records are held in memory, whereas stored records are not.
+const MAX_CONVERTED_BYTES: usize = 4 << 20;
 
 pub(super) fn handle(context: &Context, request: FetchRequest) -> Answer {
     let version = context.version();
@@ -47,7 +48,8 @@ pub(super) fn handle(context: &Context, request: FetchRequest) -> Answer {
             return FetchResponse { error_code: error.error_code().code(), ..Default::default() }.into();
         }
     };
-    let partitions = fetch_context.partitions.iter().map(|(key, ask)| look_up(&cluster, key, ask, version)).collect();
+    let partitions = fetch_context.partitions.iter().map(|(key, ask)| find_partition(context, &cluster, key, ask));
+    let partitions = partitions.collect();
     let fetch = Fetch {
         partitions,
         max_bytes: limits.max_bytes,
@@ -70,18 +72,18 @@ pub(super) fn handle(context: &Context, request: FetchRequest) -> Answer {
     })
 }
 
-/// An answer that is converted to an old format: built only when all before it have been sent, so that
-/// a connection has one of them in memory, and on a thread where it holds up nobody.
+/// Answers with records converted to an old format. The response is built when all earlier ones have been sent, so that
+/// a connection has one of them in memory, and on a blocking thread.
 fn converted(broker: Arc<Broker>, version: i16, context: FetchContext, fetch: Fetch, max_wait_ms: i32) -> Answer {
     let max_wait = Duration::from_millis(max_wait_ms.max(0).unsigned_abs().into());
     Answer::parked(async move {
         let result = fetch.wait(max_wait).await;
-        let answer = tokio::task::spawn_blocking(move || respond(&broker, version, &context, result.partitions));
-        answer.await.unwrap_or_else(|_| FetchResponse::default())
+        let response = tokio::task::spawn_blocking(move || respond(&broker, version, &context, result.partitions));
+        response.await.unwrap_or_else(|_| FetchResponse::default())
     })
 }
 
-/// The limits of the whole request.
+/// The limits of a request, for all its partitions.
 struct Limits {
     max_bytes: usize,
     min_bytes: usize,
@@ -93,7 +95,7 @@ impl Limits {
         let max_bytes =
             usize::try_from(request.max_bytes).unwrap_or(0).min(context.broker.config().fetch.fetch_max_bytes);
         let max_bytes = match OldFormat::for_fetch(context.version()) {
-            Some(_) => max_bytes.min(MOST_CONVERTED),
+            Some(_) => max_bytes.min(MAX_CONVERTED_BYTES),
             None => max_bytes,
         };
         Limits {
@@ -111,20 +113,20 @@ fn session_request(version: i16, request: FetchRequest) -> SessionRequest {
     let uses_topic_ids = version >= 13;
     let topic_of = |name: &Str, id: Uuid| match uses_topic_ids {
         true => FetchTopic::Id(id),
-        // Copied, because a session outlives the request that the name is a slice of.
+        // Copied: a session outlives the request, and the name is a slice of the request.
         false => FetchTopic::Name(TopicName::from(&**name)),
     };
     let mut partitions = Vec::new();
     for topic in &request.topics {
         let name = topic_of(&topic.topic, topic.topic_id);
-        partitions.extend(topic.partitions.iter().map(|asked| {
+        partitions.extend(topic.partitions.iter().map(|requested| {
             let ask = PartitionAsk {
-                fetch_offset: asked.fetch_offset,
-                max_bytes: asked.partition_max_bytes,
-                current_leader_epoch: asked.current_leader_epoch,
-                last_fetched_epoch: asked.last_fetched_epoch,
+                fetch_offset: requested.fetch_offset,
+                max_bytes: requested.partition_max_bytes,
+                current_leader_epoch: requested.current_leader_epoch,
+                last_fetched_epoch: requested.last_fetched_epoch,
             };
-            (FetchKey { topic: name.clone(), partition: asked.partition }, ask)
+            (FetchKey { topic: name.clone(), partition: requested.partition }, ask)
         }));
     }
     let mut forgotten = Vec::new();
@@ -134,7 +136,7 @@ fn session_request(version: i16, request: FetchRequest) -> SessionRequest {
     }
     SessionRequest {
         session_id: request.session_id,
-        // Before version 7 there are no sessions; the field's default says so.
+        // Before version 7 there are no sessions, which the field's default means.
         epoch: request.session_epoch,
         uses_topic_ids,
         partitions,
@@ -142,22 +144,28 @@ fn session_request(version: i16, request: FetchRequest) -> SessionRequest {
     }
 }
 
-fn look_up(cluster: &Cluster, key: &FetchKey, ask: &PartitionAsk, version: i16) -> FetchPartition {
+fn find_partition(context: &Context, cluster: &Cluster, key: &FetchKey, ask: &PartitionAsk) -> FetchPartition {
     let (topic, missing) = match &key.topic {
         FetchTopic::Name(name) => (cluster.topic(name), FetchFault::UnknownTopicOrPartition),
         FetchTopic::Id(id) => (cluster.topic_by_id(*id), FetchFault::UnknownTopicId),
     };
-    // The formats before v2 don't know the codec.
+    // Message formats 0 and 1 do not support zstd.
     let is_zstd = topic.is_some_and(|topic| topic.config.compression_type == CompressionType::Zstd);
-    let withheld = (version < 4 && is_zstd).then_some(FetchFault::UnsupportedCompression);
+    let withheld = (context.version() < 4 && is_zstd).then_some(FetchFault::UnsupportedCompression);
+    let name = match &key.topic {
+        FetchTopic::Name(name) => Some(name),
+        FetchTopic::Id(_) => topic.map(|topic| topic.name()),
+    };
+    let denied = name.is_some_and(|name| context.authorize(Operation::Read, Resource::Topic(name)).is_err());
     let partition = match topic {
+        _ if denied => Err(FetchFault::TopicAuthorizationFailed),
         None => Err(missing),
         Some(topic) => topic.partition(key.partition).cloned().map_err(FetchFault::from),
     };
     FetchPartition { key: key.clone(), ask: *ask, partition, withheld }
 }
 
-/// Closes the session's part and writes down what was found.
+/// Updates the fetch session and builds the response.
 fn respond(broker: &Broker, version: i16, context: &FetchContext, fetched: Vec<Fetched>) -> FetchResponse {
     let data: Vec<PartitionData> = context
         .partitions
@@ -169,8 +177,8 @@ fn respond(broker: &Broker, version: i16, context: &FetchContext, fetched: Vec<F
         context.partitions.iter().zip(&data).map(|((key, _), data)| (key.clone(), answered(data))).collect();
     match broker.finish_fetch(context, &answered) {
         Ok((session_id, included)) => {
-            let told = answered.into_iter().zip(data).zip(included).filter(|(_, included)| *included);
-            let responses = by_topic(told.map(|(((key, _), data), _)| (key.topic, data)));
+            let changed = answered.into_iter().zip(data).zip(included).filter(|(_, included)| *included);
+            let responses = by_topic(changed.map(|(((key, _), data), _)| (key.topic, data)));
             FetchResponse { session_id, responses, ..Default::default() }
         }
         Err(error) => FetchResponse { error_code: error.error_code().code(), ..Default::default() },
@@ -186,12 +194,12 @@ fn answered(data: &PartitionData) -> Answered {
     }
 }
 
-/// Gathers neighbours of one topic, keeping the order in which partitions were read.
+/// Groups partitions by topic, in the order in which they were read.
 fn by_topic(partitions: impl Iterator<Item = (FetchTopic, PartitionData)>) -> Vec<FetchableTopicResponse> {
     let mut responses: Vec<FetchableTopicResponse> = Vec::new();
-    let mut place: HashMap<FetchTopic, usize> = HashMap::new();
+    let mut index_of: HashMap<FetchTopic, usize> = HashMap::new();
     for (topic, data) in partitions {
-        let at = *place.entry(topic.clone()).or_insert_with(|| {
+        let index = *index_of.entry(topic.clone()).or_insert_with(|| {
             let (name, topic_id) = match &topic {
                 FetchTopic::Name(name) => (Str::from(&**name), Uuid::ZERO),
                 FetchTopic::Id(id) => (Str::new(), *id),
@@ -199,7 +207,7 @@ fn by_topic(partitions: impl Iterator<Item = (FetchTopic, PartitionData)>) -> Ve
             responses.push(FetchableTopicResponse { topic: name, topic_id, partitions: Vec::new() });
             responses.len() - 1
         });
-        responses[at].partitions.push(data);
+        responses[index].partitions.push(data);
     }
     responses
 }
@@ -247,7 +255,7 @@ fn read_data(version: i16, key: &FetchKey, ask: &PartitionAsk, read: Read) -> Pa
 }
 
 fn failed(key: &FetchKey, code: ErrorCode) -> PartitionData {
-    // Kafka's two ways to say that there are none.
+    // As Kafka: empty for unknown topics, otherwise null.
     let aborted_transactions = match code {
         ErrorCode::UnknownTopicOrPartition | ErrorCode::UnknownTopicId => Some(Vec::new()),
         _ => None,

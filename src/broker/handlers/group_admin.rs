@@ -1,15 +1,15 @@
 //! DescribeGroups (key 15, versions 0 to 6), ListGroups (16, 0 to 5), DeleteGroups (42, 0 to 3) and
-//! OffsetDelete (47, version 0): groups as administrators see them.
+//! OffsetDelete (47, version 0): administration of groups.
 //!
-//! A group that doesn't exist is described as `Dead`, from version 6 with GROUP_ID_NOT_FOUND.
+//! A group that does not exist is described as `Dead`; from version 6 on, with GROUP_ID_NOT_FOUND.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::authorizer::{Operation, Resource};
 use super::context::{Answer, Context};
 use super::errors::{ToErrorCode, code_of};
 use super::groups::{optional, run, text};
-use super::operations;
 use crate::state::groups::GroupsUnavailable;
 use ottla_core::coordinator::GroupId;
 use ottla_core::coordinator::group::{
@@ -27,11 +27,12 @@ use ottla_wire::protocol::messages::offset_delete::{
 use ottla_wire::types::{ErrorCode, PartitionIndex, TopicName};
 
 pub(super) fn describe(context: &Context, request: DescribeGroupsRequest) -> Answer {
-    let authorized_operations = match request.include_authorized_operations {
-        true => operations::GROUP,
-        false => operations::NOT_ASKED,
-    };
     let groups = request.groups.into_iter().map(|group_id| {
+        if let Err(denied) = context.authorize(Operation::Describe, Resource::Group(&group_id)) {
+            return DescribedGroup { error_code: denied.error_code().code(), group_id, ..Default::default() };
+        }
+        let authorized_operations =
+            context.authorized_operations(request.include_authorized_operations, Resource::Group(&group_id));
         context.broker.groups().not_joining(&group_id, context.connection.id);
         let found = match context.broker.has_offsets_topic() {
             true => context.broker.groups().query(&group_id, |machine| machine.describe(&group_id)),
@@ -88,7 +89,10 @@ pub(super) fn list(context: &Context, request: ListGroupsRequest) -> Answer {
         context.broker.groups().query_all(|machine| machine.list(&request.states_filter, &request.types_filter));
     match listed {
         Ok(shards) => {
-            let groups = shards.into_iter().flatten().map(|group| ListedGroup {
+            let sees_all = context.allows(Operation::Describe, Resource::Cluster);
+            let visible = |group_id: &str| sees_all || context.allows(Operation::Describe, Resource::Group(group_id));
+            let groups = shards.into_iter().flatten().filter(|group| visible(&group.group_id));
+            let groups = groups.map(|group| ListedGroup {
                 group_id: text(&group.group_id),
                 protocol_type: text(&group.protocol_type),
                 group_state: Str::from_static(group.state.name()),
@@ -104,20 +108,23 @@ pub(super) fn list(context: &Context, request: ListGroupsRequest) -> Answer {
 
 pub(super) fn delete(context: &Context, request: DeleteGroupsRequest) -> Answer {
     let broker = Arc::clone(&context.broker);
-    // Each coordinator gets its groups at once; the answers may wait for a sync.
+    // All commands are submitted before the first reply is awaited, because replies may wait for a sync.
     let mut named = HashSet::new();
     let submitted: Vec<_> = request
         .groups_names
         .into_iter()
-        // What is asked for twice is answered once.
+        // A group that the request names twice is answered once.
         .filter(|name| named.insert(name.clone()))
         .map(|name| {
+            if let Err(denied) = context.authorize(Operation::Delete, Resource::Group(&name)) {
+                return (name, Err(denied.error_code()));
+            }
             let group: GroupId = (&*name).into();
             let pending = match broker.has_offsets_topic() {
                 true => broker.groups().submit(&group, GroupCommand::DeleteGroups(vec![Arc::clone(&group)])).map(Some),
                 false => Ok(None),
             };
-            (name, pending)
+            (name, pending.map_err(|unavailable| unavailable.error_code()))
         })
         .collect();
     Answer::parked(async move {
@@ -126,10 +133,10 @@ pub(super) fn delete(context: &Context, request: DeleteGroupsRequest) -> Answer 
             let result = match pending {
                 Ok(Some(pending)) => deletion(pending.await.ok()),
                 Ok(None) => Err(GroupError::GroupIdNotFound.error_code()),
-                Err(unavailable) => Err(unavailable.error_code()),
+                Err(error) => Err(error),
             };
             let error = result.err().unwrap_or(ErrorCode::None);
-            // Clients have better words for the code than there are here.
+            // Clients have their own messages for these codes.
             results.push(DeletableGroupResult { group_id, error_code: error.code(), error_message: None });
         }
         DeleteGroupsResponse { results, ..Default::default() }
@@ -149,12 +156,22 @@ fn deletion(reply: Option<GroupReply>) -> Result<(), ErrorCode> {
 
 pub(super) fn delete_offsets(context: &Context, request: OffsetDeleteRequest) -> Answer {
     let cluster = context.broker.cluster();
+    if let Err(denied) = context.authorize(Operation::Delete, Resource::Group(&request.group_id)) {
+        return OffsetDeleteResponse { error_code: denied.error_code().code(), ..Default::default() }.into();
+    }
     let group_id: Arc<str> = (&*request.group_id).into();
     let exists = |topic: &str, index: PartitionIndex| cluster.image.partition(topic, index).is_some();
-    // What exists goes to the coordinator; the rest is refused one by one.
+    // The coordinator gets the partitions that exist and may be read; each of the others is refused.
+    let denied: HashSet<Str> = request
+        .topics
+        .iter()
+        .filter(|topic| context.authorize(Operation::Read, Resource::Topic(&topic.name)).is_err())
+        .map(|topic| topic.name.clone())
+        .collect();
     let topics: Vec<(TopicName, Vec<PartitionIndex>)> = request
         .topics
         .iter()
+        .filter(|topic| !denied.contains(&topic.name))
         .map(|topic| {
             let indexes = topic.partitions.iter().map(|partition| partition.partition_index);
             (TopicName::from(&*topic.name), indexes.filter(|&index| exists(&topic.name, index)).collect())
@@ -177,7 +194,7 @@ pub(super) fn delete_offsets(context: &Context, request: OffsetDeleteRequest) ->
                         .map(move |(index, result)| ((Arc::clone(&name), index), code_of(&result)))
                 })
                 .collect();
-            OffsetDeleteResponse { topics: deleted_offsets(request, &outcomes), ..Default::default() }
+            OffsetDeleteResponse { topics: deleted_offsets(request, &outcomes, &denied), ..Default::default() }
         }
         Ok(GroupReply::DeleteOffsets(Err(error))) => {
             OffsetDeleteResponse { error_code: error.error_code().code(), ..Default::default() }
@@ -190,13 +207,17 @@ pub(super) fn delete_offsets(context: &Context, request: OffsetDeleteRequest) ->
 fn deleted_offsets(
     request: OffsetDeleteRequest,
     outcomes: &HashMap<(TopicName, PartitionIndex), i16>,
+    denied: &HashSet<Str>,
 ) -> Vec<OffsetDeleteResponseTopic> {
     let topic = |topic: ottla_wire::protocol::messages::offset_delete::OffsetDeleteRequestTopic| {
         let name = TopicName::from(&*topic.name);
         let partitions = topic.partitions.iter().map(|partition| {
             let index = partition.partition_index;
-            let missing = ErrorCode::UnknownTopicOrPartition.code();
-            let error_code = outcomes.get(&(Arc::clone(&name), index)).copied().unwrap_or(missing);
+            let refusal = match denied.contains(&topic.name) {
+                true => ErrorCode::TopicAuthorizationFailed,
+                false => ErrorCode::UnknownTopicOrPartition,
+            };
+            let error_code = outcomes.get(&(Arc::clone(&name), index)).copied().unwrap_or(refusal.code());
             OffsetDeleteResponsePartition { partition_index: index, error_code }
         });
         OffsetDeleteResponseTopic { partitions: partitions.collect(), name: topic.name }

@@ -1,19 +1,20 @@
 //! FindCoordinator (key 10, versions 0 to 6), JoinGroup (11, 0 to 9), Heartbeat (12, 0 to 4),
 //! LeaveGroup (13, 0 to 5) and SyncGroup (14, 0 to 5): the classic group protocol.
 //!
-//! The coordinator of a group is this broker, if it has the group's partition of `__consumer_offsets`; otherwise there is
-//! none (COORDINATOR_NOT_AVAILABLE, and NOT_COORDINATOR to requests for the group).
-//! `__consumer_offsets` is made at the first request that needs it. From version 3 of LeaveGroup several members may leave at once.
+//! This broker coordinates a group if it has the group's partition of `__consumer_offsets`. Otherwise the group has no
+//! coordinator: COORDINATOR_NOT_AVAILABLE, and NOT_COORDINATOR for requests of the group. The first request that needs
+//! `__consumer_offsets` creates it. From version 3 of LeaveGroup on, several members may leave at once.
 //!
-//! Whoever asks for the coordinator of one group may be about to join it, which the group is told: unless
-//! `group.initial.rebalance.delay.ms` is given, a group without members waits for them.
+//! A client that looks for the coordinator of one group may be about to join it. The group is notified: unless
+//! `group.initial.rebalance.delay.ms` is set, a group without members waits for such clients.
 //!
-//! Departures: there are no transactions yet, and so no coordinator of one, which the error's message says. A static
-//! member that takes over from its predecessor is described with its own client id and host; Kafka goes on telling
-//! the predecessor's.
+//! Departures: there are no transactions yet, so a transaction has no coordinator; the error's message explains it. A
+//! static member that replaces its predecessor is described with its own client id and host, whereas Kafka keeps the
+//! predecessor's.
 
 use std::sync::Arc;
 
+use super::authorizer::{Denied, Operation, Resource};
 use super::context::{Answer, Context};
 use super::errors::{INVALID_REQUEST, ToErrorCode, code_of};
 use super::transactions::{self, NOT_SUPPORTED};
@@ -31,10 +32,10 @@ use ottla_wire::protocol::messages::leave_group::{LeaveGroupRequest, LeaveGroupR
 use ottla_wire::protocol::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
 use ottla_wire::types::ErrorCode;
 
-/// FindCoordinator's kinds of key.
+/// The key types of FindCoordinator.
 const GROUP: i8 = 0;
 const TRANSACTION: i8 = 1;
-/// Those that Kafka knows: of groups, transactions and share groups.
+/// The key types that Kafka knows: groups, transactions and share groups.
 const KNOWN_TYPES: std::ops::RangeInclusive<i8> = 0..=2;
 
 pub(super) fn find_coordinator(context: &Context, request: FindCoordinatorRequest) -> Answer {
@@ -44,22 +45,35 @@ pub(super) fn find_coordinator(context: &Context, request: FindCoordinatorReques
     let endpoint = context.endpoint();
     let node_id = context.broker.node_id();
     let broker = Arc::clone(&context.broker);
-    let asked = Arc::clone(&broker);
+    let found_by = Arc::clone(&broker);
     if key_type == TRANSACTION {
-        let refused = keys.into_iter().map(|key| not_found(transactions::refuse(context, &key), NOT_SUPPORTED, key));
+        let refused =
+            keys.into_iter().map(|key| match context.authorize(Operation::Describe, Resource::TransactionalId(&key)) {
+                Ok(()) => not_found(transactions::refuse(context, &key), NOT_SUPPORTED, key),
+                Err(denied) => denied_key(batched, denied, key),
+            });
         return coordinators(batched, refused).into();
     }
-    // Consumers ask for one group; administrators may ask for many.
+    let authorize = |key: Str| {
+        let authorized = match key_type {
+            GROUP => context.authorize(Operation::Describe, Resource::Group(&key)),
+            _ => Ok(()),
+        };
+        (key, authorized)
+    };
+    let keys: Vec<_> = keys.into_iter().map(authorize).collect();
+    // Consumers look for one group; a request for several is an administrator's.
     let may_join = match keys.as_slice() {
-        [group_id] if key_type == GROUP => {
+        [(group_id, Ok(()))] if key_type == GROUP => {
             Some(GroupClient { group_id: (&**group_id).into(), client_id: context.client_id().into() })
         }
         _ => None,
     };
     let connection = Arc::clone(&context.connection);
+    let all_denied = !keys.is_empty() && keys.iter().all(|(_, authorized)| authorized.is_err());
     let respond = move |available: bool| {
-        if let Some(client) = may_join.filter(|client| available && asked.groups().is_available(&client.group_id)) {
-            asked.groups().coordinator_asked(silent_clients::Client {
+        if let Some(client) = may_join.filter(|client| available && found_by.groups().is_available(&client.group_id)) {
+            found_by.groups().coordinator_asked(silent_clients::Client {
                 peer: connection.peer.ip(),
                 client_id: Arc::clone(&client.client_id),
                 software: connection
@@ -68,17 +82,20 @@ pub(super) fn find_coordinator(context: &Context, request: FindCoordinatorReques
                     .unwrap_or_default(),
                 group_id: (&*client.group_id).into(),
             });
-            asked.groups().coordinator_found(client, connection.id);
+            found_by.groups().coordinator_found(client, connection.id);
         }
-        let found = keys.into_iter().map(|key| {
-            let available = available && asked.groups().is_available(&key);
+        let found = keys.into_iter().map(|(key, authorized)| {
+            if let Err(denied) = authorized {
+                return denied_key(batched, denied, key);
+            }
+            let available = available && found_by.groups().is_available(&key);
             match coordinator_error(key_type, available) {
                 ErrorCode::None => Coordinator {
                     key,
                     node_id,
                     host: endpoint.host.as_str().into(),
                     port: endpoint.port.into(),
-                    // As Kafka says that there is no error, before and after requests came in batches.
+                    // Kafka's messages for success, with and without batches.
                     error_message: Some(Str::from_static(if batched { "" } else { "NONE" })),
                     ..Default::default()
                 },
@@ -87,13 +104,13 @@ pub(super) fn find_coordinator(context: &Context, request: FindCoordinatorReques
         });
         coordinators(batched, found)
     };
-    if key_type != GROUP || broker.has_offsets_topic() {
+    if key_type != GROUP || broker.has_offsets_topic() || all_denied {
         return respond(true).into();
     }
     Answer::parked(async move { respond(broker.ensure_offsets_topic().await.is_ok()) })
 }
 
-/// Every group's coordinator is here. Share groups have none.
+/// The error for a key. This broker coordinates every group; share groups are not supported.
 fn coordinator_error(key_type: i8, available: bool) -> ErrorCode {
     match key_type {
         GROUP if available => ErrorCode::None,
@@ -102,13 +119,19 @@ fn coordinator_error(key_type: i8, available: bool) -> ErrorCode {
     }
 }
 
-/// Why there is no coordinator, in Kafka's words. It has none for single keys of a batch.
+/// Kafka's message for a key without a coordinator. Keys of a batch have no message.
 fn coordinator_message(key_type: i8, batched: bool, error: ErrorCode) -> &'static str {
     match error {
         _ if batched && KNOWN_TYPES.contains(&key_type) => "",
         ErrorCode::CoordinatorNotAvailable => "The coordinator is not available.",
         _ => INVALID_REQUEST,
     }
+}
+
+/// The result for a key that the caller may not describe. Keys of a batch have no message.
+fn denied_key(batched: bool, denied: Denied, key: Str) -> Coordinator {
+    let message = if batched { "" } else { denied.message() };
+    not_found(denied.error_code(), message, key)
 }
 
 fn not_found(error: ErrorCode, message: &'static str, key: Str) -> Coordinator {
@@ -141,7 +164,7 @@ fn one_found(found: Option<Coordinator>) -> FindCoordinatorResponse {
     }
 }
 
-/// Runs a group's command and makes its response of the reply, or of why there is none.
+/// Runs a command on a group, and builds the response from its reply or its error.
 pub(super) fn run<Response>(
     context: &Context,
     group_id: &str,
@@ -166,7 +189,7 @@ where
     match broker.groups().submit(group_id, request) {
         Err(unavailable) => respond(Err(unavailable)).into().into(),
         Ok(mut pending) => match pending.try_recv() {
-            // Most commands are answered at once.
+            // Most replies are available immediately.
             Ok(reply) => respond(Ok(reply)).into().into(),
             Err(_) => Answer::parked(async move { respond(reply_of(Ok(pending)).await) }),
         },
@@ -174,12 +197,15 @@ where
 }
 
 async fn reply_of(submitted: Result<PendingReply, GroupsUnavailable>) -> Result<GroupReply, GroupsUnavailable> {
-    // A reply that never comes belongs to a decision that could not be written down.
+    // The sender is dropped without a reply if the decision could not be written to the log.
     submitted?.await.map_err(|_| GroupsUnavailable::CoordinatorNotAvailable)
 }
 
 pub(super) fn join(context: &Context, request: JoinGroupRequest) -> Answer {
     let version = context.version();
+    if let Err(denied) = context.authorize(Operation::Read, Resource::Group(&request.group_id)) {
+        return join_refused(version, "", denied.error_code()).into();
+    }
     let group_id: Arc<str> = (&*request.group_id).into();
     let requested_member: Arc<str> = (&*request.member_id).into();
     let command = JoinGroup {
@@ -194,7 +220,7 @@ pub(super) fn join(context: &Context, request: JoinGroupRequest) -> Answer {
         protocols: request
             .protocols
             .iter()
-            // Copied: members outlive the request that these are slices of.
+            // Copied: members outlive the request, and its fields are slices of the request.
             .map(|protocol| Protocol {
                 name: (&*protocol.name).into(),
                 metadata: bytes::Bytes::copy_from_slice(&protocol.metadata),
@@ -247,7 +273,7 @@ fn join_refused(version: i16, member_id: &str, error: ErrorCode) -> JoinGroupRes
     }
 }
 
-/// Null is allowed from version 7 on; before, "none" is the empty name.
+/// Null from version 7 on; before, the empty name means no protocol.
 fn protocol_name(version: i16, name: Option<&Arc<str>>) -> Option<Str> {
     match name {
         None if version < 7 => Some(Str::new()),
@@ -256,9 +282,12 @@ fn protocol_name(version: i16, name: Option<&Arc<str>>) -> Option<Str> {
 }
 
 pub(super) fn sync(context: &Context, request: SyncGroupRequest) -> Answer {
-    // From version 5 on both must be named.
+    // From version 5 on, both are required.
     if context.version() >= 5 && (request.protocol_type.is_none() || request.protocol_name.is_none()) {
         return sync_refused(ErrorCode::InconsistentGroupProtocol).into();
+    }
+    if let Err(denied) = context.authorize(Operation::Read, Resource::Group(&request.group_id)) {
+        return sync_refused(denied.error_code()).into();
     }
     let group_id: Arc<str> = (&*request.group_id).into();
     let command = SyncGroup {
@@ -296,6 +325,9 @@ fn sync_refused(error: ErrorCode) -> SyncGroupResponse {
 }
 
 pub(super) fn heartbeat(context: &Context, request: HeartbeatRequest) -> Answer {
+    if let Err(denied) = context.authorize(Operation::Read, Resource::Group(&request.group_id)) {
+        return HeartbeatResponse { error_code: denied.error_code().code(), ..Default::default() }.into();
+    }
     let group_id: Arc<str> = (&*request.group_id).into();
     let command = Heartbeat {
         group_id: Arc::clone(&group_id),
@@ -307,7 +339,6 @@ pub(super) fn heartbeat(context: &Context, request: HeartbeatRequest) -> Answer 
         let error_code = match reply {
             Ok(GroupReply::Heartbeat(result)) => code_of(&result),
             Ok(_) => ErrorCode::UnknownServerError.code(),
-            // While it cannot be found out, the member shall go on, as in Kafka.
             Err(unavailable) => unavailable.error_code().code(),
         };
         HeartbeatResponse { error_code, ..Default::default() }
@@ -315,6 +346,9 @@ pub(super) fn heartbeat(context: &Context, request: HeartbeatRequest) -> Answer 
 }
 
 pub(super) fn leave(context: &Context, request: LeaveGroupRequest) -> Answer {
+    if let Err(denied) = context.authorize(Operation::Read, Resource::Group(&request.group_id)) {
+        return leave_refused(denied.error_code()).into();
+    }
     let batched = context.version() >= 3;
     let group_id: Arc<str> = (&*request.group_id).into();
     let members = match batched {

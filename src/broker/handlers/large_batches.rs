@@ -1,14 +1,14 @@
-//! Verification of produced batches off the runtime's threads, and one at a time where much memory is needed.
+//! Verification of produced batches: large ones off the runtime's threads, very large ones one at a time.
 
 use parking_lot::Mutex;
 use tokio::runtime::RuntimeFlavor;
 
 use ottla_wire::record::{Accepts, RecordError, Unverified, VerifiedSet, VerifyRules};
 
-/// Compressed records of this size in bytes are verified where they hold up no other task.
+/// The size in bytes from which compressed records are verified off the runtime's threads.
 const MIN_BYTES_TO_OFFLOAD: usize = 16 << 10;
 
-/// Runs work on a batch; if that may take long, other threads take over this one's tasks meanwhile.
+/// Runs work on a batch; if it may take long, other threads run this thread's tasks meanwhile.
 fn run_on_batch<T>(records: &Unverified, work: impl FnOnce() -> T) -> T {
     match records.is_compressed() && records.len() >= MIN_BYTES_TO_OFFLOAD {
         true => block_in_place(work),
@@ -16,7 +16,7 @@ fn run_on_batch<T>(records: &Unverified, work: impl FnOnce() -> T) -> T {
     }
 }
 
-/// Runs work on this thread while other threads take over its tasks, if there are other threads.
+/// Runs work on this thread while other threads, if there are any, run its tasks.
 fn block_in_place<T>(work: impl FnOnce() -> T) -> T {
     let runtime = tokio::runtime::Handle::try_current();
     match runtime.is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread) {
@@ -25,10 +25,12 @@ fn block_in_place<T>(work: impl FnOnce() -> T) -> T {
     }
 }
 
-/// Verifies batches. Of those that expand to an unusual size and have to be held in memory, one is verified at a time.
+/// Verifies batches. Batches that exceed the usual size once decompressed, and must be held in memory, are verified one
+/// at a time.
 pub(super) struct LargeBatches {
-    /// The largest size in bytes that a batch may expand to if it has to be held in memory.
+    /// The largest decompressed size in bytes of a batch that must be held in memory.
     memory: usize,
+    /// Held while such a batch is verified.
     held: Mutex<()>,
 }
 
@@ -37,7 +39,8 @@ impl LargeBatches {
         LargeBatches { memory, held: Mutex::new(()) }
     }
 
-    /// Verifies a batch; again with the limits of a large one if it is one and the topic's settings allow it.
+    /// Verifies a batch. One that exceeds the usual decompressed size is verified again, with the limit for large
+    /// batches.
     pub fn verify(&self, records: &Unverified, rules: &VerifyRules) -> Result<VerifiedSet, RecordError> {
         match run_on_batch(records, || records.clone().verify_set(rules)) {
             Err(RecordError::ExpandsTooFar { .. }) => block_in_place(|| {

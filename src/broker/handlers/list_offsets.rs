@@ -1,17 +1,16 @@
-//! ListOffsets (key 2), versions 0 to 11: offsets by time, and by the special times.
+//! ListOffsets (key 2), versions 0 to 11: offsets by timestamp, and by special timestamps.
 //!
-//! -1 latest (the last stable offset for read_committed), -2 earliest, -3 the largest timestamp
-//! (version 7), -4 earliest local (8), -5 latest tiered (9), -6 earliest pending upload (11).
-//! Nothing is tiered here: -4 is -2, and -5 and -6 have no answer. Version 0 answers with a list of
-//! segment offsets, newest first. From version 1 a
-//! partition asked for twice is INVALID_REQUEST.
+//! The special timestamps are -1 latest (the last stable offset for read_committed), -2 earliest, -3 the largest
+//! timestamp (version 7), -4 earliest local (8), -5 latest tiered (9), -6 earliest pending upload (11). There is no
+//! tiered storage: -4 means -2, and -5 and -6 have no offset. Version 0 returns a list of segment offsets, newest
+//! first. From version 1 on, a partition that a request names twice is INVALID_REQUEST.
 //!
-//! Departures: version 0 compares with the newest record of a segment, Kafka with its file's time.
-//! Where the record found by time was deleted (DeleteRecords) and a later segment has another, that one
-//! is told; Kafka says that there is none.
+//! Departures: version 0 compares with the newest timestamp of a segment, Kafka with its file's modification time. If
+//! the record found by timestamp was deleted (DeleteRecords), one of a later segment is returned; Kafka returns none.
 
 use std::collections::BTreeMap;
 
+use super::authorizer::{Operation, Resource};
 use super::context::{Answer, Context};
 use super::errors::ToErrorCode;
 use crate::state::fetch::{FetchFault, check_leader_epoch};
@@ -31,7 +30,7 @@ const EARLIEST_LOCAL: i64 = -4;
 const LATEST_TIERED: i64 = -5;
 const EARLIEST_PENDING_UPLOAD: i64 = -6;
 
-/// "No offset", "no epoch".
+/// No offset, and no leader epoch.
 const UNKNOWN: i64 = -1;
 const UNKNOWN_EPOCH: LeaderEpoch = -1;
 
@@ -43,58 +42,61 @@ pub(super) fn handle(context: &Context, request: ListOffsetsRequest) -> Answer {
         _ => Isolation::ReadUncommitted,
     };
     let now = context.broker.now().wall;
-    let topics = once_each(request.topics).into_iter().map(|(name, partitions)| {
-        let partitions =
-            partitions.into_values().map(|(asked, times)| match cluster.partition(&name, asked.partition_index) {
-                _ if times > 1 && version > 0 => failed(&asked, ErrorCode::InvalidRequest),
-                Ok(partition) if version == 0 => answer_v0(partition, &asked, now),
-                Ok(partition) => answer(partition, &asked, version, isolation),
-                Err(why) => failed(&asked, why.error_code()),
-            });
+    let topics = merge_duplicates(request.topics).into_iter().map(|(name, partitions)| {
+        let authorized = context.authorize(Operation::Describe, Resource::Topic(&name));
+        let partitions = partitions.into_values().map(|(requested, count)| {
+            match (authorized, cluster.partition(&name, requested.partition_index)) {
+                (Err(denied), _) => failed(&requested, denied.error_code()),
+                _ if count > 1 && version > 0 => failed(&requested, ErrorCode::InvalidRequest),
+                (_, Ok(partition)) if version == 0 => answer_v0(partition, &requested, now),
+                (_, Ok(partition)) => answer(partition, &requested, version, isolation),
+                (_, Err(why)) => failed(&requested, why.error_code()),
+            }
+        });
         ListOffsetsTopicResponse { partitions: partitions.collect(), name }
     });
     ListOffsetsResponse { topics: topics.collect(), ..Default::default() }.into()
 }
 
-/// What is asked of each partition of a topic, and how many times.
-type AskedOnce = BTreeMap<PartitionIndex, (ListOffsetsPartition, usize)>;
+/// The request for each partition of a topic, and how often the partition is named.
+type Requested = BTreeMap<PartitionIndex, (ListOffsetsPartition, usize)>;
 
-/// Each topic and partition once.
-fn once_each(topics: Vec<ListOffsetsTopic>) -> BTreeMap<Str, AskedOnce> {
-    let mut once: BTreeMap<Str, AskedOnce> = BTreeMap::new();
+/// Merges duplicates: each topic and partition once, with the first request of each partition.
+fn merge_duplicates(topics: Vec<ListOffsetsTopic>) -> BTreeMap<Str, Requested> {
+    let mut merged: BTreeMap<Str, Requested> = BTreeMap::new();
     for topic in topics {
-        let partitions = once.entry(topic.name).or_default();
-        for asked in topic.partitions {
-            partitions.entry(asked.partition_index).or_insert((asked, 0)).1 += 1;
+        let partitions = merged.entry(topic.name).or_default();
+        for requested in topic.partitions {
+            partitions.entry(requested.partition_index).or_insert((requested, 0)).1 += 1;
         }
     }
-    once
+    merged
 }
 
 fn answer(
     partition: &Partition,
-    asked: &ListOffsetsPartition,
+    requested: &ListOffsetsPartition,
     version: i16,
     isolation: Isolation,
 ) -> ListOffsetsPartitionResponse {
-    if asked.timestamp < oldest_meaning(version) {
-        return failed(asked, ErrorCode::UnsupportedVersion);
+    if requested.timestamp < lowest_special_timestamp(version) {
+        return failed(requested, ErrorCode::UnsupportedVersion);
     }
-    match find(partition, asked, isolation) {
+    match find(partition, requested, isolation) {
         Ok(found) => ListOffsetsPartitionResponse {
-            partition_index: asked.partition_index,
+            partition_index: requested.partition_index,
             error_code: ErrorCode::None.code(),
             timestamp: found.timestamp,
             offset: found.offset,
             leader_epoch: found.leader_epoch,
             ..Default::default()
         },
-        Err(fault) => failed(asked, fault.error_code()),
+        Err(fault) => failed(requested, fault.error_code()),
     }
 }
 
-/// The lowest of the special times that a version knows.
-fn oldest_meaning(version: i16) -> i64 {
+/// The lowest special timestamp that a version supports.
+fn lowest_special_timestamp(version: i16) -> i64 {
     match version {
         ..=6 => EARLIEST,
         7 => MAX_TIMESTAMP,
@@ -106,47 +108,52 @@ fn oldest_meaning(version: i16) -> i64 {
 
 fn find(
     partition: &Partition,
-    asked: &ListOffsetsPartition,
+    requested: &ListOffsetsPartition,
     isolation: Isolation,
 ) -> Result<TimestampOffset, FetchFault> {
-    check_leader_epoch(asked.current_leader_epoch, partition.leader_epoch())?;
-    let nothing = TimestampOffset { offset: UNKNOWN, timestamp: NO_TIMESTAMP, leader_epoch: UNKNOWN_EPOCH };
-    // Readers of committed records see nothing beyond the last stable offset.
+    check_leader_epoch(requested.current_leader_epoch, partition.leader_epoch())?;
+    let none = TimestampOffset { offset: UNKNOWN, timestamp: NO_TIMESTAMP, leader_epoch: UNKNOWN_EPOCH };
+    // With read_committed, offsets from the last stable offset on are not visible.
     let visible_end = match isolation {
         Isolation::ReadCommitted => partition.offsets()?.last_stable,
         Isolation::ReadUncommitted => Offset::MAX,
     };
-    let query = match asked.timestamp {
+    let query = match requested.timestamp {
         LATEST => TimestampQuery::Latest,
         EARLIEST | EARLIEST_LOCAL => TimestampQuery::Earliest,
         MAX_TIMESTAMP => TimestampQuery::Max,
-        LATEST_TIERED | EARLIEST_PENDING_UPLOAD => return Ok(nothing),
+        LATEST_TIERED | EARLIEST_PENDING_UPLOAD => return Ok(none),
         timestamp => TimestampQuery::At(timestamp),
     };
-    let found = partition.offset_for_timestamp(query)?.unwrap_or(nothing);
+    let found = partition.offset_for_timestamp(query)?.unwrap_or(none);
     match query {
         TimestampQuery::Latest => Ok(TimestampOffset { offset: found.offset.min(visible_end), ..found }),
-        TimestampQuery::At(_) | TimestampQuery::Max if found.offset >= visible_end => Ok(nothing),
+        TimestampQuery::At(_) | TimestampQuery::Max if found.offset >= visible_end => Ok(none),
         _ => Ok(found),
     }
 }
 
-/// Version 0: the base offsets of segments from `timestamp` on, newest first, the log end before them.
-fn answer_v0(partition: &Partition, asked: &ListOffsetsPartition, now: TimestampMs) -> ListOffsetsPartitionResponse {
-    if asked.timestamp < EARLIEST {
-        return failed(asked, ErrorCode::UnsupportedVersion);
+/// Answers version 0: the log end offset, then the base offsets of segments without newer records than `timestamp`,
+/// newest first.
+fn answer_v0(
+    partition: &Partition,
+    requested: &ListOffsetsPartition,
+    now: TimestampMs,
+) -> ListOffsetsPartitionResponse {
+    if requested.timestamp < EARLIEST {
+        return failed(requested, ErrorCode::UnsupportedVersion);
     }
-    match offsets_before(partition, asked.timestamp, now) {
+    match offsets_before(partition, requested.timestamp, now) {
         Ok(mut offsets) => {
-            offsets.truncate(usize::try_from(asked.max_num_offsets).unwrap_or(0));
+            offsets.truncate(usize::try_from(requested.max_num_offsets).unwrap_or(0));
             ListOffsetsPartitionResponse {
-                partition_index: asked.partition_index,
+                partition_index: requested.partition_index,
                 error_code: ErrorCode::None.code(),
                 old_style_offsets: offsets,
                 ..Default::default()
             }
         }
-        Err(error) => failed(asked, error.error_code()),
+        Err(error) => failed(requested, error.error_code()),
     }
 }
 
@@ -158,9 +165,9 @@ fn offsets_before(partition: &Partition, timestamp: i64, now: TimestampMs) -> Re
     }
 }
 
-fn failed(asked: &ListOffsetsPartition, code: ErrorCode) -> ListOffsetsPartitionResponse {
+fn failed(requested: &ListOffsetsPartition, code: ErrorCode) -> ListOffsetsPartitionResponse {
     ListOffsetsPartitionResponse {
-        partition_index: asked.partition_index,
+        partition_index: requested.partition_index,
         error_code: code.code(),
         timestamp: NO_TIMESTAMP,
         offset: UNKNOWN,

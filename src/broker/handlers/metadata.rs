@@ -1,19 +1,18 @@
 //! Metadata (key 3), versions 0 to 13.
 //!
-//! A topic that a client may create by asking for it is answered with its leader and error 0 in the
-//! same response. Brokers are told with the address that the asking client can reach. Topics by id
-//! from version 12; 10 and 11 have the field, but Kafka didn't mean it yet and refuses it.
+//! A topic that the request creates (`auto.create.topics.enable`) is returned in the same response, with its leader
+//! and no error. The broker's address is the one that the client can reach. Topics by id from version 12 on; versions
+//! 10 and 11 have the field, which Kafka refuses.
 //!
-//! A partition that this broker doesn't serve has no leader (LEADER_NOT_AVAILABLE), and its replicas are offline.
+//! A partition that this broker does not serve has no leader (LEADER_NOT_AVAILABLE), and its replicas are offline.
 //!
-//! Departures: a topic with neither name nor id is INVALID_REQUEST, where Kafka fails with UNKNOWN_SERVER_ERROR.
+//! Departures: a topic with neither name nor id is INVALID_REQUEST, where Kafka answers UNKNOWN_SERVER_ERROR.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
+use super::authorizer::{Operation, Resource};
 use super::context::{Answer, Context};
 use super::errors::ToErrorCode;
-use super::operations;
 use crate::state::NotCreated;
 use crate::state::cluster::{Cluster, Topic};
 use ottla_core::metadata::{NO_LEADER, PartitionImage, is_internal, names};
@@ -23,8 +22,8 @@ use ottla_wire::protocol::messages::metadata::{
 };
 use ottla_wire::types::{ErrorCode, PartitionIndex, TopicName, Uuid};
 
-/// What a request names.
-enum Wanted {
+/// The topics that a request names.
+enum Requested {
     All,
     Topics(Vec<Named>),
 }
@@ -38,41 +37,102 @@ enum Named {
 pub(super) fn handle(context: &Context, request: MetadataRequest) -> Answer {
     let version = context.version();
     let with_operations = request.include_topic_authorized_operations;
-    let mut frame = frame(context, version >= 8 && request.include_cluster_authorized_operations);
-    let wanted = match wanted(version, &request) {
-        Ok(wanted) => wanted,
+    let mut response = response_without_topics(context, version >= 8 && request.include_cluster_authorized_operations);
+    let requested = match requested(version, &request) {
+        Ok(requested) => requested,
         Err(error) => return refused(request, error).into(),
     };
     let cluster = context.broker.cluster();
-    let named = match wanted {
-        Wanted::All => {
-            frame.topics = cluster.topics_by_name().into_iter().map(|topic| describe(topic, with_operations)).collect();
-            return frame.into();
+    let named = match requested {
+        Requested::All => {
+            let topics = cluster.topics_by_name().into_iter();
+            let visible = topics.filter(|topic| context.allows(Operation::Describe, Resource::Topic(topic.name())));
+            response.topics = visible.map(|topic| describe(context, topic, with_operations)).collect();
+            return response.into();
         }
-        Wanted::Topics(named) => named,
+        Requested::Topics(named) => named,
     };
-    let missing = match request.allow_auto_topic_creation && context.broker.config().topics.auto_create_topics_enable {
-        true => missing_names(&cluster, &named),
-        false => Vec::new(),
-    };
+    let may_create = request.allow_auto_topic_creation && context.broker.config().topics.auto_create_topics_enable;
+    let Authorized { named, missing, denied } = authorize(context, &cluster, named, may_create);
     if missing.is_empty() {
-        frame.topics = answer_named(&cluster, &named, with_operations, &[]);
-        return frame.into();
+        response.topics = answer_named(context, &cluster, &named, with_operations, &[]);
+        response.topics.extend(denied);
+        return response.into();
     }
-    let broker = Arc::clone(&context.broker);
-    let created = broker.create_topics_by_use(missing);
+    let context = context.clone();
+    let created = context.broker.create_topics_by_use(missing);
     Answer::parked(async move {
         let refused = created.await;
-        frame.topics = answer_named(&broker.cluster(), &named, with_operations, &refused);
-        frame
+        response.topics = answer_named(&context, &context.broker.cluster(), &named, with_operations, &refused);
+        response.topics.extend(denied);
+        response
     })
 }
 
-/// The response to a request that cannot be meant: every topic it names, with the error.
+/// The topics of a request, by what the caller may do.
+struct Authorized {
+    named: Vec<Named>,
+    /// Those of `named` that are to be created.
+    missing: Vec<TopicName>,
+    denied: Vec<MetadataResponseTopic>,
+}
+
+fn authorize(context: &Context, cluster: &Cluster, named: Vec<Named>, may_create: bool) -> Authorized {
+    let (mut named, not_described): (Vec<_>, Vec<_>) =
+        named.into_iter().partition(|named| may_describe(context, cluster, named));
+    let missing = if may_create { missing_names(cluster, &named) } else { Vec::new() };
+    let may_create_all = missing.is_empty() || context.allows(Operation::Create, Resource::Cluster);
+    let (missing, not_created): (Vec<_>, Vec<_>) = missing
+        .into_iter()
+        .partition(|name| may_create_all || context.authorize(Operation::Create, Resource::Topic(name)).is_ok());
+    let not_created_names: HashSet<&str> = not_created.iter().map(|name| &**name).collect();
+    named.retain(|named| !matches!(named, Named::Name(name) if not_created_names.contains(&**name)));
+    let not_created = not_created.iter().map(|name| denied_creation(name));
+    let denied = not_created.chain(not_described.into_iter().map(denied_description)).collect();
+    Authorized { named, missing, denied }
+}
+
+/// Whether the caller may see a topic. The absence of a topic with a given id is visible to every caller.
+fn may_describe(context: &Context, cluster: &Cluster, named: &Named) -> bool {
+    let name: &str = match named {
+        Named::Name(name) => name,
+        Named::Id(id) => match cluster.topic_by_id(*id) {
+            Some(topic) => topic.name(),
+            None => return true,
+        },
+    };
+    context.authorize(Operation::Describe, Resource::Topic(name)).is_ok()
+}
+
+/// The result for a topic that the caller may not see, with the name or id of the request only.
+fn denied_description(named: Named) -> MetadataResponseTopic {
+    let (name, topic_id) = match named {
+        Named::Name(name) => (Some(name), Uuid::ZERO),
+        Named::Id(id) => (None, id),
+    };
+    MetadataResponseTopic {
+        error_code: ErrorCode::TopicAuthorizationFailed.code(),
+        name,
+        topic_id,
+        ..Default::default()
+    }
+}
+
+/// The result for a missing topic that the caller may not create.
+fn denied_creation(name: &str) -> MetadataResponseTopic {
+    MetadataResponseTopic {
+        error_code: ErrorCode::TopicAuthorizationFailed.code(),
+        name: Some(name.into()),
+        is_internal: is_internal(name),
+        ..Default::default()
+    }
+}
+
+/// The response to an invalid request: the error for each of its topics.
 fn refused(request: MetadataRequest, error: ErrorCode) -> MetadataResponse {
     let topics = request.topics.unwrap_or_default().into_iter().map(|topic| MetadataResponseTopic {
         error_code: error.code(),
-        // Null is allowed from version 12 on.
+        // Null from version 12 on.
         name: Some(topic.name.unwrap_or_default()),
         topic_id: topic.topic_id,
         ..Default::default()
@@ -80,11 +140,11 @@ fn refused(request: MetadataRequest, error: ErrorCode) -> MetadataResponse {
     MetadataResponse { topics: topics.collect(), ..Default::default() }
 }
 
-fn wanted(version: i16, request: &MetadataRequest) -> Result<Wanted, ErrorCode> {
+fn requested(version: i16, request: &MetadataRequest) -> Result<Requested, ErrorCode> {
     let topics = match &request.topics {
-        None => return Ok(Wanted::All),
-        // Version 0 has no null: nothing named means everything.
-        Some(topics) if topics.is_empty() && version == 0 => return Ok(Wanted::All),
+        None => return Ok(Requested::All),
+        // Version 0 has no null: an empty list means all topics.
+        Some(topics) if topics.is_empty() && version == 0 => return Ok(Requested::All),
         Some(topics) => topics,
     };
     let by_id = topics.iter().any(|topic| !topic.topic_id.is_zero());
@@ -94,19 +154,19 @@ fn wanted(version: i16, request: &MetadataRequest) -> Result<Wanted, ErrorCode> 
     if topics.iter().any(|topic| topic.topic_id.is_zero() && topic.name.is_none()) {
         return Err(ErrorCode::InvalidRequest);
     }
-    let mut told = HashSet::new();
+    let mut seen = HashSet::new();
     let named = |topic: &ottla_wire::protocol::messages::metadata::MetadataRequestTopic| match &topic.name {
-        // One id makes it a request by ids, as in Kafka.
+        // If one topic has an id, all are looked up by id, as in Kafka.
         _ if by_id => Some(Named::Id(topic.topic_id)).filter(|_| !topic.topic_id.is_zero()),
         Some(name) => Some(Named::Name(name.clone())),
         None => None,
     };
-    // What is asked for twice is answered once.
-    Ok(Wanted::Topics(topics.iter().filter_map(named).filter(|named| told.insert(named.clone())).collect()))
+    // A topic that the request names twice is returned once.
+    Ok(Requested::Topics(topics.iter().filter_map(named).filter(|named| seen.insert(named.clone())).collect()))
 }
 
-/// The response without its topics.
-fn frame(context: &Context, with_operations: bool) -> MetadataResponse {
+/// The response's brokers, cluster and controller.
+fn response_without_topics(context: &Context, with_operations: bool) -> MetadataResponse {
     let endpoint = context.endpoint();
     let node_id = context.broker.node_id();
     MetadataResponse {
@@ -119,8 +179,9 @@ fn frame(context: &Context, with_operations: bool) -> MetadataResponse {
         cluster_id: Some(context.broker.cluster_id().into()),
         controller_id: node_id,
         cluster_authorized_operations: match with_operations {
-            true => operations::CLUSTER,
-            false => operations::NOT_ASKED,
+            // As in Kafka, no operation for a caller that may not describe the cluster.
+            true if context.authorize(Operation::Describe, Resource::Cluster).is_err() => 0,
+            requested => context.authorized_operations(requested, Resource::Cluster),
         },
         ..Default::default()
     }
@@ -139,8 +200,9 @@ fn missing_names(cluster: &Cluster, named: &[Named]) -> Vec<TopicName> {
     missing
 }
 
-/// `refused`: topics that couldn't be created, and why.
+/// Describes the requested topics. `refused` are those that could not be created, with their errors.
 fn answer_named(
+    context: &Context,
     cluster: &Cluster,
     named: &[Named],
     with_operations: bool,
@@ -150,11 +212,11 @@ fn answer_named(
         .iter()
         .map(|named| match named {
             Named::Name(name) => match cluster.topic(name) {
-                Some(topic) => describe(topic, with_operations),
+                Some(topic) => describe(context, topic, with_operations),
                 None => unknown_name(name, refused),
             },
             Named::Id(id) => match cluster.topic_by_id(*id) {
-                Some(topic) => describe(topic, with_operations),
+                Some(topic) => describe(context, topic, with_operations),
                 None => MetadataResponseTopic {
                     error_code: ErrorCode::UnknownTopicId.code(),
                     topic_id: *id,
@@ -167,7 +229,7 @@ fn answer_named(
 
 fn unknown_name(name: &Str, refused: &[(TopicName, NotCreated)]) -> MetadataResponseTopic {
     let error = match refused.iter().find(|(refused, _)| **refused == **name) {
-        // The metadata log's own topic: no client can make it, or see it.
+        // The topic of the metadata log, which clients can neither create nor see.
         Some((_, error)) if error.error_code() == ErrorCode::InvalidRequest => ErrorCode::UnknownTopicOrPartition,
         Some((_, error)) => error.error_code(),
         None => match names::check(name) {
@@ -183,7 +245,7 @@ fn unknown_name(name: &Str, refused: &[(TopicName, NotCreated)]) -> MetadataResp
     }
 }
 
-fn describe(topic: &Topic, with_operations: bool) -> MetadataResponseTopic {
+fn describe(context: &Context, topic: &Topic, with_operations: bool) -> MetadataResponseTopic {
     MetadataResponseTopic {
         error_code: ErrorCode::None.code(),
         name: Some(Str::from(&**topic.name())),
@@ -194,10 +256,7 @@ fn describe(topic: &Topic, with_operations: bool) -> MetadataResponseTopic {
             .partitions()
             .map(|(index, partition)| describe_partition(topic, index, partition))
             .collect(),
-        topic_authorized_operations: match with_operations {
-            true => operations::TOPIC,
-            false => operations::NOT_ASKED,
-        },
+        topic_authorized_operations: context.authorized_operations(with_operations, Resource::Topic(topic.name())),
     }
 }
 

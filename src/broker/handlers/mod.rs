@@ -1,11 +1,13 @@
-//! Wire to domain to wire: one file per family of APIs. No sockets, files or clocks.
+//! The handlers of Kafka's APIs, one file per family of APIs. They use no sockets, files or clocks.
 //!
-//! A handler does the order-sensitive part of its request before it returns, and what may wait
-//! inside a parked answer. Protocol structs stop here: below are only domain types, and
-//! `errors` is the one place where a domain error becomes a Kafka error code.
+//! A handler converts a protocol request to domain types, runs it, and converts the result to a protocol response.
+//! Lower layers know no protocol structs, and only `errors` converts errors to Kafka error codes. The part of a
+//! request that depends on the order of requests is done before the handler returns; the part that may wait is in a
+//! parked answer.
 
 mod acls;
 mod api_versions;
+mod authorizer;
 mod broker_loggers;
 mod cluster;
 mod configs;
@@ -20,7 +22,6 @@ mod large_batches;
 mod list_offsets;
 mod metadata;
 mod offsets;
-mod operations;
 mod produce;
 mod producer_ids;
 mod quorum;
@@ -31,11 +32,15 @@ mod topics;
 mod transactions;
 mod users_and_quotas;
 
+#[cfg(test)]
+mod authorization_tests;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use context::{Answer, Context};
+use authorizer::{AllowAll, Authorizer};
+use context::{Answer, Caller, Context, Principal};
 use large_batches::LargeBatches;
 
 use crate::server::{CloseReason, ConnectionInfo, ConnectionUse, Dispatch, NewUse, Outcome};
@@ -45,27 +50,28 @@ use ottla_log::faults;
 use ottla_wire::protocol::frame::{FrameError, decode_request, encode_response};
 use ottla_wire::protocol::{ApiKey, Request, Response};
 
-/// What the log limiter calls connections that are closed for a request that isn't served.
-const UNSERVED: &str = "connections closed for a request that is not supported";
+/// The kind of log line for connections closed because of a request that is not supported.
+const UNSUPPORTED: &str = "connections closed for a request that is not supported";
 
-/// The target of a line for each request, which Kafka's `kafka.request.logger` has.
+/// The target of the log line for each request, as Kafka's `kafka.request.logger`.
 const REQUEST_LOG: &str = "ottla::request";
 
-/// Answers every request of every connection.
+/// Handles the requests of all connections.
 pub struct Handlers {
     broker: Arc<Broker>,
     large_batches: Arc<LargeBatches>,
+    authorizer: Arc<dyn Authorizer>,
 }
 
 impl Handlers {
-    /// `batch_memory` is how many bytes a produced batch may expand to that must be held in memory, where that is more
-    /// than is usual.
+    /// Creates the handlers. `batch_memory` is the largest decompressed size in bytes of a produced batch that must
+    /// be held in memory.
     pub fn new(broker: Arc<Broker>, batch_memory: usize) -> Handlers {
-        Handlers { broker, large_batches: Arc::new(LargeBatches::new(batch_memory)) }
+        Handlers { broker, large_batches: Arc::new(LargeBatches::new(batch_memory)), authorizer: Arc::new(AllowAll) }
     }
 
-    /// Answers what couldn't be read: ApiVersions always gets an answer, so that a client newer
-    /// than we are can fall back; anything else is closed, as Kafka does.
+    /// Refuses a request that cannot be decoded or is not supported. The connection is closed, as in Kafka, except that
+    /// ApiVersions is always answered, so that newer clients can fall back to a supported version.
     fn refuse(&self, error: FrameError) -> Outcome {
         if let Some(header) = error.header()
             && header.api_key == ApiKey::ApiVersions as i16
@@ -75,14 +81,15 @@ impl Handlers {
             return encode(header.correlation_id, 0, &response.into());
         }
         let kind = match error {
-            FrameError::UnsupportedVersion { .. } => UNSERVED,
+            FrameError::UnsupportedVersion { .. } => UNSUPPORTED,
             _ => "connections closed for a request that cannot be read",
         };
         Outcome::Close(CloseReason::new(kind, refusal(&error)))
     }
 }
 
-/// The words of the log line for a request that gets no answer: which client sent what, and what is served.
+/// The reason for closing the connection on a request that gets no response: the client, the request, and the supported
+/// versions.
 fn refusal(error: &FrameError) -> String {
     let client = match error.header().and_then(|header| header.client_id.as_ref()) {
         Some(client_id) => format!("client '{client_id}' sent"),
@@ -92,7 +99,7 @@ fn refusal(error: &FrameError) -> String {
         FrameError::UnsupportedVersion { key, header } | FrameError::BadBody { key, header, .. } => {
             let version = header.api_version;
             match served::versions(*key) {
-                // It would be served if it could be read.
+                // The version is supported, but the request is malformed.
                 Some(range) if range.contains(&version) => format!("{client} a request that cannot be read: {error}"),
                 Some(range) => {
                     let (oldest, newest) = (range.start(), range.end());
@@ -134,7 +141,13 @@ impl Dispatch for Handlers {
         let context = Context {
             broker: Arc::clone(&self.broker),
             large_batches: Arc::clone(&self.large_batches),
+            authorizer: Arc::clone(&self.authorizer),
             connection: Arc::clone(connection),
+            caller: Caller {
+                principal: Principal::anonymous(),
+                client_address: connection.peer,
+                listener: Arc::clone(&connection.listener),
+            },
             header,
         };
         tracing::debug!(
@@ -155,7 +168,7 @@ impl Dispatch for Handlers {
             Answer::Parked(future) => Outcome::Parked(Box::pin(async move {
                 let mut response = future.await;
                 error_versions::translate(version, &mut response);
-                encode_response(correlation_id, version, &response).map_err(|error| unwritable(key, &error))
+                encode_response(correlation_id, version, &response).map_err(|error| unencodable(key, &error))
             })),
             Answer::Nothing => Outcome::NoReply,
             Answer::Close(why) => Outcome::Close(why),
@@ -163,7 +176,7 @@ impl Dispatch for Handlers {
     }
 }
 
-/// What a request shows of its connection's use.
+/// The use of a connection that a request shows.
 fn use_of(request: &Request) -> ConnectionUse {
     match request {
         Request::ApiVersions(_) => ConnectionUse::Handshake,
@@ -174,7 +187,7 @@ fn use_of(request: &Request) -> ConnectionUse {
     }
 }
 
-/// Tells the groups what a connection is used for: its client may be about to join one.
+/// Notifies the groups of a connection's use, because its client may be about to join one.
 fn note_use(context: &Context, new: NewUse) {
     let (groups, client_id, connection) = (context.broker.groups(), context.client_id(), context.connection.id);
     let client = Arrival { client_id, connection, found_brokers: new.found_brokers };
@@ -190,15 +203,15 @@ fn note_use(context: &Context, new: NewUse) {
 fn encode(correlation_id: i32, version: i16, response: &Response) -> Outcome {
     match encode_response(correlation_id, version, response) {
         Ok(frame) => Outcome::Ready(frame),
-        Err(error) => Outcome::Close(unwritable(response.key(), &error)),
+        Err(error) => Outcome::Close(unencodable(response.key(), &error)),
     }
 }
 
-fn unwritable(key: ApiKey, error: &ottla_wire::codec::EncodeError) -> CloseReason {
-    format!("asked for {key} and the answer cannot be written: {error}").into()
+fn unencodable(key: ApiKey, error: &ottla_wire::codec::EncodeError) -> CloseReason {
+    format!("the response to {key} cannot be encoded: {error}").into()
 }
 
-/// Every API that [`served`] lists has its arm here.
+/// Calls the handler of the request's API. Every API listed in [`served`] has one.
 fn handle(context: &Context, request: Request) -> Answer {
     match request {
         Request::ApiVersions(request) => api_versions::handle(context, request),
@@ -230,23 +243,21 @@ fn handle(context: &Context, request: Request) -> Answer {
         Request::DeleteRecords(request) => records::delete(context, request),
         Request::OffsetForLeaderEpoch(request) => records::offset_for_leader_epoch(context, request),
         Request::InitProducerId(request) => producer_ids::init(context, request),
-        Request::DescribeAcls(request) => acls::describe(request),
-        Request::CreateAcls(request) => acls::create(request),
-        Request::DeleteAcls(request) => acls::delete(request),
+        Request::DescribeAcls(request) => acls::describe(context, request),
+        Request::CreateAcls(request) => acls::create(context, request),
+        Request::DeleteAcls(request) => acls::delete(context, request),
         Request::AlterReplicaLogDirs(request) => reassignments::alter_log_dirs(context, request),
         Request::ElectLeaders(request) => reassignments::elect_leaders(context, request),
         Request::AlterPartitionReassignments(request) => reassignments::alter(context, request),
-        Request::ListPartitionReassignments(request) => reassignments::list(request),
+        Request::ListPartitionReassignments(request) => reassignments::list(context, request),
         Request::DescribeClientQuotas(request) => users_and_quotas::describe_quotas(context, request),
         Request::DescribeUserScramCredentials(request) => users_and_quotas::describe_scram(context, request),
         Request::DescribeQuorum(request) => quorum::describe(context, request),
         Request::UpdateFeatures(request) => features::update(context, request),
         Request::DescribeProducers(request) => transactions::describe_producers(context, request),
-        Request::DescribeTransactions(request) => transactions::describe(request),
+        Request::DescribeTransactions(request) => transactions::describe(context, request),
         Request::ListTransactions(request) => transactions::list(request),
         Request::ListConfigResources(request) => configs::list_resources(context, request),
-        other => {
-            Answer::Close(CloseReason::new(UNSERVED, format!("sent {}, which this broker doesn't serve", other.key())))
-        }
+        other => Answer::Close(CloseReason::new(UNSUPPORTED, format!("sent {}, which is not supported", other.key()))),
     }
 }

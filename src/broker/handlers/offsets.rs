@@ -1,24 +1,24 @@
-//! OffsetCommit (key 8, versions 0 to 10) and OffsetFetch (9, 0 to 10): what groups have read.
+//! OffsetCommit (key 8, versions 0 to 10) and OffsetFetch (9, 0 to 10): the committed offsets of groups.
 //!
-//! Topics by id from version 10. Commits for topics that don't exist are refused one by one. Version 0,
-//! which in old clusters went to ZooKeeper, is kept like any other. From version 8 OffsetFetch asks
-//! for several groups at once.
+//! Topics by id from version 10 on. Commits for unknown topics are refused, and the others are stored. Version 0, for
+//! which old clusters used ZooKeeper, is stored like the others. From version 8 on, OffsetFetch may name several
+//! groups.
 
 use std::sync::Arc;
 
+use super::authorizer::{Denied, Operation, Resource};
 use super::context::{Answer, Context};
 use super::errors::{ToErrorCode, code_of};
 use super::groups::run;
 use crate::state::cluster::{Cluster, Topic};
-use crate::state::groups::GroupsUnavailable;
 use ottla_core::coordinator::group::{
     CommitOffsets, FetchedOffset, GroupCommand, GroupError, GroupMachine, GroupReply, PartitionCommit, TopicCommits,
     TopicOffsets, WantedOffsets,
 };
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::offset_commit::{
-    OffsetCommitRequest, OffsetCommitRequestTopic, OffsetCommitResponse, OffsetCommitResponsePartition,
-    OffsetCommitResponseTopic,
+    OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic, OffsetCommitResponse,
+    OffsetCommitResponsePartition, OffsetCommitResponseTopic,
 };
 use ottla_wire::protocol::messages::offset_fetch::{
     OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopics, OffsetFetchResponse,
@@ -34,8 +34,12 @@ pub(super) fn commit(context: &Context, request: OffsetCommitRequest) -> Answer 
     let version = context.version();
     let cluster = context.broker.cluster();
     let mut plan = CommitPlan::default();
+    let denied_group = context.authorize(Operation::Read, Resource::Group(&request.group_id)).err();
     for topic in &request.topics {
-        plan.add(&cluster, version, topic);
+        match denied_group {
+            Some(denied) => plan.refuse(topic, denied.error_code()),
+            None => plan.add(context, &cluster, topic),
+        }
     }
     if plan.topics.is_empty() {
         return plan.respond(&Err(ErrorCode::None)).into();
@@ -63,25 +67,46 @@ pub(super) fn commit(context: &Context, request: OffsetCommitRequest) -> Answer 
     })
 }
 
-/// What is to be committed, and the response with a place for each outcome.
+/// The offsets to commit, and a response to be completed with the outcomes.
 #[derive(Default)]
 struct CommitPlan {
     topics: Vec<TopicCommits>,
     response: Vec<OffsetCommitResponseTopic>,
-    /// Where the outcomes of `topics` go in `response`, in their order.
-    places: Vec<(usize, usize)>,
+    /// The topic and partition indexes in `response` of each partition of `topics`, in order.
+    positions: Vec<(usize, usize)>,
 }
 
 impl CommitPlan {
-    fn add(&mut self, cluster: &Cluster, version: i16, asked: &OffsetCommitRequestTopic) {
-        let topic = match version {
-            BY_ID.. => cluster.topic_by_id(asked.topic_id),
-            _ => cluster.topic(&asked.name),
+    fn refuse(&mut self, requested: &OffsetCommitRequestTopic, error: ErrorCode) {
+        let refused = |partition: &OffsetCommitRequestPartition| OffsetCommitResponsePartition {
+            partition_index: partition.partition_index,
+            error_code: error.code(),
         };
-        let at = self.response.len();
-        let mut partitions = Vec::with_capacity(asked.partitions.len());
-        let mut commits = Vec::with_capacity(asked.partitions.len());
-        for partition in &asked.partitions {
+        self.response.push(OffsetCommitResponseTopic {
+            name: requested.name.clone(),
+            topic_id: requested.topic_id,
+            partitions: requested.partitions.iter().map(refused).collect(),
+        });
+    }
+
+    fn add(&mut self, context: &Context, cluster: &Cluster, requested: &OffsetCommitRequestTopic) {
+        let version = context.version();
+        let topic = match version {
+            BY_ID.. => cluster.topic_by_id(requested.topic_id),
+            _ => cluster.topic(&requested.name),
+        };
+        // The absence of a topic with a given id is visible to every caller.
+        let name = match version {
+            BY_ID.. => topic.map(|topic| &**topic.name()),
+            _ => Some(&*requested.name),
+        };
+        if let Some(Err(denied)) = name.map(|name| context.authorize(Operation::Read, Resource::Topic(name))) {
+            return self.refuse(requested, denied.error_code());
+        }
+        let topic_index = self.response.len();
+        let mut partitions = Vec::with_capacity(requested.partitions.len());
+        let mut commits = Vec::with_capacity(requested.partitions.len());
+        for partition in &requested.partitions {
             let error = match topic {
                 None if version >= BY_ID => ErrorCode::UnknownTopicId,
                 None => ErrorCode::UnknownTopicOrPartition,
@@ -89,7 +114,7 @@ impl CommitPlan {
                     ErrorCode::UnknownTopicOrPartition
                 }
                 Some(_) => {
-                    self.places.push((at, partitions.len()));
+                    self.positions.push((topic_index, partitions.len()));
                     commits.push(PartitionCommit {
                         partition: partition.partition_index,
                         offset: partition.committed_offset,
@@ -113,17 +138,17 @@ impl CommitPlan {
             });
         }
         self.response.push(OffsetCommitResponseTopic {
-            name: asked.name.clone(),
-            topic_id: asked.topic_id,
+            name: requested.name.clone(),
+            topic_id: requested.topic_id,
             partitions,
         });
     }
 
-    /// `outcome`: a code for each place, or one for all.
+    /// Completes the response with an error code for each committed partition, or one for all.
     fn respond(mut self, outcome: &Result<Vec<i16>, ErrorCode>) -> OffsetCommitResponse {
-        for (at, &(topic, partition)) in self.places.iter().enumerate() {
+        for (index, &(topic, partition)) in self.positions.iter().enumerate() {
             let code = match outcome {
-                Ok(codes) => codes.get(at).copied().unwrap_or(ErrorCode::UnknownServerError.code()),
+                Ok(codes) => codes.get(index).copied().unwrap_or(ErrorCode::UnknownServerError.code()),
                 Err(error) => error.code(),
             };
             let slot = self.response.get_mut(topic).and_then(|topic| topic.partitions.get_mut(partition));
@@ -143,7 +168,7 @@ pub(super) fn fetch(context: &Context, request: OffsetFetchRequest) -> Answer {
             request.groups.into_iter().map(|group| fetch_group(context, &cluster, group, request.require_stable));
         return OffsetFetchResponse { groups: groups.collect(), ..Default::default() }.into();
     }
-    let asked = OffsetFetchRequestGroup {
+    let requested = OffsetFetchRequestGroup {
         group_id: request.group_id,
         topics: request.topics.map(|topics| {
             let topic = |topic: ottla_wire::protocol::messages::offset_fetch::OffsetFetchRequestTopic| {
@@ -157,10 +182,10 @@ pub(super) fn fetch(context: &Context, request: OffsetFetchRequest) -> Answer {
         }),
         ..Default::default()
     };
-    one_group(version, fetch_group(context, &cluster, asked, request.require_stable)).into()
+    one_group(version, fetch_group(context, &cluster, requested, request.require_stable)).into()
 }
 
-/// Versions before 8 ask for one group. Before version 2 errors stand with each partition.
+/// The response of versions before 8, which name one group. Before version 2, each partition has the group's error.
 fn one_group(version: i16, group: OffsetFetchResponseGroup) -> OffsetFetchResponse {
     let topics = group.topics.into_iter().map(|topic| OffsetFetchResponseTopic {
         name: topic.name,
@@ -182,16 +207,19 @@ fn one_group(version: i16, group: OffsetFetchResponseGroup) -> OffsetFetchRespon
 fn fetch_group(
     context: &Context,
     cluster: &Cluster,
-    asked: OffsetFetchRequestGroup,
+    requested: OffsetFetchRequestGroup,
     require_stable: bool,
 ) -> OffsetFetchResponseGroup {
     let by_id = context.version() >= BY_ID;
+    if let Err(denied) = context.authorize(Operation::Describe, Resource::Group(&requested.group_id)) {
+        return denied_group(context.version(), requested, denied);
+    }
     let groups = context.broker.groups();
-    let (wanted, unknown) = match &asked.topics {
+    let (wanted, refused) = match &requested.topics {
         None => (None, Vec::new()),
         Some(topics) => {
-            let (wanted, unknown) = name_topics(cluster, topics, by_id);
-            (Some(wanted), unknown)
+            let (wanted, refused) = name_topics(context, cluster, topics, by_id);
+            (Some(wanted), refused)
         }
     };
     let query = |machine: &GroupMachine| {
@@ -199,47 +227,55 @@ fn fetch_group(
             None => WantedOffsets::All,
             Some(wanted) => WantedOffsets::Of(wanted),
         };
-        machine.fetch_offsets(&asked.group_id, wanted, require_stable)
+        machine.fetch_offsets(&requested.group_id, wanted, require_stable)
     };
-    // Members ask for offsets when they have joined.
-    groups.not_joining(&asked.group_id, context.connection.id);
+    // Members fetch offsets after they joined, so the client is not about to join.
+    groups.not_joining(&requested.group_id, context.connection.id);
     let found = match context.broker.has_offsets_topic() {
-        true => groups.query(&asked.group_id, query),
-        // Nothing was ever committed: what a fresh machine answers.
+        true => groups.query(&requested.group_id, query),
+        // No offset was ever committed.
         false => Ok(groups.query_empty(query)),
     };
     match found {
         Ok(found) => {
-            let known = found.into_iter().filter_map(|topic| found_topic(cluster, topic, by_id));
-            let topics = known.chain(unknown.into_iter().map(unknown_topic)).collect();
-            OffsetFetchResponseGroup { group_id: asked.group_id, topics, error_code: 0 }
+            // A response for all topics leaves out those that the caller may not see.
+            let visible = found
+                .into_iter()
+                .filter(|topic| wanted.is_some() || context.allows(Operation::Describe, Resource::Topic(&topic.topic)));
+            let known = visible.filter_map(|topic| found_topic(cluster, topic, by_id));
+            let topics = known.chain(refused.into_iter().map(|(topic, error)| refused_topic(topic, error))).collect();
+            OffsetFetchResponseGroup { group_id: requested.group_id, topics, error_code: 0 }
         }
-        Err(unavailable) => refused_group(asked, unavailable),
+        Err(unavailable) => refused_group(requested, unavailable.error_code()),
     }
 }
 
-/// The topics by name, and those whose id no topic has.
+/// Resolves topic ids to names. Also returns the refused topics: unknown ids, and topics that the caller may not see.
 fn name_topics<'a>(
+    context: &Context,
     cluster: &Cluster,
     topics: &'a [OffsetFetchRequestTopics],
     by_id: bool,
-) -> (Vec<(TopicName, Vec<PartitionIndex>)>, Vec<&'a OffsetFetchRequestTopics>) {
+) -> (Vec<(TopicName, Vec<PartitionIndex>)>, Vec<(&'a OffsetFetchRequestTopics, ErrorCode)>) {
     let mut wanted = Vec::with_capacity(topics.len());
-    let mut unknown = Vec::new();
+    let mut refused = Vec::new();
     for topic in topics {
         let name = match by_id {
             true => cluster.topic_by_id(topic.topic_id).map(|topic| Arc::clone(topic.name())),
             false => Some(TopicName::from(&*topic.name)),
         };
         match name {
-            Some(name) => wanted.push((name, topic.partition_indexes.clone())),
-            None => unknown.push(topic),
+            Some(name) => match context.authorize(Operation::Describe, Resource::Topic(&name)) {
+                Ok(()) => wanted.push((name, topic.partition_indexes.clone())),
+                Err(denied) => refused.push((topic, denied.error_code())),
+            },
+            None => refused.push((topic, ErrorCode::UnknownTopicId)),
         }
     }
-    (wanted, unknown)
+    (wanted, refused)
 }
 
-/// None for a topic that is gone and so has no id to tell.
+/// The result for a topic; `None` for a deleted topic if the response needs its id.
 fn found_topic(cluster: &Cluster, topic: TopicOffsets, by_id: bool) -> Option<OffsetFetchResponseTopics> {
     let (name, topic_id) = match by_id {
         true => (Str::new(), cluster.topic(&topic.topic).map(|topic| Topic::id(topic))?),
@@ -266,8 +302,8 @@ fn found_partition(
     }
 }
 
-fn unknown_topic(topic: &OffsetFetchRequestTopics) -> OffsetFetchResponseTopics {
-    let code = ErrorCode::UnknownTopicId.code();
+fn refused_topic(topic: &OffsetFetchRequestTopics, error: ErrorCode) -> OffsetFetchResponseTopics {
+    let code = error.code();
     OffsetFetchResponseTopics {
         name: topic.name.clone(),
         topic_id: topic.topic_id,
@@ -275,17 +311,23 @@ fn unknown_topic(topic: &OffsetFetchRequestTopics) -> OffsetFetchResponseTopics 
     }
 }
 
-/// Every partition is named with the group's error, for versions that look there.
-fn refused_group(asked: OffsetFetchRequestGroup, unavailable: GroupsUnavailable) -> OffsetFetchResponseGroup {
-    let code = unavailable.error_code().code();
-    let topics = asked.topics.unwrap_or_default();
+/// The result for a group that the caller may not describe. From version 2 on, it has no topics.
+fn denied_group(version: i16, requested: OffsetFetchRequestGroup, denied: Denied) -> OffsetFetchResponseGroup {
+    let topics = requested.topics.filter(|_| version < 2);
+    refused_group(OffsetFetchRequestGroup { topics, ..requested }, denied.error_code())
+}
+
+/// The result for a group with an error. Each partition has it too, because clients of old versions read it there.
+fn refused_group(requested: OffsetFetchRequestGroup, error: ErrorCode) -> OffsetFetchResponseGroup {
+    let code = error.code();
+    let topics = requested.topics.unwrap_or_default();
     let refused = |topic: OffsetFetchRequestTopics| OffsetFetchResponseTopics {
         partitions: topic.partition_indexes.iter().map(|&index| no_offset(index, code)).collect(),
         name: topic.name,
         topic_id: topic.topic_id,
     };
     OffsetFetchResponseGroup {
-        group_id: asked.group_id,
+        group_id: requested.group_id,
         topics: topics.into_iter().map(refused).collect(),
         error_code: code,
     }

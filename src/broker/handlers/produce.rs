@@ -1,24 +1,24 @@
 //! Produce (key 0), versions 0 to 11.
 //!
-//! Versions 0 to 2 carry message formats 0 and 1, in any mixture and with any number of compressed wrappers,
-//! which are converted, and may carry nothing, which succeeds; from 3 on exactly one v2 batch a partition.
-//! With acks 0 there is no response, and where something failed the connection is closed so that the client
-//! notices, as in Kafka. Appends of one connection happen in the order of its requests; an answer waits only
-//! where `flush.messages` asks for a sync.
+//! Versions 0 to 2 carry message formats 0 and 1, in any mixture and with any number of compressed wrappers; they are
+//! converted. They may also carry no records, which succeeds. From version 3 on, each partition has exactly one v2
+//! batch. With acks 0 there is no response; after a failure the connection is closed, as in Kafka, so that the client
+//! notices. Appends of one connection are done in the order of its requests. A response waits only for the sync that
+//! `flush.messages` requires.
 //!
-//! Departures: acks 1 and all are the same on one node. What was refused always comes with a message,
-//! which Kafka gives for some errors only, and one about timestamps names the setting that they are beyond;
-//! at most [`RecordFaults::MAX_LISTED`] records at fault are listed. Records that cannot be decompressed or
-//! decoded are INVALID_RECORD, an unknown codec
-//! UNSUPPORTED_COMPRESSION_TYPE, and null records INVALID_RECORD, where Kafka fails with
-//! UNKNOWN_SERVER_ERROR or doesn't answer; `tests/data/produce-departures.tsv` has them all. There are
-//! no transactions yet: every transactional id is one that the coordinator doesn't know. A duplicate is
-//! answered like the batch it repeats; Kafka tells the producer's own timestamp as the broker's there.
+//! Departures: acks 1 and all are the same on one node. Every error has a message, whereas Kafka has one for some
+//! errors only, and the message on an invalid timestamp names the setting that it violates. At most
+//! [`RecordFaults::MAX_LISTED`] invalid records are listed. Records that cannot be decompressed or decoded, and null
+//! records, are INVALID_RECORD, and an unknown codec is UNSUPPORTED_COMPRESSION_TYPE, where Kafka answers
+//! UNKNOWN_SERVER_ERROR or nothing; `tests/data/produce-departures.tsv` lists all cases. There are no transactions yet:
+//! every transactional id is unknown. The response to a duplicate repeats the one to the original batch; Kafka returns
+//! the producer's timestamp as the log append time there.
 //!
 //! [`RecordFaults::MAX_LISTED`]: ottla_wire::record::RecordFaults::MAX_LISTED
 
 use std::sync::Arc;
 
+use super::authorizer::{Operation, Resource};
 use super::context::{Answer, Context};
 use super::errors::ToErrorCode;
 use crate::log_rate_limiter::log_limited;
@@ -28,7 +28,8 @@ use crate::state::partition::{Partition, PartitionError};
 use ottla_log::{AppendError, Appended, Origin};
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::produce::{
-    BatchIndexAndErrorMessage, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceResponse,
+    BatchIndexAndErrorMessage, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceData,
+    TopicProduceResponse,
 };
 use ottla_wire::record::{Accepts, BatchHeader, RecordError, Unverified, VerifyRules};
 use ottla_wire::types::{ErrorCode, NO_TIMESTAMP, Offset, TopicPartition};
@@ -36,18 +37,23 @@ use ottla_wire::types::{ErrorCode, NO_TIMESTAMP, Offset, TopicPartition};
 /// The one client id that may write to internal topics, as in Kafka.
 const ADMIN_CLIENT_ID: &str = "__admin_client";
 
-/// What the log limiter calls connections that are closed because a produce request without a response failed.
-const FAILED_UNANSWERED: &str = "connections closed for a failed produce request with acks=0";
+/// The kind of log line for connections closed because a produce request with acks 0 failed.
+const FAILED_WITHOUT_ACKS: &str = "connections closed for a failed produce request with acks=0";
 
 pub(super) fn handle(context: &Context, request: ProduceRequest) -> Answer {
     if !matches!(request.acks, -1..=1) {
         return refuse_all(&request, ErrorCode::InvalidRequiredAcks).into();
     }
-    if request.transactional_id.is_none() && has_transactional_batch(&request) {
-        return match request.acks {
-            0 => Answer::Close("sent a transactional batch without a transactional id".into()),
-            _ => refuse_all(&request, ErrorCode::TransactionalIdAuthorizationFailed).into(),
-        };
+    if has_transactional_batch(&request) {
+        let transactional_id = request.transactional_id.as_deref();
+        let is_allowed = |id: &str| context.authorize(Operation::Write, Resource::TransactionalId(id)).is_ok();
+        match (transactional_id.is_some_and(is_allowed), request.acks) {
+            (true, _) => {}
+            (false, 0) => {
+                return Answer::Close("sent a transactional batch without an authorized transactional id".into());
+            }
+            (false, _) => return refuse_all(&request, ErrorCode::TransactionalIdAuthorizationFailed).into(),
+        }
     }
     let acks = request.acks;
     let production = append_all(context, request);
@@ -55,7 +61,7 @@ pub(super) fn handle(context: &Context, request: ProduceRequest) -> Answer {
         return match production.failure() {
             None => Answer::Nothing,
             Some(failure) => Answer::Close(CloseReason::new(
-                FAILED_UNANSWERED,
+                FAILED_WITHOUT_ACKS,
                 format!("sent a produce request with acks=0 that failed: {failure}"),
             )),
         };
@@ -66,7 +72,7 @@ pub(super) fn handle(context: &Context, request: ProduceRequest) -> Answer {
     Answer::parked(production.synced())
 }
 
-/// Told by the header alone: nothing else of a batch is looked at before the request is known to be allowed.
+/// Reads the headers only, because batches are not decoded before the request is authorized.
 fn has_transactional_batch(request: &ProduceRequest) -> bool {
     let mut batches = request.topic_data.iter().flat_map(|topic| &topic.partition_data);
     batches.any(|data| {
@@ -75,13 +81,13 @@ fn has_transactional_batch(request: &ProduceRequest) -> bool {
     })
 }
 
-/// What was appended, and what must be synced before it is acknowledged.
+/// The response after the appends, and the syncs needed before it may be sent.
 struct Production {
     response: ProduceResponse,
     syncs: Vec<PendingSync>,
 }
 
-/// A partition response that waits for a sync: its place in the response.
+/// A partition whose response waits for a sync, by its indexes in the response.
 struct PendingSync {
     topic: usize,
     partition: usize,
@@ -90,7 +96,7 @@ struct PendingSync {
 }
 
 impl Production {
-    /// Words for the first partition that failed.
+    /// A description of the first failed partition.
     fn failure(&self) -> Option<String> {
         self.response.responses.iter().find_map(|topic| {
             let failed = topic.partition_responses.iter().find(|partition| partition.error_code != 0)?;
@@ -117,6 +123,10 @@ fn append_all(context: &Context, request: ProduceRequest) -> Production {
     let accepts = Accepts::for_produce(context.version());
     let mut production = Production { response: ProduceResponse::default(), syncs: Vec::new() };
     for topic_data in request.topic_data.into_iter().filter(|topic| !topic.partition_data.is_empty()) {
+        if let Err(denied) = context.authorize(Operation::Write, Resource::Topic(&topic_data.name)) {
+            production.response.responses.push(refuse_topic(&topic_data, denied.error_code()));
+            continue;
+        }
         let topic = cluster.topic(&topic_data.name);
         let rules = topic.map(|topic| topic.verify_rules(accepts, now));
         let mut responses = Vec::with_capacity(topic_data.partition_data.len());
@@ -149,10 +159,10 @@ fn append_all(context: &Context, request: ProduceRequest) -> Production {
                 Ok(appended) => {
                     let end = appended.last_offset + 1;
                     if partition.must_sync_before_ack(end) {
-                        let at = (production.response.responses.len(), responses.len());
+                        let (topic, partition_index) = (production.response.responses.len(), responses.len());
                         production.syncs.push(PendingSync {
-                            topic: at.0,
-                            partition: at.1,
+                            topic,
+                            partition: partition_index,
                             log: Arc::clone(partition),
                             end,
                         });
@@ -175,7 +185,7 @@ fn append_all(context: &Context, request: ProduceRequest) -> Production {
     production
 }
 
-/// Why one partition's records were not appended.
+/// The reason for not appending the records of a partition.
 enum Refusal {
     Records(RecordError),
     Partition(PartitionError),
@@ -204,7 +214,7 @@ impl Refusal {
         }
     }
 
-    /// One line that says who sent what, and why it was refused; not of each, where there are many.
+    /// Logs the refusal with client and partition, rate-limited.
     fn log(&self, context: &Context, partition: &Partition) {
         let reason: &dyn std::fmt::Display = match self {
             Refusal::Records(error) => error,
@@ -213,13 +223,13 @@ impl Refusal {
         };
         let code = self.code();
         log_limited!(
-            INFO, context.broker.log_rate_limiter(), context.connection.peer.ip(), "refused produces",
+            INFO, context.broker.log_rate_limiter(), context.connection.peer.ip(), "refused produce requests",
             client = %context.connection, client_id = context.client_id(), partition = %partition.id(),
-            "produce refused with {code}: {reason}"
+            error = %code, %reason, "refused produce request"
         );
     }
 
-    /// Where the log was asked, the answer tells its start, as a success does.
+    /// The log start offset, if the refusal came from the log; as in the response to a success.
     fn log_start_offset(&self, partition: &Partition) -> Offset {
         match self {
             Refusal::Partition(PartitionError::Append(AppendError::LargerThanSegment { .. })) => -1,
@@ -231,10 +241,10 @@ impl Refusal {
 
     fn response(self, index: i32, partition: &Partition) -> PartitionProduceResponse {
         let log_start_offset = self.log_start_offset(partition);
-        PartitionProduceResponse { log_start_offset, ..self.words(index, partition.id()) }
+        PartitionProduceResponse { log_start_offset, ..self.describe(index, partition.id()) }
     }
 
-    fn words(self, index: i32, partition: &TopicPartition) -> PartitionProduceResponse {
+    fn describe(self, index: i32, partition: &TopicPartition) -> PartitionProduceResponse {
         let code = self.code();
         match self {
             Refusal::Records(RecordError::Records(faults)) => {
@@ -274,14 +284,14 @@ fn failed(index: i32, code: ErrorCode, message: impl Into<Option<String>>) -> Pa
 }
 
 fn refuse_all(request: &ProduceRequest, code: ErrorCode) -> ProduceResponse {
-    let responses = request
-        .topic_data
-        .iter()
-        .map(|topic| TopicProduceResponse {
-            name: topic.name.clone(),
-            topic_id: topic.topic_id,
-            partition_responses: topic.partition_data.iter().map(|p| failed(p.index, code, None)).collect(),
-        })
-        .collect();
-    ProduceResponse { responses, ..Default::default() }
+    let responses = request.topic_data.iter().map(|topic| refuse_topic(topic, code));
+    ProduceResponse { responses: responses.collect(), ..Default::default() }
+}
+
+fn refuse_topic(topic: &TopicProduceData, code: ErrorCode) -> TopicProduceResponse {
+    TopicProduceResponse {
+        name: topic.name.clone(),
+        topic_id: topic.topic_id,
+        partition_responses: topic.partition_data.iter().map(|data| failed(data.index, code, None)).collect(),
+    }
 }

@@ -1,12 +1,13 @@
 //! InitProducerId (key 22), versions 0 to 5, for producers without a transactional id.
 //!
-//! There are no transactions yet, and the log says so. Producers hear it when they look for the coordinator; one that
-//! comes here with a transactional id all the same gets INVALID_REQUEST, which no client tries again. An idempotent
-//! producer that names an id and epoch it had (version 3 and above) is given a new id, as in Kafka; one without the
+//! There are no transactions yet. Transactional producers are refused when they look for the coordinator (see
+//! [`transactions::refuse`]). A transactional id in this API is INVALID_REQUEST, which no client retries. An idempotent
+//! producer that names its previous id and epoch (version 3 and above) gets a new id, as in Kafka; one without the
 //! other is INVALID_REQUEST.
 
 use std::sync::Arc;
 
+use super::authorizer::{Operation, Resource};
 use super::context::{Answer, Context};
 use super::errors::ToErrorCode;
 use super::transactions;
@@ -18,8 +19,16 @@ pub(super) fn init(context: &Context, request: InitProducerIdRequest) -> Answer 
         if transactional_id.is_empty() {
             return refused(ErrorCode::InvalidRequest).into();
         }
+        if let Err(denied) = context.authorize(Operation::Write, Resource::TransactionalId(transactional_id)) {
+            return refused(denied.error_code()).into();
+        }
         transactions::refuse(context, transactional_id);
         return refused(ErrorCode::InvalidRequest).into();
+    }
+    if !context.allows(Operation::IdempotentWrite, Resource::Cluster)
+        && context.authorize(Operation::Write, Resource::AnyTopic).is_err()
+    {
+        return refused(ErrorCode::ClusterAuthorizationFailed).into();
     }
     if (request.producer_id == NO_PRODUCER_ID) != (request.producer_epoch == NO_PRODUCER_EPOCH) {
         return refused(ErrorCode::InvalidRequest).into();

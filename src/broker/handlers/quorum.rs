@@ -1,10 +1,11 @@
 //! DescribeQuorum (key 55, versions 0 to 2): the metadata log as a quorum of one voter, this broker.
 //!
-//! Departures: the voter is named with its directory and its listeners are those that clients use, there
-//! being no controller's listener; Apache Kafka tells the directory of voters that joined the quorum by
-//! themselves (KIP-853) alone.
+//! Departures: the listeners of the voter are those for clients, because there is no controller listener. The voter
+//! has its directory id, whereas Apache Kafka has one only for voters of a dynamic quorum (KIP-853).
 
+use super::authorizer::{Operation, Resource};
 use super::context::{Answer, Context};
+use super::errors::ToErrorCode;
 use ottla_core::metadata::names::METADATA_TOPIC;
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::describe_quorum::{
@@ -17,15 +18,23 @@ use ottla_wire::types::ErrorCode;
 const METADATA_PARTITION: i32 = 0;
 
 pub(super) fn describe(context: &Context, request: DescribeQuorumRequest) -> Answer {
-    let of_metadata = match &request.topics[..] {
+    if let Err(denied) = context.authorize(Operation::Describe, Resource::Cluster) {
+        return DescribeQuorumResponse {
+            error_code: denied.error_code().code(),
+            error_message: Some(Str::from_static(denied.message())),
+            ..Default::default()
+        }
+        .into();
+    }
+    let is_metadata = match &request.topics[..] {
         [topic] if &*topic.topic_name == METADATA_TOPIC => {
             topic.partitions.len() == 1 && topic.partitions.iter().all(|it| it.partition_index == METADATA_PARTITION)
         }
         _ => false,
     };
-    let (topics, nodes) = match of_metadata {
+    let (topics, nodes) = match is_metadata {
         true => (vec![metadata_quorum(context)], vec![this_node(context)]),
-        false => (request.topics.into_iter().map(no_quorum).collect(), Vec::new()),
+        false => (request.topics.into_iter().map(without_quorum).collect(), Vec::new()),
     };
     DescribeQuorumResponse { error_message: Some(Str::new()), topics, nodes, ..Default::default() }.into()
 }
@@ -60,8 +69,8 @@ fn this_node(context: &Context) -> Node {
     Node { node_id: context.broker.node_id(), listeners: vec![listener] }
 }
 
-/// The answer for partitions that are no quorum's.
-fn no_quorum(topic: RequestTopicData) -> ResponseTopicData {
+/// The result for partitions without a quorum.
+fn without_quorum(topic: RequestTopicData) -> ResponseTopicData {
     let partitions = topic.partitions.into_iter().map(|partition| ResponsePartitionData {
         partition_index: partition.partition_index,
         error_code: ErrorCode::UnknownTopicOrPartition.code(),

@@ -1,18 +1,19 @@
-//! Where partitions are and who leads them: AlterReplicaLogDirs (key 34, versions 0 to 2), ElectLeaders
-//! (43, 0 to 2), AlterPartitionReassignments (45, 0 to 1) and ListPartitionReassignments (46, version 0).
+//! Replica assignment and leader election: AlterReplicaLogDirs (key 34, versions 0 to 2), ElectLeaders (43, 0 to 2),
+//! AlterPartitionReassignments (45, 0 to 1) and ListPartitionReassignments (46, version 0).
 //!
-//! One broker with one log directory has everything where it can be: what is already so succeeds, and
-//! everything else is refused as Apache Kafka refuses it.
+//! With one broker and one log directory there is nothing to move. A request for the current state succeeds; all others
+//! are refused with Apache Kafka's errors.
 //!
-//! Departures: in a metadata log taken over from a larger cluster, a partition is not moved off brokers
-//! that are gone (INVALID_REPLICA_ASSIGNMENT), nor led by a replica that was out of sync
-//! (ELIGIBLE_LEADERS_NOT_AVAILABLE). Version 0 of AlterReplicaLogDirs, which Apache Kafka has dropped, is
+//! Departures: in a metadata log from a larger cluster, partitions cannot be moved off brokers that no longer exist
+//! (INVALID_REPLICA_ASSIGNMENT), and a replica that was out of sync cannot become the leader
+//! (ELIGIBLE_LEADERS_NOT_AVAILABLE). Version 0 of AlterReplicaLogDirs, which Apache Kafka no longer supports, is
 //! answered like the others.
 
 use std::collections::BTreeMap;
 
+use super::authorizer::{Denied, Operation, Resource};
 use super::context::{Answer, Context};
-use super::errors::ToErrorCode;
+use super::errors::{Refused, ToErrorCode};
 use ottla_core::metadata::{Image, PartitionImage, check_assignment};
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::alter_partition_reassignments::{
@@ -33,27 +34,29 @@ use ottla_wire::types::{ErrorCode, PartitionIndex};
 
 pub(super) fn alter_log_dirs(context: &Context, request: AlterReplicaLogDirsRequest) -> Answer {
     let cluster = context.broker.cluster();
-    let ours = context.broker.log_dir().absolute_path().display().to_string();
-    // Of several directories for one partition the last counts.
-    let mut asked: BTreeMap<Str, BTreeMap<PartitionIndex, bool>> = BTreeMap::new();
+    let log_dir = context.broker.log_dir().absolute_path().display().to_string();
+    // Of several directories for one partition, the last one applies.
+    let mut requested: BTreeMap<Str, BTreeMap<PartitionIndex, bool>> = BTreeMap::new();
     for dir in request.dirs {
-        let is_ours = *dir.path == *ours;
+        let is_log_dir = *dir.path == *log_dir;
         for topic in dir.topics {
-            let partitions = topic.partitions.into_iter().map(|index| (index, is_ours));
-            asked.entry(topic.name).or_default().extend(partitions);
+            let partitions = topic.partitions.into_iter().map(|index| (index, is_log_dir));
+            requested.entry(topic.name).or_default().extend(partitions);
         }
     }
-    let result = |name: &str, index, is_ours: bool| match cluster.partition(name, index) {
-        _ if !is_ours => ErrorCode::LogDirNotFound,
-        Err(why) => why.error_code(),
-        Ok(_) => ErrorCode::None,
+    let authorized = context.authorize(Operation::Alter, Resource::Cluster);
+    let result = |name: &str, index, is_log_dir: bool| match (authorized, cluster.partition(name, index)) {
+        (Err(denied), _) => denied.error_code(),
+        _ if !is_log_dir => ErrorCode::LogDirNotFound,
+        (_, Err(why)) => why.error_code(),
+        (_, Ok(_)) => ErrorCode::None,
     };
-    let results = asked.into_iter().map(|(topic_name, partitions)| AlterReplicaLogDirTopicResult {
+    let results = requested.into_iter().map(|(topic_name, partitions)| AlterReplicaLogDirTopicResult {
         partitions: partitions
             .into_iter()
-            .map(|(partition_index, is_ours)| AlterReplicaLogDirPartitionResult {
+            .map(|(partition_index, is_log_dir)| AlterReplicaLogDirPartitionResult {
                 partition_index,
-                error_code: result(&topic_name, partition_index, is_ours).code(),
+                error_code: result(&topic_name, partition_index, is_log_dir).code(),
             })
             .collect(),
         topic_name,
@@ -61,20 +64,21 @@ pub(super) fn alter_log_dirs(context: &Context, request: AlterReplicaLogDirsRequ
     AlterReplicaLogDirsResponse { results: results.collect(), ..Default::default() }.into()
 }
 
-type Refused = (ErrorCode, String);
-
-/// Which replica shall lead.
+/// The kind of election.
 #[derive(Clone, Copy)]
 enum Election {
-    /// The first of the partition's replicas.
+    /// Elects the first of the partition's replicas.
     Preferred,
-    /// Any, if there is no leader, be it out of sync.
+    /// Elects any replica, even one that is out of sync, if there is no leader.
     Unclean,
 }
 
 pub(super) fn elect_leaders(context: &Context, request: ElectLeadersRequest) -> Answer {
+    if let Err(denied) = context.authorize(Operation::Alter, Resource::Cluster) {
+        return refused_election(request, denied.error_code(), denied.message());
+    }
     let election = match (context.version(), request.election_type) {
-        // There was one type before there was a field for it.
+        // Version 0 has one type, and no field for it.
         (0, _) | (_, 0) => Election::Preferred,
         (_, 1) => Election::Unclean,
         (_, other) => return unknown_election(request, other),
@@ -84,37 +88,37 @@ pub(super) fn elect_leaders(context: &Context, request: ElectLeadersRequest) -> 
         Some(topics) => topics
             .into_iter()
             .map(|topic| {
-                let elected = topic.partitions.into_iter().map(|index| elected(image, &topic.topic, index, election));
+                let elected = topic.partitions.into_iter().map(|index| elect(image, &topic.topic, index, election));
                 ReplicaElectionResult { partition_result: elected.collect(), topic: topic.topic }
             })
             .collect(),
-        None => elected_everywhere(image, election),
+        None => elect_all(image, election),
     };
     ElectLeadersResponse { replica_election_results, ..Default::default() }.into()
 }
 
-/// Every topic, with those partitions where more is to be said than that there is nothing to do.
-fn elected_everywhere(image: &Image, election: Election) -> Vec<ReplicaElectionResult> {
+/// The results for all topics, without partitions that need no election.
+fn elect_all(image: &Image, election: Election) -> Vec<ReplicaElectionResult> {
     let topics = image.topics_by_name().into_iter().map(|topic| {
-        let elected = topic.partitions().map(|(index, _)| elected(image, &topic.name, index, election));
+        let elected = topic.partitions().map(|(index, _)| elect(image, &topic.name, index, election));
         let partition_result = elected.filter(|one| one.error_code != ErrorCode::ElectionNotNeeded.code()).collect();
         ReplicaElectionResult { topic: (&*topic.name).into(), partition_result }
     });
     topics.collect()
 }
 
-/// The outcome for one partition. This broker made itself the leader of whatever it could when it
-/// started, so there is never anything left to do.
-fn elected(image: &Image, topic: &str, index: PartitionIndex, election: Election) -> PartitionResult {
+/// The result for one partition: always an error, because at its start this broker became the leader of all
+/// partitions that it can lead.
+fn elect(image: &Image, topic: &str, index: PartitionIndex, election: Election) -> PartitionResult {
     let (error, message) = match image.topic(topic).map(|it| it.partition(index)) {
         None => (ErrorCode::UnknownTopicOrPartition, format!("No such topic as {topic}")),
         Some(None) => (ErrorCode::UnknownTopicOrPartition, format!("No such partition as {topic}-{index}")),
-        Some(Some(partition)) => why_not_elected(partition, election),
+        Some(Some(partition)) => election_error(partition, election),
     };
     PartitionResult { partition_id: index, error_code: error.code(), error_message: Some(message.into()) }
 }
 
-fn why_not_elected(partition: &PartitionImage, election: Election) -> Refused {
+fn election_error(partition: &PartitionImage, election: Election) -> Refused {
     let preferred = partition.replicas.first() == Some(&partition.leader);
     let (error, message) = match election {
         Election::Preferred if !preferred => {
@@ -128,16 +132,18 @@ fn why_not_elected(partition: &PartitionImage, election: Election) -> Refused {
     (error, message.to_owned())
 }
 
-/// Says of everything asked that there is no such election.
+/// The response to an unknown election type.
 fn unknown_election(request: ElectLeadersRequest, election_type: i8) -> Answer {
-    // As in Kafka, nothing is wrong with an election of nothing.
+    // As in Kafka, not an error if the request names no topics.
     let nothing = request.topic_partitions.as_ref().is_some_and(Vec::is_empty);
-    let error_code = if nothing { ErrorCode::None } else { ErrorCode::InvalidRequest }.code();
-    let refused = |partition_id| PartitionResult {
-        partition_id,
-        error_code,
-        error_message: Some(format!("Unknown election type {election_type}").into()),
-    };
+    let error = if nothing { ErrorCode::None } else { ErrorCode::InvalidRequest };
+    refused_election(request, error, &format!("Unknown election type {election_type}"))
+}
+
+/// The response with one error, for the request and each of its partitions.
+fn refused_election(request: ElectLeadersRequest, error: ErrorCode, message: &str) -> Answer {
+    let error_code = error.code();
+    let refused = |partition_id| PartitionResult { partition_id, error_code, error_message: Some(message.into()) };
     let topics = request.topic_partitions.unwrap_or_default().into_iter().map(|topic| ReplicaElectionResult {
         topic: topic.topic,
         partition_result: topic.partitions.into_iter().map(refused).collect(),
@@ -146,16 +152,19 @@ fn unknown_election(request: ElectLeadersRequest, election_type: i8) -> Answer {
 }
 
 pub(super) fn alter(context: &Context, request: AlterPartitionReassignmentsRequest) -> Answer {
+    if let Err(denied) = context.authorize(Operation::Alter, Resource::Cluster) {
+        return denied_reassignment(request, denied);
+    }
     let image = &context.broker.cluster().image;
-    // Kafka says "no error" with an empty message where nothing was asked.
+    // As in Kafka, the message is empty instead of null if the request names no topics.
     let error_message = request.topics.is_empty().then(Str::new);
     let responses = request.topics.into_iter().map(|topic| {
         let partitions = topic.partitions.iter().map(|partition| {
-            let refused = reassigned(image, &topic.name, partition).err();
+            let refused = check_reassignment(image, &topic.name, partition).err();
             ReassignablePartitionResponse {
                 partition_index: partition.partition_index,
                 error_code: refused.as_ref().map_or(ErrorCode::None, |(error, _)| *error).code(),
-                error_message: refused.and_then(|(_, why)| why).map(Str::from),
+                error_message: refused.and_then(|(_, message)| message).map(Str::from),
             }
         });
         ReassignableTopicResponse { partitions: partitions.collect(), name: topic.name }
@@ -169,15 +178,40 @@ pub(super) fn alter(context: &Context, request: AlterPartitionReassignmentsReque
     .into()
 }
 
-/// Whether a partition is where it is asked to be.
-fn reassigned(image: &Image, topic: &str, asked: &ReassignablePartition) -> Result<(), (ErrorCode, Option<String>)> {
-    let unknown = |why| (ErrorCode::UnknownTopicOrPartition, Some(why));
-    let invalid = |why| Err((ErrorCode::InvalidReplicaAssignment, Some(why)));
-    let index = asked.partition_index;
+/// The response with one error, for the request and each of its partitions.
+fn denied_reassignment(request: AlterPartitionReassignmentsRequest, denied: Denied) -> Answer {
+    let (error_code, message) = (denied.error_code().code(), Str::from_static(denied.message()));
+    let refused = |partition: ReassignablePartition| ReassignablePartitionResponse {
+        partition_index: partition.partition_index,
+        error_code,
+        error_message: Some(message.clone()),
+    };
+    let responses = request.topics.into_iter().map(|topic| ReassignableTopicResponse {
+        partitions: topic.partitions.into_iter().map(refused).collect(),
+        name: topic.name,
+    });
+    AlterPartitionReassignmentsResponse {
+        error_code,
+        error_message: Some(message.clone()),
+        responses: responses.collect(),
+        ..Default::default()
+    }
+    .into()
+}
+
+/// Checks that a partition already has the requested replicas.
+fn check_reassignment(
+    image: &Image,
+    topic: &str,
+    requested: &ReassignablePartition,
+) -> Result<(), (ErrorCode, Option<String>)> {
+    let unknown = |message| (ErrorCode::UnknownTopicOrPartition, Some(message));
+    let invalid = |message| Err((ErrorCode::InvalidReplicaAssignment, Some(message)));
+    let index = requested.partition_index;
     let found = image.topic(topic).ok_or_else(|| unknown(format!("Unable to find a topic named {topic}.")))?;
     let partition =
         found.partition(index).ok_or_else(|| unknown(format!("Unable to find partition {topic}:{index}.")))?;
-    let Some(replicas) = &asked.replicas else {
+    let Some(replicas) = &requested.replicas else {
         return Err((ErrorCode::NoReassignmentInProgress, None));
     };
     check_assignment(replicas, |id| image.brokers().contains_key(&id)).or_else(invalid)?;
@@ -187,7 +221,15 @@ fn reassigned(image: &Image, topic: &str, asked: &ReassignablePartition) -> Resu
     }
 }
 
-/// Nothing ever moves.
-pub(super) fn list(_request: ListPartitionReassignmentsRequest) -> Answer {
+/// Lists no reassignments, because there are none with one broker.
+pub(super) fn list(context: &Context, _request: ListPartitionReassignmentsRequest) -> Answer {
+    if let Err(denied) = context.authorize(Operation::Describe, Resource::Cluster) {
+        return ListPartitionReassignmentsResponse {
+            error_code: denied.error_code().code(),
+            error_message: Some(Str::from_static(denied.message())),
+            ..Default::default()
+        }
+        .into();
+    }
     ListPartitionReassignmentsResponse::default().into()
 }

@@ -1,12 +1,13 @@
-//! DeleteRecords (key 21, versions 0 to 2) and OffsetForLeaderEpoch (23, 0 to 4): where logs begin
-//! and where epochs end.
+//! DeleteRecords (key 21, versions 0 to 2) and OffsetForLeaderEpoch (23, 0 to 4).
 //!
-//! DeleteRecords is answered when the new log start is on disk, which many requests at once share a sync for: records that
-//! were deleted don't come back. In Kafka they do, when it crashes within a minute.
+//! The response to DeleteRecords is sent when the new log start offset is on disk, so that deleted records do not
+//! come back after a crash. Concurrent requests share a sync. In Kafka, deleted records come back after a crash
+//! within a minute.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::authorizer::{Operation, Resource};
 use super::context::{Answer, Context};
 use super::errors::ToErrorCode;
 use crate::log_rate_limiter::log_limited;
@@ -22,7 +23,7 @@ use ottla_wire::protocol::messages::offset_for_leader_epoch::{
 };
 use ottla_wire::types::{ErrorCode, InOrder as _, LeaderEpoch, Offset};
 
-/// DeleteRecords up to the log's end.
+/// The offset that means the high watermark in DeleteRecords.
 const HIGH_WATERMARK: Offset = -1;
 
 pub(super) fn delete(context: &Context, request: DeleteRecordsRequest) -> Answer {
@@ -30,22 +31,25 @@ pub(super) fn delete(context: &Context, request: DeleteRecordsRequest) -> Answer
     let mut deleted = false;
     let named = request.topics.into_iter().filter(|topic| !topic.partitions.is_empty());
     let topics = named.map(|topic| {
-        // A partition named twice counts once, with what was said last.
-        let asked: BTreeMap<_, _> = topic.partitions.iter().map(|asked| (asked.partition_index, asked)).in_order();
-        let partitions = asked.into_values().map(|asked| {
+        let authorized = context.authorize(Operation::Delete, Resource::Topic(&topic.name));
+        // Of several requests for one partition, the last one applies.
+        let requested: BTreeMap<_, _> =
+            topic.partitions.iter().map(|requested| (requested.partition_index, requested)).in_order();
+        let partitions = requested.into_values().map(|requested| {
             let found = cluster.topic(&topic.name).ok_or(NotServed::Unknown);
-            let found = found.and_then(|topic| Ok((topic, topic.partition(asked.partition_index)?)));
-            let outcome = match found {
-                Err(why) => Err(why.error_code()),
-                // Kafka's own state must not be cut (nor, with KRaft, its metadata).
-                Ok((topic, _)) if topic.image.is_internal() => Err(ErrorCode::InvalidTopicException),
-                Ok((topic, _)) if !topic.config.cleanup_policy.delete => Err(ErrorCode::PolicyViolation),
-                Ok((_, partition)) => delete_before(partition, asked.offset)
+            let found = found.and_then(|topic| Ok((topic, topic.partition(requested.partition_index)?)));
+            let outcome = match (authorized, found) {
+                (Err(denied), _) => Err(denied.error_code()),
+                (_, Err(why)) => Err(why.error_code()),
+                // The records of internal topics must not be deleted.
+                (_, Ok((topic, _))) if topic.image.is_internal() => Err(ErrorCode::InvalidTopicException),
+                (_, Ok((topic, _))) if !topic.config.cleanup_policy.delete => Err(ErrorCode::PolicyViolation),
+                (_, Ok((_, partition))) => delete_before(partition, requested.offset)
                     .inspect(|_| deleted = true)
                     .map_err(|error| error.error_code()),
             };
             DeleteRecordsPartitionResult {
-                partition_index: asked.partition_index,
+                partition_index: requested.partition_index,
                 low_watermark: *outcome.as_ref().unwrap_or(&-1),
                 error_code: outcome.err().unwrap_or(ErrorCode::None).code(),
             }
@@ -56,18 +60,17 @@ pub(super) fn delete(context: &Context, request: DeleteRecordsRequest) -> Answer
     if !deleted {
         return response.into();
     }
-    // Also where no log start moved: it may be one that an earlier request failed to note.
+    // Needed even if no log start offset changed, because writing it may have failed in an earlier request.
     let broker = Arc::clone(&context.broker);
     Answer::parked(async move {
         match broker.make_log_starts_durable().await {
             Ok(()) => response,
             Err(error) => {
-                // Each request meets it while the disk refuses.
                 log_limited!(
-                    ERROR, broker.log_rate_limiter(), None, "failures to note where logs begin",
-                    %error, "deleted records may come back after a crash: where the logs begin could not be noted"
+                    ERROR, broker.log_rate_limiter(), None, "failures to write log start offsets",
+                    %error, "failed to write log start offsets, deleted records may come back after a crash"
                 );
-                not_noted(response)
+                not_durable(response)
             }
         }
     })
@@ -85,8 +88,8 @@ fn delete_before(partition: &Partition, offset: Offset) -> Result<Offset, Partit
     partition.delete_records(before)
 }
 
-/// The records can't be read any more, but a crash could bring them back.
-fn not_noted(mut response: DeleteRecordsResponse) -> DeleteRecordsResponse {
+/// Replaces successes with KAFKA_STORAGE_ERROR: the records cannot be read any more, but may come back after a crash.
+fn not_durable(mut response: DeleteRecordsResponse) -> DeleteRecordsResponse {
     let partitions = response.topics.iter_mut().flat_map(|topic| &mut topic.partitions);
     for partition in partitions.filter(|partition| partition.error_code == ErrorCode::None.code()) {
         (partition.error_code, partition.low_watermark) = (ErrorCode::KafkaStorageError.code(), -1);
@@ -96,20 +99,23 @@ fn not_noted(mut response: DeleteRecordsResponse) -> DeleteRecordsResponse {
 
 pub(super) fn offset_for_leader_epoch(context: &Context, request: OffsetForLeaderEpochRequest) -> Answer {
     let cluster = context.broker.cluster();
+    let is_replica = context.allows(Operation::ClusterAction, Resource::Cluster);
     let topics = request.topics.into_iter().map(|topic| {
-        let partitions = topic.partitions.iter().map(|asked| {
-            let found = match cluster.partition(&topic.topic, asked.partition) {
+        let denied = !is_replica && context.authorize(Operation::Describe, Resource::Topic(&topic.topic)).is_err();
+        let partitions = topic.partitions.iter().map(|requested| {
+            let found = match cluster.partition(&topic.topic, requested.partition) {
+                _ if denied => Err(FetchFault::TopicAuthorizationFailed),
                 Err(why) => Err(why.into()),
-                Ok(partition) => end_of_epoch(partition, asked),
+                Ok(partition) => end_of_epoch(partition, requested),
             };
             match found {
                 Ok(Some((leader_epoch, end_offset))) => {
-                    EpochEndOffset { error_code: 0, partition: asked.partition, leader_epoch, end_offset }
+                    EpochEndOffset { error_code: 0, partition: requested.partition, leader_epoch, end_offset }
                 }
-                Ok(None) => EpochEndOffset { partition: asked.partition, ..Default::default() },
+                Ok(None) => EpochEndOffset { partition: requested.partition, ..Default::default() },
                 Err(fault) => EpochEndOffset {
                     error_code: fault.error_code().code(),
-                    partition: asked.partition,
+                    partition: requested.partition,
                     ..Default::default()
                 },
             }
@@ -121,8 +127,8 @@ pub(super) fn offset_for_leader_epoch(context: &Context, request: OffsetForLeade
 
 fn end_of_epoch(
     partition: &Partition,
-    asked: &OffsetForLeaderPartition,
+    requested: &OffsetForLeaderPartition,
 ) -> Result<Option<(LeaderEpoch, Offset)>, FetchFault> {
-    check_leader_epoch(asked.current_leader_epoch, partition.leader_epoch())?;
-    Ok(partition.end_offset_for_epoch(asked.leader_epoch)?)
+    check_leader_epoch(requested.current_leader_epoch, partition.leader_epoch())?;
+    Ok(partition.end_offset_for_epoch(requested.leader_epoch)?)
 }

@@ -1,14 +1,14 @@
-//! Which versions of which APIs this broker serves: what ApiVersions promises.
+//! The supported APIs and versions, which ApiVersions returns.
 //!
-//! Invariant: a range stands here only when a handler does all that its versions mean.
+//! Invariant: a version is listed only if its handler implements all of it.
 
 use std::ops::RangeInclusive;
 
 use ottla_wire::protocol::ApiKey;
 
-/// Every API served, with the versions served, in the order of its key.
+/// The supported APIs with their versions, in the order of their keys.
 pub const SERVED: &[(ApiKey, RangeInclusive<i16>)] = &[
-    // 12 and above belong to transactions of the second version (KIP-890); 13 names topics by id.
+    // Version 12 needs transactions of version 2 (KIP-890); 13 names topics by id.
     (ApiKey::Produce, 0..=11),
     (ApiKey::Fetch, 0..=18),
     (ApiKey::ListOffsets, 0..=11),
@@ -55,7 +55,7 @@ pub const SERVED: &[(ApiKey, RangeInclusive<i16>)] = &[
     (ApiKey::DescribeTopicPartitions, 0..=0),
 ];
 
-/// The versions served of an API; none where it isn't served at all.
+/// The supported versions of an API; `None` if it is not supported.
 pub fn versions(key: ApiKey) -> Option<RangeInclusive<i16>> {
     SERVED.iter().find(|(served, _)| *served == key).map(|(_, range)| range.clone())
 }
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_served_can_be_read_and_stands_once_in_order() {
+    fn supported_versions_are_decodable_and_apis_are_sorted_and_unique() {
         assert!(SERVED.is_sorted_by(|(a, _), (b, _)| a < b));
         for (key, range) in SERVED {
             let read = key.versions();

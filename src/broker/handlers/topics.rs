@@ -1,22 +1,23 @@
 //! CreateTopics (key 19, versions 0 to 7), DeleteTopics (20, 0 to 6) and CreatePartitions (37, 0 to 3).
 //!
-//! Answers leave when the change is durable and in service: a topic created can be used, a topic
-//! deleted is gone and its name free. Timeouts of the requests mean nothing here: nobody else has to
-//! be waited for.
+//! A response is sent when the change is durable and visible: a created topic can be used, and the name of a deleted
+//! topic can be used again. The timeouts of the requests are ignored, because no other broker takes part.
 //!
-//! Departures: a topic with more replicas than there are brokers is clamped or refused, as
-//! `ottla.replication.factor.policy` says, and the answer tells the factor it got. Settings that Kafka
-//! 4 dropped and old clients still send (`message.format.version` and the like) are accepted. White
-//! space around a value is no part of it.
+//! Departures: a replication factor above the number of brokers is reduced or refused, depending on
+//! `ottla.replication.factor.policy`, and the response has the actual one. Settings that Kafka 4 removed and old
+//! clients still send (such as `message.format.version`) are accepted. White space around a value is ignored.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::authorizer::{Denied, Operation, Resource};
 use super::configs::describe_created;
 use super::context::{Answer, Context};
-use super::errors::ToErrorCode;
+use super::errors::{ToErrorCode, unavailable};
 use crate::log_rate_limiter::log_limited;
 use crate::server::ConnectionInfo;
 use crate::state::Broker;
+use crate::state::cluster::Cluster;
 use crate::state::metadata::MetadataUnavailable;
 use ottla_core::metadata::{
     Command, CreatePartitions, CreateTopics, CreatedTopic, NewPartitions, NewTopic, Reply, TopicDeletion, TopicRef,
@@ -31,25 +32,39 @@ use ottla_wire::protocol::messages::create_topics::{
 use ottla_wire::protocol::messages::delete_topics::{
     DeletableTopicResult, DeleteTopicState, DeleteTopicsRequest, DeleteTopicsResponse,
 };
-use ottla_wire::types::{ErrorCode, TopicName};
+use ottla_wire::types::{ErrorCode, TopicName, Uuid};
 
 pub(super) fn create(context: &Context, request: CreateTopicsRequest) -> Answer {
     let version = context.version();
-    // Version 0 has no such field; and defaults (-1) come with version 4, but are no harm before.
+    // Version 0 has no such field. Default counts (-1), which version 4 introduced, are accepted in all versions.
     let validate_only = version >= 1 && request.validate_only;
-    let names: Vec<Str> = request.topics.iter().map(|topic| topic.name.clone()).collect();
-    let topics = request.topics.iter().map(|topic| new_topic(context, topic)).collect();
+    let may_create_all = context.allows(Operation::Create, Resource::Cluster);
+    let (allowed, denied): (Vec<_>, Vec<_>) = request.topics.iter().partition(|topic| {
+        may_create_all || context.authorize(Operation::Create, Resource::Topic(&topic.name)).is_ok()
+    });
+    let denied: Vec<_> = denied.into_iter().map(|topic| denied_creation(&topic.name)).collect();
+    // Topics whose settings the caller may not see, as in Kafka.
+    let hidden: HashSet<Str> = allowed
+        .iter()
+        .filter(|topic| !context.allows(Operation::DescribeConfigs, Resource::Topic(&topic.name)))
+        .map(|topic| topic.name.clone())
+        .collect();
+    let names: Vec<Str> = allowed.iter().map(|topic| topic.name.clone()).collect();
+    let topics = allowed.iter().map(|topic| new_topic(context, topic)).collect();
     let submitted = context.broker.metadata().submit(Command::CreateTopics(CreateTopics { topics, validate_only }));
     let broker = Arc::clone(&context.broker);
     let connection = Arc::clone(&context.connection);
     Answer::parked(async move {
-        let topics = match submitted.await {
+        let mut topics: Vec<_> = match submitted.await {
             Ok(Reply::TopicsCreated(results)) => results
                 .into_iter()
                 .map(|(name, result)| match result {
                     Ok(created) => {
-                        warn_of_clamping(&broker, &connection, &name, &created);
-                        created_result(&broker, version, &name, &created)
+                        warn_of_reduced_replication(&broker, &connection, &name, &created);
+                        match hidden.contains(&*name) {
+                            true => hidden_result(&name, &created),
+                            false => created_result(&broker, version, &name, &created),
+                        }
                     }
                     Err(error) => refused_result(&name, error.error_code(), error.to_string()),
                 })
@@ -59,6 +74,7 @@ pub(super) fn create(context: &Context, request: CreateTopicsRequest) -> Answer 
                 names.iter().map(|name| refused_result(name, error.error_code(), error.to_string())).collect()
             }
         };
+        topics.extend(denied);
         CreateTopicsResponse { topics, ..Default::default() }
     })
 }
@@ -78,15 +94,15 @@ fn new_topic(context: &Context, topic: &CreatableTopic) -> NewTopic {
     }
 }
 
-fn warn_of_clamping(broker: &Broker, connection: &ConnectionInfo, name: &str, created: &CreatedTopic) {
-    if let Some(asked) = created.clamped_from {
+fn warn_of_reduced_replication(broker: &Broker, connection: &ConnectionInfo, name: &str, created: &CreatedTopic) {
+    if let Some(requested) = created.clamped_from {
         log_limited!(
-            WARN, broker.log_rate_limiter(), connection.peer.ip(), "topics with fewer replicas than asked for",
+            WARN, broker.log_rate_limiter(), connection.peer.ip(), "topics with a reduced replication factor",
             client = %connection,
             topic = name,
-            asked,
-            "a replication factor above 1 was asked for; there is one broker, so the topic has one replica \
-             (ottla.replication.factor.policy=strict refuses instead)"
+            requested,
+            "reduced the replication factor to 1, because there is one broker \
+             (ottla.replication.factor.policy=strict refuses such topics)"
         );
     }
 }
@@ -104,6 +120,21 @@ fn created_result(broker: &Broker, version: i16, name: &str, created: &CreatedTo
         result.configs = Some(describe_created(&broker.cluster().config, &created.configs));
     }
     result
+}
+
+/// The result for a caller that may create the topic and may not see its settings.
+fn hidden_result(name: &str, created: &CreatedTopic) -> CreatableTopicResult {
+    CreatableTopicResult {
+        name: name.into(),
+        topic_id: created.id,
+        topic_config_error_code: ErrorCode::TopicAuthorizationFailed.code(),
+        configs: Some(Vec::new()),
+        ..Default::default()
+    }
+}
+
+fn denied_creation(name: &str) -> CreatableTopicResult {
+    refused_result(name, ErrorCode::TopicAuthorizationFailed, "Authorization failed.".to_owned())
 }
 
 fn refused_result(name: &str, error: ErrorCode, message: String) -> CreatableTopicResult {
@@ -130,6 +161,14 @@ pub(super) fn delete(context: &Context, request: DeleteTopicsRequest) -> Answer 
             (None, true) => refused.push(refused_deletion(topic, "Neither topic name nor id were specified.")),
         }
     }
+    let cluster = context.broker.cluster();
+    topics.retain(|topic| match denied_deletion(context, &cluster, topic) {
+        Some(denied) => {
+            refused.push(denied);
+            false
+        }
+        None => true,
+    });
     let submitted = context.broker.metadata().submit(Command::DeleteTopics(topics.clone()));
     Answer::parked(async move {
         let mut responses = refused;
@@ -139,10 +178,31 @@ pub(super) fn delete(context: &Context, request: DeleteTopicsRequest) -> Answer 
             }
             other => {
                 let error = unavailable(other);
-                responses.extend(topics.into_iter().map(|topic| undeleted(topic, &error)));
+                responses.extend(topics.into_iter().map(|topic| failed_deletion(topic, &error)));
             }
         }
         DeleteTopicsResponse { responses, ..Default::default() }
+    })
+}
+
+/// The result for a topic that the caller may not delete; `None` if it may. Has no name if the request does not and the
+/// caller may not see the topic.
+fn denied_deletion(context: &Context, cluster: &Cluster, topic: &TopicRef) -> Option<DeletableTopicResult> {
+    let (name, requested_id) = match topic {
+        TopicRef::Name(name) => (name, Uuid::ZERO),
+        // The absence of a topic with a given id is visible to every caller.
+        TopicRef::Id(id) => (cluster.topic_by_id(*id)?.name(), *id),
+    };
+    let by_name = requested_id.is_zero();
+    let may_describe = context.allows(Operation::Describe, Resource::Topic(name));
+    if may_describe && context.authorize(Operation::Delete, Resource::Topic(name)).is_ok() {
+        return None;
+    }
+    Some(DeletableTopicResult {
+        name: name_or_empty(context.version(), Some(TopicName::clone(name)).filter(|_| by_name || may_describe)),
+        topic_id: requested_id,
+        error_code: ErrorCode::TopicAuthorizationFailed.code(),
+        error_message: Some(Str::from_static(Denied::Topic.message())),
     })
 }
 
@@ -159,7 +219,7 @@ fn deletion_result(version: i16, deletion: TopicDeletion) -> DeletableTopicResul
     }
 }
 
-/// Null is allowed from version 6 on.
+/// Null from version 6 on; before, the empty name.
 fn name_or_empty(version: i16, name: Option<TopicName>) -> Option<Str> {
     match name {
         None if version < 6 => Some(Str::new()),
@@ -167,7 +227,7 @@ fn name_or_empty(version: i16, name: Option<TopicName>) -> Option<Str> {
     }
 }
 
-fn undeleted(topic: TopicRef, error: &MetadataUnavailable) -> DeletableTopicResult {
+fn failed_deletion(topic: TopicRef, error: &MetadataUnavailable) -> DeletableTopicResult {
     let mut result = DeletableTopicResult {
         error_code: error.error_code().code(),
         error_message: Some(error.to_string().into()),
@@ -180,18 +240,23 @@ fn undeleted(topic: TopicRef, error: &MetadataUnavailable) -> DeletableTopicResu
     result
 }
 
-fn refused_deletion(topic: &DeleteTopicState, why: &'static str) -> DeletableTopicResult {
+fn refused_deletion(topic: &DeleteTopicState, message: &'static str) -> DeletableTopicResult {
     DeletableTopicResult {
         name: topic.name.clone(),
         topic_id: topic.topic_id,
         error_code: ErrorCode::InvalidRequest.code(),
-        error_message: Some(Str::from_static(why)),
+        error_message: Some(Str::from_static(message)),
     }
 }
 
 pub(super) fn create_partitions(context: &Context, request: CreatePartitionsRequest) -> Answer {
-    let names: Vec<Str> = request.topics.iter().map(|topic| topic.name.clone()).collect();
-    let topics = request.topics.into_iter().map(|topic| NewPartitions {
+    let (allowed, denied): (Vec<_>, Vec<_>) = request
+        .topics
+        .into_iter()
+        .partition(|topic| context.authorize(Operation::Alter, Resource::Topic(&topic.name)).is_ok());
+    let denied: Vec<_> = denied.iter().map(|topic| partitions_result(&topic.name, Some(&Denied::Topic))).collect();
+    let names: Vec<Str> = allowed.iter().map(|topic| topic.name.clone()).collect();
+    let topics = allowed.into_iter().map(|topic| NewPartitions {
         name: (&*topic.name).into(),
         count: topic.count,
         assignments: topic.assignments.map(|all| all.into_iter().map(|one| one.broker_ids).collect()),
@@ -199,31 +264,27 @@ pub(super) fn create_partitions(context: &Context, request: CreatePartitionsRequ
     let command = CreatePartitions { topics: topics.collect(), validate_only: request.validate_only };
     let submitted = context.broker.metadata().submit(Command::CreatePartitions(command));
     Answer::parked(async move {
-        let results = match submitted.await {
+        let mut results: Vec<_> = match submitted.await {
             Ok(Reply::PartitionsCreated(results)) => {
-                results.into_iter().map(|(name, result)| growth_result(&name, result.err().as_ref())).collect()
+                results.into_iter().map(|(name, result)| partitions_result(&name, result.err().as_ref())).collect()
             }
             other => {
                 let error = unavailable(other);
-                names.iter().map(|name| growth_result(name, Some(&error))).collect()
+                names.iter().map(|name| partitions_result(name, Some(&error))).collect()
             }
         };
+        results.extend(denied);
         CreatePartitionsResponse { results, ..Default::default() }
     })
 }
 
-fn growth_result<E: ToErrorCode + std::fmt::Display>(name: &str, error: Option<&E>) -> CreatePartitionsTopicResult {
+fn partitions_result<E: ToErrorCode + std::fmt::Display>(name: &str, error: Option<&E>) -> CreatePartitionsTopicResult {
     CreatePartitionsTopicResult {
         name: name.into(),
         error_code: error.map_or(ErrorCode::None, ToErrorCode::error_code).code(),
-        // Kafka says no more than the code where there is no such topic.
+        // Kafka has no message for an unknown topic.
         error_message: error
             .filter(|error| error.error_code() != ErrorCode::UnknownTopicOrPartition)
             .map(|error| error.to_string().into()),
     }
-}
-
-/// Why a command has no reply of its own kind.
-pub(super) fn unavailable(reply: Result<Reply, MetadataUnavailable>) -> MetadataUnavailable {
-    reply.err().unwrap_or(MetadataUnavailable::NotWritten)
 }

@@ -1,16 +1,18 @@
 //! DescribeProducers (key 61, version 0), DescribeTransactions (65, version 0) and ListTransactions (66,
-//! versions 0 to 2): producers and transactions as administrators see them (KIP-664).
+//! versions 0 to 2): administration of producers and transactions (KIP-664).
 //!
-//! There are no transactions yet, so none is listed and none is found by its id. [`refuse`] is what a transactional
-//! producer hears.
+//! There are no transactions yet: none is listed, and no transactional id is found. [`refuse`] refuses transactional
+//! producers.
 //!
-//! Departures: DescribeTransactions answers TRANSACTIONAL_ID_NOT_FOUND from the start, where Apache Kafka
-//! answers NOT_COORDINATOR until the first use of a transaction created `__transaction_state`.
+//! Departures: DescribeTransactions answers TRANSACTIONAL_ID_NOT_FOUND, where Apache Kafka answers NOT_COORDINATOR
+//! until the first transaction has created `__transaction_state`.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use regex::RegexBuilder;
 
+use super::authorizer::{Denied, Operation, Resource};
 use super::context::{Answer, Context};
 use super::errors::{NOT_HOSTED, ToErrorCode};
 use crate::log_rate_limiter::log_limited;
@@ -27,23 +29,24 @@ use ottla_wire::protocol::messages::describe_transactions::{
 use ottla_wire::protocol::messages::list_transactions::{ListTransactionsRequest, ListTransactionsResponse};
 use ottla_wire::types::ErrorCode;
 
-/// What FindCoordinator tells whoever wants the coordinator of a transaction, and the log.
+/// The message of FindCoordinator for a transactional id.
 pub(super) const NOT_SUPPORTED: &str = "transactions are not supported yet";
 
-/// Says in the log that a client asked for a transaction, and gives the error for FindCoordinator.
+/// Logs that a client uses transactions, and returns the error for FindCoordinator.
 ///
-/// No code says it in every client, so it depends on the version: what asks with version 2 is librdkafka, which shows
-/// the message beside this code alone and to most others asks again and again. Java's, kafka-python's and aiokafka's
-/// clients give up at any code that isn't retriable; those of version 3 and above show the message.
+/// No error code makes every client fail with a clear message, so it depends on the version. Version 2 is used by
+/// librdkafka, which shows the message only with this code and retries on most others. The clients for Java,
+/// kafka-python and aiokafka fail on any code that is not retriable, and show the message with versions 3 and above.
 pub(super) fn refuse(context: &Context, transactional_id: &str) -> ErrorCode {
     log_limited!(
         WARN,
         context.broker.log_rate_limiter(),
         context.connection.peer.ip(),
-        "requests for transactions",
-        "client '{}' at {} asks for transactions ({transactional_id}): {NOT_SUPPORTED}",
-        context.client_id(),
-        context.connection.peer
+        "refused transactional producers",
+        client = %context.connection,
+        client_id = context.client_id(),
+        transactional_id,
+        "refused a transactional producer: transactions are not supported yet"
     );
     match context.version() {
         2 => ErrorCode::TransactionalIdAuthorizationFailed,
@@ -53,28 +56,37 @@ pub(super) fn refuse(context: &Context, transactional_id: &str) -> ErrorCode {
 
 pub(super) fn describe_producers(context: &Context, request: DescribeProducersRequest) -> Answer {
     let broker = Arc::clone(&context.broker);
-    // Logs that nobody has used yet are opened for this, which may take a while.
+    let denied: HashSet<Str> = request
+        .topics
+        .iter()
+        .filter(|topic| context.authorize(Operation::Read, Resource::Topic(&topic.name)).is_err())
+        .map(|topic| topic.name.clone())
+        .collect();
+    // May block: opens the logs that have not been used yet.
     Answer::parked(async move {
         let described = tokio::task::spawn_blocking(move || {
-            request.topics.into_iter().map(|topic| described_producers(&broker, topic)).collect()
+            request.topics.into_iter().map(|topic| described_producers(&broker, topic, &denied)).collect()
         });
         DescribeProducersResponse { topics: described.await.unwrap_or_default(), ..Default::default() }
     })
 }
 
-fn described_producers(broker: &Broker, request: TopicRequest) -> TopicResponse {
+fn described_producers(broker: &Broker, request: TopicRequest, denied: &HashSet<Str>) -> TopicResponse {
     let cluster = broker.cluster();
-    let refused = |partition_index: i32, error: ErrorCode, why: Option<String>| PartitionResponse {
+    let refused = |partition_index: i32, error: ErrorCode, message: Option<String>| PartitionResponse {
         partition_index,
         error_code: error.code(),
-        error_message: why.map(Str::from),
+        error_message: message.map(Str::from),
         ..Default::default()
     };
     let described = |index: i32| match (names::check(&request.name), cluster.topic(&request.name)) {
-        (Err(why), _) => refused(index, ErrorCode::InvalidTopicException, Some(why)),
+        (Err(message), _) => refused(index, ErrorCode::InvalidTopicException, Some(message)),
+        (Ok(()), _) if denied.contains(&request.name) => {
+            refused(index, Denied::Topic.error_code(), Some(Denied::Topic.message().to_owned()))
+        }
         (Ok(()), None) => refused(index, ErrorCode::UnknownTopicOrPartition, Some(NOT_HOSTED.to_owned())),
         (Ok(()), Some(topic)) => match topic.partition(index).map(|partition| partition.producers()) {
-            Err(why) => refused(index, why.error_code(), None),
+            Err(error) => refused(index, error.error_code(), None),
             Ok(Err(error)) => refused(index, error.error_code(), None),
             Ok(Ok(producers)) => PartitionResponse {
                 partition_index: index,
@@ -98,11 +110,14 @@ fn producer_state(producer: ProducerDescription) -> ProducerState {
     }
 }
 
-pub(super) fn describe(request: DescribeTransactionsRequest) -> Answer {
+pub(super) fn describe(context: &Context, request: DescribeTransactionsRequest) -> Answer {
     let unknown = |transactional_id: Str| {
         let error = match transactional_id.is_empty() {
             true => ErrorCode::InvalidRequest,
-            false => ErrorCode::TransactionalIdNotFound,
+            false => match context.authorize(Operation::Describe, Resource::TransactionalId(&transactional_id)) {
+                Ok(()) => ErrorCode::TransactionalIdNotFound,
+                Err(denied) => denied.error_code(),
+            },
         };
         TransactionState { error_code: error.code(), transactional_id, ..Default::default() }
     };
@@ -122,7 +137,7 @@ const STATES: [&str; 8] = [
     "Dead",
 ];
 
-/// Bytes that a client's pattern may compile to.
+/// The largest size in bytes of a compiled pattern.
 const MAX_PATTERN_SIZE: usize = 1 << 20;
 
 pub(super) fn list(request: ListTransactionsRequest) -> Answer {

@@ -1,11 +1,13 @@
 //! DescribeClientQuotas (key 48, versions 0 to 1) and DescribeUserScramCredentials (50, version 0).
 //!
-//! Both tell what a metadata log taken over from Apache Kafka has of them. Neither is acted on here, so
-//! nothing can be added: AlterClientQuotas and AlterUserScramCredentials are not served.
+//! Both describe the records of a metadata log from Apache Kafka. This broker enforces neither quotas nor
+//! credentials, so AlterClientQuotas and AlterUserScramCredentials are not supported.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::authorizer::{Operation, Resource};
 use super::context::{Answer, Context};
+use super::errors::ToErrorCode;
 use ottla_core::metadata::{Image, QuotaEntity};
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::describe_client_quotas::{
@@ -17,44 +19,48 @@ use ottla_wire::protocol::messages::describe_user_scram_credentials::{
 };
 use ottla_wire::types::ErrorCode;
 
-/// What quotas can be given to (Kafka's `ClientQuotaEntity`).
+/// The entity types of quotas (Kafka's `ClientQuotaEntity`).
 const USER: &str = "user";
 const CLIENT_ID: &str = "client-id";
 const IP: &str = "ip";
 
 pub(super) fn describe_quotas(context: &Context, request: DescribeClientQuotasRequest) -> Answer {
-    match QuotaFilter::new(&request) {
+    let filter = match context.authorize(Operation::DescribeConfigs, Resource::Cluster) {
+        Ok(()) => QuotaFilter::new(&request),
+        Err(denied) => Err((denied.error_code(), denied.message().to_owned())),
+    };
+    match filter {
         Ok(filter) => DescribeClientQuotasResponse {
             error_message: Some(Str::new()),
             entries: Some(matching_quotas(&context.broker.cluster().image, &filter)),
             ..Default::default()
         },
-        Err((error, why)) => DescribeClientQuotasResponse {
+        Err((error, message)) => DescribeClientQuotasResponse {
             error_code: error.code(),
-            error_message: Some(why.into()),
+            error_message: Some(message.into()),
             ..Default::default()
         },
     }
     .into()
 }
 
-/// Which entities are asked for: for each kind named, what its name must be.
+/// The filter of a request for entities: for each entity type, the condition on its name.
 struct QuotaFilter {
     names: BTreeMap<String, NameFilter>,
-    /// Entities with other parts are left out.
+    /// Excludes entities with other entity types.
     strict: bool,
 }
 
 enum NameFilter {
     Any,
-    /// None is the default entity of its kind.
-    Is(Option<String>),
+    /// `None` is the default entity of the type.
+    Exact(Option<String>),
 }
 
 impl QuotaFilter {
-    /// The filter of a request, or why it is none, in the order of Kafka's checks.
+    /// Parses the filter of a request. Errors in the order of Kafka's checks.
     fn new(request: &DescribeClientQuotasRequest) -> Result<QuotaFilter, (ErrorCode, String)> {
-        let invalid = |why: &str| (ErrorCode::InvalidRequest, why.to_owned());
+        let invalid = |message: &str| (ErrorCode::InvalidRequest, message.to_owned());
         let mut names = BTreeMap::new();
         for component in &request.components {
             let kind = &*component.entity_type;
@@ -67,7 +73,7 @@ impl QuotaFilter {
             if ![USER, CLIENT_ID, IP].contains(&kind) {
                 return Err((ErrorCode::UnsupportedVersion, format!("Unsupported entity type {kind}")));
             }
-            names.insert(kind.to_owned(), name_filter(component).map_err(|why| invalid(&why))?);
+            names.insert(kind.to_owned(), name_filter(component).map_err(|message| invalid(&message))?);
         }
         if names.contains_key(IP) && names.len() > 1 {
             return Err(invalid(
@@ -83,7 +89,7 @@ impl QuotaFilter {
         let all = self.names.iter().all(|(kind, filter)| match (name_of(kind), filter) {
             (None, _) => false,
             (Some(_), NameFilter::Any) => true,
-            (Some(name), NameFilter::Is(asked)) => name == asked,
+            (Some(name), NameFilter::Exact(expected)) => name == expected,
         });
         all && (!self.strict || entity.len() == self.names.len())
     }
@@ -95,9 +101,9 @@ fn name_filter(component: &ComponentData) -> Result<NameFilter, String> {
         Some(_) => Err(format!("Request specified MATCH_TYPE_{which}, but also specified a match string.")),
     };
     match (component.match_type, &component.r#match) {
-        (0, Some(name)) => Ok(NameFilter::Is(Some(name.to_string()))),
+        (0, Some(name)) => Ok(NameFilter::Exact(Some(name.to_string()))),
         (0, None) => Err("Request specified MATCH_TYPE_EXACT, but set match string to null.".to_owned()),
-        (1, _) => unnamed("DEFAULT", NameFilter::Is(None)),
+        (1, _) => unnamed("DEFAULT", NameFilter::Exact(None)),
         (2, _) => unnamed("SPECIFIED", NameFilter::Any),
         (other, _) => Err(format!("Unknown match type {other}")),
     }
@@ -117,6 +123,14 @@ fn matching_quotas(image: &Image, filter: &QuotaFilter) -> Vec<EntryData> {
 }
 
 pub(super) fn describe_scram(context: &Context, request: DescribeUserScramCredentialsRequest) -> Answer {
+    if let Err(denied) = context.authorize(Operation::Describe, Resource::Cluster) {
+        return DescribeUserScramCredentialsResponse {
+            error_code: denied.error_code().code(),
+            error_message: Some(Str::from_static(denied.message())),
+            ..Default::default()
+        }
+        .into();
+    }
     let cluster = context.broker.cluster();
     let mut known: BTreeMap<Str, Vec<CredentialInfo>> = BTreeMap::new();
     for (user, mechanism, iterations) in cluster.image.scram_credentials() {
@@ -140,10 +154,10 @@ fn described_users(
     users: Vec<UserName>,
     known: &BTreeMap<Str, Vec<CredentialInfo>>,
 ) -> Vec<DescribeUserScramCredentialsResult> {
-    let (mut once, mut again) = (BTreeSet::new(), BTreeSet::new());
+    let (mut names, mut duplicates) = (BTreeSet::new(), BTreeSet::new());
     for user in users {
-        if !once.insert(user.name.clone()) {
-            again.insert(user.name);
+        if !names.insert(user.name.clone()) {
+            duplicates.insert(user.name);
         }
     }
     let described = |user: Str| {
@@ -153,7 +167,7 @@ fn described_users(
             error_message: Some(why.into()),
             ..Default::default()
         };
-        if again.contains(&user) {
+        if duplicates.contains(&user) {
             let why = format!("Cannot describe SCRAM credentials for the same user twice in a single request: {user}");
             return refused(ErrorCode::DuplicateResource, why);
         }
@@ -169,5 +183,5 @@ fn described_users(
             }
         }
     };
-    once.iter().cloned().map(described).collect()
+    names.iter().cloned().map(described).collect()
 }

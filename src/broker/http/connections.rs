@@ -1,8 +1,8 @@
-//! The connections of the admin port: so many at once, each for so many bytes and so long.
+//! The connections of the admin port, limited in number, bytes and time.
 //!
-//! Whoever is slow with a request keeps nobody waiting: where all slots are taken, a new connection takes that of
-//! one that has not sent its request yet, of the peer that has most of them. A request takes milliseconds, so it is
-//! done before its turn comes.
+//! Slow clients do not block others: if all slots are taken, a new connection evicts one that has not sent its request
+//! yet, the oldest of the peer with the most such connections. Sending a request takes milliseconds, so connections of
+//! other clients are rarely evicted.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -23,21 +23,21 @@ use tokio::time::Sleep;
 
 use crate::log_rate_limiter::{LogRateLimiter, log_limited};
 
-/// Connections at once.
-const MOST_CONNECTIONS: usize = 64;
-/// What a connection, and so its one request, may send.
-const MOST_BYTES: usize = 64 << 10;
-/// How long a request may take to arrive.
+/// The number of concurrent connections.
+const MAX_CONNECTIONS: usize = 64;
+/// Bytes that a connection, and so its one request, may send.
+const MAX_BYTES: usize = 64 << 10;
+/// The longest time for a request to arrive.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a connection may last, counted from its beginning, once its request is here: far longer than a reset takes.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long to wait where nobody can be accepted, for want of descriptors.
-const PAUSE: Duration = Duration::from_millis(50);
+/// The longest time from the start of a connection to its response, far longer than a reset takes.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
+/// The delay before the next attempt after accepting failed, such as for lack of file descriptors.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
 
-/// What the log limiter calls connections that ended before their request was here.
-const UNFINISHED: &str = "admin connections closed before a whole request came";
+/// The kind of log line for connections that ended before their request arrived.
+const UNFINISHED: &str = "admin connections closed before a whole request arrived";
 
-/// The slots that all listening sockets of a port share.
+/// The connection slots, shared by all listening sockets of the port.
 #[derive(Clone)]
 pub(super) struct Slots {
     table: Arc<Mutex<Table>>,
@@ -46,7 +46,7 @@ pub(super) struct Slots {
 
 #[derive(Default)]
 struct Table {
-    /// By ids in the order of arrival.
+    /// Open connections by id; ids ascend in order of arrival.
     open: BTreeMap<u64, Open>,
     last_id: u64,
 }
@@ -54,11 +54,11 @@ struct Table {
 struct Open {
     peer: IpAddr,
     has_request: Arc<AtomicBool>,
-    /// Dropped to end the connection.
-    _end: oneshot::Sender<()>,
+    /// Dropped to close the connection.
+    _close: oneshot::Sender<()>,
 }
 
-/// A connection's slot, taken until it is dropped.
+/// A connection's slot, freed on drop.
 struct Slot {
     id: u64,
     table: Arc<Mutex<Table>>,
@@ -69,28 +69,28 @@ impl Slots {
         Slots { table: Arc::default(), limiter }
     }
 
-    /// A slot for a new connection; of those that wait for their request, one may have to end for it.
+    /// Takes a slot for a new connection, if need be by evicting one without a request. `None` if all have requests.
     fn connection(&self, stream: TcpStream, peer: SocketAddr) -> Option<Connection> {
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         let has_request = Arc::new(AtomicBool::new(false));
-        let (end, ended) = oneshot::channel();
+        let (close, closed) = oneshot::channel();
         let mut table = self.table.lock();
-        if table.open.len() >= MOST_CONNECTIONS {
+        if table.open.len() >= MAX_CONNECTIONS {
             let evicted = table.to_evict()?;
             table.open.remove(&evicted);
         }
         table.last_id += 1;
         let id = table.last_id;
-        table.open.insert(id, Open { peer: peer.ip(), has_request: Arc::clone(&has_request), _end: end });
+        table.open.insert(id, Open { peer: peer.ip(), has_request: Arc::clone(&has_request), _close: close });
         drop(table);
         Some(Connection {
             stream,
             peer,
-            left: MOST_BYTES,
+            remaining: MAX_BYTES,
             deadline: Box::pin(tokio::time::sleep(REQUEST_TIMEOUT)),
             has_request,
             is_extended: false,
-            ended,
+            closed,
             limiter: Arc::clone(&self.limiter),
             _slot: Slot { id, table: Arc::clone(&self.table) },
         })
@@ -98,7 +98,7 @@ impl Slots {
 }
 
 impl Table {
-    /// The oldest connection without a request of the peer that has most of those.
+    /// The oldest connection without a request, of the peer with the most such connections.
     fn to_evict(&self) -> Option<u64> {
         let mut by_peer: BTreeMap<IpAddr, (usize, u64)> = BTreeMap::new();
         for (id, open) in self.open.iter().filter(|(_, open)| !open.has_request.load(Ordering::Relaxed)) {
@@ -140,7 +140,8 @@ impl axum::serve::Listener for Acceptor {
                         self.slots.limiter,
                         peer.ip(),
                         "refused admin connections",
-                        "refused an admin connection from {peer}: {MOST_CONNECTIONS} requests are being answered"
+                        client = %peer, limit = MAX_CONNECTIONS,
+                        "refused an admin connection: every connection has a request in progress"
                     ),
                 },
                 Err(error) => {
@@ -149,9 +150,9 @@ impl axum::serve::Listener for Acceptor {
                         self.slots.limiter,
                         None,
                         "failures to accept admin connections",
-                        "the admin port cannot accept connections, and goes on trying: {error}"
+                        %error, "failed to accept an admin connection, retrying"
                     );
-                    tokio::time::sleep(PAUSE).await;
+                    tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
                 }
             }
         }
@@ -162,23 +163,23 @@ impl axum::serve::Listener for Acceptor {
     }
 }
 
-/// A connection that keeps to its limits.
+/// A connection with limits on bytes and time.
 pub(super) struct Connection {
     stream: TcpStream,
     peer: SocketAddr,
-    /// Bytes that may still come.
-    left: usize,
+    /// Bytes that may still be read.
+    remaining: usize,
     deadline: Pin<Box<Sleep>>,
     has_request: Arc<AtomicBool>,
-    /// Whether `deadline` is that of the answer.
+    /// Whether `deadline` is the one of the response.
     is_extended: bool,
-    /// Hangs up when another connection needs the slot.
-    ended: oneshot::Receiver<()>,
+    /// Completes when the connection is evicted.
+    closed: oneshot::Receiver<()>,
     limiter: Arc<LogRateLimiter>,
     _slot: Slot,
 }
 
-/// What a request's handler knows of its connection.
+/// The connection of a request, for its handler.
 #[derive(Clone)]
 pub(super) struct Caller {
     pub peer: SocketAddr,
@@ -186,8 +187,8 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    /// The request is here as a whole: its connection stays until it is answered.
-    pub fn has_sent_its_request(&self) {
+    /// Marks the request as complete: its connection is not evicted any more.
+    pub fn set_request_complete(&self) {
         self.has_request.store(true, Ordering::Relaxed);
     }
 }
@@ -200,45 +201,41 @@ impl Connected<IncomingStream<'_, Acceptor>> for Caller {
 }
 
 impl Connection {
-    /// Fails when the connection's time is over, or its slot needed for another.
+    /// Fails if the deadline has passed or the connection was evicted.
     fn check(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let has_request = self.has_request.load(Ordering::Relaxed);
         if has_request && !self.is_extended {
             self.is_extended = true;
-            let answered = self.deadline.deadline() + (ANSWER_TIMEOUT - REQUEST_TIMEOUT);
-            self.deadline.as_mut().reset(answered);
+            let response_deadline = self.deadline.deadline() + (RESPONSE_TIMEOUT - REQUEST_TIMEOUT);
+            self.deadline.as_mut().reset(response_deadline);
         }
-        let why = if self.deadline.as_mut().poll(cx).is_ready() {
-            "its time was over"
-        } else if Pin::new(&mut self.ended).poll(cx).is_ready() {
-            "another needed its slot"
+        let reason = if self.deadline.as_mut().poll(cx).is_ready() {
+            "timeout"
+        } else if Pin::new(&mut self.closed).poll(cx).is_ready() {
+            "evicted for another connection"
         } else {
             return Ok(());
         };
         if !has_request {
-            let peer = self.peer;
             log_limited!(
-                INFO,
-                self.limiter,
-                peer.ip(),
-                UNFINISHED,
-                "closed the admin connection from {peer} before a whole request came: {why}"
+                INFO, self.limiter, self.peer.ip(), UNFINISHED,
+                client = %self.peer, reason, "closed an admin connection before a whole request arrived"
             );
         }
-        Err(io::Error::new(io::ErrorKind::TimedOut, why))
+        Err(io::Error::new(io::ErrorKind::TimedOut, reason))
     }
 }
 
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.check(cx)?;
-        if self.left == 0 {
-            return Poll::Ready(Err(io::Error::other("more bytes than a request may have")));
+        if self.remaining == 0 {
+            return Poll::Ready(Err(io::Error::other("the request is too large")));
         }
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        // The last bytes may be more than were left, by a buffer at the most.
-        self.left = self.left.saturating_sub(buf.filled().len() - before);
+        // The last read may exceed the limit by at most one buffer.
+        self.remaining = self.remaining.saturating_sub(buf.filled().len() - before);
         polled
     }
 }
@@ -265,13 +262,13 @@ mod tests {
     fn table(connections: &[(&str, bool)]) -> Table {
         let open = connections.iter().zip(1..).map(|((peer, has_request), id)| {
             let has_request = Arc::new(AtomicBool::new(*has_request));
-            (id, Open { peer: peer.parse().unwrap(), has_request, _end: oneshot::channel().0 })
+            (id, Open { peer: peer.parse().unwrap(), has_request, _close: oneshot::channel().0 })
         });
         Table { open: open.collect(), last_id: 0 }
     }
 
     #[test]
-    fn the_oldest_connection_without_a_request_of_the_peer_with_most_of_them_is_evicted() {
+    fn eviction_picks_oldest_connection_without_request_of_busiest_peer() {
         let check = |connections, expect| assert_eq!(table(connections).to_evict(), expect);
         check(&[], None);
         check(&[("10.0.0.1", true), ("10.0.0.2", true)], None);

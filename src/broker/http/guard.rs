@@ -1,46 +1,46 @@
-//! Keeps web pages from changing anything, and from reading what is not theirs.
+//! Refuses the requests of web pages.
 //!
-//! A page that someone reads can have the browser send requests to this machine. It cannot do so without an `Origin`
-//! (but for old forms), cannot add a header of its own without asking first (and nobody here says yes), and where it
-//! had its own host name lead here (DNS rebinding), that name stands in `Host`: so names must be known. Addresses may
-//! stand there, as no page can have them lead anywhere else.
+//! A web page can make a browser send requests to this machine, with three restrictions. Requests for changes carry
+//! an `Origin` (except those of old forms). A custom header needs a CORS preflight request, which is refused here.
+//! And if the page's own host name resolves to this machine (DNS rebinding), `Host` contains that name: so only known
+//! names are allowed. IP addresses are allowed, because DNS rebinding needs a name.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::{HeaderMap, Method, Uri};
 
-/// The header that a request for a change must have; any value will do.
+/// The header required of requests for changes, with any value.
 pub const HEADER: &str = "x-ottla-admin";
 
-/// Why a request is refused: one plain sentence, or `None` where it is not.
+/// The reason for refusing a request; `None` if it is allowed.
 pub(super) fn refusal(method: &Method, uri: &Uri, headers: &HeaderMap, known_hosts: &[String]) -> Option<String> {
     if matches!(*method, Method::GET | Method::HEAD) && uri.path() == "/health" {
         return None;
     }
     if !method.is_safe() {
         if headers.contains_key(ORIGIN) {
-            return Some("requests of web pages (with an Origin header) are refused".to_owned());
+            return Some("requests from web pages (with an Origin header) are refused".to_owned());
         }
         if !headers.contains_key(HEADER) {
             return Some("a request for a change needs the header X-Ottla-Admin: 1".to_owned());
         }
         if !headers.contains_key(HOST) {
-            return Some("a request for a change needs a Host".to_owned());
+            return Some("a request for a change needs the header Host".to_owned());
         }
     }
     host_refusal(uri, headers, known_hosts)
 }
 
-/// Why a request's host is not one to be called by. Without any, which no browser sends, there is nothing to refuse.
+/// The reason for refusing a request's host. Requests without a host, which browsers never send, are allowed.
 pub(super) fn host_refusal(uri: &Uri, headers: &HeaderMap, known_hosts: &[String]) -> Option<String> {
     if headers.get_all(HOST).iter().count() > 1 {
-        return Some("a request has one Host".to_owned());
+        return Some("a request may have one header Host only".to_owned());
     }
     let host = headers.get(HOST).map(|host| host.to_str().unwrap_or("(not text)"));
     let mut hosts = host.into_iter().chain(uri.authority().map(|authority| authority.as_str()));
     let unknown = hosts.find(|host| !is_known(host_name(host), known_hosts))?;
-    Some(format!("the host \"{unknown}\" is not known; ottla.admin.allowed.hosts makes it so"))
+    Some(format!("the host \"{unknown}\" is not allowed; add it to ottla.admin.allowed.hosts"))
 }
 
 fn is_known(name: &str, known_hosts: &[String]) -> bool {
@@ -69,7 +69,7 @@ mod tests {
 
     use super::*;
 
-    /// Whether a POST with these headers, and `X-Ottla-Admin` among them, is let in.
+    /// Checks whether a POST with these headers is allowed.
     #[track_caller]
     fn check(headers: &[(&str, &str)], expect: bool) {
         let header = |(name, value): &(&str, &str)| {
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_of_this_machine_are_known_with_and_without_a_port() {
+    fn post_to_host_of_this_machine_is_allowed_with_and_without_port() {
         for host in [
             "localhost",
             "LOCALHOST:9644",
@@ -97,14 +97,14 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_nobody_elses_names() {
+    fn post_to_ip_address_is_allowed() {
         for host in ["10.0.0.7:9644", "192.168.1.2", "[fe80::7]:9644", "[2001:db8::1]"] {
             check(&[("x-ottla-admin", "1"), ("host", host)], true);
         }
     }
 
     #[test]
-    fn other_hosts_are_not() {
+    fn post_to_unknown_host_is_refused() {
         for host in ["", "evil.test", "evil.test:9644", "localhost.evil.test", "127.0.0.1.evil.test", "::1", "[::1"] {
             check(&[("x-ottla-admin", "1"), ("host", host)], false);
         }
@@ -112,13 +112,13 @@ mod tests {
     }
 
     #[test]
-    fn a_web_page_is_refused_whatever_else_it_says() {
+    fn post_from_web_page_is_refused() {
         check(&[("host", "localhost")], false);
         check(&[("x-ottla-admin", "1"), ("host", "localhost"), ("origin", "http://localhost:9644")], false);
         check(&[("x-ottla-admin", "1"), ("host", "localhost"), ("origin", "null")], false);
     }
 
-    /// What is answered to a GET.
+    /// Checks whether a GET is allowed.
     #[track_caller]
     fn check_get(uri: &'static str, host: Option<&'static str>, expect: bool) {
         let headers = host.map(|host| (HOST, HeaderValue::from_static(host))).into_iter().collect();
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn questions_are_answered_under_known_hosts_and_health_under_any() {
+    fn get_of_health_is_allowed_for_any_host_and_others_for_known_hosts() {
         for host in [None, Some("localhost:9644"), Some("10.0.0.7"), Some("kafka")] {
             check_get("/ready", host, true);
         }
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn every_other_method_is_held_to_the_conditions_of_a_change() {
+    fn unsafe_methods_need_the_conditions_of_a_change() {
         for method in [Method::DELETE, Method::PUT, Method::POST, Method::PATCH] {
             assert!(refusal(&method, &Uri::from_static("/health"), &HeaderMap::new(), &[]).is_some(), "{method}");
         }

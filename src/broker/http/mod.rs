@@ -1,18 +1,17 @@
-//! The admin port: what a suite of tests, or whoever looks after containers, asks of a broker over HTTP.
+//! The admin port: health, readiness and reset over HTTP, for test suites and container orchestrators.
 //!
-//! | request | answer |
+//! | request | response |
 //! |---|---|
-//! | `GET /health` | 200 as soon as the process runs: it is alive, and its version where the host is known |
-//! | `GET /ready` | 200 once Kafka clients are served, 503 before and while it stops |
-//! | `POST /reset` | 200 when everything is as after a first start, see [`Broker::reset`] |
+//! | `GET /health` | 200 as soon as the process runs, with the version if the request's host is known |
+//! | `GET /ready` | 200 while Kafka clients are served, 503 before and during shutdown |
+//! | `POST /reset` | 200 when the broker is in the state of a first start, see [`Broker::reset`] |
 //!
-//! Answers are JSON; one that is no success has an `error`. There is no admin port unless it is asked for
-//! (`ottla.admin.listener`). Any web page can make its reader's browser send requests to this machine, so `guard`
-//! holds all requests but the first to conditions that a page cannot meet; whoever else reaches the port may do
-//! everything.
+//! Responses are JSON; an unsuccessful one has an `error`. The admin port is open only if `ottla.admin.listener` is
+//! set. There is no authentication. A web page can make a browser send requests to this machine, so `guard` requires
+//! of all requests but `GET /health` what a page cannot provide.
 //!
-//! What a client can take is bounded: connections, bytes and time by `connections`, one request a connection by
-//! `routes`.
+//! The resources that clients use are bounded: `connections` limits connections, bytes and time, and `routes` allows
+//! one request per connection.
 
 mod connections;
 mod guard;
@@ -32,27 +31,27 @@ use crate::state::Broker;
 use connections::{Acceptor, Caller, Slots};
 use ottla_config::{AdminConfig, BindHost};
 
-/// Connections that may wait to be accepted.
+/// The number of connections that may wait to be accepted.
 const BACKLOG: i32 = 64;
-/// Changes under way at once, so that they leave slots to others.
-const MOST_CHANGES: usize = 32;
+/// The number of concurrent changes, below the number of connections so that other requests are still served.
+const MAX_CHANGES: usize = 32;
 
-/// A claimed port.
+/// A bound port.
 #[derive(Debug)]
 pub struct AdminPort {
     listener: Listener,
-    /// The host to call it by, as a URL has it.
+    /// The host for URLs.
     host: String,
     known_hosts: Vec<String>,
 }
 
-/// An admin port at work. Dropping it closes it.
+/// A running admin port. Dropping it closes the port.
 pub struct Admin {
     shared: Arc<Shared>,
     _tasks: JoinSet<io::Result<()>>,
 }
 
-/// What all requests share.
+/// State shared by all requests.
 struct Shared {
     serving: RwLock<Option<Serving>>,
     known_hosts: Vec<String>,
@@ -60,7 +59,7 @@ struct Shared {
     limiter: Arc<LogRateLimiter>,
 }
 
-/// A broker that Kafka clients can use.
+/// A broker that serves Kafka clients.
 #[derive(Clone)]
 struct Serving {
     broker: Arc<Broker>,
@@ -68,7 +67,7 @@ struct Serving {
 }
 
 impl AdminPort {
-    /// Claims the port. Nobody is let in yet. Resolving a host name may block.
+    /// Binds the port; connections are accepted from [`AdminPort::open`] on. May block to resolve a host name.
     pub fn bind(config: &AdminConfig) -> io::Result<AdminPort> {
         let listener = Listener::bind("ADMIN", &config.bind, &Limits::default())?;
         let mut known_hosts = config.allowed_hosts.clone();
@@ -82,16 +81,16 @@ impl AdminPort {
         Ok(AdminPort { listener, host, known_hosts })
     }
 
-    /// `http://host:port`, as it is called on this machine.
+    /// The URL for clients on this machine, `http://host:port`.
     pub fn url(&self) -> String {
         format!("http://{}:{}", self.host, self.listener.address().port())
     }
 
-    /// Lets requests in, before there is a broker to speak of. Lines that peers cause are logged as far as `limiter`
-    /// admits them. Needs a tokio runtime.
+    /// Accepts requests, before the broker is open. `limiter` limits the log lines that peers cause. Needs a tokio
+    /// runtime.
     pub fn open(self, limiter: Arc<LogRateLimiter>) -> io::Result<Admin> {
         let slots = Slots::new(Arc::clone(&limiter));
-        let (serving, changes) = (RwLock::default(), Semaphore::new(MOST_CHANGES));
+        let (serving, changes) = (RwLock::default(), Semaphore::new(MAX_CHANGES));
         let shared = Arc::new(Shared { serving, known_hosts: self.known_hosts, changes, limiter });
         let mut tasks = JoinSet::new();
         for socket in self.listener.listen(BACKLOG)? {
@@ -104,12 +103,12 @@ impl AdminPort {
 }
 
 impl Admin {
-    /// The broker answers Kafka clients from now on, at these addresses.
+    /// Reports the broker as ready for Kafka clients, at these addresses.
     pub fn ready(&self, broker: Arc<Broker>, bootstrap_servers: &str) {
         *self.shared.serving.write() = Some(Serving { broker, bootstrap_servers: bootstrap_servers.into() });
     }
 
-    /// The broker is about to stop: it is not ready any more, and takes no changes.
+    /// Reports the broker as not ready, and refuses changes.
     pub fn not_ready(&self) {
         *self.shared.serving.write() = None;
     }
@@ -129,18 +128,18 @@ mod tests {
     use super::*;
     use ottla_config::BindAddress;
 
-    /// The status of the answer to a request.
+    /// The status code of the response to a request.
     async fn status(host: &str, request: &str) -> String {
         let mut socket = TcpStream::connect(host).await.unwrap();
         let request = format!("{request} HTTP/1.1\r\nHost: {host}\r\nX-Ottla-Admin: 1\r\n\r\n");
         socket.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        socket.read_to_string(&mut answer).await.unwrap();
-        answer.split(' ').nth(1).unwrap().to_owned()
+        let mut response = String::new();
+        socket.read_to_string(&mut response).await.unwrap();
+        response.split(' ').nth(1).unwrap().to_owned()
     }
 
     #[tokio::test]
-    async fn before_there_is_a_broker_it_is_alive_and_not_ready() {
+    async fn admin_port_without_broker_is_healthy_and_not_ready() {
         let bind = BindAddress { host: BindHost::Named("127.0.0.1".to_owned()), port: 0 };
         let port = AdminPort::bind(&AdminConfig { bind, allowed_hosts: Vec::new() }).unwrap();
         let host = port.url().strip_prefix("http://").unwrap().to_owned();

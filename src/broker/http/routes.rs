@@ -1,4 +1,4 @@
-//! What can be asked for, and what is answered.
+//! The routes of the admin port and their responses.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,34 +17,34 @@ use super::connections::Caller;
 use super::{Shared, guard};
 use crate::log_rate_limiter::log_limited;
 
-/// What the log limiter calls requests that are refused.
+/// The kind of log line for refused requests.
 const REFUSED: &str = "refused admin requests";
-/// The largest body that is read; nothing here needs one.
-const MOST_BODY: usize = 16 << 10;
+/// The largest request body in bytes that is read. No route needs a body.
+const MAX_BODY: usize = 16 << 10;
 
 pub(super) fn routes(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/health", get(health))
         .route("/ready", get(ready))
         .route("/reset", post(reset))
-        .fallback(no_such_path)
-        .method_not_allowed_fallback(no_such_method)
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(unknown_method)
         .layer(from_fn_with_state(Arc::clone(&shared), guarded))
         .with_state(shared)
 }
 
-/// Under a host that isn't known, this tells nothing but that the process is alive.
+/// Requests for an unknown host are not given the version.
 async fn health(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap) -> Response {
     let body = match guard::host_refusal(&uri, &headers, &shared.known_hosts) {
         None => json!({"status": "alive", "version": env!("CARGO_PKG_VERSION")}),
         Some(_) => json!({"status": "alive"}),
     };
-    answer(StatusCode::OK, &body)
+    respond(StatusCode::OK, &body)
 }
 
 async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     match shared.serving() {
-        Some(serving) => answer(
+        Some(serving) => respond(
             StatusCode::OK,
             &json!({
                 "status": "ready",
@@ -61,9 +61,9 @@ async fn reset(State(shared): State<Arc<Shared>>) -> Response {
     let Ok(_change) = shared.changes.try_acquire() else {
         return refuse(StatusCode::SERVICE_UNAVAILABLE, "too many resets are under way");
     };
-    // As a task of its own, so that a client that goes away does not leave it half done.
+    // A task of its own, so that a client that disconnects does not leave the reset incomplete.
     match tokio::spawn(serving.broker.reset()).await {
-        Ok(Ok(done)) => answer(
+        Ok(Ok(done)) => respond(
             StatusCode::OK,
             &json!({
                 "topics_removed": done.topics_removed,
@@ -76,19 +76,19 @@ async fn reset(State(shared): State<Arc<Shared>>) -> Response {
     }
 }
 
-async fn no_such_path() -> Response {
-    refuse(StatusCode::NOT_FOUND, "there are GET /health, GET /ready and POST /reset")
+async fn unknown_path() -> Response {
+    refuse(StatusCode::NOT_FOUND, "the requests are GET /health, GET /ready and POST /reset")
 }
 
-async fn no_such_method() -> Response {
-    refuse(StatusCode::METHOD_NOT_ALLOWED, "there are GET /health, GET /ready and POST /reset")
+async fn unknown_method() -> Response {
+    refuse(StatusCode::METHOD_NOT_ALLOWED, "the requests are GET /health, GET /ready and POST /reset")
 }
 
 fn not_ready() -> Response {
     refuse(StatusCode::SERVICE_UNAVAILABLE, "the broker is starting or stopping")
 }
 
-/// Goes around every request. Each connection is for one, so that nothing has to be bounded twice.
+/// Wraps every request. A connection serves one request, so that the limits of a connection are those of a request.
 async fn guarded(
     State(shared): State<Arc<Shared>>,
     ConnectInfo(caller): ConnectInfo<Caller>,
@@ -104,35 +104,38 @@ async fn guarded(
 async fn admitted(shared: &Shared, caller: &Caller, request: Request, next: Next) -> Response {
     let (head, body) = request.into_parts();
     let (limiter, peer) = (&shared.limiter, caller.peer);
-    // Read before it is answered: a client that is still sending might not look at the answer.
-    if to_bytes(body, MOST_BODY).await.is_err() {
-        let why = "the request's body is too large, or was broken off";
-        log_limited!(WARN, limiter, peer.ip(), REFUSED, "refused an admin request from {peer}: {why}");
-        return refuse(StatusCode::PAYLOAD_TOO_LARGE, why);
+    // The body is read before the response is sent, because a client that still sends may not read the response.
+    if to_bytes(body, MAX_BODY).await.is_err() {
+        let reason = "the request's body is too large or incomplete";
+        log_limited!(WARN, limiter, peer.ip(), REFUSED, client = %peer, reason, "refused an admin request");
+        return refuse(StatusCode::PAYLOAD_TOO_LARGE, reason);
     }
-    caller.has_sent_its_request();
+    caller.set_request_complete();
     match guard::refusal(&head.method, &head.uri, &head.headers, &shared.known_hosts) {
-        Some(why) => {
+        Some(reason) => {
             let (method, path) = (&head.method, head.uri.path());
-            log_limited!(WARN, limiter, peer.ip(), REFUSED, "refused {method} {path} from {peer}: {why}");
-            refuse(StatusCode::FORBIDDEN, &why)
+            log_limited!(
+                WARN, limiter, peer.ip(), REFUSED,
+                client = %peer, %method, path, reason, "refused an admin request"
+            );
+            refuse(StatusCode::FORBIDDEN, &reason)
         }
         None => next.run(Request::from_parts(head, Body::empty())).await,
     }
 }
 
-fn refuse(status: StatusCode, why: &str) -> Response {
-    answer(status, &json!({ "error": why }))
+fn refuse(status: StatusCode, reason: &str) -> Response {
+    respond(status, &json!({ "error": reason }))
 }
 
-fn answer(status: StatusCode, body: &Value) -> Response {
+fn respond(status: StatusCode, body: &Value) -> Response {
     let mut response = Response::new(Body::from(format!("{body}\n")));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
-/// With three decimals.
+/// Milliseconds with three decimals.
 fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
 }

@@ -1,8 +1,8 @@
-//! The log rate limiter: keeps a peer from flooding the log.
+//! The log rate limiter, which prevents peers from flooding the log.
 //!
-//! Lines that a peer can cause as often as it likes pass here first (`log_limited!`). The first few of a time pass, the
-//! others are counted, and told of in one line when that time is over. Peers and kinds of lines are limited each by
-//! itself, so that a flood of one hides no line of another.
+//! Log lines that a peer can cause at any rate are written with `log_limited!`. In each window of time the first few
+//! lines are logged; the others are counted, and one line reports their number when the window ends. Each peer and each
+//! kind of line has windows of its own, so that many lines of one do not hide lines of another.
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
@@ -16,14 +16,14 @@ use tracing::Level;
 
 use ottla_core::log_windows::{LogWindows, Report};
 
-/// Logs a line that a peer caused, unless the limiter (an `Arc<LogRateLimiter>`) holds it back.
+/// Logs a line that a peer caused, unless the limiter (an `Arc<LogRateLimiter>`) suppresses it.
 ///
-/// `log_limited!(WARN, limiter, peer, "refused connections", "refused a connection from {peer}")`: the level; the
-/// limiter; the peer's address, or `None` where nobody in particular causes the line; what such lines tell of, in the
-/// plural; then what [`tracing::event!`] takes.
+/// `log_limited!(WARN, limiter, peer, "refused connections", "refused a connection from {peer}")`. The arguments are
+/// the level, the limiter, the peer's address (`None` for lines that no single peer causes), the kind of line in the
+/// plural, and then the arguments of [`tracing::event!`].
 macro_rules! log_limited {
-    ($level:ident, $limiter:expr, $peer:expr, $of:expr, $($event:tt)+) => {
-        if tracing::enabled!(tracing::Level::$level) && $limiter.admits(tracing::Level::$level, $peer, $of) {
+    ($level:ident, $limiter:expr, $peer:expr, $kind:expr, $($event:tt)+) => {
+        if tracing::enabled!(tracing::Level::$level) && $limiter.admits(tracing::Level::$level, $peer, $kind) {
             tracing::event!(tracing::Level::$level, $($event)+);
         }
     };
@@ -31,11 +31,11 @@ macro_rules! log_limited {
 pub(crate) use log_limited;
 
 /// Logs a line as [`log_limited!`] does, but once for each peer and reason: a client that tries again does so for the
-/// same reason. `$reason` is what tells one such line from another, and has nothing that differs with each try.
+/// same reason. `$reason` distinguishes such lines; it must not contain anything that differs with each try.
 macro_rules! log_limited_by_reason {
-    ($level:ident, $limiter:expr, $peer:expr, $of:expr, $reason:expr, $($event:tt)+) => {
+    ($level:ident, $limiter:expr, $peer:expr, $kind:expr, $reason:expr, $($event:tt)+) => {
         if tracing::enabled!(tracing::Level::$level)
-            && $limiter.admits_reason(tracing::Level::$level, $peer, $of, $reason)
+            && $limiter.admits_reason(tracing::Level::$level, $peer, $kind, $reason)
         {
             tracing::event!(tracing::Level::$level, $($event)+);
         }
@@ -43,7 +43,7 @@ macro_rules! log_limited_by_reason {
 }
 pub(crate) use log_limited_by_reason;
 
-/// Decides which lines pass. One for a whole broker.
+/// Decides which lines are logged. A broker has one.
 pub struct LogRateLimiter {
     /// The monotonic time.
     now: Box<dyn Fn() -> Duration + Send + Sync>,
@@ -52,62 +52,62 @@ pub struct LogRateLimiter {
 
 #[derive(Default)]
 struct State {
-    windows: LogWindows<Kind>,
-    /// Whether a task is about to report what was held back.
+    windows: LogWindows<Key>,
+    /// Whether a task waits to report suppressed lines.
     is_reporting: bool,
 }
 
-/// Lines that are limited together.
+/// The lines that share a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Kind {
+struct Key {
     level: Level,
-    /// What they tell of, in the plural.
-    of: &'static str,
+    /// The kind of line, in the plural.
+    kind: &'static str,
     peer: Option<Peer>,
     /// The hash of a reason that is logged once for a peer.
     reason: Option<u64>,
 }
 
-/// An address, or all addresses that one peer can easily have.
+/// An address, or the network of addresses that one peer can easily use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Peer {
     Address(IpAddr),
-    /// The first 64 bits of IPv6 addresses.
+    /// The first 64 bits of an IPv6 address.
     Network([u16; 4]),
 }
 
 impl LogRateLimiter {
-    /// A limiter that takes the monotonic time from `now`.
+    /// Creates a limiter that reads the monotonic time from `now`.
     pub fn new(now: impl Fn() -> Duration + Send + Sync + 'static) -> Arc<LogRateLimiter> {
         Arc::new(LogRateLimiter { now: Box::new(now), state: Mutex::default() })
     }
 
-    /// Whether a line may be logged now that `peer` caused. `of` says in the plural what such lines tell of.
-    pub fn admits(self: &Arc<Self>, level: Level, peer: impl Into<Option<IpAddr>>, of: &'static str) -> bool {
-        self.admits_kind(Kind { level, of, peer: peer.into().map(Peer::of), reason: None })
+    /// Whether a line that `peer` caused may be logged now. `kind` is the kind of line, in the plural.
+    pub fn admits(self: &Arc<Self>, level: Level, peer: impl Into<Option<IpAddr>>, kind: &'static str) -> bool {
+        self.admits_key(Key { level, kind, peer: peer.into().map(Peer::from_address), reason: None })
     }
 
-    /// Whether a line may be logged now that `peer` caused for a reason which was not logged lately.
+    /// Whether a line that `peer` caused may be logged now, for a reason that was not logged in the current window.
     pub fn admits_reason(
         self: &Arc<Self>,
         level: Level,
         peer: impl Into<Option<IpAddr>>,
-        of: &'static str,
+        kind: &'static str,
         reason: impl Hash,
     ) -> bool {
         let mut hasher = DefaultHasher::new();
         reason.hash(&mut hasher);
-        let kind = Kind { level, of, peer: peer.into().map(Peer::of), reason: None };
+        let key = Key { level, kind, peer: peer.into().map(Peer::from_address), reason: None };
         // Also by its kind: a peer may have any number of reasons.
-        self.admits_kind(Kind { reason: Some(hasher.finish()), ..kind }) && self.admits_kind(kind)
+        self.admits_key(Key { reason: Some(hasher.finish()), ..key }) && self.admits_key(key)
     }
 
-    fn admits_kind(self: &Arc<Self>, kind: Kind) -> bool {
+    fn admits_key(self: &Arc<Self>, key: Key) -> bool {
         let now = (self.now)();
         let mut state = self.state.lock();
-        let is_allowed = match kind.reason {
-            Some(_) => state.windows.allows_up_to(1, kind, now),
-            None => state.windows.allows(kind, now),
+        let is_allowed = match key.reason {
+            Some(_) => state.windows.allows_up_to(1, key, now),
+            None => state.windows.allows(key, now),
         };
         if is_allowed {
             return true;
@@ -121,18 +121,18 @@ impl LogRateLimiter {
         false
     }
 
-    /// Tells what was held back so far, whether its time is over or not.
+    /// Reports the lines suppressed so far, also in windows that have not ended.
     pub fn report_all(&self) {
         let reports = self.state.lock().windows.take_all((self.now)());
-        reports.into_iter().for_each(tell);
+        reports.into_iter().for_each(log_report);
     }
 
-    /// Tells what was held back, each time that a window ends, until nothing is.
+    /// Reports suppressed lines at the end of each window, until there are none.
     async fn report(self: Arc<Self>) {
         while let Some(at) = self.next_report() {
             tokio::time::sleep(at.saturating_sub((self.now)())).await;
             let reports = self.state.lock().windows.take_due((self.now)());
-            reports.into_iter().for_each(tell);
+            reports.into_iter().for_each(log_report);
         }
     }
 
@@ -144,24 +144,21 @@ impl LogRateLimiter {
     }
 }
 
-fn tell(report: Report<Kind>) {
-    let Report { key, suppressed, seconds } = report;
-    let Some(Kind { level, of, peer, reason: _ }) = key else {
-        return tracing::warn!("{suppressed} more lines about many peers in the last {seconds} s are not listed");
+fn log_report(report: Report<Key>) {
+    let Report { key, suppressed: count, seconds } = report;
+    let Some(Key { level, kind, peer, reason: _ }) = key else {
+        return tracing::warn!(count, seconds, "suppressed log lines about many peers");
     };
-    let line = match peer {
-        Some(peer) => format!("{suppressed} more {of} from {peer} in the last {seconds} s are not listed"),
-        None => format!("{suppressed} more {of} in the last {seconds} s are not listed"),
-    };
+    let client = peer.map(tracing::field::display);
     match level {
-        Level::ERROR => tracing::error!("{line}"),
-        Level::WARN => tracing::warn!("{line}"),
-        _ => tracing::info!("{line}"),
+        Level::ERROR => tracing::error!(count, seconds, client, "suppressed log lines: {kind}"),
+        Level::WARN => tracing::warn!(count, seconds, client, "suppressed log lines: {kind}"),
+        _ => tracing::info!(count, seconds, client, "suppressed log lines: {kind}"),
     }
 }
 
 impl Peer {
-    fn of(address: IpAddr) -> Peer {
+    fn from_address(address: IpAddr) -> Peer {
         match address.to_canonical() {
             IpAddr::V6(address) if !address.is_loopback() => {
                 let [a, b, c, d, ..] = address.segments();
@@ -203,17 +200,17 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_was_held_back_is_reported_when_its_window_ends() {
+    async fn suppressed_lines_are_reported_when_their_window_ends() {
         let limiter = limiter();
         assert_eq!(admitted(&limiter, 100, "10.0.0.1"), LINES);
         assert!(limiter.state.lock().is_reporting);
         tokio::time::sleep(WINDOW + Duration::from_millis(1)).await;
-        assert!(!limiter.state.lock().is_reporting, "reported, and nothing left");
+        assert!(!limiter.state.lock().is_reporting, "reported, and no window is left");
         assert_eq!(admitted(&limiter, 100, "10.0.0.1"), LINES);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_flood_of_one_peer_hides_no_line_of_another() {
+    async fn flood_of_one_peer_does_not_suppress_lines_of_another() {
         let limiter = limiter();
         assert_eq!(admitted(&limiter, 10_000, "10.0.0.1"), LINES);
         assert_eq!(admitted(&limiter, 1, "10.0.0.2"), 1);
@@ -222,18 +219,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn ipv6_addresses_of_one_network_are_one_peer() {
+    async fn ipv6_addresses_of_one_network_share_a_window() {
         let limiter = limiter();
         let admitted: u64 = (0..100).map(|host| admitted(&limiter, 1, &format!("2001:db8::{host:x}"))).sum();
         assert_eq!(admitted, LINES);
-        let address = |text: &str| Peer::of(text.parse().unwrap()).to_string();
+        let address = |text: &str| Peer::from_address(text.parse().unwrap()).to_string();
         assert_eq!(address("2001:db8::7"), "2001:db8::/64");
         assert_eq!(address("::ffff:10.0.0.1"), "10.0.0.1");
         assert_eq!(address("::1"), "::1");
     }
 
     #[test]
-    fn without_a_runtime_lines_are_limited_all_the_same() {
+    fn lines_are_limited_without_a_runtime() {
         let limiter = LogRateLimiter::new(|| Duration::from_secs(7));
         assert_eq!(admitted(&limiter, 100, "10.0.0.1"), LINES);
         limiter.report_all();

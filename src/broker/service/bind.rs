@@ -1,4 +1,4 @@
-//! Claims the ports of the configured listeners, and says what went wrong in words a person can act on.
+//! Binds the ports of the configured listeners, with errors that say what to do.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,17 +8,17 @@ use crate::server;
 use ottla_config::{BindHost, BrokerConfig, Listener};
 use ottla_core::metadata::Endpoint;
 
-/// Claims every listener's port. The error is one plain line.
-pub fn claim_ports(config: &BrokerConfig, limits: &server::Limits) -> Result<Vec<server::Listener>, String> {
-    let claim = |listener: &Listener| {
+/// Binds the port of every listener. The error is one plain line.
+pub fn bind_ports(config: &BrokerConfig, limits: &server::Limits) -> Result<Vec<server::Listener>, String> {
+    let bind = |listener: &Listener| {
         server::Listener::bind(listener.name.as_str(), &listener.bind, limits)
             .map_err(|error| explain(listener, &error))
     };
-    config.listeners.iter().map(claim).collect()
+    config.listeners.iter().map(bind).collect()
 }
 
-/// Claims the admin port, if there shall be one. The error is one plain line.
-pub fn claim_admin_port(config: &BrokerConfig) -> Result<Option<AdminPort>, String> {
+/// Binds the admin port, if it is configured. The error is one plain line.
+pub fn bind_admin_port(config: &BrokerConfig) -> Result<Option<AdminPort>, String> {
     let Some(admin) = &config.admin else { return Ok(None) };
     let port = admin.bind.port;
     AdminPort::bind(admin).map(Some).map_err(|error| match error.kind() {
@@ -29,19 +29,19 @@ pub fn claim_admin_port(config: &BrokerConfig) -> Result<Option<AdminPort>, Stri
     })
 }
 
-/// Where a client on this machine connects to, by listener.
+/// The `host:port` of each listener, for clients on this machine.
 pub fn addresses(config: &BrokerConfig, ports: &[server::Listener]) -> Vec<String> {
     let address =
         |(listener, bound): (&Listener, &server::Listener)| bootstrap_server(listener, bound.address().port());
     config.listeners.iter().zip(ports).map(address).collect()
 }
 
-/// The addresses that are bound, all listeners'.
+/// The bound addresses of all listeners.
 pub fn bound(ports: &[server::Listener]) -> Vec<SocketAddr> {
     ports.iter().flat_map(server::Listener::addresses).collect()
 }
 
-/// What the metadata log says of the listeners: what is advertised, and otherwise what is bound.
+/// The endpoints of the listeners for the metadata log: the advertised address, or else the bound one.
 pub fn endpoints(config: &BrokerConfig, ports: &[server::Listener]) -> Vec<Endpoint> {
     let endpoint = |(listener, bound): (&Listener, &server::Listener)| Endpoint {
         listener: listener.name.clone(),
@@ -52,7 +52,7 @@ pub fn endpoints(config: &BrokerConfig, ports: &[server::Listener]) -> Vec<Endpo
     config.listeners.iter().zip(ports).map(endpoint).collect()
 }
 
-/// `host:port` as a client on this machine can use it.
+/// The `host:port` at which a client on this machine reaches a listener.
 pub fn bootstrap_server(listener: &Listener, port: u16) -> String {
     match &listener.bind.host {
         BindHost::Any | BindHost::AnyV4 => format!("localhost:{port}"),
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_here_reaches_every_listener() {
+    fn bootstrap_server_of_each_bind_address_is_reachable_locally() {
         let check = |listeners, expect: &str| {
             let config = config(&[("listeners", listeners)]);
             assert_eq!(bootstrap_server(&config.listeners[0], 7), expect, "{listeners}");
@@ -97,25 +97,25 @@ mod tests {
     }
 
     #[test]
-    fn a_port_in_use_is_one_plain_line() {
+    fn listener_port_in_use_returns_one_line_with_advice() {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = taken.local_addr().unwrap().port();
         let config = config(&[("listeners", &format!("PLAINTEXT://127.0.0.1:{port}"))]);
-        let said = claim_ports(&config, &server::Limits::default()).unwrap_err();
+        let error = bind_ports(&config, &server::Limits::default()).unwrap_err();
         assert_eq!(
-            said,
+            error,
             format!("port {port} is in use (listener PLAINTEXT); stop what uses it, or choose another with --port")
         );
     }
 
     #[test]
-    fn an_admin_port_in_use_is_one_plain_line_too() {
+    fn admin_port_in_use_returns_one_line_with_advice() {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = taken.local_addr().unwrap().port();
         let config = config(&[("ottla.admin.listener", &format!("127.0.0.1:{port}"))]);
-        let said = claim_admin_port(&config).unwrap_err();
+        let error = bind_admin_port(&config).unwrap_err();
         assert_eq!(
-            said,
+            error,
             format!("the admin port {port} is in use; stop what uses it, or choose another with --admin-port")
         );
     }

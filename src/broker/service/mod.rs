@@ -1,6 +1,6 @@
-//! A broker with its doors: from settings to one that answers, and back to nothing.
+//! A running broker with its listeners and admin port: start, and stop.
 //!
-//! What `ottla serve` and `ottla::Broker` have in common. Signals, environment and log lines are theirs.
+//! Shared by `ottla serve` and `ottla::Broker`, which own signals, environment variables and the log's output.
 
 pub mod bind;
 mod open_files;
@@ -21,47 +21,47 @@ use crate::state::Broker;
 use crate::state::loggers::Loggers;
 use ottla_config::BrokerConfig;
 
-/// One in so many bytes for requests may be taken by a batch that is larger once decompressed than is usual.
+/// The divisor of the memory for requests that gives the largest size, once decompressed, of a batch held in memory.
 const LARGE_BATCH_SHARE: usize = 4;
 
-/// A broker that answers. Dropping it closes its doors at once.
+/// A broker that serves clients. Dropping it closes its listeners at once.
 pub struct Service {
     broker: Arc<Broker>,
     server: Server,
     admin: Option<Admin>,
     admin_url: Option<String>,
-    /// Where a client on this machine connects to, by listener.
+    /// The `host:port` of each listener, for clients on this machine.
     addresses: Vec<String>,
     bound: Vec<SocketAddr>,
 }
 
-/// How a service ended.
+/// The outcome of [`Service::stop`].
 #[derive(Debug)]
 pub struct Stopped {
-    /// How many connections were closed with requests unanswered.
+    /// The number of connections closed with unanswered requests.
     pub unanswered: usize,
-    /// Whether everything was put away; if not, why, in one line.
+    /// Whether the data was closed cleanly; the error is one line.
     pub closed: Result<(), String>,
 }
 
 impl Service {
-    /// Claims the ports first, because that is where a second broker on one machine finds out; then opens the data;
-    /// then the doors. Needs a tokio runtime of several threads. The error is one plain line.
+    /// Binds the ports, opens the data directory, and then accepts connections. Needs a multi-threaded tokio runtime.
+    /// The error is one plain line.
     ///
-    /// `loggers` is what controls the lines that are logged in this process.
-    ///
-    /// `alone` runs once the ports are ours: before, another broker may still need what this one would take away.
+    /// Ports come first because they tell a second broker on the same machine that it is the second. `loggers` controls
+    /// the log levels of this process. `on_bound` runs when the ports are bound: until then, another broker may still
+    /// use what it removes.
     pub async fn start(
         config: &BrokerConfig,
         clock: Clock,
         loggers: Arc<dyn Loggers>,
-        alone: impl FnOnce() -> Result<(), String>,
+        on_bound: impl FnOnce() -> Result<(), String>,
     ) -> Result<Service, String> {
         open_files::raise_limit();
         let limits = server::Limits::of(config).map_err(|error| error.to_string())?;
-        let ports = bind::claim_ports(config, &limits)?;
-        let admin_port = bind::claim_admin_port(config)?;
-        alone()?;
+        let ports = bind::bind_ports(config, &limits)?;
+        let admin_port = bind::bind_admin_port(config)?;
+        on_bound()?;
         let (addresses, bound) = (bind::addresses(config, &ports), bind::bound(&ports));
         let admin_url = admin_port.as_ref().map(AdminPort::url);
         let limiter = LogRateLimiter::new(move || clock.monotonic());
@@ -86,27 +86,27 @@ impl Service {
         &self.broker
     }
 
-    /// Where a client on this machine connects to, by listener: `localhost:9092`.
+    /// The `host:port` of each listener, for clients on this machine: `localhost:9092`.
     pub fn addresses(&self) -> &[String] {
         &self.addresses
     }
 
-    /// The addresses that it listens on, all listeners'.
+    /// The bound addresses of all listeners.
     pub fn bound(&self) -> &[SocketAddr] {
         &self.bound
     }
 
-    /// The first listener's address, as a client's setting takes it.
+    /// The first listener's address, as a value for a client's `bootstrap.servers`.
     pub fn bootstrap_servers(&self) -> &str {
         self.addresses.first().map_or("", String::as_str)
     }
 
-    /// Where the admin port is, if there is one: `http://localhost:9644`.
+    /// The URL of the admin port, if there is one: `http://localhost:9644`.
     pub fn admin_url(&self) -> Option<&str> {
         self.admin_url.as_deref()
     }
 
-    /// Lets clients go, replies that they still wait for within `grace`; then closes the logs.
+    /// Stops the listeners, sends outstanding replies within `grace`, and closes the logs.
     pub async fn stop(self, grace: Duration) -> Stopped {
         if let Some(admin) = &self.admin {
             admin.not_ready();
@@ -123,14 +123,14 @@ impl Service {
     }
 }
 
-/// Puts limits of connections in force as they are set while the broker runs, or were by an earlier run.
+/// Applies the connection limits each time the settings change, and once at the start for those of an earlier run.
 async fn follow_limits(mut settings: watch::Receiver<Arc<BrokerConfig>>, limits_handle: LimitsHandle) {
     loop {
         let config = Arc::clone(&settings.borrow_and_update());
-        // Resolves the names of max.connections.per.ip.overrides, which may take a while.
+        // May block: resolves the host names of max.connections.per.ip.overrides.
         match tokio::task::spawn_blocking(move || server::Limits::of(&config)).await {
             Ok(Ok(limits)) => limits_handle.set_limits(&limits),
-            Ok(Err(error)) => tracing::warn!("limits of connections stay as they are: {error}"),
+            Ok(Err(error)) => tracing::warn!(%error, "failed to apply connection limits, keeping the previous ones"),
             Err(_) => return,
         }
         if settings.changed().await.is_err() {

@@ -1,8 +1,8 @@
-//! The limit on open files: a partition takes several, a connection one.
+//! The limit on open files. A partition uses several, a connection one.
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-/// Raises the soft limit to the hard one; where that is refused, the limit stays as it is.
+/// Raises the soft limit to the hard limit, if the system allows it.
 pub fn raise_limit() {
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current == limit.maximum {
@@ -10,6 +10,6 @@ pub fn raise_limit() {
     }
     limit.current = limit.maximum;
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
-        tracing::debug!("the limit on open files stays as it is: {error}");
+        tracing::debug!(%error, "failed to raise the limit on open files");
     }
 }

@@ -1,4 +1,4 @@
-//! A directory for data that ends with the broker.
+//! Temporary data directories.
 
 use std::fs::Permissions;
 use std::io;
@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use tempfile::{Builder, TempDir};
 
-/// Makes a fresh directory in the system's temporary one, which all users share: records in it are for its owner alone.
+/// Creates a directory that only its owner can read, in the system's temporary directory, which all users share.
 pub fn directory() -> io::Result<TempDir> {
     Builder::new().prefix("ottla-").permissions(Permissions::from_mode(0o700)).tempdir()
 }
@@ -16,7 +16,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn temporary_directory_is_closed_to_other_users() {
+    fn temporary_directory_has_no_permissions_for_other_users() {
         let dir = directory().unwrap();
         assert_eq!(dir.path().metadata().unwrap().permissions().mode() & 0o777, 0o700);
     }

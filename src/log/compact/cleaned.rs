@@ -1,8 +1,8 @@
-//! The segment that a group of segments is written anew as, under `.cleaned` names.
+//! The segment that a group of segments is rewritten to, under `.cleaned` names.
 
 use std::path::PathBuf;
 
-use super::{CompactError, Pace, go_on};
+use super::{CompactError, Throttle, throttled};
 use crate::error::IoContext;
 use crate::file::RawFile;
 use crate::offset_index::{OffsetEntry, OffsetIndex};
@@ -18,7 +18,7 @@ pub(super) struct CleanedSegment<'a> {
     base: Offset,
     file: RawFile,
     path: PathBuf,
-    /// Bytes in the file, and those that are still to be written behind them.
+    /// Number of bytes in the file, and the bytes to be written next.
     written: u64,
     buffer: &'a mut Vec<u8>,
     io_bytes: usize,
@@ -32,7 +32,7 @@ pub(super) struct CleanedSegment<'a> {
     pub(super) aborted: Vec<AbortedTxn>,
 }
 
-/// What a finished [`CleanedSegment`] is.
+/// The properties of a finished [`CleanedSegment`].
 #[derive(Debug)]
 pub(super) struct Finished {
     pub(super) size: u64,
@@ -41,7 +41,7 @@ pub(super) struct Finished {
 }
 
 impl<'a> CleanedSegment<'a> {
-    /// Begins the segment; what an earlier compaction left under its names goes.
+    /// Begins the segment; removes files that an earlier compaction left under its names.
     pub(super) fn create(
         place: &'a Place,
         base: Offset,
@@ -69,7 +69,7 @@ impl<'a> CleanedSegment<'a> {
         })
     }
 
-    /// Adds the batch that `put` appends to the bytes it is given. How large it is.
+    /// Adds the batch that `put` appends to the buffer; returns its size.
     pub(super) fn add<E>(&mut self, put: impl FnOnce(&mut Vec<u8>) -> Result<BatchHeader, E>) -> Result<u64, E> {
         let before = self.buffer.len();
         let position = self.written + before as u64;
@@ -85,15 +85,15 @@ impl<'a> CleanedSegment<'a> {
         Ok((self.buffer.len() - before) as u64)
     }
 
-    /// Writes what was added, if that is enough to pay.
-    pub(super) fn write_some(&mut self, pace: Pace<'_>) -> Result<(), CompactError> {
-        if self.buffer.len() < self.io_bytes { Ok(()) } else { self.write(pace) }
+    /// Writes the buffer to the file if it is full.
+    pub(super) fn write_if_full(&mut self, throttle: Throttle<'_>) -> Result<(), CompactError> {
+        if self.buffer.len() < self.io_bytes { Ok(()) } else { self.write(throttle) }
     }
 
-    fn write(&mut self, pace: Pace<'_>) -> Result<(), CompactError> {
+    fn write(&mut self, throttle: Throttle<'_>) -> Result<(), CompactError> {
         let len = self.buffer.len() as u64;
         if self.written + len > i32::MAX as u64 {
-            let why = "compressed anew, its batches would not fit into a segment".to_owned();
+            let why = "compressed again, its batches would not fit into a segment".to_owned();
             return Err(CompactError::Uncleanable { path: self.path.clone(), why });
         }
         self.file.write_all_at(self.written, self.buffer).doing("writing", &self.path)?;
@@ -102,7 +102,7 @@ impl<'a> CleanedSegment<'a> {
         if self.offsets.should_flush() {
             self.write_indexes()?;
         }
-        go_on(pace, len)
+        throttled(throttle, len)
     }
 
     fn write_indexes(&mut self) -> Result<(), LogError> {
@@ -111,9 +111,9 @@ impl<'a> CleanedSegment<'a> {
         self.offsets.flush(disk).doing("writing", self.offsets.path())
     }
 
-    /// Ends the segment: everything is written and synced, names included. Its file counts as written at `modified`.
-    pub(super) fn finish(mut self, modified: TimestampMs, pace: Pace<'_>) -> Result<Finished, CompactError> {
-        self.write(pace)?;
+    /// Finishes the segment: writes and syncs all files and their names, and sets the modification time to `modified`.
+    pub(super) fn finish(mut self, modified: TimestampMs, throttle: Throttle<'_>) -> Result<Finished, CompactError> {
+        self.write(throttle)?;
         self.times.advance(self.newest);
         self.write_indexes()?;
         let disk = &self.place.disk;
@@ -134,12 +134,12 @@ impl<'a> CleanedSegment<'a> {
     }
 }
 
-/// A file of the segment, under its name for now.
+/// Returns the path of a file of the segment, with the suffix `.cleaned`.
 pub(super) fn file(place: &Place, base: Offset, kind: &str) -> PathBuf {
     names::with_suffix(&place.file(base, kind), names::CLEANED)
 }
 
-/// Removes what there is of a segment that was begun.
+/// Removes the files of an unfinished segment.
 pub(super) fn remove(place: &Place, base: Offset) -> Result<(), LogError> {
     for kind in names::SEGMENT {
         let path = file(place, base, kind);

@@ -1,4 +1,4 @@
-//! A compaction under way: mapping keys, then writing group after group anew (Kafka's `Cleaner.doClean`).
+//! A running compaction: mapping keys, then rewriting group after group (Kafka's `Cleaner.doClean`).
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use super::filter::{self, Filter};
 use super::key_map::{Full, KeyMap};
 use super::reader::Reader;
 use super::transactions::Transactions;
-use super::{CleanedGroup, CompactError, CompactionBuffers, CompactionStats, Pace};
+use super::{CleanedGroup, CompactError, CompactionBuffers, CompactionStats, Throttle};
 use crate::error::IoContext;
 use crate::producers::LastRecord;
 use crate::segment::Place;
@@ -16,68 +16,68 @@ use crate::{AbortedTxn, LogConfig, LogError, names, txn_index};
 use ottla_wire::record::{BatchHeader, Expanded};
 use ottla_wire::types::{Offset, ProducerId, TimestampMs};
 
-/// A compaction under way; see the module's documentation. It owns all it needs, so that the log can go on meanwhile.
+/// A running compaction; see the module's documentation. It owns all it needs, so that the log can be used meanwhile.
 #[derive(Debug)]
 pub struct Compaction {
     pub(super) place: Place,
     pub(super) config: Arc<LogConfig>,
-    /// When it began: what delete horizons are compared with and counted from.
+    /// When the compaction began. Delete horizons are compared with and calculated from this time.
     pub(super) now: TimestampMs,
-    /// [`Log::truncations`](crate::Log) as it was.
+    /// [`Log::truncations`](crate::Log) when the compaction began.
     pub(super) truncations: u64,
     pub(super) first_dirty: Offset,
     pub(super) first_uncleanable: Offset,
     /// All segments below `first_uncleanable`.
     pub(super) sources: Vec<Source>,
-    /// Where all aborted transactions that may have batches in `sources` are listed.
+    /// The lists of all aborted transactions that may have batches in `sources`.
     pub(super) aborted: Vec<AbortedIn>,
     pub(super) producers: HashMap<ProducerId, LastRecord>,
-    /// What the first group is begun with.
+    /// `None` until the keys are mapped, for the first group.
     pub(super) begun: Option<Begun>,
     pub(super) stats: CompactionStats,
 }
 
-/// A sealed segment that is read.
+/// A sealed segment that the compaction reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Source {
     pub(super) base: Offset,
     pub(super) size: u64,
-    /// Where the next segment begins.
+    /// The base offset of the next segment.
     pub(super) end: Offset,
 }
 
-/// The aborted transactions whose marker is in one segment.
+/// The list of aborted transactions whose marker is in one segment.
 #[derive(Debug)]
 pub(super) enum AbortedIn {
     Memory(Vec<AbortedTxn>),
-    /// In the transaction index of the segment at that offset.
+    /// In the transaction index of the segment with this base offset.
     File(Offset),
 }
 
-/// A compaction whose dirty keys are mapped.
+/// The state of a compaction after the dirty keys are mapped.
 #[derive(Debug)]
 pub(super) struct Begun {
     map: KeyMap,
     transactions: Transactions,
     groups: VecDeque<Vec<Source>>,
-    /// Segments that were last written before lose their tombstones in formats 0 and 1.
+    /// Segments modified before this time lose their tombstones in formats 0 and 1.
     old_horizon: TimestampMs,
 }
 
 impl Compaction {
-    /// Writes the next group of segments anew; `None` after the last. Takes as long as reading and writing them; the
-    /// log's lock is not needed. The first call reads the dirty records' keys as well.
+    /// Rewrites the next group of segments; `None` after the last. Blocks for reading and writing them; the log's lock is
+    /// not needed. The first call also reads the keys of the dirty records.
     pub fn next_group(
         &mut self,
         buffers: &mut CompactionBuffers,
-        pace: Pace<'_>,
+        throttle: Throttle<'_>,
     ) -> Result<Option<CleanedGroup>, CompactError> {
         let mut begun = match self.begun.take() {
             Some(begun) => begun,
-            None => self.begin(buffers, pace)?,
+            None => self.begin(buffers, throttle)?,
         };
         let group = match begun.groups.pop_front() {
-            Some(sources) => Some(self.clean(&sources, &mut begun, buffers, pace)?),
+            Some(sources) => Some(self.clean(&sources, &mut begun, buffers, throttle)?),
             None => None,
         };
         buffers.shrink();
@@ -85,25 +85,25 @@ impl Compaction {
         Ok(group)
     }
 
-    /// What was done so far.
+    /// Returns the statistics so far.
     pub fn stats(&self) -> &CompactionStats {
         &self.stats
     }
 
-    /// From where on the log is dirty once all groups are in place: less than could have been if the map was full.
+    /// Returns the first dirty offset once all groups are in place: below `first_uncleanable` if the map became full.
     pub(super) fn mapped_to(&self) -> Offset {
         self.stats.to
     }
 
-    fn begin(&mut self, buffers: &mut CompactionBuffers, pace: Pace<'_>) -> Result<Begun, CompactError> {
+    fn begin(&mut self, buffers: &mut CompactionBuffers, throttle: Throttle<'_>) -> Result<Begun, CompactError> {
         let aborted = self.read_aborted()?;
         let keys = self.first_uncleanable.abs_diff(self.first_dirty);
         let map = KeyMap::new(buffers.map_bytes, buffers.load_factor, buffers.seed, keys);
         let mut map = map.ok_or_else(|| CompactError::Uncleanable {
             path: self.place.folder.clone(),
-            why: format!("a map of {} bytes has no room for a single key", buffers.map_bytes),
+            why: format!("a map of {} bytes can not hold a single key", buffers.map_bytes),
         })?;
-        self.stats.to = self.map_keys(&mut map, Transactions::new(aborted.clone()), buffers, pace)?;
+        self.stats.to = self.map_keys(&mut map, Transactions::new(aborted.clone()), buffers, throttle)?;
         self.stats.map_utilization = map.utilization();
         let to_clean: Vec<Source> = self.sources.iter().filter(|source| source.base < self.stats.to).copied().collect();
         let (transactions, groups) = (Transactions::new(aborted), self.group(to_clean)?);
@@ -124,52 +124,53 @@ impl Compaction {
         Ok(all)
     }
 
-    /// Notes where each key of the dirty records was written last; up to which offset the map had room for them.
+    /// Maps each key of the dirty records to its last offset; returns the offset up to which the keys fit into the map.
     fn map_keys(
         &mut self,
         map: &mut KeyMap,
         mut transactions: Transactions,
         buffers: &mut CompactionBuffers,
-        pace: Pace<'_>,
+        throttle: Throttle<'_>,
     ) -> Result<Offset, CompactError> {
         let mut mapped_to = self.first_dirty;
         for source in self.sources.iter().filter(|source| source.end > self.first_dirty) {
-            let CompactionBuffers { read, rooms, io_bytes, .. } = &mut *buffers;
+            let CompactionBuffers { read, filter, io_bytes, .. } = &mut *buffers;
             let mut reader = Reader::open(&self.place, *source, read, *io_bytes)?;
             loop {
-                let (at, outcome) = match reader.next(self.first_dirty, pace)? {
+                let (next_offset, outcome) = match reader.next(self.first_dirty, throttle)? {
                     None => break,
                     Some((header, batch)) => {
                         self.stats.map_bytes_read += batch.len() as u64;
-                        let put = map_batch(&header, batch, self.first_dirty, map, &mut transactions, &mut rooms.plain);
-                        (header.next_offset(), put)
+                        let expanded = &mut filter.expanded;
+                        let mapped = map_batch(&header, batch, self.first_dirty, map, &mut transactions, expanded);
+                        (header.next_offset(), mapped)
                     }
                 };
                 match outcome {
                     Ok(records) => self.stats.map_records_read += records,
                     Err(Unmapped::Full { before }) => return Ok(before.max(mapped_to)),
-                    Err(Unmapped::Broken(why)) => return Err(reader.corrupt(&why)),
+                    Err(Unmapped::Corrupt(why)) => return Err(reader.corrupt(&why)),
                 }
-                mapped_to = mapped_to.max(at);
+                mapped_to = mapped_to.max(next_offset);
             }
             mapped_to = mapped_to.max(source.end);
         }
         Ok(mapped_to)
     }
 
-    /// Groups segments that together are no larger than one may be (Kafka's `groupSegmentsBySize`), so that what
-    /// compaction leaves doesn't end up as ever more ever smaller segments.
+    /// Groups adjacent segments that together fit into one segment (Kafka's `groupSegmentsBySize`), so that compaction
+    /// does not leave more and more small segments.
     fn group(&self, sources: Vec<Source>) -> Result<VecDeque<Vec<Source>>, LogError> {
-        let (most, most_index) = (u64::from(self.config.segment_bytes), u64::from(self.config.segment_index_bytes));
+        let (max_log, max_index) = (u64::from(self.config.segment_bytes), u64::from(self.config.segment_index_bytes));
         let mut groups: VecDeque<Vec<Source>> = VecDeque::new();
         let mut sums = [0; 3];
         for source in sources {
             let sizes = [source.size, self.len(source, names::OFFSET_INDEX)?, self.len(source, names::TIME_INDEX)?];
             let joined = [sums[0] + sizes[0], sums[1] + sizes[1], sums[2] + sizes[2]];
-            let fits = joined[0] <= most && joined[1] <= most_index && joined[2] <= most_index;
-            let spans = |first: &Source| source.end - 1 - first.base <= i64::from(i32::MAX) || source.size == 0;
+            let fits = joined[0] <= max_log && joined[1] <= max_index && joined[2] <= max_index;
+            let offsets_fit = |first: &Source| source.end - 1 - first.base <= i64::from(i32::MAX) || source.size == 0;
             match groups.back_mut() {
-                Some(group) if fits && group.first().is_some_and(spans) => {
+                Some(group) if fits && group.first().is_some_and(offsets_fit) => {
                     group.push(source);
                     sums = joined;
                 }
@@ -187,7 +188,7 @@ impl Compaction {
         Ok(self.place.disk.len(&path).doing("looking at", &path)?.unwrap_or(0))
     }
 
-    /// When the newest segment that was compacted before was written, less `delete.retention.ms`.
+    /// Returns the modification time of the newest clean segment, minus `delete.retention.ms`.
     fn old_horizon(&self) -> TimestampMs {
         let compacted = self.sources.iter().rev().find(|source| source.base < self.first_dirty);
         compacted.map_or(0, |source| {
@@ -196,34 +197,34 @@ impl Compaction {
         })
     }
 
-    /// Writes a group anew; what was begun is removed when that fails.
+    /// Rewrites a group; removes its unfinished files if that fails.
     fn clean(
         &mut self,
         sources: &[Source],
         begun: &mut Begun,
         buffers: &mut CompactionBuffers,
-        pace: Pace<'_>,
+        throttle: Throttle<'_>,
     ) -> Result<CleanedGroup, CompactError> {
         let base = sources.first().map_or(0, |first| first.base);
         let place = self.place.clone();
-        let cleaned = self.write_anew(&place, sources, begun, buffers, pace);
+        let cleaned = self.rewrite(&place, sources, begun, buffers, throttle);
         if cleaned.is_err() {
-            // What can't be removed now is removed when the log is opened, or compacted again.
+            // Files that can't be removed now are removed when the log is opened, or compacted again.
             let _ = cleaned::remove(&place, base);
         }
         let finished = cleaned?;
         Ok(CleanedGroup { place, base, finished, sources: sources.to_vec(), truncations: self.truncations })
     }
 
-    fn write_anew(
+    fn rewrite(
         &mut self,
         place: &Place,
         sources: &[Source],
         begun: &mut Begun,
         buffers: &mut CompactionBuffers,
-        pace: Pace<'_>,
+        throttle: Throttle<'_>,
     ) -> Result<cleaned::Finished, CompactError> {
-        let CompactionBuffers { read, rooms, write, io_bytes, .. } = &mut *buffers;
+        let CompactionBuffers { read, filter: filter_buffers, write, io_bytes, .. } = &mut *buffers;
         let base = sources.first().map_or(0, |first| first.base);
         let mut to = CleanedSegment::create(place, base, self.config.index_interval_bytes, write, *io_bytes)?;
         let mut filter = Filter {
@@ -242,55 +243,56 @@ impl Compaction {
             modified = place.disk.modified(&place.file(source.base, names::LOG));
             filter.keeps_old_tombstones = modified > begun.old_horizon;
             let mut reader = Reader::open(place, *source, read, *io_bytes)?;
-            while let Some((header, batch)) = reader.next(Offset::MIN, pace)? {
+            while let Some((header, batch)) = reader.next(Offset::MIN, throttle)? {
                 if header.last_offset() - base > i64::from(i32::MAX) {
                     return Err(reader.corrupt("its offsets don't fit into one segment"));
                 }
-                let outcome = filter.batch(&header, batch, rooms, &mut to);
+                let outcome = filter.batch(&header, batch, filter_buffers, &mut to);
                 outcome.map_err(|error| reader.corrupt(&error.to_string()))?;
-                to.write_some(pace)?;
+                to.write_if_full(throttle)?;
             }
         }
-        to.finish(modified, pace)
+        to.finish(modified, throttle)
     }
 }
 
-/// Why a batch's keys are not all in the map.
+/// The reason that not all keys of a batch are in the map.
 enum Unmapped {
-    /// There is no room; all before this offset are mapped.
+    /// The map is full; all records before this offset are mapped.
     Full { before: Offset },
     /// The batch can't be read.
-    Broken(String),
+    Corrupt(String),
 }
 
-/// Puts the keys of a batch's records from `from` on into the map, unless they were aborted; how many records it has.
+/// Puts the keys of a batch's records from `from` on into the map, unless they were aborted; returns the number of
+/// records of the batch.
 fn map_batch(
     header: &BatchHeader,
     batch: &[u8],
     from: Offset,
     map: &mut KeyMap,
     transactions: &mut Transactions,
-    room: &mut Vec<u8>,
+    buffer: &mut Vec<u8>,
 ) -> Result<u64, Unmapped> {
-    let broken = |error: ottla_wire::record::RecordError| Unmapped::Broken(error.to_string());
+    let corrupt = |error: ottla_wire::record::RecordError| Unmapped::Corrupt(error.to_string());
     let records = u64::try_from(header.record_count).unwrap_or(0);
     if header.is_control() {
-        transactions.on_control(header, filter::control(header, batch, room).map_err(broken)?);
+        transactions.on_control(header, filter::control(header, batch, buffer).map_err(corrupt)?);
         return Ok(records);
     }
     if transactions.on_batch(header) {
         return Ok(records);
     }
     if header.is_old() {
-        for record in filter::old_records(batch).map_err(broken)? {
+        for record in filter::old_records(batch).map_err(corrupt)? {
             if let Some(key) = record.key.filter(|_| record.offset >= from) {
                 map.put(&key, record.offset).map_err(|Full| Unmapped::Full { before: record.offset })?;
             }
         }
         return Ok(records);
     }
-    for record in Expanded::new(header, batch, room).map_err(broken)?.records() {
-        let record = record.map_err(broken)?;
+    for record in Expanded::new(header, batch, buffer).map_err(corrupt)?.records() {
+        let record = record.map_err(corrupt)?;
         if let Some(key) = record.key.filter(|_| record.offset >= from) {
             map.put(key, record.offset).map_err(|Full| Unmapped::Full { before: record.offset })?;
         }

@@ -1,4 +1,4 @@
-//! What stays of each batch: the rules of Kafka's `Cleaner.cleanInto` and `MemoryRecords.filterTo`.
+//! Which records of each batch are kept: the rules of Kafka's `Cleaner.cleanInto` and `MemoryRecords.filterTo`.
 
 use std::collections::HashMap;
 
@@ -15,50 +15,50 @@ use ottla_wire::record::{
 };
 use ottla_wire::types::{Offset, ProducerId, TimestampMs};
 
-/// Decides about the batches of a log, which come in order, and puts what stays into cleaned segments.
+/// Filters the batches of a log, which are passed in order, and writes the kept records to cleaned segments.
 pub(super) struct Filter<'a> {
     /// When the compaction began.
     pub(super) now: TimestampMs,
     pub(super) delete_retention_ms: i64,
     pub(super) map: &'a KeyMap,
-    /// Keys below are in the map; nothing from here on is judged by it.
+    /// The map covers records below this offset; all records from here on are kept.
     pub(super) mapped_to: Offset,
-    /// The first offset that may not be compacted. The last batch below is kept, if only without records: where the
-    /// log ends mustn't be forgotten.
+    /// The first offset that may not be compacted. The last batch below is kept, without records if necessary, so that
+    /// the log's end offset can be recovered.
     pub(super) upper: Offset,
     pub(super) producers: &'a HashMap<ProducerId, LastRecord>,
-    /// Whether tombstones in formats 0 and 1, which know no horizon, stay in the segment that is read.
+    /// Whether tombstones in formats 0 and 1, which have no horizon, are kept in the segment that is read.
     pub(super) keeps_old_tombstones: bool,
     pub(super) transactions: &'a mut Transactions,
     pub(super) stats: &'a mut CompactionStats,
 }
 
-/// Memory for one batch at a time.
+/// Reused memory for one batch at a time.
 #[derive(Debug, Default)]
-pub(super) struct Rooms {
-    /// Expanded records of the batch that is read.
-    pub(super) plain: Vec<u8>,
+pub(super) struct FilterBuffers {
+    /// Decompressed records of the batch that is read.
+    pub(super) expanded: Vec<u8>,
     /// Records of the batch that is written.
     sparse: Vec<u8>,
-    /// Which of the records stay.
+    /// For each record, whether it is kept.
     kept: Vec<bool>,
 }
 
-impl Rooms {
-    /// Gives memory back that only an uncommonly large batch needed.
+impl FilterBuffers {
+    /// Frees memory that was allocated for unusually large batches.
     pub(super) fn shrink_to(&mut self, bytes: usize) {
-        for room in [&mut self.plain, &mut self.sparse] {
-            room.clear();
-            room.shrink_to(bytes);
+        for buffer in [&mut self.expanded, &mut self.sparse] {
+            buffer.clear();
+            buffer.shrink_to(bytes);
         }
         self.kept.clear();
         self.kept.shrink_to(bytes);
     }
 }
 
-/// What was found out about a batch's records.
+/// Counts of a batch's records.
 #[derive(Default)]
-struct Looked {
+struct Counts {
     records: u64,
     kept: u64,
     without_key: u64,
@@ -66,12 +66,12 @@ struct Looked {
 }
 
 impl Filter<'_> {
-    /// Puts what stays of a batch into `to`. An error says why the batch can't be read, or written anew.
+    /// Appends the kept records of a batch to `to`. Fails if the batch can't be read or rebuilt.
     pub(super) fn batch(
         &mut self,
         header: &BatchHeader,
         batch: &[u8],
-        rooms: &mut Rooms,
+        buffers: &mut FilterBuffers,
         to: &mut CleanedSegment<'_>,
     ) -> Result<(), RecordError> {
         self.stats.bytes_read += batch.len() as u64;
@@ -80,7 +80,7 @@ impl Filter<'_> {
         }
         let past_horizon = header.delete_horizon().is_some_and(|horizon| horizon <= self.now);
         let (discards, is_done_marker) = if header.is_control() {
-            let marker = self.transactions.on_control(header, control(header, batch, &mut rooms.plain)?);
+            let marker = self.transactions.on_control(header, control(header, batch, &mut buffers.expanded)?);
             if let Marker::NeededWithIndex(txn) = marker {
                 to.aborted.push(txn);
             }
@@ -94,16 +94,16 @@ impl Filter<'_> {
             self.stats.records_read += u64::try_from(header.record_count).unwrap_or(0);
             return if keeps_empty { self.put_empty_batch(header, to) } else { Ok(()) };
         }
-        let Rooms { plain, sparse, kept } = rooms;
-        let expanded = Expanded::new(header, batch, plain)?;
-        let looked = self.look(header, &expanded, kept)?;
-        self.stats.records_read += looked.records;
-        self.stats.records_without_key += looked.without_key;
-        if looked.kept == 0 {
+        let FilterBuffers { expanded, sparse, kept } = buffers;
+        let expanded = Expanded::new(header, batch, expanded)?;
+        let counts = self.select(header, &expanded, kept)?;
+        self.stats.records_read += counts.records;
+        self.stats.records_without_key += counts.without_key;
+        if counts.kept == 0 {
             return if keeps_empty { self.put_empty_batch(header, to) } else { Ok(()) };
         }
-        let begins_horizon = (looked.keeps_tombstone || is_done_marker) && header.delete_horizon().is_none();
-        let size = if looked.kept == looked.records && !begins_horizon {
+        let begins_horizon = (counts.keeps_tombstone || is_done_marker) && header.delete_horizon().is_none();
+        let size = if counts.kept == counts.records && !begins_horizon {
             to.add::<RecordError>(|out| {
                 out.extend_from_slice(batch);
                 Ok(*header)
@@ -117,12 +117,12 @@ impl Filter<'_> {
             }
             to.add(|out| rest.build(out))?
         };
-        self.stats.records_written += looked.kept;
+        self.stats.records_written += counts.kept;
         self.stats.bytes_written += size;
         Ok(())
     }
 
-    /// A batch of format 0 or 1, which can't be left without records.
+    /// Filters a batch of format 0 or 1. In these formats a batch without records does not exist.
     fn old_batch(
         &mut self,
         header: &BatchHeader,
@@ -134,12 +134,12 @@ impl Filter<'_> {
         let is_last_below_upper = header.next_offset() == self.upper;
         let mut kept = Vec::new();
         for record in &records {
-            let mut looked = Looked::default();
+            let mut counts = Counts::default();
             let (offset, key) = (record.offset, record.key.as_deref());
-            let stays = self.keeps_key(offset, key, &mut looked)
+            let keeps = self.keeps_key(offset, key, &mut counts)
                 && (record.value.is_some() || self.keeps_old_tombstones || offset >= self.mapped_to);
-            self.stats.records_without_key += looked.without_key;
-            if stays || is_last_below_upper && record.offset == header.last_offset() {
+            self.stats.records_without_key += counts.without_key;
+            if keeps || is_last_below_upper && record.offset == header.last_offset() {
                 kept.push(record.clone());
             }
         }
@@ -164,39 +164,44 @@ impl Filter<'_> {
         Ok(())
     }
 
-    /// Notes in `kept` which records stay.
-    fn look(&self, header: &BatchHeader, expanded: &Expanded<'_>, kept: &mut Vec<bool>) -> Result<Looked, RecordError> {
-        let mut looked = Looked::default();
+    /// Sets `kept` for each record of the batch, and counts them.
+    fn select(
+        &self,
+        header: &BatchHeader,
+        expanded: &Expanded<'_>,
+        kept: &mut Vec<bool>,
+    ) -> Result<Counts, RecordError> {
+        let mut counts = Counts::default();
         kept.clear();
         for record in expanded.records() {
             let record = record?;
-            let stays = header.is_control() || self.keeps(header, &record, &mut looked);
-            kept.push(stays);
-            looked.records += 1;
-            looked.kept += u64::from(stays);
-            looked.keeps_tombstone |= stays && record.value.is_none();
+            let keeps = header.is_control() || self.keeps(header, &record, &mut counts);
+            kept.push(keeps);
+            counts.records += 1;
+            counts.kept += u64::from(keeps);
+            counts.keeps_tombstone |= keeps && record.value.is_none();
         }
-        Ok(looked)
+        Ok(counts)
     }
 
-    /// Whether a record that isn't aborted stays: the newest of its key, and tombstones until their horizon.
-    fn keeps(&self, header: &BatchHeader, record: &RecordView<'_>, looked: &mut Looked) -> bool {
+    /// Returns whether a record that isn't aborted is kept: the newest of its key, and tombstones until their horizon.
+    fn keeps(&self, header: &BatchHeader, record: &RecordView<'_>, counts: &mut Counts) -> bool {
         let horizon_is_past = || header.delete_horizon().is_some_and(|horizon| horizon <= self.now);
-        let stays = self.keeps_key(record.offset, record.key, looked);
-        stays && (record.value.is_some() || record.offset >= self.mapped_to || !horizon_is_past())
+        let is_newest = self.keeps_key(record.offset, record.key, counts);
+        is_newest && (record.value.is_some() || record.offset >= self.mapped_to || !horizon_is_past())
     }
 
-    /// Whether a record is the newest of its key, as far as the map knows. One without a key has none.
-    fn keeps_key(&self, offset: Offset, key: Option<&[u8]>, looked: &mut Looked) -> bool {
+    /// Returns whether a record is the newest of its key according to the map. A mapped record without a key is not kept.
+    fn keeps_key(&self, offset: Offset, key: Option<&[u8]>, counts: &mut Counts) -> bool {
         if offset >= self.mapped_to {
             return true;
         }
-        looked.without_key += u64::from(key.is_none());
+        counts.without_key += u64::from(key.is_none());
         key.is_some_and(|key| self.map.get(key).is_none_or(|newest| offset >= newest))
     }
 
-    /// Whether the batch says how far its producer's sequence has come, or, where it has written nothing in its
-    /// epoch, which epoch that is.
+    /// Returns whether recovery needs the batch for its producer's state: it has the producer's last sequence, or, if the
+    /// producer has written no records in its epoch, that epoch.
     fn is_last_of_producer(&self, header: &BatchHeader) -> bool {
         let last = self.producers.get(&header.producer_id).filter(|_| header.has_producer_id());
         last.is_some_and(|last| match last.data_offset {
@@ -206,14 +211,14 @@ impl Filter<'_> {
     }
 }
 
-/// The records of a batch of format 0 or 1.
+/// Parses the records of a batch of format 0 or 1.
 pub(super) fn old_records(batch: &[u8]) -> Result<Vec<Record>, RecordError> {
     Batch::parse(&Bytes::copy_from_slice(batch))?.records().collect()
 }
 
-/// What a control batch says.
-pub(super) fn control(header: &BatchHeader, batch: &[u8], room: &mut Vec<u8>) -> Result<Control, RecordError> {
-    let Some(record) = Expanded::new(header, batch, room)?.records().next() else { return Ok(Control::Nothing) };
+/// Parses the type of a control batch.
+pub(super) fn control(header: &BatchHeader, batch: &[u8], buffer: &mut Vec<u8>) -> Result<Control, RecordError> {
+    let Some(record) = Expanded::new(header, batch, buffer)?.records().next() else { return Ok(Control::Empty) };
     Ok(match ControlType::from_key(record?.key.unwrap_or_default())? {
         Some(ControlType::Abort) => Control::Abort,
         Some(ControlType::Commit) => Control::Commit,

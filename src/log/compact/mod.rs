@@ -1,23 +1,24 @@
-//! Log compaction: of all records with the same key the newest stays (Kafka's `LogCleaner`).
+//! Log compaction: of all records with the same key only the newest is kept (Kafka's `LogCleaner`).
 //!
 //! # How a log is compacted
-//! 1. [`Log::cleanable`], under the partition's lock, says whether it pays: how much of the log is dirty.
-//! 2. [`Log::begin_compaction`], under the lock, takes down what there is to do: a [`Compaction`], which owns all it needs.
-//!    Then the log is synced: markers of transactions, which decide what goes, have to outlast a power loss before it goes.
-//! 3. [`Compaction::next_group`], without the lock and on a blocking thread, first reads the dirty records' keys into
-//!    a map of bounded memory, then group by group writes segments anew, as `.cleaned` files, synced.
-//! 4. [`Log::replace`], under the lock, puts each group in the place of what it was made from: renames, nothing else.
-//! 5. [`Log::finish_compaction`], under the lock, after the last group: what was mapped is clean now.
+//! 1. [`Log::cleanable`], under the partition's lock, returns how much of the log is dirty, which decides whether to
+//!    compact.
+//! 2. [`Log::begin_compaction`], under the lock, plans the work: a [`Compaction`], which owns all it needs. Then the log
+//!    is synced: transaction markers decide which records are removed, so they must be durable first.
+//! 3. [`Compaction::next_group`], without the lock and on a blocking thread, first reads the keys of the dirty records
+//!    into a map of bounded memory, then rewrites one group of segments per call, into synced `.cleaned` files.
+//! 4. [`Log::replace`], under the lock, replaces each group's source segments by it: renames, nothing else.
+//! 5. [`Log::finish_compaction`], under the lock, after the last group: advances the first dirty offset.
 //!
-//! Whoever stops in between has lost nothing: the groups in place are right, the log counts as dirty as before.
+//! A compaction that stops in between loses nothing: replaced groups are valid, and the first dirty offset is unchanged.
 //!
 //! ```text
 //! let Some(mut compaction) = log.lock().begin_compaction(now)? else { return Ok(()) };
 //! // sync a ticket
-//! while let Some(group) = compaction.next_group(&mut buffers, &mut pace)? {
+//! while let Some(group) = compaction.next_group(&mut buffers, &mut throttle)? {
 //!     match log.lock().replace(group)? {
 //!         Replaced::InPlace(files) => later.push(files),                // unlinked after file.delete.delay.ms
-//!         Replaced::LogChanged(files) => return files.unlink(),         // begin again another time
+//!         Replaced::LogChanged(files) => return files.unlink(),         // try again later
 //!     }
 //! }
 //! log.lock().finish_compaction(&compaction)?;                           // then sync a ticket, as after appends
@@ -40,25 +41,25 @@ use std::ops::ControlFlow;
 use self::cleaned::Finished;
 pub use self::compaction::Compaction;
 use self::compaction::{AbortedIn, Source};
-use self::filter::Rooms;
+use self::filter::FilterBuffers;
 pub(super) use self::leftovers::finish_interrupted;
 use super::segment::Place;
 use super::{DeletedFiles, LogError};
 use ottla_wire::types::Offset;
 
-/// Less is never read or written at a time.
+/// The smallest size of the I/O buffers.
 const SMALLEST_IO: usize = 4 << 10;
 
-/// Told how many bytes were read or written since it was last called. It may wait, to throttle;
+/// A throttle: called with the number of bytes read or written since the last call. It may block;
 /// [`ControlFlow::Break`] ends the work with [`CompactError::Abandoned`].
-pub type Pace<'a> = &'a mut dyn FnMut(u64) -> ControlFlow<()>;
+pub type Throttle<'a> = &'a mut dyn FnMut(u64) -> ControlFlow<()>;
 
-/// What there is to compact in a log.
+/// The part of a log that can be compacted.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cleanable {
-    /// Everything below was compacted before.
+    /// All records below this offset were compacted before.
     pub first_dirty: Offset,
-    /// Nothing from here on may be compacted now: where a segment begins.
+    /// The base offset of the first segment that may not be compacted now.
     pub first_uncleanable: Offset,
     /// Bytes of the segments below `first_dirty`.
     pub clean_bytes: u64,
@@ -66,25 +67,25 @@ pub struct Cleanable {
     pub dirty_bytes: u64,
     /// `min.cleanable.dirty.ratio` of the topic.
     pub min_dirty_ratio: f64,
-    /// How long ago `max.compaction.lag.ms` wanted the oldest dirty record compacted, in ms; 0: it doesn't yet.
+    /// By how much the oldest dirty record exceeds `max.compaction.lag.ms`, in ms; 0 if it doesn't.
     pub overdue_ms: i64,
-    /// The checkpoint's offset, if it lay before the log start and so was raised to it.
+    /// The checkpoint's offset, if it was below the log start and so was raised to it.
     pub raised_from: Option<Offset>,
 }
 
 impl Cleanable {
-    /// Which part of what could be compacted is dirty: 0 to 1. The dirtiest log is compacted first.
+    /// Returns the ratio of dirty to all cleanable bytes, 0 to 1. The log with the highest ratio is compacted first.
     pub fn dirty_ratio(&self) -> f64 {
         self.dirty_bytes as f64 / (self.clean_bytes + self.dirty_bytes) as f64
     }
 
-    /// Whether it is to be compacted now.
+    /// Returns whether the log should be compacted now.
     pub fn is_due(&self) -> bool {
         self.overdue_ms > 0 && self.dirty_bytes > 0 || self.dirty_ratio() > self.min_dirty_ratio
     }
 }
 
-/// Memory that compactions use one after another, and how much of it they may take.
+/// Memory that successive compactions reuse, and its limits.
 #[derive(Debug)]
 pub struct CompactionBuffers {
     map_bytes: usize,
@@ -93,93 +94,93 @@ pub struct CompactionBuffers {
     seed: u64,
     read: Vec<u8>,
     write: Vec<u8>,
-    rooms: Rooms,
+    filter: FilterBuffers,
 }
 
 impl CompactionBuffers {
-    /// Takes no memory before it is needed.
+    /// Creates empty buffers; memory is allocated when needed.
     ///
-    /// A map of keys has `map_bytes` at most (`log.cleaner.dedupe.buffer.size`, divided by the number of threads), but
-    /// no more than the log at hand can fill, and gets as full as `load_factor` says, 0 to 1
+    /// A map of keys takes at most `map_bytes` (`log.cleaner.dedupe.buffer.size`, divided by the number of threads), but
+    /// no more than the log's keys need, and is filled up to `load_factor`, 0 to 1
     /// (`log.cleaner.io.buffer.load.factor`). Files are read and written `io_bytes` at a time
-    /// (`log.cleaner.io.buffer.size`, divided by the number of threads); a batch larger than that makes a buffer grow
-    /// until its group is written. `seed` is a random number that goes into the hashes of keys.
+    /// (`log.cleaner.io.buffer.size`, divided by the number of threads); a larger batch makes a buffer grow until its
+    /// group is written. `seed` is a random number that seeds the hashes of keys.
     pub fn new(map_bytes: usize, load_factor: f64, io_bytes: usize, seed: u64) -> CompactionBuffers {
         let io_bytes = io_bytes.max(SMALLEST_IO);
-        let (read, write, rooms) = (Vec::new(), Vec::new(), Rooms::default());
-        CompactionBuffers { map_bytes, load_factor, io_bytes, seed, read, write, rooms }
+        let (read, write, filter) = (Vec::new(), Vec::new(), FilterBuffers::default());
+        CompactionBuffers { map_bytes, load_factor, io_bytes, seed, read, write, filter }
     }
 
-    /// Gives back what was taken for batches larger than usual.
+    /// Frees memory that was allocated for unusually large batches.
     fn shrink(&mut self) {
         for buffer in [&mut self.read, &mut self.write] {
             buffer.clear();
             buffer.shrink_to(2 * self.io_bytes);
         }
-        self.rooms.shrink_to(2 * self.io_bytes);
+        self.filter.shrink_to(2 * self.io_bytes);
     }
 }
 
-/// What a compaction read and wrote, for the log line and the metrics of the cleaner.
+/// Statistics of a compaction, for the log line and the metrics of the cleaner.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct CompactionStats {
-    /// The dirty range that was compacted: from the first dirty offset to the first that is left dirty.
+    /// The compacted dirty range: from the first dirty offset before to the first dirty offset after.
     pub from: Offset,
     pub to: Offset,
     /// Read to map the keys.
     pub map_bytes_read: u64,
     pub map_records_read: u64,
-    /// Read to write segments anew.
+    /// Read to rewrite segments.
     pub bytes_read: u64,
     pub records_read: u64,
     pub bytes_written: u64,
     pub records_written: u64,
-    /// Records without a key, which a compacted topic should not have: they were dropped.
+    /// Dropped records without a key, which a compacted topic should not have.
     pub records_without_key: u64,
-    /// How full the map was, 0 to 1.
+    /// The used part of the map, 0 to 1.
     pub map_utilization: f64,
 }
 
-/// Segments written anew as one, synced, and not yet in their place.
+/// A group of segments rewritten as one, synced, and not yet part of the log.
 #[derive(Debug)]
 pub struct CleanedGroup {
     place: Place,
     base: Offset,
     finished: Finished,
-    /// The segments it was made from.
+    /// The segments that it replaces.
     sources: Vec<Source>,
     truncations: u64,
 }
 
-/// What became of a [`CleanedGroup`].
+/// The outcome of [`Log::replace`].
 #[derive(Debug)]
 #[must_use = "the files stay on disk until they are unlinked"]
 pub enum Replaced {
-    /// It is part of the log; the files are the old segments'.
+    /// The group is part of the log; the files are those of the old segments.
     InPlace(DeletedFiles),
-    /// The log was emptied, or old segments deleted, since the compaction began, which has to end here. Nothing was
-    /// changed; the files are those that were written for nothing.
+    /// The log was emptied, or old segments were deleted, since the compaction began; the compaction has to end. The log
+    /// was not changed; the files are those of the unused group.
     LogChanged(DeletedFiles),
 }
 
-/// Why a compaction didn't go on. No record was lost, and the files it had begun are gone, or go when the log opens.
+/// An error that ends a compaction. No record was lost; unfinished files are removed now or when the log is opened.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum CompactError {
-    /// [`Pace`] wanted it to end, or segments it was to read were deleted meanwhile.
+    /// The [`Throttle`] ended it, or segments that it was to read were deleted meanwhile.
     #[error("compaction was abandoned")]
     Abandoned,
-    /// What a segment holds can't be compacted: it is corrupt, or larger than memory allows. Trying again would
-    /// end the same way, so the partition is to be left alone until its log is opened again.
+    /// A segment can't be compacted: it is corrupt, or needs more memory than allowed. Another attempt would fail in the
+    /// same way, so the cleaner should skip the partition until its log is opened again.
     #[error("{} cannot be compacted: {why}", path.display())]
     Uncleanable { path: std::path::PathBuf, why: String },
-    /// The disk failed. Nothing the log has was touched: it goes on taking appends.
+    /// The disk failed. The log itself was not changed and still accepts appends.
     #[error(transparent)]
     Storage(#[from] LogError),
 }
 
-/// Tells `pace` of bytes that were read or written.
-fn go_on(pace: Pace<'_>, bytes: u64) -> Result<(), CompactError> {
-    match pace(bytes) {
+/// Reports `bytes` read or written to the throttle.
+fn throttled(throttle: Throttle<'_>, bytes: u64) -> Result<(), CompactError> {
+    match throttle(bytes) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(()) => Err(CompactError::Abandoned),
     }

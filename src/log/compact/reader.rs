@@ -1,36 +1,36 @@
-//! Reading a sealed segment from beginning to end, many batches at a time, every one checked.
+//! Reads a sealed segment from beginning to end, many batches per system call, and verifies each batch.
 
 use std::path::PathBuf;
 
-use super::{CompactError, Pace, Source};
+use super::{CompactError, Source, Throttle};
 use crate::error::IoContext;
-use crate::file::{Loss, RawFile};
+use crate::file::{ExternalChange, RawFile};
 use crate::names;
 use crate::segment::Place;
 use ottla_wire::record::{BATCH_OVERHEAD, BatchHeader, check_crc};
 use ottla_wire::types::Offset;
 
-/// Steps from batch to batch of one segment.
+/// An iterator over the batches of one segment.
 pub(super) struct Reader<'a> {
     raw: RawFile,
     path: PathBuf,
     size: u64,
-    /// Where the next segment begins.
+    /// The base offset of the next segment.
     end: Offset,
-    /// Where the next batch begins, and below which offset it can't.
+    /// The position of the next batch, and its smallest possible base offset.
     position: u64,
     next_offset: Offset,
-    /// Where the last batch began.
-    last_at: u64,
-    /// What was read, and where that lies in the file.
+    /// The position of the last batch.
+    last_position: u64,
+    /// Bytes that were read, and their position in the file.
     buffer: &'a mut Vec<u8>,
-    buffer_at: u64,
+    buffer_position: u64,
     io_bytes: usize,
 }
 
 impl<'a> Reader<'a> {
-    /// Opens a segment. It is read `io_bytes` at a time into `buffer`, which grows to what
-    /// a larger batch has on disk. [`CompactError::Abandoned`] if it is gone.
+    /// Opens a segment. It is read `io_bytes` at a time into `buffer`, which grows for a larger batch to its size on disk.
+    /// Returns [`CompactError::Abandoned`] if the segment was deleted.
     pub(super) fn open(
         place: &Place,
         source: Source,
@@ -41,24 +41,35 @@ impl<'a> Reader<'a> {
         let path = place.file(base, names::LOG);
         let raw = place.disk.open_to_read(&path).doing("opening", &path)?.ok_or(CompactError::Abandoned)?;
         buffer.clear();
-        Ok(Reader { raw, path, size, end, position: 0, next_offset: base, last_at: 0, buffer, buffer_at: 0, io_bytes })
+        Ok(Reader {
+            raw,
+            path,
+            size,
+            end,
+            position: 0,
+            next_offset: base,
+            last_position: 0,
+            buffer,
+            buffer_position: 0,
+            io_bytes,
+        })
     }
 
-    /// The next batch, header and all bytes; `None` at the end. A batch that ends before `wanted_from` is passed over.
+    /// Returns the next batch, header and all bytes; `None` at the end. Skips batches that end before `wanted_from`.
     pub(super) fn next(
         &mut self,
         wanted_from: Offset,
-        pace: Pace<'_>,
+        throttle: Throttle<'_>,
     ) -> Result<Option<(BatchHeader, &[u8])>, CompactError> {
         loop {
             if self.position == self.size {
                 return Ok(None);
             }
-            self.last_at = self.position;
-            // A message of an old format at the end of a segment may be shorter than that.
-            let front = (BATCH_OVERHEAD as u64).min(self.size - self.position) as usize;
-            self.fill(front, pace)?;
-            let header = match BatchHeader::parse_any(self.at_position(front)) {
+            self.last_position = self.position;
+            // A message of an old format at the end of a segment may be shorter than a header of format 2.
+            let header_len = (BATCH_OVERHEAD as u64).min(self.size - self.position) as usize;
+            self.fill(header_len, throttle)?;
+            let header = match BatchHeader::parse_any(self.at_position(header_len)) {
                 Ok(header) => header,
                 Err(error) => return Err(self.corrupt(&error.to_string())),
             };
@@ -67,54 +78,54 @@ impl<'a> Reader<'a> {
                 return Err(self.corrupt("its offsets are not between those before and the next segment's"));
             }
             if header.last_offset() < wanted_from && self.position + header.size() as u64 <= self.size {
-                self.step_over(&header);
+                self.advance(&header);
                 continue;
             }
-            self.fill(header.size(), pace)?;
+            self.fill(header.size(), throttle)?;
             if let Err(error) = check_crc(&header, self.at_position(header.size())) {
                 return Err(self.corrupt(&error.to_string()));
             }
-            let begin = (self.position - self.buffer_at) as usize;
-            self.step_over(&header);
+            let begin = (self.position - self.buffer_position) as usize;
+            self.advance(&header);
             let batch = self.buffer.get(begin..begin + header.size()).unwrap_or_default();
             return Ok(Some((header, batch)));
         }
     }
 
-    /// Says that the last batch can't be dealt with.
+    /// Returns an error for the last batch.
     pub(super) fn corrupt(&self, why: &str) -> CompactError {
-        let why = format!("the batch at position {}: {why}", self.last_at);
+        let why = format!("the batch at position {}: {why}", self.last_position);
         CompactError::Uncleanable { path: self.path.clone(), why }
     }
 
-    fn step_over(&mut self, header: &BatchHeader) {
+    fn advance(&mut self, header: &BatchHeader) {
         self.position += header.size() as u64;
         self.next_offset = header.next_offset();
     }
 
-    /// Makes sure that `needed` bytes from the position on are in the buffer.
-    fn fill(&mut self, needed: usize, pace: Pace<'_>) -> Result<(), CompactError> {
-        let buffered = self.buffer_at + self.buffer.len() as u64;
-        if self.position >= self.buffer_at && self.position + needed as u64 <= buffered {
+    /// Ensures that `needed` bytes from the position on are in the buffer.
+    fn fill(&mut self, needed: usize, throttle: Throttle<'_>) -> Result<(), CompactError> {
+        let buffer_end = self.buffer_position + self.buffer.len() as u64;
+        if self.position >= self.buffer_position && self.position + needed as u64 <= buffer_end {
             return Ok(());
         }
         let left = self.size - self.position;
         if needed as u64 > left {
-            return Err(self.corrupt(&format!("it has {needed} bytes, and {left} are there")));
+            return Err(self.corrupt(&format!("it has {needed} bytes, but only {left} are left in the file")));
         }
         let len = (self.io_bytes.max(needed) as u64).min(left) as usize;
         self.buffer.resize(len, 0);
-        self.buffer_at = self.position;
+        self.buffer_position = self.position;
         let read = self.raw.read_exact_at(self.position, self.buffer).or_else(|error| match self.raw.end()? {
-            left if left < self.size => Err(Loss::Cut { left, of: self.size }.into()),
+            left if left < self.size => Err(ExternalChange::Truncated { left, of: self.size }.into()),
             _ => Err(error),
         });
         read.doing("reading", &self.path)?;
-        super::go_on(pace, len as u64)
+        super::throttled(throttle, len as u64)
     }
 
     fn at_position(&self, len: usize) -> &[u8] {
-        let begin = (self.position - self.buffer_at) as usize;
+        let begin = (self.position - self.buffer_position) as usize;
         self.buffer.get(begin..begin + len).unwrap_or_default()
     }
 }

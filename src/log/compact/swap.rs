@@ -1,9 +1,10 @@
-//! Putting a cleaned segment in the place of those it was made from, so that a crash at any point leaves either
-//! (Kafka's `LocalLog.replaceSegments`).
+//! Replaces segments by the cleaned one atomically: after a crash at any point, opening the log completes or reverts the
+//! replacement (Kafka's `LocalLog.replaceSegments`).
 //!
-//! 1. `.cleaned` becomes `.swap`, `.log` first. As long as one file is still `.cleaned`, opening the log drops them all.
-//! 2. The old files become `.deleted`, in the order of their offsets. Opening the log goes on from here.
-//! 3. The suffix `.swap` goes.
+//! 1. `.cleaned` is renamed to `.swap`, `.log` first. While one file is still `.cleaned`, opening the log removes them all.
+//! 2. The old files are renamed to `.deleted`, in the order of their offsets. From here on, opening the log completes the
+//!    replacement.
+//! 3. The suffix `.swap` is removed.
 
 use std::ops::Range;
 use std::path::Path;
@@ -18,10 +19,10 @@ use crate::{DeletedFiles, Log, LogError, names};
 use ottla_wire::types::Offset;
 
 impl Log {
-    /// Puts a group in the place of the segments it was made from: renames, and nothing that waits for the disk.
+    /// Replaces a group's source segments by the group: renames only, nothing waits for the disk. Returns
     /// [`Replaced::LogChanged`] if the log was emptied, closed, deleted or latched since the compaction began, or if
-    /// some of the segments are gone. An error closes the log to writes until it is opened again, which finishes
-    /// what was begun.
+    /// source segments were deleted. After an error the log accepts no writes until it is opened again, which completes
+    /// the replacement.
     pub fn replace(&mut self, group: CleanedGroup) -> Result<Replaced, LogError> {
         match self.place_of(&group) {
             Some(old) => self.writing(|log| log.swap_in(group, old)).map(Replaced::InPlace),
@@ -29,7 +30,7 @@ impl Log {
         }
     }
 
-    /// Where the group's segments are, if they are all there as they were.
+    /// Returns the range of the group's source segments, if all of them exist unchanged.
     fn place_of(&self, group: &CleanedGroup) -> Option<Range<usize>> {
         if !matches!(self.state, State::Open) || self.truncations != group.truncations {
             return None;
@@ -61,7 +62,7 @@ impl Log {
             for kind in names::SEGMENT {
                 deleted.files.extend(self.mark_file_deleted(&place.file(source.base, kind))?);
             }
-            // The snapshot at the base that stays is as right as it was.
+            // The snapshot at the remaining base is still valid.
             if source.base != base {
                 deleted.files.extend(self.mark_file_deleted(&place.file(source.base, names::SNAPSHOT))?);
                 self.snapshots.retain(|offset| *offset != source.base);
@@ -76,9 +77,9 @@ impl Log {
         Ok(deleted)
     }
 
-    /// Notes that all groups of a compaction are in place. [`Log::first_dirty_offset`] moves once a
-    /// [`SyncTicket`](crate::SyncTicket) that is taken afterwards is synced. Without effect on a log that was
-    /// emptied meanwhile; refused for one that is closed or has failed.
+    /// Records that all groups of a compaction are in place. [`Log::first_dirty_offset`] advances once a
+    /// [`SyncTicket`](crate::SyncTicket) that is taken afterwards is synced. Has no effect on a log that was emptied
+    /// meanwhile; fails for a log that is closed or has failed.
     pub fn finish_compaction(&mut self, done: &Compaction) -> Result<(), LogError> {
         self.check_open()?;
         if self.truncations == done.truncations {
@@ -91,7 +92,7 @@ impl Log {
 }
 
 impl CleanedGroup {
-    /// Its files, to be removed.
+    /// Returns the group's files, to be removed.
     fn discarded(self) -> DeletedFiles {
         let mut deleted = DeletedFiles::none(&self.place.disk);
         deleted.files = names::SEGMENT.map(|kind| cleaned::file(&self.place, self.base, kind)).to_vec();

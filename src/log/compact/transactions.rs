@@ -1,4 +1,4 @@
-//! Which batches belong to aborted transactions, and which markers nobody needs any more: Kafka's
+//! Which batches belong to aborted transactions, and which markers are still needed: Kafka's
 //! `CleanedTransactionMetadata`.
 
 use std::collections::{HashMap, HashSet};
@@ -7,48 +7,47 @@ use crate::AbortedTxn;
 use ottla_wire::record::BatchHeader;
 use ottla_wire::types::ProducerId;
 
-/// Follows transactions through a log whose batches are shown to it in order.
+/// Tracks transactions in a log whose batches are passed in order.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Transactions {
-    /// Ascending by first offset; those before `met` have begun.
+    /// Ascending by first offset; the first `begun` of them have begun.
     aborted: Vec<AbortedTxn>,
-    met: usize,
-    /// Aborted transactions that have begun and not ended, and whether a batch of theirs was there.
+    begun: usize,
+    /// Aborted transactions that have begun and not ended, with whether one of their batches was seen.
     ongoing_aborted: HashMap<ProducerId, (AbortedTxn, bool)>,
     /// Producers that have batches in a transaction that will be committed.
     ongoing_committed: HashSet<ProducerId>,
 }
 
-/// What a control batch says.
+/// The type of a control batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Control {
-    /// Its record was taken out before.
-    Nothing,
+    /// An earlier compaction removed its record.
+    Empty,
     Abort,
     Commit,
-    /// Something that isn't about transactions.
+    /// Not a transaction marker.
     Other,
 }
 
-/// What a control batch means for compaction.
+/// Whether compaction keeps a control batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Marker {
-    /// No batch of its transaction is left, or it has no record any more: it may go after the delete horizon.
+    /// Not needed: no batch of its transaction is left, or it has no record. It may be removed after its delete horizon.
     Done,
-    /// It is needed.
     Needed,
-    /// It is needed, and so is the transaction's entry in the index of the segment it is in.
+    /// Needed, as is the transaction's entry in the index of the marker's segment.
     NeededWithIndex(AbortedTxn),
 }
 
 impl Transactions {
-    /// Knows of all aborted transactions that may have batches in what will be shown.
+    /// Starts with all aborted transactions that may have batches in the log.
     pub(super) fn new(mut aborted: Vec<AbortedTxn>) -> Transactions {
         aborted.sort_unstable_by_key(|txn| (txn.first_offset, txn.last_offset));
         Transactions { aborted, ..Transactions::default() }
     }
 
-    /// Notes a batch of records; whether they were aborted.
+    /// Tracks a batch of records; returns whether they were aborted.
     pub(super) fn on_batch(&mut self, header: &BatchHeader) -> bool {
         self.begin_up_to(header);
         if !header.is_transactional() {
@@ -66,11 +65,11 @@ impl Transactions {
         }
     }
 
-    /// Notes a control batch.
+    /// Tracks a control batch; returns whether it is kept.
     pub(super) fn on_control(&mut self, header: &BatchHeader, control: Control) -> Marker {
         self.begin_up_to(header);
         match control {
-            Control::Nothing => Marker::Done,
+            Control::Empty => Marker::Done,
             Control::Abort => match self.ongoing_aborted.remove(&header.producer_id) {
                 Some((txn, true)) => Marker::NeededWithIndex(txn),
                 _ => Marker::Done,
@@ -81,13 +80,13 @@ impl Transactions {
         }
     }
 
-    /// Begins what begins before the batch's end, and ends what its producer had ended before it: not every marker is
-    /// shown, for only the dirty part of a log is read for its keys.
+    /// Begins the transactions that begin before the batch's end, and ends those that its producer ended before it: not
+    /// every marker is passed, because only the dirty part of a log is read to map its keys.
     fn begin_up_to(&mut self, header: &BatchHeader) {
-        while let Some(txn) = self.aborted.get(self.met).filter(|txn| txn.first_offset <= header.last_offset()) {
-            self.met += 1;
+        while let Some(txn) = self.aborted.get(self.begun).filter(|txn| txn.first_offset <= header.last_offset()) {
+            self.begun += 1;
             let ongoing = self.ongoing_aborted.entry(txn.producer_id).or_insert((*txn, false));
-            // A producer has one transaction at a time: one whose marker never came is over.
+            // A producer has one transaction at a time, so the previous one ended even if its marker wasn't passed.
             if ongoing.0.last_offset < txn.first_offset {
                 *ongoing = (*txn, false);
             }
@@ -107,24 +106,24 @@ mod tests {
         AbortedTxn { producer_id, first_offset, last_offset, last_stable_offset: last_offset + 1 }
     }
 
-    /// What is shown: a producer's batch in a transaction, or its marker.
-    enum Shown {
+    /// A producer's batch in a transaction, with whether it is aborted; or its marker, with the expected outcome.
+    enum Input {
         Batch(ProducerId, bool),
         Marker(ProducerId, Control, Marker),
     }
 
     #[track_caller]
-    fn check(known: &[AbortedTxn], log: &[(Offset, Shown)]) {
-        let mut transactions = Transactions::new(known.to_vec());
-        for (offset, shown) in log {
+    fn check(aborted: &[AbortedTxn], log: &[(Offset, Input)]) {
+        let mut transactions = Transactions::new(aborted.to_vec());
+        for (offset, input) in log {
             let mut header = BatchHeader { base_offset: *offset, ..BatchHeader::default() };
-            match shown {
-                Shown::Batch(producer_id, is_aborted) => {
-                    // Bit 4 says "transactional".
+            match input {
+                Input::Batch(producer_id, is_aborted) => {
+                    // Bit 4: transactional.
                     (header.producer_id, header.attributes) = (*producer_id, 1 << 4);
                     assert_eq!(transactions.on_batch(&header), *is_aborted, "{offset}");
                 }
-                Shown::Marker(producer_id, control, expect) => {
+                Input::Marker(producer_id, control, expect) => {
                     header.producer_id = *producer_id;
                     assert_eq!(transactions.on_control(&header, *control), *expect, "{offset}");
                 }
@@ -133,9 +132,9 @@ mod tests {
     }
 
     #[test]
-    fn markers_are_needed_while_batches_are_there() {
-        use Control::{Abort, Commit, Nothing, Other};
-        use Shown::{Batch, Marker as End};
+    fn marker_is_needed_while_its_transaction_has_batches() {
+        use Control::{Abort, Commit, Empty, Other};
+        use Input::{Batch, Marker as End};
         let txn = aborted(1, 2, 9);
         let log = [
             (0, Batch(1, false)),
@@ -148,15 +147,15 @@ mod tests {
             (12, End(2, Commit, Marker::Needed)),
             (13, End(2, Commit, Marker::Done)),
             (14, End(1, Abort, Marker::Done)),
-            (15, End(1, Nothing, Marker::Done)),
+            (15, End(1, Empty, Marker::Done)),
             (16, End(1, Other, Marker::Needed)),
         ];
         check(&[txn], &log);
     }
 
     #[test]
-    fn a_transaction_that_ended_before_what_is_shown_aborts_nothing() {
-        use Shown::{Batch, Marker as End};
+    fn transaction_that_ended_before_first_passed_batch_aborts_nothing() {
+        use Input::{Batch, Marker as End};
         let (first, second) = (aborted(1, 2, 9), aborted(1, 30, 39));
         let log = [
             (20, Batch(1, false)),
@@ -169,8 +168,8 @@ mod tests {
     }
 
     #[test]
-    fn transactions_without_batches_are_done() {
-        use Shown::{Batch, Marker as End};
+    fn marker_of_transaction_without_batches_is_done() {
+        use Input::{Batch, Marker as End};
         let (first, second) = (aborted(1, 2, 9), aborted(1, 20, 29));
         let abort = Control::Abort;
         check(&[first], &[(9, End(1, abort, Marker::Done)), (10, Batch(1, false))]);

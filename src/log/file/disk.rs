@@ -1,4 +1,4 @@
-//! Folders, names and small files of a log directory, on the real disk or a simulated one.
+//! Folders, names and small files of a log directory, on a real or simulated disk.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, IoSlice, Write};
@@ -7,26 +7,26 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::limits::OpenLimits;
-use super::mapping::{Mapped, Mapping, faults};
+use super::mapping::{Mapping, MappingCount, faults};
 use super::pool::Pool;
 use super::simulated::{SimulatedFile, Simulation};
 
-/// How many descriptors are taken from files in use when the system has no more.
-const GIVEN_UP_AT_ONCE: usize = 16;
+/// Number of pooled descriptors that are closed when the system has none left.
+const CLOSED_ON_EXHAUSTION: usize = 16;
 
-/// How files are read and written, chosen once per log directory; cheap to clone.
+/// The way files are read and written, chosen once per log directory; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Disk {
     backing: Backing,
     pools: Arc<Pools>,
 }
 
-/// What the files of all logs share.
+/// Pools that the files of all logs share.
 #[derive(Debug)]
 struct Pools {
     descriptors: Arc<Pool>,
     mappings: Arc<Pool>,
-    mapped: Mapped,
+    mapping_count: MappingCount,
 }
 
 #[derive(Clone, Debug)]
@@ -37,24 +37,24 @@ enum Backing {
 }
 
 impl Disk {
-    /// Records are written with system calls and read through mappings, without copying them.
+    /// Creates a disk whose records are written with system calls and read through mappings, without copying.
     pub fn mapped() -> Disk {
         Disk::on(Backing::Mapped)
     }
 
-    /// Records are written and read with system calls.
+    /// Creates a disk whose records are written and read with system calls.
     pub fn plain() -> Disk {
         Disk::on(Backing::Plain)
     }
 
-    /// Everything stays in memory.
+    /// Creates a disk in memory.
     pub fn simulated(disk: &Simulation) -> Disk {
         Disk::on(Backing::Simulated(disk.clone()))
     }
 
-    /// The best backing that the file system under `folder` allows, found by trying; why not the best, if so. It keeps
-    /// as much open as this process may. Nothing is mapped in a process that would not outlive a fault in a mapping
-    /// ([`faults::install`]).
+    /// Chooses the best backing that the file system under `folder` supports, by trying; returns the reason too if files
+    /// can't be mapped. Limits are those of this process. Without the handler of SIGBUS ([`faults::install`]), files are
+    /// never mapped.
     pub fn probe(folder: &Path) -> (Disk, Option<io::Error>) {
         match faults::is_installed() {
             true => Disk::probe_with(folder, Mapping::new),
@@ -62,7 +62,7 @@ impl Disk {
         }
     }
 
-    /// As [`Disk::probe`], with another way to map a file.
+    /// Like [`Disk::probe`], with a given way to map a file.
     pub(super) fn probe_with(
         folder: &Path,
         map: impl FnOnce(&File, usize) -> io::Result<Mapping>,
@@ -70,7 +70,7 @@ impl Disk {
         let limits = OpenLimits::of_process();
         match try_mapping(folder, map) {
             Ok(()) => (Disk::mapped().with_limits(limits), None),
-            Err(why) => (Disk::plain().with_limits(limits), Some(why)),
+            Err(error) => (Disk::plain().with_limits(limits), Some(error)),
         }
     }
 
@@ -78,19 +78,19 @@ impl Disk {
         Disk { backing, pools: Arc::new(Pools::of(OpenLimits::default())) }
     }
 
-    /// The same files, of which so many are kept open.
+    /// Replaces the limits on open files.
     pub fn with_limits(self, limits: OpenLimits) -> Disk {
         Disk { pools: Arc::new(Pools::of(limits)), ..self }
     }
 
-    /// Whether data files are mapped.
+    /// Returns whether data files are mapped.
     pub fn is_mapped(&self) -> bool {
         matches!(self.backing, Backing::Mapped)
     }
 
-    /// Descriptors that are kept open, and mappings that there are.
+    /// Returns the number of pooled descriptors that are open, and of all mappings.
     pub fn open_now(&self) -> OpenLimits {
-        OpenLimits { descriptors: self.pools.descriptors.open(), mappings: self.pools.mapped.count() }
+        OpenLimits { descriptors: self.pools.descriptors.open(), mappings: self.pools.mapping_count.get() }
     }
 
     pub(super) fn descriptors(&self) -> &Arc<Pool> {
@@ -101,19 +101,19 @@ impl Disk {
         &self.pools.mappings
     }
 
-    pub(super) fn mapped_now(&self) -> &Mapped {
-        &self.pools.mapped
+    pub(super) fn mapping_count(&self) -> &MappingCount {
+        &self.pools.mapping_count
     }
 
-    /// Opens something; if the system has no descriptors left, with some that were kept.
+    /// Runs `open`; if the system has no descriptors left, closes some pooled ones and tries again.
     fn opening<T>(&self, open: impl Fn() -> io::Result<T>) -> io::Result<T> {
         match open() {
-            Err(error) if ran_out(&error) && self.pools.descriptors.give_up(GIVEN_UP_AT_ONCE) => open(),
+            Err(error) if is_fd_exhaustion(&error) && self.pools.descriptors.evict(CLOSED_ON_EXHAUSTION) => open(),
             outcome => outcome,
         }
     }
 
-    /// Names in a folder, in no order; `None` if there is no such folder.
+    /// Lists the names in a folder, in no order; `None` if there is no such folder.
     pub(crate) fn list(&self, folder: &Path) -> io::Result<Option<Vec<String>>> {
         found(match &self.backing {
             Backing::Simulated(disk) => disk.list(folder),
@@ -121,7 +121,7 @@ impl Disk {
         })
     }
 
-    /// Names of the folders in a folder, in no order.
+    /// Lists the names of the folders in a folder, in no order.
     pub(crate) fn list_folders(&self, folder: &Path) -> io::Result<Vec<String>> {
         match &self.backing {
             Backing::Simulated(disk) => disk.list_folders(folder),
@@ -138,7 +138,7 @@ impl Disk {
         }
     }
 
-    /// Creates a folder and those above it, if they are missing.
+    /// Creates a folder and its parents if they are missing.
     pub(crate) fn create_folder(&self, folder: &Path) -> io::Result<()> {
         match &self.backing {
             Backing::Simulated(disk) => disk.create_folder(folder),
@@ -150,7 +150,7 @@ impl Disk {
         }
     }
 
-    /// A file's length; `None` if there is no such file.
+    /// Returns a file's length; `None` if there is no such file.
     pub(crate) fn len(&self, path: &Path) -> io::Result<Option<u64>> {
         found(match &self.backing {
             Backing::Simulated(disk) => disk.open(path, false).map(|file| file.len()),
@@ -158,7 +158,7 @@ impl Disk {
         })
     }
 
-    /// When a file was last written, in milliseconds since the epoch; 0 if unknown.
+    /// Returns a file's modification time, in milliseconds since the epoch; 0 if unknown.
     pub(crate) fn modified(&self, path: &Path) -> i64 {
         match &self.backing {
             Backing::Simulated(disk) => disk.modified(path).unwrap_or(0),
@@ -170,7 +170,7 @@ impl Disk {
         }
     }
 
-    /// Says that a file was last written at `modified`, in milliseconds since the epoch.
+    /// Sets a file's modification time, in milliseconds since the epoch.
     pub(crate) fn set_modified(&self, path: &Path, modified: i64) -> io::Result<()> {
         let since_epoch = std::time::Duration::from_millis(modified.max(0) as u64);
         match &self.backing {
@@ -179,7 +179,7 @@ impl Disk {
         }
     }
 
-    /// A whole small file; `None` if there is none.
+    /// Reads a whole small file; `None` if there is none.
     pub(crate) fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
         match &self.backing {
             Backing::Simulated(_) => {
@@ -192,16 +192,16 @@ impl Disk {
         }
     }
 
-    /// Writes a whole small file so that it has either its old content or its new one: aside, then renamed.
+    /// Replaces a whole small file atomically: writes a `.tmp` file beside it, then renames that one.
     ///
-    /// With `sync` the content is durable before the name changes; the folder is the caller's to sync.
-    pub(crate) fn write_aside(&self, path: &Path, bytes: &[u8], sync: bool) -> io::Result<()> {
-        let mut aside = path.as_os_str().to_owned();
-        aside.push(".tmp");
-        let aside = PathBuf::from(aside);
+    /// With `sync` the content is durable before the name changes; syncing the folder is left to the caller.
+    pub(crate) fn write_atomic(&self, path: &Path, bytes: &[u8], sync: bool) -> io::Result<()> {
+        let mut temporary = path.as_os_str().to_owned();
+        temporary.push(".tmp");
+        let temporary = PathBuf::from(temporary);
         match &self.backing {
             Backing::Simulated(_) => {
-                let file = self.open_to_write(&aside)?;
+                let file = self.open_to_write(&temporary)?;
                 file.set_len(0)?;
                 file.write_all_at(0, bytes)?;
                 if sync {
@@ -209,14 +209,14 @@ impl Disk {
                 }
             }
             _ => {
-                let mut file = self.opening(|| File::create(&aside))?;
+                let mut file = self.opening(|| File::create(&temporary))?;
                 file.write_all(bytes)?;
                 if sync {
                     file.sync_data()?;
                 }
             }
         }
-        self.rename(&aside, path)
+        self.rename(&temporary, path)
     }
 
     pub(crate) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -226,7 +226,7 @@ impl Disk {
         }
     }
 
-    /// Removes a file; that it is gone already is no error.
+    /// Removes a file; succeeds if there is none.
     pub(crate) fn remove(&self, path: &Path) -> io::Result<()> {
         found(match &self.backing {
             Backing::Simulated(disk) => disk.remove(path),
@@ -235,7 +235,7 @@ impl Disk {
         .map(|_| ())
     }
 
-    /// Removes a folder and what is in it; that it is gone already is no error.
+    /// Removes a folder and its content; succeeds if there is none.
     pub(crate) fn remove_folder(&self, path: &Path) -> io::Result<()> {
         found(match &self.backing {
             Backing::Simulated(disk) => disk.remove_folder(path),
@@ -252,17 +252,17 @@ impl Disk {
         }
     }
 
-    /// Whether everything on the file system can be synced at once.
+    /// Returns whether the whole file system can be synced at once.
     pub(crate) fn can_sync_filesystem(&self) -> bool {
         !matches!(self.backing, Backing::Simulated { .. })
     }
 
-    /// Syncs all of the file system that `folder` is on (syncfs(2)).
+    /// Syncs the whole file system of `folder` (syncfs(2)).
     pub(crate) fn sync_filesystem(&self, folder: &Path) -> io::Result<()> {
         Ok(rustix::fs::syncfs(self.opening(|| File::open(folder))?)?)
     }
 
-    /// Opens a file for reading; `None` if there is none.
+    /// Opens a file for reading; `None` if it doesn't exist.
     pub(crate) fn open_to_read(&self, path: &Path) -> io::Result<Option<RawFile>> {
         found(match &self.backing {
             Backing::Simulated(disk) => disk.open(path, false).map(RawFile::Simulated),
@@ -270,7 +270,7 @@ impl Disk {
         })
     }
 
-    /// Opens a file for reading and writing, creating it if there is none.
+    /// Opens a file for reading and writing; creates it if it doesn't exist.
     pub(crate) fn open_to_write(&self, path: &Path) -> io::Result<RawFile> {
         match &self.backing {
             Backing::Simulated(disk) => disk.open(path, true).map(RawFile::Simulated),
@@ -278,7 +278,7 @@ impl Disk {
         }
     }
 
-    /// Opens a file for reading and writing that was there before.
+    /// Opens an existing file for reading and writing.
     pub(super) fn open_existing_to_write(&self, path: &Path) -> io::Result<RawFile> {
         match &self.backing {
             Backing::Simulated(disk) => disk.open(path, false).map(RawFile::Simulated),
@@ -296,13 +296,13 @@ impl Pools {
         Pools {
             descriptors: Arc::new(Pool::new(limits.descriptors)),
             mappings: Arc::new(Pool::new(limits.mappings)),
-            mapped: Mapped::at_most(limits.mappings.saturating_mul(3)),
+            mapping_count: MappingCount::with_limit(limits.mappings.saturating_mul(3)),
         }
     }
 }
 
-/// Whether the process or the system has no descriptors left: no fault of the disk, and over when others are closed.
-pub(crate) fn ran_out(error: &io::Error) -> bool {
+/// Returns whether the process or the system has no descriptors left: not a fault of the disk, and temporary.
+pub(crate) fn is_fd_exhaustion(error: &io::Error) -> bool {
     let code = error.raw_os_error().map(rustix::io::Errno::from_raw_os_error);
     matches!(code, Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE))
 }
@@ -322,16 +322,16 @@ impl RawFile {
         }
     }
 
-    /// As [`RawFile::len`], for often: the cheapest system call that tells.
+    /// Like [`RawFile::len`], with the cheapest system call, for frequent checks.
     pub(crate) fn end(&self) -> io::Result<u64> {
         match self {
-            // Nobody uses the position that this moves.
+            // This moves the file position, which is not used: reads and writes are positioned.
             RawFile::System(file) => Ok(rustix::fs::seek(file, rustix::fs::SeekFrom::End(0))?),
             RawFile::Simulated(file) => Ok(file.len()),
         }
     }
 
-    /// Whether the file has no name any more: it was removed, or another one was put in its place.
+    /// Returns whether the file has no name any more: it was removed or replaced.
     pub(crate) fn is_removed(&self) -> io::Result<bool> {
         match self {
             RawFile::System(file) => Ok(file.metadata()?.nlink() == 0),
@@ -339,7 +339,7 @@ impl RawFile {
         }
     }
 
-    /// Fills as much of `into` as the file has from `position` on; returns how much.
+    /// Reads from `position` on until `into` is full or the file ends; returns the number of bytes.
     pub(crate) fn read_at(&self, position: u64, into: &mut [u8]) -> io::Result<usize> {
         let mut filled = 0;
         while filled < into.len() {
@@ -369,7 +369,7 @@ impl RawFile {
         self.write_parts_at(position, bytes, &[])
     }
 
-    /// Writes two parts as one: in one system call, if the system takes all of it at once.
+    /// Writes two parts one behind the other: in one system call unless the system writes only a part.
     pub(crate) fn write_parts_at(&self, position: u64, head: &[u8], body: &[u8]) -> io::Result<()> {
         let mut written = 0;
         while written < head.len() + body.len() {
@@ -401,16 +401,16 @@ impl RawFile {
         }
     }
 
-    /// Asks the file system for room up to `len` without changing the length. It is a wish: an error means that the
-    /// file grows as it is written.
+    /// Reserves disk space up to `len` without changing the file's length. Only an optimization: after an error the file
+    /// grows as it is written.
     pub(crate) fn reserve(&self, len: u64) -> io::Result<()> {
         match self {
             #[cfg(target_os = "linux")]
             RawFile::System(file) => {
                 let reserved = rustix::fs::fallocate(file, rustix::fs::FallocateFlags::KEEP_SIZE, 0, len);
                 if reserved.is_err() {
-                    // A part of the room may have been found, which others need now.
-                    self.give_back()?;
+                    // A part may have been reserved, on a disk that is nearly full.
+                    self.free_reserved()?;
                 }
                 Ok(reserved?)
             }
@@ -418,12 +418,12 @@ impl RawFile {
         }
     }
 
-    /// Gives back the room behind the end.
-    pub(crate) fn give_back(&self) -> io::Result<()> {
+    /// Frees reserved disk space behind the file's end.
+    pub(crate) fn free_reserved(&self) -> io::Result<()> {
         self.set_len(self.len()?)
     }
 
-    /// Makes content and length durable, stores through mappings included.
+    /// Makes content and length durable.
     pub(crate) fn sync(&self) -> io::Result<()> {
         match self {
             RawFile::System(file) => file.sync_data(),
@@ -431,7 +431,7 @@ impl RawFile {
         }
     }
 
-    /// The file for mapping it; only a real one has one.
+    /// Returns the system's file, for mapping it; `None` on a simulated disk.
     pub(super) fn system(&self) -> Option<&File> {
         match self {
             RawFile::System(file) => Some(file),
@@ -457,8 +457,7 @@ fn found<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
-/// Does once, in a scratch file, what a mapped data file does: what is written has to be seen in a mapping that
-/// was made before.
+/// Checks with a scratch file that a mapping shows what is written to the file afterwards.
 fn try_mapping(folder: &Path, map: impl FnOnce(&File, usize) -> io::Result<Mapping>) -> io::Result<()> {
     let path = folder.join(".mapping-probe");
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;

@@ -1,21 +1,21 @@
-//! How many descriptors and mappings the files of logs may take.
+//! Limits on the descriptors and mappings of log files.
 
 use rustix::process::{Resource, getrlimit};
 
-/// A bound for the files of all logs of a directory together. They are closed and opened again as it takes.
+/// Limits for the files of all logs of a directory together. Files are closed and opened again as needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenLimits {
-    /// Descriptors kept open. A thread at work takes a few more for a moment.
+    /// Descriptors kept open. A working thread needs a few more for a moment.
     pub descriptors: usize,
-    /// Mappings kept. Those that readers still hold slices of come on top, twice as many at the most: beyond, bytes are
-    /// read into memory.
+    /// Mappings kept in the pool. Closed mappings of which readers still hold slices come on top, at most twice as many:
+    /// beyond that, bytes are read into memory.
     pub mappings: usize,
 }
 
-/// What processes are commonly allowed, should the system not tell.
+/// Common system limits, for systems that don't report theirs.
 const COMMON_DESCRIPTORS: u64 = 1024;
 const COMMON_MAPPINGS: u64 = 65_530;
-/// More of either don't make anything faster.
+/// More descriptors or mappings than this don't make anything faster.
 const MOST: u64 = 16_384;
 
 impl Default for OpenLimits {
@@ -25,8 +25,8 @@ impl Default for OpenLimits {
 }
 
 impl OpenLimits {
-    /// A share of what this process is allowed (`RLIMIT_NOFILE`, as it is now, and `vm.max_map_count`): half of the
-    /// descriptors are left to connections, half of the mappings to memory and to bytes on their way out.
+    /// Takes a share of this process's limits (the current `RLIMIT_NOFILE`, and `vm.max_map_count`): half of the
+    /// descriptors are left for connections, half of the mappings for memory and for responses that are being sent.
     pub fn of_process() -> OpenLimits {
         let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let mappings = std::fs::read_to_string("/proc/sys/vm/max_map_count").unwrap_or_default();
@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn half_is_left_to_others() {
+    fn share_of_process_limits_is_half_of_descriptors_and_a_sixth_of_mappings() {
         check((1024, 65_530), (512, 10_921));
         check((20_000, 65_530), (10_000, 10_921));
         check((1 << 30, 1 << 30), (16_384, 16_384));
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn this_process_has_some() {
+    fn limits_of_process_are_at_least_four() {
         let limits = OpenLimits::of_process();
         assert!(limits.descriptors >= 4 && limits.mappings >= 4, "{limits:?}");
     }

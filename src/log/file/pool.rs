@@ -1,12 +1,13 @@
-//! A bounded number of open things, descriptors or mappings, for any number of files.
+//! A bounded number of open resources, descriptors or mappings, for any number of files.
 //!
-//! Any segment of any log may be read at any time, and there are many more of them than a process may have open. So
-//! what a file has open is [`Kept`]: made at its first use, taken away when others need the room, made again at the
-//! next use. Taken are those that were not used since the clock's hand last came by.
+//! Any segment of any log may be read at any time, and there are many more segments than a process may have open. So
+//! each open resource is in a [`Pooled`] handle: opened at its first use, closed when the pool is full and another one
+//! is needed, opened again at its next use. The pool chooses what to close by the clock algorithm (second chance): a
+//! resource that was used since the hand passed it last is kept for one more round.
 //!
-//! Locks: first what a `Kept` holds, then the clock. Who takes things away holds only the clock's lock while it looks
-//! for one, and leaves alone what is in use at that moment; so nobody waits for it, and a `Kept` in use stays whole.
-//! Therefore a pool may be exceeded, by as many as are in use at once: one for each thread.
+//! Lock order: a handle's slot, then the clock. The evicting thread holds only the clock's lock while it looks for a
+//! candidate, and skips handles that are in use at that moment; so it never waits for a reader, and a resource in use is
+//! never closed. Therefore the pool may exceed its capacity by the number of resources in use at once: one per thread.
 
 use std::collections::VecDeque;
 use std::io;
@@ -15,46 +16,46 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
-/// Entries of the clock that may be of things long gone, before they are swept out.
+/// Number of clock entries whose handles may be dropped already, before such entries are removed.
 const STALE: usize = 64;
 
-/// Room for so many open things.
+/// A limit on the number of open resources.
 #[derive(Debug)]
 pub(super) struct Pool {
     capacity: usize,
     open: AtomicUsize,
-    /// What may be open; the hand is at the front.
-    clock: Mutex<VecDeque<Weak<dyn Taken>>>,
+    /// Handles that may have an open resource; the hand is at the front.
+    clock: Mutex<VecDeque<Weak<dyn Evict>>>,
 }
 
-/// Something open that can be made again; clones share it.
+/// A handle of a resource that the pool may close and that can be opened again; clones share the resource.
 #[derive(Debug)]
-pub(super) struct Kept<T>(Arc<Cell<T>>);
+pub(super) struct Pooled<T>(Arc<Shared<T>>);
 
 #[derive(Debug)]
-struct Cell<T> {
-    held: Mutex<Held<T>>,
+struct Shared<T> {
+    slot: Mutex<Slot<T>>,
     used: AtomicBool,
     pool: Arc<Pool>,
 }
 
 #[derive(Debug)]
-struct Held<T> {
+struct Slot<T> {
     value: Option<T>,
-    /// Whether the clock knows of it.
+    /// Whether the clock has an entry for this handle.
     listed: bool,
 }
 
-/// What the clock's hand may take away.
-trait Taken: Send + Sync + std::fmt::Debug {
-    fn take_unless_used(&self) -> Outcome;
+/// A handle whose resource the pool can close.
+trait Evict: Send + Sync + std::fmt::Debug {
+    fn evict_unless_used(&self) -> Eviction;
 }
 
-enum Outcome {
-    Taken,
-    /// It is in use, or was since the hand last came by.
+enum Eviction {
+    Evicted,
+    /// The resource is in use, or was used since the hand passed it last.
     Used,
-    /// There was nothing.
+    /// There was no open resource.
     Empty,
 }
 
@@ -63,123 +64,123 @@ impl Pool {
         Pool { capacity: capacity.max(1), open: AtomicUsize::new(0), clock: Mutex::default() }
     }
 
-    /// How many things are open.
+    /// Returns the number of open resources.
     pub(super) fn open(&self) -> usize {
         self.open.load(Ordering::Relaxed)
     }
 
-    /// Takes away as many as `count`; whether there was one.
-    pub(super) fn give_up(&self, count: usize) -> bool {
+    /// Closes up to `count` resources; returns whether any was closed.
+    pub(super) fn evict(&self, count: usize) -> bool {
         let before = self.open();
         self.shrink_to(before.saturating_sub(count));
         self.open() < before
     }
 
     fn shrink_to(&self, count: usize) {
-        // Twice around: what is marked as used the first time may go the second.
+        // Two rounds: the first clears the marks of what was used, the second may close it.
         let mut steps = 2 * self.clock.lock().len();
         while self.open() > count && steps > 0 {
             steps -= 1;
             let Some(next) = self.clock.lock().pop_front() else { return };
-            let Some(cell) = next.upgrade() else { continue };
-            if let Outcome::Used = cell.take_unless_used() {
+            let Some(handle) = next.upgrade() else { continue };
+            if let Eviction::Used = handle.evict_unless_used() {
                 self.clock.lock().push_back(next);
             }
         }
     }
 
-    fn list(&self, cell: Weak<dyn Taken>) {
+    fn list(&self, handle: Weak<dyn Evict>) {
         let mut clock = self.clock.lock();
         if clock.len() > 2 * self.open() + STALE {
-            clock.retain(|cell| cell.strong_count() > 0);
+            clock.retain(|handle| handle.strong_count() > 0);
         }
-        clock.push_back(cell);
+        clock.push_back(handle);
     }
 }
 
-impl<T: Send + std::fmt::Debug + 'static> Kept<T> {
-    /// Nothing open yet.
-    pub(super) fn nothing(pool: &Arc<Pool>) -> Kept<T> {
-        let held = Mutex::new(Held { value: None, listed: false });
-        Kept(Arc::new(Cell { held, used: AtomicBool::new(false), pool: Arc::clone(pool) }))
+impl<T: Send + std::fmt::Debug + 'static> Pooled<T> {
+    /// Creates a handle whose resource is not open yet.
+    pub(super) fn closed(pool: &Arc<Pool>) -> Pooled<T> {
+        let slot = Mutex::new(Slot { value: None, listed: false });
+        Pooled(Arc::new(Shared { slot, used: AtomicBool::new(false), pool: Arc::clone(pool) }))
     }
 
-    /// Something that is open already.
-    pub(super) fn open(pool: &Arc<Pool>, value: T) -> Kept<T> {
-        let kept = Kept::nothing(pool);
+    /// Creates a handle of a resource that is open already.
+    pub(super) fn open(pool: &Arc<Pool>, value: T) -> Pooled<T> {
+        let pooled = Pooled::closed(pool);
         pool.shrink_to(pool.capacity - 1);
-        kept.put(&mut kept.0.held.lock(), value);
-        kept
+        pooled.put(&mut pooled.0.slot.lock(), value);
+        pooled
     }
 
-    /// Uses what is open, made by `make` if nothing is or if it doesn't `suit`.
+    /// Runs `work` on the resource. Opens it with `open` if it is closed or if `is_usable` rejects it.
     pub(super) fn with<R>(
         &self,
-        suits: impl FnOnce(&T) -> bool,
-        make: impl FnOnce() -> io::Result<T>,
-        then: impl FnOnce(&T) -> R,
+        is_usable: impl FnOnce(&T) -> bool,
+        open: impl FnOnce() -> io::Result<T>,
+        work: impl FnOnce(&T) -> R,
     ) -> io::Result<R> {
-        let mut held = self.0.held.lock();
+        let mut slot = self.0.slot.lock();
         self.0.used.store(true, Ordering::Relaxed);
-        if let Some(value) = held.value.as_ref().filter(|value| suits(value)) {
-            return Ok(then(value));
+        if let Some(value) = slot.value.as_ref().filter(|value| is_usable(value)) {
+            return Ok(work(value));
         }
-        self.0.drop_value(&mut held);
+        self.0.close(&mut slot);
         self.0.pool.shrink_to(self.0.pool.capacity - 1);
-        let value = make()?;
-        Ok(then(self.put(&mut held, value)))
+        let value = open()?;
+        Ok(work(self.put(&mut slot, value)))
     }
 
-    /// Uses what is open, if anything is.
-    pub(super) fn if_open<R>(&self, then: impl FnOnce(&T) -> R) -> Option<R> {
-        self.0.held.lock().value.as_ref().map(then)
+    /// Runs `work` on the resource if it is open.
+    pub(super) fn if_open<R>(&self, work: impl FnOnce(&T) -> R) -> Option<R> {
+        self.0.slot.lock().value.as_ref().map(work)
     }
 
-    /// Closes what is open.
+    /// Closes the resource until its next use.
     pub(super) fn close(&self) {
-        self.0.drop_value(&mut self.0.held.lock());
+        self.0.close(&mut self.0.slot.lock());
     }
 
-    fn put<'a>(&self, held: &'a mut Held<T>, value: T) -> &'a T {
+    fn put<'a>(&self, slot: &'a mut Slot<T>, value: T) -> &'a T {
         self.0.pool.open.fetch_add(1, Ordering::Relaxed);
-        if !std::mem::replace(&mut held.listed, true) {
-            let cell: Arc<dyn Taken> = self.0.clone();
-            self.0.pool.list(Arc::downgrade(&cell));
+        if !std::mem::replace(&mut slot.listed, true) {
+            let handle: Arc<dyn Evict> = self.0.clone();
+            self.0.pool.list(Arc::downgrade(&handle));
         }
-        held.value.insert(value)
+        slot.value.insert(value)
     }
 }
 
-impl<T> Clone for Kept<T> {
-    fn clone(&self) -> Kept<T> {
-        Kept(Arc::clone(&self.0))
+impl<T> Clone for Pooled<T> {
+    fn clone(&self) -> Pooled<T> {
+        Pooled(Arc::clone(&self.0))
     }
 }
 
-impl<T> Cell<T> {
-    fn drop_value(&self, held: &mut Held<T>) {
-        if held.value.take().is_some() {
+impl<T> Shared<T> {
+    fn close(&self, slot: &mut Slot<T>) {
+        if slot.value.take().is_some() {
             self.pool.open.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }
 
-impl<T: Send + std::fmt::Debug> Taken for Cell<T> {
-    fn take_unless_used(&self) -> Outcome {
-        let Some(mut held) = self.held.try_lock() else { return Outcome::Used };
-        if held.value.is_some() && self.used.swap(false, Ordering::Relaxed) {
-            return Outcome::Used;
+impl<T: Send + std::fmt::Debug> Evict for Shared<T> {
+    fn evict_unless_used(&self) -> Eviction {
+        let Some(mut slot) = self.slot.try_lock() else { return Eviction::Used };
+        if slot.value.is_some() && self.used.swap(false, Ordering::Relaxed) {
+            return Eviction::Used;
         }
-        held.listed = false;
-        let outcome = if held.value.is_some() { Outcome::Taken } else { Outcome::Empty };
-        self.drop_value(&mut held);
-        outcome
+        slot.listed = false;
+        let eviction = if slot.value.is_some() { Eviction::Evicted } else { Eviction::Empty };
+        self.close(&mut slot);
+        eviction
     }
 }
 
-impl<T> Drop for Cell<T> {
+impl<T> Drop for Shared<T> {
     fn drop(&mut self) {
-        if self.held.get_mut().value.take().is_some() {
+        if self.slot.get_mut().value.take().is_some() {
             self.pool.open.fetch_sub(1, Ordering::Relaxed);
         }
     }
@@ -189,77 +190,78 @@ impl<T> Drop for Cell<T> {
 mod tests {
     use super::*;
 
-    fn opened(pool: &Arc<Pool>, count: u32) -> Vec<Kept<u32>> {
-        (0..count).map(|value| Kept::open(pool, value)).collect()
+    fn opened(pool: &Arc<Pool>, count: u32) -> Vec<Pooled<u32>> {
+        (0..count).map(|value| Pooled::open(pool, value)).collect()
     }
 
-    fn still_open(kept: &[Kept<u32>]) -> Vec<u32> {
-        kept.iter().filter_map(|kept| kept.if_open(|value| *value)).collect()
+    fn still_open(handles: &[Pooled<u32>]) -> Vec<u32> {
+        handles.iter().filter_map(|handle| handle.if_open(|value| *value)).collect()
     }
 
-    fn used(kept: &Kept<u32>, remade: u32) -> u32 {
-        kept.with(|_| true, || Ok(remade), |value| *value).expect("is made")
+    /// Uses a handle, opening it with `reopened` if it is closed; returns its value.
+    fn used(handle: &Pooled<u32>, reopened: u32) -> u32 {
+        handle.with(|_| true, || Ok(reopened), |value| *value).expect("opens")
     }
 
     #[test]
-    fn the_longest_unused_go() {
+    fn full_pool_closes_least_recently_used_resource() {
         let pool = Arc::new(Pool::new(3));
-        let kept = opened(&pool, 3);
-        assert_eq!(used(&kept[0], 10), 0, "still there");
+        let handles = opened(&pool, 3);
+        assert_eq!(used(&handles[0], 10), 0, "still open");
         let more = opened(&pool, 1);
-        assert_eq!(still_open(&kept), [0, 2], "0 was used, 1 was next");
-        assert_eq!(used(&kept[1], 11), 11, "made again");
+        assert_eq!(still_open(&handles), [0, 2], "0 was used, 1 was next");
+        assert_eq!(used(&handles[1], 11), 11, "opened again");
         assert_eq!(pool.open(), 3);
         assert_eq!(still_open(&more), [0]);
     }
 
     #[test]
-    fn a_pool_is_never_exceeded_by_one_thread() {
+    fn pool_used_by_one_thread_never_exceeds_capacity() {
         let pool = Arc::new(Pool::new(10));
-        let kept = opened(&pool, 1000);
+        let handles = opened(&pool, 1000);
         for round in 0..5000_usize {
-            used(&kept[round * 7919 % 1000], 1);
+            used(&handles[round * 7919 % 1000], 1);
             assert!(pool.open() <= 10, "{} open", pool.open());
-            assert_eq!(still_open(&kept).len(), pool.open());
+            assert_eq!(still_open(&handles).len(), pool.open());
         }
     }
 
     #[test]
-    fn what_is_in_use_is_left_alone() {
+    fn resource_in_use_is_not_closed() {
         let pool = Arc::new(Pool::new(1));
-        let kept = opened(&pool, 1);
-        kept[0].with(|_| true, || Ok(0), |_| assert_eq!(used(&opened(&pool, 1)[0], 0), 0)).expect("is there");
-        assert_eq!(still_open(&kept), [0]);
+        let handles = opened(&pool, 1);
+        handles[0].with(|_| true, || Ok(0), |_| assert_eq!(used(&opened(&pool, 1)[0], 0), 0)).expect("is open");
+        assert_eq!(still_open(&handles), [0]);
     }
 
     #[test]
-    fn what_does_not_suit_is_made_again() {
+    fn unusable_resource_is_opened_again() {
         let pool = Arc::new(Pool::new(4));
-        let kept = Kept::open(&pool, 1);
-        assert_eq!(kept.with(|value| *value > 1, || Ok(2), |value| *value).expect("is made"), 2);
-        assert!(kept.with(|value| *value > 2, || Err(io::ErrorKind::NotFound.into()), |value| *value).is_err());
-        assert_eq!((kept.if_open(|value| *value), pool.open()), (None, 0));
+        let handle = Pooled::open(&pool, 1);
+        assert_eq!(handle.with(|value| *value > 1, || Ok(2), |value| *value).expect("opens"), 2);
+        assert!(handle.with(|value| *value > 2, || Err(io::ErrorKind::NotFound.into()), |value| *value).is_err());
+        assert_eq!((handle.if_open(|value| *value), pool.open()), (None, 0));
     }
 
     #[test]
-    fn things_gone_leave_no_trace() {
+    fn dropped_handles_are_removed_from_clock() {
         let pool = Arc::new(Pool::new(usize::MAX));
         for _ in 0..100 {
-            let kept = opened(&pool, 100);
-            kept.iter().for_each(Kept::close);
-            kept.iter().for_each(|kept| assert_eq!(used(kept, 1), 1));
+            let handles = opened(&pool, 100);
+            handles.iter().for_each(Pooled::close);
+            handles.iter().for_each(|handle| assert_eq!(used(handle, 1), 1));
         }
         assert_eq!(pool.open(), 0);
         assert!(pool.clock.lock().len() <= 100 + STALE, "{} entries", pool.clock.lock().len());
     }
 
     #[test]
-    fn some_are_given_up_when_the_system_has_no_more() {
+    fn evict_closes_up_to_count() {
         let pool = Arc::new(Pool::new(100));
-        let kept = opened(&pool, 10);
-        assert!(pool.give_up(4));
-        assert_eq!(still_open(&kept).len(), 6);
-        assert!(pool.give_up(100));
-        assert!(!pool.give_up(1), "nothing is left");
+        let handles = opened(&pool, 10);
+        assert!(pool.evict(4));
+        assert_eq!(still_open(&handles).len(), 6);
+        assert!(pool.evict(100));
+        assert!(!pool.evict(1), "nothing is open");
     }
 }

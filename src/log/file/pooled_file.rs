@@ -1,49 +1,49 @@
-//! A file that takes a descriptor only while it is used.
+//! A file whose descriptor is pooled.
 
 use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::pool::Kept;
+use super::pool::Pooled;
 use super::{Disk, RawFile};
 
-/// A file that is there, opened again by its path whenever its descriptor was given to others; clones share it.
+/// An existing file, opened again by its path after the pool closed its descriptor; clones share the descriptor.
 ///
-/// It must not be renamed while it is in use.
+/// The file must not be renamed while it is in use.
 #[derive(Clone, Debug)]
 pub(crate) struct PooledFile {
     disk: Disk,
     path: Arc<Path>,
     writable: bool,
-    raw: Kept<RawFile>,
+    raw: Pooled<RawFile>,
 }
 
 impl PooledFile {
-    /// A file that is opened for reading at its first use.
+    /// Creates a file that is opened for reading at its first use.
     pub(crate) fn to_read(disk: &Disk, path: &Path) -> PooledFile {
-        PooledFile { disk: disk.clone(), path: path.into(), writable: false, raw: Kept::nothing(disk.descriptors()) }
+        PooledFile { disk: disk.clone(), path: path.into(), writable: false, raw: Pooled::closed(disk.descriptors()) }
     }
 
-    /// A file that was just opened.
+    /// Wraps a file that was just opened.
     pub(super) fn open(disk: &Disk, path: &Path, raw: RawFile, writable: bool) -> PooledFile {
-        PooledFile { disk: disk.clone(), path: path.into(), writable, raw: Kept::open(disk.descriptors(), raw) }
+        PooledFile { disk: disk.clone(), path: path.into(), writable, raw: Pooled::open(disk.descriptors(), raw) }
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Uses the file.
+    /// Runs `work` on the file, opening it first if needed.
     pub(crate) fn with<R>(&self, work: impl FnOnce(&RawFile) -> io::Result<R>) -> io::Result<R> {
         self.raw.with(|_| true, || self.reopened(), work)?
     }
 
-    /// Uses the file if it is open.
+    /// Runs `work` on the file if it is open.
     pub(super) fn if_open<R>(&self, work: impl FnOnce(&RawFile) -> R) -> Option<R> {
         self.raw.if_open(work)
     }
 
-    /// Opens it once more, beside what the pool keeps.
+    /// Opens the file once more, outside the pool.
     pub(super) fn reopened(&self) -> io::Result<RawFile> {
         match self.writable {
             true => self.disk.open_existing_to_write(&self.path),
@@ -51,9 +51,9 @@ impl PooledFile {
         }
     }
 
-    /// Makes content and length durable. A file that is gone was deleted meanwhile, and needs no more.
+    /// Makes content and length durable. Does nothing if the file was deleted meanwhile.
     pub(crate) fn sync(&self) -> io::Result<()> {
-        // Not under the lock of what is kept: a sync takes its time, and appends go on.
+        // Not under the handle's lock: a sync is slow, and appends must not wait for it.
         let open = match self.raw.if_open(RawFile::clone) {
             Some(raw) => Some(raw),
             None => self.disk.open_to_read(&self.path)?,
@@ -61,7 +61,7 @@ impl PooledFile {
         open.map_or(Ok(()), |raw| raw.sync())
     }
 
-    /// Gives the descriptor back until the next use.
+    /// Closes the descriptor until the next use.
     pub(crate) fn close(&self) {
         self.raw.close();
     }

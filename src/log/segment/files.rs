@@ -56,7 +56,7 @@ impl Files {
 
     /// Closes descriptors and mappings until the next use.
     pub(super) fn release(&self) {
-        self.data.release();
+        self.data.close();
         self.offsets.release();
         self.times.release();
     }

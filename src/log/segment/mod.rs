@@ -202,7 +202,7 @@ impl Segment {
         let newest = self.newest(place)?;
         self.synced = SyncState::Unknown;
         if let Some(files) = self.files.get_mut() {
-            files.data.give_back().doing_with("truncating", || place.file(self.base, names::LOG))?;
+            files.data.free_reserved().doing_with("truncating", || place.file(self.base, names::LOG))?;
             files.times.advance(newest);
             files.flush_indexes(place)?;
         }

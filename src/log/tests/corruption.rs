@@ -1,7 +1,7 @@
-//! Any byte of any file changed, any file cut or gone: what is there opens, or is refused with a reason, and no bad
-//! record is served.
+//! Any byte of any file changed, any file truncated or removed: the log opens, or is refused with a reason, and no
+//! corrupt record is served.
 //!
-//! `LOG_CORRUPTION_ALL=1` damages every byte of every file in turn, instead of a sample.
+//! `LOG_CORRUPTION_ALL=1` corrupts every byte of every file in turn, instead of a sample.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -17,14 +17,14 @@ const TOPIC: Uuid = Uuid([3; 16]);
 /// Key and value of each record, by offset.
 type Contents = BTreeMap<Offset, (Option<String>, Option<String>)>;
 
-/// How the broker ended that left the files.
+/// How the broker that wrote the files ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ended {
     Cleanly,
     Killed,
-    /// With segments written anew, but not in their place.
+    /// During a compaction, before the cleaned segments replaced the old ones.
     BeforeSwap,
-    /// In the middle of putting them there.
+    /// While the cleaned segments replaced the old ones.
     InSwap,
 }
 
@@ -82,7 +82,7 @@ fn batch_of(index: i32) -> Verified {
     builder.build().expect("builds")
 }
 
-/// A directory with everything in it, and all that was ever appended.
+/// Writes a directory with all kinds of files; returns it and all records that were ever appended.
 fn written(ended: Ended) -> (Simulation, Contents) {
     let disk = Simulation::default();
     let dir = open_dir(&disk).expect("opens");
@@ -128,13 +128,13 @@ fn compact(log: &mut Log, disk: &Simulation, ended: Ended) {
         }
         match log.replace(group).expect("replaces") {
             Replaced::InPlace(old) => old.unlink().expect("unlinks"),
-            Replaced::LogChanged(_) => panic!("nobody has changed the log"),
+            Replaced::LogChanged(_) => panic!("the log was not changed"),
         }
     }
     log.finish_compaction(&compaction).expect("finishes");
 }
 
-/// Reads as a consumer does: what has a wrong CRC is not looked at.
+/// Reads all records like a consumer, up to the first batch with a wrong CRC.
 fn served(log: &Log) -> Result<Contents, ReadError> {
     let mut contents = Contents::new();
     let mut next = log.start_offset();
@@ -156,8 +156,8 @@ fn served(log: &Log) -> Result<Contents, ReadError> {
     Ok(contents)
 }
 
-/// Uses whatever is left; an error is a fine outcome, a panic is not. What was served at first.
-fn use_it(disk: &Simulation) -> Result<Contents, String> {
+/// Opens and uses a corrupt directory. An error is a valid outcome, a panic is not. Returns the records that were served.
+fn open_and_use(disk: &Simulation) -> Result<Contents, String> {
     let dir = open_dir(disk).map_err(|error| error.to_string())?;
     let mut log = open_log(&dir).map_err(|error| error.to_string())?;
     let contents = served(&log).map_err(|error| error.to_string());
@@ -191,20 +191,20 @@ fn use_it(disk: &Simulation) -> Result<Contents, String> {
     contents
 }
 
-/// One way to damage a file.
+/// A corruption of a file.
 #[derive(Clone, Copy, Debug)]
-enum Damage {
-    Gone,
-    CutTo(usize),
+enum Corruption {
+    Removed,
+    TruncatedTo(usize),
     Flipped(usize, u8),
 }
 
-impl Damage {
-    fn done_to(self, disk: &Simulation, path: &Path) {
+impl Corruption {
+    fn apply(self, disk: &Simulation, path: &Path) {
         match self {
-            Damage::Gone => Disk::simulated(disk).remove(path).expect("removes"),
-            Damage::CutTo(len) => disk.tamper(path, |bytes| bytes.truncate(len)),
-            Damage::Flipped(at, bits) => disk.tamper(path, |bytes| bytes[at] ^= bits),
+            Corruption::Removed => Disk::simulated(disk).remove(path).expect("removes"),
+            Corruption::TruncatedTo(len) => disk.corrupt(path, |bytes| bytes.truncate(len)),
+            Corruption::Flipped(at, bits) => disk.corrupt(path, |bytes| bytes[at] ^= bits),
         }
     }
 }
@@ -217,51 +217,53 @@ fn copy(disk: &Simulation) -> Simulation {
     copy
 }
 
-/// Whether a file only says again what the records say: losing it loses none of them.
+/// Returns whether a file can be rebuilt from the records: losing it loses no record.
 fn is_derived(path: &Path) -> bool {
     let name = path.to_string_lossy();
     let kinds = ["index", ".snapshot", "leader-epoch-checkpoint", "ottla-positions", "replication-offset-checkpoint"];
     kinds.iter().any(|kind| name.ends_with(kind))
 }
 
-struct Damaged<'a> {
+/// An intact directory, of which copies are corrupted.
+struct Original<'a> {
     ended: Ended,
     disk: &'a Simulation,
     appended: &'a Contents,
-    undamaged: &'a Contents,
+    served: &'a Contents,
 }
 
-impl Damaged<'_> {
-    fn check(&self, path: &Path, damage: Damage) {
+impl Original<'_> {
+    /// Corrupts a copy, and checks what is served from it.
+    fn check(&self, path: &Path, corruption: Corruption) {
         let disk = copy(self.disk);
-        damage.done_to(&disk, path);
-        let told = || format!("{}: {damage:?}, ended {:?}", path.display(), self.ended);
-        let Ok(outcome) = catch_unwind(AssertUnwindSafe(|| use_it(&disk))) else { panic!("{}", told()) };
+        corruption.apply(&disk, path);
+        let context = || format!("{}: {corruption:?}, ended {:?}", path.display(), self.ended);
+        let Ok(outcome) = catch_unwind(AssertUnwindSafe(|| open_and_use(&disk))) else { panic!("{}", context()) };
         let contents = match outcome {
             Ok(contents) => contents,
-            Err(why) => return assert!(why.contains(DIR), "{why:?} doesn't say where: {}", told()),
+            Err(error) => return assert!(error.contains(DIR), "{error:?} doesn't name the file: {}", context()),
         };
         if is_derived(path) {
-            assert_eq!(&contents, self.undamaged, "{}", told());
+            assert_eq!(&contents, self.served, "{}", context());
         }
         for (offset, record) in &contents {
-            // A batch's offset isn't covered by its CRC; the log's own order is all that can be checked.
+            // The CRC doesn't cover a batch's offset, so a record may be served at a wrong one.
             let known =
                 self.appended.get(offset) == Some(record) || self.appended.values().any(|known| known == record);
-            assert!(known, "{record:?} at {offset} was never written: {}", told());
+            assert!(known, "{record:?} at {offset} was never written: {}", context());
         }
     }
 }
 
 #[test]
-fn any_damage_is_survived() {
+fn log_with_any_corrupt_file_opens_or_fails_and_serves_no_bad_record() {
     let all = number("LOG_CORRUPTION_ALL").is_some();
     let mut random = Random(number("LOG_MODEL_SEED").unwrap_or(7));
-    let mut damages = 0;
+    let mut corruptions = 0;
     for ended in [Ended::Cleanly, Ended::Killed, Ended::BeforeSwap, Ended::InSwap] {
         let (disk, appended) = written(ended);
-        let undamaged = use_it(&copy(&disk)).expect("opens");
-        let damaged = Damaged { ended, disk: &disk, appended: &appended, undamaged: &undamaged };
+        let served = open_and_use(&copy(&disk)).expect("opens");
+        let original = Original { ended, disk: &disk, appended: &appended, served: &served };
         let names: Vec<String> = disk.all_files().iter().map(|path| path.to_string_lossy().into_owned()).collect();
         let has = |end: &str| names.iter().any(|name| name.ends_with(end));
         assert_eq!((has(".cleaned"), has(".swap")), (ended == Ended::BeforeSwap, ended == Ended::InSwap), "{names:?}");
@@ -271,14 +273,14 @@ fn any_damage_is_survived() {
                 true => (0..len).collect(),
                 false => (0..3.min(len)).map(|_| random.below(len as u64) as usize).collect(),
             };
-            damaged.check(&path, Damage::Gone);
+            original.check(&path, Corruption::Removed);
             for at in places {
-                damaged.check(&path, Damage::CutTo(at));
-                damaged.check(&path, Damage::Flipped(at, 1 << random.below(8)));
-                damages += 2;
+                original.check(&path, Corruption::TruncatedTo(at));
+                original.check(&path, Corruption::Flipped(at, 1 << random.below(8)));
+                corruptions += 2;
             }
-            damages += 1;
+            corruptions += 1;
         }
     }
-    println!("{damages} damages survived");
+    println!("{corruptions} corruptions checked");
 }

@@ -1,18 +1,19 @@
-//! A workload is counted in syncs and in changes of the disk, then run once for each of them with the machine, or the
-//! process, stopping there. What is left is held against what had been told by then.
+//! Crashes at every point of a workload: the workload is run once for each of its syncs with the machine stopping there,
+//! and once for each of its changes of the disk with the process stopping there. The log found afterwards is compared
+//! with what was acknowledged before.
 //!
-//! The workload has everything a log does: appends of producers and transactions, rolls, snapshots, syncs,
-//! DeleteRecords, retention, compactions that swap segments, a clean close, and emptying.
-//! `LOG_CRASH_SEEDS` says how many different power losses each point gets.
+//! The workload has all operations of a log: appends of producers and transactions, rolls, snapshots, syncs,
+//! DeleteRecords, retention, compactions that swap segments, a clean close, and truncation.
+//! `LOG_CRASH_SEEDS` sets the number of different power losses at each point.
 
-use super::model::{Run, Unsure, number};
+use super::model::{Run, UnknownOutcomes, number};
 use super::*;
 
 const SEED: u64 = 11;
 
 fn new_run(disk: &Simulation) -> Run {
-    let mut shelf = Shelf::simulated(disk);
-    shelf.config = LogConfig {
+    let mut fixture = Fixture::simulated(disk);
+    fixture.config = LogConfig {
         segment_bytes: 3000,
         index_interval_bytes: 300,
         retention_ms: -1,
@@ -22,16 +23,16 @@ fn new_run(disk: &Simulation) -> Run {
         min_cleanable_dirty_ratio: 0.0,
         ..LogConfig::default()
     };
-    Run::begun(SEED, Some(disk.clone()), shelf)
+    Run::with_settings_of(SEED, Some(disk.clone()), fixture)
 }
 
-/// Ends early when the disk is gone.
-fn workload(run: &mut Run, unsure: &mut Unsure) -> Result<(), LogError> {
+/// Runs the workload; ends early when the disk fails.
+fn workload(run: &mut Run, unknown: &mut UnknownOutcomes) -> Result<(), LogError> {
     for round in 0..4 {
         for index in 0..12 {
             run.now += 40;
-            run.try_append(unsure)?;
-            run.try_end_transaction(unsure)?;
+            run.try_append(unknown)?;
+            run.try_end_transaction(unknown)?;
             if index % 4 == round % 4 {
                 run.try_sync()?;
             }
@@ -39,28 +40,28 @@ fn workload(run: &mut Run, unsure: &mut Unsure) -> Result<(), LogError> {
         match round {
             0 => run.try_delete_records()?,
             1 => run.try_close_and_open()?,
-            2 => run.try_retain_older_than(1500, unsure)?,
+            2 => run.try_retain_older_than(1500, unknown)?,
             _ => {}
         }
         run.try_compact()?;
     }
-    run.try_truncate(unsure)?;
+    run.try_truncate(unknown)?;
     for _ in 0..3 {
-        run.try_append(unsure)?;
+        run.try_append(unknown)?;
     }
     run.try_sync()
 }
 
-/// Goes on with what is left, and finds out whether that can be relied on.
+/// Checks the log found after a crash, then continues to use it.
 fn check_survivor(mut run: Run) {
     run.check_everything();
     run.check_windows();
-    indexes_of_a_full_scan(&run.shelf, &run.log);
-    same_as_a_full_scan(&run.shelf, &run.log);
-    // What recovery did is itself durable enough to be used, closed and opened.
+    assert_indexes_equal_full_scan(&run.fixture, &run.log);
+    assert_equals_full_scan(&run.fixture, &run.log);
+    // The recovered log can be used, closed and opened again.
     run.kill();
     for _ in 0..2 {
-        run.append_plain();
+        run.append_without_producer();
         run.compact();
     }
     run.sync();
@@ -70,47 +71,47 @@ fn check_survivor(mut run: Run) {
 }
 
 #[test]
-fn power_lost_at_any_sync_loses_nothing_that_was_synced() {
+fn power_loss_at_any_sync_keeps_synced_records() {
     let disk = Simulation::default();
-    workload(&mut new_run(&disk), &mut Unsure::default()).expect("runs through");
+    workload(&mut new_run(&disk), &mut UnknownOutcomes::default()).expect("runs through");
     let (syncs, seeds) = (disk.syncs(), number("LOG_CRASH_SEEDS").unwrap_or(1));
     assert!(syncs > 60, "{syncs} syncs");
     for crash in 1..=syncs + 1 {
         let disk = Simulation::default();
         disk.crash_at_sync(crash);
-        let (mut run, mut unsure) = (new_run(&disk), Unsure::default());
-        let outcome = workload(&mut run, &mut unsure);
+        let (mut run, mut unknown) = (new_run(&disk), UnknownOutcomes::default());
+        let outcome = workload(&mut run, &mut unknown);
         assert_eq!(outcome.is_err(), crash <= syncs, "{crash}: {outcome:?}");
         for seed in 0..seeds {
             println!("power lost at sync {crash} of {syncs}, seed {seed}");
-            check_survivor(run.after_power_loss(crash * 1000 + seed, &unsure));
+            check_survivor(run.after_power_loss(crash * 1000 + seed, &unknown));
         }
     }
     println!("{} power losses at {syncs} syncs", (syncs + 1) * seeds);
 }
 
 #[test]
-fn a_process_killed_at_any_change_loses_nothing_at_all() {
+fn kill_at_any_change_keeps_acknowledged_records() {
     let disk = Simulation::default();
     let mut run = new_run(&disk);
     let before = disk.changes();
-    workload(&mut run, &mut Unsure::default()).expect("runs through");
+    workload(&mut run, &mut UnknownOutcomes::default()).expect("runs through");
     let (changes, seeds) = (disk.changes() - before, number("LOG_CRASH_SEEDS").unwrap_or(0));
-    // Every change in a long run, some of them otherwise.
+    // Every change in a long run, every fifth in a short one.
     let step = if seeds > 0 { 1 } else { 5 };
     for kill in (0..changes).step_by(step) {
         let disk = Simulation::default();
-        let (mut run, mut unsure) = (new_run(&disk), Unsure::default());
+        let (mut run, mut unknown) = (new_run(&disk), UnknownOutcomes::default());
         disk.fail_after_changes(Some(kill));
-        workload(&mut run, &mut unsure).expect_err("is killed");
+        workload(&mut run, &mut unknown).expect_err("is killed");
         disk.fail_after_changes(None);
-        // The power may go at any change, too.
+        // The power may be lost at any change, too.
         for seed in 0..seeds {
             println!("power lost at change {kill} of {changes}, seed {seed}");
-            check_survivor(run.after_power_loss(kill * 1000 + seed, &unsure));
+            check_survivor(run.after_power_loss(kill * 1000 + seed, &unknown));
         }
         println!("killed at change {kill} of {changes}");
-        check_survivor(run.after_kill(&unsure));
+        check_survivor(run.after_kill(&unknown));
     }
     println!("{} kills, {} power losses at {changes} changes", changes / step as u64, changes * seeds);
 }

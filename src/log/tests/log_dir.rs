@@ -27,7 +27,7 @@ fn checkpoint(topic: &str, partition: i32) -> Checkpoint {
 }
 
 #[test]
-fn a_new_directory_gets_an_identity_and_keeps_it() {
+fn new_directory_gets_identity_and_keeps_it() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("data");
     let dir = LogDir::open(&path, &identity()).expect("opens");
@@ -41,7 +41,7 @@ fn a_new_directory_gets_an_identity_and_keeps_it() {
 }
 
 #[test]
-fn a_second_broker_is_refused() {
+fn directory_in_use_by_another_broker_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let held = LogDir::open(folder.path(), &identity()).expect("opens");
     let refused = LogDir::open(folder.path(), &identity());
@@ -51,12 +51,12 @@ fn a_second_broker_is_refused() {
 }
 
 #[test]
-fn a_refusal_for_want_of_rights_says_whose_the_place_is_and_what_to_do() {
+fn permission_denied_error_names_owner_mode_and_remedy() {
     let folder = tempfile::tempdir().expect("a folder");
     let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("it is ours");
     let file = folder.path().join("file");
     fs::write(&file, "").expect("written");
-    let said =
+    let message =
         |what, path: &Path, kind: ErrorKind| LogDirError::from(LogError::io(what, path, kind.into())).to_string();
     let user = rustix::process::geteuid().as_raw();
     let (dir, missing) = (folder.path().display(), folder.path().join("missing"));
@@ -86,7 +86,7 @@ fn a_refusal_for_want_of_rights_says_whose_the_place_is_and_what_to_do() {
                 missing.display()
             ),
         ),
-        // Nothing is wrong with the file: it can't be replaced.
+        // The file's mode is sufficient, but the folder's must allow replacing it.
         (
             "writing",
             &file,
@@ -95,15 +95,15 @@ fn a_refusal_for_want_of_rights_says_whose_the_place_is_and_what_to_do() {
         ),
     ] {
         set(folder.path(), mode);
-        let said = said(what, path, ErrorKind::PermissionDenied);
+        let message = message(what, path, ErrorKind::PermissionDenied);
         set(folder.path(), 0o700);
-        assert!(said.contains(&format!("permission denied; {expect}")), "{said}");
+        assert!(message.contains(&format!("permission denied; {expect}")), "{message}");
     }
-    assert!(!said("opening", &missing, ErrorKind::NotFound).contains("uid"));
+    assert!(!message("opening", &missing, ErrorKind::NotFound).contains("uid"));
 }
 
 #[test]
-fn other_nodes_and_clusters_are_refused() {
+fn directory_of_another_node_or_cluster_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     drop(LogDir::open(folder.path(), &identity()).expect("opens"));
     let refused = LogDir::open(folder.path(), &Identity { node_id: 2, ..identity() });
@@ -113,7 +113,7 @@ fn other_nodes_and_clusters_are_refused() {
 }
 
 #[test]
-fn the_clean_shutdown_marker_counts_once() {
+fn clean_shutdown_marker_is_removed_on_open() {
     let folder = tempfile::tempdir().expect("a folder");
     let dir = LogDir::open(folder.path(), &identity()).expect("opens");
     dir.mark_clean(7).expect("marks");
@@ -128,7 +128,7 @@ fn the_clean_shutdown_marker_counts_once() {
 }
 
 #[test]
-fn checkpoints_come_back() {
+fn written_checkpoints_are_read_on_open() {
     let folder = tempfile::tempdir().expect("a folder");
     let dir = LogDir::open(folder.path(), &identity()).expect("opens");
     dir.write_checkpoints(&[checkpoint("a", 0), checkpoint("b-c", 12)]).expect("writes");
@@ -147,7 +147,7 @@ fn checkpoints_come_back() {
 }
 
 #[test]
-fn a_damaged_checkpoint_is_recovered_or_refused() {
+fn corrupt_recovery_checkpoint_is_ignored_and_corrupt_log_start_checkpoint_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let dir = LogDir::open(folder.path(), &identity()).expect("opens");
     dir.write_checkpoints(&[checkpoint("a", 0)]).expect("writes");
@@ -162,7 +162,7 @@ fn a_damaged_checkpoint_is_recovered_or_refused() {
 }
 
 #[test]
-fn partition_folders_are_told_apart() {
+fn partition_folders_are_listed_with_their_state() {
     let folder = tempfile::tempdir().expect("a folder");
     let dir = LogDir::open(folder.path(), &identity()).expect("opens");
     let hex = "ab".repeat(16);
@@ -194,7 +194,7 @@ fn opener_of_a_log_does_not_wait_for_a_checkpoint_writer() {
 }
 
 #[test]
-fn what_could_not_be_forgotten_of_a_deleted_partition_is_forgotten_before_the_next_log_is_opened() {
+fn checkpoints_of_deleted_partition_are_removed_after_disk_was_full() {
     let simulation = Simulation::default();
     let path = Path::new("/data");
     let open = || LogDir::open_on(Disk::simulated(&simulation), path, &identity()).expect("opens");
@@ -205,14 +205,14 @@ fn what_could_not_be_forgotten_of_a_deleted_partition_is_forgotten_before_the_ne
         drop(dir);
         open()
     };
-    simulation.set_mishaps(|_| Some(Fault::Full));
+    simulation.inject_faults(|_| Some(Fault::NoSpace));
     dir.remove_checkpoints([&deleted].into_iter()).expect_err("the disk is full");
-    dir.retry_remove_checkpoints().expect_err("the disk is full still");
+    dir.retry_remove_checkpoints().expect_err("the disk is still full");
     let writer = dir.checkpoint_writer();
     dir.retry_remove_checkpoints().expect_err("another writer has the lock");
     drop(writer);
-    simulation.heal();
-    dir.retry_remove_checkpoints().expect("there is room again");
+    simulation.clear_faults();
+    dir.retry_remove_checkpoints().expect("there is space again");
     drop(dir);
     let dir = open();
     let log_start = |partition| dir.open_at(partition, None, NOW).log_start;
@@ -220,7 +220,7 @@ fn what_could_not_be_forgotten_of_a_deleted_partition_is_forgotten_before_the_ne
 }
 
 #[test]
-fn clean_marker_is_put_back_as_it_was_found() {
+fn restore_clean_marker_writes_marker_found_on_open() {
     let folder = tempfile::tempdir().expect("a folder");
     drop(LogDir::open(folder.path(), &identity()).expect("opens"));
     let marker = folder.path().join(".kafka_cleanshutdown");
@@ -235,7 +235,7 @@ fn clean_marker_is_put_back_as_it_was_found() {
 }
 
 #[test]
-fn partitions_that_had_records_and_whose_folders_are_missing_are_found() {
+fn without_folder_returns_checkpointed_partitions_with_records() {
     let folder = tempfile::tempdir().expect("a folder");
     let open = || LogDir::open(folder.path(), &identity()).expect("opens");
     let empty = Checkpoint { recovery_point: 0, high_watermark: 0, validated: None, ..checkpoint("empty", 0) };

@@ -1,43 +1,42 @@
-//! What an open says of records that somebody took away while no broker looked.
+//! Reports of records that were removed by another process while no broker was running.
 
 use std::fs::{self, File};
 use std::time::{Duration, SystemTime};
 
 use super::*;
 
-/// Five segments of four batches each, closed; on a real disk, for it is times of files that tell.
-fn closed() -> (Shelf, Offset) {
-    let mut shelf = Shelf::real(Disk::plain());
-    shelf.config.segment_bytes = 2000;
-    let mut log = shelf.open();
+/// Creates a closed log of five segments with four batches each, on a real disk: losses are detected by file times.
+fn closed() -> (Fixture, Offset) {
+    let mut fixture = Fixture::real(Disk::plain());
+    fixture.config.segment_bytes = 2000;
+    let mut log = fixture.open();
     while log.segment_count() < 5 {
         let value = format!("{} {}", log.end_offset(), "v".repeat(300));
         log.append(&batch_at(NOW + log.end_offset(), &[&value]), CLIENT).expect("appends");
     }
     let end = log.end_offset();
-    shelf.close(log);
-    // A while ago.
+    fixture.close(log);
     let then = SystemTime::now() - Duration::from_secs(100);
-    for name in shelf.names() {
-        let file = File::options().write(true).open(file(&shelf, &name)).expect("opens");
+    for name in fixture.names() {
+        let file = File::options().write(true).open(file(&fixture, &name)).expect("opens");
         file.set_modified(then).expect("sets the time");
     }
-    shelf.at.checkpointed_end =
-        CheckpointedEnd { end, at: shelf.disk.modified(&shelf.folder.join("partition.metadata")) };
-    (shelf, end)
+    fixture.at.checkpointed_end =
+        CheckpointedEnd { end, at: fixture.disk.modified(&fixture.folder.join("partition.metadata")) };
+    (fixture, end)
 }
 
-fn log_files(shelf: &Shelf) -> Vec<PathBuf> {
-    shelf.names().iter().filter(|name| name.ends_with(".log")).map(|name| file(shelf, name)).collect()
+fn log_files(fixture: &Fixture) -> Vec<PathBuf> {
+    fixture.names().iter().filter(|name| name.ends_with(".log")).map(|name| file(fixture, name)).collect()
 }
 
-fn cut(path: &Path, len: u64) {
-    File::options().write(true).open(path).and_then(|file| file.set_len(len)).expect("cuts");
+fn truncate(path: &Path, len: u64) {
+    File::options().write(true).open(path).and_then(|file| file.set_len(len)).expect("truncates");
 }
 
-/// Offsets that are there, and those that the report calls lost: together all there were.
+/// Checks that the offsets in the log and those reported as lost are together all offsets.
 #[track_caller]
-fn check_told(log: &mut Log, end: Offset, what: &str) {
+fn check_loss_report(log: &mut Log, end: Offset, what: &str) {
     let report = log.take_open_report().unwrap_or_else(|| panic!("{what}: no report"));
     assert!(report.has_problems(), "{what}");
     let mut all: Vec<Offset> = records_from(log, 0).into_iter().map(|(offset, _)| offset).collect();
@@ -50,28 +49,28 @@ fn check_told(log: &mut Log, end: Offset, what: &str) {
 }
 
 #[test]
-fn records_that_were_cut_from_any_segment_are_told_at_the_next_open() {
+fn records_truncated_from_any_segment_are_reported_once_on_open() {
     for clean in [true, false] {
         let count = log_files(&closed().0).len();
         for nth in 0..count {
             for part in [0, 1, 35, 50, 99] {
-                let (shelf, end) = closed();
-                let path = &log_files(&shelf)[nth];
+                let (fixture, end) = closed();
+                let path = &log_files(&fixture)[nth];
                 let size = fs::metadata(path).expect("is there").len();
-                cut(path, size * part / 100);
+                truncate(path, size * part / 100);
                 let what = format!("clean {clean}, {path:?}, {part} % left");
                 let validated = None;
-                let at = OpenAt { clean_shutdown: clean, validated, recovery_point: end - 1, ..shelf.at };
-                let config = Arc::new(shelf.config.clone());
-                let mut log = Log::open(&shelf.disk, &shelf.folder, config.clone(), at).expect("opens");
-                check_told(&mut log, end, &what);
+                let at = OpenAt { clean_shutdown: clean, validated, recovery_point: end - 1, ..fixture.at };
+                let config = Arc::new(fixture.config.clone());
+                let mut log = Log::open(&fixture.disk, &fixture.folder, config.clone(), at).expect("opens");
+                check_loss_report(&mut log, end, &what);
                 let after = log.end_offset();
                 assert_eq!(log.append(&batch(&["on"]), CLIENT).expect("appends").base_offset, after, "{what}");
-                shelf.close(log);
+                fixture.close(log);
                 let at =
                     OpenAt { checkpointed_end: CheckpointedEnd { end: after, at: i64::MAX }, ..OpenAt::fresh(NOW) };
-                let mut log = Log::open(&shelf.disk, &shelf.folder, config, at).expect("opens again");
-                assert_eq!(log.take_open_report(), None, "{what}: it is told once");
+                let mut log = Log::open(&fixture.disk, &fixture.folder, config, at).expect("opens again");
+                assert_eq!(log.take_open_report(), None, "{what}: reported once");
                 assert_eq!(log.end_offset(), after + 1, "{what}");
             }
         }
@@ -79,36 +78,36 @@ fn records_that_were_cut_from_any_segment_are_told_at_the_next_open() {
 }
 
 #[test]
-fn a_log_that_is_whole_has_lost_nothing() {
-    let (shelf, _) = closed();
-    // As a copy of the directory has them: files in any order.
+fn open_of_intact_log_reports_no_loss() {
+    let (fixture, _) = closed();
+    // As in a copy of the directory: all files have the current time.
     let now = SystemTime::now();
-    for path in log_files(&shelf) {
+    for path in log_files(&fixture) {
         File::options().write(true).open(path).expect("opens").set_modified(now).expect("sets the time");
     }
-    let mut log = shelf.open();
+    let mut log = fixture.open();
     assert_eq!(log.take_open_report(), None);
     assert_eq!(records_from(&log, 0).len() as Offset, log.end_offset());
 }
 
 #[test]
-fn what_was_noted_of_an_earlier_topic_of_that_name_is_not_missed() {
+fn checkpointed_end_of_earlier_topic_with_same_name_is_ignored() {
     let disk = Simulation::default();
     disk.set_time(NOW);
-    let mut shelf = Shelf::simulated(&disk);
-    shelf.at.topic_id = Some(Uuid([5; 16]));
-    shelf.at.checkpointed_end = CheckpointedEnd { end: 1000, at: NOW - 1 };
-    let mut log = shelf.open();
-    assert_eq!(log.take_open_report(), None, "made after that was noted");
+    let mut fixture = Fixture::simulated(&disk);
+    fixture.at.topic_id = Some(Uuid([5; 16]));
+    fixture.at.checkpointed_end = CheckpointedEnd { end: 1000, at: NOW - 1 };
+    let mut log = fixture.open();
+    assert_eq!(log.take_open_report(), None, "created after the checkpoint");
     log.append(&batch(&["a"]), CLIENT).expect("appends");
-    shelf.close(log);
-    shelf.at.checkpointed_end.at = NOW + 1;
-    let report = shelf.open().take_open_report().expect("a report");
+    fixture.close(log);
+    fixture.at.checkpointed_end.at = NOW + 1;
+    let report = fixture.open().take_open_report().expect("a report");
     assert_eq!(report.lost.first(), Some(&(1..1000)));
 }
 
 #[test]
-fn a_directory_remembers_where_its_logs_ended() {
+fn checkpointed_end_is_high_watermark_of_last_checkpoint() {
     let disk = Simulation::default();
     let identity = Identity {
         node_id: 1,

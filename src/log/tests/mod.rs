@@ -1,11 +1,11 @@
-//! A log seen from outside. Every story is told on all backings.
+//! Tests of a log, most of them on all backings.
 
 mod append;
 mod corruption;
 mod crash;
 mod crash_dir;
-mod cut;
 mod descriptors;
+mod external_change;
 mod log_dir;
 mod loss;
 mod model;
@@ -29,8 +29,8 @@ use ottla_wire::types::{Offset, ProducerId, ProducerIdEpoch, TimestampMs, Uuid};
 
 pub(super) const NOW: TimestampMs = 1_700_000_000_000;
 
-/// A place for one log, and how it is opened.
-pub(super) struct Shelf {
+/// The disk, folder and settings of one log under test.
+pub(super) struct Fixture {
     pub(super) disk: Disk,
     pub(super) folder: PathBuf,
     pub(super) config: LogConfig,
@@ -38,29 +38,29 @@ pub(super) struct Shelf {
     _temporary: Option<tempfile::TempDir>,
 }
 
-impl Shelf {
-    pub(super) fn simulated(disk: &Simulation) -> Shelf {
-        Shelf::on(Disk::simulated(disk), PathBuf::from("/data/t-0"), None)
+impl Fixture {
+    pub(super) fn simulated(disk: &Simulation) -> Fixture {
+        Fixture::on(Disk::simulated(disk), PathBuf::from("/data/t-0"), None)
     }
 
-    /// In a folder of its own beside what was compiled: where the tests are, a disk is.
-    pub(super) fn real(disk: Disk) -> Shelf {
+    /// Creates a temporary folder beside the test program, which is on a disk (`/tmp` may be in memory).
+    pub(super) fn real(disk: Disk) -> Fixture {
         let program = std::env::current_exe().expect("a program");
-        let beside = program.parent().expect("a folder");
-        let temporary = tempfile::tempdir_in(beside).expect("a temporary folder");
+        let parent = program.parent().expect("a folder");
+        let temporary = tempfile::tempdir_in(parent).expect("a temporary folder");
         let folder = temporary.path().join("t-0");
-        Shelf::on(disk, folder, Some(temporary))
+        Fixture::on(disk, folder, Some(temporary))
     }
 
-    fn on(disk: Disk, folder: PathBuf, temporary: Option<tempfile::TempDir>) -> Shelf {
+    fn on(disk: Disk, folder: PathBuf, temporary: Option<tempfile::TempDir>) -> Fixture {
         let config = LogConfig { index_interval_bytes: 100, ..LogConfig::default() };
-        Shelf { disk, folder, config, at: OpenAt::fresh(NOW), _temporary: temporary }
+        Fixture { disk, folder, config, at: OpenAt::fresh(NOW), _temporary: temporary }
     }
 
-    /// The same place on another disk.
-    pub(super) fn on_disk(&self, disk: Disk) -> Shelf {
+    /// Returns the same fixture on another disk.
+    pub(super) fn on_disk(&self, disk: Disk) -> Fixture {
         let (folder, config) = (self.folder.clone(), self.config.clone());
-        Shelf { disk, folder, config, at: self.at, _temporary: None }
+        Fixture { disk, folder, config, at: self.at, _temporary: None }
     }
 
     pub(super) fn open(&self) -> Log {
@@ -71,7 +71,7 @@ impl Shelf {
         Log::open(&self.disk, &self.folder, Arc::new(self.config.clone()), self.at)
     }
 
-    /// Opens as after `kill -9` in the same boot, with what a positions file would have said at `validated`.
+    /// Opens the log as after `kill -9` in the same boot, with `validated` from the positions file.
     pub(super) fn reopen_killed(&self, validated: Option<Validated>) -> Log {
         self.try_reopen_killed(validated).expect("opens")
     }
@@ -94,19 +94,19 @@ impl Shelf {
     }
 }
 
-/// Tells a story on every backing.
-pub(super) fn on_every_backing(story: impl Fn(Shelf)) {
-    story(Shelf::real(Disk::mapped()));
-    story(Shelf::real(Disk::plain()));
-    // Every file is closed again as soon as another is used.
-    story(Shelf::real(Disk::mapped().with_limits(OpenLimits { descriptors: 1, mappings: 1 })));
-    story(Shelf::simulated(&Simulation::default()));
+/// Runs a test on every backing.
+pub(super) fn on_every_backing(test: impl Fn(Fixture)) {
+    test(Fixture::real(Disk::mapped()));
+    test(Fixture::real(Disk::plain()));
+    // Each file is closed as soon as another one is used.
+    test(Fixture::real(Disk::mapped().with_limits(OpenLimits { descriptors: 1, mappings: 1 })));
+    test(Fixture::simulated(&Simulation::default()));
 }
 
 pub(super) const CLIENT: AppendAs = AppendAs { leader_epoch: 0, origin: Origin::Client, now: NOW };
 pub(super) const COORDINATOR: AppendAs = AppendAs { leader_epoch: 0, origin: Origin::Coordinator, now: NOW };
 
-/// A batch with these values, all at `timestamp`.
+/// Builds a batch with these values, all at `timestamp`.
 pub(super) fn batch_at(timestamp: TimestampMs, values: &[&str]) -> Verified {
     let mut builder = BatchBuilder::new(Codec::None);
     for value in values {
@@ -119,12 +119,12 @@ pub(super) fn batch(values: &[&str]) -> Verified {
     batch_at(NOW, values)
 }
 
-/// A batch of `count` records by an idempotent producer.
+/// Builds a batch of `count` records by an idempotent producer.
 pub(super) fn by_producer(producer_id: ProducerId, epoch: i16, sequence: i32, count: usize) -> Verified {
     idempotent(producer_id, epoch, sequence, count, false)
 }
 
-/// A batch of `count` records in a transaction.
+/// Builds a batch of `count` records in a transaction.
 pub(super) fn in_txn(producer_id: ProducerId, epoch: i16, sequence: i32, count: usize) -> Verified {
     idempotent(producer_id, epoch, sequence, count, true)
 }
@@ -145,20 +145,20 @@ pub(super) fn marker(producer_id: ProducerId, epoch: i16, control: ControlType, 
     BatchBuilder::end_transaction(producer, control, EndTxnMarker { coordinator_epoch }, NOW).expect("builds")
 }
 
-/// Every record from `from` on, as a consumer would get them: CRCs checked, offset and value.
+/// Reads all records from `from` on as a consumer would, with checked CRCs; returns offset and value.
 pub(super) fn records_from(log: &Log, from: Offset) -> Vec<(Offset, String)> {
     let mut found = Vec::new();
     let mut next = from;
     while next < log.end_offset() {
         let slice = log.read(next, 1000, true, Offset::MAX).expect("reads");
         if slice.bytes.is_empty() {
-            // Compaction has left nothing up to the end.
+            // Compaction has removed all records up to the end.
             break;
         }
         assert!(slice.next_offset > next, "stuck at {next}");
         for batch in batches(&slice.bytes) {
             let batch = batch.expect("a whole batch");
-            batch.check_crc().expect("a right CRC");
+            batch.check_crc().expect("a valid CRC");
             if batch.header().is_control() {
                 continue;
             }
@@ -175,33 +175,33 @@ pub(super) fn records_from(log: &Log, from: Offset) -> Vec<(Offset, String)> {
     found
 }
 
-/// What a log knows of its records and producers, which a fresh scan of the same files must find too.
-pub(super) fn same_as_a_full_scan(shelf: &Shelf, log: &Log) {
-    let rescanned = full_scan(shelf);
+/// Checks that a full scan of the same files finds the same records and producers as the log.
+pub(super) fn assert_equals_full_scan(fixture: &Fixture, log: &Log) {
+    let rescanned = full_scan(fixture);
     assert_eq!(rescanned.end_offset(), log.end_offset());
     assert_eq!(producers(&rescanned), producers(log));
     assert_eq!(rescanned.last_stable_offset(), log.last_stable_offset());
     assert_eq!(records_from(&rescanned, log.start_offset()), records_from(log, log.start_offset()));
 }
 
-/// What a log has for indexes, which a fresh scan must write byte for byte.
-pub(super) fn indexes_of_a_full_scan(shelf: &Shelf, log: &Log) {
-    let indexes = sealed_indexes(shelf, log);
-    full_scan(shelf);
+/// Checks that a full scan writes the same indexes as the log has, byte for byte.
+pub(super) fn assert_indexes_equal_full_scan(fixture: &Fixture, log: &Log) {
+    let indexes = sealed_indexes(fixture, log);
+    full_scan(fixture);
     for (name, bytes) in indexes {
-        let found = shelf.disk.read(&file(shelf, &name)).expect("reads");
-        assert_eq!(found, Some(bytes), "{name}, which was there, and what a scan makes of it");
+        let found = fixture.disk.read(&file(fixture, &name)).expect("reads");
+        assert_eq!(found, Some(bytes), "{name}, rebuilt by a scan (left) and before (right)");
     }
 }
 
-fn full_scan(shelf: &Shelf) -> Log {
-    let mut full = Shelf::on(shelf.disk.clone(), shelf.folder.clone(), None);
-    full.config = shelf.config.clone();
-    full.at = OpenAt { clean_shutdown: false, recovery_point: 0, validated: None, ..shelf.at };
+fn full_scan(fixture: &Fixture) -> Log {
+    let mut full = Fixture::on(fixture.disk.clone(), fixture.folder.clone(), None);
+    full.config = fixture.config.clone();
+    full.at = OpenAt { clean_shutdown: false, recovery_point: 0, validated: None, ..fixture.at };
     full.open()
 }
 
-/// What is known of producers, but for when they were last seen: a scan has to count them as seen now.
+/// Returns the state of producers without their last timestamps, which a scan sets to now.
 fn producers(log: &Log) -> Vec<ProducerDescription> {
     let mut producers = log.producers();
     producers.sort_by_key(|producer| producer.producer_id);
@@ -209,14 +209,14 @@ fn producers(log: &Log) -> Vec<ProducerDescription> {
     producers
 }
 
-/// The indexes of offsets and times of all segments that nothing is appended to any more.
-fn sealed_indexes(shelf: &Shelf, log: &Log) -> Vec<(String, Vec<u8>)> {
+/// Reads the offset and time indexes of all sealed segments.
+fn sealed_indexes(fixture: &Fixture, log: &Log) -> Vec<(String, Vec<u8>)> {
     let sealed = log.segments.iter().filter(|segment| !segment.is_active() && segment.size() > 0);
     let names = sealed.flat_map(|segment| ["index", "timeindex"].map(|kind| format!("{:020}.{kind}", segment.base())));
-    let read = |name: String| Some((shelf.disk.read(&file(shelf, &name)).expect("reads")?, name));
+    let read = |name: String| Some((fixture.disk.read(&file(fixture, &name)).expect("reads")?, name));
     names.filter_map(read).map(|(bytes, name)| (name, bytes)).collect()
 }
 
-pub(super) fn file(shelf: &Shelf, name: &str) -> PathBuf {
-    Path::new(&shelf.folder).join(name)
+pub(super) fn file(fixture: &Fixture, name: &str) -> PathBuf {
+    Path::new(&fixture.folder).join(name)
 }

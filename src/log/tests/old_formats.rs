@@ -1,6 +1,7 @@
-//! Logs that older brokers wrote: segments of formats 0 and 1, and mixed ones.
+//! Logs written by older brokers: segments of formats 0 and 1, and mixed ones.
 //!
-//! The files and what Apache Kafka's own tool says of them are in `tests/data/old-formats`, with how they were made.
+//! The files, the dumps of Apache Kafka's own tool, and a description of how they were made are in
+//! `tests/data/old-formats`.
 
 use super::*;
 use crate::segment::Segment;
@@ -26,22 +27,22 @@ const SEGMENTS: [(Offset, &[u8], &str); 3] = [
     ),
 ];
 const END: Offset = 91;
-/// The first record's time in the fixtures is that of its offset: ten milliseconds each.
+/// The base of the timestamps in the files: a record's timestamp is about ten milliseconds per offset later.
 const FIRST: TimestampMs = 1_700_000_000_000;
 
-fn put(shelf: &Shelf, name: &str, bytes: &[u8]) {
-    shelf.disk.write_aside(&file(shelf, name), bytes, false).expect("writes");
+fn put(fixture: &Fixture, name: &str, bytes: &[u8]) {
+    fixture.disk.write_atomic(&file(fixture, name), bytes, false).expect("writes");
 }
 
-/// Puts the first `count` segments on the shelf, as a broker without indexes left them.
-fn put_segments(shelf: &Shelf, count: usize) {
-    shelf.disk.create_folder(&shelf.folder).expect("creates");
+/// Writes the first `count` segments into the fixture's folder, without indexes.
+fn put_segments(fixture: &Fixture, count: usize) {
+    fixture.disk.create_folder(&fixture.folder).expect("creates");
     for (base, bytes, _) in &SEGMENTS[..count] {
-        put(shelf, &format!("{base:020}.log"), bytes);
+        put(fixture, &format!("{base:020}.log"), bytes);
     }
 }
 
-/// What the tool says of the records in a segment: a line for each batch and each record.
+/// Dumps a segment like Kafka's tool: a line for each batch and each record.
 fn dump(bytes: &[u8]) -> Vec<String> {
     let bytes = bytes::Bytes::copy_from_slice(bytes);
     let mut position = 0;
@@ -105,8 +106,8 @@ fn type_name(header: &BatchHeader) -> &'static str {
     }
 }
 
-/// The tool's line, without the checksum of a message inside of a wrapper, which nothing else here asks for.
-fn told(line: &str) -> String {
+/// Returns a line of the tool without the checksum of a message in a wrapper, which our dump does not have.
+fn without_inner_crc(line: &str) -> String {
     match line.split_once(" isValid: true crc: ") {
         Some((before, after)) => format!("{before}{}", after.trim_start_matches(|digit: char| digit.is_ascii_digit())),
         None => line.to_owned(),
@@ -114,17 +115,17 @@ fn told(line: &str) -> String {
 }
 
 #[test]
-fn segments_read_as_kafka_reads_them() {
+fn dump_of_old_format_segments_equals_kafkas() {
     for (base, bytes, theirs) in SEGMENTS {
         let theirs: Vec<_> = theirs
             .lines()
             .filter(|line| ["|", "offset", "baseOffset"].iter().any(|kind| line.starts_with(kind)))
             .collect();
-        assert_eq!(dump(bytes), theirs.iter().map(|line| told(line)).collect::<Vec<_>>(), "{base}");
+        assert_eq!(dump(bytes), theirs.iter().map(|line| without_inner_crc(line)).collect::<Vec<_>>(), "{base}");
     }
 }
 
-/// A batch that an old consumer gets, as `DownConvert.java` tells of it.
+/// Describes a batch for an old consumer in the format of `DownConvert.java`.
 fn converted_line(batch: &Batch) -> String {
     let header = batch.header();
     let size = |field: &Option<bytes::Bytes>| field.as_ref().map_or(-1, |bytes| bytes.len() as i32);
@@ -148,7 +149,7 @@ fn converted_line(batch: &Batch) -> String {
 }
 
 #[test]
-fn old_consumers_get_what_kafka_would_convert() {
+fn down_converted_batches_equal_kafkas() {
     let mut ours = String::new();
     for (magic, format) in [(0, OldFormat::V0), (1, OldFormat::V1)] {
         for (index, first) in [(1, 0), (1, 13), (2, 0), (2, 49)] {
@@ -158,7 +159,7 @@ fn old_consumers_get_what_kafka_would_convert() {
             let converted = down_convert(&stored, format, first).expect("converts");
             for batch in batches(&converted) {
                 let batch = batch.expect("whole");
-                batch.check_crc().expect("a right CRC");
+                batch.check_crc().expect("a valid CRC");
                 ours += &format!("{}\n", converted_line(&batch));
             }
         }
@@ -166,7 +167,7 @@ fn old_consumers_get_what_kafka_would_convert() {
     assert_eq!(ours, include_str!("../../../tests/data/old-formats/down-converted.txt"));
 }
 
-/// Every record of the fixtures, by offset.
+/// Returns all records of the segments: offset and value.
 fn all_records() -> Vec<(Offset, String)> {
     let read = |bytes: &[u8]| -> Vec<Record> {
         let bytes = bytes::Bytes::copy_from_slice(bytes);
@@ -181,32 +182,32 @@ fn all_records() -> Vec<(Offset, String)> {
 }
 
 #[test]
-fn a_log_of_all_formats_is_opened_and_read() {
-    on_every_backing(|shelf| {
-        put_segments(&shelf, 3);
-        let mut log = shelf.reopen_killed(None);
+fn log_with_all_formats_is_opened_and_read() {
+    on_every_backing(|fixture| {
+        put_segments(&fixture, 3);
+        let mut log = fixture.reopen_killed(None);
         let size: usize = SEGMENTS.iter().map(|(_, bytes, _)| bytes.len()).sum();
         assert_eq!((log.start_offset(), log.end_offset(), log.size()), (0, END, size as u64));
         let report = log.take_open_report().expect("a report");
         assert_eq!((report.truncated_bytes, report.set_aside.len()), (0, 0));
         assert_eq!(records_from(&log, 0), all_records());
         let bytes = log.read(12, 10_000, true, Offset::MAX).expect("reads").bytes;
-        assert_eq!(bytes, SEGMENTS[1].1, "served as they stand");
-        same_as_a_full_scan(&shelf, &log);
-        shelf.close(log);
-        let log = shelf.open();
+        assert_eq!(bytes, SEGMENTS[1].1, "served unconverted");
+        assert_equals_full_scan(&fixture, &log);
+        fixture.close(log);
+        let log = fixture.open();
         assert_eq!((log.end_offset(), log.size()), (END, size as u64));
         assert_eq!(records_from(&log, 0), all_records());
-        assert!(shelf.names().contains(&"leader-epoch-checkpoint".to_owned()), "that there is no epoch is kept");
+        assert!(fixture.names().contains(&"leader-epoch-checkpoint".to_owned()), "the file exists without an epoch");
     });
 }
 
-/// A read begins where Apache Kafka's (4.3.1) begins.
+/// The positions are those at which reads of Apache Kafka 4.3.1 begin.
 #[test]
-fn every_offset_is_found() {
-    on_every_backing(|shelf| {
-        put_segments(&shelf, 3);
-        let log = shelf.reopen_killed(None);
+fn read_of_old_formats_at_every_offset_begins_where_kafkas_does() {
+    on_every_backing(|fixture| {
+        put_segments(&fixture, 3);
+        let log = fixture.reopen_killed(None);
         let positions: [(Offset, usize); 23] = [
             (0, 0),
             (1, 81),
@@ -242,7 +243,7 @@ fn every_offset_is_found() {
             if let Some((_, expect)) = positions.iter().find(|(offset, _)| *offset == from) {
                 assert_eq!(at, *expect, "{from}");
             }
-            // More of it, by way of the indexes: what a reader gets first is the same, and no byte is missing.
+            // Longer reads, which use the indexes, begin at the same position, and the next read continues seamlessly.
             for max in [300, 1000, 10_000] {
                 let slice = log.read(from, max, true, Offset::MAX).expect("reads");
                 assert_eq!(files[at..at + slice.bytes.len()], slice.bytes, "{from}, {max} bytes");
@@ -253,7 +254,7 @@ fn every_offset_is_found() {
     });
 }
 
-/// The offset, and the time there.
+/// Checks the offset and timestamp that a query finds.
 #[track_caller]
 fn check_time(log: &Log, query: TimestampQuery, expect: Option<(Offset, TimestampMs)>) {
     let found = log.offset_for_timestamp(query).expect("looks up");
@@ -262,12 +263,12 @@ fn check_time(log: &Log, query: TimestampQuery, expect: Option<(Offset, Timestam
 }
 
 #[test]
-fn times_are_found_as_kafka_finds_them() {
-    on_every_backing(|shelf| {
-        put_segments(&shelf, 3);
-        written_long_ago(&shelf);
-        let log = shelf.reopen_killed(None);
-        for (asked, found, at) in [
+fn offset_for_timestamp_in_old_formats_equals_kafkas() {
+    on_every_backing(|fixture| {
+        put_segments(&fixture, 3);
+        written_long_ago(&fixture);
+        let log = fixture.reopen_killed(None);
+        for (timestamp, found, at) in [
             (-1, 12, 120),
             (5, 12, 120),
             (129, 13, 129),
@@ -285,7 +286,7 @@ fn times_are_found_as_kafka_finds_them() {
             (840, 85, 840),
             (849, 89, 849),
         ] {
-            check_time(&log, TimestampQuery::At(FIRST + asked), Some((found, FIRST + at)));
+            check_time(&log, TimestampQuery::At(FIRST + timestamp), Some((found, FIRST + at)));
         }
         check_time(&log, TimestampQuery::At(FIRST + 850), None);
         check_time(&log, TimestampQuery::Max, Some((89, FIRST + 849)));
@@ -295,26 +296,26 @@ fn times_are_found_as_kafka_finds_them() {
     });
 }
 
-/// Gives the first segment a time long before the records of the others.
-fn written_long_ago(shelf: &Shelf) {
-    let path = file(shelf, "00000000000000000000.log");
-    // The simulation has no clock.
+/// Sets the modification time of the first segment to long before the records of the others.
+fn written_long_ago(fixture: &Fixture) {
+    let path = file(fixture, "00000000000000000000.log");
+    // On a simulated disk the file doesn't exist here, and its time is 0 anyway.
     if let Ok(file) = std::fs::File::options().write(true).open(path) {
         file.set_modified(std::time::UNIX_EPOCH).expect("sets the time");
     }
 }
 
 #[test]
-fn a_segment_without_times_counts_by_its_file() {
+fn segment_without_timestamps_is_dated_by_file_modification() {
     let temporary = tempfile::tempdir().expect("a temporary folder");
-    let mut shelf = Shelf::on(Disk::mapped(), temporary.path().join("t-0"), None);
-    put_segments(&shelf, 3);
-    // Written just now, and so after every time that is asked for here: nothing is found behind it, as in Kafka.
-    check_time(&shelf.reopen_killed(None), TimestampQuery::At(FIRST), None);
-    written_long_ago(&shelf);
+    let mut fixture = Fixture::on(Disk::mapped(), temporary.path().join("t-0"), None);
+    put_segments(&fixture, 3);
+    // The file was written just now, later than the requested time, so that Kafka looks in it and finds nothing.
+    check_time(&fixture.reopen_killed(None), TimestampQuery::At(FIRST), None);
+    written_long_ago(&fixture);
     let day = 24 * 60 * 60 * 1000;
-    shelf.config.retention_ms = day;
-    let mut log = shelf.reopen_killed(None);
+    fixture.config.retention_ms = day;
+    let mut log = fixture.reopen_killed(None);
     let marks: Vec<_> = log.segment_timestamps().expect("marks");
     assert_eq!(marks, [(0, 0), (12, FIRST + 335), (36, FIRST + 849)]);
     log.housekeep(FIRST + 300).expect("housekeeps").unlink().expect("unlinks");
@@ -322,56 +323,56 @@ fn a_segment_without_times_counts_by_its_file() {
 }
 
 #[test]
-fn appends_go_on_behind_old_messages() {
-    on_every_backing(|mut shelf| {
-        put_segments(&shelf, 2);
-        shelf.config.segment_ms = 1000;
-        let mut log = shelf.reopen_killed(None);
+fn append_after_old_format_messages_continues_their_offsets() {
+    on_every_backing(|mut fixture| {
+        put_segments(&fixture, 2);
+        fixture.config.segment_ms = 1000;
+        let mut log = fixture.reopen_killed(None);
         assert_eq!(log.end_offset(), 36);
-        // The old message at the segment's front says since when it is filled.
+        // The age of the segment counts from the timestamp of its first message, of an old format.
         assert!(!log.append(&batch_at(FIRST + 120 + 1000, &["a"]), CLIENT).expect("appends").rolled);
         assert!(log.append(&batch_at(FIRST + 120 + 1001, &["b"]), CLIENT).expect("appends").rolled);
         assert_eq!(log.end_offset_for_epoch(0), Some((0, 38)));
         let expect = [&all_records()[..36], &[(36, "a".to_owned()), (37, "b".to_owned())]].concat();
         assert_eq!(records_from(&log, 0), expect);
-        same_as_a_full_scan(&shelf, &log);
-        shelf.close(log);
-        let log = shelf.open();
+        assert_equals_full_scan(&fixture, &log);
+        fixture.close(log);
+        let log = fixture.open();
         assert_eq!(records_from(&log, 0), expect);
-        let epochs = shelf.disk.read(&file(&shelf, "leader-epoch-checkpoint")).expect("reads").expect("is there");
+        let epochs = fixture.disk.read(&file(&fixture, "leader-epoch-checkpoint")).expect("reads").expect("is there");
         assert_eq!(epochs, b"0\n1\n0 36\n");
     });
 }
 
 #[test]
-fn a_segment_without_times_is_filled_since_it_was_opened() {
-    let shelf = &mut Shelf::simulated(&Simulation::default());
-    put_segments(shelf, 1);
-    shelf.config.segment_ms = 1000;
-    let mut log = shelf.reopen_killed(None);
+fn segment_without_timestamps_rolls_by_time_since_open() {
+    let fixture = &mut Fixture::simulated(&Simulation::default());
+    put_segments(fixture, 1);
+    fixture.config.segment_ms = 1000;
+    let mut log = fixture.reopen_killed(None);
     let at = |now| AppendAs { now, ..CLIENT };
     assert!(!log.append(&batch_at(NOW, &["a"]), at(NOW + 1000)).expect("appends").rolled);
     assert!(log.append(&batch_at(NOW, &["b"]), at(NOW + 1001)).expect("appends").rolled);
 }
 
-/// Where the batches of a segment end.
+/// Returns the end positions of the batches of a segment.
 fn ends(bytes: &[u8]) -> Vec<usize> {
     let starts = ottla_wire::record::headers(bytes).map(|found| found.expect("whole"));
     starts.map(|(at, header)| at + header.size()).collect()
 }
 
 #[test]
-fn torn_tails_of_old_messages_are_cut() {
+fn torn_tail_of_old_format_messages_is_truncated() {
     let (_, bytes, _) = SEGMENTS[2];
     for cut in 1..bytes.len() {
-        let shelf = Shelf::simulated(&Simulation::default());
-        shelf.disk.create_folder(&shelf.folder).expect("creates");
-        put(&shelf, "00000000000000000036.log", &bytes[..cut]);
-        let mut log = shelf.reopen_killed(None);
+        let fixture = Fixture::simulated(&Simulation::default());
+        fixture.disk.create_folder(&fixture.folder).expect("creates");
+        put(&fixture, "00000000000000000036.log", &bytes[..cut]);
+        let mut log = fixture.reopen_killed(None);
         let whole = ends(bytes).into_iter().take_while(|end| *end <= cut).last().unwrap_or(0);
         assert_eq!(log.size(), whole as u64, "cut at {cut}");
         let report = log.take_open_report().map_or(0, |report| report.truncated_bytes);
-        // Zeros may as well be room that was never used.
+        // Zeros are taken for preallocated space, which is not reported.
         let zeros = bytes[whole..cut].iter().all(|byte| *byte == 0);
         assert_eq!(report, if zeros { 0 } else { (cut - whole) as u64 });
         log.append(&batch(&["more"]), CLIENT).expect("appends");
@@ -379,18 +380,18 @@ fn torn_tails_of_old_messages_are_cut() {
 }
 
 #[test]
-fn damaged_old_messages_end_the_log_and_those_behind_are_set_aside() {
+fn corrupt_old_format_message_ends_log_and_later_ones_are_saved() {
     let (_, bytes, _) = SEGMENTS[1];
     let mut start = 0;
     for end in ends(bytes) {
-        // Anything but the offset, which no CRC covers.
+        // Any byte but those of the offset, which the CRC doesn't cover.
         for at in [start + 8, start + 12, start + 16, start + 17, start + 18, end - 1] {
-            let shelf = Shelf::simulated(&Simulation::default());
-            shelf.disk.create_folder(&shelf.folder).expect("creates");
-            let mut damaged = bytes.to_vec();
-            damaged[at] ^= 0x10;
-            put(&shelf, "00000000000000000012.log", &damaged);
-            let mut log = shelf.reopen_killed(None);
+            let fixture = Fixture::simulated(&Simulation::default());
+            fixture.disk.create_folder(&fixture.folder).expect("creates");
+            let mut corrupt = bytes.to_vec();
+            corrupt[at] ^= 0x10;
+            put(&fixture, "00000000000000000012.log", &corrupt);
+            let mut log = fixture.reopen_killed(None);
             assert_eq!(log.size(), start as u64, "a flipped bit at {at}");
             let report = log.take_open_report().expect("a report");
             assert_eq!(report.set_aside.len(), usize::from(end < bytes.len()), "a flipped bit at {at}");
@@ -400,24 +401,24 @@ fn damaged_old_messages_end_the_log_and_those_behind_are_set_aside() {
 }
 
 #[test]
-fn zeros_behind_old_messages_are_room_that_was_not_used() {
-    let shelf = Shelf::simulated(&Simulation::default());
-    put_segments(&shelf, 1);
-    put(&shelf, "00000000000000000000.log", &[SEGMENTS[0].1, &[0; 5000]].concat());
-    let mut log = shelf.reopen_killed(None);
+fn zeros_after_old_format_messages_are_truncated_without_report() {
+    let fixture = Fixture::simulated(&Simulation::default());
+    put_segments(&fixture, 1);
+    put(&fixture, "00000000000000000000.log", &[SEGMENTS[0].1, &[0; 5000]].concat());
+    let mut log = fixture.reopen_killed(None);
     let report = log.take_open_report().expect("a report");
     assert_eq!((log.end_offset(), report.truncated_bytes, report.set_aside.len()), (12, 0, 0));
 }
 
 #[test]
-fn indexes_of_first_offsets_are_followed() {
-    let shelf = Shelf::simulated(&Simulation::default());
-    put_segments(&shelf, 1);
-    // The last wrapper, of offsets 9 to 11, under its first offset: what brokers before 0.10.1 wrote.
+fn index_with_first_offsets_of_wrappers_is_used() {
+    let fixture = Fixture::simulated(&Simulation::default());
+    put_segments(&fixture, 1);
+    // The entry of the last wrapper, offsets 9 to 11, has its first offset: so wrote brokers before 0.10.1.
     let entry = [9u32.to_be_bytes(), 448u32.to_be_bytes()].concat();
-    put(&shelf, "00000000000000000000.index", &entry);
-    put(&shelf, "00000000000000000000.timeindex", &[]);
-    let log = shelf.open();
+    put(&fixture, "00000000000000000000.index", &entry);
+    put(&fixture, "00000000000000000000.timeindex", &[]);
+    let log = fixture.open();
     let segment: &Segment = &log.segments[0];
     let files = segment.files(&log.place).expect("opens");
     for (from, position) in [(9, 448), (11, 448), (8, 303), (0, 0)] {
@@ -427,7 +428,7 @@ fn indexes_of_first_offsets_are_followed() {
 }
 
 #[test]
-fn a_walk_over_any_mixture_comes_to_an_end() {
+fn walk_over_corrupt_mixed_formats_terminates() {
     let disk = Disk::simulated(&Simulation::default());
     disk.create_folder(Path::new("/data")).expect("creates");
     let path = PathBuf::from("/data/any");
@@ -440,7 +441,7 @@ fn a_walk_over_any_mixture_comes_to_an_end() {
             bytes[at] = [0, 1, 2, 3, 0x7f, 0x80, 0xff][random.below(7) as usize];
         }
         bytes.truncate(random.below(bytes.len() as u64) as usize);
-        disk.write_aside(&path, &bytes, false).expect("writes");
+        disk.write_atomic(&path, &bytes, false).expect("writes");
         let raw = disk.open_to_read(&path).expect("opens").expect("is there");
         let mut walk = Walk::new(Source::Raw(&raw), 0, bytes.len() as u64, 0);
         let (mut next_offset, mut next_position) = (0, 0);

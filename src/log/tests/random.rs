@@ -1,4 +1,4 @@
-/// A generator of numbers that a printed seed repeats.
+/// A random number generator whose sequence depends only on its seed.
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {

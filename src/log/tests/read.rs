@@ -1,7 +1,7 @@
 use super::*;
 
-fn log_of_ten(shelf: &Shelf) -> Log {
-    let mut log = shelf.open();
+fn log_of_ten(fixture: &Fixture) -> Log {
+    let mut log = fixture.open();
     for index in 0..10 {
         log.append(&batch_at(NOW + index * 10, &["one", "two"]), CLIENT).expect("appends");
     }
@@ -9,10 +9,10 @@ fn log_of_ten(shelf: &Shelf) -> Log {
 }
 
 #[test]
-fn a_read_ends_with_a_whole_batch() {
-    on_every_backing(|mut shelf| {
-        shelf.config.segment_bytes = 400;
-        let log = log_of_ten(&shelf);
+fn read_returns_whole_batches_within_max_bytes() {
+    on_every_backing(|mut fixture| {
+        fixture.config.segment_bytes = 400;
+        let log = log_of_ten(&fixture);
         let size = batch(&["one", "two"]).bytes().len();
         for (from, max, at_least_one, batches, next) in [
             (0, size, false, 1, 2),
@@ -30,9 +30,9 @@ fn a_read_ends_with_a_whole_batch() {
 }
 
 #[test]
-fn a_read_stops_before_up_to() {
-    on_every_backing(|shelf| {
-        let log = log_of_ten(&shelf);
+fn read_returns_batches_below_up_to() {
+    on_every_backing(|fixture| {
+        let log = log_of_ten(&fixture);
         for (from, up_to, next) in [(0, 4, 4), (0, 5, 6), (6, 6, 6), (7, 6, 7), (0, 0, 0), (0, 100, 20)] {
             assert_eq!(log.read(from, 100_000, true, up_to).expect("reads").next_offset, next, "{from} up to {up_to}");
         }
@@ -40,9 +40,9 @@ fn a_read_stops_before_up_to() {
 }
 
 #[test]
-fn a_read_outside_of_the_log_says_what_there_is() {
-    on_every_backing(|shelf| {
-        let mut log = log_of_ten(&shelf);
+fn read_outside_log_returns_offset_out_of_range_with_bounds() {
+    on_every_backing(|fixture| {
+        let mut log = log_of_ten(&fixture);
         log.delete_records(3).expect("deletes");
         for offset in [-1, 0, 2, 21] {
             let refused = log.read(offset, 1000, true, Offset::MAX);
@@ -53,10 +53,10 @@ fn a_read_outside_of_the_log_says_what_there_is() {
 }
 
 #[test]
-fn every_offset_is_found_through_large_indexes() {
-    on_every_backing(|mut shelf| {
-        shelf.config.index_interval_bytes = 0;
-        let mut log = shelf.open();
+fn read_with_large_index_finds_every_offset() {
+    on_every_backing(|mut fixture| {
+        fixture.config.index_interval_bytes = 0;
+        let mut log = fixture.open();
         for _ in 0..3000 {
             log.append(&batch(&["x"]), CLIENT).expect("appends");
         }
@@ -64,8 +64,8 @@ fn every_offset_is_found_through_large_indexes() {
             let slice = log.read(offset, 100, true, Offset::MAX).expect("reads");
             assert_eq!(slice.next_offset, offset + 1);
         }
-        shelf.close(log);
-        let log = shelf.open();
+        fixture.close(log);
+        let log = fixture.open();
         for offset in (0..3000).step_by(41) {
             let slice = log.read(offset, 1000, true, Offset::MAX).expect("reads");
             assert_eq!(batches(&slice.bytes).next().expect("one").expect("whole").header().base_offset, offset);
@@ -80,10 +80,10 @@ fn at(log: &Log, timestamp: TimestampMs) -> Option<(Offset, TimestampMs)> {
 }
 
 #[test]
-fn times_lead_to_the_first_record_that_is_not_older() {
-    on_every_backing(|mut shelf| {
-        shelf.config.segment_bytes = 250;
-        let mut log = shelf.open();
+fn offset_for_timestamp_returns_first_record_not_older() {
+    on_every_backing(|mut fixture| {
+        fixture.config.segment_bytes = 250;
+        let mut log = fixture.open();
         for codec in [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd] {
             let base = log.end_offset();
             let mut builder = BatchBuilder::new(codec);
@@ -104,16 +104,16 @@ fn times_lead_to_the_first_record_that_is_not_older() {
         }
         log.delete_records(8).expect("deletes");
         assert_eq!(at(&log, NOW), Some((8, 80)));
-        shelf.close(log);
-        assert_eq!(at(&shelf.open(), NOW + 131), Some((14, 140)));
+        fixture.close(log);
+        assert_eq!(at(&fixture.open(), NOW + 131), Some((14, 140)));
     });
 }
 
 #[test]
-fn times_may_go_back() {
-    on_every_backing(|mut shelf| {
-        shelf.config.segment_bytes = 150;
-        let mut log = shelf.open();
+fn offset_for_timestamp_with_decreasing_times_returns_first_match_by_offset() {
+    on_every_backing(|mut fixture| {
+        fixture.config.segment_bytes = 150;
+        let mut log = fixture.open();
         for timestamp in [50, 10, 90, 20, 90, 30] {
             log.append(&batch_at(NOW + timestamp, &["v"]), CLIENT).expect("appends");
         }
@@ -125,23 +125,23 @@ fn times_may_go_back() {
 }
 
 #[test]
-fn the_ends_of_the_log_have_no_timestamp() {
-    on_every_backing(|shelf| {
-        let empty = shelf.open();
-        let ask = |log: &Log, query| {
+fn earliest_and_latest_offsets_have_no_timestamp() {
+    on_every_backing(|fixture| {
+        let empty = fixture.open();
+        let look_up = |log: &Log, query| {
             log.offset_for_timestamp(query)
                 .expect("looks up")
                 .map(|found| (found.offset, found.timestamp, found.leader_epoch))
         };
-        assert_eq!(ask(&empty, TimestampQuery::Earliest), Some((0, -1, -1)));
-        assert_eq!(ask(&empty, TimestampQuery::Latest), Some((0, -1, -1)));
-        assert_eq!(ask(&empty, TimestampQuery::Max), None);
-        assert_eq!(ask(&empty, TimestampQuery::At(0)), None);
+        assert_eq!(look_up(&empty, TimestampQuery::Earliest), Some((0, -1, -1)));
+        assert_eq!(look_up(&empty, TimestampQuery::Latest), Some((0, -1, -1)));
+        assert_eq!(look_up(&empty, TimestampQuery::Max), None);
+        assert_eq!(look_up(&empty, TimestampQuery::At(0)), None);
         drop(empty);
-        let mut log = log_of_ten(&shelf);
+        let mut log = log_of_ten(&fixture);
         log.delete_records(5).expect("deletes");
-        assert_eq!(ask(&log, TimestampQuery::Earliest), Some((5, -1, 0)));
-        assert_eq!(ask(&log, TimestampQuery::Latest), Some((20, -1, 0)));
-        assert_eq!(ask(&log, TimestampQuery::Max), Some((18, NOW + 90, 0)));
+        assert_eq!(look_up(&log, TimestampQuery::Earliest), Some((5, -1, 0)));
+        assert_eq!(look_up(&log, TimestampQuery::Latest), Some((20, -1, 0)));
+        assert_eq!(look_up(&log, TimestampQuery::Max), Some((18, NOW + 90, 0)));
     });
 }

@@ -1,10 +1,10 @@
-//! Logs that fail while they are in use, and are opened again.
+//! Logs that fail while they are in use and are reopened.
 
 use super::*;
 
-/// Appends batches of 1, 2, 3 ... records until one fails or `count` are there; the values that were taken.
-fn append_until_failure(log: &mut Log, count: usize) -> Vec<String> {
-    let mut taken = Vec::new();
+/// Appends `count` batches of 1 to 5 records, or until one fails; returns the number of acknowledged records.
+fn append_until_failure(log: &mut Log, count: usize) -> Offset {
+    let mut acknowledged = 0;
     for index in 0..count {
         let values: Vec<String> = (0..=index % 5).map(|nth| format!("{index}/{nth} and some more of it")).collect();
         let producer = index as i64 % 3;
@@ -14,97 +14,98 @@ fn append_until_failure(log: &mut Log, count: usize) -> Vec<String> {
             in_txn(producer, 0, index as i32 * 10, 1 + index % 5)
         };
         match log.append(&batch, COORDINATOR) {
-            Ok(_) => taken.resize(log.end_offset() as usize, String::new()),
+            Ok(_) => acknowledged = log.end_offset(),
             Err(_) => break,
         }
     }
-    taken
+    acknowledged
 }
 
 #[test]
-fn a_log_that_failed_at_any_change_goes_on_where_it_was() {
-    let shelf_on = |disk: &Simulation| {
-        let mut shelf = Shelf::simulated(disk);
-        shelf.config.segment_bytes = 900;
-        shelf
+fn log_failed_at_any_change_is_reopened_with_all_acknowledged_records() {
+    let fixture_on = |disk: &Simulation| {
+        let mut fixture = Fixture::simulated(disk);
+        fixture.config.segment_bytes = 900;
+        fixture
     };
     let disk = Simulation::default();
-    append_until_failure(&mut shelf_on(&disk).open(), 60);
+    append_until_failure(&mut fixture_on(&disk).open(), 60);
     let changes = disk.changes();
     assert!(changes > 60, "{changes} changes");
     for change in 1..changes {
         let disk = Simulation::default();
-        let shelf = shelf_on(&disk);
+        let fixture = fixture_on(&disk);
         disk.fail_after_changes(Some(change));
-        let Ok(mut log) = shelf.try_open() else { continue };
-        let taken = append_until_failure(&mut log, 60).len() as Offset;
+        let Ok(mut log) = fixture.try_open() else { continue };
+        let acknowledged = append_until_failure(&mut log, 60);
         assert!(log.failure().is_some(), "change {change}");
-        assert!(log.reopen(NOW).is_err(), "change {change}: the disk fails still");
+        assert!(log.reopen(NOW).is_err(), "change {change}: the disk still fails");
         disk.fail_after_changes(None);
         let mut log = log.reopen(NOW).unwrap_or_else(|error| panic!("change {change}: {error}"));
-        // What failed after it was stored may be there.
+        // The batch of the failed append may have been stored.
         let end = log.end_offset();
-        assert!((taken..=taken + 5).contains(&end), "change {change}: {taken} records were taken, {end} are there");
-        same_as_a_full_scan(&shelf, &log);
+        let expected = acknowledged..=acknowledged + 5;
+        assert!(expected.contains(&end), "change {change}: {end} records, {acknowledged} were acknowledged");
+        assert_equals_full_scan(&fixture, &log);
         let on = log.append(&batch(&["on"]), CLIENT).unwrap_or_else(|error| panic!("change {change}: {error}"));
         assert_eq!(on.base_offset, end, "change {change}");
-        shelf.close(log);
-        assert_eq!(shelf.open().end_offset(), end + 1, "change {change}: closed");
+        fixture.close(log);
+        assert_eq!(fixture.open().end_offset(), end + 1, "change {change}: closed");
     }
 }
 
 #[test]
-fn a_log_stays_closed_while_there_is_no_room_for_what_it_had_to_take() {
+fn reopen_on_full_disk_fails_until_space_for_failed_append() {
     let disk = Simulation::default();
-    let shelf = Shelf::simulated(&disk);
-    let mut log = shelf.open();
-    log.append(&batch(&["kept"]), CLIENT).expect("appends");
+    let fixture = Fixture::simulated(&disk);
+    let mut log = fixture.open();
+    log.append(&batch(&["first"]), CLIENT).expect("appends");
     disk.fail_after_changes(Some(0));
     log.append(&batch(&["x".repeat(3 << 20).as_str()]), CLIENT).expect_err("is full");
-    // Enough to cut what is torn, and for the first of the megabytes that were wanted.
+    // Enough to truncate the torn tail, and to write the first of the megabytes of the failed append.
     disk.fail_after_changes(Some(4));
     assert!(log.reopen(NOW).is_err());
     disk.fail_after_changes(None);
     let log = log.reopen(NOW).expect("opens");
-    assert_eq!(records_from(&log, 0), [(0, "kept".to_owned())]);
-    let size = disk_len(&shelf);
-    assert_eq!(size, log.size(), "nothing is left of the trial");
+    assert_eq!(records_from(&log, 0), [(0, "first".to_owned())]);
+    let size = disk_len(&fixture);
+    assert_eq!(size, log.size(), "nothing is left of the attempts");
 }
 
-fn disk_len(shelf: &Shelf) -> u64 {
-    shelf.disk.len(&file(shelf, "00000000000000000000.log")).expect("looks").expect("is there")
+fn disk_len(fixture: &Fixture) -> u64 {
+    fixture.disk.len(&file(fixture, "00000000000000000000.log")).expect("looks").expect("is there")
 }
 
 #[test]
-fn records_that_are_gone_keep_the_log_closed() {
+fn reopen_with_truncated_records_fails() {
     let disk = Simulation::default();
-    let shelf = Shelf::simulated(&disk);
-    let mut log = shelf.open();
+    let fixture = Fixture::simulated(&disk);
+    let mut log = fixture.open();
     for value in ["a", "b", "c"] {
         log.append(&batch(&[value]), CLIENT).expect("appends");
     }
     disk.fail_after_changes(Some(0));
     log.append(&batch(&["d"]), CLIENT).expect_err("fails");
     disk.fail_after_changes(None);
-    let whole = disk_len(&shelf);
-    disk.tamper(&file(&shelf, "00000000000000000000.log"), |bytes| bytes.truncate(bytes.len() / 2));
-    let refused = log.reopen(NOW).expect_err("some of it is gone").to_string();
+    let whole = disk_len(&fixture);
+    disk.corrupt(&file(&fixture, "00000000000000000000.log"), |bytes| bytes.truncate(bytes.len() / 2));
+    let refused = log.reopen(NOW).expect_err("records are missing").to_string();
     assert!(refused.contains("are lost") || refused.contains("end of file"), "{refused}");
-    assert!(disk_len(&shelf) < whole);
+    assert!(disk_len(&fixture) < whole);
 }
 
 #[test]
-fn only_a_log_that_failed_is_opened_again() {
-    on_every_backing(|shelf| {
-        let mut log = shelf.open();
+fn reopen_of_log_that_has_not_failed_is_refused() {
+    on_every_backing(|fixture| {
+        let mut log = fixture.open();
         log.append(&batch(&["a"]), CLIENT).expect("appends");
         assert!(log.reopen(NOW).is_err());
     });
 }
 
-/// Appends and syncs until a sync fails: the log, if it was opened by then.
-fn sync_until_failure(shelf: &Shelf) -> Option<Log> {
-    let mut log = shelf.try_open().ok()?;
+/// Appends and syncs until a sync fails; returns the failed log, or `None` if opening or no sync failed.
+fn sync_until_failure(fixture: &Fixture) -> Option<Log> {
+    let mut log = fixture.try_open().ok()?;
     for round in 0..6 {
         append_until_failure(&mut log, 10 + round);
         let ticket = if round % 2 == 0 { log.flush_target() } else { log.flush_sealed() };
@@ -116,43 +117,43 @@ fn sync_until_failure(shelf: &Shelf) -> Option<Log> {
     None
 }
 
-/// The `n`th sync from now on fails so.
+/// Makes the `n`th sync from now on, and later ones, fail with `fault`.
 fn fail_sync(disk: &Simulation, n: u64, fault: Fault) {
     let mut left = n;
-    disk.set_mishaps(move |act| {
-        left -= u64::from(act == Act::Sync && left > 0);
-        (act == Act::Sync && left == 0).then_some(fault)
+    disk.inject_faults(move |op| {
+        left -= u64::from(op == DiskOp::Sync && left > 0);
+        (op == DiskOp::Sync && left == 0).then_some(fault)
     });
 }
 
-/// Lets each sync of the workload fail, until there are no more.
-fn at_every_sync(fault: Fault, story: impl Fn(&Simulation, &Shelf, Log, &str)) {
+/// Runs the test once for each sync of the workload, with that sync failing.
+fn at_every_sync(fault: Fault, test: impl Fn(&Simulation, &Fixture, Log, &str)) {
     for n in 1.. {
         let disk = Simulation::default();
-        let mut shelf = Shelf::simulated(&disk);
-        shelf.config.segment_bytes = 3000;
+        let mut fixture = Fixture::simulated(&disk);
+        fixture.config.segment_bytes = 3000;
         fail_sync(&disk, n, fault);
-        let Some(log) = sync_until_failure(&shelf) else {
+        let Some(log) = sync_until_failure(&fixture) else {
             assert!(n > 20, "only {n} syncs");
             return;
         };
-        story(&disk, &shelf, log, &format!("sync {n}"));
+        test(&disk, &fixture, log, &format!("sync {n}"));
     }
 }
 
 #[test]
-fn what_a_failed_sync_forgot_is_written_again() {
-    at_every_sync(Fault::Forgets, |disk, shelf, log, what| {
-        assert!(log.reopen(NOW).is_err(), "{what}: syncs fail still");
-        disk.heal();
+fn reopen_after_sync_dropped_dirty_pages_writes_them_again() {
+    at_every_sync(Fault::SyncDropsDirtyPages, |disk, fixture, log, what| {
+        assert!(log.reopen(NOW).is_err(), "{what}: syncs still fail");
+        disk.clear_faults();
         let end = log.end_offset();
         let log = log.reopen(NOW).unwrap_or_else(|error| panic!("{what}: {error}"));
         assert_eq!((log.end_offset(), log.durable_offset()), (end, end), "{what}");
-        same_as_a_full_scan(shelf, &log);
+        assert_equals_full_scan(fixture, &log);
         for seed in 0..4 {
             let mut random = random::Random(seed);
-            let survivor = Shelf::simulated(&disk.power_loss(&mut || random.next()));
-            let survivor = Shelf { config: shelf.config.clone(), at: shelf.at, ..survivor };
+            let survivor = Fixture::simulated(&disk.power_loss(&mut || random.next()));
+            let survivor = Fixture { config: fixture.config.clone(), at: fixture.at, ..survivor };
             let found = survivor.reopen_killed(None);
             assert_eq!(records_from(&found, 0), records_from(&log, 0), "{what}, seed {seed}");
             let mut sorted = [found.producers(), log.producers()];
@@ -163,14 +164,14 @@ fn what_a_failed_sync_forgot_is_written_again() {
 }
 
 #[test]
-fn what_a_failed_sync_lost_keeps_the_log_closed() {
+fn reopen_after_sync_reverted_records_fails() {
     let refused = std::cell::Cell::new(0);
-    at_every_sync(Fault::Reverts, |disk, _, log, what| {
-        disk.heal();
+    at_every_sync(Fault::SyncReverts, |disk, _, log, what| {
+        disk.clear_faults();
         assert!(matches!(log.read(0, 1000, true, Offset::MAX), Err(ReadError::Storage(_))), "{what}");
         let end = log.end_offset();
         match log.reopen(NOW) {
-            // An index, or another file that can be made anew.
+            // Only an index, or another file that can be rebuilt, was reverted.
             Ok(log) => assert_eq!(records_from(&log, 0).len(), end as usize, "{what}"),
             Err(_) => refused.set(refused.get() + 1),
         }
@@ -179,15 +180,15 @@ fn what_a_failed_sync_lost_keeps_the_log_closed() {
 }
 
 #[test]
-fn a_sync_that_went_well_beside_one_that_failed_says_nothing() {
+fn successful_sync_concurrent_with_failed_sync_does_not_advance_durable_offset() {
     let disk = Simulation::default();
-    let shelf = Shelf::simulated(&disk);
-    let mut log = shelf.open();
+    let fixture = Fixture::simulated(&disk);
+    let mut log = fixture.open();
     log.append(&batch(&["a"]), CLIENT).expect("appends");
     let (fails, succeeds) = (log.flush_target().expect("a ticket"), log.flush_target().expect("a ticket"));
-    fail_sync(&disk, 1, Fault::Forgets);
+    fail_sync(&disk, 1, Fault::SyncDropsDirtyPages);
     let failed = fails.sync();
-    disk.heal();
+    disk.clear_faults();
     let succeeded = succeeds.sync();
     assert!(failed.is_err() && succeeded.is_ok());
     log.mark_synced(failed);

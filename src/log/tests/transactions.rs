@@ -13,7 +13,7 @@ fn commit(producer_id: ProducerId) -> Verified {
     marker(producer_id, 0, ControlType::Commit, 1)
 }
 
-/// Two transactions: 1 is at 0..=1 and aborted at 5, 2 is at 2..=3 and committed at 6.
+/// Appends two transactions: producer 1 at 0..=1, aborted at 5; producer 2 at 2..=3, committed at 6.
 fn two_transactions(log: &mut Log) {
     append(log, &in_txn(1, 0, 0, 2));
     append(log, &in_txn(2, 0, 0, 2));
@@ -23,9 +23,9 @@ fn two_transactions(log: &mut Log) {
 }
 
 #[test]
-fn the_last_stable_offset_waits_for_the_oldest_transaction() {
-    on_every_backing(|shelf| {
-        let mut log = shelf.open();
+fn last_stable_offset_is_start_of_oldest_open_transaction() {
+    on_every_backing(|fixture| {
+        let mut log = fixture.open();
         let mut stable = Vec::new();
         for batch in [batch(&["x"]), in_txn(1, 0, 0, 1), in_txn(2, 0, 0, 1), commit(1), in_txn(2, 0, 1, 1), abort(2)] {
             append(&mut log, &batch);
@@ -36,30 +36,31 @@ fn the_last_stable_offset_waits_for_the_oldest_transaction() {
 }
 
 #[test]
-fn aborted_transactions_are_told_to_those_who_read_them() {
-    on_every_backing(|shelf| {
-        let mut log = shelf.open();
+fn aborted_transactions_returns_those_overlapping_the_range() {
+    on_every_backing(|fixture| {
+        let mut log = fixture.open();
         two_transactions(&mut log);
         let aborted = AbortedTxn { producer_id: 1, first_offset: 0, last_offset: 5, last_stable_offset: 2 };
         for (from, up_to, expected) in [(0, 7, vec![aborted]), (5, 6, vec![aborted]), (6, 7, vec![]), (0, 0, vec![])] {
             assert_eq!(log.aborted_transactions(from, up_to).expect("looks up"), expected, "{from}..{up_to}");
         }
-        shelf.close(log);
-        let log = shelf.open();
+        fixture.close(log);
+        let log = fixture.open();
         assert_eq!(log.aborted_transactions(0, 7).expect("looks up"), vec![aborted]);
         drop(log);
-        let log = shelf.reopen_killed(None);
+        let log = fixture.reopen_killed(None);
         assert_eq!(log.aborted_transactions(0, 7).expect("looks up"), vec![aborted]);
         assert_eq!(log.last_stable_offset(), 7);
     });
 }
 
 #[test]
-fn the_transaction_index_is_kafkas_byte_for_byte() {
-    on_every_backing(|shelf| {
-        let mut log = shelf.open();
+fn transaction_index_equals_kafkas_byte_for_byte() {
+    on_every_backing(|fixture| {
+        let mut log = fixture.open();
         two_transactions(&mut log);
-        let index = shelf.disk.read(&file(&shelf, "00000000000000000000.txnindex")).expect("reads").expect("is there");
+        let index =
+            fixture.disk.read(&file(&fixture, "00000000000000000000.txnindex")).expect("reads").expect("is there");
         let mut expected = 0_i16.to_be_bytes().to_vec();
         for field in [1_i64, 0, 5, 2] {
             expected.extend_from_slice(&field.to_be_bytes());
@@ -69,24 +70,24 @@ fn the_transaction_index_is_kafkas_byte_for_byte() {
 }
 
 #[test]
-fn open_transactions_survive_restarts() {
-    on_every_backing(|mut shelf| {
-        shelf.config.segment_bytes = 250;
-        let mut log = shelf.open();
+fn open_transaction_after_restart_still_bounds_last_stable_offset() {
+    on_every_backing(|mut fixture| {
+        fixture.config.segment_bytes = 250;
+        let mut log = fixture.open();
         append(&mut log, &batch(&["x"]));
         append(&mut log, &in_txn(1, 0, 0, 1));
         for _ in 0..5 {
             append(&mut log, &batch(&["y"]));
         }
         let validated = log.validated();
-        shelf.close(log);
-        for mut log in [shelf.open(), shelf.reopen_killed(None), shelf.reopen_killed(validated)] {
+        fixture.close(log);
+        for mut log in [fixture.open(), fixture.reopen_killed(None), fixture.reopen_killed(validated)] {
             assert_eq!(log.last_stable_offset(), 1);
             assert_eq!(log.producers()[0].current_txn_start, Some(1));
             let refused = log.append(&by_producer(1, 0, 1, 1), CLIENT);
             assert!(matches!(refused, Err(AppendError::InvalidTxnState { producer_id: 1 })), "{refused:?}");
         }
-        let mut log = shelf.open();
+        let mut log = fixture.open();
         append(&mut log, &abort(1));
         assert_eq!(log.last_stable_offset(), 8);
         let aborted = AbortedTxn { producer_id: 1, first_offset: 1, last_offset: 7, last_stable_offset: 8 };
@@ -95,9 +96,9 @@ fn open_transactions_survive_restarts() {
 }
 
 #[test]
-fn markers_fence_older_epochs_and_coordinators() {
-    on_every_backing(|shelf| {
-        let mut log = shelf.open();
+fn marker_of_older_producer_or_coordinator_epoch_is_fenced() {
+    on_every_backing(|fixture| {
+        let mut log = fixture.open();
         append(&mut log, &in_txn(1, 5, 0, 1));
         let refused = log.append(&marker(1, 4, ControlType::Abort, 3), COORDINATOR);
         assert!(matches!(refused, Err(AppendError::InvalidProducerEpoch { .. })), "{refused:?}");
@@ -119,10 +120,10 @@ fn markers_fence_older_epochs_and_coordinators() {
 }
 
 #[test]
-fn a_marker_of_transaction_version_2_has_an_epoch_of_its_own() {
+fn transaction_v2_marker_without_bumped_epoch_is_refused() {
     const V2: AppendAs = AppendAs { origin: Origin::CoordinatorV2, ..COORDINATOR };
-    on_every_backing(|shelf| {
-        let mut log = shelf.open();
+    on_every_backing(|fixture| {
+        let mut log = fixture.open();
         append(&mut log, &in_txn(1, 5, 0, 1));
         for epoch in [4, 5] {
             let refused = log.append(&marker(1, epoch, ControlType::Commit, 0), V2);
@@ -140,9 +141,9 @@ fn a_marker_of_transaction_version_2_has_an_epoch_of_its_own() {
 }
 
 #[test]
-fn a_control_batch_without_a_marker_is_refused() {
-    on_every_backing(|shelf| {
-        let mut log = shelf.open();
+fn control_batch_without_marker_is_refused() {
+    on_every_backing(|fixture| {
+        let mut log = fixture.open();
         let mut builder = BatchBuilder::new(Codec::None)
             .producer(ProducerIdEpoch { producer_id: 1, epoch: 0 }, -1)
             .transactional()
@@ -154,16 +155,16 @@ fn a_control_batch_without_a_marker_is_refused() {
 }
 
 #[test]
-fn the_last_stable_offset_lies_within_the_log_whatever_the_files_say() {
-    on_every_backing(|shelf| {
-        let mut log = shelf.open();
+fn last_stable_offset_with_inconsistent_files_stays_within_log() {
+    on_every_backing(|fixture| {
+        let mut log = fixture.open();
         append(&mut log, &batch(&["x", "y"]));
         append(&mut log, &in_txn(1, 0, 0, 1));
-        shelf.close(log);
-        // A segment that begins before the transaction, behind the one that has it.
-        shelf.disk.open_to_write(&file(&shelf, "00000000000000000001.log")).expect("creates");
-        shelf.disk.remove(&file(&shelf, "00000000000000000003.snapshot")).expect("removes");
-        let log = shelf.open();
+        fixture.close(log);
+        // An inconsistent file: a segment whose base offset is below the transaction in the previous segment.
+        fixture.disk.open_to_write(&file(&fixture, "00000000000000000001.log")).expect("creates");
+        fixture.disk.remove(&file(&fixture, "00000000000000000003.snapshot")).expect("removes");
+        let log = fixture.open();
         assert!(log.last_stable_offset() <= log.end_offset(), "{} of {}", log.last_stable_offset(), log.end_offset());
     });
 }

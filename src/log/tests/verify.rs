@@ -1,15 +1,15 @@
-//! Verification finds whatever single damage matters, and repair leaves all that wasn't damaged.
+//! Verification finds every single corruption that loses records, and repair keeps all records that are not corrupt.
 
 use super::random::Random;
 use super::*;
 use crate::verify::{AtStart, Known, Verdict, repair, verify};
 
-/// A log with everything in it, closed cleanly or not; where it ends.
-fn written(disk: &Simulation, clean: bool) -> (Shelf, Offset) {
-    let mut shelf = Shelf::simulated(disk);
-    shelf.config.segment_bytes = 1500;
-    shelf.at.topic_id = Some(Uuid([3; 16]));
-    let mut log = shelf.open();
+/// Writes a log with all kinds of batches, closed cleanly or not; returns its end offset.
+fn written(disk: &Simulation, clean: bool) -> (Fixture, Offset) {
+    let mut fixture = Fixture::simulated(disk);
+    fixture.config.segment_bytes = 1500;
+    fixture.at.topic_id = Some(Uuid([3; 16]));
+    let mut log = fixture.open();
     for index in 0..30 {
         let how = AppendAs { leader_epoch: index / 7, ..COORDINATOR };
         let batch = match index % 5 {
@@ -23,9 +23,9 @@ fn written(disk: &Simulation, clean: bool) -> (Shelf, Offset) {
     }
     let end = log.end_offset();
     if clean {
-        shelf.close(log);
+        fixture.close(log);
     }
-    (shelf, end)
+    (fixture, end)
 }
 
 fn compressed(index: i32) -> Verified {
@@ -35,31 +35,31 @@ fn compressed(index: i32) -> Verified {
     builder.build().expect("builds")
 }
 
-fn known(shelf: &Shelf, end: Offset) -> Known {
-    Known { at: OpenAt { recovery_point: end, log_start: Some(0), ..shelf.at }, compacted: false }
+fn known(fixture: &Fixture, end: Offset) -> Known {
+    Known { at: OpenAt { recovery_point: end, log_start: Some(0), ..fixture.at }, compacted: false }
 }
 
-fn look(shelf: &Shelf, known: Known) -> Verdict {
-    verify(&shelf.disk, &shelf.folder, known, &mut |_| {}).expect("can be read")
+fn verify_log(fixture: &Fixture, known: Known) -> Verdict {
+    verify(&fixture.disk, &fixture.folder, known, &mut |_| {}).expect("can be read")
 }
 
 #[test]
-fn deleted_records_are_no_finding() {
+fn verify_of_log_with_deleted_records_finds_nothing() {
     let disk = Simulation::default();
-    let (shelf, end) = written(&disk, true);
-    let mut log = shelf.open();
+    let (fixture, end) = written(&disk, true);
+    let mut log = fixture.open();
     log.delete_records(end - 4).expect("deletes");
-    shelf.close(log);
+    fixture.close(log);
     let start = Some(end - 4);
-    let at = OpenAt { recovery_point: end, log_start: start, ..shelf.at };
-    assert_eq!(look(&shelf, Known { at, compacted: false }).findings, []);
-    assert_ne!(look(&shelf, known(&shelf, end)).findings, [], "epochs of records that should be there");
+    let at = OpenAt { recovery_point: end, log_start: start, ..fixture.at };
+    assert_eq!(verify_log(&fixture, Known { at, compacted: false }).findings, []);
+    assert_ne!(verify_log(&fixture, known(&fixture, end)).findings, [], "epochs of records that should exist");
 }
 
-/// Every record of a log that is opened as after a clean shutdown.
-fn contents(shelf: &Shelf, end: Offset) -> Vec<Option<String>> {
+/// Reads all records of a log that is opened as after a clean shutdown; `None` at offsets without one.
+fn contents(fixture: &Fixture, end: Offset) -> Vec<Option<String>> {
     let mut contents = vec![None; end as usize];
-    let Ok(log) = shelf.try_open() else { return contents };
+    let Ok(log) = fixture.try_open() else { return contents };
     for (offset, value) in readable(&log) {
         if let Some(content) = contents.get_mut(offset as usize) {
             *content = Some(value);
@@ -86,18 +86,18 @@ fn readable(log: &Log) -> Vec<(Offset, String)> {
     found
 }
 
-/// What becomes of a log that was closed cleanly when `change` happens to it.
+/// Verifies and repairs a cleanly closed log after `change`: all losses must be found, and no other record be lost.
 #[track_caller]
 fn check(what: &str, change: impl Fn(&Simulation)) {
     let disk = Simulation::default();
-    let (shelf, end) = written(&disk, true);
-    let before = contents(&shelf, end);
-    let known = known(&shelf, end);
-    assert_eq!(look(&shelf, known).findings, [], "{what}: before");
+    let (fixture, end) = written(&disk, true);
+    let before = contents(&fixture, end);
+    let known = known(&fixture, end);
+    assert_eq!(verify_log(&fixture, known).findings, [], "{what}: before");
     change(&disk);
-    let verdict = look(&shelf, known);
+    let verdict = verify_log(&fixture, known);
     if verdict.findings.is_empty() {
-        assert_eq!(contents(&shelf, end), before, "{what}: nothing was found");
+        assert_eq!(contents(&fixture, end), before, "{what}: nothing was found");
         return;
     }
     let lost = |offset: Offset| {
@@ -105,15 +105,15 @@ fn check(what: &str, change: impl Fn(&Simulation)) {
         losses.any(|lost| offset >= lost.first && lost.last.is_none_or(|last| offset <= last))
     };
     if verdict.findings.iter().any(|finding| finding.at_start == AtStart::Refuses) {
-        // The folder is another topic's, as far as anyone can tell.
-        assert!(repair(&shelf.disk, &shelf.folder, known, &verdict).is_err(), "{what}");
+        // The folder seems to belong to another topic.
+        assert!(repair(&fixture.disk, &fixture.folder, known, &verdict).is_err(), "{what}");
         return;
     }
-    let repaired = repair(&shelf.disk, &shelf.folder, known, &verdict).expect("repairs");
+    let repaired = repair(&fixture.disk, &fixture.folder, known, &verdict).expect("repairs");
     let at = OpenAt { recovery_point: repaired.end, log_start: Some(repaired.start), ..known.at };
     let known = Known { at, ..known };
-    assert_eq!(look(&shelf, known).findings, [], "{what}: after repair of {:?}", verdict.findings);
-    let after = contents(&shelf, end);
+    assert_eq!(verify_log(&fixture, known).findings, [], "{what}: after repair of {:?}", verdict.findings);
+    let after = contents(&fixture, end);
     for (offset, (before, after)) in before.iter().zip(&after).enumerate() {
         if !lost(offset as Offset) {
             assert_eq!(before, after, "{what}: offset {offset} of {:?}", verdict.findings);
@@ -123,17 +123,17 @@ fn check(what: &str, change: impl Fn(&Simulation)) {
 
 fn files() -> Vec<(PathBuf, u64)> {
     let disk = Simulation::default();
-    let (shelf, _) = written(&disk, true);
+    let (fixture, _) = written(&disk, true);
     let files = disk.all_files();
-    files.into_iter().map(|path| (path.clone(), shelf.disk.len(&path).expect("a length").unwrap_or(0))).collect()
+    files.into_iter().map(|path| (path.clone(), fixture.disk.len(&path).expect("a length").unwrap_or(0))).collect()
 }
 
 #[test]
-fn a_log_as_it_should_be_has_no_findings() {
+fn verify_of_intact_log_finds_nothing() {
     for clean in [true, false] {
         let disk = Simulation::default();
-        let (shelf, end) = written(&disk, clean);
-        let verdict = look(&shelf, known(&shelf, end));
+        let (fixture, end) = written(&disk, clean);
+        let verdict = verify_log(&fixture, known(&fixture, end));
         assert_eq!(verdict.findings, []);
         assert_eq!((verdict.start, verdict.end), (0, end));
         assert!(verdict.records > 30 && verdict.segments > 1 && verdict.batches == 30, "{verdict:?}");
@@ -141,13 +141,13 @@ fn a_log_as_it_should_be_has_no_findings() {
 }
 
 #[test]
-fn a_byte_changed() {
+fn verify_of_flipped_bit_in_any_file_finds_every_loss() {
     let mut random = Random(11);
     for (path, len) in files() {
         for _ in 0..25 {
             let (at, flip) = (random.below(len.max(1)) as usize, 1 << random.below(8));
             check(&format!("{}: byte {at} ^ {flip}", path.display()), |disk| {
-                disk.tamper(&path, |bytes| {
+                disk.corrupt(&path, |bytes| {
                     if let Some(byte) = bytes.get_mut(at) {
                         *byte ^= flip;
                     }
@@ -158,123 +158,125 @@ fn a_byte_changed() {
 }
 
 #[test]
-fn bits_of_a_header() {
+fn verify_of_flipped_header_bit_finds_every_loss() {
     let (path, _) =
         files().into_iter().find(|(path, _)| path.ends_with("00000000000000000000.log")).expect("a segment");
     for bit in (0..61 * 8).step_by(3) {
-        check(&format!("bit {bit}"), |disk| disk.tamper(&path, |bytes| bytes[bit / 8] ^= 1 << (bit % 8)));
+        check(&format!("bit {bit}"), |disk| disk.corrupt(&path, |bytes| bytes[bit / 8] ^= 1 << (bit % 8)));
     }
 }
 
 #[test]
-fn a_file_cut_or_gone() {
+fn verify_of_truncated_or_removed_file_finds_every_loss() {
     let mut random = Random(12);
     for (path, len) in files() {
-        check(&format!("{} gone", path.display()), |disk| {
+        check(&format!("{} removed", path.display()), |disk| {
             Disk::simulated(disk).remove(&path).expect("removes");
         });
         for _ in 0..6 {
             let at = random.below(len.max(1)) as usize;
-            check(&format!("{}: cut to {at}", path.display()), |disk| {
-                disk.tamper(&path, |bytes| bytes.truncate(at));
+            check(&format!("{}: truncated to {at}", path.display()), |disk| {
+                disk.corrupt(&path, |bytes| bytes.truncate(at));
             });
             check(&format!("{}: zeros from {at} on", path.display()), |disk| {
-                disk.tamper(&path, |bytes| bytes.iter_mut().skip(at).for_each(|byte| *byte = 0));
+                disk.corrupt(&path, |bytes| bytes.iter_mut().skip(at).for_each(|byte| *byte = 0));
             });
         }
         check(&format!("{}: longer", path.display()), |disk| {
-            disk.tamper(&path, |bytes| bytes.extend_from_slice(&[7; 100]));
+            disk.corrupt(&path, |bytes| bytes.extend_from_slice(&[7; 100]));
         });
     }
 }
 
 #[test]
-fn what_interrupted_work_left() {
+fn verify_of_interrupted_work_finds_every_loss() {
     let folder = PathBuf::from("/data/t-0");
     for name in
         ["00000000000000000000.log.cleaned", "00000000000000000009.snapshot.deleted", "leader-epoch-checkpoint.tmp"]
     {
         let path = folder.join(name);
-        check(name, |disk| Disk::simulated(disk).write_aside(&path, b"half", false).expect("writes"));
+        check(name, |disk| Disk::simulated(disk).write_atomic(&path, b"half", false).expect("writes"));
     }
-    // A compaction that had only to rename what it had written.
+    // A compaction that was interrupted before its last rename.
     check("swap", |disk| {
         let disk = Disk::simulated(disk);
         let path = folder.join("00000000000000000000.log");
         let bytes = disk.read(&path).expect("reads").expect("a segment");
-        disk.write_aside(&folder.join("00000000000000000000.log.swap"), &bytes, false).expect("writes");
+        disk.write_atomic(&folder.join("00000000000000000000.log.swap"), &bytes, false).expect("writes");
     });
 }
 
 #[test]
-fn one_damaged_batch_costs_one_batch() {
+fn repair_of_one_corrupt_batch_removes_only_it() {
     let disk = Simulation::default();
-    let (shelf, end) = written(&disk, true);
-    disk.tamper(&shelf.folder.join("00000000000000000000.log"), |bytes| bytes[80] ^= 1);
-    let known = known(&shelf, end);
-    let verdict = look(&shelf, known);
+    let (fixture, end) = written(&disk, true);
+    disk.corrupt(&fixture.folder.join("00000000000000000000.log"), |bytes| bytes[80] ^= 1);
+    let known = known(&fixture, end);
+    let verdict = verify_log(&fixture, known);
     let lost: Vec<_> = verdict.findings.iter().filter_map(|finding| finding.lost).collect();
     assert_eq!(lost.len(), 1, "{verdict:?}");
     assert_eq!((lost[0].first, lost[0].last), (0, Some(1)));
-    let repaired = repair(&shelf.disk, &shelf.folder, known, &verdict).expect("repairs");
+    let repaired = repair(&fixture.disk, &fixture.folder, known, &verdict).expect("repairs");
     assert_eq!((repaired.start, repaired.end, repaired.set_aside.len()), (0, end, 1));
-    let log = shelf.open();
+    let log = fixture.open();
     assert_eq!(readable(&log).first().map(|(offset, _)| *offset), Some(2));
 }
 
-/// A log of idempotent batches, in several segments, all records of which were deleted.
-fn emptied(disk: &Simulation) -> (Shelf, Log) {
-    let mut shelf = Shelf::simulated(disk);
-    shelf.config.segment_bytes = 600;
-    let mut log = shelf.open();
+/// Creates a log of idempotent batches in several segments, all records of which were deleted.
+fn emptied(disk: &Simulation) -> (Fixture, Log) {
+    let mut fixture = Fixture::simulated(disk);
+    fixture.config.segment_bytes = 600;
+    let mut log = fixture.open();
     for index in 0..20 {
         log.append(&by_producer(7, 0, index, 1), AppendAs { leader_epoch: 3, ..CLIENT }).expect("appends");
     }
     let end = log.end_offset();
     log.delete_records(end).expect("deletes");
-    shelf.at.log_start = Some(end);
-    (shelf, log)
+    fixture.at.log_start = Some(end);
+    (fixture, log)
 }
 
-fn epochs_are_whole(shelf: &Shelf, what: &str) {
-    let known = Known { at: shelf.at, compacted: false };
-    let findings = look(shelf, known).findings;
+/// Checks that verification finds nothing wrong with the leader epochs.
+#[track_caller]
+fn check_epochs(fixture: &Fixture, what: &str) {
+    let known = Known { at: fixture.at, compacted: false };
+    let findings = verify_log(fixture, known).findings;
     let of_epochs = findings.iter().find(|finding| finding.file == "leader-epoch-checkpoint");
     assert_eq!(of_epochs, None, "{what}");
 }
 
 #[test]
-fn an_emptied_log_keeps_its_last_epoch_when_it_is_opened() {
+fn log_with_all_records_deleted_keeps_last_epoch_on_open() {
     for clean in [true, false] {
-        let (mut shelf, mut log) = emptied(&Simulation::default());
-        // As a roll does, and a clean stop.
+        let (mut fixture, mut log) = emptied(&Simulation::default());
+        // As a roll and a clean shutdown do.
         log.take_snapshot().expect("is written");
         let end = log.end_offset();
         let validated = log.validated();
-        shelf.close(log);
-        shelf.at.clean_shutdown = clean;
-        let log = if clean { shelf.open() } else { shelf.reopen_killed(validated) };
+        fixture.close(log);
+        fixture.at.clean_shutdown = clean;
+        let log = if clean { fixture.open() } else { fixture.reopen_killed(validated) };
         assert_eq!(log.end_offset_for_epoch(3), Some((3, end)), "clean: {clean}");
-        epochs_are_whole(&shelf, if clean { "clean" } else { "killed" });
+        check_epochs(&fixture, if clean { "clean" } else { "killed" });
     }
 }
 
 #[test]
-fn an_emptied_log_keeps_its_last_epoch_on_a_full_disk_and_a_kill() {
+fn log_with_all_records_deleted_keeps_last_epoch_after_disk_failure_and_kill() {
     for allowed in 0..40 {
         let disk = Simulation::default();
-        let (shelf, mut log) = emptied(&disk);
+        let (fixture, mut log) = emptied(&disk);
         let validated = log.validated();
         disk.fail_after_changes(Some(allowed));
-        // Larger than what is left of the segment: it rolls.
-        let taken = log.append(&by_producer(7, 0, 20, 20), AppendAs { leader_epoch: 3, ..CLIENT }).is_ok();
+        // Larger than the rest of the segment: it rolls.
+        let appended = log.append(&by_producer(7, 0, 20, 20), AppendAs { leader_epoch: 3, ..CLIENT }).is_ok();
         disk.fail_after_changes(None);
         if let Ok(reopened) = log.reopen(NOW) {
             log = reopened;
         }
-        epochs_are_whole(&shelf, &format!("{allowed} changes, taken: {taken}"));
+        check_epochs(&fixture, &format!("{allowed} changes, appended: {appended}"));
         drop(log);
-        drop(shelf.reopen_killed(validated));
-        epochs_are_whole(&shelf, &format!("{allowed} changes, taken: {taken}, killed"));
+        drop(fixture.reopen_killed(validated));
+        check_epochs(&fixture, &format!("{allowed} changes, appended: {appended}, killed"));
     }
 }

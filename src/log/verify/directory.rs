@@ -177,7 +177,7 @@ impl Directory {
             let lines = entries.iter().map(|(at, offset)| format!("{} {} {offset}", at.topic, at.partition));
             let path = self.path.join(name);
             let text = checkpoint::format(lines);
-            self.disk.write_aside(&path, text.as_bytes(), true).doing("writing", &path)?;
+            self.disk.write_atomic(&path, text.as_bytes(), true).doing("writing", &path)?;
         }
         // The positions file only saves time.
         let path = self.path.join(POSITIONS);

@@ -121,7 +121,7 @@ impl SavedFiles {
             };
             let now = place.disk.read(&path).doing("reading", &path)?;
             if belongs && now.as_deref() != Some(&*bytes) {
-                place.disk.write_aside(&path, &bytes, true).doing("writing", &path)?;
+                place.disk.write_atomic(&path, &bytes, true).doing("writing", &path)?;
             }
         }
         Ok(())

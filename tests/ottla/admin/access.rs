@@ -138,7 +138,7 @@ fn health_is_answered_at_once_beside_slow_connections() {
     let open = slow.iter().filter(|stream| !is_closed(stream)).count();
     assert!((1..=64).contains(&open), "{open} slow connections are still open");
     let log = broker.log();
-    let lines = log.matches("before a whole request came: another needed its slot").count();
+    let lines = log.matches("reason=\"evicted for another connection\"").count();
     assert_eq!(lines, 10, "{log}");
 }
 

@@ -159,7 +159,7 @@ fn one_line_says_that_it_is_ready() {
 fn start_by_a_shell(dir: &Path, script: &str, stdin: Stdio) -> (std::process::Child, common::Ready) {
     let ready_file = dir.join("ready.json");
     let mut shell = std::process::Command::new("sh");
-    shell.args(["-c", script, common::OTTLA]).arg(&ready_file).stdin(stdin).stderr(Stdio::null());
+    shell.args(["-c", script]).arg(common::ottla()).arg(&ready_file).stdin(stdin).stderr(Stdio::null());
     let shell = shell.spawn().unwrap();
     common::wait_until("the ready file", || ready_file.exists());
     (shell, serde_json::from_str(&fs::read_to_string(ready_file).unwrap()).unwrap())

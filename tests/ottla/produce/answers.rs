@@ -273,7 +273,7 @@ async fn many_refusals_do_not_flood_the_log() {
     for _ in 0..50 {
         assert_eq!(code(produce(&world, 9, "t", batch("value")).await.error_code), "MESSAGE_TOO_LARGE");
     }
-    let logged = || world.broker.log().matches("produce refused with MESSAGE_TOO_LARGE").count();
+    let logged = || world.broker.log().matches("error=MESSAGE_TOO_LARGE").count();
     wait_until("the log", || logged() >= 10);
     assert_eq!(logged(), 10);
 }

@@ -164,7 +164,7 @@ async fn a_level_is_in_force_at_once_and_forgotten_by_the_next_start() {
     assert_eq!(alter(&world.client, &["1"], &[(requests, SET, Some("DEBUG"))], true).await, [("NONE", None)]);
     assert_eq!(level(&world.client, requests).await.as_deref(), Some("WARN"), "it was only to be checked");
     set(&world.client, requests, "DEBUG").await;
-    world.broker.wait_for_log("set the log level of kafka.request.logger to DEBUG");
+    world.broker.wait_for_log("logger=\"kafka.request.logger\" new_level=\"DEBUG\"");
     assert_eq!(level(&world.client, "ottla.request").await.as_deref(), Some("DEBUG"));
     world.broker.wait_for_log(" DEBUG DescribeConfigs client=127.0.0.1:");
 

@@ -150,7 +150,7 @@ async fn a_broker_outlives_what_is_done_to_its_files() {
     for (topic, ..) in MISDEEDS {
         let path = log_file(&broker, topic);
         // Beside what each client was refused.
-        let failures = text.lines().filter(|line| !line.contains("produce refused"));
+        let failures = text.lines().filter(|line| !line.contains("refused produce request"));
         let lines: Vec<&str> = failures.filter(|line| line.contains(&*path.to_string_lossy())).collect();
         assert_eq!(lines.len(), 1, "{topic}: {lines:#?}");
         assert!(lines[0].contains("partition offline until") && lines[0].contains("while it was in use"), "{lines:?}");

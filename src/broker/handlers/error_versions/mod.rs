@@ -1,27 +1,26 @@
-//! The one place that knows which error codes a version of an API may answer.
+//! The error codes that each version of an API may answer.
 //!
-//! A code that is newer than the version is replaced where the brokers of that version's time answered another one
-//! for the same reason, or where clients of that time would do the wrong thing, such as never trying again. Other
-//! newer codes are answered as they are, as Kafka does: to clients that don't know a code it is an unknown error
-//! (Java's `Errors.forCode`, kafka-python's `for_code`, afkak's `raise_for_errno`), and many clients know more codes
-//! than the versions they speak would need. `tests/data/error-versions.tsv` has every such code that can be answered,
-//! and why.
+//! A code that is newer than the version is replaced if brokers of that time answered another code for the same
+//! error, or if clients of that time would react wrongly, for example not retry. Other newer codes are answered
+//! unchanged, as in Kafka: clients treat an unknown code as an unknown error (Java's `Errors.forCode`, kafka-python's
+//! `for_code`, afkak's `raise_for_errno`), and many clients know more codes than their versions need.
+//! `tests/data/error-versions.tsv` lists every such code with the reason.
 
 use ottla_wire::protocol::{ApiKey, Response};
 use ottla_wire::types::ErrorCode;
 
 use ErrorCode::*;
 
-/// The last version of an API that is told the second code for the first.
+/// The last version of an API for which the first code is replaced with the second.
 const REPLACED: &[(ApiKey, i16, ErrorCode, ErrorCode)] = &[
-    // Until Kafka 2.4 an invalid record was a corrupt one (KIP-467). Versions 3 to 7 keep the newer code, for most
-    // clients that speak them know it, and to others the older one means that they should try again.
+    // Before Kafka 2.4 an invalid record was CORRUPT_MESSAGE (KIP-467). Versions 3 to 7 keep the newer code: most of
+    // their clients know it, and the older one makes clients retry.
     (ApiKey::Produce, 2, InvalidRecord, CorruptMessage),
     (ApiKey::Fetch, 3, InvalidRecord, CorruptMessage),
-    // A codec that the broker doesn't know was an unknown error until 2.1 (KIP-110).
+    // Before 2.1 an unsupported codec was an unknown error (KIP-110).
     (ApiKey::Produce, 2, UnsupportedCompressionType, UnknownServerError),
     (ApiKey::Produce, 1, InvalidTimestamp, UnknownServerError),
-    // Clients before 1.0 try again after these only (KIP-112); for Produce and Fetch the schemas say so.
+    // Clients before 1.0 retry on the second codes only (KIP-112); for Produce and Fetch the schemas require it.
     (ApiKey::Produce, 3, KafkaStorageError, NotLeaderOrFollower),
     (ApiKey::Fetch, 5, KafkaStorageError, NotLeaderOrFollower),
     (ApiKey::ListOffsets, 2, KafkaStorageError, NotLeaderOrFollower),
@@ -34,19 +33,19 @@ const REPLACED: &[(ApiKey, i16, ErrorCode, ErrorCode)] = &[
     (ApiKey::AlterConfigs, 0, KafkaStorageError, UnknownServerError),
     (ApiKey::InitProducerId, 0, KafkaStorageError, CoordinatorNotAvailable),
     (ApiKey::CreateTopics, 0, PolicyViolation, InvalidRequest),
-    // As Kafka's controller does it (KIP-322).
+    // As Kafka's controller (KIP-322).
     (ApiKey::DeleteTopics, 2, TopicDeletionDisabled, InvalidRequest),
-    // Kafka 2.2 and 2.3, which spoke version 0 alone, called it a success.
+    // Kafka 2.2 and 2.3, which supported version 0 only, answered NONE.
     (ApiKey::ElectLeaders, 0, ElectionNotNeeded, None),
 ];
 
-/// What a client that speaks `version` of `api` is told for `code`.
-pub fn known(api: ApiKey, version: i16, code: ErrorCode) -> ErrorCode {
+/// The code that is answered for `code` in `version` of `api`.
+pub fn replacement(api: ApiKey, version: i16, code: ErrorCode) -> ErrorCode {
     let row = REPLACED.iter().find(|row| row.0 == api && version <= row.1 && row.2 == code);
     row.map_or(code, |row| row.3)
 }
 
-/// Replaces the codes in a response that its version doesn't know.
+/// Replaces the codes of a response that are too new for its version.
 pub fn translate(version: i16, response: &mut Response) {
     let api = response.key();
     if !REPLACED.iter().any(|row| row.0 == api && version <= row.1) {
@@ -54,7 +53,7 @@ pub fn translate(version: i16, response: &mut Response) {
     }
     response.visit_error_codes(&mut |code| {
         if let Some(newer) = ErrorCode::from_code(*code) {
-            *code = known(api, version, newer).code();
+            *code = replacement(api, version, newer).code();
         }
     });
 }

@@ -1,5 +1,5 @@
-//! Every error of every version of every API, beside when Kafka had them (`tests/data/protocol/releases.tsv`) and
-//! what is answered for those that are newer than the version (`tests/data/error-versions.tsv`).
+//! Compares every error code of every supported version with the releases of Kafka that introduced them
+//! (`tests/data/protocol/releases.tsv`) and with the expected answers (`tests/data/error-versions.tsv`).
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,7 +10,7 @@ use ottla_wire::protocol::messages::fetch::{FetchResponse, FetchableTopicRespons
 const RELEASES: &str = include_str!("../../../../tests/data/protocol/releases.tsv");
 const ANSWERS: &str = include_str!("../../../../tests/data/error-versions.tsv");
 
-/// A release such as 0.10.1 or 2.4, comparable.
+/// A release such as 0.10.1 or 2.4, as numbers.
 type Release = Vec<u32>;
 
 #[derive(Default)]
@@ -34,7 +34,7 @@ impl Releases {
         releases
     }
 
-    /// Whether Kafka had the version before it had the code.
+    /// Whether Kafka introduced the code after the version.
     fn is_newer(&self, code: ErrorCode, api: ApiKey, version: i16) -> bool {
         self.errors[&code.code()] > self.versions[&(api as i16, version)]
     }
@@ -47,11 +47,11 @@ fn fields<const N: usize>(line: &str) -> [&str; N] {
 
 struct Row {
     until: i16,
-    /// `None` where the version can't come to answer it.
+    /// `None` if the version can never answer the error.
     answer: Option<ErrorCode>,
 }
 
-/// For each error that an API can answer, what is answered in versions that are older than it.
+/// The expected answers in versions that are older than the error, for each error that an API can answer.
 fn answers() -> HashMap<(ApiKey, ErrorCode), Vec<Row>> {
     let code = |name: &str| *ErrorCode::ALL.iter().find(|code| code.name() == name).expect(name);
     let mut answers: HashMap<_, Vec<Row>> = HashMap::new();
@@ -74,29 +74,29 @@ fn answers() -> HashMap<(ApiKey, ErrorCode), Vec<Row>> {
 }
 
 #[test]
-fn every_error_newer_than_its_version_has_an_answer_that_is_known() {
+fn error_newer_than_version_is_answered_with_the_expected_code() {
     let (releases, answers) = (Releases::read(), answers());
     let mut wrong = Vec::new();
     for (api, versions) in SERVED {
         for version in versions.clone() {
             for &code in ErrorCode::ALL {
-                let told = known(*api, version, code);
+                let answered = replacement(*api, version, code);
                 let Some(rows) = answers.get(&(*api, code)) else {
-                    if told != code {
-                        wrong.push(format!("{api} {version}: {code} is replaced, and not answered"));
+                    if answered != code {
+                        wrong.push(format!("{api} {version}: {code} is replaced but not listed"));
                     }
                     continue;
                 };
                 let row = rows.iter().find(|row| version <= row.until);
                 let expected = row.map_or(Some(code), |row| row.answer);
-                if expected.is_some_and(|expected| expected != told) {
-                    wrong.push(format!("{api} {version}: {code} is told as {told}, not as {expected:?}"));
+                if expected.is_some_and(|expected| expected != answered) {
+                    wrong.push(format!("{api} {version}: {code} is answered as {answered}, not as {expected:?}"));
                 }
-                if told != code && releases.is_newer(told, *api, version) {
-                    wrong.push(format!("{api} {version}: {code} is replaced by {told}, which is no older"));
+                if answered != code && releases.is_newer(answered, *api, version) {
+                    wrong.push(format!("{api} {version}: {code} is replaced by {answered}, which is not older"));
                 }
                 if releases.is_newer(code, *api, version) != row.is_some() {
-                    wrong.push(format!("{api} {version}: whether {code} is newer"));
+                    wrong.push(format!("{api} {version}: {code} is newer than the version, or listed, but not both"));
                 }
             }
         }
@@ -105,15 +105,14 @@ fn every_error_newer_than_its_version_has_an_answer_that_is_known() {
 }
 
 #[test]
-fn every_api_served_tells_which_errors_it_answers() {
-    let told: HashSet<_> = answers().keys().map(|(api, _)| *api).collect();
-    let without = [ApiKey::ListPartitionReassignments];
-    let missing: Vec<_> = SERVED.iter().map(|(api, _)| *api).filter(|api| !told.contains(api)).collect();
-    assert_eq!(missing, without);
+fn every_supported_api_lists_its_errors() {
+    let listed: HashSet<_> = answers().keys().map(|(api, _)| *api).collect();
+    let missing: Vec<_> = SERVED.iter().map(|(api, _)| *api).filter(|api| !listed.contains(api)).collect();
+    assert_eq!(missing, []);
 }
 
 #[test]
-fn codes_are_replaced_wherever_they_stand_in_a_response() {
+fn translate_replaces_codes_at_all_levels_of_a_response() {
     let response = || {
         let failed = |code: ErrorCode| PartitionData { error_code: code.code(), ..Default::default() };
         let partitions = vec![failed(OffsetOutOfRange), failed(KafkaStorageError)];
@@ -124,13 +123,13 @@ fn codes_are_replaced_wherever_they_stand_in_a_response() {
             ..Default::default()
         })
     };
-    let told = |version| {
+    let translated = |version| {
         let (mut response, mut codes) = (response(), Vec::new());
         translate(version, &mut response);
         response.visit_error_codes(&mut |code| codes.push(ErrorCode::from_code(*code).unwrap()));
         codes.sort_by_key(|code| code.code());
         codes
     };
-    assert_eq!(told(5), [OffsetOutOfRange, NotLeaderOrFollower, NotLeaderOrFollower]);
-    assert_eq!(told(6), [OffsetOutOfRange, KafkaStorageError, KafkaStorageError]);
+    assert_eq!(translated(5), [OffsetOutOfRange, NotLeaderOrFollower, NotLeaderOrFollower]);
+    assert_eq!(translated(6), [OffsetOutOfRange, KafkaStorageError, KafkaStorageError]);
 }

@@ -53,6 +53,8 @@ pub struct FetchPartition {
 /// Why one partition of a fetch can't be read; Kafka's codes of the same names.
 #[derive(Clone, Debug, Error)]
 pub enum FetchFault {
+    #[error("the client may not read this topic")]
+    TopicAuthorizationFailed,
     #[error("no topic has this id")]
     UnknownTopicId,
     #[error("no such topic or partition")]

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::task::{Context, Waker};
 
 use super::*;
-use ottla_log::{Act, Disk, Fault, OpenAt, Simulation, TimestampQuery};
+use ottla_log::{Disk, DiskOp, Fault, OpenAt, Simulation, TimestampQuery};
 use ottla_wire::record::{BatchBuilder, Codec};
 
 const NOW: TimestampMs = 1_700_000_000_000;
@@ -122,12 +122,12 @@ async fn a_failed_sync_refuses_all_that_wait_and_what_they_wrote_is_synced_later
     let disk = Simulation::default();
     let (partition, _) = partition(&disk);
     append(&partition, "a").unwrap();
-    disk.set_mishaps(|act| (act == Act::Sync).then_some(Fault::Forgets));
+    disk.inject_faults(|op| (op == DiskOp::Sync).then_some(Fault::SyncDropsDirtyPages));
     assert!(partition.sync_to(1).await.is_err());
     assert!(partition.sync_to(1).await.is_err());
     let read = partition.read(0, 1000, true, Isolation::ReadUncommitted);
     assert!(matches!(read, Err(PartitionError::Storage(_))), "nobody knows what would be read");
-    disk.heal();
+    disk.clear_faults();
     assert!(partition.recover(NOW));
     let before = disk.syncs();
     partition.sync_to(1).await.unwrap();
@@ -185,12 +185,12 @@ fn a_read_that_fails_costs_nothing_but_itself() {
         append(&partition, value).unwrap();
     }
     let read = |from| partition.read(from, 1000, true, Isolation::ReadUncommitted);
-    disk.set_mishaps(|act| (act == Act::Read).then_some(Fault::Error));
+    disk.inject_faults(|op| (op == DiskOp::Read).then_some(Fault::Error));
     assert!(matches!(read(0), Err(PartitionError::Storage(LogError::Io { .. }))));
     assert!(matches!(partition.offset_for_timestamp(TimestampQuery::At(NOW)), Err(PartitionError::Storage(_))));
     assert!(!partition.is_failed() && !was_notified(&mut partition_failed));
     assert_eq!(append(&partition, "d").unwrap().base_offset, 3, "appends go on");
-    disk.heal();
+    disk.clear_faults();
     assert_eq!(read(0).unwrap().slice.next_offset, 4);
     assert!(partition.offset_for_timestamp(TimestampQuery::At(NOW)).unwrap().is_some());
 }
@@ -216,11 +216,14 @@ fn truncated_file_takes_the_partition_offline_at_every_access() {
         for value in ["a", "b", "c"] {
             append(&partition, value).unwrap();
         }
-        disk.tamper(path, |bytes| bytes.truncate(bytes.len() / 2));
+        disk.corrupt(path, |bytes| bytes.truncate(bytes.len() / 2));
         assert!(meets(&partition), "{what}");
         assert!(partition.is_failed() && was_notified(&mut partition_failed), "{what}");
         let failure = partition.health.failure().unwrap();
-        assert!(failure.contains("was cut while it was in use") && failure.contains("00.log"), "{what}: {failure}");
+        assert!(
+            failure.contains("was truncated while it was in use") && failure.contains("00.log"),
+            "{what}: {failure}"
+        );
         assert!(append(&partition, "d").is_err(), "{what}");
         assert!(partition.read(0, 1, true, Isolation::ReadUncommitted).is_err(), "{what}");
         assert!(!partition.recover(NOW), "{what}: what is gone stays gone");

@@ -1,5 +1,5 @@
-//! A compaction that stops at every point where it may: what was there before is there afterwards, and the next
-//! compaction ends as this one would have.
+//! Compactions that are interrupted at every possible point: no committed value is lost, and the next compaction has the
+//! same result as an uninterrupted one.
 
 use std::collections::BTreeMap;
 
@@ -7,24 +7,24 @@ use super::*;
 use crate::LogError;
 use crate::tests::random::Random;
 
-/// Segments that become two groups, with every kind of batch; producer 7 has nothing in the active one.
+/// Segments that are rewritten as two groups, with every kind of batch; producer 7 has none in the active segment.
 const TEXT: &str = "a1 b1,c1 | 7!a2 d1 7x | 8!e1 _1 a3 8+ | b-,f1 8!a4 8x | c2 7!g1 7+ g2 | h1 a5 | i1";
 
-fn shelf_on(disk: &Simulation) -> Shelf {
-    let mut shelf = compacted(Shelf::simulated(disk));
-    shelf.config.segment_bytes = 1000;
-    shelf
+fn fixture_on(disk: &Simulation) -> Fixture {
+    let mut fixture = compacted(Fixture::simulated(disk));
+    fixture.config.segment_bytes = 1000;
+    fixture
 }
 
-/// A disk with a log that is whole and synced.
+/// Returns a disk with a synced log.
 fn prepared() -> Simulation {
     let disk = Simulation::default();
-    Writer::new(Codec::Lz4).write(&mut shelf_on(&disk).open(), TEXT);
-    // As if the machine had been stopped cleanly: nothing is left to sync.
+    Writer::new(Codec::Lz4).write(&mut fixture_on(&disk).open(), TEXT);
+    // A disk without unsynced changes.
     disk.power_loss(&mut || 0)
 }
 
-/// The last committed value of each key.
+/// Returns the last committed value of each key.
 fn view(log: &Log) -> BTreeMap<String, String> {
     let aborted = log.aborted_transactions(0, log.end_offset()).expect("looks up");
     let mut view = BTreeMap::new();
@@ -48,30 +48,31 @@ fn view(log: &Log) -> BTreeMap<String, String> {
     view
 }
 
-fn reopened(shelf: &Shelf, clean_shutdown: bool, recovery_point: Offset) -> Log {
-    let at = OpenAt { clean_shutdown, recovery_point, ..shelf.at };
-    let log = Log::open(&shelf.disk, &shelf.folder, std::sync::Arc::new(shelf.config.clone()), at).expect("opens");
-    for name in shelf.names() {
+fn reopened(fixture: &Fixture, clean_shutdown: bool, recovery_point: Offset) -> Log {
+    let at = OpenAt { clean_shutdown, recovery_point, ..fixture.at };
+    let log =
+        Log::open(&fixture.disk, &fixture.folder, std::sync::Arc::new(fixture.config.clone()), at).expect("opens");
+    for name in fixture.names() {
         assert!(![".cleaned", ".swap", ".deleted"].iter().any(|left| name.ends_with(left)), "{name} is left");
     }
     log
 }
 
-/// What the log was before, and what it is to be in the end.
+/// The values and end offset of the log, and its text after an uninterrupted compaction.
 struct Expected {
     view: BTreeMap<String, String>,
     end: Offset,
-    left: String,
+    compacted: String,
 }
 
 impl Expected {
     fn new() -> Expected {
         let disk = prepared();
-        let mut log = shelf_on(&disk).open();
+        let mut log = fixture_on(&disk).open();
         let (view, end) = (view(&log), log.end_offset());
         assert!(compact(&mut log, NOW));
         assert_eq!(log.segment_count(), 3, "two groups and the active segment");
-        Expected { view, end, left: left(&log) }
+        Expected { view, end, compacted: text_of(&log) }
     }
 
     #[track_caller]
@@ -80,52 +81,52 @@ impl Expected {
         assert_eq!(log.producers().len(), 2);
         let ticket = log.flush_target().expect("has a ticket");
         log.mark_synced(ticket.sync());
-        assert!(compact(&mut log, NOW), "it is as dirty as before");
-        assert_eq!((left(&log), view(&log)), (self.left.clone(), self.view.clone()));
+        assert!(compact(&mut log, NOW), "the log is still dirty");
+        assert_eq!((text_of(&log), view(&log)), (self.compacted.clone(), self.view.clone()));
     }
 }
 
-/// Compacts with a disk that fails somewhere; whether it got to the end.
-fn compact_until_it_fails(shelf: &Shelf) -> Result<bool, CompactError> {
-    let mut log = shelf.try_open()?;
+/// Compacts with a disk that may fail; returns whether a compaction completed.
+fn compact_until_it_fails(fixture: &Fixture) -> Result<bool, CompactError> {
+    let mut log = fixture.try_open()?;
     compact_with(&mut log, NOW, &mut buffers()).map(|stats| stats.is_some())
 }
 
 #[test]
-fn a_disk_that_fails_anywhere_loses_nothing() {
+fn compaction_on_disk_failing_at_any_change_loses_nothing() {
     let expected = Expected::new();
-    let left = "4d1 5x 6e1 9+ 10b- 11f1 [12..12] 13x 14c2 [15..15] 16+ 17g2 18h1 19a5 20i1";
-    assert_eq!(expected.left, left);
+    let compacted = "4d1 5x 6e1 9+ 10b- 11f1 [12..12] 13x 14c2 [15..15] 16+ 17g2 18h1 19a5 20i1";
+    assert_eq!(expected.compacted, compacted);
     for changes in 0.. {
         let disk = prepared();
-        let shelf = shelf_on(&disk);
+        let fixture = fixture_on(&disk);
         disk.fail_after_changes(Some(changes));
-        let outcome = compact_until_it_fails(&shelf);
+        let outcome = compact_until_it_fails(&fixture);
         disk.fail_after_changes(None);
         if matches!(outcome, Ok(true)) {
             assert!(changes > 40, "only {changes} changes");
             return;
         }
-        // The process has been killed; and what an open that failed as well would leave is opened once more.
+        // After the kill, opening the log may fail at any change as well.
         for again in 0..40 {
             disk.fail_after_changes(Some(again));
-            let opened: Result<Log, LogError> = shelf.try_reopen_killed(None);
+            let opened: Result<Log, LogError> = fixture.try_reopen_killed(None);
             disk.fail_after_changes(None);
             if opened.is_ok() {
                 break;
             }
         }
-        expected.check(reopened(&shelf, false, expected.end));
+        expected.check(reopened(&fixture, false, expected.end));
     }
 }
 
 #[test]
-fn a_power_loss_anywhere_loses_nothing() {
+fn compaction_with_power_loss_at_any_sync_loses_nothing() {
     let expected = Expected::new();
     for sync in 1.. {
         let disk = prepared();
         disk.crash_at_sync(sync);
-        if matches!(compact_until_it_fails(&shelf_on(&disk)), Ok(true)) {
+        if matches!(compact_until_it_fails(&fixture_on(&disk)), Ok(true)) {
             assert!(sync > 10, "only {sync} syncs");
             return;
         }
@@ -133,36 +134,36 @@ fn a_power_loss_anywhere_loses_nothing() {
             let mut random = Random(sync * 1000 + seed);
             let disk = disk.power_loss(&mut || random.next());
             for recovery_point in [0, expected.end] {
-                expected.check(reopened(&shelf_on(&disk), false, recovery_point));
+                expected.check(reopened(&fixture_on(&disk), false, recovery_point));
             }
         }
     }
 }
 
-/// Stops after so many changes of the disk, as `kill -9` would.
-fn stopped_after(changes: u64) -> Option<Shelf> {
+/// Interrupts a compaction after this many changes of the disk, as `kill -9` would; `None` if it completes.
+fn stopped_after(changes: u64) -> Option<Fixture> {
     let disk = prepared();
-    let shelf = shelf_on(&disk);
+    let fixture = fixture_on(&disk);
     disk.fail_after_changes(Some(changes));
-    let outcome = compact_until_it_fails(&shelf);
+    let outcome = compact_until_it_fails(&fixture);
     disk.fail_after_changes(None);
-    outcome.is_err().then_some(shelf)
+    outcome.is_err().then_some(fixture)
 }
 
 #[test]
-fn a_compaction_that_had_begun_to_put_things_in_place_is_finished() {
+fn compaction_killed_during_swap_is_completed_on_open() {
     let expected = Expected::new();
     let mut seen = (0, 0, 0);
     for changes in 0.. {
-        let Some(shelf) = stopped_after(changes) else { break };
-        let has = |suffix: &str| shelf.names().iter().any(|name| name.ends_with(suffix));
+        let Some(fixture) = stopped_after(changes) else { break };
+        let has = |suffix: &str| fixture.names().iter().any(|name| name.ends_with(suffix));
         let first_is_swapped = has(".swap") && !has(".cleaned");
         match (has(".cleaned"), has(".swap")) {
             (true, true) => seen.0 += 1,
             (false, true) => seen.1 += 1,
             _ => seen.2 += 1,
         }
-        let log = reopened(&shelf, true, expected.end);
+        let log = reopened(&fixture, true, expected.end);
         if first_is_swapped {
             assert!(log.segment_count() < 7, "after {changes} changes");
         }
@@ -171,16 +172,16 @@ fn a_compaction_that_had_begun_to_put_things_in_place_is_finished() {
     assert!(seen.0 > 2 && seen.1 > 10 && seen.2 > 10, "{seen:?}");
 }
 
-/// What is left of a log, and the names that opening it leaves, where files lie beside it that something interrupted
-/// has left: name and content.
+/// Checks the records of a log and the files in its folder after it is opened with files of an interrupted compaction:
+/// name and content.
 #[track_caller]
 fn check_left_over(left_over: &[(&str, &[u8])], expect: &str) {
-    let shelf = simulated();
-    Writer::new(Codec::None).write(&mut shelf.open(), "a1 a2 | b1 | c1");
+    let fixture = simulated();
+    Writer::new(Codec::None).write(&mut fixture.open(), "a1 a2 | b1 | c1");
     for (name, bytes) in left_over {
-        shelf.disk.write_aside(&file(&shelf, name), bytes, false).expect("writes");
+        fixture.disk.write_atomic(&file(&fixture, name), bytes, false).expect("writes");
     }
-    assert_eq!(left(&reopened(&shelf, true, 4)), expect);
+    assert_eq!(text_of(&reopened(&fixture, true, 4)), expect);
 }
 
 fn bytes_at(offset: Offset, key: &str) -> Vec<u8> {
@@ -190,24 +191,24 @@ fn bytes_at(offset: Offset, key: &str) -> Vec<u8> {
 }
 
 #[test]
-fn what_apache_kafka_left_is_finished_or_taken_back() {
+fn interrupted_compaction_of_apache_kafka_is_completed_or_reverted() {
     let (whole, last) = (bytes_at(1, "x"), bytes_at(2, "y"));
     let (first_log, second_log) = ("00000000000000000000.log", "00000000000000000002.log");
     let swap = |name: &str| format!("{name}.swap");
     let cleaned = |name: &str| format!("{name}.cleaned");
-    // It stands for all that its offsets cover.
+    // A swapped segment replaces all segments that its offsets cover.
     check_left_over(&[(&swap(first_log), &whole)], "1x9 2b1 3c1");
     check_left_over(&[(&swap(first_log), &[&whole[..], &last].concat())], "1x9 2y9 3c1");
     check_left_over(&[(&swap(first_log), &whole), (&swap(second_log), &last)], "1x9 2y9 3c1");
     check_left_over(&[(&swap(first_log), b"")], "2b1 3c1");
-    // It isn't all there yet, or it is behind a segment that isn't.
+    // Not all files are swapped, or those of an earlier segment are not.
     let before = "0a1 1a2 2b1 3c1";
     check_left_over(&[(&cleaned(first_log), &whole)], before);
     check_left_over(&[(&swap(first_log), &whole), (&cleaned("00000000000000000000.index"), b"")], before);
     check_left_over(&[(&cleaned(first_log), &whole), (&swap(second_log), &last)], before);
     check_left_over(&[(&swap(first_log), &whole), (&cleaned(second_log), &last)], "1x9 2b1 3c1");
-    // It is damaged, and what it is to replace is still there.
+    // The swapped segment is corrupt, and the segments that it replaces still exist.
     check_left_over(&[(&swap(first_log), &whole[..60])], before);
-    // An index alone has lost its suffix last.
+    // Only the suffix of an index is left to be removed.
     check_left_over(&[("00000000000000000000.index.swap", b"")], before);
 }

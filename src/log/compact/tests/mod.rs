@@ -1,9 +1,9 @@
-//! Compaction, told as what goes in and what is left.
+//! Tests of compaction, with logs written as text before and after.
 //!
-//! A log is written as text. `|` ends a segment, a space ends a batch, a comma ends a record. A record is a key and a
-//! value of one character each: `a1`; the value `-` makes a tombstone, the key `_` is none. `7:a1` comes from the
-//! idempotent producer 7, `7!a1` from its transaction, which `7+` commits and `7x` aborts. What is left is written with
-//! offsets in front: `0a1`; markers are `5+` and `5x`, and `[3..4]` is a batch without records.
+//! `|` ends a segment, a space ends a batch, a comma ends a record. A record is a key and a value of one character each:
+//! `a1`; the value `-` is a tombstone, the key `_` is null. `7:a1` is a record of the idempotent producer 7, `7!a1` of
+//! its transaction, which `7+` commits and `7x` aborts. After compaction, records have their offset in front: `0a1`;
+//! markers are `5+` and `5x`, and `[3..4]` is a batch without records.
 
 use std::collections::HashMap;
 
@@ -16,20 +16,20 @@ use ottla_wire::types::{Offset, ProducerId, ProducerIdEpoch, TimestampMs};
 
 mod crash;
 mod files;
-mod keeping;
+mod kept_records;
 mod limits;
 mod old_formats;
 
 const DAY: TimestampMs = 24 * 60 * 60 * 1000;
 
-fn compacted(mut shelf: Shelf) -> Shelf {
-    shelf.config =
-        LogConfig { cleanup_compact: true, cleanup_delete: false, delete_retention_ms: DAY, ..shelf.config.clone() };
-    shelf
+fn compacted(mut fixture: Fixture) -> Fixture {
+    fixture.config =
+        LogConfig { cleanup_compact: true, cleanup_delete: false, delete_retention_ms: DAY, ..fixture.config.clone() };
+    fixture
 }
 
-fn simulated() -> Shelf {
-    compacted(Shelf::simulated(&Simulation::default()))
+fn simulated() -> Fixture {
+    compacted(Fixture::simulated(&Simulation::default()))
 }
 
 /// Writes logs from text.
@@ -85,7 +85,7 @@ impl Writer {
     }
 }
 
-/// All batches of a log.
+/// Reads all batches of a log.
 fn all_batches(log: &Log) -> Vec<Batch> {
     let (mut found, mut next) = (Vec::new(), log.start_offset());
     while next < log.end_offset() {
@@ -99,11 +99,11 @@ fn all_batches(log: &Log) -> Vec<Batch> {
     found
 }
 
-/// A log as text.
-fn left(log: &Log) -> String {
+/// Formats a log as text.
+fn text_of(log: &Log) -> String {
     let mut text = Vec::new();
     for batch in all_batches(log) {
-        batch.check_crc().expect("a right CRC");
+        batch.check_crc().expect("a valid CRC");
         let header = batch.header();
         if header.record_count == 0 {
             text.push(format!("[{}..{}]", header.base_offset, header.last_offset()));
@@ -128,11 +128,11 @@ fn buffers() -> CompactionBuffers {
     CompactionBuffers::new(1 << 20, 0.9, 1, 42)
 }
 
-fn freely(_: u64) -> ControlFlow<()> {
+fn unthrottled(_: u64) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
-/// Compacts all there is; whether there was something.
+/// Compacts a log; returns whether it had dirty records.
 fn compact(log: &mut Log, now: TimestampMs) -> bool {
     compact_with(log, now, &mut buffers()).expect("compacts").is_some()
 }
@@ -143,10 +143,10 @@ fn compact_with(
     buffers: &mut CompactionBuffers,
 ) -> Result<Option<CompactionStats>, CompactError> {
     let Some(mut compaction) = log.begin_compaction(now)? else { return Ok(None) };
-    while let Some(group) = compaction.next_group(buffers, &mut freely)? {
+    while let Some(group) = compaction.next_group(buffers, &mut unthrottled)? {
         match log.replace(group)? {
             Replaced::InPlace(files) => files.unlink()?,
-            Replaced::LogChanged(_) => panic!("nobody else has changed the log"),
+            Replaced::LogChanged(_) => panic!("the log was not changed"),
         }
     }
     log.finish_compaction(&compaction)?;
@@ -155,8 +155,7 @@ fn compact_with(
     Ok(Some(*compaction.stats()))
 }
 
-/// What is left of a log after one compaction, whatever its codec; it has to be the same when it is opened again, and
-/// when nothing but the batches is believed.
+/// Checks a log after one compaction, with each codec; also after it is opened again, and after a full scan.
 #[track_caller]
 fn check(text: &str, expect: &str) {
     for codec in Codec::ALL {
@@ -164,27 +163,28 @@ fn check(text: &str, expect: &str) {
     }
 }
 
-/// As [`check`], with compactions at several times. Before each a new segment is written, so that there is something dirty.
+/// Like [`check`], with compactions at several times. Before each later one, a new segment is written, so that the log is
+/// dirty.
 #[track_caller]
 fn check_again(codec: Codec, text: &str, expect: &[(TimestampMs, &str)]) {
-    let shelf = simulated();
-    let (mut log, mut writer) = (shelf.open(), Writer::new(codec));
+    let fixture = simulated();
+    let (mut log, mut writer) = (fixture.open(), Writer::new(codec));
     writer.write(&mut log, text);
     for (index, (now, expect)) in expect.iter().enumerate() {
         if index > 0 {
             writer.write(&mut log, "zz |");
         }
         assert!(compact(&mut log, *now));
-        assert_eq!(left(&log), *expect, "{codec:?}, compaction {index}");
+        assert_eq!(text_of(&log), *expect, "{codec:?}, compaction {index}");
         for batch in
             all_batches(&log).iter().filter(|batch| !batch.header().is_control() && batch.header().record_count > 0)
         {
             assert_eq!(batch.header().codec(), Ok(codec));
         }
-        same_as_a_full_scan(&shelf, &log);
+        assert_equals_full_scan(&fixture, &log);
     }
     let end = log.end_offset();
-    shelf.close(log);
-    let log = shelf.open();
-    assert_eq!((left(&log).as_str(), log.end_offset()), (expect[expect.len() - 1].1, end));
+    fixture.close(log);
+    let log = fixture.open();
+    assert_eq!((text_of(&log).as_str(), log.end_offset()), (expect[expect.len() - 1].1, end));
 }

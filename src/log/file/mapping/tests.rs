@@ -1,5 +1,5 @@
-//! Mapped files that somebody cuts. What would end the process is tried in a child: this program once more, running
-//! [`child`].
+//! Mapped files that are truncated. Cases that may end the process run in a child process: this program again, running
+//! only [`child`].
 
 use std::io::{IoSlice, Write as _};
 use std::os::unix::net::UnixStream;
@@ -10,7 +10,7 @@ use std::sync::Barrier;
 use super::*;
 
 const PAGE: usize = 4096;
-/// Tells [`child`] what to do.
+/// The environment variable that has the task of [`child`].
 const TASK: &str = "OTTLA_TEST_SIGBUS";
 
 fn file_of(bytes: u8, pages: usize) -> File {
@@ -26,27 +26,27 @@ fn mapped(file: &File, pages: usize) -> (Mapping, Bytes) {
 }
 
 #[test]
-fn a_reader_of_a_file_that_was_cut_goes_on_and_the_mapping_is_marked() {
+fn reader_of_truncated_mapping_reads_zeros_and_mapping_is_marked_faulty() {
     faults::install().expect("installs");
     let file = file_of(7, 8);
     let (mapping, bytes) = mapped(&file, 8);
     let (other, other_bytes) = mapped(&file_of(5, 2), 2);
     assert!(!mapping.is_faulty() && faults::is_intact(&bytes));
     let before = faults::count();
-    file.set_len(3 * PAGE as u64).expect("cuts");
-    assert_eq!((bytes[0], bytes[3 * PAGE - 1]), (7, 7), "what is left");
-    assert_eq!(bytes[3 * PAGE..].iter().map(|byte| u64::from(*byte)).sum::<u64>(), 0, "what is gone");
+    file.set_len(3 * PAGE as u64).expect("truncates");
+    assert_eq!((bytes[0], bytes[3 * PAGE - 1]), (7, 7), "remaining pages");
+    assert_eq!(bytes[3 * PAGE..].iter().map(|byte| u64::from(*byte)).sum::<u64>(), 0, "removed pages");
     assert!(mapping.is_faulty() && !faults::is_intact(&bytes) && !faults::is_intact(&bytes[5..]));
     assert!(faults::count() >= before + 5);
     assert!(!other.is_faulty() && faults::is_intact(&other_bytes) && other_bytes[0] == 5);
     file.set_len(8 * PAGE as u64).expect("grows");
-    assert_eq!(bytes[4 * PAGE], 0, "replaced for good");
+    assert_eq!(bytes[4 * PAGE], 0, "the page of zeros stays");
     let (again, _) = mapped(&file, 8);
-    assert!(!again.is_faulty(), "a new mapping is a new one");
+    assert!(!again.is_faulty(), "a new mapping of the file is not marked");
 }
 
 #[test]
-fn many_threads_may_meet_the_same_fault() {
+fn several_threads_that_hit_the_same_fault_all_continue() {
     faults::install().expect("installs");
     for _ in 0..50 {
         let file = file_of(7, 16);
@@ -60,41 +60,41 @@ fn many_threads_may_meet_the_same_fault() {
                 });
             }
             barrier.wait();
-            file.set_len(0).expect("cuts");
+            file.set_len(0).expect("truncates");
         });
         assert_eq!(bytes[0] == 0, mapping.is_faulty());
     }
 }
 
 #[test]
-fn what_the_kernel_cannot_send_is_an_error_and_no_signal() {
+fn sending_unreadable_page_returns_efault_without_signal() {
     let file = file_of(7, 4);
     let (mapping, bytes) = mapped(&file, 4);
-    file.set_len(PAGE as u64).expect("cuts");
+    file.set_len(PAGE as u64).expect("truncates");
     let (mut sender, _receiver) = UnixStream::pair().expect("sockets");
-    let refused = sender.write_vectored(&[IoSlice::new(&bytes[PAGE..])]).expect_err("cannot be read");
-    assert_eq!(refused.raw_os_error(), Some(rustix::io::Errno::FAULT.raw_os_error()));
+    let error = sender.write_vectored(&[IoSlice::new(&bytes[PAGE..])]).expect_err("cannot be read");
+    assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::FAULT.raw_os_error()));
     assert!(!mapping.is_faulty() && faults::note_unreadable(&bytes) && mapping.is_faulty());
     assert!(faults::is_intact(&bytes), "nothing was replaced by zeros");
 }
 
 #[test]
-fn as_many_mappings_as_there_are_have_their_own_mark() {
+fn each_of_many_mappings_has_its_own_mark() {
     let file = file_of(1, 1);
     let mut held: Vec<_> = (0..1000).map(|_| mapped(&file, 1)).collect();
     for index in [0, 255, 256, 257, 999] {
         assert!(faults::note_unreadable(&held[index].1));
     }
     assert_eq!(held.iter().filter(|(mapping, _)| mapping.is_faulty()).count(), 5);
-    let gone = held.swap_remove(0);
-    let at = gone.1.as_ptr();
-    let len = gone.1.len();
-    drop(gone);
+    let removed = held.swap_remove(0);
+    let at = removed.1.as_ptr();
+    let len = removed.1.len();
+    drop(removed);
     assert!(held.iter().all(|(_, bytes)| bytes.as_ptr() != at || bytes.len() != len));
     drop(held);
     let (again, _) = mapped(&file, 1);
-    assert!(!again.is_faulty(), "a slot that is used again is clean");
-    assert!(!faults::note_unreadable(&[1, 2, 3]), "memory of others");
+    assert!(!again.is_faulty(), "a reused slot is not marked");
+    assert!(!faults::note_unreadable(&[1, 2, 3]), "not in a mapping");
 }
 
 /// Runs [`child`] with a task.
@@ -112,17 +112,17 @@ fn check_child(task: &str, code: Option<i32>, signal: Option<i32>) {
 }
 
 extern "C" fn exit_42(_signal: libc::c_int, info: *mut libc::siginfo_t, _context: *mut libc::c_void) {
-    // SAFETY: the kernel's; and `_exit` may be called anywhere.
+    // SAFETY: the kernel passes a valid `info`; `_exit` is async-signal-safe.
     unsafe { libc::_exit(if (*info).si_addr().is_null() { 41 } else { 42 }) }
 }
 
 extern "C" fn exit_43(_signal: libc::c_int) {
-    // SAFETY: as above.
+    // SAFETY: `_exit` is async-signal-safe.
     unsafe { libc::_exit(43) }
 }
 
 fn set_action(handler: libc::sighandler_t, flags: libc::c_int) {
-    // SAFETY: a valid action, of a handler that has the type the flags say.
+    // SAFETY: a valid action, whose handler has the type that the flags require.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         (action.sa_sigaction, action.sa_flags) = (handler, flags);
@@ -130,22 +130,22 @@ fn set_action(handler: libc::sighandler_t, flags: libc::c_int) {
     }
 }
 
-/// Touches a page that is gone, of a mapping that isn't registered.
-fn fault_of_others() -> u8 {
+/// Reads an unreadable page of a mapping that isn't registered.
+fn fault_in_foreign_mapping() -> u8 {
     let file = file_of(7, 1);
     let map = MmapOptions::new().len(PAGE).map_raw_read_only(&file).expect("maps");
-    file.set_len(0).expect("cuts");
-    // SAFETY: it is mapped; that the page is gone is what this is about.
+    file.set_len(0).expect("truncates");
+    // SAFETY: the page is mapped; that reading it raises SIGBUS is the purpose.
     unsafe { std::ptr::read_volatile(map.as_ptr()) }
 }
 
-/// Not a test by itself: what [`run_child`] runs.
+/// Not a test of its own: the entry point that [`run_child`] runs in a child process.
 #[test]
 fn child() {
     let Ok(task) = std::env::var(TASK) else { return };
     let no_core = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
     rustix::process::setrlimit(rustix::process::Resource::Core, no_core).expect("sets the limit");
-    let before = match task.split_once(' ').expect("what was before, and what happens").0 {
+    let before = match task.split_once(' ').expect("previous handler and event").0 {
         "default" => (libc::SIG_DFL, 0),
         "ignored" => (libc::SIG_IGN, 0),
         "handler" => {
@@ -170,33 +170,33 @@ fn child() {
     }
     let file = file_of(7, 1);
     let (_mapping, bytes) = mapped(&file, 1);
-    file.set_len(0).expect("cuts");
-    assert_eq!(bytes[0], 0, "one of ours");
-    if task.ends_with("others") {
-        fault_of_others();
+    file.set_len(0).expect("truncates");
+    assert_eq!(bytes[0], 0, "in our mapping");
+    if task.ends_with("foreign") {
+        fault_in_foreign_mapping();
     }
     std::process::exit(3);
 }
 
 #[test]
-fn faults_in_our_mappings_are_outlived_whatever_was_installed_before() {
+fn fault_in_our_mapping_with_any_previous_handler_is_survived() {
     for before in ["rust", "default", "ignored", "handler", "plain-handler"] {
         check_child(&format!("{before} ours"), Some(3), None);
     }
 }
 
 #[test]
-fn faults_of_others_are_for_whatever_was_installed_before() {
-    check_child("rust others", None, Some(libc::SIGBUS));
-    check_child("default others", None, Some(libc::SIGBUS));
-    // What the kernel does about a fault that is ignored.
-    check_child("ignored others", None, Some(libc::SIGBUS));
-    check_child("handler others", Some(42), None);
-    check_child("plain-handler others", Some(43), None);
+fn fault_in_foreign_mapping_reaches_previous_handler() {
+    check_child("rust foreign", None, Some(libc::SIGBUS));
+    check_child("default foreign", None, Some(libc::SIGBUS));
+    // The kernel ends a process that ignores a fault.
+    check_child("ignored foreign", None, Some(libc::SIGBUS));
+    check_child("handler foreign", Some(42), None);
+    check_child("plain-handler foreign", Some(43), None);
 }
 
 #[test]
-fn a_signal_that_was_sent_is_for_whatever_was_installed_before() {
+fn sigbus_sent_by_kill_reaches_previous_handler() {
     check_child("default sent", None, Some(libc::SIGBUS));
     check_child("ignored sent", Some(3), None);
     check_child("plain-handler sent", Some(43), None);

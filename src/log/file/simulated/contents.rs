@@ -1,4 +1,4 @@
-//! A simulated file's bytes: as they are read, as they are on disk, and which pages differ.
+//! A simulated file's bytes: in the page cache, on disk, and which pages differ.
 
 use std::collections::BTreeSet;
 
@@ -6,16 +6,17 @@ const PAGE: usize = 4096;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Contents {
-    /// The page cache's.
+    /// Bytes in the page cache.
     now: Vec<u8>,
+    /// Bytes on disk.
     durable: Vec<u8>,
-    /// Pages that the next sync writes. A page that differs without being among them was forgotten.
+    /// Pages that the next sync writes. A page that differs but is not in this set was dropped by a failed sync.
     dirty: BTreeSet<usize>,
     pub(super) modified_ms: i64,
 }
 
 impl Contents {
-    /// An empty file, made at `now_ms`.
+    /// Creates an empty file, modified at `now_ms`.
     pub(super) fn created(now_ms: i64) -> Contents {
         Contents { modified_ms: now_ms, ..Contents::default() }
     }
@@ -24,7 +25,7 @@ impl Contents {
         self.now.len() as u64
     }
 
-    /// Copies what there is from `position` on; how much that was.
+    /// Copies bytes from `position` on until the file ends or `into` is full; returns how many.
     pub(super) fn read(&self, position: u64, into: &mut [u8]) -> usize {
         let start = usize::try_from(position).unwrap_or(usize::MAX).min(self.now.len());
         let len = into.len().min(self.now.len() - start);
@@ -48,7 +49,7 @@ impl Contents {
     pub(super) fn set_len(&mut self, len: u64, now_ms: i64) {
         let (before, after) = (self.now.len(), len as usize);
         self.now.resize(after, 0);
-        // What was cut off is gone, also if the file grows again before it is synced.
+        // Truncated pages stay dirty, even if the file grows again before it is synced.
         self.dirty.extend(before.min(after) / PAGE..before.max(after).div_ceil(PAGE));
         self.modified_ms = now_ms;
     }
@@ -62,36 +63,36 @@ impl Contents {
         self.durable = durable;
     }
 
-    /// A sync that failed: nothing is dirty any more, and nothing was written.
-    pub(super) fn forget(&mut self) {
+    /// Fails a sync as ext4 does: pages become clean without having been written.
+    pub(super) fn drop_dirty_pages(&mut self) {
         self.dirty.clear();
     }
 
-    /// A sync that failed: what is on disk is read again.
+    /// Fails a sync so that the file reads as it is on disk.
     pub(super) fn revert(&mut self) {
         self.now.clone_from(&self.durable);
         self.dirty.clear();
     }
 
-    pub(super) fn tamper(&mut self, change: impl FnOnce(&mut Vec<u8>)) {
+    pub(super) fn corrupt(&mut self, change: impl FnOnce(&mut Vec<u8>)) {
         change(&mut self.now);
         self.durable.clone_from(&self.now);
         self.dirty.clear();
     }
 
-    /// What is left of it: each page that was not synced is as it was or as it is, and so is the length.
+    /// Returns the file after a power loss: each unsynced page, and the length, is either the old or the new one.
     pub(super) fn after_power_loss(&self, random: &mut dyn FnMut() -> u64) -> Contents {
-        let mut kept = self.durable.clone();
-        let mut coin = || random().is_multiple_of(2);
-        if self.now.len() != self.durable.len() && coin() {
-            kept.resize(self.now.len(), 0);
+        let mut bytes = self.durable.clone();
+        let mut written = || random().is_multiple_of(2);
+        if self.now.len() != self.durable.len() && written() {
+            bytes.resize(self.now.len(), 0);
         }
         for &page in &self.dirty {
-            if coin() {
-                self.copy_page(page, &mut kept);
+            if written() {
+                self.copy_page(page, &mut bytes);
             }
         }
-        Contents { now: kept.clone(), durable: kept, dirty: BTreeSet::new(), modified_ms: self.modified_ms }
+        Contents { now: bytes.clone(), durable: bytes, dirty: BTreeSet::new(), modified_ms: self.modified_ms }
     }
 
     fn copy_page(&self, page: usize, to: &mut [u8]) {

@@ -1,4 +1,4 @@
-//! A disk in memory for tests: what was not synced may be lost, and any operation can be made to fail.
+//! A disk in memory for tests: unsynced changes may be lost, and any operation can be made to fail.
 
 mod contents;
 mod names;
@@ -12,20 +12,20 @@ use parking_lot::Mutex;
 use contents::Contents;
 use names::Names;
 
-/// A disk in memory that remembers what was synced.
+/// A disk in memory that distinguishes synced from unsynced changes.
 ///
-/// A killed process is simulated by dropping a log and opening it again; [`Simulation::power_loss`] gives the
-/// disk that a machine would find after its power came back.
+/// To simulate a killed process, drop a log and open it again; [`Simulation::power_loss`] returns the disk as a machine
+/// finds it after a power loss.
 #[derive(Clone, Debug, Default)]
 pub struct Simulation {
     state: Arc<Mutex<State>>,
 }
 
-/// What is about to be done to a simulated disk.
+/// A kind of operation on a simulated disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Act {
-    /// Listing a folder, asking for a file's length, opening it.
-    Look,
+pub enum DiskOp {
+    /// Listing a folder, opening a file, getting its length.
+    Lookup,
     Read,
     Write,
     /// Creating, renaming, removing; changing a file's length.
@@ -33,26 +33,26 @@ pub enum Act {
     Sync,
 }
 
-/// What goes wrong with it.
+/// A fault of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// An I/O error. Half of a write may have been done.
     Error,
-    /// Less is read or written than was asked for: no error, and nothing that a caller may be surprised at.
+    /// A short read or write. Not an error: callers must handle it.
     Short,
     /// No space is left on the device. Half of a write may have been done.
-    Full,
-    /// A sync fails, and what it was to write counts as written from then on, as on ext4: it can be read until
-    /// the power goes, and the next sync, which knows nothing of it, succeeds.
-    Forgets,
-    /// A sync fails, and what it was to write is gone: the file reads as it is on disk.
-    Reverts,
-    /// The process has no descriptors left to look with.
+    NoSpace,
+    /// A sync fails and its dirty pages become clean without having been written, as on ext4: they can be read until
+    /// the power is lost, and the next sync succeeds without writing them.
+    SyncDropsDirtyPages,
+    /// A sync fails and its dirty pages are discarded: the file reads as it is on disk.
+    SyncReverts,
+    /// The process has no descriptors left for a lookup.
     NoDescriptors,
 }
 
-/// Says of each act whether something goes wrong with it.
-type Mishaps = Box<dyn FnMut(Act) -> Option<Fault> + Send>;
+/// Chooses the fault of each operation, if any.
+type FaultInjector = Box<dyn FnMut(DiskOp) -> Option<Fault> + Send>;
 
 #[derive(Default)]
 struct State {
@@ -60,12 +60,12 @@ struct State {
     names: Names,
     syncs: u64,
     changes: u64,
-    /// The disk is gone as of this many syncs.
+    /// The machine stops at this sync.
     crash_at_sync: Option<u64>,
-    /// Everything that changes the disk fails as of this many changes.
+    /// Every change of the disk fails from this number of changes on.
     fail_at_change: Option<u64>,
-    mishaps: Option<Mishaps>,
-    /// What files that are written get as their time.
+    injector: Option<FaultInjector>,
+    /// The modification time of files that are written.
     now_ms: i64,
 }
 
@@ -76,45 +76,45 @@ impl std::fmt::Debug for State {
 }
 
 impl Simulation {
-    /// How many syncs of files and folders there have been.
+    /// Returns the number of syncs of files and folders so far.
     pub fn syncs(&self) -> u64 {
         self.state.lock().syncs
     }
 
-    /// How many operations have changed the disk.
+    /// Returns the number of operations that have changed the disk.
     pub fn changes(&self) -> u64 {
         self.state.lock().changes
     }
 
-    /// The `n`th sync (counted from 1) and everything after it fails, as if the machine stopped there.
+    /// Makes the `n`th sync (counted from 1) and every later change fail, as if the machine stopped there.
     pub fn crash_at_sync(&self, n: u64) {
         self.state.lock().crash_at_sync = Some(n);
     }
 
-    /// Every change of the disk fails once `n` more have been made; `None` heals it.
+    /// Makes every change of the disk fail after `n` more; `None` ends that.
     pub fn fail_after_changes(&self, n: Option<u64>) {
         let mut state = self.state.lock();
         state.fail_at_change = n.map(|n| state.changes + n);
     }
 
-    /// From now on `mishaps` says of each act what goes wrong with it.
-    pub fn set_mishaps(&self, mishaps: impl FnMut(Act) -> Option<Fault> + Send + 'static) {
-        self.state.lock().mishaps = Some(Box::new(mishaps));
+    /// Injects the faults that `injector` chooses, from now on.
+    pub fn inject_faults(&self, injector: impl FnMut(DiskOp) -> Option<Fault> + Send + 'static) {
+        self.state.lock().injector = Some(Box::new(injector));
     }
 
-    /// From now on nothing goes wrong that wasn't asked for otherwise.
-    pub fn heal(&self) {
-        self.state.lock().mishaps = None;
+    /// Ends [`Simulation::inject_faults`].
+    pub fn clear_faults(&self) {
+        self.state.lock().injector = None;
     }
 
-    /// Files that are written from now on have been written at this time, in milliseconds since the epoch.
+    /// Sets the modification time of files written from now on, in milliseconds since the epoch.
     pub fn set_time(&self, now_ms: i64) {
         self.state.lock().now_ms = now_ms;
     }
 
-    /// The disk after a power loss: synced pages and names, and a random part of the others.
+    /// Returns the disk after a power loss: synced pages and names, and a random part of the unsynced ones.
     ///
-    /// `random` yields numbers; names survive in the order in which they changed, as journals keep them.
+    /// `random` yields random numbers; changes of names survive in order, as in a journal.
     pub fn power_loss(&self, random: &mut dyn FnMut() -> u64) -> Simulation {
         let state = self.state.lock();
         let names = state.names.after_power_loss(random);
@@ -127,7 +127,7 @@ impl Simulation {
         Simulation { state: Arc::new(Mutex::new(survivor)) }
     }
 
-    /// Puts a file there, durably, with the folders above it: what others have left on the disk.
+    /// Creates a file durably, with its parent folders, as if it had been on the disk before.
     pub fn put(&self, path: &Path, bytes: &[u8]) {
         let mut state = self.state.lock();
         if let Some(folder) = path.parent() {
@@ -135,54 +135,54 @@ impl Simulation {
         }
         let file = state.files.len();
         let mut contents = Contents::default();
-        contents.tamper(|content| content.extend_from_slice(bytes));
+        contents.corrupt(|content| content.extend_from_slice(bytes));
         state.files.push(contents);
         state.names.put(path, file);
     }
 
-    /// Replaces a file's bytes behind everybody's back; for corruption tests.
-    pub fn tamper(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    /// Changes a file's bytes in the page cache and on disk, without counting it as an operation.
+    pub fn corrupt(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
         let mut state = self.state.lock();
         if let Some(file) = state.names.get(path) {
-            state.files[file].tamper(change);
+            state.files[file].corrupt(change);
         }
     }
 
-    /// Every file there is.
+    /// Lists all files.
     pub fn all_files(&self) -> Vec<PathBuf> {
         self.state.lock().names.all()
     }
 
     pub(super) fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
         let mut state = self.state.lock();
-        state.look()?;
+        state.lookup()?;
         state.names.list(folder).ok_or_else(|| ErrorKind::NotFound.into())
     }
 
     pub(super) fn list_folders(&self, folder: &Path) -> io::Result<Vec<String>> {
         let mut state = self.state.lock();
-        state.look()?;
+        state.lookup()?;
         Ok(state.names.list_folders(folder))
     }
 
-    /// Folders are durable at once: the broker derives them from metadata anyway.
+    /// Creates a folder, durably at once: the broker derives folders from metadata anyway.
     pub(super) fn create_folder(&self, folder: &Path) -> io::Result<()> {
         let mut state = self.state.lock();
-        state.change(Act::Change)?;
+        state.change(DiskOp::Change)?;
         state.names.create_folder(folder);
         Ok(())
     }
 
     pub(super) fn open(&self, path: &Path, create: bool) -> io::Result<SimulatedFile> {
         let mut state = self.state.lock();
-        state.look()?;
+        state.lookup()?;
         let file = match state.names.get(path) {
             Some(file) => file,
             None if create => {
                 if !path.parent().is_some_and(|folder| state.names.is_folder(folder)) {
                     return Err(ErrorKind::NotFound.into());
                 }
-                state.change(Act::Change)?;
+                state.change(DiskOp::Change)?;
                 let file = state.files.len();
                 let contents = Contents::created(state.now_ms);
                 state.files.push(contents);
@@ -194,7 +194,7 @@ impl Simulation {
         Ok(SimulatedFile { disk: self.clone(), file })
     }
 
-    /// When a file was last written; `None` if there is no such file.
+    /// Returns a file's modification time; `None` if there is no such file.
     pub(super) fn modified(&self, path: &Path) -> Option<i64> {
         let state = self.state.lock();
         Some(state.files[state.names.get(path)?].modified_ms)
@@ -209,19 +209,19 @@ impl Simulation {
 
     pub(super) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.state.lock();
-        state.change(Act::Change)?;
+        state.change(DiskOp::Change)?;
         if state.names.rename(from, to) { Ok(()) } else { Err(ErrorKind::NotFound.into()) }
     }
 
     pub(super) fn remove(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state.lock();
-        state.change(Act::Change)?;
+        state.change(DiskOp::Change)?;
         if state.names.remove(path) { Ok(()) } else { Err(ErrorKind::NotFound.into()) }
     }
 
     pub(super) fn remove_folder(&self, folder: &Path) -> io::Result<()> {
         let mut state = self.state.lock();
-        state.change(Act::Change)?;
+        state.change(DiskOp::Change)?;
         if state.names.remove_folder(folder) { Ok(()) } else { Err(ErrorKind::NotFound.into()) }
     }
 
@@ -229,56 +229,56 @@ impl Simulation {
         let mut state = self.state.lock();
         match state.sync()? {
             None => state.names.sync(folder),
-            // A journal that couldn't be written is tried again: names stay as uncertain as they were.
-            Some(_) => return Err(fault()),
+            // A journal that couldn't be written is tried again: unsynced names stay unsynced.
+            Some(_) => return Err(io_fault()),
         }
         Ok(())
     }
 }
 
 impl State {
-    fn mishap(&mut self, act: Act) -> Option<Fault> {
-        self.mishaps.as_mut().and_then(|mishaps| mishaps(act))
+    fn fault_of(&mut self, op: DiskOp) -> Option<Fault> {
+        self.injector.as_mut().and_then(|injector| injector(op))
     }
 
-    fn look(&mut self) -> io::Result<()> {
-        match self.mishap(Act::Look) {
+    fn lookup(&mut self) -> io::Result<()> {
+        match self.fault_of(DiskOp::Lookup) {
             None => Ok(()),
             Some(Fault::NoDescriptors) => Err(rustix::io::Errno::MFILE.into()),
-            Some(_) => Err(fault()),
+            Some(_) => Err(io_fault()),
         }
     }
 
-    /// Counts a change; an error if it can't be made. `Short` is for those who know what it means.
-    fn change(&mut self, act: Act) -> io::Result<Option<Fault>> {
+    /// Counts a change; fails if it can't be made. Faults of syncs and short writes are returned, for the caller to apply.
+    fn change(&mut self, op: DiskOp) -> io::Result<Option<Fault>> {
         if self.crash_at_sync.is_some_and(|n| self.syncs >= n) {
             return Err(io::Error::other("the simulated machine has stopped"));
         }
         if self.fail_at_change.is_some_and(|n| self.changes >= n) {
-            return Err(fault());
+            return Err(io_fault());
         }
         self.changes += 1;
-        match self.mishap(act) {
-            Some(Fault::Full) => Err(ErrorKind::StorageFull.into()),
-            Some(Fault::Short) if act == Act::Write => Ok(Some(Fault::Short)),
-            Some(forgetful) if act == Act::Sync => Ok(Some(forgetful)),
+        match self.fault_of(op) {
+            Some(Fault::NoSpace) => Err(ErrorKind::StorageFull.into()),
+            Some(Fault::Short) if op == DiskOp::Write => Ok(Some(Fault::Short)),
+            Some(fault) if op == DiskOp::Sync => Ok(Some(fault)),
             Some(Fault::Short) | None => Ok(None),
-            Some(_) => Err(fault()),
+            Some(_) => Err(io_fault()),
         }
     }
 
-    /// Counts a sync; how it fails, if the disk lives on.
+    /// Counts a sync; returns its fault, if the machine hasn't stopped.
     fn sync(&mut self) -> io::Result<Option<Fault>> {
         if self.crash_at_sync == Some(self.syncs + 1) {
             self.syncs += 1;
         }
-        let outcome = self.change(Act::Sync)?;
+        let outcome = self.change(DiskOp::Sync)?;
         self.syncs += 1;
         Ok(outcome)
     }
 }
 
-fn fault() -> io::Error {
+fn io_fault() -> io::Error {
     io::Error::other("a simulated fault")
 }
 
@@ -294,36 +294,36 @@ impl SimulatedFile {
         self.disk.state.lock().files[self.file].len()
     }
 
-    /// Reads at most as much as `into` holds, as pread(2) does.
+    /// Reads up to `into.len()` bytes, like pread(2).
     pub(super) fn read_at(&self, position: u64, into: &mut [u8]) -> io::Result<usize> {
         let mut state = self.disk.state.lock();
-        let most = match state.mishap(Act::Read) {
+        let len = match state.fault_of(DiskOp::Read) {
             Some(Fault::Short) => into.len().div_ceil(2),
-            Some(_) => return Err(fault()),
+            Some(_) => return Err(io_fault()),
             None => into.len(),
         };
-        Ok(state.files[self.file].read(position, &mut into[..most]))
+        Ok(state.files[self.file].read(position, &mut into[..len]))
     }
 
-    /// Writes at most the two parts, one behind the other, as pwritev(2) does.
+    /// Writes up to the whole of two parts, one behind the other, like pwritev(2).
     pub(super) fn write_at(&self, position: u64, head: &[u8], body: &[u8]) -> io::Result<usize> {
         let mut state = self.disk.state.lock();
         let bytes = [head, body].concat();
-        let outcome = state.change(Act::Write);
-        // A write that fails may have been half done.
-        let most = if matches!(outcome, Ok(None)) { bytes.len() } else { bytes.len() / 2 };
+        let outcome = state.change(DiskOp::Write);
+        // A failed write may have been half done.
+        let len = if matches!(outcome, Ok(None)) { bytes.len() } else { bytes.len() / 2 };
         let now_ms = state.now_ms;
-        state.files[self.file].write(position, &bytes[..most], now_ms);
+        state.files[self.file].write(position, &bytes[..len], now_ms);
         match outcome {
-            Ok(Some(Fault::Short)) if most == 0 => Err(ErrorKind::Interrupted.into()),
-            Ok(_) => Ok(most),
+            Ok(Some(Fault::Short)) if len == 0 => Err(ErrorKind::Interrupted.into()),
+            Ok(_) => Ok(len),
             Err(error) => Err(error),
         }
     }
 
     pub(super) fn set_len(&self, len: u64) -> io::Result<()> {
         let mut state = self.disk.state.lock();
-        state.change(Act::Change)?;
+        state.change(DiskOp::Change)?;
         let now_ms = state.now_ms;
         state.files[self.file].set_len(len, now_ms);
         Ok(())
@@ -335,10 +335,10 @@ impl SimulatedFile {
         let file = &mut state.files[self.file];
         match outcome {
             None => file.sync(),
-            Some(Fault::Forgets) => file.forget(),
-            Some(Fault::Reverts) => file.revert(),
+            Some(Fault::SyncDropsDirtyPages) => file.drop_dirty_pages(),
+            Some(Fault::SyncReverts) => file.revert(),
             Some(_) => {}
         }
-        if outcome.is_some() { Err(fault()) } else { Ok(()) }
+        if outcome.is_some() { Err(io_fault()) } else { Ok(()) }
     }
 }

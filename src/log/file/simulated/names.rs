@@ -1,16 +1,16 @@
-//! A simulated disk's names: as they are seen, as they are on disk, and the changes in between.
+//! A simulated disk's names: in memory, on disk, and the changes in between.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Which file each name stands for.
+/// The file of each name.
 type Table = BTreeMap<PathBuf, usize>;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Names {
     now: Table,
     durable: Table,
-    /// Since their folder was synced, in order.
+    /// Changes since their folder was synced, in order.
     unsynced: Vec<Change>,
     folders: BTreeSet<PathBuf>,
 }
@@ -18,7 +18,7 @@ pub(super) struct Names {
 #[derive(Clone, Debug)]
 enum Change {
     Create(PathBuf, usize),
-    /// Old name, new name: journals keep both changes or none.
+    /// Old name, new name: a journal keeps both changes or none.
     Rename(PathBuf, PathBuf),
     Remove(PathBuf),
     RenameFolder(PathBuf, PathBuf),
@@ -26,11 +26,11 @@ enum Change {
 }
 
 impl Change {
-    /// Whether syncing `folder` makes it durable.
-    fn is_of(&self, folder: &Path) -> bool {
+    /// Returns whether syncing `folder` makes the change durable.
+    fn is_in(&self, folder: &Path) -> bool {
         match self {
             Change::Create(path, _) | Change::Rename(_, path) | Change::Remove(path) => path.parent() == Some(folder),
-            // What happens inside of a folder from then on is kept under its new name.
+            // Syncing the renamed folder must make the rename durable too: later changes in it have its new name.
             Change::RenameFolder(_, path) => path == folder || path.parent() == Some(folder),
             Change::RemoveFolder(path) => path.parent() == Some(folder),
         }
@@ -82,7 +82,7 @@ impl Names {
         self.folders.contains(path)
     }
 
-    /// Names of files and folders; `None` if there is no such folder.
+    /// Lists the names of files and folders in `folder`; `None` if there is no such folder.
     pub(super) fn list(&self, folder: &Path) -> Option<Vec<String>> {
         let children = self.now.keys().chain(&self.folders).filter(|path| path.parent() == Some(folder));
         let names = children.filter_map(|path| path.file_name()?.to_str().map(str::to_owned));
@@ -108,7 +108,7 @@ impl Names {
         self.durable.insert(path.to_path_buf(), file);
     }
 
-    /// Whether there was something to rename.
+    /// Renames a file or folder; returns whether it existed.
     pub(super) fn rename(&mut self, from: &Path, to: &Path) -> bool {
         if self.is_folder(from) {
             let folders = std::mem::take(&mut self.folders);
@@ -123,7 +123,7 @@ impl Names {
         known
     }
 
-    /// Whether there was something to remove.
+    /// Removes a file; returns whether it existed.
     pub(super) fn remove(&mut self, path: &Path) -> bool {
         let known = self.now.contains_key(path);
         if known {
@@ -132,7 +132,7 @@ impl Names {
         known
     }
 
-    /// Whether there was something to remove.
+    /// Removes a folder and its content; returns whether it existed.
     pub(super) fn remove_folder(&mut self, folder: &Path) -> bool {
         let known = self.is_folder(folder);
         if known {
@@ -144,18 +144,18 @@ impl Names {
 
     pub(super) fn sync(&mut self, folder: &Path) {
         let (synced, rest): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.unsynced).into_iter().partition(|change| change.is_of(folder));
+            std::mem::take(&mut self.unsynced).into_iter().partition(|change| change.is_in(folder));
         for change in synced {
             change.apply(&mut self.durable);
         }
         self.unsynced = rest;
     }
 
-    /// The names that are left: those synced, and what a first part of the other changes made of them.
+    /// Returns the names after a power loss: those on disk, with a random number of the first unsynced changes applied.
     pub(super) fn after_power_loss(&self, random: &mut dyn FnMut() -> u64) -> Names {
-        let kept = random() as usize % (self.unsynced.len() + 1);
+        let applied = random() as usize % (self.unsynced.len() + 1);
         let mut names = self.durable.clone();
-        for change in &self.unsynced[..kept] {
+        for change in &self.unsynced[..applied] {
             change.apply(&mut names);
         }
         let mut folders = self.folders.clone();

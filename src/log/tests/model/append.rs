@@ -1,6 +1,6 @@
-//! What is written: by nobody, by producers that count, in transactions; and what is refused.
+//! Appends: without a producer id, idempotent, transactional; and appends that are refused.
 
-use super::plain::{Batch, PRODUCERS, Record};
+use super::oracle::{Batch, PRODUCERS, Record};
 use super::*;
 
 impl Run {
@@ -9,7 +9,7 @@ impl Run {
         let records = (0..count).map(|_| self.new_record()).collect();
         let codecs = [Codec::None, Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd];
         let codec = codecs[self.random.below(6) as usize];
-        Batch::plain(self.plain.end(), records, codec)
+        Batch::without_producer(self.oracle.end(), records, codec)
     }
 
     fn new_record(&mut self) -> Record {
@@ -23,40 +23,40 @@ impl Run {
 
     pub(super) fn how(&mut self, origin: Origin) -> AppendAs {
         let bumps = i32::from(self.random.below(60) == 0);
-        AppendAs { leader_epoch: self.plain.latest_epoch() + bumps, origin, now: self.now }
+        AppendAs { leader_epoch: self.oracle.latest_epoch() + bumps, origin, now: self.now }
     }
 
-    /// Appends a batch that the log must take.
+    /// Appends a batch that the log must accept.
     pub(super) fn append(&mut self, batch: Batch) {
         let origin = if batch.marker.is_some() { Origin::Coordinator } else { Origin::Client };
         let how = self.how(origin);
         let appended = self.log.append(&batch.build(), how);
-        let appended = appended.unwrap_or_else(|error| panic!("{error}: {batch:?} at {:?}", self.plain.epochs));
+        let appended = appended.unwrap_or_else(|error| panic!("{error}: {batch:?} at {:?}", self.oracle.epochs));
         assert_eq!((appended.base_offset, appended.duplicate), (batch.base, false));
         assert_eq!(appended.last_offset + 1, batch.next_offset());
-        self.plain.note_epoch(how.leader_epoch, batch.base);
-        self.plain.push(batch);
-        assert_eq!(self.log.end_offset(), self.plain.end());
+        self.oracle.note_epoch(how.leader_epoch, batch.base);
+        self.oracle.push(batch);
+        assert_eq!(self.log.end_offset(), self.oracle.end());
     }
 
-    pub(in crate::tests) fn append_plain(&mut self) {
+    pub(in crate::tests) fn append_without_producer(&mut self) {
         let batch = self.new_batch();
         self.append(batch);
     }
 
-    /// The batch that a producer would send next.
+    /// Returns the batch that a producer would send next.
     pub(super) fn next_of_producer(&mut self, producer_id: ProducerId) -> Batch {
         let batch = self.new_batch();
-        let (epoch, window) = self.plain.window(producer_id);
+        let (epoch, window) = self.oracle.window(producer_id);
         let sequence = window.last().map_or(0, |batch| batch.next_sequence());
-        let transactional = self.plain.open_transaction(producer_id).is_some() || self.random.below(3) == 0;
+        let transactional = self.oracle.open_transaction(producer_id).is_some() || self.random.below(3) == 0;
         Batch { producer_id, epoch: epoch.max(0), sequence, transactional, ..batch }
     }
 
     pub(super) fn append_idempotent(&mut self) {
         let producer_id = self.random.below(PRODUCERS as u64) as i64;
         let batch = self.next_of_producer(producer_id);
-        let (epoch, window) = self.plain.window(producer_id);
+        let (epoch, window) = self.oracle.window(producer_id);
         let (sequence, is_first) = (batch.sequence, window.is_empty());
         let recent: Vec<Batch> = window.into_iter().rev().take(5).cloned().collect();
         match self.random.below(10) {
@@ -64,14 +64,14 @@ impl Run {
                 let which = self.random.below(recent.len() as u64) as usize;
                 self.repeat(&recent[which]);
             }
-            2 if epoch >= 0 => self.refused(Batch { sequence: sequence + 1, ..batch }),
-            3 if epoch > 0 => self.refused(Batch { epoch: epoch - 1, ..batch }),
+            2 if epoch >= 0 => self.check_refused(Batch { sequence: sequence + 1, ..batch }),
+            3 if epoch > 0 => self.check_refused(Batch { epoch: epoch - 1, ..batch }),
             4 if epoch >= 0 => self.append(Batch { epoch: epoch + 1, sequence: 0, ..batch }),
             _ => self.append(batch),
         }
     }
 
-    /// Sends a batch again. It is recognised while it is in the log, and never taken for a new one.
+    /// Sends a batch again. It must be a duplicate while it is in the log, and must never be appended again.
     fn repeat(&mut self, batch: &Batch) {
         let sent = Batch { codec: Codec::None, ..batch.clone() };
         let end = self.log.end_offset();
@@ -82,25 +82,25 @@ impl Run {
                 assert_eq!(appended.last_offset + 1, batch.next_offset());
             }
             Err(AppendError::OutOfOrderSequence { .. }) => assert!(!is_there, "{batch:?}"),
-            // Leader epochs may have moved on since; nothing is told apart by them.
-            Err(AppendError::FencedLeaderEpoch { .. }) => assert!(self.plain.latest_epoch() > 0),
+            // The leader epoch may have advanced since.
+            Err(AppendError::FencedLeaderEpoch { .. }) => assert!(self.oracle.latest_epoch() > 0),
             Err(other) => panic!("{other}: {batch:?}"),
         }
         assert_eq!(self.log.end_offset(), end);
     }
 
-    fn refused(&mut self, batch: Batch) {
+    fn check_refused(&mut self, batch: Batch) {
         let how = self.how(Origin::Client);
         let refused = self.log.append(&batch.build(), how);
         let expected =
             matches!(refused, Err(AppendError::OutOfOrderSequence { .. } | AppendError::InvalidProducerEpoch { .. }));
         assert!(expected, "{batch:?} -> {refused:?}");
-        assert_eq!(self.log.end_offset(), self.plain.end());
+        assert_eq!(self.log.end_offset(), self.oracle.end());
     }
 
     pub(super) fn end_transaction(&mut self) {
         let producer_id = self.random.below(PRODUCERS as u64) as i64;
-        let (epoch, _) = self.plain.window(producer_id);
+        let (epoch, _) = self.oracle.window(producer_id);
         if epoch < 0 {
             return;
         }
@@ -110,17 +110,17 @@ impl Run {
         self.append(batch);
     }
 
-    pub(super) fn marker(&mut self, producer_id: ProducerId, epochs_on: i16) -> Batch {
+    pub(super) fn marker(&mut self, producer_id: ProducerId, epoch_bump: i16) -> Batch {
         let control = if self.random.below(2) == 0 { ControlType::Abort } else { ControlType::Commit };
-        let epoch = self.plain.window(producer_id).0 + epochs_on;
-        let batch = Batch::plain(self.plain.end(), vec![], Codec::None);
+        let epoch = self.oracle.window(producer_id).0 + epoch_bump;
+        let batch = Batch::without_producer(self.oracle.end(), vec![], Codec::None);
         Batch { producer_id, epoch, marker: Some(control), ..batch }
     }
 
-    /// Each producer's last five batches are recognised, so far as they are in the log.
+    /// Checks that each producer's last five batches are duplicates, if they are in the log.
     pub(in crate::tests) fn check_windows(&mut self) {
         for producer_id in 0..PRODUCERS {
-            let (_, window) = self.plain.window(producer_id);
+            let (_, window) = self.oracle.window(producer_id);
             let recent: Vec<Batch> = window.into_iter().rev().take(5).cloned().collect();
             recent.iter().for_each(|batch| self.repeat(batch));
         }

@@ -1,24 +1,23 @@
-//! What compaction must leave and what it must not: Kafka's rules, said once more and in other words.
+//! The records that compaction must keep and must remove: an independent implementation of Kafka's rules.
 //!
-//! Nothing here knows how a log is compacted. A log is read, whole, and what is found is held against what was
-//! appended: whatever is missing has to be missed rightly, and after a pass that went through, whatever had to go has
-//! to be gone.
+//! The check reads the whole log and compares it with what was appended: each missing record must be one that compaction
+//! may remove, and after a completed pass no record may remain that it must remove.
 
-use super::plain::{Batch, Plain};
+use super::oracle::{Batch, Oracle};
 use super::*;
 use ottla_wire::record::Batch as Stored;
 
-/// A pass over the log, whether or not it went through.
+/// A compaction pass, completed or not.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pass {
     pub(super) at: TimestampMs,
-    /// Nothing from here on was touched.
+    /// The pass compacted only batches below this offset.
     pub(super) below: Offset,
-    /// If it went through: up to where the log is compact, and that is sure to outlast a power loss.
+    /// If the pass completed and is durable: the offset up to which the log is compacted.
     pub(super) done: Option<Offset>,
 }
 
-/// The rules as they apply to a log now.
+/// The passes over a log, from which the rules follow.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rules {
     pub(super) passes: Vec<Pass>,
@@ -26,107 +25,108 @@ pub(super) struct Rules {
 }
 
 impl Rules {
-    /// What no pass so far has touched.
+    /// Returns the offset from which on no pass has compacted.
     pub(super) fn untouched_from(&self) -> Offset {
         self.passes.iter().map(|pass| pass.below).max().unwrap_or(0)
     }
 
-    /// Whether a tombstone or marker at `offset` was met by one pass and its time was up in a later one.
+    /// Returns whether a pass may have removed a tombstone or marker at `offset`: an earlier pass set its delete horizon.
     fn may_have_expired(&self, offset: Offset) -> bool {
-        let met = self.passes.iter().filter(|pass| offset < pass.below);
-        let Some(first) = met.map(|pass| pass.at).min() else { return false };
+        let covering = self.passes.iter().filter(|pass| offset < pass.below);
+        let Some(first) = covering.map(|pass| pass.at).min() else { return false };
         self.passes.iter().any(|pass| offset < pass.below && pass.at >= first + self.delete_retention_ms)
     }
 
-    /// Whether the last pass was bound to remove a tombstone at `offset`.
+    /// Returns whether the last pass must have removed a tombstone at `offset`.
     fn must_have_expired(&self, offset: Offset) -> bool {
         let Some((last, before)) = self.passes.split_last() else { return false };
         let done = |pass: &Pass| pass.done.is_some_and(|done| offset < done);
         done(last) && before.iter().any(|pass| done(pass) && last.at > pass.at + self.delete_retention_ms)
     }
 
-    /// Reads the log and holds it against what was appended; then what is left of that is what was found.
-    pub(super) fn check(&self, plain: &mut Plain, log: &Log, went_through: bool) {
+    /// Compares the log with what was appended, then sets the oracle to what the log has.
+    pub(super) fn check(&self, oracle: &mut Oracle, log: &Log, completed: bool) {
         let first = log.segments[0].base();
-        let found = stored(log, plain.start.max(first));
-        let mut of = plain.clone();
-        for batch in &mut of.batches {
+        let found = stored(log, oracle.start.max(first));
+        let mut after = oracle.clone();
+        for batch in &mut after.batches {
             batch.present = false;
             batch.records.iter_mut().for_each(|record| record.present = false);
         }
         for stored in &found {
-            adopt(&mut of, stored);
+            mark_present(&mut after, stored);
         }
-        self.must_remain(plain, &of, first);
-        if went_through {
-            self.must_be_gone(&of);
+        self.check_kept(oracle, &after, first);
+        if completed {
+            self.check_removed(&after);
         }
-        // What lies before the first offset that can be asked for is of no interest to anybody.
-        *plain = of;
+        // Records below the log start don't matter: they can't be read.
+        *oracle = after;
     }
 
-    fn must_remain(&self, before: &Plain, of: &Plain, first: Offset) {
-        let (untouched, from) = (self.untouched_from(), of.start.max(first));
-        let (superseded, aborted) = (of.superseded(untouched), of.aborted());
-        for (batch, was) in of.batches.iter().zip(&before.batches).filter(|(batch, _)| batch.next_offset() > from) {
-            let told =
+    fn check_kept(&self, before: &Oracle, after: &Oracle, first: Offset) {
+        let (untouched, from) = (self.untouched_from(), after.start.max(first));
+        let (superseded, aborted) = (after.superseded(untouched), after.aborted());
+        for (batch, was) in after.batches.iter().zip(&before.batches).filter(|(batch, _)| batch.next_offset() > from) {
+            let context =
                 || format!("{batch:?} of a log from {from}, untouched from {untouched}, after {:?}", self.passes);
             if batch.base >= untouched {
-                assert!(batch.present && batch.records.iter().all(|record| record.present), "touched: {}", told());
+                assert!(batch.present && batch.records.iter().all(|record| record.present), "removed: {}", context());
             }
             if batch.marker.is_some() && !self.may_have_expired(batch.base) {
-                assert!(batch.present, "a marker is gone: {}", told());
+                assert!(batch.present, "a marker was removed: {}", context());
             }
             let is_aborted = batch.transactional && aborted.iter().any(|txn| txn.has(batch));
             for ((offset, record), was) in batch.numbered().zip(&was.records).filter(|((_, record), _)| !record.present)
             {
                 let expired = record.value.is_none() && self.may_have_expired(offset);
-                let rightly = record.key.is_none() || superseded.contains(&offset) || is_aborted || expired;
-                assert!(rightly || offset < from, "{offset} is gone ({was:?}): {}", told());
+                let allowed = record.key.is_none() || superseded.contains(&offset) || is_aborted || expired;
+                assert!(allowed || offset < from, "{offset} was removed ({was:?}): {}", context());
             }
         }
-        for producer_id in 0..plain::PRODUCERS {
-            self.last_of_producer_remains(of, producer_id, from);
+        for producer_id in 0..oracle::PRODUCERS {
+            self.check_last_of_producer_kept(after, producer_id, from);
         }
     }
 
-    /// A producer goes on after a restart by its last batch, or by its last marker if it has no batch in its epoch.
-    fn last_of_producer_remains(&self, of: &Plain, producer_id: ProducerId, from: Offset) {
-        let (epoch, window) = of.window(producer_id);
-        let markers = of.batches.iter().filter(|batch| batch.producer_id == producer_id && batch.epoch == epoch);
+    /// Checks that a producer's state can be recovered: from its last batch, or its last marker if it has no batch in its
+    /// epoch.
+    fn check_last_of_producer_kept(&self, after: &Oracle, producer_id: ProducerId, from: Offset) {
+        let (epoch, window) = after.window(producer_id);
+        let markers = after.batches.iter().filter(|batch| batch.producer_id == producer_id && batch.epoch == epoch);
         let kept = match window.last() {
             Some(last) => last.present || last.base < from,
             None => markers.clone().any(|batch| batch.present || batch.base < from) || markers.count() == 0,
         };
-        assert!(kept, "the last batch of producer {producer_id} is gone: {window:?}");
+        assert!(kept, "the last batch of producer {producer_id} was removed: {window:?}");
     }
 
-    fn must_be_gone(&self, of: &Plain) {
+    fn check_removed(&self, after: &Oracle) {
         let Some(compact_below) = self.passes.last().and_then(|pass| pass.done) else { return };
-        let (superseded, aborted) = (of.superseded(compact_below), of.aborted());
-        for batch in of.batches.iter().filter(|batch| batch.base < compact_below && batch.marker.is_none()) {
+        let (superseded, aborted) = (after.superseded(compact_below), after.aborted());
+        for batch in after.batches.iter().filter(|batch| batch.base < compact_below && batch.marker.is_none()) {
             let is_aborted = aborted.iter().any(|txn| txn.has(batch) && txn.marker < compact_below);
-            // What nobody can see any more is nobody's concern.
-            let judged = of.start..compact_below;
-            for (offset, record) in batch.numbered().filter(|(at, record)| record.present && judged.contains(at)) {
-                let told = format!("{offset} ({record:?}) is left below {compact_below} after {:?}", self.passes);
-                assert!(!superseded.contains(&offset), "superseded: {told}");
-                assert!(record.key.is_some(), "without a key: {told}");
-                assert!(!(batch.transactional && is_aborted), "aborted: {told}");
-                assert!(record.value.is_some() || !self.must_have_expired(offset), "a tombstone: {told}");
+            // Records below the log start don't matter: they can't be read.
+            let checked = after.start..compact_below;
+            for (offset, record) in batch.numbered().filter(|(at, record)| record.present && checked.contains(at)) {
+                let context = format!("{offset} ({record:?}) is left below {compact_below} after {:?}", self.passes);
+                assert!(!superseded.contains(&offset), "superseded: {context}");
+                assert!(record.key.is_some(), "without a key: {context}");
+                assert!(!(batch.transactional && is_aborted), "aborted: {context}");
+                assert!(record.value.is_some() || !self.must_have_expired(offset), "a tombstone: {context}");
             }
         }
     }
 }
 
-/// Every batch from the one that holds `from` on, as it is stored.
+/// Reads all batches from the one that contains `from` on.
 pub(super) fn stored(log: &Log, from: Offset) -> Vec<Stored> {
     let mut found = Vec::new();
     let mut next = from;
     while next < log.end_offset() {
         let slice = log.read(next, 3000, true, Offset::MAX).expect("reads");
         if slice.bytes.is_empty() {
-            // Nothing is left up to the end.
+            // Compaction has removed all records up to the end.
             assert_eq!(slice.next_offset, next);
             break;
         }
@@ -137,17 +137,17 @@ pub(super) fn stored(log: &Log, from: Offset) -> Vec<Stored> {
     found
 }
 
-/// Finds a stored batch among those that were appended, and notes what is left of it.
-fn adopt(of: &mut Plain, stored: &Stored) {
-    stored.check_crc().expect("a right CRC");
+/// Finds a stored batch in the oracle, and marks its records as present.
+fn mark_present(oracle: &mut Oracle, stored: &Stored) {
+    stored.check_crc().expect("a valid CRC");
     let header = stored.header();
-    let Ok(at) = of.batches.binary_search_by_key(&header.base_offset, |batch| batch.base) else {
+    let Ok(at) = oracle.batches.binary_search_by_key(&header.base_offset, |batch| batch.base) else {
         panic!("{header:?} was never appended");
     };
-    let batch = &mut of.batches[at];
-    assert!(!batch.present, "{header:?} is there twice");
+    let batch = &mut oracle.batches[at];
+    assert!(!batch.present, "{header:?} is stored twice");
     batch.present = true;
-    same_header(batch, header);
+    check_header(batch, header);
     let mut before = -1;
     for record in stored.records() {
         let record = record.expect("a record");
@@ -170,8 +170,8 @@ fn adopt(of: &mut Plain, stored: &Stored) {
     assert!(newest.is_none_or(|newest| newest == header.max_timestamp), "{header:?}");
 }
 
-/// Offsets, producer and codec stay as they were, whatever became of the records.
-fn same_header(batch: &Batch, header: &ottla_wire::record::BatchHeader) {
+/// Checks that offsets, producer and codec are as appended.
+fn check_header(batch: &Batch, header: &ottla_wire::record::BatchHeader) {
     assert_eq!(header.next_offset(), batch.next_offset(), "{header:?}");
     assert_eq!((header.producer_id, header.producer_epoch), (batch.producer_id, batch.epoch), "{header:?}");
     assert_eq!(header.is_control(), batch.marker.is_some(), "{header:?}");

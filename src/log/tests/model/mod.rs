@@ -1,52 +1,52 @@
-//! Random operations on a log and on a plain list of all that was appended, which must never disagree.
+//! Random operations on a log, compared with an oracle: a list of all batches that were appended.
 //!
-//! - `plain`: the list, and what it says of producers, transactions, epochs and times.
-//! - `compaction`: what compaction must leave and must not.
-//! - `append`, `asking`, `keeping`, `stopping`: the operations.
-//! - `trouble`: disks that fail in the middle of them.
+//! - `oracle`: the list, and the expected producers, transactions, epochs and times.
+//! - `compaction`: the records that compaction must keep and must remove.
+//! - `append`, `checks`, `maintenance`, `restarts`: the operations.
+//! - `faulty_disk`: operations on a disk that fails.
 //!
-//! `LOG_MODEL_RUNS` and `LOG_MODEL_SEED` make it longer or repeat one run:
+//! `LOG_MODEL_RUNS` sets the number of runs, `LOG_MODEL_SEED` the seed of the first:
 //! `LOG_MODEL_RUNS=4000 cargo test --release --lib model -- --nocapture` is a million operations.
 
 mod append;
-mod asking;
+mod checks;
 mod compaction;
-mod keeping;
-mod plain;
-mod stopping;
-mod trouble;
+mod faulty_disk;
+mod maintenance;
+mod oracle;
+mod restarts;
 
 use super::random::Random;
 use super::*;
 use compaction::Rules;
-use plain::Plain;
-pub(super) use trouble::Unsure;
+pub(super) use faulty_disk::UnknownOutcomes;
+use oracle::Oracle;
 
-/// How many operations a run has.
+/// Number of operations per run.
 const STEPS: u64 = 250;
 
-/// One log, what it should be, and what is under way.
+/// A log under test, its oracle, and the operation in progress.
 pub(super) struct Run {
     random: Random,
-    /// The disk, if it is one that can be switched off.
+    /// The disk, if it is simulated.
     simulation: Option<Simulation>,
-    pub(super) shelf: Shelf,
+    pub(super) fixture: Fixture,
     pub(super) log: Log,
-    plain: Plain,
+    oracle: Oracle,
     rules: Rules,
-    /// A compaction that other operations come between.
+    /// A running compaction, interleaved with other operations.
     compacting: Option<Compacting>,
     buffers: CompactionBuffers,
-    /// Whether all is known of where epochs begin: not once the batch that one began with may have been compacted away.
+    /// Whether the start of each epoch is known: not once the first batch of one may have been compacted away.
     knows_epochs: bool,
-    /// Everything below survives a power loss.
+    /// Records below this offset survive a power loss.
     synced: Offset,
-    /// What a positions file would say, if one was written in this boot.
+    /// The position in the positions file, if one was written in this boot.
     validated: Option<Validated>,
     pub(super) now: TimestampMs,
 }
 
-/// A compaction under way, and a group that is not in its place yet.
+/// A running compaction, and a group that has not replaced its sources yet.
 struct Compacting {
     work: Compaction,
     group: Option<CleanedGroup>,
@@ -59,31 +59,31 @@ pub(super) fn number(name: &str) -> Option<u64> {
 }
 
 #[test]
-fn random_operations_agree_with_a_plain_list() {
+fn random_operations_on_simulated_disk_match_oracle() {
     let (runs, first) = (number("LOG_MODEL_RUNS").unwrap_or(60), number("LOG_MODEL_SEED").unwrap_or(1));
     for seed in first..first + runs {
         println!("seed {seed}");
         let disk = Simulation::default();
-        let shelf = Shelf::simulated(&disk);
-        go(seed, Some(disk), shelf);
+        let fixture = Fixture::simulated(&disk);
+        run(seed, Some(disk), fixture);
     }
-    println!("{} operations without a divergence", runs * STEPS);
+    println!("{} operations match the oracle", runs * STEPS);
 }
 
 #[test]
-fn random_operations_agree_with_a_plain_list_on_real_files() {
+fn random_operations_on_real_files_match_oracle() {
     let runs = number("LOG_MODEL_RUNS").map_or(1, |runs| runs / 20);
     let first = number("LOG_MODEL_SEED").unwrap_or(1);
     for seed in first..first + runs.max(1) {
         println!("seed {seed}");
         for disk in [Disk::mapped(), Disk::plain()] {
-            go(seed, None, Shelf::real(disk));
+            run(seed, None, Fixture::real(disk));
         }
     }
 }
 
-fn go(seed: u64, simulation: Option<Simulation>, shelf: Shelf) {
-    let mut run = Run::new(seed, simulation, shelf);
+fn run(seed: u64, simulation: Option<Simulation>, fixture: Fixture) {
+    let mut run = Run::new(seed, simulation, fixture);
     for _ in 0..STEPS {
         run.step();
     }
@@ -91,9 +91,9 @@ fn go(seed: u64, simulation: Option<Simulation>, shelf: Shelf) {
 }
 
 impl Run {
-    fn new(seed: u64, simulation: Option<Simulation>, mut shelf: Shelf) -> Run {
+    fn new(seed: u64, simulation: Option<Simulation>, mut fixture: Fixture) -> Run {
         let mut random = Random(seed);
-        let config = &mut shelf.config;
+        let config = &mut fixture.config;
         config.segment_bytes = 7000 + random.below(10_000) as u32;
         config.index_interval_bytes = random.below(3000) as u32;
         config.retention_ms = -1;
@@ -103,22 +103,22 @@ impl Run {
         config.delete_retention_ms = random.below(3000) as i64;
         config.min_compaction_lag_ms = if random.below(4) == 0 { random.below(2000) as i64 } else { 0 };
         config.min_cleanable_dirty_ratio = 0.0;
-        // Sometimes a map with room for a few keys only: a pass then ends before the dirty range does.
+        // Sometimes a map for only a few keys: a pass then ends before the dirty range does.
         let map_bytes = if random.below(3) == 0 { 24 * (4 + random.below(30) as usize) } else { 1 << 20 };
         let buffers = CompactionBuffers::new(map_bytes, 0.9, 1 + random.below(5000) as usize, random.next());
-        Run { buffers, ..Run::begun(random.next(), simulation, shelf) }
+        Run { buffers, ..Run::with_settings_of(random.next(), simulation, fixture) }
     }
 
-    /// With the shelf's settings, and room in memory.
-    pub(super) fn begun(seed: u64, simulation: Option<Simulation>, shelf: Shelf) -> Run {
-        let log = shelf.open();
+    /// Starts a run with the fixture's settings, and a large key map.
+    pub(super) fn with_settings_of(seed: u64, simulation: Option<Simulation>, fixture: Fixture) -> Run {
+        let log = fixture.open();
         Run {
             random: Random(seed),
             simulation,
             log,
-            plain: Plain::default(),
-            rules: Rules { delete_retention_ms: shelf.config.delete_retention_ms, ..Rules::default() },
-            shelf,
+            oracle: Oracle::default(),
+            rules: Rules { delete_retention_ms: fixture.config.delete_retention_ms, ..Rules::default() },
+            fixture,
             compacting: None,
             buffers: CompactionBuffers::new(1 << 20, 0.9, 1000, seed),
             knows_epochs: true,
@@ -131,7 +131,7 @@ impl Run {
     fn step(&mut self) {
         self.now += self.random.below(50) as i64;
         match self.random.below(100) {
-            0..22 => self.append_plain(),
+            0..22 => self.append_without_producer(),
             22..46 => self.append_idempotent(),
             46..54 => self.end_transaction(),
             54..64 => self.check_read(),
@@ -145,7 +145,7 @@ impl Run {
             90..92 => self.reopen_clean(),
             92..94 => self.kill(),
             94..96 => self.lose_power(),
-            96..98 => self.trouble(),
+            96..98 => self.run_on_faulty_disk(),
             98..99 => self.truncate(),
             _ => self.check_everything(),
         }
@@ -153,20 +153,20 @@ impl Run {
 
     pub(super) fn check_everything(&mut self) {
         self.check_state();
-        self.rules.check(&mut self.plain, &self.log, false);
+        self.rules.check(&mut self.oracle, &self.log, false);
         self.check_committed();
         self.check_epochs();
     }
 
     fn check_state(&self) {
-        let (plain, log) = (&self.plain, &self.log);
-        assert_eq!((log.start_offset(), log.end_offset()), (plain.start, plain.end().max(plain.start)));
-        assert_eq!(log.last_stable_offset(), plain.last_stable());
+        let (oracle, log) = (&self.oracle, &self.log);
+        assert_eq!((log.start_offset(), log.end_offset()), (oracle.start, oracle.end().max(oracle.start)));
+        assert_eq!(log.last_stable_offset(), oracle.last_stable());
         for producer in log.producers() {
-            let (epoch, window) = plain.window(producer.producer_id);
+            let (epoch, window) = oracle.window(producer.producer_id);
             let last = window.last().map_or(-1, |batch| batch.next_sequence() - 1);
             assert_eq!((producer.epoch, producer.last_sequence), (epoch, last), "{producer:?}");
-            assert_eq!(producer.current_txn_start, plain.open_transaction(producer.producer_id), "{producer:?}");
+            assert_eq!(producer.current_txn_start, oracle.open_transaction(producer.producer_id), "{producer:?}");
         }
     }
 }

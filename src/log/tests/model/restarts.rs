@@ -1,4 +1,4 @@
-//! How a log ends and begins again: closed, killed, or with the power gone.
+//! Restarts of a log: after a clean close, a kill, or a power loss.
 
 use super::compaction::stored;
 use super::*;
@@ -11,94 +11,96 @@ impl Run {
         self.note_checkpoints();
         self.synced = self.log.end_offset();
         self.stopped();
-        self.log = self.shelf.open();
+        self.log = self.fixture.open();
         self.validated = None;
         self.check_state();
     }
 
     pub(in crate::tests) fn kill(&mut self) {
         self.stopped();
-        self.log = self.shelf.reopen_killed(self.validated);
+        self.log = self.fixture.reopen_killed(self.validated);
         self.check_state();
-        self.rules.check(&mut self.plain, &self.log, false);
+        self.rules.check(&mut self.oracle, &self.log, false);
     }
 
     pub(in crate::tests) fn lose_power(&mut self) {
         let Some(simulation) = self.simulation.clone() else { return self.kill() };
         let survivor = simulation.power_loss(&mut || self.random.next());
-        self.shelf.disk = Disk::simulated(&survivor);
+        self.fixture.disk = Disk::simulated(&survivor);
         self.simulation = Some(survivor);
         self.stopped();
         self.validated = None;
-        self.log = self.shelf.reopen_killed(None);
-        self.note_loss();
+        self.log = self.fixture.reopen_killed(None);
+        self.note_power_loss();
     }
 
-    /// What is not in memory any more when the process has ended.
+    /// Drops the state that ends with the process.
     pub(super) fn stopped(&mut self) {
         self.compacting = None;
-        self.shelf.at.now = self.now;
-        self.shelf.at.log_start = Some(self.plain.start);
+        self.fixture.at.now = self.now;
+        self.fixture.at.log_start = Some(self.oracle.start);
     }
 
-    /// What wasn't synced may be gone, from the end, and what compaction removed may be back.
-    pub(super) fn note_loss(&mut self) {
+    /// Adapts the oracle to a power loss: unsynced records may be lost, from the end, and compacted ones may be back.
+    pub(super) fn note_power_loss(&mut self) {
         let end = self.log.end_offset();
         assert!(end >= self.synced, "{end} of {} synced", self.synced);
-        let has_gaps = self.shelf.config.cleanup_compact;
-        self.plain.end_at(end, has_gaps);
+        let has_gaps = self.fixture.config.cleanup_compact;
+        self.oracle.end_at(end, has_gaps);
         if has_gaps {
             self.drop_holes();
         }
         for pass in &mut self.rules.passes {
             pass.done = None;
         }
-        // What a snapshot held of producers whose batches were removed may be lost with it.
+        // The state of producers whose batches were removed is lost with the snapshot that had it.
         let first = self.log.segments[0].base();
         let known: Vec<ProducerId> = self.log.producers().iter().map(|producer| producer.producer_id).collect();
-        self.plain.batches.retain(|batch| batch.base >= first || known.contains(&batch.producer_id));
+        self.oracle.batches.retain(|batch| batch.base >= first || known.contains(&batch.producer_id));
         self.check_state();
-        self.rules.check(&mut self.plain, &self.log, false);
-    }
-    /// Of a compacted topic, whose segments may have gaps between them, a segment that wasn't synced may have lost
-    /// its end although one behind it is there. Kafka's rule, too: nobody was promised these records.
-    fn drop_holes(&mut self) {
-        let found = stored(&self.log, self.plain.start.max(self.log.segments[0].base()));
-        let is_found = |base: Offset| found.binary_search_by_key(&base, |batch| batch.header().base_offset).is_ok();
-        let (start, synced) = (self.plain.start, self.synced);
-        let count = self.plain.batches.len();
-        self.plain.batches.retain(|batch| batch.base < synced.max(start) || is_found(batch.base));
-        // An epoch may have begun in a hole.
-        self.knows_epochs &= count == self.plain.batches.len();
+        self.rules.check(&mut self.oracle, &self.log, false);
     }
 
-    /// What a broker would find after a power loss now.
-    pub(in crate::tests) fn after_power_loss(&self, seed: u64, unsure: &Unsure) -> Run {
+    /// Removes batches from the oracle that an unsynced segment lost at its end although a later segment exists: recovery
+    /// accepts the gap, because segments of a compacted topic may have gaps between them. As in Kafka; these records were
+    /// never guaranteed to be durable.
+    fn drop_holes(&mut self) {
+        let found = stored(&self.log, self.oracle.start.max(self.log.segments[0].base()));
+        let is_found = |base: Offset| found.binary_search_by_key(&base, |batch| batch.header().base_offset).is_ok();
+        let (start, synced) = (self.oracle.start, self.synced);
+        let count = self.oracle.batches.len();
+        self.oracle.batches.retain(|batch| batch.base < synced.max(start) || is_found(batch.base));
+        // An epoch may have begun in a hole.
+        self.knows_epochs &= count == self.oracle.batches.len();
+    }
+
+    /// Returns the run as a broker would find it after a power loss now.
+    pub(in crate::tests) fn after_power_loss(&self, seed: u64, unknown: &UnknownOutcomes) -> Run {
         let mut random = Random(seed);
         let disk = self.simulation.as_ref().expect("a simulated disk");
         let mut run = self.opened_again(disk.power_loss(&mut || random.next()), None);
-        run.reconcile(&mut unsure.clone(), true);
+        run.reconcile(&mut unknown.clone(), true);
         run
     }
 
-    /// What a broker would find after `kill -9` now.
-    pub(in crate::tests) fn after_kill(&self, unsure: &Unsure) -> Run {
+    /// Returns the run as a broker would find it after `kill -9` now.
+    pub(in crate::tests) fn after_kill(&self, unknown: &UnknownOutcomes) -> Run {
         let disk = self.simulation.clone().expect("a simulated disk");
         let mut run = self.opened_again(disk, self.validated);
-        run.reconcile(&mut unsure.clone(), false);
+        run.reconcile(&mut unknown.clone(), false);
         run
     }
 
     fn opened_again(&self, disk: Simulation, validated: Option<Validated>) -> Run {
-        let mut shelf = self.shelf.on_disk(Disk::simulated(&disk));
-        shelf.at.log_start = Some(self.plain.start);
-        let log = shelf.reopen_killed(validated);
+        let mut fixture = self.fixture.on_disk(Disk::simulated(&disk));
+        fixture.at.log_start = Some(self.oracle.start);
+        let log = fixture.reopen_killed(validated);
         Run {
             random: Random(disk.changes()),
             simulation: Some(disk),
-            shelf,
+            fixture,
             log,
-            plain: self.plain.clone(),
+            oracle: self.oracle.clone(),
             rules: self.rules.clone(),
             compacting: None,
             buffers: CompactionBuffers::new(1 << 20, 0.9, 1000, 0),
@@ -114,7 +116,7 @@ impl Run {
         self.log.mark_synced(Ok(synced));
         self.note_checkpoints();
         self.stopped();
-        self.log = self.shelf.try_open()?;
+        self.log = self.fixture.try_open()?;
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! What the broker does to a log in the background: syncs, retention, DeleteRecords, compaction, emptying.
+//! Background operations on a log: syncs, retention, DeleteRecords, compaction, truncation.
 
 use std::ops::ControlFlow;
 
@@ -13,45 +13,45 @@ impl Run {
         self.note_checkpoints();
     }
 
-    /// What the checkpoints would say now.
+    /// Sets the fixture's checkpoints to the log's current values.
     pub(super) fn note_checkpoints(&mut self) {
         let log = &self.log;
         self.synced = self.synced.max(log.durable_offset());
-        self.shelf.at.recovery_point = log.recovery_point();
-        self.shelf.at.first_dirty = log.first_dirty_offset();
-        assert!(self.synced <= log.end_offset() && self.shelf.at.recovery_point <= self.synced);
+        self.fixture.at.recovery_point = log.recovery_point();
+        self.fixture.at.first_dirty = log.first_dirty_offset();
+        assert!(self.synced <= log.end_offset() && self.fixture.at.recovery_point <= self.synced);
     }
 
     pub(super) fn delete_records(&mut self) {
-        let start = self.plain.start;
-        let room = (self.synced.min(self.plain.end()) - start).max(0) as u64;
-        let before = start + self.random.below(room + 1) as i64;
+        let start = self.oracle.start;
+        let deletable = (self.synced.min(self.oracle.end()) - start).max(0) as u64;
+        let before = start + self.random.below(deletable + 1) as i64;
         assert_eq!(self.log.delete_records(before).expect("deletes"), before);
-        self.plain.start = before;
+        self.oracle.start = before;
     }
 
     pub(super) fn retain(&mut self) {
         let cutoff = self.random.below(4000) as i64;
-        let config = LogConfig { retention_ms: cutoff, ..self.shelf.config.clone() };
+        let config = LogConfig { retention_ms: cutoff, ..self.fixture.config.clone() };
         self.log.set_config(Arc::new(config));
-        let deleted = self.log.housekeep(self.now).expect("keeps house");
-        self.log.set_config(Arc::new(self.shelf.config.clone()));
+        let deleted = self.log.housekeep(self.now).expect("housekeeps");
+        self.log.set_config(Arc::new(self.fixture.config.clone()));
         self.note_retention(cutoff);
         if self.random.below(2) == 0 {
             deleted.unlink().expect("unlinks");
         }
-        // A new active segment is there for good only once it was synced: the log end depends on its name.
+        // The name of a new active segment, which has the log's end offset, is durable only after a sync.
         self.sync();
     }
 
-    /// What retention has removed was old enough.
+    /// Checks that retention removed only records older than `cutoff`, and updates the oracle.
     pub(super) fn note_retention(&mut self, cutoff: i64) {
         let new_start = self.log.start_offset();
-        let (delete, now) = (self.shelf.config.cleanup_delete, self.now);
-        let removed = self.plain.records().filter(|record| record.0 < new_start);
+        let (delete, now) = (self.fixture.config.cleanup_delete, self.now);
+        let removed = self.oracle.records().filter(|record| record.0 < new_start);
         let wrongly = removed.into_iter().find(|(_, record)| !delete || record.timestamp >= now - cutoff);
         assert_eq!(wrongly, None, "removed by retention");
-        self.plain.start = new_start;
+        self.oracle.start = new_start;
         self.note_log_changed();
     }
 
@@ -63,30 +63,30 @@ impl Run {
 
     pub(super) fn truncate(&mut self) {
         let ahead = self.random.below(50) as i64;
-        let new_start = self.plain.end() + ahead;
+        let new_start = self.oracle.end() + ahead;
         self.log.truncate_fully(new_start, self.now).expect("truncates").unlink().expect("unlinks");
         self.note_truncated(new_start);
         self.sync();
     }
 
     pub(super) fn note_truncated(&mut self, new_start: Offset) {
-        self.plain.begin_at(new_start);
+        self.oracle.begin_at(new_start);
         self.rules.passes.clear();
         (self.synced, self.validated) = (0, None);
-        (self.shelf.at.recovery_point, self.shelf.at.log_start) = (0, Some(new_start));
-        self.shelf.at.first_dirty = None;
+        (self.fixture.at.recovery_point, self.fixture.at.log_start) = (0, Some(new_start));
+        self.fixture.at.first_dirty = None;
         self.note_log_changed();
     }
 
-    /// Does the next bit of a compaction, or begins one.
+    /// Does the next step of the compaction, or begins one.
     pub(in crate::tests) fn compact(&mut self) {
         let Some(mut compacting) = self.compacting.take() else { return self.begin_compaction() };
-        // Often to the end at once: what comes in between is seldom of interest.
+        // Usually several steps at once, with no operation in between.
         loop {
-            let at_once = self.random.below(4) > 0;
-            match self.compact_on(&mut compacting) {
+            let goes_on = self.random.below(4) > 0;
+            match self.compaction_step(&mut compacting) {
                 ControlFlow::Break(()) => return,
-                ControlFlow::Continue(()) if at_once => {}
+                ControlFlow::Continue(()) if goes_on => {}
                 ControlFlow::Continue(()) => break,
             }
         }
@@ -103,27 +103,27 @@ impl Run {
         let below = cleanable.first_uncleanable;
         let segments = &self.log.segments;
         let is_base = segments.iter().any(|segment| segment.base() == below);
-        assert!(is_base && below <= self.plain.last_stable(), "{cleanable:?}");
-        assert!(self.shelf.config.cleanup_compact && below <= segments[segments.len() - 1].base(), "{cleanable:?}");
-        let lag = self.shelf.config.min_compaction_lag_ms;
-        let young = self.plain.times().find(|(offset, time)| lag > 0 && *offset < below && *time > self.now - lag);
+        assert!(is_base && below <= self.oracle.last_stable(), "{cleanable:?}");
+        assert!(self.fixture.config.cleanup_compact && below <= segments[segments.len() - 1].base(), "{cleanable:?}");
+        let lag = self.fixture.config.min_compaction_lag_ms;
+        let young = self.oracle.times().find(|(offset, time)| lag > 0 && *offset < below && *time > self.now - lag);
         assert_eq!(young, None, "too young to be compacted below {below}");
         self.note_pass(below);
-        // Markers decide what goes: as whoever compacts does, they are synced before anything is replaced.
+        // As the cleaner does: markers, which decide what is removed, are synced before segments are replaced.
         let synced = self.log.flush_target().expect("a ticket").sync();
         self.log.mark_synced(synced);
         self.note_checkpoints();
         self.compacting = Some(Compacting { work, group: None, log_changed: false });
     }
 
-    /// From now on what lies below may be compacted.
+    /// Records that a pass may compact batches below this offset.
     pub(super) fn note_pass(&mut self, below: Offset) {
         self.rules.passes.push(Pass { at: self.now, below, done: None });
         self.knows_epochs = false;
     }
 
-    /// Writes a group, or puts it in its place; `Break` at the end.
-    fn compact_on(&mut self, compacting: &mut Compacting) -> ControlFlow<()> {
+    /// Writes a group, or replaces its sources by it; `Break` at the end.
+    fn compaction_step(&mut self, compacting: &mut Compacting) -> ControlFlow<()> {
         if let Some(group) = compacting.group.take() {
             match self.log.replace(group).expect("replaces") {
                 Replaced::InPlace(old) => self.unlink_perhaps(old),
@@ -133,7 +133,7 @@ impl Run {
                     return ControlFlow::Break(());
                 }
             }
-            self.rules.check(&mut self.plain, &self.log, false);
+            self.rules.check(&mut self.oracle, &self.log, false);
             return ControlFlow::Continue(());
         }
         match compacting.work.next_group(&mut self.buffers, &mut |_| ControlFlow::Continue(())) {
@@ -145,7 +145,7 @@ impl Run {
                 self.finish_compaction(compacting);
                 ControlFlow::Break(())
             }
-            // What it was to read is gone.
+            // The segment that it was to read was deleted.
             Err(CompactError::Abandoned) if compacting.log_changed => ControlFlow::Break(()),
             Err(other) => panic!("{other}"),
         }
@@ -170,7 +170,7 @@ impl Run {
         }
         pass.done = Some(to);
         assert_eq!(self.log.first_dirty_offset(), Some(to));
-        self.rules.check(&mut self.plain, &self.log, true);
+        self.rules.check(&mut self.oracle, &self.log, true);
         self.check_state();
     }
 }

@@ -1,17 +1,17 @@
-//! Reading: by offset, by time, what was committed, and where epochs end.
+//! Checks of reads: by offset, by time, of committed records, and of the ends of epochs.
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::plain::Batch;
+use super::oracle::Batch;
 use super::*;
 
 impl Run {
     pub(super) fn check_read(&mut self) {
         let from = self.some_offset();
-        let up_to = if self.random.below(2) == 0 { Offset::MAX } else { self.plain.last_stable() };
+        let up_to = if self.random.below(2) == 0 { Offset::MAX } else { self.oracle.last_stable() };
         let max = self.random.below(4000) as usize;
         let slice = self.log.read(from, max, true, up_to).expect("reads");
-        let present = || self.plain.batches.iter().filter(|batch| batch.present);
+        let present = || self.oracle.batches.iter().filter(|batch| batch.present);
         let first = present().find(|batch| batch.next_offset() > from);
         let Some(first) = first.filter(|first| first.base < up_to && from < up_to) else {
             return assert!(slice.bytes.is_empty(), "from {from} up to {up_to}");
@@ -30,11 +30,11 @@ impl Run {
         start + self.random.below((end - start) as u64 + 1) as i64
     }
 
-    /// Reads as a consumer of committed records does, from anywhere, with the aborted transactions it is told of.
+    /// Reads like a consumer with `isolation.level=read_committed`, from a random offset.
     pub(super) fn check_committed(&mut self) {
-        let from = if self.random.below(2) == 0 { self.plain.start } else { self.some_offset() };
+        let from = if self.random.below(2) == 0 { self.oracle.start } else { self.some_offset() };
         let seen = self.read_committed(from);
-        let expected: Vec<Offset> = self.plain.committed().into_iter().filter(|offset| *offset >= from).collect();
+        let expected: Vec<Offset> = self.oracle.committed().into_iter().filter(|offset| *offset >= from).collect();
         assert_eq!(seen, expected, "committed from {from}");
     }
 
@@ -46,18 +46,18 @@ impl Run {
             if slice.bytes.is_empty() {
                 break;
             }
-            let mut told = self.log.aborted_transactions(next, slice.next_offset).expect("looks up");
-            told.sort_by_key(|txn| txn.first_offset);
-            let mut told = VecDeque::from(told);
+            let mut aborted = self.log.aborted_transactions(next, slice.next_offset).expect("looks up");
+            aborted.sort_by_key(|txn| txn.first_offset);
+            let mut aborted = VecDeque::from(aborted);
             let mut hidden = BTreeSet::new();
             for batch in batches(&slice.bytes).map(|batch| batch.expect("a batch")) {
                 let header = *batch.header();
-                while let Some(txn) = told.pop_front_if(|txn| txn.first_offset <= header.last_offset()) {
+                while let Some(txn) = aborted.pop_front_if(|txn| txn.first_offset <= header.last_offset()) {
                     hidden.insert(txn.producer_id);
                 }
                 if header.is_control() {
-                    let base = self.plain.batches.binary_search_by_key(&header.base_offset, |batch| batch.base);
-                    let control = base.ok().and_then(|at| self.plain.batches[at].marker);
+                    let base = self.oracle.batches.binary_search_by_key(&header.base_offset, |batch| batch.base);
+                    let control = base.ok().and_then(|at| self.oracle.batches[at].marker);
                     if control == Some(ControlType::Abort) {
                         hidden.remove(&header.producer_id);
                     }
@@ -73,14 +73,14 @@ impl Run {
 
     pub(super) fn check_times(&mut self) {
         let timestamp = self.now - self.random.below(3000) as i64;
-        let times = || self.plain.times().filter(|(offset, _)| *offset >= self.plain.start);
+        let times = || self.oracle.times().filter(|(offset, _)| *offset >= self.oracle.start);
         let found = self.log.offset_for_timestamp(TimestampQuery::At(timestamp)).expect("looks up");
         let found = found.map(|found| (found.offset, found.timestamp));
         assert_eq!(found, times().find(|time| time.1 >= timestamp), "at {timestamp}");
-        // The newest record counts also if it lies before the log start, as long as its segment is there.
+        // The newest record may be below the log start, if its segment still exists.
         let newest = times().map(|time| time.1).max();
         let found = self.log.offset_for_timestamp(TimestampQuery::Max).expect("looks up");
-        if let Some(found) = found.filter(|found| found.offset >= self.plain.start) {
+        if let Some(found) = found.filter(|found| found.offset >= self.oracle.start) {
             let first = times().find(|time| Some(time.1) == newest);
             assert_eq!(Some((found.offset, found.timestamp)), first, "the newest");
         } else {
@@ -89,17 +89,17 @@ impl Run {
     }
 
     pub(super) fn check_epochs(&self) {
-        // Nor what became of an epoch of which no record is left.
-        if self.knows_epochs && self.plain.start < self.plain.end() {
-            for epoch in -1..=self.plain.latest_epoch() + 1 {
-                let (found, expected) = (self.log.end_offset_for_epoch(epoch), self.plain.end_of_epoch(epoch));
-                assert_eq!(found, expected, "epoch {epoch} of {:?}", self.plain.epochs);
+        // The start of an epoch without records is unknown.
+        if self.knows_epochs && self.oracle.start < self.oracle.end() {
+            for epoch in -1..=self.oracle.latest_epoch() + 1 {
+                let (found, expected) = (self.log.end_offset_for_epoch(epoch), self.oracle.end_of_epoch(epoch));
+                assert_eq!(found, expected, "epoch {epoch} of {:?}", self.oracle.epochs);
             }
         }
     }
 }
 
-/// Whether a stored batch is this one.
+/// Returns whether `batch` is in the log.
 pub(super) fn is_stored(log: &Log, batch: &Batch) -> bool {
     let slice = log.read(batch.base, 1, true, Offset::MAX).expect("reads");
     batches(&slice.bytes).flatten().next().is_some_and(|stored| {

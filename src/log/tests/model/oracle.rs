@@ -1,4 +1,4 @@
-//! What a log has to be, as a plain list of all that was ever appended to it.
+//! The oracle: the expected state of a log, from a list of all batches that were ever appended to it.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -7,7 +7,7 @@ use ottla_wire::types::{LeaderEpoch, NO_PRODUCER_ID};
 
 pub(super) const PRODUCERS: i64 = 4;
 
-/// A batch as it was appended, and what is left of it.
+/// A batch as it was appended, and whether its parts are still in the log.
 #[derive(Clone, Debug)]
 pub(super) struct Batch {
     pub(super) base: Offset,
@@ -26,14 +26,14 @@ pub(super) struct Batch {
 pub(super) struct Record {
     pub(super) timestamp: TimestampMs,
     pub(super) key: Option<String>,
-    /// A record without one is a tombstone.
+    /// `None` in a tombstone.
     pub(super) value: Option<String>,
     pub(super) present: bool,
 }
 
 impl Batch {
-    /// A batch by nobody.
-    pub(super) fn plain(base: Offset, records: Vec<Record>, codec: Codec) -> Batch {
+    /// Creates a batch without a producer id.
+    pub(super) fn without_producer(base: Offset, records: Vec<Record>, codec: Codec) -> Batch {
         Batch {
             base,
             records,
@@ -80,7 +80,7 @@ impl Batch {
     }
 }
 
-/// A transaction that was aborted.
+/// An aborted transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Aborted {
     pub(super) producer_id: ProducerId,
@@ -94,20 +94,20 @@ impl Aborted {
     }
 }
 
-/// All that was ever appended, by offset.
+/// All batches that were ever appended, by offset.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Plain {
-    /// Also those that retention, compaction or DeleteRecords have removed: what producers did is not forgotten.
+pub(super) struct Oracle {
+    /// Includes batches that retention, compaction or DeleteRecords have removed, for the state of producers.
     pub(super) batches: Vec<Batch>,
-    /// The first offset that readers may see.
+    /// The log start offset.
     pub(super) start: Offset,
-    /// The log end, if the last batches were dropped from it.
+    /// A lower bound of the end offset, for logs whose last batches were removed.
     pub(super) floor: Offset,
-    /// Where each leader epoch begins.
+    /// Each leader epoch and its start offset.
     pub(super) epochs: Vec<(LeaderEpoch, Offset)>,
 }
 
-impl Plain {
+impl Oracle {
     pub(super) fn end(&self) -> Offset {
         self.batches.last().map_or(0, Batch::next_offset).max(self.floor)
     }
@@ -117,19 +117,19 @@ impl Plain {
         self.batches.push(batch);
     }
 
-    /// The end is `end` now: what lay behind it is gone. There may be a gap before it.
+    /// Truncates the list to `end`. There may be a gap before it if `has_gaps`.
     pub(super) fn end_at(&mut self, end: Offset, has_gaps: bool) {
         self.batches.retain(|batch| batch.next_offset() <= end);
         self.floor = 0;
         let last = self.end().max(self.start);
-        assert!(last == end || has_gaps && last < end, "{last} is where the last whole batch ends, not {end}");
+        assert!(last == end || has_gaps && last < end, "the last batch ends at {last}, not {end}");
         self.floor = end;
         self.epochs.retain(|epoch| epoch.1 < end || epoch.1 <= self.start);
     }
 
-    /// Nothing is left, and the next record gets `start`.
+    /// Empties the list; the next record gets the offset `start`.
     pub(super) fn begin_at(&mut self, start: Offset) {
-        *self = Plain { start, floor: start, ..Plain::default() };
+        *self = Oracle { start, floor: start, ..Oracle::default() };
     }
 
     pub(super) fn latest_epoch(&self) -> LeaderEpoch {
@@ -142,14 +142,14 @@ impl Plain {
         }
     }
 
-    /// The batches of a producer's newest epoch, of which the last five are recognised.
+    /// Returns a producer's epoch, and its batches in that epoch, of which the last five are recognized as duplicates.
     pub(super) fn window(&self, producer_id: ProducerId) -> (i16, Vec<&Batch>) {
-        let mine = || self.batches.iter().filter(move |batch| batch.producer_id == producer_id);
-        let epoch = mine().next_back().map_or(-1, |batch| batch.epoch);
-        (epoch, mine().filter(|batch| batch.epoch == epoch && batch.marker.is_none()).collect())
+        let of_producer = || self.batches.iter().filter(move |batch| batch.producer_id == producer_id);
+        let epoch = of_producer().next_back().map_or(-1, |batch| batch.epoch);
+        (epoch, of_producer().filter(|batch| batch.epoch == epoch && batch.marker.is_none()).collect())
     }
 
-    /// Where a producer's open transaction begins.
+    /// Returns the first offset of a producer's open transaction.
     pub(super) fn open_transaction(&self, producer_id: ProducerId) -> Option<Offset> {
         let mut open = None;
         for batch in self.batches.iter().filter(|batch| batch.producer_id == producer_id) {
@@ -186,13 +186,13 @@ impl Plain {
         aborted
     }
 
-    /// Offset, timestamp and value of what is in the log and may be seen; markers aside.
+    /// Returns the records in the log from its start on, without markers.
     pub(super) fn records(&self) -> impl Iterator<Item = (Offset, &Record)> {
         let present = self.batches.iter().flat_map(Batch::numbered).filter(|(_, record)| record.present);
         present.filter(|record| record.0 >= self.start)
     }
 
-    /// What a consumer of committed records gets to see: offsets.
+    /// Returns the offsets of the records that a consumer with `isolation.level=read_committed` reads.
     pub(super) fn committed(&self) -> Vec<Offset> {
         let (aborted, stable) = (self.aborted(), self.last_stable());
         let committed = self.batches.iter().filter(|batch| {
@@ -202,7 +202,7 @@ impl Plain {
         present.map(|record| record.0).filter(|offset| *offset >= self.start).collect()
     }
 
-    /// Markers are records too: offset and timestamp of everything that has a time.
+    /// Returns offset and timestamp of all records in the log, including markers.
     pub(super) fn times(&self) -> impl Iterator<Item = (Offset, TimestampMs)> {
         self.batches.iter().filter(|batch| batch.present).flat_map(|batch| {
             let marker = batch.marker.map(|_| (batch.base, NOW));
@@ -211,27 +211,27 @@ impl Plain {
         })
     }
 
-    /// The largest epoch not above `asked` and where it ends: OffsetForLeaderEpoch.
-    pub(super) fn end_of_epoch(&self, asked: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
-        if asked < 0 {
+    /// Returns the largest epoch not above `requested`, and its end offset, as OffsetForLeaderEpoch does.
+    pub(super) fn end_of_epoch(&self, requested: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
+        if requested < 0 {
             return None;
         }
         let known = self.known_epochs();
-        if known.last().is_some_and(|last| last.0 == asked) {
-            return Some((asked, self.end()));
+        if known.last().is_some_and(|last| last.0 == requested) {
+            return Some((requested, self.end()));
         }
-        let next = known.iter().find(|epoch| epoch.0 > asked)?;
-        Some((known.iter().rfind(|epoch| epoch.0 <= asked).map_or(asked, |epoch| epoch.0), next.1))
+        let next = known.iter().find(|epoch| epoch.0 > requested)?;
+        Some((known.iter().rfind(|epoch| epoch.0 <= requested).map_or(requested, |epoch| epoch.0), next.1))
     }
 
-    /// Epochs that ended before the log start are forgotten; the one that holds it begins there.
+    /// Returns the epochs without those that ended before the log start; the epoch at the log start begins there.
     fn known_epochs(&self) -> Vec<(LeaderEpoch, Offset)> {
         let ends = self.epochs.iter().skip(1).map(|epoch| epoch.1).chain([Offset::MAX]);
         let live = self.epochs.iter().zip(ends).filter(|(_, end)| *end > self.start);
         live.map(|(epoch, _)| (epoch.0, epoch.1.max(self.start))).collect()
     }
 
-    /// The offsets whose record is superseded by a committed one with the same key below `limit`.
+    /// Returns the offsets of records that a committed record with the same key below `limit` supersedes.
     pub(super) fn superseded(&self, limit: Offset) -> BTreeSet<Offset> {
         let aborted = self.aborted();
         let mut newer: HashSet<&str> = HashSet::new();

@@ -1,6 +1,5 @@
-//! Files of a log that somebody else cuts, empties, removes or copies over while it is in use, at any place: whoever
-//! reads gets what was written, or an error that names the file; nothing is appended behind a hole; nothing ends the
-//! process.
+//! Files of a log that another process truncates, empties, removes or overwrites while the log is in use: reads return
+//! what was written, or an error that names the file; nothing is appended behind a hole; the process survives.
 
 use std::fs::{self, File};
 use std::ops::ControlFlow;
@@ -15,7 +14,7 @@ use super::*;
 const SEGMENT: u32 = 60_000;
 const BATCHES: usize = 80;
 const SEEDS: u64 = 40;
-/// Not every offset is read from: there are three in a batch.
+/// Distance of the offsets that are read from.
 const STEP: usize = 5;
 const PAGE: u64 = 4096;
 
@@ -23,17 +22,17 @@ fn value(offset: usize) -> String {
     format!("{offset} {}", "v".repeat(offset * 977 % 1500))
 }
 
-fn shelf_on(disk: Disk) -> Shelf {
+fn fixture_on(disk: Disk) -> Fixture {
     faults::install().expect("installs");
-    let mut shelf = Shelf::real(disk);
-    shelf.config.segment_bytes = SEGMENT;
-    shelf.config.index_interval_bytes = 3000;
-    shelf
+    let mut fixture = Fixture::real(disk);
+    fixture.config.segment_bytes = SEGMENT;
+    fixture.config.index_interval_bytes = 3000;
+    fixture
 }
 
-/// A log of several segments, of three records a batch.
-fn filled(shelf: &Shelf) -> Log {
-    let mut log = shelf.open();
+/// Creates a log of several segments, with three records per batch.
+fn filled(fixture: &Fixture) -> Log {
+    let mut log = fixture.open();
     for index in 0..BATCHES {
         let values: Vec<String> = (0..3).map(|nth| value(index * 3 + nth)).collect();
         log.append(&batch(&values.iter().map(String::as_str).collect::<Vec<_>>()), CLIENT).expect("appends");
@@ -42,8 +41,8 @@ fn filled(shelf: &Shelf) -> Log {
     log
 }
 
-/// What somebody does to a file of `size` bytes.
-fn harm(path: &Path, size: u64, random: &mut Random) -> String {
+/// Changes a file of `size` bytes at random; returns a description.
+fn modify_file(path: &Path, size: u64, random: &mut Random) -> String {
     let left = random.below(size);
     match random.below(4) {
         0 => {
@@ -51,20 +50,20 @@ fn harm(path: &Path, size: u64, random: &mut Random) -> String {
             "emptied".to_owned()
         }
         1 => {
-            // As `cp` does with an older, shorter copy.
+            // As `cp` does with an older, shorter copy of the file.
             let copy = fs::read(path).expect("reads")[..left as usize].to_vec();
             fs::write(path, copy).expect("copies");
-            format!("copied over with {left} bytes")
+            format!("overwritten with {left} bytes")
         }
         _ => {
-            File::options().write(true).open(path).and_then(|file| file.set_len(left)).expect("cuts");
-            format!("cut to {left} bytes")
+            File::options().write(true).open(path).and_then(|file| file.set_len(left)).expect("truncates");
+            format!("truncated to {left} bytes")
         }
     }
 }
 
-fn path_of(shelf: &Shelf, base: Offset) -> PathBuf {
-    file(shelf, &format!("{base:020}.log"))
+fn path_of(fixture: &Fixture, base: Offset) -> PathBuf {
+    file(fixture, &format!("{base:020}.log"))
 }
 
 /// Compares what was read with what was written.
@@ -78,14 +77,14 @@ fn check_slice(slice: &Slice, what: &str) {
     }
 }
 
-/// Reads from everywhere, in all ways; how many of these failed, each for a loss that names the file.
-fn read_everywhere(log: &Log, harmed: &Path, what: &str) -> usize {
+/// Reads from all offsets, in all ways. Returns the number of failed reads; each error must name the file.
+fn read_everywhere(log: &Log, modified: &Path, what: &str) -> usize {
     let mut failed = 0;
     let mut check = |outcome: Result<Option<Slice>, LogError>| match outcome {
         Ok(slice) => slice.iter().for_each(|slice| check_slice(slice, what)),
         Err(error) => {
             let text = error.to_string();
-            assert!(error.is_data_loss() && text.contains(&*harmed.to_string_lossy()), "{what}: {text}");
+            assert!(error.is_data_loss() && text.contains(&*modified.to_string_lossy()), "{what}: {text}");
             failed += 1;
         }
     };
@@ -105,22 +104,22 @@ fn read_everywhere(log: &Log, harmed: &Path, what: &str) -> usize {
 }
 
 #[test]
-fn readers_of_a_log_that_is_cut_anywhere_get_records_or_an_error() {
+fn reads_of_truncated_segment_return_valid_records_or_error() {
     for disk in [Disk::mapped(), Disk::plain(), Disk::mapped().with_limits(OpenLimits { descriptors: 1, mappings: 1 })]
     {
         for seed in 0..SEEDS / 2 {
             let mut random = Random(seed);
-            let shelf = shelf_on(disk.clone());
-            let mut log = filled(&shelf);
-            assert_eq!(read_everywhere(&log, Path::new(""), "whole"), 0);
+            let fixture = fixture_on(disk.clone());
+            let mut log = filled(&fixture);
+            assert_eq!(read_everywhere(&log, Path::new(""), "intact"), 0);
             let held: Vec<Slice> =
                 (0..log.end_offset()).map(|from| log.read(from, 9000, true, Offset::MAX).expect("reads")).collect();
             let segment = &log.segments[random.below(log.segment_count() as u64) as usize];
-            let (path, is_active) = (path_of(&shelf, segment.base()), segment.is_active());
-            let whole = fs::read(&path).expect("reads");
-            let what = format!("seed {seed}, {path:?} {}", harm(&path, segment.size(), &mut random));
+            let (path, is_active) = (path_of(&fixture, segment.base()), segment.is_active());
+            let intact = fs::read(&path).expect("reads");
+            let what = format!("seed {seed}, {path:?} {}", modify_file(&path, segment.size(), &mut random));
             assert!(read_everywhere(&log, &path, &what) > 0, "{what}");
-            // Bytes that were read before may be gone: whoever looks at them goes on.
+            // Mapped bytes that were read before may be gone: touching them does not end the process.
             held.iter().for_each(|slice| drop(slice.bytes.to_vec()));
             assert!(read_everywhere(&log, &path, &what) > 0, "{what}: after faults");
             let error = log.read(log.segments[0].base(), 1, true, Offset::MAX).err();
@@ -129,63 +128,63 @@ fn readers_of_a_log_that_is_cut_anywhere_get_records_or_an_error() {
                 let refused = log.append(&batch(&["more"]), later).expect_err(&what);
                 assert!(matches!(&refused, AppendError::Storage(error) if error.is_data_loss()), "{what}: {refused}");
             } else {
-                let error = log.read(segment_base_of(&log, &shelf, &path), 1, true, Offset::MAX).expect_err(&what);
+                let error = log.read(segment_base_of(&log, &fixture, &path), 1, true, Offset::MAX).expect_err(&what);
                 let ReadError::Storage(error) = error else { panic!("{what}: {error}") };
                 log.close_on_data_loss(&error);
             }
             assert!(log.failure().is_some_and(LogError::is_data_loss), "{what}: {error:?}");
             assert!(matches!(log.read(0, 1, true, Offset::MAX), Err(ReadError::Storage(LogError::Latched(_)))));
             let failure = log.failure().expect("has failed").to_string();
-            assert_eq!(log.reopen(NOW).expect_err(&what).to_string(), failure, "{what}: said with the same words");
-            fs::write(&path, whole).expect("puts it back");
-            let log = log.reopen(NOW).unwrap_or_else(|error| panic!("{what}, put back: {error}"));
-            assert_eq!(read_everywhere(&log, &path, &what), 0, "{what}: put back");
+            assert_eq!(log.reopen(NOW).expect_err(&what).to_string(), failure, "{what}: the same error again");
+            fs::write(&path, intact).expect("restores");
+            let log = log.reopen(NOW).unwrap_or_else(|error| panic!("{what}, restored: {error}"));
+            assert_eq!(read_everywhere(&log, &path, &what), 0, "{what}: restored");
             assert_eq!(log.end_offset() as usize, 3 * BATCHES);
         }
     }
 }
 
-fn segment_base_of(log: &Log, shelf: &Shelf, path: &Path) -> Offset {
-    let segment = log.segments.iter().find(|segment| path_of(shelf, segment.base()) == path);
+fn segment_base_of(log: &Log, fixture: &Fixture, path: &Path) -> Offset {
+    let segment = log.segments.iter().find(|segment| path_of(fixture, segment.base()) == path);
     segment.expect("is there").base()
 }
 
 #[test]
-fn nothing_is_appended_to_a_file_that_was_removed() {
+fn append_after_active_file_was_removed_fails() {
     for disk in [Disk::mapped(), Disk::plain()] {
-        let shelf = shelf_on(disk);
-        let mut log = filled(&shelf);
-        log.check_active().expect("is there");
-        let path = path_of(&shelf, log.segments.last().expect("one").base());
-        fs::rename(&path, path.with_extension("gone")).expect("renames");
-        fs::remove_file(path.with_extension("gone")).expect("removes");
+        let fixture = fixture_on(disk);
+        let mut log = filled(&fixture);
+        log.check_active().expect("exists");
+        let path = path_of(&fixture, log.segments.last().expect("one").base());
+        fs::rename(&path, path.with_extension("removed")).expect("renames");
+        fs::remove_file(path.with_extension("removed")).expect("removes");
         log.check_active().expect("nothing was appended since");
-        log.append(&batch(&["lost"]), CLIENT).expect("nobody knows yet");
-        let error = log.check_active().expect_err("is gone");
+        log.append(&batch(&["lost"]), CLIENT).expect("the removal is not detected yet");
+        let error = log.check_active().expect_err("was removed");
         assert!(error.is_data_loss() && error.to_string().contains("removed"), "{error}");
         assert!(log.append(&batch(&["more"]), CLIENT).is_err());
-        assert!(log.close().is_err(), "it was not closed cleanly");
+        assert!(log.close().is_err(), "not a clean close");
     }
 }
 
 #[test]
-fn an_index_that_is_cut_or_removed_costs_a_walk() {
+fn read_with_truncated_or_removed_index_scans_segment() {
     for disk in [Disk::mapped(), Disk::plain()] {
         for kind in ["index", "timeindex"] {
             for cut in [Some(0), Some(5), None] {
-                let shelf = shelf_on(disk.clone());
-                let log = filled(&shelf);
+                let fixture = fixture_on(disk.clone());
+                let log = filled(&fixture);
                 assert_eq!(read_everywhere(&log, Path::new(""), kind), 0);
                 log.segments.iter().filter_map(|segment| segment.opened()).for_each(|files| {
                     files.offsets.release();
                     files.times.release();
                 });
-                let path = file(&shelf, &format!("{:020}.{kind}", 0));
+                let path = file(&fixture, &format!("{:020}.{kind}", 0));
                 match cut {
                     Some(left) => File::options().write(true).open(&path).and_then(|file| file.set_len(left)),
                     None => fs::remove_file(&path),
                 }
-                .expect("harms");
+                .expect("changes the file");
                 for from in 0..log.end_offset() {
                     let slice =
                         log.read(from, 9000, true, Offset::MAX).unwrap_or_else(|error| panic!("{kind}: {error}"));
@@ -196,17 +195,17 @@ fn an_index_that_is_cut_or_removed_costs_a_walk() {
     }
 }
 
-/// Sends slices as a server does, to a file: what arrives whole is right.
-fn send_while_it_is_cut(seed: u64, disk: &Disk) {
+/// Sends slices as a server does, to a file, while a segment is truncated: completely sent slices must be valid.
+fn send_during_truncation(seed: u64, disk: &Disk) {
     let mut random = Random(seed);
-    let shelf = shelf_on(disk.clone());
-    let log = Mutex::new(filled(&shelf));
+    let fixture = fixture_on(disk.clone());
+    let log = Mutex::new(filled(&fixture));
     let (base, size) = {
         let log = log.lock().expect("a lock");
         let segment = &log.segments[random.below(log.segment_count() as u64) as usize];
         (segment.base(), segment.size())
     };
-    // The rest of a page that is cut in the middle is zeros at once, which no system call tells.
+    // Whole pages only: the rest of a page truncated in the middle reads as zeros without an error.
     let left = random.below(size / PAGE + 1) * PAGE;
     let (stop, sent) = (AtomicBool::new(false), AtomicU64::new(0));
     let read_and_send = |mut random: Random| {
@@ -222,7 +221,7 @@ fn send_while_it_is_cut(seed: u64, disk: &Disk) {
                     check_slice(&Slice { bytes: arrived.into(), ..slice }, &format!("seed {seed}"));
                     sent.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 }
-                // A part was sent before the page that is gone.
+                // The slice was sent up to the page that can't be read.
                 Ok(_) => {}
                 Err(_) => drop(faults::note_unreadable(&slice.bytes)),
             }
@@ -234,32 +233,32 @@ fn send_while_it_is_cut(seed: u64, disk: &Disk) {
             scope.spawn(move || read_and_send(Random(seed * 100 + nth)));
         }
         std::thread::sleep(std::time::Duration::from_millis(random.below(8)));
-        let path = path_of(&shelf, base);
-        File::options().write(true).open(path).and_then(|file| file.set_len(left)).expect("cuts");
+        let path = path_of(&fixture, base);
+        File::options().write(true).open(path).and_then(|file| file.set_len(left)).expect("truncates");
         std::thread::sleep(std::time::Duration::from_millis(3));
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
     });
     let log = log.into_inner().expect("a log");
-    let error = log.read(base, 1, true, Offset::MAX).expect_err("is cut");
+    let error = log.read(base, 1, true, Offset::MAX).expect_err("is truncated");
     assert!(matches!(&error, ReadError::Storage(error) if error.is_data_loss()), "{error}");
 }
 
 #[test]
-fn what_arrives_whole_is_right_while_a_file_is_cut() {
+fn completely_sent_slices_during_truncation_are_valid() {
     for seed in 0..10 {
-        send_while_it_is_cut(seed, &Disk::mapped());
-        send_while_it_is_cut(seed, &Disk::plain());
+        send_during_truncation(seed, &Disk::mapped());
+        send_during_truncation(seed, &Disk::plain());
     }
 }
 
 #[test]
-fn a_compaction_whose_segment_is_cut_ends_with_its_name() {
+fn compaction_of_truncated_segment_fails_with_file_name() {
     let mut ended = 0;
     for seed in 0..SEEDS {
         let mut random = Random(seed);
-        let mut shelf = shelf_on(Disk::mapped());
-        shelf.config = LogConfig { cleanup_compact: true, cleanup_delete: false, ..shelf.config.clone() };
-        let mut log = shelf.open();
+        let mut fixture = fixture_on(Disk::mapped());
+        fixture.config = LogConfig { cleanup_compact: true, cleanup_delete: false, ..fixture.config.clone() };
+        let mut log = fixture.open();
         for index in 0..BATCHES {
             let mut builder = BatchBuilder::new(Codec::None);
             let key = format!("k{}", index % 10);
@@ -271,25 +270,25 @@ fn a_compaction_whose_segment_is_cut_ends_with_its_name() {
         let mut compaction = log.begin_compaction(NOW).expect("begins").expect("has something to do");
         let sealed = log.segment_count() as u64 - 1;
         let segment = &log.segments[random.below(sealed) as usize];
-        let (path, size) = (path_of(&shelf, segment.base()), segment.size());
+        let (path, size) = (path_of(&fixture, segment.base()), segment.size());
         let mut left = random.below(30);
         let mut buffers = CompactionBuffers::new(1 << 20, 0.9, 8 << 10, 7);
-        let mut pace = |_| {
+        let mut throttle = |_| {
             if left == 0 {
-                harm(&path, size, &mut random);
+                modify_file(&path, size, &mut random);
             }
             left = left.wrapping_sub(1);
             ControlFlow::Continue(())
         };
         let outcome = loop {
-            match compaction.next_group(&mut buffers, &mut pace) {
+            match compaction.next_group(&mut buffers, &mut throttle) {
                 Ok(Some(_)) => {}
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(error),
             }
         };
         match outcome {
-            // It had read that segment already.
+            // The segment had been read already.
             Ok(()) => {}
             Err(CompactError::Storage(error)) => {
                 assert!(error.is_data_loss() && error.to_string().contains(".log"), "seed {seed}: {error}");
@@ -304,21 +303,21 @@ fn a_compaction_whose_segment_is_cut_ends_with_its_name() {
 }
 
 #[test]
-fn a_log_that_is_cut_while_it_is_opened_is_refused_or_served_right() {
+fn open_during_truncation_fails_or_serves_valid_records() {
     for seed in 0..SEEDS {
         let mut random = Random(seed);
-        let shelf = shelf_on(Disk::mapped());
-        let log = filled(&shelf);
+        let fixture = fixture_on(Disk::mapped());
+        let log = filled(&fixture);
         let active = log.segments.last().expect("one");
-        let (path, size) = (path_of(&shelf, active.base()), active.size());
+        let (path, size) = (path_of(&fixture, active.base()), active.size());
         drop(log);
         let opened = std::thread::scope(|scope| {
-            let harming = scope.spawn(|| {
+            let modifier = scope.spawn(|| {
                 std::thread::sleep(std::time::Duration::from_micros(random.below(1500)));
-                harm(&path, size, &mut random);
+                modify_file(&path, size, &mut random);
             });
-            let opened = shelf.try_reopen_killed(None);
-            harming.join().expect("harms");
+            let opened = fixture.try_reopen_killed(None);
+            modifier.join().expect("modifies");
             opened
         });
         let Ok(log) = opened else { continue };
