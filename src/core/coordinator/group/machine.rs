@@ -98,7 +98,7 @@ impl Machine for GroupMachine {
                 Some((MemberLine::Removal, host)) => ("removals of members", &**host),
                 None => ("changes of members", "many hosts"),
             };
-            tracing::info!("{suppressed} more {of} at {host} in the last {seconds} s are not listed");
+            tracing::info!(count = suppressed, seconds, host, "suppressed log lines: {of}");
         }
         self.decide(now, None, |machine, decision| {
             // Collected first: timers that are set now run with the next call.
