@@ -211,10 +211,10 @@ impl Cli {
 
     fn run(self, clock: Clock, logging: &Logging) -> ExitCode {
         // The broker refuses to start; what a tool does is done without a log.
-        if let (Some(mistake), true) = (logging.mistake(), self.command.is_some()) {
-            if !matches!(self.command, Some(Command::Serve(_))) {
-                tracing::warn!("{mistake}");
-            }
+        if let Some(mistake) = logging.mistake()
+            && !matches!(self.command, None | Some(Command::Serve(_)))
+        {
+            tracing::warn!("{mistake}");
         }
         let done = match self.command {
             Some(Command::Serve(args)) => serve::run(&args, clock, logging),

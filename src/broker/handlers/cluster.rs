@@ -32,8 +32,6 @@ use ottla_wire::types::{ErrorCode, PartitionIndex};
 /// The endpoint types of DescribeCluster.
 const BROKERS: i8 = 1;
 const CONTROLLERS: i8 = 2;
-/// The smallest limit on partitions of a response; `max.request.partition.size.limit` is the largest.
-const MIN_PARTITION_LIMIT: usize = 1;
 
 pub(super) fn describe_log_dirs(context: &Context, request: DescribeLogDirsRequest) -> Answer {
     if let Err(denied) = context.authorize(Operation::Describe, Resource::Cluster) {
@@ -155,8 +153,8 @@ pub(super) fn unregister_broker(context: &Context, request: UnregisterBrokerRequ
 pub(super) fn describe_topic_partitions(context: &Context, request: DescribeTopicPartitionsRequest) -> Answer {
     let cluster = context.broker.cluster();
     let limit = usize::try_from(request.response_partition_limit).unwrap_or(0);
-    let most = context.broker.config().topics.max_request_partition_size_limit;
-    let left = limit.clamp(MIN_PARTITION_LIMIT, most.max(MIN_PARTITION_LIMIT));
+    let max = context.broker.config().topics.max_request_partition_size_limit;
+    let left = limit.clamp(1, max.max(1));
     let mut page = Page { context, remaining: left, response: Default::default() };
     // Sorted by name in both cases, so that a cursor names a position.
     let mut names: Vec<Str> = match request.topics.is_empty() {

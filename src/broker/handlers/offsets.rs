@@ -250,13 +250,15 @@ fn fetch_group(
     }
 }
 
+type RefusedTopic<'a> = (&'a OffsetFetchRequestTopics, ErrorCode);
+
 /// Resolves topic ids to names. Also returns the refused topics: unknown ids, and topics that the caller may not see.
 fn name_topics<'a>(
     context: &Context,
     cluster: &Cluster,
     topics: &'a [OffsetFetchRequestTopics],
     by_id: bool,
-) -> (Vec<(TopicName, Vec<PartitionIndex>)>, Vec<(&'a OffsetFetchRequestTopics, ErrorCode)>) {
+) -> (Vec<(TopicName, Vec<PartitionIndex>)>, Vec<RefusedTopic<'a>>) {
     let mut wanted = Vec::with_capacity(topics.len());
     let mut refused = Vec::new();
     for topic in topics {

@@ -30,8 +30,8 @@ macro_rules! log_limited {
 }
 pub(crate) use log_limited;
 
-/// Logs a line as [`log_limited!`] does, but once for each peer and reason: a client that tries again does so for the
-/// same reason. `$reason` distinguishes such lines; it must not contain anything that differs with each try.
+/// Logs a line as [`log_limited!`] does, but only once for each peer and reason, because a client that retries fails for
+/// the same reason again. `$reason` identifies the reason, and must not contain what differs between retries.
 macro_rules! log_limited_by_reason {
     ($level:ident, $limiter:expr, $peer:expr, $kind:expr, $reason:expr, $($event:tt)+) => {
         if tracing::enabled!(tracing::Level::$level)
@@ -87,7 +87,7 @@ impl LogRateLimiter {
         self.admits_key(Key { level, kind, peer: peer.into().map(Peer::from_address), reason: None })
     }
 
-    /// Whether a line that `peer` caused may be logged now, for a reason that was not logged in the current window.
+    /// Whether a line that `peer` caused may be logged now, if it was not logged for the same reason lately.
     pub fn admits_reason(
         self: &Arc<Self>,
         level: Level,
@@ -98,7 +98,7 @@ impl LogRateLimiter {
         let mut hasher = DefaultHasher::new();
         reason.hash(&mut hasher);
         let key = Key { level, kind, peer: peer.into().map(Peer::from_address), reason: None };
-        // Also by its kind: a peer may have any number of reasons.
+        // The kind is limited too, because a peer may cause any number of reasons.
         self.admits_key(Key { reason: Some(hasher.finish()), ..key }) && self.admits_key(key)
     }
 

@@ -75,8 +75,8 @@ pub struct CloseReason {
 }
 
 impl CloseReason {
-    /// A reason of a kind. The lines of a peer are limited for each kind by itself; `kind` names such connections in
-    /// the plural, as in "7 more connections closed for a bad request from 10.0.0.1".
+    /// Creates a reason. Log lines are limited for each peer and kind; `kind` is in the plural, such as "connections
+    /// closed for a bad request".
     pub fn new(kind: &'static str, why: impl Into<Cow<'static, str>>) -> CloseReason {
         CloseReason { kind, why: why.into() }
     }

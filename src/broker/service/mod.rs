@@ -48,9 +48,9 @@ impl Service {
     /// Binds the ports, opens the data directory, and then accepts connections. Needs a multi-threaded tokio runtime.
     /// The error is one plain line.
     ///
-    /// Ports come first because they tell a second broker on the same machine that it is the second. `loggers` controls
-    /// the log levels of this process. `on_bound` runs when the ports are bound: until then, another broker may still
-    /// use what it removes.
+    /// Ports are bound first, so that a second broker on the same machine fails before it opens the data directory.
+    /// `loggers` controls the log levels of this process. `on_bound` runs when the ports are bound: until then, another
+    /// broker may still use what it removes.
     pub async fn start(
         config: &BrokerConfig,
         clock: Clock,

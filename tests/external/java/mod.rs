@@ -138,6 +138,8 @@ fn javac() -> Command {
 /// A small virtual machine with this class path; the program is still to be named.
 pub fn jvm(class_path: &str) -> Command {
     let mut java = Command::new("java");
+    // A machine that is killed leaves the native libraries that it unpacked.
+    java.arg(concat!("-Djava.io.tmpdir=", env!("CARGO_TARGET_TMPDIR")));
     java.args(JVM).arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn").arg("-cp").arg(class_path);
     java
 }

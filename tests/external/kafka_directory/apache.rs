@@ -11,7 +11,6 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::java::{Java, jvm};
-use common;
 
 /// Far longer than a start or a stop takes, on a machine with much else to do.
 const PATIENCE: Duration = Duration::from_secs(120);

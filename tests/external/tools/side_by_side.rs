@@ -1,7 +1,5 @@
 //! Runs a command line by our tool and by Apache Kafka's, and compares.
 
-#![allow(dead_code, reason = "not every tool's cases need all of it")]
-
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};

@@ -3,4 +3,5 @@
 mod check_log;
 mod cli;
 mod config;
+mod image_scripts;
 mod own;

@@ -4,3 +4,4 @@ mod layers;
 mod orders;
 mod private_limits;
 mod settings_reference;
+mod test_programs;

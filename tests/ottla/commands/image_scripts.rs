@@ -1,14 +1,12 @@
 //! The scripts of the container image, run without a container: their copies name a folder in place of the root.
 
-mod common;
-
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use common::{OTTLA, run_command, wait_until};
+use common::{ottla, run_command, wait_until};
 use tempfile::TempDir;
 
 /// Paths of the image that scripts name.
@@ -48,7 +46,7 @@ impl Image {
         for folder in ["usr/bin", "tmp", "var/lib/kafka", "mnt/shared/config"] {
             fs::create_dir_all(root.path().join(folder)).unwrap();
         }
-        symlink(OTTLA, root.path().join("usr/bin/ottla")).unwrap();
+        symlink(ottla(), root.path().join("usr/bin/ottla")).unwrap();
         Image { root }
     }
 
