@@ -144,9 +144,9 @@ async fn errors_say_what_happened() {
         assert!(error.to_string().contains(expect), "{how}: {error}");
     };
     check("never", "no answer to Heartbeat within 500ms").await;
-    check("closed", "gone: the broker closed it").await;
-    check("wrong", "did not answer request").await;
-    check("garbage", "the answer to Heartbeat version 4 cannot be read").await;
+    check("closed", "lost: the broker closed it").await;
+    check("wrong", "answered out of order").await;
+    check("garbage", "cannot decode the answer to Heartbeat version 4").await;
     check("huge", "an answer over the size limit").await;
 }
 
