@@ -54,7 +54,7 @@ impl Log {
         })
     }
 
-    /// Writes a producer snapshot if more than [`SNAPSHOT_EVERY`] was appended since the last one. Cheap, so it can be
+    /// Writes a producer snapshot if more than `SNAPSHOT_EVERY` was appended since the last one. Cheap, so it can be
     /// called often.
     pub fn keep_snapshot_recent(&mut self) -> Result<(), LogError> {
         if self.since_snapshot < SNAPSHOT_EVERY {

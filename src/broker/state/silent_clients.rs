@@ -3,7 +3,7 @@
 //! A consumer with `group.protocol=consumer` needs ConsumerGroupHeartbeat (KIP-848), which isn't served. Java's says so
 //! and ends; librdkafka's sees in ApiVersions that it is missing, takes the coordinator for dead, asks for it three times
 //! within 50 ms and waits without a word. So such a client is logged, once. Other clients ask less often, or use the group
-//! or fetch before [`SILENT_FOR`] is over: an automatic commit comes after 5 s.
+//! or fetch before `SILENT_FOR` is over: an automatic commit comes after 5 s.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -67,7 +67,7 @@ pub struct AddedPartitions {
     pub absent: Vec<TopicPartition>,
     /// The number of partitions of `__consumer_offsets`, if some of them may be absent.
     pub offsets_partitions: Option<i32>,
-    /// Partitions with a folder that are not added: more than [`MAX_GAP`] below them have none.
+    /// Partitions with a folder that are not added: more than `MAX_GAP` below them have none.
     pub left_out: Vec<TopicPartition>,
 }
 

@@ -152,7 +152,7 @@ pub struct CleanedGroup {
     truncations: u64,
 }
 
-/// The outcome of [`Log::replace`].
+/// The outcome of `Log::replace`.
 #[derive(Debug)]
 #[must_use = "the files stay on disk until they are unlinked"]
 pub enum Replaced {

@@ -24,7 +24,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// An empty writer, at version 0 and not flexible until [`Writer::set_version`] is called.
+    /// An empty writer, at version 0 and not flexible until `Writer::set_version` is called.
     pub fn new() -> Self {
         Writer { buffer: BytesMut::with_capacity(256), ..Writer::default() }
     }
