@@ -38,7 +38,8 @@ impl ReadyFile {
     /// Takes away what an earlier run left at `path`. What is not a file, such as a pipe or `/dev/stdout`, is left alone
     /// and an error.
     pub fn claim(path: &Path) -> io::Result<ReadyFile> {
-        if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        // A link too, such as /dev/stdout: what is removed below would be the link.
+        if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
         }
         match fs::remove_file(path) {
@@ -101,9 +102,12 @@ mod tests {
         let pipe = dir.path().join("pipe");
         let (mode, kind) = (rustix::fs::Mode::RWXU, rustix::fs::FileType::Fifo);
         rustix::fs::mknodat(rustix::fs::CWD, &pipe, kind, mode, 0).unwrap();
-        for path in [pipe.as_path(), dir.path()] {
+        let (file, link) = (dir.path().join("file"), dir.path().join("link"));
+        fs::write(&file, "").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        for path in [pipe.as_path(), dir.path(), link.as_path()] {
             let error = ReadyFile::claim(path).unwrap_err();
-            assert!(path.exists() && error.to_string().contains("not a regular file"), "{error}");
+            assert!(fs::symlink_metadata(path).is_ok() && error.to_string().contains("not a regular file"), "{error}");
         }
     }
 

@@ -5,7 +5,7 @@ use super::settings;
 settings! {
     pub(super) const GROUPS:
     "group.initial.rebalance.delay.ms",                  Int,     "0",                   Any,             ReadOnly,    Implemented, "How long a new, empty group waits for more members before its first assignment. Unset: only for clients that have just requested the coordinator, 0.1 s after each join and 0.4 s in total.",
-        kafka "3000", "Consumers that start together get their partitions at once, and a single one does not wait. A given value, 0 included, has Kafka's meaning.";
+        kafka "3000", "Consumers that start together usually get their partitions at once, and a single one does not wait. A given value, 0 included, has Kafka's meaning.";
     "group.min.session.timeout.ms",                      Int,     "6000",                Any,             ReadOnly,    Implemented, "The shortest session timeout that a classic member may request.";
     "group.max.session.timeout.ms",                      Int,     "1800000",             Any,             ReadOnly,    Implemented, "The longest session timeout that a classic member may request.";
     "group.max.size",                                    Int,     "2147483647",          AtLeast(1),      ReadOnly,    Implemented, "Members of one classic group.";

@@ -439,7 +439,7 @@ fn a_directory_without_rights_is_served_once_they_are_given_as_the_refusal_says(
     let _ = fs::remove_file(data.join(".kafka_cleanshutdown"));
     set(&data, 0o500);
     let said = refused();
-    assert!(said.contains("and its mode 500 forbids it"), "{said}");
+    assert!(said.contains("but its mode 500 forbids access"), "{said}");
     follow(&said);
     let (mut command, ready) = start();
     let mut process = command.stderr(std::process::Stdio::null()).spawn().unwrap();
