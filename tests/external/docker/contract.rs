@@ -8,7 +8,7 @@ use crate::docker::engine::{Container, IMAGE, Network, docker, docker_says, is_h
 use crate::harness::trials;
 use libtest_mimic::Trial;
 
-/// The image may be this large, so that pulling it is no wait: 15 MB.
+/// The image may be this large, so that a pull takes no time.
 const MOST_BYTES: u64 = 16_000_000;
 
 fn the_image_is_small_and_says_what_it_is() {
