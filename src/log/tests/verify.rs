@@ -222,6 +222,23 @@ fn repair_of_one_corrupt_batch_removes_only_it() {
     assert_eq!(readable(&log).first().map(|(offset, _)| *offset), Some(2));
 }
 
+#[test]
+fn repair_of_corrupt_last_batch_keeps_the_end_offset_and_a_copy() {
+    let disk = Simulation::default();
+    let (mut fixture, end) = written(&disk, true);
+    fixture.at.clean_shutdown = true;
+    let active = fixture.open().segments.last().map(|segment| segment.base()).expect("has segments");
+    let active = fixture.folder.join(format!("{active:020}.log"));
+    disk.corrupt(&active, |bytes| *bytes.last_mut().expect("has batches") ^= 1);
+    let known = known(&fixture, end);
+    let verdict = verify_log(&fixture, known);
+    let lost: Vec<_> = verdict.findings.iter().filter_map(|finding| finding.lost).collect();
+    assert_eq!((lost.len(), lost[0].last), (1, Some(end - 1)), "{verdict:?}");
+    let repaired = repair(&fixture.disk, &fixture.folder, known, &verdict).expect("repairs");
+    assert_eq!((repaired.end, repaired.set_aside.len()), (end, 1));
+    assert_eq!(fixture.open().end_offset(), end);
+}
+
 /// Creates a log of idempotent batches in several segments, all records of which were deleted.
 fn emptied(disk: &Simulation) -> (Fixture, Log) {
     let mut fixture = Fixture::simulated(disk);

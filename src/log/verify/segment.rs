@@ -190,8 +190,11 @@ impl Pass<'_> {
         let path = || self.place.file(segment, names::LOG);
         let next_batch = find_next_batch(segment_file, raw, position, self.next_offset).doing_with("reading", path)?;
         let end = next_batch.as_ref().map_or(segment_file.size, |next_batch| next_batch.position);
-        let after = next_batch.as_ref().map(|next_batch| next_batch.offset).or(next.map(|next| next.base));
         let first = self.next_offset;
+        // A start that does not scan the damage keeps the log's end, and so must a repair: offsets are not used twice.
+        let known_end = (!scanned).then(|| self.known_end()).filter(|end| *end > first);
+        let after =
+            next_batch.as_ref().map(|next_batch| next_batch.offset).or(next.map(|next| next.base)).or(known_end);
         let zeros = next_batch.is_none() && segment_file.is_zero_from(raw, position).doing_with("reading", path)?;
         let what = match (zeros, &next_batch) {
             (true, _) => format!("{} bytes at {position} are zeros: unused preallocated space", end - position),
@@ -213,6 +216,12 @@ impl Pass<'_> {
         self.next_offset = after.unwrap_or(first).max(first);
         self.incomplete |= self.next_offset > first;
         Ok(next_batch)
+    }
+
+    /// The log end offset according to the checkpoints; 0 if there are none.
+    fn known_end(&self) -> Offset {
+        let at = &self.known.at;
+        at.recovery_point.max(at.validated.map_or(0, |validated| validated.next_offset))
     }
 
     /// Reports offsets that are missing between two segments.
