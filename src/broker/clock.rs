@@ -1,4 +1,4 @@
-//! The only place that reads a clock. Pure rooms are told the time as [`Now`].
+//! The only place that reads a clock. Pure code gets the time as [`Now`].
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

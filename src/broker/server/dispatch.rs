@@ -40,7 +40,7 @@ pub trait Dispatch: Send + Sync + 'static {
         let _ = chunk;
     }
 
-    /// The connection is gone, for whatever reason; its parked futures have been dropped. Called once.
+    /// The connection has ended and its parked futures were dropped. Called once.
     fn on_disconnect(&self, connection: &Arc<ConnectionInfo>) {
         let _ = connection;
     }
@@ -52,7 +52,7 @@ pub type Reply = Vec<Bytes>;
 /// A reply that is still to come.
 ///
 /// First polled when every earlier reply of its connection is known, and dropped, finished or not, as
-/// soon as the peer is gone.
+/// soon as the connection ends.
 pub type ParkedReply = Pin<Box<dyn Future<Output = Result<Reply, CloseReason>> + Send>>;
 
 /// What becomes of a request.

@@ -107,8 +107,8 @@ impl ArrivingClients {
         self.clients.iter().filter(expected).map(|client| client.until).max()
     }
 
-    /// Perhaps a client goes on by this connection: one of those with its id that had closed their bootstrap connections. Those
-    /// that had asked come first, so that the others are waited for rather too long than too briefly.
+    /// Removes a client with this id that closed its bootstrap connection, if this connection may be its next one. Clients
+    /// that had asked are removed first: it is better to wait too long for the others than too briefly.
     fn returned(&mut self, now: Duration, Arrival { client_id, connection, found_brokers }: Arrival) {
         let away = if found_brokers { MIN_RECONNECT_DELAY } else { Duration::ZERO };
         let is_it = |client: &ArrivingClient| match client.connection {

@@ -71,7 +71,7 @@ impl Topic {
         }
     }
 
-    /// Who leads the partition, as clients are told: this broker, or nobody, as no other one runs.
+    /// The leader that clients see: this broker, or none, since no other broker runs.
     pub fn leader(&self, index: PartitionIndex) -> Option<BrokerId> {
         self.partition(index).ok().map(|_| self.node)
     }

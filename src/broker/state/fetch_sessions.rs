@@ -48,7 +48,7 @@ pub struct PartitionAsk {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answered {
     pub has_records: bool,
-    /// An error, or a diverging epoch: always told.
+    /// An error or a diverging epoch, which is always in the response.
     pub must_tell: bool,
     pub high_watermark: Offset,
     pub log_start_offset: Offset,
@@ -249,7 +249,7 @@ impl FetchSessions {
         false
     }
 
-    /// Ends all sessions: their clients are told that they are not known, and open new ones.
+    /// Ends all sessions. Their clients get FETCH_SESSION_ID_NOT_FOUND and open new ones.
     pub fn clear(&mut self) {
         self.sessions.clear();
     }
@@ -274,7 +274,7 @@ impl Session {
                 let place = self.next_place;
                 self.next_place += 1;
                 self.order.insert(place, key.clone());
-                // -1: nothing told yet, so the first answer always is.
+                // -1: nothing was sent yet, so the first answer is always in the response.
                 self.partitions.insert(key, Cached { place, ask, high_watermark: -1, log_start_offset: -1 });
             }
         }
@@ -290,12 +290,12 @@ impl Session {
         self.order.values().filter_map(ask).collect()
     }
 
-    /// Whether the answer belongs in the response; remembers what was told.
+    /// Whether the answer belongs in the response; remembers it as sent.
     fn answer(&mut self, key: &FetchKey, answer: &Answered) -> bool {
         let Some(cached) = self.partitions.get_mut(key) else { return true };
         let moved =
             cached.high_watermark != answer.high_watermark || cached.log_start_offset != answer.log_start_offset;
-        // An error is told again until it is over, and then the watermark is.
+        // An error is sent again until it is over, and then the watermark is sent.
         cached.high_watermark = if answer.must_tell { -1 } else { answer.high_watermark };
         cached.log_start_offset = answer.log_start_offset;
         if answer.has_records {

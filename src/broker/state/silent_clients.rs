@@ -1,8 +1,8 @@
 //! Clients that look for a group's coordinator again and again and then ask it for nothing.
 //!
-//! A consumer with `group.protocol=consumer` needs ConsumerGroupHeartbeat (KIP-848), which isn't served. Java's says so
-//! and ends; librdkafka's sees in ApiVersions that it is missing, takes the coordinator for dead, asks for it three times
-//! within 50 ms and waits without a word. So such a client is logged, once. Other clients ask less often, or use the group
+//! A consumer with `group.protocol=consumer` needs ConsumerGroupHeartbeat (KIP-848), which isn't served. The Java client
+//! fails with an error that says so; librdkafka takes the coordinator for dead, asks for it three times within 50 ms, and
+//! then waits without logging anything. So such a client is logged, once. Other clients ask less often, or use the group
 //! or fetch before `SILENT_FOR` is over: an automatic commit comes after 5 s.
 
 use std::net::IpAddr;
@@ -16,9 +16,9 @@ use tokio::runtime::Handle;
 use crate::clock::Clock;
 use crate::log_rate_limiter::{LogRateLimiter, log_limited_by_reason};
 
-/// How often a client has asked for its coordinator that is logged.
+/// A client is logged if it asked for its coordinator this often.
 const ASKS: u32 = 3;
-/// How long it has done nothing with its group then.
+/// How long it must not have used its group since.
 const SILENT_FOR: Duration = Duration::from_secs(6);
 /// Clients that are watched at a time; those above that are not logged.
 const MAX_WATCHED: usize = 64;
@@ -51,7 +51,7 @@ pub struct Client {
 }
 
 impl Watched {
-    /// Notes an ask. Whether it is the only client now.
+    /// Notes a FindCoordinator request. Returns whether this is the only watched client.
     fn asked(&mut self, now: Duration, client: Client) -> bool {
         let may_add = self.0.len() < MAX_WATCHED;
         match self.0.iter_mut().find(|watched| watched.client == client) {
@@ -62,7 +62,7 @@ impl Watched {
         self.0.len() == 1
     }
 
-    /// Takes those whose time is over, and gives those of them to log; and when that of the next one is.
+    /// Removes clients that were watched for `SILENT_FOR`. Returns those to log, and when the next one is due.
     fn take_silent(&mut self, now: Duration) -> (Vec<Client>, Option<Duration>) {
         let over = self.0.partition_point(|watched| watched.since.saturating_add(SILENT_FOR) <= now);
         let silent = self.0.drain(..over).filter(|watched| watched.asks >= ASKS).map(|watched| watched.client);

@@ -6,7 +6,7 @@
 //! what it has written in place; it is given up within milliseconds when the partition goes or the broker stops.
 //!
 //! Retention of compacted topics (`compact,delete`, and what DeleteRecords left) is done here as well, between two
-//! compactions, so that neither finds its segments gone.
+//! compactions, so that neither finds its segments deleted.
 
 mod memory;
 mod run;
@@ -200,7 +200,7 @@ impl Broker {
         if partition.is_failed() || self.cleaner.is_at(partition) {
             return;
         }
-        // What isn't synced can't be compacted; a roll is told of, but a restart may have come between.
+        // Only synced segments can be compacted. A roll queues a sync, but a restart may have come between.
         if segments > 1 {
             // A failure has latched the partition, which says so itself.
             let _ = partition.sync_sealed();

@@ -163,7 +163,7 @@ impl Run {
     }
 }
 
-/// A partition that is gone, or fails, has no use for a compaction.
+/// A deleted or failed partition is not compacted.
 fn unavailable(error: PartitionError) -> CompactError {
     match error {
         PartitionError::Storage(error @ LogError::Io { .. }) => CompactError::Storage(error),

@@ -165,7 +165,7 @@ impl Fetch {
 }
 
 impl FetchPartition {
-    /// Whether the metadata doesn't know it: as in Kafka, that ends nobody's wait.
+    /// Whether the metadata does not have it. As in Kafka, that does not end the wait.
     fn is_unknown(&self) -> bool {
         matches!(self.partition, Err(FetchFault::UnknownTopicId | FetchFault::UnknownTopicOrPartition))
     }
