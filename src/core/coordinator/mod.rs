@@ -5,7 +5,7 @@ pub mod records;
 
 use std::sync::Arc;
 
-pub use crate::machine::{Effects, Machine, Outcome, RecordMeta, ReplyTo};
+pub use crate::machine::{Effects, NoAction, Outcome, RecordMeta, ReplyTo, StateMachine};
 
 /// Identifies a connection; unique while the broker runs.
 pub type ConnectionId = u64;
