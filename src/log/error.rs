@@ -101,6 +101,19 @@ pub enum AppendError {
     Storage(#[from] LogError),
 }
 
+impl AppendError {
+    /// Whether the batch was refused because of its producer's state. Nothing was appended, and the log is in order.
+    pub fn is_of_producer(&self) -> bool {
+        matches!(
+            self,
+            AppendError::OutOfOrderSequence { .. }
+                | AppendError::InvalidProducerEpoch { .. }
+                | AppendError::InvalidTxnState { .. }
+                | AppendError::TransactionCoordinatorFenced { .. }
+        )
+    }
+}
+
 /// An error of a read.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ReadError {

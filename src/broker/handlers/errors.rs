@@ -5,11 +5,11 @@ use crate::state::NotCreated;
 use crate::state::cluster::NotServed;
 use crate::state::fetch::FetchFault;
 use crate::state::fetch_sessions::SessionError;
-use crate::state::groups::GroupsUnavailable;
 use crate::state::metadata::MetadataUnavailable;
 use crate::state::partition::PartitionError;
+use crate::state::runtime::Unavailable;
 use ottla_core::coordinator::group::GroupError;
-use ottla_core::metadata::{MetadataError, Reply};
+use ottla_core::metadata::MetadataError;
 use ottla_log::AppendError;
 use ottla_wire::record::RecordError;
 use ottla_wire::types::ErrorCode;
@@ -144,11 +144,13 @@ impl ToErrorCode for GroupError {
     }
 }
 
-impl ToErrorCode for GroupsUnavailable {
+impl ToErrorCode for Unavailable {
     fn error_code(&self) -> ErrorCode {
         match self {
-            GroupsUnavailable::CoordinatorNotAvailable => ErrorCode::CoordinatorNotAvailable,
-            GroupsUnavailable::NotCoordinator => ErrorCode::NotCoordinator,
+            Unavailable::NotAvailable => ErrorCode::CoordinatorNotAvailable,
+            Unavailable::NotCoordinator => ErrorCode::NotCoordinator,
+            Unavailable::Loading => ErrorCode::CoordinatorLoadInProgress,
+            Unavailable::Refused(error) => error.error_code(),
         }
     }
 }
@@ -182,11 +184,6 @@ impl ToErrorCode for MetadataUnavailable {
             MetadataUnavailable::Log(_) | MetadataUnavailable::NotWritten => ErrorCode::KafkaStorageError,
         }
     }
-}
-
-/// The error of a metadata command that has no reply of its own kind.
-pub fn unavailable(reply: Result<Reply, MetadataUnavailable>) -> MetadataUnavailable {
-    reply.err().unwrap_or(MetadataUnavailable::NotWritten)
 }
 
 impl ToErrorCode for NotCreated {

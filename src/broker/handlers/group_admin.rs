@@ -9,12 +9,13 @@ use std::sync::Arc;
 use super::authorizer::{Operation, Resource};
 use super::context::{Answer, Context};
 use super::errors::{ToErrorCode, code_of};
-use super::groups::{optional, run, text};
-use crate::state::groups::GroupsUnavailable;
+use super::groups::{MAX_LOADING_WAIT, optional, run, text};
+use crate::state::runtime::Unavailable;
 use ottla_core::coordinator::GroupId;
 use ottla_core::coordinator::group::{
-    DeleteOffsets, GroupCommand, GroupDescription, GroupError, GroupReply, GroupState, MemberDescription,
+    DeleteGroups, DeleteOffsets, GroupDescription, GroupError, GroupState, MemberDescription,
 };
+use ottla_core::machine::Command;
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::delete_groups::{DeletableGroupResult, DeleteGroupsRequest, DeleteGroupsResponse};
 use ottla_wire::protocol::messages::describe_groups::{
@@ -85,9 +86,19 @@ fn not_found(group_id: Str) -> DescribedGroup {
 }
 
 pub(super) fn list(context: &Context, request: ListGroupsRequest) -> Answer {
-    let listed =
-        context.broker.groups().query_all(|machine| machine.list(&request.states_filter, &request.types_filter));
-    match listed {
+    let context = context.clone();
+    if context.broker.groups().runtime().all_loaded() {
+        return list_loaded(&context, &request).into();
+    }
+    Answer::parked(async move {
+        context.broker.groups().runtime().wait_until_all_loaded(MAX_LOADING_WAIT).await;
+        list_loaded(&context, &request)
+    })
+}
+
+fn list_loaded(context: &Context, request: &ListGroupsRequest) -> ListGroupsResponse {
+    let groups = context.broker.groups().runtime();
+    match groups.query_all(|machine| machine.list(&request.states_filter, &request.types_filter)) {
         Ok(shards) => {
             let sees_all = context.allows(Operation::Describe, Resource::Cluster);
             let visible = |group_id: &str| sees_all || context.allows(Operation::Describe, Resource::Group(group_id));
@@ -98,11 +109,9 @@ pub(super) fn list(context: &Context, request: ListGroupsRequest) -> Answer {
                 group_state: Str::from_static(group.state.name()),
                 group_type: Str::from_static(group.group_type.name()),
             });
-            ListGroupsResponse { groups: groups.collect(), ..Default::default() }.into()
+            ListGroupsResponse { groups: groups.collect(), ..Default::default() }
         }
-        Err(unavailable) => {
-            ListGroupsResponse { error_code: unavailable.error_code().code(), ..Default::default() }.into()
-        }
+        Err(unavailable) => ListGroupsResponse { error_code: unavailable.error_code().code(), ..Default::default() },
     }
 }
 
@@ -121,7 +130,7 @@ pub(super) fn delete(context: &Context, request: DeleteGroupsRequest) -> Answer 
             }
             let group: GroupId = (&*name).into();
             let pending = match broker.has_offsets_topic() {
-                true => broker.groups().submit(&group, GroupCommand::DeleteGroups(vec![Arc::clone(&group)])).map(Some),
+                true => broker.groups().submit(&group, DeleteGroups(vec![Arc::clone(&group)])).map(Some),
                 false => Ok(None),
             };
             (name, pending.map_err(|unavailable| unavailable.error_code()))
@@ -131,7 +140,7 @@ pub(super) fn delete(context: &Context, request: DeleteGroupsRequest) -> Answer 
         let mut results = Vec::with_capacity(submitted.len());
         for (group_id, pending) in submitted {
             let result = match pending {
-                Ok(Some(pending)) => deletion(pending.await.ok()),
+                Ok(Some(pending)) => deletion(pending.reply().await),
                 Ok(None) => Err(GroupError::GroupIdNotFound.error_code()),
                 Err(error) => Err(error),
             };
@@ -143,14 +152,13 @@ pub(super) fn delete(context: &Context, request: DeleteGroupsRequest) -> Answer 
     })
 }
 
-fn deletion(reply: Option<GroupReply>) -> Result<(), ErrorCode> {
+fn deletion(reply: Result<<DeleteGroups as Command>::Reply, Unavailable>) -> Result<(), ErrorCode> {
     match reply {
-        Some(GroupReply::DeleteGroups(mut results)) => match results.pop() {
+        Ok(mut results) => match results.pop() {
             Some((_, result)) => result.map_err(|error| error.error_code()),
             None => Err(ErrorCode::UnknownServerError),
         },
-        Some(_) => Err(ErrorCode::UnknownServerError),
-        None => Err(GroupsUnavailable::CoordinatorNotAvailable.error_code()),
+        Err(unavailable) => Err(unavailable.error_code()),
     }
 }
 
@@ -182,8 +190,8 @@ pub(super) fn delete_offsets(context: &Context, request: OffsetDeleteRequest) ->
         let error_code = GroupError::GroupIdNotFound.error_code().code();
         return OffsetDeleteResponse { error_code, ..Default::default() }.into();
     }
-    run(context, &group_id, GroupCommand::DeleteOffsets(command), move |reply| match reply {
-        Ok(GroupReply::DeleteOffsets(Ok(results))) => {
+    run(context, &group_id, command, move |reply| match reply {
+        Ok(Ok(results)) => {
             let outcomes: HashMap<(TopicName, PartitionIndex), i16> = results
                 .into_iter()
                 .flat_map(|topic| {
@@ -196,10 +204,7 @@ pub(super) fn delete_offsets(context: &Context, request: OffsetDeleteRequest) ->
                 .collect();
             OffsetDeleteResponse { topics: deleted_offsets(request, &outcomes, &denied), ..Default::default() }
         }
-        Ok(GroupReply::DeleteOffsets(Err(error))) => {
-            OffsetDeleteResponse { error_code: error.error_code().code(), ..Default::default() }
-        }
-        Ok(_) => OffsetDeleteResponse { error_code: ErrorCode::UnknownServerError.code(), ..Default::default() },
+        Ok(Err(error)) => OffsetDeleteResponse { error_code: error.error_code().code(), ..Default::default() },
         Err(unavailable) => OffsetDeleteResponse { error_code: unavailable.error_code().code(), ..Default::default() },
     })
 }

@@ -13,17 +13,19 @@
 //! predecessor's.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::authorizer::{Denied, Operation, Resource};
 use super::context::{Answer, Context};
 use super::errors::{INVALID_REQUEST, ToErrorCode, code_of};
 use super::transactions::{self, NOT_SUPPORTED};
-use crate::state::groups::{GroupsUnavailable, PendingReply};
+use crate::state::runtime::{PendingReply, Unavailable};
 use crate::state::silent_clients;
 use ottla_core::coordinator::group::{
-    GroupClient, GroupCommand, GroupReply, GroupRequest, Heartbeat, JoinGroup, JoinRefused, Joined, LeaveGroup,
-    LeavingMember, MemberLeft, Protocol, SyncGroup, Synced,
+    GroupClient, GroupCommand, GroupMachine, Heartbeat, JoinGroup, JoinRefused, Joined, LeaveGroup, LeavingMember,
+    MemberLeft, Protocol, Sent, SyncGroup, Synced,
 };
+use ottla_core::machine::Command;
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::find_coordinator::{Coordinator, FindCoordinatorRequest, FindCoordinatorResponse};
 use ottla_wire::protocol::messages::heartbeat::{HeartbeatRequest, HeartbeatResponse};
@@ -31,6 +33,10 @@ use ottla_wire::protocol::messages::join_group::{JoinGroupRequest, JoinGroupResp
 use ottla_wire::protocol::messages::leave_group::{LeaveGroupRequest, LeaveGroupResponse, MemberResponse};
 use ottla_wire::protocol::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
 use ottla_wire::types::ErrorCode;
+
+/// How long a request that no other depends on waits for a coordinator that is loading, before the answer says so: the
+/// client's next try would come later than needed.
+pub(super) const MAX_LOADING_WAIT: Duration = Duration::from_secs(1);
 
 /// The key types of FindCoordinator.
 const GROUP: i8 = 0;
@@ -62,6 +68,8 @@ pub(super) fn find_coordinator(context: &Context, request: FindCoordinatorReques
         (key, authorized)
     };
     let keys: Vec<_> = keys.into_iter().map(authorize).collect();
+    let coordinated: Vec<Str> =
+        keys.iter().filter(|(_, authorized)| authorized.is_ok()).map(|(key, _)| key.clone()).collect();
     // Consumers look for one group; a request for several is an administrator's.
     let may_join = match keys.as_slice() {
         [(group_id, Ok(()))] if key_type == GROUP => {
@@ -104,10 +112,19 @@ pub(super) fn find_coordinator(context: &Context, request: FindCoordinatorReques
         });
         coordinators(batched, found)
     };
-    if key_type != GROUP || broker.has_offsets_topic() || all_denied {
+    let groups = broker.groups();
+    let is_loaded = |id: &str| !matches!(groups.query(id, |_| ()), Err(Unavailable::Loading));
+    let ids = || coordinated.iter().map(|id| &**id);
+    if key_type != GROUP || all_denied || broker.has_offsets_topic() && ids().all(is_loaded) {
         return respond(true).into();
     }
-    Answer::parked(async move { respond(broker.ensure_offsets_topic().await.is_ok()) })
+    Answer::parked(async move {
+        let available = broker.ensure_offsets_topic().await.is_ok();
+        for id in coordinated {
+            broker.groups().wait_until_loaded(&id, MAX_LOADING_WAIT).await;
+        }
+        respond(available)
+    })
 }
 
 /// The error for a key. This broker coordinates every group; share groups are not supported.
@@ -165,40 +182,37 @@ fn one_found(found: Option<Coordinator>) -> FindCoordinatorResponse {
 }
 
 /// Runs a command on a group, and builds the response from its reply or its error.
-pub(super) fn run<Response>(
+pub(super) fn run<C, Response>(
     context: &Context,
     group_id: &str,
-    command: GroupCommand,
-    respond: impl FnOnce(Result<GroupReply, GroupsUnavailable>) -> Response + Send + 'static,
+    command: C,
+    respond: impl FnOnce(Result<C::Reply, Unavailable>) -> Response + Send + 'static,
 ) -> Answer
 where
+    C: Command<Machine = GroupMachine> + Into<GroupCommand> + Send + 'static,
     Response: Into<ottla_wire::protocol::Response> + 'static,
 {
     let broker = Arc::clone(&context.broker);
-    let request = GroupRequest { command, connection: Some(context.connection.id) };
+    let request = Sent { command, connection: context.connection.id };
     if !broker.has_offsets_topic() {
         let group_id = group_id.to_owned();
         return Answer::parked(async move {
             let reply = match broker.ensure_offsets_topic().await {
-                Ok(()) => reply_of(broker.groups().submit(&group_id, request)).await,
-                Err(_) => Err(GroupsUnavailable::CoordinatorNotAvailable),
+                Ok(()) => match broker.groups().submit(&group_id, request) {
+                    Ok(pending) => pending.reply().await,
+                    Err(unavailable) => Err(unavailable),
+                },
+                Err(_) => Err(Unavailable::NotAvailable),
             };
             respond(reply)
         });
     }
-    match broker.groups().submit(group_id, request) {
+    match broker.groups().submit(group_id, request).map(PendingReply::try_reply) {
         Err(unavailable) => respond(Err(unavailable)).into().into(),
-        Ok(mut pending) => match pending.try_recv() {
-            // Most replies are available immediately.
-            Ok(reply) => respond(Ok(reply)).into().into(),
-            Err(_) => Answer::parked(async move { respond(reply_of(Ok(pending)).await) }),
-        },
+        // Most replies are available immediately.
+        Ok(Ok(reply)) => respond(reply).into().into(),
+        Ok(Err(pending)) => Answer::parked(async move { respond(pending.reply().await) }),
     }
-}
-
-async fn reply_of(submitted: Result<PendingReply, GroupsUnavailable>) -> Result<GroupReply, GroupsUnavailable> {
-    // The sender is dropped without a reply if the decision could not be written to the log.
-    submitted?.await.map_err(|_| GroupsUnavailable::CoordinatorNotAvailable)
 }
 
 pub(super) fn join(context: &Context, request: JoinGroupRequest) -> Answer {
@@ -232,12 +246,9 @@ pub(super) fn join(context: &Context, request: JoinGroupRequest) -> Answer {
         random: context.broker.random_bits(),
         others_expected_until: context.broker.groups().others_expected_until(context.client_id()),
     };
-    run(context, &group_id, GroupCommand::Join(command), move |reply| match reply {
-        Ok(GroupReply::Join(Ok(joined))) => joined_response(version, joined),
-        Ok(GroupReply::Join(Err(JoinRefused { member_id, error }))) => {
-            join_refused(version, &member_id, error.error_code())
-        }
-        Ok(_) => join_refused(version, &requested_member, ErrorCode::UnknownServerError),
+    run(context, &group_id, command, move |reply| match reply {
+        Ok(Ok(joined)) => joined_response(version, joined),
+        Ok(Err(JoinRefused { member_id, error })) => join_refused(version, &member_id, error.error_code()),
         Err(unavailable) => join_refused(version, &requested_member, unavailable.error_code()),
     })
 }
@@ -303,10 +314,9 @@ pub(super) fn sync(context: &Context, request: SyncGroupRequest) -> Answer {
             .map(|one| ((&*one.member_id).into(), bytes::Bytes::copy_from_slice(&one.assignment)))
             .collect(),
     };
-    run(context, &group_id, GroupCommand::Sync(command), |reply| match reply {
-        Ok(GroupReply::Sync(Ok(synced))) => synced_response(synced),
-        Ok(GroupReply::Sync(Err(error))) => sync_refused(error.error_code()),
-        Ok(_) => sync_refused(ErrorCode::UnknownServerError),
+    run(context, &group_id, command, |reply| match reply {
+        Ok(Ok(synced)) => synced_response(synced),
+        Ok(Err(error)) => sync_refused(error.error_code()),
         Err(unavailable) => sync_refused(unavailable.error_code()),
     })
 }
@@ -335,10 +345,9 @@ pub(super) fn heartbeat(context: &Context, request: HeartbeatRequest) -> Answer 
         instance_id: request.group_instance_id.as_deref().map(Arc::from),
         generation: request.generation_id,
     };
-    run(context, &group_id, GroupCommand::Heartbeat(command), |reply| {
+    run(context, &group_id, command, |reply| {
         let error_code = match reply {
-            Ok(GroupReply::Heartbeat(result)) => code_of(&result),
-            Ok(_) => ErrorCode::UnknownServerError.code(),
+            Ok(result) => code_of(&result),
             Err(unavailable) => unavailable.error_code().code(),
         };
         HeartbeatResponse { error_code, ..Default::default() }
@@ -364,16 +373,15 @@ pub(super) fn leave(context: &Context, request: LeaveGroupRequest) -> Answer {
         false => vec![LeavingMember { member_id: (&*request.member_id).into(), instance_id: None, reason: None }],
     };
     let command = LeaveGroup { group_id: Arc::clone(&group_id), members };
-    run(context, &group_id, GroupCommand::Leave(command), move |reply| match reply {
-        Ok(GroupReply::Leave(Ok(left))) if batched => {
+    run(context, &group_id, command, move |reply| match reply {
+        Ok(Ok(left)) if batched => {
             LeaveGroupResponse { members: left.into_iter().map(member_left).collect(), ..Default::default() }
         }
-        Ok(GroupReply::Leave(Ok(left))) => {
+        Ok(Ok(left)) => {
             let error_code = left.first().map_or(0, |left| code_of(&left.result));
             LeaveGroupResponse { error_code, ..Default::default() }
         }
-        Ok(GroupReply::Leave(Err(error))) => leave_refused(error.error_code()),
-        Ok(_) => leave_refused(ErrorCode::UnknownServerError),
+        Ok(Err(error)) => leave_refused(error.error_code()),
         Err(unavailable) => leave_refused(unavailable.error_code()),
     })
 }

@@ -12,8 +12,7 @@ use super::errors::{ToErrorCode, code_of};
 use super::groups::run;
 use crate::state::cluster::{Cluster, Topic};
 use ottla_core::coordinator::group::{
-    CommitOffsets, FetchedOffset, GroupCommand, GroupError, GroupMachine, GroupReply, PartitionCommit, TopicCommits,
-    TopicOffsets, WantedOffsets,
+    CommitOffsets, FetchedOffset, GroupError, GroupMachine, PartitionCommit, TopicCommits, TopicOffsets, WantedOffsets,
 };
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::offset_commit::{
@@ -54,13 +53,12 @@ pub(super) fn commit(context: &Context, request: OffsetCommitRequest) -> Answer 
         knows_group_id_not_found: version >= 9,
         topics: std::mem::take(&mut plan.topics),
     };
-    run(context, &group_id, GroupCommand::CommitOffsets(command), move |reply| {
+    run(context, &group_id, command, move |reply| {
         let outcome = match reply {
-            Ok(GroupReply::CommitOffsets(Ok(results))) => {
+            Ok(Ok(results)) => {
                 Ok(results.into_iter().flat_map(|topic| topic.partitions).map(|(_, result)| code_of(&result)).collect())
             }
-            Ok(GroupReply::CommitOffsets(Err(error))) => Err(error.error_code()),
-            Ok(_) => Err(ErrorCode::UnknownServerError),
+            Ok(Err(error)) => Err(error.error_code()),
             Err(unavailable) => Err(unavailable.error_code()),
         };
         plan.respond(&outcome)
@@ -234,7 +232,7 @@ fn fetch_group(
     let found = match context.broker.has_offsets_topic() {
         true => groups.query(&requested.group_id, query),
         // No offset was ever committed.
-        false => Ok(groups.query_empty(query)),
+        false => Ok(groups.runtime().query_empty(query)),
     };
     match found {
         Ok(found) => {

@@ -13,6 +13,7 @@ use super::groups::Groups;
 use super::partition::Partition;
 use super::publisher::Published;
 use super::{Broker, flushing, random};
+use ottla_core::metadata::ImageDelta;
 use ottla_log::{DeletedFiles, FoundPartition, LogError, PartitionState};
 use ottla_wire::types::TopicPartition;
 
@@ -57,11 +58,11 @@ impl Signals {
     }
 }
 
-/// Handles a published image: deletes the offsets and files of deleted topics.
+/// Handles a published image: shows it to the coordinators, and deletes the files of deleted topics.
 pub fn after_publishing(groups: Arc<Groups>, signals: Signals) -> Box<dyn Fn(Published) + Send + Sync> {
     Box::new(move |published| {
-        if !published.deleted.is_empty() {
-            groups.topics_deleted(&published.deleted);
+        if let Some(before) = &published.before {
+            groups.runtime().metadata_changed(&ImageDelta::between(before, &published.image));
         }
         if !published.files.is_empty() {
             signals.queue(Work::Unlink(published.files));
@@ -73,13 +74,10 @@ pub fn after_publishing(groups: Arc<Groups>, signals: Signals) -> Box<dyn Fn(Pub
 /// Starts the background tasks. They end when the broker is dropped.
 pub fn start(broker: &Arc<Broker>, worklist: Worklist) {
     broker.sweep();
-    let groups = Arc::clone(&broker.groups);
-    tokio::spawn(async move {
-        let loading = Arc::clone(&groups);
-        // Sessions of members of existing groups begin now.
-        let _ = tokio::task::spawn_blocking(move || loading.load_all()).await;
-        groups.run_timers().await;
-    });
+    let groups = Arc::clone(broker.groups.runtime());
+    tokio::spawn(Arc::clone(&groups).run_timers());
+    // Sessions of members of existing groups begin now.
+    tokio::task::spawn_blocking(move || groups.load_all());
     tokio::spawn(work(worklist));
     flushing::start(broker, broker.housekeeping.republished.subscribe());
     let storage = &broker.config.storage;
@@ -217,7 +215,7 @@ impl Broker {
     /// Closes every log and marks the directory clean, so that the next start skips recovery. With `--ephemeral` there is
     /// no next start.
     pub fn close(&self) -> Result<(), LogError> {
-        self.groups.stop();
+        self.groups.runtime().stop();
         self.cleaner.stop();
         if self.config.storage.ephemeral {
             return Ok(());

@@ -1,6 +1,6 @@
 //! The broker's state, time and tasks. It runs the pure state machines and never sees a wire struct.
 //!
-//! Code map: [`metadata`] and [`groups`] run state machines, both by [`driver`]; [`publisher`] publishes the metadata as a
+//! Code map: [`metadata`] and [`groups`] run state machines, both by [`runtime`]; [`publisher`] publishes the metadata as a
 //! [`cluster`]; [`partition`] is a log with its waiting fetches; [`fetch`] reads and waits; `housekeeping` is the
 //! background work, with `flushing`, the `checkpointer` and the `cleaner`; `reopening` opens failed logs again; [`reset`]
 //! deletes everything.
@@ -10,7 +10,6 @@ pub mod arriving_clients;
 mod checkpointer;
 mod cleaner;
 pub mod cluster;
-pub mod driver;
 pub mod fetch;
 pub mod fetch_sessions;
 mod flushing;
@@ -28,6 +27,7 @@ pub mod random;
 mod recovering;
 mod reopening;
 pub mod reset;
+pub mod runtime;
 pub mod silent_clients;
 mod start_topics;
 mod waiters;
@@ -50,7 +50,7 @@ use loggers::Loggers;
 use metadata::{Metadata, MetadataUnavailable};
 pub use open::OpenError;
 use ottla_config::BrokerConfig;
-use ottla_core::metadata::{CONSUMER_OFFSETS, Command, CreateTopics, MetadataError, NewTopic, Reply};
+use ottla_core::metadata::{CONSUMER_OFFSETS, CreateTopics, MetadataError, NewTopic};
 use ottla_log::{Appended, LogDir, LogError};
 use ottla_wire::types::{Now, Offset, TopicName, Uuid};
 use partition::Partition;
@@ -173,10 +173,10 @@ impl Broker {
                 _ => NewTopic::new(Arc::clone(name), random::uuid()),
             })
             .collect();
-        let submitted = self.metadata.submit(Command::CreateTopics(CreateTopics { topics, validate_only: false }));
+        let submitted = self.metadata.submit(CreateTopics { topics, validate_only: false });
         async move {
             match submitted.await {
-                Ok(Reply::TopicsCreated(results)) => results
+                Ok(results) => results
                     .into_iter()
                     .filter_map(|(name, result)| match result {
                         // Created by a concurrent request.
@@ -184,7 +184,6 @@ impl Broker {
                         Err(error) => Some((name, NotCreated::Refused(error))),
                     })
                     .collect(),
-                Ok(_) => unavailable(names, &MetadataUnavailable::NotWritten),
                 Err(error) => unavailable(names, &error),
             }
         }

@@ -13,7 +13,6 @@ use tokio::sync::watch;
 use super::advertised::Advertising;
 use super::checkpointer::Checkpointer;
 use super::cleaner::{self, Cleaner};
-use super::driver::DriveError;
 use super::fetch_sessions::FetchSessions;
 use super::groups::Groups;
 use super::loggers::Loggers;
@@ -21,14 +20,13 @@ use super::metadata::{Metadata, MetadataLog, MetadataUnavailable, Snapshot};
 use super::metadata_check;
 use super::partition::{Partition, PartitionError};
 use super::publisher::Publisher;
+use super::runtime::DriveError;
 use super::{Broker, Clock, ProducerIds, hosting, housekeeping, random, recovering, reopening};
 use crate::log_rate_limiter::LogRateLimiter;
 use ottla_config::BrokerConfig;
 use ottla_core::coordinator::group::GroupConfig;
 use ottla_core::metadata::records::MetadataRecord;
-use ottla_core::metadata::{
-    self, Command, MetadataConfig, MetadataError, RegisterBroker, Reply, SnapshotError, features,
-};
+use ottla_core::metadata::{self, MetadataConfig, MetadataError, RegisterBroker, SnapshotError, features};
 use ottla_log::{self as log, Identity, Log, LogConfig, LogDir, LogDirError, LogError, Origin};
 use ottla_wire::record::control::ControlType;
 use ottla_wire::record::{BatchBuilder, Codec, Verified};
@@ -252,11 +250,8 @@ async fn register(
         found_in_directory,
         bootstrap_records,
     };
-    match metadata.submit(Command::RegisterBroker(register)).await? {
-        Reply::BrokerRegistered(Ok(_)) => Ok(()),
-        Reply::BrokerRegistered(Err(error)) => Err(error.into()),
-        _ => Err(MetadataUnavailable::NotWritten.into()),
-    }
+    metadata.submit(register).await??;
+    Ok(())
 }
 
 fn metadata_config(config: &Arc<BrokerConfig>) -> MetadataConfig {

@@ -78,7 +78,7 @@ impl Broker {
         }
         let recovered = partition.recover(self.clock.now().wall);
         if recovered && *partition.id().topic == *CONSUMER_OFFSETS {
-            self.groups.reload(partition);
+            self.groups.runtime().reload(partition);
         }
         recovered
     }
