@@ -19,6 +19,7 @@ use super::authorizer::{Denied, Operation, Resource};
 use super::context::{Answer, Context};
 use super::errors::{INVALID_REQUEST, ToErrorCode, code_of};
 use super::transactions::{self, NOT_SUPPORTED};
+use crate::state::Broker;
 use crate::state::runtime::{PendingReply, Unavailable};
 use crate::state::silent_clients;
 use ottla_core::coordinator::group::{
@@ -112,19 +113,28 @@ pub(super) fn find_coordinator(context: &Context, request: FindCoordinatorReques
         });
         coordinators(batched, found)
     };
-    let groups = broker.groups();
-    let is_loaded = |id: &str| !matches!(groups.query(id, |_| ()), Err(Unavailable::Loading));
-    let ids = || coordinated.iter().map(|id| &**id);
-    if key_type != GROUP || all_denied || broker.has_offsets_topic() && ids().all(is_loaded) {
+    if key_type != GROUP || all_denied || broker.has_offsets_topic() && are_loaded(&broker, &coordinated) {
         return respond(true).into();
     }
     Answer::parked(async move {
         let available = broker.ensure_offsets_topic().await.is_ok();
-        for id in coordinated {
-            broker.groups().wait_until_loaded(&id, MAX_LOADING_WAIT).await;
-        }
+        wait_until_loaded(&broker, &coordinated).await;
         respond(available)
     })
+}
+
+/// Whether no coordinator of these groups is loading.
+pub(super) fn are_loaded(broker: &Broker, group_ids: &[Str]) -> bool {
+    let is_loading = |id: &Str| matches!(broker.groups().query(id, |_| ()), Err(Unavailable::Loading));
+    !group_ids.iter().any(is_loading)
+}
+
+/// Waits for the coordinators of these groups, for a bounded time. Only for requests on which no other depends: while a
+/// request waits, the next one of its connection is handled.
+pub(super) async fn wait_until_loaded(broker: &Broker, group_ids: &[Str]) {
+    for id in group_ids {
+        broker.groups().wait_until_loaded(id, MAX_LOADING_WAIT).await;
+    }
 }
 
 /// The error for a key. This broker coordinates every group; share groups are not supported.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::authorizer::{Denied, Operation, Resource};
 use super::context::{Answer, Context};
 use super::errors::{ToErrorCode, code_of};
-use super::groups::run;
+use super::groups::{are_loaded, run, wait_until_loaded};
 use crate::state::cluster::{Cluster, Topic};
 use ottla_core::coordinator::group::{
     CommitOffsets, FetchedOffset, GroupError, GroupMachine, PartitionCommit, TopicCommits, TopicOffsets, WantedOffsets,
@@ -159,12 +159,27 @@ impl CommitPlan {
 }
 
 pub(super) fn fetch(context: &Context, request: OffsetFetchRequest) -> Answer {
+    let group_ids: Vec<Str> = match context.version() {
+        8.. => request.groups.iter().map(|group| group.group_id.clone()).collect(),
+        _ => vec![request.group_id.clone()],
+    };
+    if !context.broker.has_offsets_topic() || are_loaded(&context.broker, &group_ids) {
+        return fetch_loaded(context, request).into();
+    }
+    let context = context.clone();
+    Answer::parked(async move {
+        wait_until_loaded(&context.broker, &group_ids).await;
+        fetch_loaded(&context, request)
+    })
+}
+
+fn fetch_loaded(context: &Context, request: OffsetFetchRequest) -> OffsetFetchResponse {
     let version = context.version();
     let cluster = context.broker.cluster();
     if version >= 8 {
         let groups =
             request.groups.into_iter().map(|group| fetch_group(context, &cluster, group, request.require_stable));
-        return OffsetFetchResponse { groups: groups.collect(), ..Default::default() }.into();
+        return OffsetFetchResponse { groups: groups.collect(), ..Default::default() };
     }
     let requested = OffsetFetchRequestGroup {
         group_id: request.group_id,
@@ -180,7 +195,7 @@ pub(super) fn fetch(context: &Context, request: OffsetFetchRequest) -> Answer {
         }),
         ..Default::default()
     };
-    one_group(version, fetch_group(context, &cluster, requested, request.require_stable)).into()
+    one_group(version, fetch_group(context, &cluster, requested, request.require_stable))
 }
 
 /// The response of versions before 8, which name one group. Before version 2, each partition has the group's error.

@@ -36,7 +36,7 @@ pub struct Publisher {
 /// A published image, and the deletions that it led to.
 #[derive(Debug, Default)]
 pub struct Published {
-    /// The image before this one; `None` if nothing was published.
+    /// The image that was published before this one; `None` for the first, and if nothing was published.
     pub before: Option<Image>,
     /// The published image.
     pub image: Image,
@@ -86,7 +86,8 @@ impl Publisher {
         // is used.
         let deleted = image.topics_deleted_since(&before.image).filter_map(|topic| after.remove(topic.id)).collect();
         let files = self.remove_deleted(deleted);
-        let published = Published { before: Some(before.image.clone()), image: image.clone(), files };
+        let earlier = (*published_to >= 0).then(|| before.image.clone());
+        let published = Published { before: earlier, image: image.clone(), files };
         let touched = match Arc::ptr_eq(&before.config, &config) {
             true => image.topics_touched_since(&before.image),
             false => image.topics().collect(),

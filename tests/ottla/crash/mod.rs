@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ottla::client::{Client, ClientError};
-use ottla_wire::types::{Offset, PartitionIndex};
+use ottla_wire::types::{ErrorCode, Offset, PartitionIndex};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -68,10 +68,11 @@ impl World {
     }
 }
 
-/// A lost connection is what this is about; any other error is a finding.
+/// Checks that an error comes from a crash: a lost connection, or a coordinator that is loading after it.
 pub fn expect_crash(error: ClientError) {
     let crash = matches!(error, ClientError::Connect { .. } | ClientError::Disconnected(_));
-    assert!(crash, "a broker that comes and goes answered: {error}");
+    let loading = error.code() == Some(ErrorCode::CoordinatorLoadInProgress);
+    assert!(crash || loading, "a broker that comes and goes answered: {error}");
 }
 
 /// Where the partition ends.
