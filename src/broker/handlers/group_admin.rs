@@ -16,6 +16,7 @@ use ottla_core::coordinator::group::{
     DeleteGroups, DeleteOffsets, GroupDescription, GroupError, GroupState, MemberDescription,
 };
 use ottla_core::machine::Command;
+use ottla_core::metadata::CONSUMER_OFFSETS;
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::delete_groups::{DeletableGroupResult, DeleteGroupsRequest, DeleteGroupsResponse};
 use ottla_wire::protocol::messages::describe_groups::{
@@ -35,7 +36,7 @@ pub(super) fn describe(context: &Context, request: DescribeGroupsRequest) -> Ans
         let authorized_operations =
             context.authorized_operations(request.include_authorized_operations, Resource::Group(&group_id));
         context.broker.groups().not_joining(&group_id, context.connection.id);
-        let found = match context.broker.has_offsets_topic() {
+        let found = match context.broker.has_internal_topic(CONSUMER_OFFSETS) {
             true => context.broker.groups().query(&group_id, |machine| machine.describe(&group_id)),
             false => Ok(None),
         };
@@ -129,7 +130,7 @@ pub(super) fn delete(context: &Context, request: DeleteGroupsRequest) -> Answer 
                 return (name, Err(denied.error_code()));
             }
             let group: GroupId = (&*name).into();
-            let pending = match broker.has_offsets_topic() {
+            let pending = match broker.has_internal_topic(CONSUMER_OFFSETS) {
                 true => broker.groups().submit(&group, DeleteGroups(vec![Arc::clone(&group)])).map(Some),
                 false => Ok(None),
             };
@@ -186,7 +187,7 @@ pub(super) fn delete_offsets(context: &Context, request: OffsetDeleteRequest) ->
         })
         .collect();
     let command = DeleteOffsets { group_id: Arc::clone(&group_id), topics };
-    if !context.broker.has_offsets_topic() {
+    if !context.broker.has_internal_topic(CONSUMER_OFFSETS) {
         let error_code = GroupError::GroupIdNotFound.error_code().code();
         return OffsetDeleteResponse { error_code, ..Default::default() }.into();
     }

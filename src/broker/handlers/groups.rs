@@ -27,6 +27,7 @@ use ottla_core::coordinator::group::{
     MemberLeft, Protocol, Sent, SyncGroup, Synced,
 };
 use ottla_core::machine::Command;
+use ottla_core::metadata::CONSUMER_OFFSETS;
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::find_coordinator::{Coordinator, FindCoordinatorRequest, FindCoordinatorResponse};
 use ottla_wire::protocol::messages::heartbeat::{HeartbeatRequest, HeartbeatResponse};
@@ -113,11 +114,11 @@ pub(super) fn find_coordinator(context: &Context, request: FindCoordinatorReques
         });
         coordinators(batched, found)
     };
-    if key_type != GROUP || all_denied || broker.has_offsets_topic() && are_loaded(&broker, &coordinated) {
+    if key_type != GROUP || all_denied || broker.has_internal_topic(CONSUMER_OFFSETS) && are_loaded(&broker, &coordinated) {
         return respond(true).into();
     }
     Answer::parked(async move {
-        let available = broker.ensure_offsets_topic().await.is_ok();
+        let available = broker.ensure_internal_topic(CONSUMER_OFFSETS).await.is_ok();
         wait_until_loaded(&broker, &coordinated).await;
         respond(available)
     })
@@ -204,10 +205,10 @@ where
 {
     let broker = Arc::clone(&context.broker);
     let request = Sent { command, connection: context.connection.id };
-    if !broker.has_offsets_topic() {
+    if !broker.has_internal_topic(CONSUMER_OFFSETS) {
         let group_id = group_id.to_owned();
         return Answer::parked(async move {
-            let reply = match broker.ensure_offsets_topic().await {
+            let reply = match broker.ensure_internal_topic(CONSUMER_OFFSETS).await {
                 Ok(()) => match broker.groups().submit(&group_id, request) {
                     Ok(pending) => pending.reply().await,
                     Err(unavailable) => Err(unavailable),

@@ -14,6 +14,7 @@ use crate::state::cluster::{Cluster, Topic};
 use ottla_core::coordinator::group::{
     CommitOffsets, FetchedOffset, GroupError, GroupMachine, PartitionCommit, TopicCommits, TopicOffsets, WantedOffsets,
 };
+use ottla_core::metadata::CONSUMER_OFFSETS;
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic, OffsetCommitResponse,
@@ -163,7 +164,7 @@ pub(super) fn fetch(context: &Context, request: OffsetFetchRequest) -> Answer {
         8.. => request.groups.iter().map(|group| group.group_id.clone()).collect(),
         _ => vec![request.group_id.clone()],
     };
-    if !context.broker.has_offsets_topic() || are_loaded(&context.broker, &group_ids) {
+    if !context.broker.has_internal_topic(CONSUMER_OFFSETS) || are_loaded(&context.broker, &group_ids) {
         return fetch_loaded(context, request).into();
     }
     let context = context.clone();
@@ -244,7 +245,7 @@ fn fetch_group(
     };
     // Members fetch offsets after they joined, so the client is not about to join.
     groups.not_joining(&requested.group_id, context.connection.id);
-    let found = match context.broker.has_offsets_topic() {
+    let found = match context.broker.has_internal_topic(CONSUMER_OFFSETS) {
         true => groups.query(&requested.group_id, query),
         // No offset was ever committed.
         false => Ok(groups.runtime().query_empty(query)),

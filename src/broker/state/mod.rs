@@ -16,6 +16,7 @@ mod flushing;
 pub mod groups;
 mod hosting;
 mod housekeeping;
+mod internal_topics;
 pub mod loggers;
 pub mod metadata;
 mod metadata_check;
@@ -50,7 +51,7 @@ use loggers::Loggers;
 use metadata::{Metadata, MetadataUnavailable};
 pub use open::OpenError;
 use ottla_config::BrokerConfig;
-use ottla_core::metadata::{CONSUMER_OFFSETS, CreateTopics, MetadataError, NewTopic};
+use ottla_core::metadata::{CreateTopics, MetadataError, NewTopic};
 use ottla_log::{Appended, LogDir, LogError};
 use ottla_wire::types::{Now, Offset, TopicName, Uuid};
 use partition::Partition;
@@ -168,9 +169,9 @@ impl Broker {
     ) -> impl Future<Output = Vec<(TopicName, NotCreated)>> + Send + use<> {
         let topics = names
             .iter()
-            .map(|name| match &**name {
-                CONSUMER_OFFSETS => self.offsets_topic(),
-                _ => NewTopic::new(Arc::clone(name), random::uuid()),
+            .map(|name| {
+                let internal = internal_topics::new_internal_topic(&self.config, name);
+                internal.unwrap_or_else(|| NewTopic::new(Arc::clone(name), random::uuid()))
             })
             .collect();
         let submitted = self.metadata.submit(CreateTopics { topics, validate_only: false });
@@ -189,11 +190,6 @@ impl Broker {
         }
     }
 
-    /// Whether `__consumer_offsets` exists.
-    pub fn has_offsets_topic(&self) -> bool {
-        self.cluster().topic(CONSUMER_OFFSETS).is_some()
-    }
-
     /// A new random id.
     pub fn new_uuid(&self) -> Uuid {
         random::uuid()
@@ -207,26 +203,6 @@ impl Broker {
     /// Random bits for a command.
     pub fn random_bits(&self) -> u128 {
         random::bits()
-    }
-
-    fn offsets_topic(&self) -> NewTopic {
-        let groups = &self.config.groups;
-        NewTopic::consumer_offsets(
-            random::uuid(),
-            groups.offsets_topic_num_partitions,
-            groups.offsets_topic_segment_bytes,
-        )
-    }
-
-    /// Creates `__consumer_offsets` if it does not exist.
-    pub async fn ensure_offsets_topic(self: &Arc<Self>) -> Result<(), MetadataUnavailable> {
-        if self.has_offsets_topic() {
-            return Ok(());
-        }
-        match self.create_topics_by_use(vec![CONSUMER_OFFSETS.into()]).await.first() {
-            None => Ok(()),
-            Some(_) => Err(MetadataUnavailable::NotWritten),
-        }
     }
 }
 

@@ -65,15 +65,18 @@ pub struct Driver<M: StateMachine> {
     next_reply: u64,
     /// The compression of new batches. Existing ones are read with any.
     codec: Codec,
+    /// The end offset of the last applied record.
+    applied_to: Offset,
 }
 
-/// An applied decision. Its actions and replies may follow once the log is synced up to `appended_to`.
+/// An applied decision. Its actions and replies may follow once the log is synced up to `applied_to`.
 #[must_use = "actions and replies are not lost only if the decision is released"]
 pub struct Committed<M: StateMachine> {
     pub actions: Vec<M::Action>,
     replies: Vec<(oneshot::Sender<M::Reply>, M::Reply)>,
-    /// The end offset of the appended records, if there were any.
-    pub appended_to: Option<Offset>,
+    /// The end offset of the records that the decision is based on, its own included: a reply without records of its own
+    /// may repeat the result of an earlier decision, which must not be lost either.
+    pub applied_to: Offset,
 }
 
 impl<M: StateMachine> Committed<M> {
@@ -105,7 +108,7 @@ impl<M: StateMachine> Driver<M> {
 impl<M: LoggedMachine> Driver<M> {
     /// A machine over a log without records.
     pub fn empty(machine: M, partition: Arc<Partition>, codec: Codec) -> Self {
-        Driver { machine, partition, waiting: HashMap::new(), next_reply: 0, codec }
+        Driver { machine, partition, waiting: HashMap::new(), next_reply: 0, codec, applied_to: 0 }
     }
 
     /// Replays the whole log into the machine. The caller then calls [`Driver::recovered`].
@@ -168,18 +171,18 @@ impl<M: LoggedMachine> Driver<M> {
     ) -> Result<Offset, DriveError> {
         let appended = self.partition.append(marker, origin, now.wall)?;
         self.machine.replay_end_txn(producer, outcome);
-        Ok(appended.last_offset + 1)
+        self.applied_to = appended.last_offset + 1;
+        Ok(self.applied_to)
     }
 
     fn commit(&mut self, now: Now, effects: EffectsOf<M>) -> Result<Committed<M>, DriveError> {
-        let appended_to = match effects.records.is_empty() {
-            true => None,
+        if !effects.records.is_empty() {
             // On failure the senders of the replies are dropped with this machine: the receivers see that.
-            false => Some(self.append_and_apply(now, effects.records, effects.producer)?),
-        };
+            self.append_and_apply(now, effects.records, effects.producer)?;
+        }
         let replies = effects.replies.into_iter();
         let replies = replies.filter_map(|(to, reply)| Some((self.waiting.remove(&to)?, reply))).collect();
-        Ok(Committed { actions: effects.actions, replies, appended_to })
+        Ok(Committed { actions: effects.actions, replies, applied_to: self.applied_to })
     }
 
     fn append_and_apply(
@@ -187,8 +190,7 @@ impl<M: LoggedMachine> Driver<M> {
         now: Now,
         records: Vec<M::Record>,
         producer: ProducerIdEpoch,
-    ) -> Result<Offset, DriveError> {
-        let mut end = 0;
+    ) -> Result<(), DriveError> {
         for records in M::batches(records).map_err(DriveError::Unwritable)? {
             let mut batch = BatchBuilder::new(self.codec);
             if producer.producer_id != NO_PRODUCER_ID {
@@ -202,9 +204,9 @@ impl<M: LoggedMachine> Driver<M> {
             for (offset, record) in (appended.base_offset..).zip(&records) {
                 self.machine.replay(RecordMeta { offset, timestamp: now.wall, producer }, record);
             }
-            end = appended.last_offset + 1;
+            self.applied_to = appended.last_offset + 1;
         }
-        Ok(end)
+        Ok(())
     }
 
     fn replay_log(&mut self, mut from: Offset) -> Result<(), DriveError> {
@@ -217,6 +219,7 @@ impl<M: LoggedMachine> Driver<M> {
             for batch in batches(&slice.bytes) {
                 let batch = batch?;
                 from = batch.header().next_offset();
+                self.applied_to = from;
                 match batch.check_crc() {
                     Ok(()) => self.replay_batch(&batch)?,
                     Err(error) if M::SKIP_CORRUPT_BATCHES => {

@@ -247,18 +247,17 @@ where
 
     /// Performs the actions and sends the replies, after a sync where `flush.messages` asks for one.
     fn release(self: &Arc<Self>, partition: &Arc<Partition>, committed: Committed<M>) {
-        match committed.appended_to {
-            Some(end) if partition.must_sync_before_ack(end) => {
-                let (runtime, partition) = (Arc::clone(self), Arc::clone(partition));
-                tokio::spawn(async move {
-                    // A failed sync has latched the partition; the callers see their closed channels.
-                    if partition.sync_to(end).await.is_ok() {
-                        runtime.finish(committed);
-                    }
-                });
-            }
-            _ => self.finish(committed),
+        let end = committed.applied_to;
+        if !partition.must_sync_before_ack(end) {
+            return self.finish(committed);
         }
+        let (runtime, partition) = (Arc::clone(self), Arc::clone(partition));
+        tokio::spawn(async move {
+            // A failed sync has latched the partition; the callers see their closed channels.
+            if partition.sync_to(end).await.is_ok() {
+                runtime.finish(committed);
+            }
+        });
     }
 
     /// Actions come first: a client that is answered sees the result of those that succeed at once.
