@@ -85,7 +85,13 @@ fn open_transaction_after_restart_still_bounds_last_stable_offset() {
             assert_eq!(log.last_stable_offset(), 1);
             assert_eq!(log.producers()[0].current_txn_start, Some(1));
             let refused = log.append(&by_producer(1, 0, 1, 1), CLIENT);
-            assert!(matches!(refused, Err(AppendError::InvalidTxnState { producer_id: 1 })), "{refused:?}");
+            assert!(
+                matches!(
+                    refused,
+                    Err(AppendError::InvalidTxnState { producer_id: 1, why: TxnStateError::NotTransactional })
+                ),
+                "{refused:?}"
+            );
         }
         let mut log = fixture.open();
         append(&mut log, &abort(1));
