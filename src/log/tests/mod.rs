@@ -17,6 +17,7 @@ mod recovery;
 mod reopen;
 mod retention;
 mod transactions;
+mod txn_model;
 mod txn_verification;
 mod verify;
 
