@@ -12,7 +12,7 @@ use bytes::Bytes;
 use common::Broker;
 use ottla::client::Client;
 use ottla_core::metadata::records::{MetadataRecord, PartitionRecord};
-use ottla_log::{AppendAs, Disk, Log, LogConfig, OpenAt, Origin};
+use ottla_log::{AppendAs, Disk, Log, LogConfig, OpenAt, Origin, TxnVerification};
 use ottla_wire::record::{BatchBuilder, Codec, batches};
 use ottla_wire::types::{TopicId, Uuid};
 
@@ -124,7 +124,12 @@ fn append_orphan(data: &Path) {
     let mut batch = BatchBuilder::new(Codec::None);
     let orphan = PartitionRecord { topic_id: TopicId::from(Uuid([5; 16])), replicas: vec![1], ..Default::default() };
     batch.append(1, None, Some(&MetadataRecord::new(0, orphan).encode().unwrap()), &[]);
-    let how = AppendAs { leader_epoch: log.latest_epoch().unwrap(), origin: Origin::Coordinator, now: 1 };
+    let how = AppendAs {
+        leader_epoch: log.latest_epoch().unwrap(),
+        origin: Origin::Coordinator,
+        verification: TxnVerification::NotVerified,
+        now: 1,
+    };
     log.append(&batch.build().unwrap(), how).unwrap();
     log.close().unwrap().sync().unwrap();
 }

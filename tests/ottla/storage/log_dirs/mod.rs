@@ -17,7 +17,7 @@ use bytes::Bytes;
 use common::Broker;
 use ottla::client::{Client, ClientError};
 use ottla_core::metadata::records::{MetadataRecord, PartitionRecord, RegisterBrokerRecord, TopicRecord};
-use ottla_log::{AppendAs, Disk, Log, LogConfig, OpenAt, Origin};
+use ottla_log::{AppendAs, Disk, Log, LogConfig, OpenAt, Origin, TxnVerification};
 use ottla_wire::protocol::messages::delete_records::{
     DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic,
 };
@@ -272,7 +272,12 @@ fn append_metadata(data: &Path, records: &[MetadataRecord]) {
     for record in records {
         batch.append(1, None, Some(&record.encode().unwrap()), &[]);
     }
-    let how = AppendAs { leader_epoch: log.latest_epoch().unwrap(), origin: Origin::Coordinator, now: 1 };
+    let how = AppendAs {
+        leader_epoch: log.latest_epoch().unwrap(),
+        origin: Origin::Coordinator,
+        verification: TxnVerification::NotVerified,
+        now: 1,
+    };
     log.append(&batch.build().unwrap(), how).unwrap();
     log.close().unwrap().sync().unwrap();
 }
