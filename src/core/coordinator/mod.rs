@@ -15,3 +15,5 @@ pub type GroupId = Arc<str>;
 pub type MemberId = Arc<str>;
 /// The id of a static member, which stays the same after its restarts (KIP-345).
 pub type InstanceId = Arc<str>;
+/// The id under which a producer continues its transactions after a restart, chosen by the client.
+pub type TransactionalId = Arc<str>;
