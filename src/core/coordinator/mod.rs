@@ -2,6 +2,7 @@
 
 pub mod group;
 pub mod records;
+pub mod transaction;
 
 use std::sync::Arc;
 
