@@ -26,6 +26,11 @@ impl Clock {
         self.started.elapsed()
     }
 
+    /// Sleeps for a time.
+    pub async fn sleep(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+
     /// Sleeps until `monotonic` on this clock.
     pub async fn sleep_until(&self, monotonic: Duration) {
         tokio::time::sleep_until(self.instant_at(monotonic)).await;

@@ -9,6 +9,7 @@ use crate::state::metadata::MetadataUnavailable;
 use crate::state::partition::PartitionError;
 use crate::state::runtime::Unavailable;
 use ottla_core::coordinator::group::GroupError;
+use ottla_core::coordinator::transaction::TransactionError;
 use ottla_core::metadata::MetadataError;
 use ottla_log::AppendError;
 use ottla_wire::record::RecordError;
@@ -151,6 +152,21 @@ impl ToErrorCode for Unavailable {
             Unavailable::NotCoordinator => ErrorCode::NotCoordinator,
             Unavailable::Loading => ErrorCode::CoordinatorLoadInProgress,
             Unavailable::Refused(error) => error.error_code(),
+        }
+    }
+}
+
+impl ToErrorCode for TransactionError {
+    fn error_code(&self) -> ErrorCode {
+        match self {
+            TransactionError::InvalidRequest => ErrorCode::InvalidRequest,
+            TransactionError::InvalidTransactionTimeout => ErrorCode::InvalidTransactionTimeout,
+            TransactionError::InvalidProducerIdMapping => ErrorCode::InvalidProducerIdMapping,
+            TransactionError::ProducerFenced => ErrorCode::ProducerFenced,
+            TransactionError::ConcurrentTransactions => ErrorCode::ConcurrentTransactions,
+            TransactionError::InvalidTxnState => ErrorCode::InvalidTxnState,
+            TransactionError::TransactionAbortable => ErrorCode::TransactionAbortable,
+            TransactionError::ProducerIdNeeded => ErrorCode::UnknownServerError,
         }
     }
 }

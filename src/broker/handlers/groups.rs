@@ -1,6 +1,8 @@
 //! FindCoordinator (key 10, versions 0 to 6), JoinGroup (11, 0 to 9), Heartbeat (12, 0 to 4),
 //! LeaveGroup (13, 0 to 5) and SyncGroup (14, 0 to 5): the classic group protocol.
 //!
+//! FindCoordinator also names the coordinator of a transactional id, and creates `__transaction_state`.
+//!
 //! This broker coordinates a group if it has the group's partition of `__consumer_offsets`. Otherwise the group has no
 //! coordinator: COORDINATOR_NOT_AVAILABLE, and NOT_COORDINATOR for requests of the group. The first request that needs
 //! `__consumer_offsets` creates it. From version 3 of LeaveGroup on, several members may leave at once.
@@ -8,8 +10,7 @@
 //! A client that looks for the coordinator of one group may be about to join it. The group is notified: unless
 //! `group.initial.rebalance.delay.ms` is set, a group without members waits for such clients.
 //!
-//! Departures: there are no transactions yet, so a transaction has no coordinator; the error's message explains it. A
-//! static member that replaces its predecessor is described with its own client id and host, whereas Kafka keeps the
+//! Departures: a static member that replaces its predecessor is described with its own client id and host, whereas Kafka keeps the
 //! predecessor's.
 
 use std::sync::Arc;
@@ -18,7 +19,6 @@ use std::time::Duration;
 use super::authorizer::{Denied, Operation, Resource};
 use super::context::{Answer, Context};
 use super::errors::{INVALID_REQUEST, ToErrorCode, code_of};
-use super::transactions::{self, NOT_SUPPORTED};
 use crate::state::Broker;
 use crate::state::runtime::{PendingReply, Unavailable};
 use crate::state::silent_clients;
@@ -27,7 +27,7 @@ use ottla_core::coordinator::group::{
     MemberLeft, Protocol, Sent, SyncGroup, Synced,
 };
 use ottla_core::machine::Command;
-use ottla_core::metadata::CONSUMER_OFFSETS;
+use ottla_core::metadata::{CONSUMER_OFFSETS, TRANSACTION_STATE};
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::find_coordinator::{Coordinator, FindCoordinatorRequest, FindCoordinatorResponse};
 use ottla_wire::protocol::messages::heartbeat::{HeartbeatRequest, HeartbeatResponse};
@@ -54,17 +54,10 @@ pub(super) fn find_coordinator(context: &Context, request: FindCoordinatorReques
     let node_id = context.broker.node_id();
     let broker = Arc::clone(&context.broker);
     let found_by = Arc::clone(&broker);
-    if key_type == TRANSACTION {
-        let refused =
-            keys.into_iter().map(|key| match context.authorize(Operation::Describe, Resource::TransactionalId(&key)) {
-                Ok(()) => not_found(transactions::refuse(context, &key), NOT_SUPPORTED, key),
-                Err(denied) => denied_key(batched, denied, key),
-            });
-        return coordinators(batched, refused).into();
-    }
     let authorize = |key: Str| {
         let authorized = match key_type {
             GROUP => context.authorize(Operation::Describe, Resource::Group(&key)),
+            TRANSACTION => context.authorize(Operation::Describe, Resource::TransactionalId(&key)),
             _ => Ok(()),
         };
         (key, authorized)
@@ -98,7 +91,11 @@ pub(super) fn find_coordinator(context: &Context, request: FindCoordinatorReques
             if let Err(denied) = authorized {
                 return denied_key(batched, denied, key);
             }
-            let available = available && found_by.groups().is_available(&key);
+            let available = available
+                && match key_type {
+                    TRANSACTION => found_by.transactions().is_available(&key),
+                    _ => found_by.groups().is_available(&key),
+                };
             match coordinator_error(key_type, available) {
                 ErrorCode::None => Coordinator {
                     key,
@@ -114,14 +111,34 @@ pub(super) fn find_coordinator(context: &Context, request: FindCoordinatorReques
         });
         coordinators(batched, found)
     };
-    if key_type != GROUP || all_denied || broker.has_internal_topic(CONSUMER_OFFSETS) && are_loaded(&broker, &coordinated) {
+    let topic = match key_type {
+        GROUP => CONSUMER_OFFSETS,
+        TRANSACTION => TRANSACTION_STATE,
+        _ => return respond(true).into(),
+    };
+    let ready = match key_type {
+        GROUP => are_loaded(&broker, &coordinated),
+        _ => coordinated.iter().all(|id| transaction_is_loaded(&broker, id)),
+    };
+    if all_denied || broker.has_internal_topic(topic) && ready {
         return respond(true).into();
     }
     Answer::parked(async move {
-        let available = broker.ensure_internal_topic(CONSUMER_OFFSETS).await.is_ok();
-        wait_until_loaded(&broker, &coordinated).await;
+        let available = broker.ensure_internal_topic(topic).await.is_ok();
+        match key_type {
+            GROUP => wait_until_loaded(&broker, &coordinated).await,
+            _ => {
+                for id in &coordinated {
+                    broker.transactions().wait_until_loaded(id, MAX_LOADING_WAIT).await;
+                }
+            }
+        }
         respond(available)
     })
+}
+
+fn transaction_is_loaded(broker: &Broker, transactional_id: &str) -> bool {
+    !matches!(broker.transactions().query(transactional_id, |_| ()), Err(Unavailable::Loading))
 }
 
 /// Whether no coordinator of these groups is loading.
@@ -138,11 +155,11 @@ pub(super) async fn wait_until_loaded(broker: &Broker, group_ids: &[Str]) {
     }
 }
 
-/// The error for a key. This broker coordinates every group; share groups are not supported.
+/// The error for a key. This broker coordinates every group and transaction; share groups are not supported.
 fn coordinator_error(key_type: i8, available: bool) -> ErrorCode {
     match key_type {
-        GROUP if available => ErrorCode::None,
-        GROUP => ErrorCode::CoordinatorNotAvailable,
+        GROUP | TRANSACTION if available => ErrorCode::None,
+        GROUP | TRANSACTION => ErrorCode::CoordinatorNotAvailable,
         _ => ErrorCode::InvalidRequest,
     }
 }

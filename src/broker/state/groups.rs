@@ -17,12 +17,13 @@ use crate::clock::Clock;
 use crate::log_rate_limiter::LogRateLimiter;
 use ottla_core::coordinator::ConnectionId;
 use ottla_core::coordinator::group::{
-    self, ConnectionClosed, CoordinatorFound, EXPECTED_FOR, GroupClient, GroupCommand, GroupConfig, GroupMachine,
-    NotJoining, Sent,
+    self, CommitTxnOffsets, ConnectionClosed, CoordinatorFound, EXPECTED_FOR, GroupClient, GroupCommand, GroupConfig,
+    GroupMachine, NotJoining, Sent,
 };
 use ottla_core::coordinator::records::{GroupRecord, RecordError};
 use ottla_core::machine::Command;
 use ottla_core::metadata::CONSUMER_OFFSETS;
+use ottla_log::TxnVerification;
 use ottla_wire::record::Codec;
 
 impl LoggedMachine for GroupMachine {
@@ -113,6 +114,17 @@ impl Groups {
     {
         self.silent.group_used(group_id);
         self.runtime.submit(&self.partition_of(group_id)?, command)
+    }
+
+    /// Runs a commit of offsets in a transaction; see [`CoordinatorRuntime::submit_verified`].
+    pub fn submit_verified(
+        &self,
+        group_id: &str,
+        command: CommitTxnOffsets,
+        verification: TxnVerification,
+    ) -> Result<PendingReply<CommitTxnOffsets>, Unavailable> {
+        self.silent.group_used(group_id);
+        self.runtime.submit_verified(&self.partition_of(group_id)?, command, verification)
     }
 
     /// Queries the group's machine.

@@ -12,6 +12,7 @@ use super::cluster::Topic;
 use super::groups::Groups;
 use super::partition::Partition;
 use super::publisher::Published;
+use super::transactions::Transactions;
 use super::{Broker, flushing, random};
 use ottla_core::metadata::ImageDelta;
 use ottla_log::{DeletedFiles, FoundPartition, LogError, PartitionState};
@@ -59,10 +60,16 @@ impl Signals {
 }
 
 /// Handles a published image: shows it to the coordinators, and deletes the files of deleted topics.
-pub fn after_publishing(groups: Arc<Groups>, signals: Signals) -> Box<dyn Fn(Published) + Send + Sync> {
+pub fn after_publishing(
+    groups: Arc<Groups>,
+    transactions: Arc<Transactions>,
+    signals: Signals,
+) -> Box<dyn Fn(Published) + Send + Sync> {
     Box::new(move |published| {
         if let Some(before) = &published.before {
-            groups.runtime().metadata_changed(&ImageDelta::between(before, &published.image));
+            let delta = ImageDelta::between(before, &published.image);
+            groups.runtime().metadata_changed(&delta);
+            transactions.runtime().metadata_changed(&delta);
         }
         if !published.files.is_empty() {
             signals.queue(Work::Unlink(published.files));
@@ -75,9 +82,14 @@ pub fn after_publishing(groups: Arc<Groups>, signals: Signals) -> Box<dyn Fn(Pub
 pub fn start(broker: &Arc<Broker>, worklist: Worklist) {
     broker.sweep();
     let groups = Arc::clone(broker.groups.runtime());
+    let transactions = Arc::clone(broker.transactions.runtime());
     tokio::spawn(Arc::clone(&groups).run_timers());
-    // Sessions of members of existing groups begin now.
-    tokio::task::spawn_blocking(move || groups.load_all());
+    tokio::spawn(Arc::clone(&transactions).run_timers());
+    // Sessions of members of existing groups begin now. Groups first: transactions write markers to their partitions.
+    tokio::task::spawn_blocking(move || {
+        groups.load_all();
+        transactions.load_all();
+    });
     tokio::spawn(work(worklist));
     flushing::start(broker, broker.housekeeping.republished.subscribe());
     let storage = &broker.config.storage;
@@ -216,6 +228,7 @@ impl Broker {
     /// no next start.
     pub fn close(&self) -> Result<(), LogError> {
         self.groups.runtime().stop();
+        self.transactions.runtime().stop();
         self.cleaner.stop();
         if self.config.storage.ephemeral {
             return Ok(());

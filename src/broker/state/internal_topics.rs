@@ -13,8 +13,7 @@ pub(super) fn new_internal_topic(config: &BrokerConfig, name: &str) -> Option<Ne
     match name {
         CONSUMER_OFFSETS => {
             let groups = &config.groups;
-            let (partitions, segment_bytes) =
-                (groups.offsets_topic_num_partitions, groups.offsets_topic_segment_bytes);
+            let (partitions, segment_bytes) = (groups.offsets_topic_num_partitions, groups.offsets_topic_segment_bytes);
             Some(NewTopic::consumer_offsets(id, partitions, segment_bytes))
         }
         TRANSACTION_STATE => {

@@ -15,6 +15,7 @@ use crate::log_rate_limiter::{LogRateLimiter, log_limited};
 use ottla_core::machine::{Command, RecordMeta, StateMachine as _};
 use ottla_core::metadata::records::MetadataRecord;
 use ottla_core::metadata::{self, Image, MetadataCommand, MetadataConfig, MetadataMachine, MetadataReply};
+use ottla_log::TxnVerification;
 use ottla_wire::record::Codec;
 use ottla_wire::types::{Offset, ProducerIdEpoch};
 
@@ -193,7 +194,7 @@ impl Metadata {
 
     fn decide(&self, command: MetadataCommand) -> Result<Decided, MetadataUnavailable> {
         let decided = self.slot.work(|driver| {
-            let (mut receiver, committed) = driver.run(self.clock.now(), command)?;
+            let (mut receiver, committed) = driver.run(self.clock.now(), command, TxnVerification::NotVerified)?;
             committed.reply();
             // The metadata machine replies at once.
             let reply = receiver.try_recv().map_err(|_| DriveError::Unwritable("a command without a reply".into()))?;

@@ -1,6 +1,6 @@
 //! The broker's state, time and tasks. It runs the pure state machines and never sees a wire struct.
 //!
-//! Code map: [`metadata`] and [`groups`] run state machines, both by [`runtime`]; [`publisher`] publishes the metadata as a
+//! Code map: [`metadata`], [`groups`] and [`transactions`] run state machines, both by [`runtime`]; [`publisher`] publishes the metadata as a
 //! [`cluster`]; [`partition`] is a log with its waiting fetches; [`fetch`] reads and waits; `housekeeping` is the
 //! background work, with `flushing`, the `checkpointer` and the `cleaner`; `reopening` opens failed logs again; [`reset`]
 //! deletes everything.
@@ -31,6 +31,7 @@ pub mod reset;
 pub mod runtime;
 pub mod silent_clients;
 mod start_topics;
+pub mod transactions;
 mod waiters;
 
 use std::net::{IpAddr, SocketAddr};
@@ -58,6 +59,7 @@ use partition::Partition;
 use producer_ids::ProducerIds;
 use publisher::Publisher;
 pub use start_topics::StartTopicError;
+use transactions::Transactions;
 
 /// A running broker, shared by all connections.
 pub struct Broker {
@@ -67,6 +69,7 @@ pub struct Broker {
     publisher: Arc<Publisher>,
     metadata: Arc<Metadata>,
     groups: Arc<Groups>,
+    transactions: Arc<Transactions>,
     producer_ids: ProducerIds,
     fetch_sessions: Mutex<FetchSessions>,
     advertising: Advertising,
@@ -111,6 +114,10 @@ impl Broker {
 
     pub fn groups(&self) -> &Arc<Groups> {
         &self.groups
+    }
+
+    pub fn transactions(&self) -> &Arc<Transactions> {
+        &self.transactions
     }
 
     pub fn metadata(&self) -> &Arc<Metadata> {

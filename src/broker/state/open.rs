@@ -21,10 +21,12 @@ use super::metadata_check;
 use super::partition::{Partition, PartitionError};
 use super::publisher::Publisher;
 use super::runtime::DriveError;
+use super::transactions::Transactions;
 use super::{Broker, Clock, ProducerIds, hosting, housekeeping, random, recovering, reopening};
 use crate::log_rate_limiter::LogRateLimiter;
 use ottla_config::BrokerConfig;
 use ottla_core::coordinator::group::GroupConfig;
+use ottla_core::coordinator::transaction::TransactionConfig;
 use ottla_core::metadata::records::MetadataRecord;
 use ottla_core::metadata::{self, MetadataConfig, MetadataError, RegisterBroker, SnapshotError, features};
 use ottla_log::{self as log, Identity, Log, LogConfig, LogDir, LogDirError, LogError, Origin};
@@ -103,7 +105,15 @@ impl Broker {
         let groups = Groups::new(clock, GroupConfig::from(&*config), codec, Arc::clone(&publisher), limiter);
         let groups = Arc::new(groups);
         let (signals, work) = housekeeping::signals();
-        let on_published = housekeeping::after_publishing(Arc::clone(&groups), signals.clone());
+        let transactions = Transactions::new(
+            clock,
+            TransactionConfig::from(&*config),
+            Arc::clone(&publisher),
+            Arc::clone(&groups),
+            signals.clone(),
+        );
+        let on_published =
+            housekeeping::after_publishing(Arc::clone(&groups), Arc::clone(&transactions), signals.clone());
         let (partition, before) = open_metadata_log(&config, &log_dir, clock, partition_failed)?;
         let metadata = Metadata::load(
             clock,
@@ -135,6 +145,7 @@ impl Broker {
             publisher,
             metadata,
             groups,
+            transactions,
             producer_ids: ProducerIds::default(),
             fetch_sessions: Mutex::new(sessions),
             advertising: Advertising::new(&config),

@@ -16,7 +16,7 @@ use super::partition::{Partition, PartitionError};
 use super::publisher::Publisher;
 use super::runtime::{CoordinatorRuntime, Hosted, LoggedMachine, PendingReply, Unavailable};
 use crate::clock::Clock;
-use ottla_core::coordinator::records::{RecordError, TransactionRecord};
+use ottla_core::coordinator::records::{RecordError, TransactionRecord, TransactionRecordError};
 use ottla_core::coordinator::transaction::{
     self, MarkersWritten, TransactionAction, TransactionConfig, TransactionMachine, WriteMarkers,
 };
@@ -35,7 +35,8 @@ const MAX_MARKER_RETRY_DELAY: Duration = Duration::from_secs(5);
 const MARKERS_WITH_NEW_EPOCH: i16 = 2;
 
 impl LoggedMachine for TransactionMachine {
-    const SKIP_CORRUPT_BATCHES: bool = true;
+    // Without a lost record a transaction could be committed in one partition and open in another.
+    const SKIP_CORRUPT_BATCHES: bool = false;
     const DECIDES_WITHOUT_CHANGES: bool = false;
 
     fn encode(record: &TransactionRecord) -> Result<(Option<Bytes>, Option<Bytes>), String> {
@@ -47,10 +48,11 @@ impl LoggedMachine for TransactionMachine {
         let key = key.ok_or("it has no key")?;
         match TransactionRecord::decode(&key, value.as_ref()) {
             Ok(record) => Ok(Some(record)),
-            Err(error @ (RecordError::UnknownType(_) | RecordError::Malformed(_))) => {
-                tracing::warn!(%error, "skipped an unreadable record of the transaction coordinator");
+            Err(TransactionRecordError::Record(error @ RecordError::UnknownType(_))) => {
+                tracing::warn!(%error, "skipped a record of an unknown type in the transaction log");
                 Ok(None)
             }
+            Err(error) => Err(error.to_string()),
         }
     }
 }
@@ -132,6 +134,13 @@ impl Transactions {
         query: impl FnOnce(&TransactionMachine) -> T,
     ) -> Result<T, Unavailable> {
         self.runtime.query(&self.partition_of(transactional_id)?, query)
+    }
+
+    /// Waits until the transactional id's machine is loaded, at most `limit`.
+    pub async fn wait_until_loaded(&self, transactional_id: &str, limit: Duration) {
+        if let Ok(partition) = self.partition_of(transactional_id) {
+            self.runtime.wait_until_loaded(&partition, limit).await;
+        }
     }
 
     /// Whether the coordinator has a log to write to.

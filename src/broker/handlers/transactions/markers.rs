@@ -23,7 +23,11 @@ pub(in super::super) fn write(context: &Context, request: WriteTxnMarkersRequest
     // May block: opens the logs that have not been used yet, and syncs where that is asked for.
     Answer::parked(async move {
         let written = tokio::task::spawn_blocking(move || {
-            request.markers.into_iter().map(|marker| results(marker, |marker, partition| write_one(&context, marker, partition))).collect()
+            request
+                .markers
+                .into_iter()
+                .map(|marker| results(marker, |marker, partition| write_one(&context, marker, partition)))
+                .collect()
         });
         WriteTxnMarkersResponse { markers: written.await.unwrap_or_default() }
     })

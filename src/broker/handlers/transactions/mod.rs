@@ -11,6 +11,7 @@
 mod admin;
 mod markers;
 mod offsets;
+pub(super) mod verification;
 
 use std::sync::Arc;
 
@@ -238,7 +239,12 @@ pub(super) fn add_offsets(context: &Context, request: AddOffsetsToTxnRequest) ->
             client_transaction_version: 0,
         };
         run_for_partitions(broker, command, move |results| match results {
-            Ok(results) => respond(results.into_iter().find_map(|(_, result)| result.err()).map_or(ErrorCode::None, |error| error.error_code())),
+            Ok(results) => respond(
+                results
+                    .into_iter()
+                    .find_map(|(_, result)| result.err())
+                    .map_or(ErrorCode::None, |error| error.error_code()),
+            ),
             Err(error) => respond(error),
         })
     };
@@ -294,10 +300,7 @@ pub(super) fn add_partitions(context: &Context, request: AddPartitionsToTxnReque
         .map(|transaction| {
             let addition = Addition {
                 transactional_id: transaction.transactional_id.clone(),
-                producer: ProducerIdEpoch {
-                    producer_id: transaction.producer_id,
-                    epoch: transaction.producer_epoch,
-                },
+                producer: ProducerIdEpoch { producer_id: transaction.producer_id, epoch: transaction.producer_epoch },
                 verify_only: transaction.verify_only,
                 topics: transaction.topics,
             };

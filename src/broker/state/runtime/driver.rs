@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use crate::state::partition::{Isolation, Partition, PartitionError};
 use ottla_core::machine::{EffectsOf, Outcome, RecordMeta, ReplyTo, StateMachine};
 use ottla_core::metadata::ImageDelta;
-use ottla_log::Origin;
+use ottla_log::{Origin, TxnVerification};
 use ottla_wire::record::control::ControlType;
 use ottla_wire::record::{Batch, BatchBuilder, Codec, RecordError, Verified, batches};
 use ottla_wire::types::{NO_PRODUCER_ID, Now, Offset, ProducerIdEpoch};
@@ -127,10 +127,10 @@ impl<M: LoggedMachine> Driver<M> {
     /// Ends recovery.
     pub fn recovered(&mut self, now: Now) -> Result<Committed<M>, DriveError> {
         let effects = self.machine.recovered(now);
-        self.commit(now, effects)
+        self.commit(now, effects, TxnVerification::NotVerified)
     }
 
-    /// Runs one command. The reply arrives at the receiver once it is released, perhaps much later (a parked join).
+    /// Runs one command. `verification`: whether its records may begin a transaction in the log. The reply arrives at the receiver once it is released, perhaps much later (a parked join).
     ///
     /// # Errors
     /// If the decision could not be appended. The machine may then be ahead of its log and must be dropped; its waiting
@@ -139,25 +139,26 @@ impl<M: LoggedMachine> Driver<M> {
         &mut self,
         now: Now,
         command: M::Command,
+        verification: TxnVerification,
     ) -> Result<(oneshot::Receiver<M::Reply>, Committed<M>), DriveError> {
         let (sender, receiver) = oneshot::channel();
         let to = ReplyTo(self.next_reply);
         self.next_reply += 1;
         self.waiting.insert(to, sender);
         let effects = self.machine.handle(now, to, command);
-        Ok((receiver, self.commit(now, effects)?))
+        Ok((receiver, self.commit(now, effects, verification)?))
     }
 
     /// Runs the timers that are due. Errors as in [`Driver::run`].
     pub fn run_timeouts(&mut self, now: Now) -> Result<Committed<M>, DriveError> {
         let effects = self.machine.handle_timeout(now);
-        self.commit(now, effects)
+        self.commit(now, effects, TxnVerification::NotVerified)
     }
 
     /// Shows a change of the metadata to the machine. Errors as in [`Driver::run`].
     pub fn metadata_changed(&mut self, now: Now, delta: &ImageDelta) -> Result<Committed<M>, DriveError> {
         let effects = self.machine.metadata_changed(now, delta);
-        self.commit(now, effects)
+        self.commit(now, effects, TxnVerification::NotVerified)
     }
 
     /// Ends a producer's transaction in this log: appends the marker, then applies it. Returns the end offset.
@@ -175,10 +176,15 @@ impl<M: LoggedMachine> Driver<M> {
         Ok(self.applied_to)
     }
 
-    fn commit(&mut self, now: Now, effects: EffectsOf<M>) -> Result<Committed<M>, DriveError> {
+    fn commit(
+        &mut self,
+        now: Now,
+        effects: EffectsOf<M>,
+        verification: TxnVerification,
+    ) -> Result<Committed<M>, DriveError> {
         if !effects.records.is_empty() {
             // On failure the senders of the replies are dropped with this machine: the receivers see that.
-            self.append_and_apply(now, effects.records, effects.producer)?;
+            self.append_and_apply(now, effects.records, effects.producer, verification)?;
         }
         let replies = effects.replies.into_iter();
         let replies = replies.filter_map(|(to, reply)| Some((self.waiting.remove(&to)?, reply))).collect();
@@ -190,6 +196,7 @@ impl<M: LoggedMachine> Driver<M> {
         now: Now,
         records: Vec<M::Record>,
         producer: ProducerIdEpoch,
+        verification: TxnVerification,
     ) -> Result<(), DriveError> {
         for records in M::batches(records).map_err(DriveError::Unwritable)? {
             let mut batch = BatchBuilder::new(self.codec);
@@ -200,7 +207,8 @@ impl<M: LoggedMachine> Driver<M> {
                 let (key, value) = M::encode(record).map_err(DriveError::Unwritable)?;
                 batch.append(now.wall, key.as_deref(), value.as_deref(), &[]);
             }
-            let appended = self.partition.append(&batch.build()?, Origin::Coordinator, now.wall)?;
+            let batch = batch.build()?;
+            let appended = self.partition.append_verified(&batch, Origin::Coordinator, verification, now.wall)?;
             for (offset, record) in (appended.base_offset..).zip(&records) {
                 self.machine.replay(RecordMeta { offset, timestamp: now.wall, producer }, record);
             }

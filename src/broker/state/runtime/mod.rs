@@ -30,7 +30,7 @@ use super::publisher::Publisher;
 use crate::clock::Clock;
 use ottla_core::machine::{Command, NoAction, Outcome};
 use ottla_core::metadata::{Image, ImageDelta};
-use ottla_log::{AppendError, Origin};
+use ottla_log::{AppendError, Origin, TxnVerification};
 use ottla_wire::record::{Codec, Verified};
 use ottla_wire::types::{Offset, PartitionIndex, ProducerIdEpoch};
 
@@ -116,8 +116,19 @@ where
         partition: &Arc<Partition>,
         command: C,
     ) -> Result<PendingReply<C>, Unavailable> {
+        self.submit_verified(partition, command, TxnVerification::NotVerified)
+    }
+
+    /// As [`CoordinatorRuntime::submit`]; the command's records may begin a producer's transaction in the log if
+    /// `verification` allows it.
+    pub fn submit_verified<C: Command<Machine = M>>(
+        self: &Arc<Self>,
+        partition: &Arc<Partition>,
+        command: C,
+        verification: TxnVerification,
+    ) -> Result<PendingReply<C>, Unavailable> {
         let command = command.into();
-        let receiver = self.run(partition, |driver| driver.run(self.clock.now(), command))?;
+        let receiver = self.run(partition, |driver| driver.run(self.clock.now(), command, verification))?;
         Ok(PendingReply::new(receiver))
     }
 
