@@ -35,8 +35,8 @@ pub struct Options {
     /// Partitions, separated by commas; all partitions, if not given. Can't be used with --topic-partitions.
     #[arg(long, value_name = "String: partition ids")]
     partitions: Option<String>,
-    /// Patterns of topics and partitions, separated by commas. Each has a regular expression for the topic (any topic, if
-    /// empty) and optionally ':' and a partition or a range without its end: '0-3', '5-', '-3'.
+    /// Patterns of topics and partitions, separated by commas. Each has a regular expression for the topic (any topic,
+    /// if empty) and optionally ':' and a partition or a range without its end: '0-3', '5-', '-3'.
     #[arg(long, value_name = "String: topic1:1,topic2:0-3,topic3,topic4:5-,topic5:-3")]
     topic_partitions: Option<String>,
     /// The offset to print: that of the first record at or after a timestamp, or a named one. Nothing is printed for a

@@ -110,7 +110,7 @@ struct FindHanging {
     /// Only partitions of this broker.
     #[arg(long)]
     broker_id: Option<i32>,
-    /// The maximum duration of a transaction that is not hanging, in minutes.
+    /// Only transactions that have been open for longer than this, in minutes.
     #[arg(long, default_value = "15")]
     max_transaction_timeout: i32,
     /// Only partitions of this topic; required with --partition.
@@ -380,8 +380,8 @@ impl FindHanging {
     }
 }
 
-/// Keeps the hanging transactions: the coordinator doesn't know that the partition is part of one, and so will never end
-/// it.
+/// Keeps only hanging transactions: those whose coordinator doesn't know that the partition takes part, and so will
+/// never end them.
 async fn retain_hanging(
     client: &Client,
     open: Vec<(TopicPartition, ProducerState)>,

@@ -261,7 +261,7 @@ fn about(command: &Command) -> String {
     command.get_about().map(StyledStr::to_string).unwrap_or_default()
 }
 
-/// `usage: NAME [--option VALUE] {sub,commands} ...`
+/// Formats the usage line: `usage: NAME [--option VALUE] {sub,commands} ...`
 fn usage_line(command: &Command) -> String {
     let option = |argument: &Arg| {
         let name = argument.get_long().map_or_else(|| argument.get_id().to_string(), |long| format!("--{long}"));

@@ -183,7 +183,7 @@ impl Columns {
     }
 }
 
-/// Returns the deserializer that a property names. For an unknown class, logs an error; its bytes are printed unchanged.
+/// Returns the deserializer that a property names. For an unknown class, logs an error, and bytes are printed unchanged.
 fn deserializer(properties: &Properties, name: &str) -> Option<Deserializer> {
     let class = properties.get(name)?;
     let known = Deserializer::from_class(class);

@@ -33,7 +33,8 @@ pub struct Options {
     /// The partition to read; from its end, unless --offset is given.
     #[arg(long, value_name = "Integer: partition")]
     partition: Vec<String>,
-    /// The offset to start at: a non-negative number, 'earliest' for the start, or 'latest' for the end. (default: latest)
+    /// The offset to start at: a non-negative number, 'earliest' for the start, or 'latest' for the end.
+    /// (default: latest)
     #[arg(long, value_name = "String: consume offset")]
     offset: Vec<String>,
     /// If the group has no committed offset, start at the earliest record instead of the end.

@@ -29,10 +29,10 @@ pub struct Options {
     /// Delete consumer groups with all their committed offsets.
     #[arg(long)]
     pub delete: bool,
-    /// Reset the offsets of consumer groups that have no active members. Shows the new offsets (--dry-run, the default),
-    /// or also commits them (--execute). Choose the new offsets with one of --to-earliest, --to-latest, --to-current,
-    /// --to-offset, --shift-by, --to-datetime, --by-duration, --from-file; choose the partitions with --topic or
-    /// --all-topics, which is optional with --from-file.
+    /// Reset the offsets of consumer groups that have no active members. Shows the new offsets (--dry-run, the
+    /// default), or also commits them (--execute). Choose the new offsets with one of --to-earliest, --to-latest,
+    /// --to-current, --to-offset, --shift-by, --to-datetime, --by-duration, --from-file. Choose the partitions with
+    /// --topic or --all-topics; with --from-file, both are optional.
     #[arg(long)]
     pub reset_offsets: bool,
     /// Delete the committed offsets of a consumer group for topics.
@@ -62,8 +62,8 @@ pub struct Options {
     /// With --describe: partitions and their offsets, which is the default.
     #[arg(long)]
     pub offsets: bool,
-    /// With --describe: the state of the group. With --list: show states; with a value such as 'stable,empty', list only
-    /// groups in these states.
+    /// With --describe: the state of the group. With --list: show states; with a value such as 'stable,empty', list
+    /// only groups in these states.
     #[arg(long, value_name = "String")]
     pub state: Option<Option<String>>,
     /// With --list: show types; with a value such as 'classic,consumer', list only groups of these types.
@@ -111,8 +111,8 @@ pub struct TargetArgs {
     /// Move by this number of offsets: forward, or backward if it is negative.
     #[arg(long, value_name = "Long: number-of-offsets", allow_hyphen_values = true)]
     pub shift_by: Option<i64>,
-    /// Reset to the first record at or after a time: 'YYYY-MM-DDThh:mm:ss.sss', in UTC unless an offset such as '+01:00'
-    /// follows.
+    /// Reset to the first record at or after a time: 'YYYY-MM-DDThh:mm:ss.sss', in UTC unless an offset such as
+    /// '+01:00' follows.
     #[arg(long, value_name = "String: datetime")]
     pub to_datetime: Option<String>,
     /// Reset to the first record at or after a time that is this duration ago: 'PnDTnHnMnS'.

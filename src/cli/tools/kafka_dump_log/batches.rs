@@ -1,7 +1,7 @@
 //! Reads the batches of a segment or snapshot, of any message format, one after another from the disk.
 //!
 //! Source of behaviour: `FileLogInputStream` and `FileRecords` in Kafka's clients: only the lengths determine where
-//! batches end; CRCs are not checked.
+//! batches end; nothing else is checked while reading.
 
 use std::fs::File;
 use std::io;

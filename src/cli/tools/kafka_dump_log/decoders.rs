@@ -2,8 +2,8 @@
 //!
 //! Source of behaviour: the message parsers in Kafka's `DumpLogSegments`, and `MetadataRecordSerde`.
 //!
-//! Only Kafka's own decoder classes are supported. `DefaultDecoder` prints bytes in Base64, where Java prints the address
-//! of the array.
+//! Only Kafka's own decoder classes are supported. `DefaultDecoder` prints bytes in Base64, where Java prints the
+//! address of the array.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -87,8 +87,8 @@ impl Decoder {
     pub const TRANSACTIONS: Decoder = Decoder::Coordinator(TRANSACTION_RECORDS);
     pub const SHARE_STATE: Decoder = Decoder::Coordinator(SHARE_STATE_RECORDS);
 
-    /// Decodes a record. Most decoding errors become the text of the value; an error is returned only where Kafka's tool
-    /// ends.
+    /// Decodes a record. Most decoding errors become the text of the value; an error is returned only where Kafka's
+    /// tool ends.
     pub fn decode(&self, offset: Offset, key: Option<&Bytes>, value: Option<&Bytes>) -> Result<Decoded, Exception> {
         match self {
             Decoder::Plain { key: key_class, value: value_class } => {

@@ -157,7 +157,7 @@ fn check_times(times: &Entries<12>, path: &Path, base: Offset) -> Result<(), Exc
 enum Lookup {
     /// The maximum timestamp of the batch that ends with the offset.
     Found(TimestampMs),
-    /// The last offset of the batch that contains the offset, if it ends with another one; -1 if there is no such batch.
+    /// The last offset of the batch that contains the offset but doesn't end with it; -1 if there is no such batch.
     OtherOffset(Offset),
 }
 

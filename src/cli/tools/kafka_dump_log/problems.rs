@@ -40,8 +40,8 @@ impl Problems {
         self.out_of_order.of(path).push((index, previous));
     }
 
-    /// Adds an entry of a time index with an `indexed` offset with which no batch ends. The batch that contains the offset
-    /// ends with `found`; -1 if there is none.
+    /// Adds an entry of a time index with an `indexed` offset with which no batch ends. The batch that contains the
+    /// offset ends with `found`; -1 if there is none.
     pub fn not_found(&mut self, path: &Path, indexed: Offset, found: Offset) {
         self.not_found.of(path).push((indexed, found));
     }
