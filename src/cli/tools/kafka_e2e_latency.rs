@@ -26,7 +26,7 @@ pub const TOOL: Tool =
     Tool { name: "kafka-e2e-latency", style: ParserStyle::JoptSimple, command: Options::command, run: run_tool };
 
 /// How long to wait for a record to be consumed.
-const READ_DEADLINE: Duration = Duration::from_secs(60);
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
 /// The number of records between two progress lines.
 const REPORT_EVERY: usize = 1000;
 /// The maximum number of bytes in one fetch.
@@ -236,7 +236,7 @@ impl Run {
     async fn receive(&self, client: &Client, stored: &Delivered, letter: u8) -> Result<(), String> {
         let clock = Clock::start();
         loop {
-            let left = READ_DEADLINE.saturating_sub(clock.monotonic());
+            let left = READ_TIMEOUT.saturating_sub(clock.monotonic());
             if left.is_zero() {
                 return Err("poll() timed out before finding a result (timeout:[60000ms])".to_owned());
             }

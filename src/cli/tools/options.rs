@@ -111,7 +111,7 @@ pub fn required(options: &[(&str, &Vec<String>)]) -> Option<String> {
 /// Configures clap to parse the tool's options in the given style.
 fn prepare(command: Command, style: ParserStyle) -> Command {
     let shortened = style == ParserStyle::Argparse;
-    let command = command.no_binary_name(true).infer_long_args(shortened).mut_args(as_kafka_reads);
+    let command = command.no_binary_name(true).infer_long_args(shortened).mut_args(allow_hyphens_and_repetition);
     match style {
         ParserStyle::JoptSimple => command
             .disable_help_flag(true)
@@ -124,12 +124,12 @@ fn prepare(command: Command, style: ParserStyle) -> Command {
         ParserStyle::Argparse => command
             .disable_version_flag(true)
             .disable_help_subcommand(true)
-            .mut_subcommands(|sub| sub.infer_long_args(true).mut_args(as_kafka_reads)),
+            .mut_subcommands(|sub| sub.infer_long_args(true).mut_args(allow_hyphens_and_repetition)),
     }
 }
 
 /// Lets required values begin with a dash (`--offset -1`), and lets a flag without a value be repeated.
-fn as_kafka_reads(argument: Arg) -> Arg {
+fn allow_hyphens_and_repetition(argument: Arg) -> Arg {
     let id = argument.get_id().clone();
     match argument.get_action() {
         _ if may_lack_value(&argument) || takes_many(&argument) => argument,

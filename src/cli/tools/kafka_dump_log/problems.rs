@@ -53,31 +53,31 @@ impl Problems {
 
     /// Prints all problems on stderr.
     pub fn print(self, output: &mut Output) {
-        for (file, mismatches) in self.mismatches.in_javas_order() {
+        for (file, mismatches) in self.mismatches.in_hash_map_order() {
             output.error_line(format_args!("Mismatches in :{file}"));
             for (Reverse(index), log) in mismatches {
                 output.error_line(format_args!("  Index offset: {index}, log offset: {log}"));
             }
         }
-        for (file, timestamps) in self.timestamps.in_javas_order() {
+        for (file, timestamps) in self.timestamps.in_hash_map_order() {
             output.error_line(format_args!("Found timestamp mismatch in :{file}"));
             for (index, log) in timestamps {
                 output.error_line(format_args!("  Index timestamp: {index}, log timestamp: {log}"));
             }
         }
-        for (file, timestamps) in self.out_of_order.in_javas_order() {
+        for (file, timestamps) in self.out_of_order.in_hash_map_order() {
             output.error_line(format_args!("Found out of order timestamp in :{file}"));
             for (index, previous) in timestamps {
                 output.error_line(format_args!("  Index timestamp: {index}, Previously indexed timestamp: {previous}"));
             }
         }
-        for (file, offsets) in self.not_found.in_javas_order() {
+        for (file, offsets) in self.not_found.in_hash_map_order() {
             output.error_line(format_args!("The following indexed offsets are not found in :{file}"));
             for (indexed, found) in offsets {
                 output.error_line(format_args!("Indexed offset: {indexed}, found log offset: {found}"));
             }
         }
-        for (file, pairs) in self.non_consecutive.in_javas_order() {
+        for (file, pairs) in self.non_consecutive.in_hash_map_order() {
             output.error_line(format_args!("Non-consecutive offsets in {file}"));
             for (previous, offset) in pairs {
                 output.error_line(format_args!("  {previous} is followed by {offset}"));
@@ -97,7 +97,7 @@ impl<T: Default> ByFile<T> {
         &mut self.0[at].1
     }
 
-    fn in_javas_order(mut self) -> Vec<(String, T)> {
+    fn in_hash_map_order(mut self) -> Vec<(String, T)> {
         sort_by_name(&mut self.0, |(name, _)| name);
         self.0
     }

@@ -197,30 +197,30 @@ impl Options {
         }
         let records = self.num_records.unsigned_abs();
         let stats = Stats::new(records, self.reporting_interval, false, wall_clock_ms());
-        let seen = Arc::new(Mutex::new(Seen { stats, steady: None, failed: 0, batches: 0 }));
-        let producer = start(properties, Reporter(seen.clone()))?;
+        let results = Arc::new(Mutex::new(Results { stats, steady: None, failed: 0, batches: 0 }));
+        let producer = start(properties, Reporter(results.clone()))?;
         let sending = async {
-            self.send(&producer, payload, &seen).await;
+            self.send(&producer, payload, &results).await;
             producer.flush().await;
         };
         tokio::select! {
             () = sending => {}
             code = wait_for_stop_signal() => return Ok(ExitCode::from(code)),
         }
-        let mut seen = seen.lock();
+        let mut results = results.lock();
         let now = wall_clock_ms();
-        output.bytes(seen.stats.total(now).as_bytes());
-        if let Some(steady) = &mut seen.steady {
+        output.bytes(results.stats.total(now).as_bytes());
+        if let Some(steady) = &mut results.steady {
             output.bytes(steady.total(now).as_bytes());
         }
         if self.print_metrics {
             let client = properties.get("client.id").map_or("", String::as_str);
-            output.bytes(seen.metrics(records, client).as_bytes());
+            output.bytes(results.metrics(records, client).as_bytes());
         }
         Ok(ExitCode::SUCCESS)
     }
 
-    async fn send(&self, producer: &Producer<Sent>, mut payload: Payload, seen: &Mutex<Seen>) {
+    async fn send(&self, producer: &Producer<Sent>, mut payload: Payload, results: &Mutex<Results>) {
         let mut throttle = Throttle::new(self.throughput, wall_clock_ms());
         let warmup = self.warmup_records.unsigned_abs();
         for number in 0..self.num_records.unsigned_abs() {
@@ -229,9 +229,9 @@ impl Options {
             let is_steady = warmup > 0 && number >= warmup;
             if is_steady && number == warmup {
                 let remaining = self.num_records.unsigned_abs() - warmup;
-                let mut seen = seen.lock();
-                seen.steady = Some(Stats::new(remaining, self.reporting_interval, true, now));
-                seen.stats.stop_progress_lines();
+                let mut results = results.lock();
+                results.steady = Some(Stats::new(remaining, self.reporting_interval, true, now));
+                results.stats.stop_progress_lines();
             }
             let sent = Sent { at: now, bytes: value.len() as u32, is_steady };
             let record =
@@ -250,14 +250,14 @@ struct Sent {
 }
 
 /// The results so far.
-struct Seen {
+struct Results {
     stats: Stats,
     steady: Option<Stats>,
     failed: u64,
     batches: u64,
 }
 
-impl Seen {
+impl Results {
     /// Formats counters as Kafka's tools print metrics.
     fn metrics(&self, records: u64, client: &str) -> String {
         let counters =
@@ -272,18 +272,18 @@ impl Seen {
     }
 }
 
-struct Reporter(Arc<Mutex<Seen>>);
+struct Reporter(Arc<Mutex<Results>>);
 
 impl Observer<Sent> for Reporter {
     fn delivered(&mut self, _batch: &Delivered, tokens: Vec<Sent>) {
         let now = wall_clock_ms();
-        let mut seen = self.0.lock();
-        seen.batches += 1;
+        let mut results = self.0.lock();
+        results.batches += 1;
         for sent in tokens {
             let latency = u32::try_from(now - sent.at).unwrap_or(0);
-            let mut lines = seen.stats.record(latency, sent.bytes, now);
+            let mut lines = results.stats.record(latency, sent.bytes, now);
             if sent.is_steady
-                && let Some(steady) = &mut seen.steady
+                && let Some(steady) = &mut results.steady
             {
                 let more = steady.record(latency, sent.bytes, now);
                 lines = lines.into_iter().chain(more).reduce(|lines, more| lines + &more);

@@ -3,7 +3,7 @@
 use ottla_wire::types::TimestampMs;
 
 /// The maximum number of latencies kept for the percentiles.
-const MOST_SAMPLES: u64 = 500_000;
+const MAX_SAMPLES: u64 = 500_000;
 const MB: f64 = 1024.0 * 1024.0;
 
 /// Statistics of all records and of those since the last progress line; see
@@ -36,7 +36,7 @@ impl Stats {
     /// Creates statistics for this many records.
     pub fn new(records: u64, interval: i64, is_steady_state: bool, now: TimestampMs) -> Stats {
         let sum = Sum { started: now, ..Sum::default() };
-        let sampling = records / records.clamp(1, MOST_SAMPLES);
+        let sampling = records / records.clamp(1, MAX_SAMPLES);
         Stats { is_steady_state, interval, is_quiet: false, all: sum, window: sum, sampling, samples: Vec::new() }
     }
 

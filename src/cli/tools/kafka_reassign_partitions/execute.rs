@@ -175,7 +175,9 @@ async fn move_replicas(
                 Some(Err(error)) => {
                     return Failure::error(format!("Failed to alter dir for {replica}\nCaused by: {error}"));
                 }
-                None => return Failure::error(format!("Failed to alter dir for {replica}: the broker didn't answer")),
+                None => {
+                    return Failure::error(format!("Failed to alter dir for {replica}: the broker returned no result"));
+                }
             }
         }
         pending = waiting;

@@ -92,16 +92,16 @@ fn moves(
     proposed: &Assignment,
     current: &Assignment,
 ) -> BTreeMap<TopicPartition, Move> {
-    let begun = |reassignment: &Reassignment| {
+    let active = |reassignment: &Reassignment| {
         let destinations: BTreeSet<i32> = reassignment.adding.iter().copied().in_order();
         let sources = reassignment.replicas.iter().filter(|broker| !destinations.contains(broker)).copied().in_order();
         Move { sources, destinations }
     };
     let mut moves: BTreeMap<_, _> =
-        under_way.iter().map(|(partition, reassignment)| (partition.clone(), begun(reassignment))).in_order();
+        under_way.iter().map(|(partition, reassignment)| (partition.clone(), active(reassignment))).in_order();
     for (partition, brokers) in proposed {
         let sources: BTreeSet<i32> = match moves.remove(partition) {
-            Some(begun) => begun.sources,
+            Some(active) => active.sources,
             None => current.get(partition).into_iter().flatten().copied().collect(),
         };
         let destinations = brokers.iter().filter(|broker| !sources.contains(broker)).copied().in_order();

@@ -165,10 +165,10 @@ fn info(config: &BrokerConfig) -> Result<ExitCode, String> {
                 ));
                 if node_id != config.node_id {
                     let node = config.node_id;
-                    problems.push(format!("{name} belongs to node {node_id}, and the configuration to {node}."));
+                    problems.push(format!("{name} has node.id {node_id}, but the configuration has {node}."));
                 }
                 if *cluster.get_or_insert(cluster_id.clone()) != cluster_id {
-                    problems.push(format!("{name} belongs to cluster {cluster_id}, and the others do not."));
+                    problems.push(format!("{name} has cluster.id {cluster_id}, unlike the other directories."));
                 }
             }
             Ok(None) => problems.push(format!("{name} is not formatted.")),

@@ -187,13 +187,13 @@ fn min_isr(configs: &[ConfigEntry]) -> Result<usize, Exception> {
 
 /// Parses a topic id.
 fn topic_id(text: &str) -> Result<TopicId, Exception> {
-    const LONGEST: usize = 24;
+    const MAX_LENGTH: usize = 24;
     // Like Java's decoder, ignores trailing bits.
     const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
         .with_decode_allow_trailing_bits(true)
         .with_decode_padding_mode(DecodePaddingMode::Indifferent);
-    if text.len() > LONGEST {
-        let prefix: String = text.chars().take(LONGEST).collect();
+    if text.len() > MAX_LENGTH {
+        let prefix: String = text.chars().take(MAX_LENGTH).collect();
         let message = format!("Input string with prefix `{prefix}` is too long to be decoded as a base64 UUID");
         return Err(Exception::illegal_argument(message));
     }
