@@ -92,7 +92,7 @@ fn without_waiting(writer: &PipeWriter) {
 }
 
 #[tokio::test]
-async fn stderr_that_nobody_reads_holds_up_neither_requests_nor_the_stop() {
+async fn unread_stderr_blocks_neither_requests_nor_the_stop() {
     let (_stdout, writer) = std::io::pipe().unwrap();
     let mut process = Process::start(writer, Stdio::piped());
     process.serve(FLOOD).await;
@@ -100,7 +100,7 @@ async fn stderr_that_nobody_reads_holds_up_neither_requests_nor_the_stop() {
 }
 
 #[tokio::test]
-async fn dropped_lines_are_counted_where_they_are_missing_and_later_ones_arrive() {
+async fn dropped_log_lines_are_counted_and_later_lines_are_written() {
     for is_waiting in [true, false] {
         let (reader, writer) = std::io::pipe().unwrap();
         if !is_waiting {
@@ -123,7 +123,7 @@ async fn dropped_lines_are_counted_where_they_are_missing_and_later_ones_arrive(
 }
 
 #[tokio::test]
-async fn a_full_disk_under_stderr_and_stdout_costs_lines_only() {
+async fn full_disk_behind_stderr_loses_only_log_lines() {
     let full = || OpenOptions::new().write(true).open("/dev/full").unwrap();
     let mut process = Process::start(full(), full());
     process.serve(FLOOD).await;
@@ -131,7 +131,7 @@ async fn a_full_disk_under_stderr_and_stdout_costs_lines_only() {
 }
 
 #[tokio::test]
-async fn closed_pipes_at_stderr_and_stdout_cost_lines_only() {
+async fn closed_stderr_pipe_loses_only_log_lines() {
     let closed = || std::io::pipe().unwrap().1;
     let mut process = Process::start(closed(), closed());
     process.serve(FLOOD).await;
@@ -140,7 +140,7 @@ async fn closed_pipes_at_stderr_and_stdout_cost_lines_only() {
 
 /// A start that fails says why as its last words, and ends, whatever stderr does.
 #[test]
-fn a_start_that_fails_ends_with_its_reason_whatever_stderr_is() {
+fn failed_start_exits_with_its_reason_whatever_stderr_is() {
     let fail = |stderr: Stdio| {
         let mut command = common::command(&[]);
         command.args(["--port", "0", "--set", "nonsense=1"]).stdout(Stdio::null()).stderr(stderr);
@@ -175,7 +175,7 @@ fn api_versions(client_id: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_client_id_can_neither_begin_a_line_nor_command_a_terminal() {
+fn client_id_with_control_characters_is_escaped_in_the_log() {
     let broker = Broker::with().env("RUST_LOG", REQUESTS).start();
     let forged = "x\n2026-01-01T00:00:00.000000Z  INFO all is well\r\u{1b}[2J\u{9b}2J\u{2028}\u{202e}";
     let long = "\n".repeat(i16::MAX as usize);
@@ -203,7 +203,7 @@ async fn send_from(host: Ipv4Addr, broker: &Broker, bytes: &[u8]) {
 }
 
 #[tokio::test]
-async fn a_flood_of_bad_connections_is_some_lines_and_a_count_and_hides_no_other_line() {
+async fn flood_of_bad_connections_is_rate_limited_per_client_and_reason() {
     let mut broker = Broker::start();
     let (flooding, other) = (Ipv4Addr::LOCALHOST, Ipv4Addr::new(127, 0, 0, 2));
     for _ in 0..500 {
@@ -241,7 +241,7 @@ fn start_that_ends(environment: &[(&str, &str)], args: &[&str]) -> (Option<i32>,
 }
 
 #[test]
-fn log_level_that_there_is_not_refuses_the_start_in_one_line() {
+fn invalid_log_level_refuses_the_start_with_one_line() {
     let mistake = "\"inof\" is neither a log level nor a logger; did you mean info?";
     let check = |environment: &[(&str, &str)], args: &[&str], expect: String| {
         assert_eq!(start_that_ends(environment, args), (Some(2), expect));
@@ -253,14 +253,14 @@ fn log_level_that_there_is_not_refuses_the_start_in_one_line() {
 }
 
 #[test]
-fn log_level_of_the_command_line_counts_before_rust_log() {
+fn log_level_flag_overrides_rust_log() {
     let mut broker = Broker::with().env("RUST_LOG", "inof").arg("--log-level").arg("error").start();
     broker.stop();
     assert_eq!(broker.log(), "");
 }
 
 #[test]
-fn every_line_is_an_object_where_json_is_asked_for() {
+fn json_log_format_writes_one_object_per_line() {
     let mut broker = Broker::with().arg("--log-format").arg("json").arg("--create-topic").arg("orders:3").start();
     broker.stop();
     let log = broker.log();
@@ -271,7 +271,7 @@ fn every_line_is_an_object_where_json_is_asked_for() {
 }
 
 #[tokio::test]
-async fn topics_that_come_and_go_are_logged_and_one_that_is_only_asked_about_is_not() {
+async fn created_topic_is_logged_and_validated_topic_is_not() {
     use ottla_wire::protocol::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
 
     let broker = Broker::start();
@@ -288,7 +288,7 @@ async fn topics_that_come_and_go_are_logged_and_one_that_is_only_asked_about_is_
 const CLIENT_HELLO: &[u8] = &[0x16, 0x03, 0x01, 0x00, 0x05, 0x01, 0x00, 0x00, 0x01, 0x00];
 
 #[tokio::test]
-async fn tls_client_that_tries_again_and_again_is_one_line() {
+async fn tls_client_that_retries_is_logged_once() {
     let mut broker = Broker::start();
     for _ in 0..16 {
         send_from(Ipv4Addr::LOCALHOST, &broker, CLIENT_HELLO).await;
@@ -300,7 +300,7 @@ async fn tls_client_that_tries_again_and_again_is_one_line() {
 }
 
 #[tokio::test]
-async fn client_that_asks_for_its_coordinator_three_times_and_does_nothing_is_logged_once() {
+async fn client_that_only_repeats_find_coordinator_is_logged_once() {
     use ottla_wire::protocol::messages::find_coordinator::FindCoordinatorRequest;
 
     let broker = Broker::start();

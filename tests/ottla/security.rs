@@ -9,7 +9,7 @@ use ottla_wire::protocol::messages::describe_user_scram_credentials::{DescribeUs
 use crate::world::{World, code, text};
 
 #[tokio::test]
-async fn acls_have_no_authorizer() {
+async fn acl_requests_without_an_authorizer_return_security_disabled() {
     let world = World::start().await;
     for version in 0..=3 {
         let filter = DescribeAclsRequest { resource_type_filter: 1, operation: 1, ..Default::default() };
@@ -35,7 +35,7 @@ async fn acls_have_no_authorizer() {
 }
 
 #[tokio::test]
-async fn no_client_has_a_quota_but_filters_are_checked() {
+async fn describe_client_quotas_checks_filters_and_returns_none() {
     let world = World::start().await;
     let (exact, default, any) = (0, 1, 2);
     for (components, expect) in [
@@ -81,7 +81,7 @@ async fn no_client_has_a_quota_but_filters_are_checked() {
 }
 
 #[tokio::test]
-async fn no_user_has_credentials() {
+async fn describe_scram_credentials_of_an_unknown_user_returns_resource_not_found() {
     let world = World::start().await;
     let unknown =
         |name| format!("{name} RESOURCE_NOT_FOUND Attempt to describe a user credential that does not exist: {name}");

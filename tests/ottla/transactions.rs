@@ -35,7 +35,7 @@ async fn producers(world: &World, topic: &str, indexes: &[i32]) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn idle_producer_is_forgotten_at_the_next_check() {
+async fn idle_producer_is_removed_at_the_next_expiration_check() {
     let often = Broker::with().set("producer.id.expiration.check.interval.ms", "20");
     let world = World::with(often.set("producer.id.expiration.ms", "100")).await;
     world.topic("t", &[]).await;
@@ -44,7 +44,7 @@ async fn idle_producer_is_forgotten_at_the_next_check() {
 }
 
 #[tokio::test]
-async fn a_partition_tells_its_producers() {
+async fn describe_producers_lists_active_producers() {
     let mut world = World::start().await;
     world.topic("t", &[]).await;
     for (id, epoch, sequence) in [(4000, 0, 0), (4000, 0, 1), (7, 3, 0)] {
@@ -64,7 +64,7 @@ async fn a_partition_tells_its_producers() {
 }
 
 #[tokio::test]
-async fn no_transaction_is_known() {
+async fn describe_transactions_of_an_unknown_id_returns_not_found() {
     let world = World::start().await;
     let transactional_ids = vec![text("a"), text("")];
     let answer = world.client.call(DescribeTransactionsRequest { transactional_ids }).await.unwrap();
@@ -74,7 +74,7 @@ async fn no_transaction_is_known() {
 }
 
 #[tokio::test]
-async fn listing_transactions_checks_its_filters() {
+async fn list_transactions_reports_unknown_filters() {
     let world = World::start().await;
     for (states, pattern, expect) in [
         (&[][..], None, "NONE []"),

@@ -12,14 +12,14 @@ fn with_admin_port() -> Broker {
 }
 
 #[test]
-fn there_is_no_admin_port_unasked() {
+fn admin_port_without_setting_is_not_opened() {
     let broker = Broker::start();
     assert_eq!(broker.ready().admin_url, None);
     assert!(!broker.log().contains("admin port"));
 }
 
 #[test]
-fn a_setting_asks_for_it_as_well_and_the_log_says_where_it_is() {
+fn admin_listener_setting_opens_the_admin_port_and_logs_its_address() {
     let broker = Broker::with().env("KAFKA_OTTLA_ADMIN_LISTENER", "127.0.0.1:0").start();
     let at = address(&broker);
     assert!(at.starts_with("127.0.0.1:"), "{at}");
@@ -28,7 +28,7 @@ fn a_setting_asks_for_it_as_well_and_the_log_says_where_it_is() {
 }
 
 #[test]
-fn health_and_readiness_are_json() {
+fn health_and_ready_return_json() {
     let broker = with_admin_port();
     let health = ask(&broker, "GET", "/health", &[]);
     assert_eq!((health.status, health.body["status"].as_str()), (200, Some("alive")));
@@ -39,7 +39,7 @@ fn health_and_readiness_are_json() {
 }
 
 #[test]
-fn what_is_not_there_is_said_so() {
+fn unknown_admin_path_or_method_returns_404_or_405() {
     let broker = with_admin_port();
     for (method, path, expect) in [
         ("GET", "/", 404),
@@ -57,7 +57,7 @@ fn what_is_not_there_is_said_so() {
 }
 
 #[test]
-fn changes_are_for_those_who_mean_it() {
+fn reset_without_admin_header_or_from_a_web_page_returns_403() {
     let broker = with_admin_port();
     let refused = |headers: &[&str], why: &str| {
         let answer = ask(&broker, "POST", "/reset", headers);
@@ -73,7 +73,7 @@ fn changes_are_for_those_who_mean_it() {
 }
 
 #[test]
-fn a_host_can_be_made_known() {
+fn reset_with_an_allowed_host_is_accepted() {
     let broker =
         Broker::with().set("ottla.admin.listener", "0").set("ottla.admin.allowed.hosts", "kafka,broker.test").start();
     for (host, expect) in [("kafka:9644", 200), ("Broker.Test", 200), ("other.test", 403)] {
@@ -83,7 +83,7 @@ fn a_host_can_be_made_known() {
 }
 
 #[test]
-fn a_request_that_is_too_large_is_broken_off() {
+fn oversized_admin_request_is_refused() {
     let broker = with_admin_port();
     let host = address(&broker);
     let body = format!("POST /reset HTTP/1.1\r\nHost: {host}\r\n{ADMIN}\r\nContent-Length: 20000\r\n\r\n");
@@ -98,7 +98,7 @@ fn a_request_that_is_too_large_is_broken_off() {
 }
 
 #[test]
-fn each_connection_is_for_one_request() {
+fn admin_connection_serves_one_request() {
     let broker = with_admin_port();
     let request = format!("GET /health HTTP/1.1\r\nHost: {}\r\n\r\n", address(&broker));
     let mut stream = connect(&broker);
@@ -111,7 +111,7 @@ fn each_connection_is_for_one_request() {
 
 /// Connections that send nothing, or half a request, however many.
 #[test]
-fn health_is_answered_at_once_beside_slow_connections() {
+fn health_is_answered_while_slow_connections_are_open() {
     let broker = with_admin_port();
     let slow: Vec<_> = (0..200)
         .map(|number| {
@@ -144,7 +144,7 @@ fn health_is_answered_at_once_beside_slow_connections() {
 
 /// A page whose own host name leads to this machine (DNS rebinding) learns nothing but that a process is alive.
 #[test]
-fn questions_under_a_foreign_host_are_refused_but_for_health() {
+fn get_with_an_unknown_host_is_refused_except_health() {
     let broker =
         Broker::with().set("ottla.admin.listener", "0").set("ottla.admin.allowed.hosts", "kafka,broker.test").start();
     let get = |path: &str, host: &str| send(&broker, &format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
@@ -170,7 +170,7 @@ fn questions_under_a_foreign_host_are_refused_but_for_health() {
 }
 
 #[test]
-fn an_admin_port_in_use_is_one_line_and_exit_code_2() {
+fn admin_port_in_use_exits_with_code_2_and_one_line() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let output = common::run(&["--ephemeral", "--port", "0", "--admin-port", &port]);

@@ -96,7 +96,7 @@ async fn producer_id(client: &Client) -> i64 {
 }
 
 #[tokio::test]
-async fn everything_that_tests_make_goes() {
+async fn reset_removes_topics_groups_and_dynamic_settings() {
     let broker = start();
     let client = connect(&broker).await;
     for round in 0..3 {
@@ -123,7 +123,7 @@ async fn everything_that_tests_make_goes() {
 }
 
 #[tokio::test]
-async fn topics_of_the_settings_come_again_empty() {
+async fn reset_recreates_configured_topics_empty() {
     let broker = Broker::with().arg("--admin-port").arg("0").arg("--create-topic").arg("orders:3").start();
     let client = connect(&broker).await;
     for _ in 0..3 {
@@ -137,7 +137,7 @@ async fn topics_of_the_settings_come_again_empty() {
 }
 
 #[tokio::test]
-async fn a_fetch_that_waits_is_told_at_once() {
+async fn waiting_fetch_is_answered_at_once_by_a_reset() {
     let broker = start();
     let client = connect(&broker).await;
     client.create_topic("orders", 1, &[]).await.unwrap();
@@ -152,7 +152,7 @@ async fn a_fetch_that_waits_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn a_fetch_session_is_let_go() {
+async fn fetch_session_is_removed_by_a_reset() {
     let broker = start();
     let client = connect(&broker).await;
     let topic_id = client.create_topic("orders", 1, &[]).await.unwrap();
@@ -169,7 +169,7 @@ async fn a_fetch_session_is_let_go() {
 }
 
 #[tokio::test]
-async fn a_member_learns_that_it_is_none() {
+async fn member_of_a_reset_group_gets_unknown_member_id() {
     let broker = start();
     let client = connect(&broker).await;
     let member = stable_group(&client, "billing").await.member;
@@ -183,7 +183,7 @@ async fn a_member_learns_that_it_is_none() {
 }
 
 #[tokio::test]
-async fn a_join_that_waits_is_told_at_once() {
+async fn waiting_join_is_answered_at_once_by_a_reset() {
     let broker = start();
     let (client, other) = (connect(&broker).await, connect(&broker).await);
     let member = stable_group(&client, "billing").await.member;
@@ -200,7 +200,7 @@ async fn a_join_that_waits_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn leader_epochs_and_producer_ids_go_on() {
+async fn leader_epochs_and_producer_ids_grow_across_resets() {
     let mut broker = start();
     let (mut epoch, mut last_id) = (-1, -1);
     for round in 0..6 {
@@ -224,7 +224,7 @@ async fn leader_epochs_and_producer_ids_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn producers_and_consumers_at_work_do_not_hold_it_up() {
+async fn reset_under_load_removes_all_topics() {
     let broker = start();
     let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let busy: Vec<_> = (0..4)
@@ -262,7 +262,7 @@ async fn producers_and_consumers_at_work_do_not_hold_it_up() {
 
 /// Killed in the middle of a reset, the broker has all topics that were, or none.
 #[tokio::test]
-async fn a_crash_in_the_middle_leaves_one_state_or_the_other() {
+async fn reset_interrupted_by_a_crash_removes_all_topics_or_none() {
     const TOPICS: usize = 40;
     let mut broker = start();
     for after in [0, 300, 1000, 2000, 4000, 8000] {

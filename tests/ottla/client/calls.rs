@@ -101,7 +101,7 @@ fn heartbeat(how: &'static str) -> HeartbeatRequest {
 }
 
 #[tokio::test]
-async fn versions_are_agreed_on() {
+async fn client_uses_versions_that_both_sides_support() {
     let (_server, client) = connect().await;
     assert_eq!(client.served(ApiKey::Metadata), Some((0, 9)));
     assert_eq!(client.version_up_to(ApiKey::Metadata, 4).unwrap(), 4);
@@ -115,7 +115,7 @@ async fn versions_are_agreed_on() {
 }
 
 #[tokio::test]
-async fn pipelined_answers_find_who_asked() {
+async fn pipelined_responses_are_matched_to_their_requests() {
     let (_server, client) = connect().await;
     let mut pending = Vec::new();
     for _ in 0..200 {
@@ -130,7 +130,7 @@ async fn pipelined_answers_find_who_asked() {
 }
 
 #[tokio::test]
-async fn errors_say_what_happened() {
+async fn failed_call_error_names_the_cause() {
     let (_server, client) = connect().await;
     let error = client.produce("bad", 0, Bytes::new()).await.unwrap_err();
     assert_eq!(
@@ -151,7 +151,7 @@ async fn errors_say_what_happened() {
 }
 
 #[tokio::test]
-async fn a_late_answer_is_not_taken_for_the_next_one() {
+async fn response_to_a_dropped_call_is_not_used_for_the_next() {
     let (_server, client) = connect().await;
     let forgotten = client.submit_produce("t", 0, Bytes::new()).await.unwrap();
     drop(forgotten);
@@ -160,7 +160,7 @@ async fn a_late_answer_is_not_taken_for_the_next_one() {
 }
 
 #[tokio::test]
-async fn nobody_there_is_an_error() {
+async fn connect_to_a_closed_port_returns_a_connect_error() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let error = Client::connect(&nobody.to_string()).await.err().unwrap();
     assert!(matches!(error, ClientError::Connect { .. }), "{error}");

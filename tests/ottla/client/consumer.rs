@@ -70,7 +70,7 @@ fn assigned(events: &[Event]) -> Vec<TopicPartition> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broker_that_was_killed_is_read_on_when_it_is_back() {
+async fn consumer_continues_after_the_broker_is_killed_and_restarted() {
     let mut broker = Broker::start();
     topic(&broker, "t", 1).await;
     produce(&broker, "t", 0, &["a", "b"]).await;
@@ -95,7 +95,7 @@ async fn a_broker_that_was_killed_is_read_on_when_it_is_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn new_topics_and_partitions_are_found() {
+async fn subscribed_consumer_finds_new_topics_and_partitions() {
     let broker = Broker::with().set("ottla.ephemeral", "true").start();
     for (prefix, group) in [("a", None), ("b", Some(("group.id", "g")))] {
         let (old, new) = (format!("{prefix}1"), format!("{prefix}2"));
@@ -111,7 +111,7 @@ async fn new_topics_and_partitions_are_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_does_not_poll_loses_its_partitions_and_gets_them_again() {
+async fn member_beyond_max_poll_interval_loses_its_partitions_until_it_polls() {
     let broker = Broker::with().set("ottla.ephemeral", "true").start();
     topic(&broker, "t", 2).await;
     let settings = [("group.id", "g"), ("heartbeat.interval.ms", "50"), ("max.poll.interval.ms", "300")];
@@ -140,7 +140,7 @@ async fn who_does_not_poll_loses_its_partitions_and_gets_them_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_static_member_is_fenced_by_its_successor() {
+async fn static_member_is_fenced_by_a_second_one_of_its_instance_id() {
     let broker = Broker::with().set("ottla.ephemeral", "true").start();
     topic(&broker, "t", 1).await;
     let settings = [("group.id", "g"), ("group.instance.id", "i"), ("heartbeat.interval.ms", "50")];
@@ -161,7 +161,7 @@ async fn a_static_member_is_fenced_by_its_successor() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_nothing_is_left_to_read_is_said_or_reset() {
+async fn offset_beyond_the_log_follows_auto_offset_reset() {
     let broker = Broker::with().set("ottla.ephemeral", "true").start();
     topic(&broker, "t", 1).await;
     produce(&broker, "t", 0, &["a"]).await;

@@ -28,7 +28,7 @@ impl Observer<()> for Count {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broker_that_is_killed_gets_every_record_once() {
+async fn producer_delivers_every_record_once_across_broker_restarts() {
     let mut broker = Broker::start();
     let stored = Arc::new(AtomicUsize::new(0));
     let options = ProducerOptions { batch_size: 1024, ..ProducerOptions::default() };

@@ -86,12 +86,12 @@ impl<'a> Line<'a> {
 }
 
 #[test]
-fn answers_are_kafkas() {
+fn admin_answers_match_kafka() {
     ADMIN.compare();
 }
 
 #[test]
-fn settings_that_were_given_are_described_as_kafkas() {
+fn configured_settings_are_described_as_by_kafka() {
     GIVEN.compare();
 }
 

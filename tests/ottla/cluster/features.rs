@@ -29,7 +29,7 @@ async fn level(world: &World) -> i16 {
 }
 
 #[tokio::test]
-async fn a_level_is_set_and_told_at_once() {
+async fn update_features_changes_the_finalized_level_at_once() {
     let world = World::start().await;
     for version in 0..=2 {
         for (to, upgrade_type) in [(31, UPGRADE), (30, SAFE_DOWNGRADE)] {

@@ -36,12 +36,12 @@ const RESOURCES: [(&str, i8, &str); 5] =
 const ABSENT: &str = "not described";
 
 #[test]
-fn a_new_broker_answers_as_kafkas() {
+fn new_broker_answers_match_kafka() {
     ANSWERS.compare();
 }
 
 #[test]
-fn a_new_broker_describes_settings_as_kafkas() {
+fn new_broker_settings_match_kafka() {
     if let Some(mut kafka) = ANSWERS.kafka() {
         let mut table = "resource\tsetting\tdescribed\n".to_owned();
         for ((resource, name), described) in settings(&mut kafka) {
@@ -108,7 +108,7 @@ fn settings(asking: &mut Asking) -> BTreeMap<(String, String), String> {
 
 /// A broker's `min.insync.replicas` is written when it starts for the first time, as Kafka writes it.
 #[test]
-fn min_insync_replicas_is_what_the_first_start_was_given() {
+fn min_insync_replicas_keeps_the_value_of_the_first_start() {
     const REQUEST: &str =
         "resources=[{resource_type=4 resource_name=1 configuration_keys=[min.insync.replicas]}] include_synonyms=true";
     let synonyms = |broker: &Broker| {
@@ -123,7 +123,7 @@ fn min_insync_replicas_is_what_the_first_start_was_given() {
 }
 
 #[test]
-fn a_new_broker_writes_what_kafka_writes() {
+fn new_broker_data_directory_matches_kafka() {
     let side = |who: &[&str]| -> BTreeSet<String> {
         let lines = FILES.lines().skip(1).filter(|line| !line.starts_with('#'));
         let facts = lines.map(|line| line.split_once('\t').unwrap_or_else(|| panic!("{line}")));

@@ -18,7 +18,7 @@ async fn quorum(world: &World, version: i16, topics: &[(&str, &[i32])]) -> Descr
 }
 
 #[tokio::test]
-async fn this_broker_is_the_one_voter_and_keeps_up_with_itself() {
+async fn describe_quorum_lists_this_broker_as_the_only_voter() {
     let world = World::start().await;
     world.topic("t", &[]).await;
     for version in 0..=2 {
@@ -41,7 +41,7 @@ async fn this_broker_is_the_one_voter_and_keeps_up_with_itself() {
 }
 
 #[tokio::test]
-async fn the_epoch_grows_with_every_start() {
+async fn quorum_leader_epoch_grows_with_every_start() {
     let mut world = World::start().await;
     world.broker.stop();
     world.broker.restart();
@@ -51,7 +51,7 @@ async fn the_epoch_grows_with_every_start() {
 }
 
 #[tokio::test]
-async fn nothing_else_has_a_quorum() {
+async fn describe_quorum_of_other_partitions_returns_unknown_topic_or_partition() {
     let world = World::start().await;
     world.topic("t", &[]).await;
     for topics in [
@@ -73,7 +73,7 @@ async fn nothing_else_has_a_quorum() {
 }
 
 #[tokio::test]
-async fn the_broker_that_runs_stays_registered() {
+async fn unregister_of_the_running_broker_is_refused() {
     let world = World::start().await;
     for (broker_id, expect) in [
         (99, "BROKER_ID_NOT_REGISTERED Broker ID 99 is not currently registered"),

@@ -30,7 +30,7 @@ fn consumed(broker: &Broker) -> Vec<String> {
 }
 
 #[test]
-fn a_damaged_batch_is_found_and_mended() {
+fn check_log_finds_and_repairs_a_corrupt_batch() {
     let mut broker = Broker::with().set("num.partitions", "1").start();
     for index in 0..RECORDS {
         let value = format!("record {index}");
@@ -78,7 +78,7 @@ fn a_damaged_batch_is_found_and_mended() {
 }
 
 #[test]
-fn what_is_no_data_directory_is_refused() {
+fn check_log_of_a_folder_without_data_is_refused() {
     let empty = tempfile::TempDir::with_prefix("ottla-test-").expect("a folder");
     assert_eq!(check_log(empty.path(), &[]).0, Some(2));
     assert_eq!(check_log(&empty.path().join("absent"), &[]).0, Some(2));
@@ -86,7 +86,7 @@ fn what_is_no_data_directory_is_refused() {
 
 /// A folder with a huge number is reported and left alone, and no partition is made for each number below it.
 #[test]
-fn stray_folder_far_above_the_others_is_left_alone_by_a_repair() {
+fn repair_leaves_a_stray_folder_with_a_huge_partition_index() {
     let mut broker = Broker::with().set("num.partitions", "1").start();
     assert!(common::run(&["produce", "t", "hello", "-b", broker.bootstrap_servers()]).status.success());
     broker.stop();

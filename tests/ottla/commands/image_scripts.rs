@@ -94,7 +94,7 @@ impl Image {
 }
 
 #[test]
-fn flags_and_commands_of_ottla_go_to_ottla_and_anything_else_is_run() {
+fn entrypoint_passes_flags_and_commands_to_ottla_and_runs_others() {
     let image = Image::new();
     assert!(image.says("--help").starts_with("A Kafka broker for one machine"));
     assert!(image.says("--version").starts_with("ottla "));
@@ -113,7 +113,7 @@ fn flags_and_commands_of_ottla_go_to_ottla_and_anything_else_is_run() {
 }
 
 #[test]
-fn every_command_finds_the_data_of_the_broker() {
+fn commands_in_the_image_use_the_data_directory_of_the_broker() {
     let image = Image::new();
     let data = image.serve("--port 0");
     assert_eq!(data, image.path("var/lib/kafka/data"));
@@ -132,7 +132,7 @@ fn every_command_finds_the_data_of_the_broker() {
 }
 
 #[test]
-fn check_log_finds_what_the_settings_name() {
+fn check_log_uses_the_configured_log_dirs() {
     let dir = TempDir::with_prefix("ottla-test-").unwrap();
     let data = dir.path().join("data");
     common::Broker::with().data_dir(&data).start().stop();

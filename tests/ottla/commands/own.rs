@@ -40,7 +40,7 @@ impl Shell {
 }
 
 #[test]
-fn topics() {
+fn topics_commands_create_list_alter_describe_and_delete() {
     let shell = Shell::new();
     assert_eq!(shell.says("topics"), "No topics. Create one with: ottla topics create NAME\n");
     assert_eq!(shell.says("topics create orders -p 3 -c retention.ms=60000"), "created orders\n");
@@ -62,7 +62,7 @@ fn topics() {
 }
 
 #[test]
-fn topics_that_cannot_be() {
+fn failed_topics_command_prints_one_line() {
     let shell = Shell::new();
     shell.says("topics create a -p 2");
     let check = |line: &str, expect: &str| assert_eq!(shell.fails(line), format!("ottla: {expect}\n"), "{line}");
@@ -79,7 +79,7 @@ fn topics_that_cannot_be() {
 }
 
 #[test]
-fn configs() {
+fn configs_commands_set_show_and_unset() {
     let shell = Shell::new();
     shell.says("topics create a");
     assert!(shell.says("configs show topic a").starts_with("Nothing is set"));
@@ -124,7 +124,7 @@ fn configs() {
 
 /// What `ottla dump-log` says of a file that it can't print, and that it then fails.
 #[test]
-fn dump_log_of_what_is_no_log_file_fails_in_one_plain_line() {
+fn dump_log_of_a_file_that_is_not_a_log_fails_with_one_line() {
     let dir = tempfile::tempdir().unwrap();
     let check = |name: &str, expect: &str| {
         let file = dir.path().join(name);
@@ -143,7 +143,7 @@ fn dump_log_of_what_is_no_log_file_fails_in_one_plain_line() {
 }
 
 #[test]
-fn group_that_there_is_not_is_told_with_the_nearest_one() {
+fn unknown_group_error_suggests_the_nearest_name() {
     let shell = Shell::new();
     shell.says("topics create orders");
     shell.says("produce orders hello");

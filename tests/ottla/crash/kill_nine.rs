@@ -28,7 +28,7 @@ const TIME_TO_FINISH: Duration = Duration::from_secs(60);
 const FETCH_BYTES: i32 = 1 << 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_acknowledged_is_lost_doubled_or_reordered() {
+async fn acknowledged_records_survive_kills_once_and_in_order() {
     let seed = number("OTTLA_SEED").unwrap_or_else(|| std::process::id().into());
     let rounds = number("OTTLA_ROUNDS").unwrap_or(ROUNDS);
     println!("OTTLA_SEED={seed} repeats this run of {rounds} kills");

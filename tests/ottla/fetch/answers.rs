@@ -47,7 +47,7 @@ async fn world() -> World {
 }
 
 #[tokio::test]
-async fn records_are_read_from_an_offset_within_the_log() {
+async fn fetch_outside_the_log_returns_offset_out_of_range() {
     let world = world().await;
     for version in 4..=12 {
         for (partition, offset, expect) in [
@@ -66,7 +66,7 @@ async fn records_are_read_from_an_offset_within_the_log() {
 }
 
 #[tokio::test]
-async fn limits_are_kept_but_for_the_first_batch() {
+async fn fetch_size_limits_hold_except_for_the_first_batch() {
     let world = world().await;
     let size = batch("a").len() as i32;
     let limited = |partition_max_bytes| FetchPartition { partition_max_bytes, ..from(0, 0) };
@@ -84,7 +84,7 @@ async fn limits_are_kept_but_for_the_first_batch() {
 }
 
 #[tokio::test]
-async fn a_fetch_waits_for_as_much_as_it_wants_and_no_longer_than_it_says() {
+async fn fetch_waits_for_min_bytes_until_max_wait() {
     let world = world().await;
     let began = Instant::now();
     let waiting = FetchRequest { max_wait_ms: 60, min_bytes: 100_000, ..request(vec![from(0, 0)]) };
@@ -100,7 +100,7 @@ async fn a_fetch_waits_for_as_much_as_it_wants_and_no_longer_than_it_says() {
 }
 
 #[tokio::test]
-async fn an_append_wakes_a_waiting_fetch() {
+async fn append_completes_a_waiting_fetch() {
     let world = world().await;
     let waiting = FetchRequest { max_wait_ms: 20_000, min_bytes: 1, ..request(vec![from(0, 3), from(1, 0)]) };
     let pending = world.client.submit_at(waiting, 11).await.unwrap();
@@ -110,7 +110,7 @@ async fn an_append_wakes_a_waiting_fetch() {
 }
 
 #[tokio::test]
-async fn epochs_that_the_client_knows_are_compared() {
+async fn fetch_with_a_newer_leader_epoch_returns_unknown_leader_epoch() {
     let world = world().await;
     let epoch = world.metadata("t").await.partitions[0].leader_epoch;
     for (current_leader_epoch, expect) in [(-1, "0:0,1,2"), (epoch, "0:0,1,2"), (epoch + 1, "0!UNKNOWN_LEADER_EPOCH")] {
@@ -121,7 +121,7 @@ async fn epochs_that_the_client_knows_are_compared() {
 }
 
 #[tokio::test]
-async fn old_clients_get_old_formats() {
+async fn fetch_below_version_4_returns_old_message_formats() {
     let world = world().await;
     for (version, magic) in [(0, 0), (1, 0), (2, 1), (3, 1)] {
         let answer = world.client.call_at(request(vec![from(0, 1)]), version).await.unwrap();
@@ -161,7 +161,7 @@ async fn in_session(
 }
 
 #[tokio::test]
-async fn a_session_tells_what_is_new() {
+async fn fetch_session_returns_only_changes() {
     let world = world().await;
     let (told, id) = in_session(&world, 0, 0, vec![from(0, 3), from(1, 0)], &[]).await;
     assert_eq!(told, "0: 1:");
@@ -183,7 +183,7 @@ async fn a_session_tells_what_is_new() {
 }
 
 #[tokio::test]
-async fn a_session_ends_when_its_client_says_so_or_opens_another() {
+async fn fetch_session_ends_with_a_final_or_initial_epoch() {
     let world = world().await;
     for last_epoch in [-1, 0] {
         let (_, id) = in_session(&world, 0, 0, vec![from(0, 0)], &[]).await;
@@ -195,7 +195,7 @@ async fn a_session_ends_when_its_client_says_so_or_opens_another() {
 }
 
 #[tokio::test]
-async fn topics_by_id_and_by_name_are_not_one_session() {
+async fn fetch_session_that_mixes_names_and_ids_returns_topic_id_error() {
     let world = world().await;
     let (_, id) = in_session(&world, 0, 0, vec![from(0, 0)], &[]).await;
     let request = FetchRequest { session_id: id, session_epoch: 1, ..Default::default() };
@@ -204,7 +204,7 @@ async fn topics_by_id_and_by_name_are_not_one_session() {
 }
 
 #[tokio::test]
-async fn what_was_deleted_is_out_of_range() {
+async fn fetch_below_log_start_returns_offset_out_of_range() {
     let world = world().await;
     let deleted = crate::fetch::offsets::delete_before(&world, "t", 0, 2).await;
     assert_eq!(deleted, ("NONE", 2));

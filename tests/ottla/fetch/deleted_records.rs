@@ -73,7 +73,7 @@ async fn deleted_records_stay_deleted_after_kill_nine() {
 }
 
 #[tokio::test]
-async fn a_topic_made_again_begins_at_offset_zero_before_and_after_a_crash() {
+async fn recreated_topic_starts_at_offset_zero_before_and_after_a_crash() {
     let World { mut broker, client } = World::with(Broker::with()).await;
     client.create_topic("again", 1, &[]).await.unwrap();
     produce(&client, "again", 10).await;
@@ -92,7 +92,7 @@ async fn a_topic_made_again_begins_at_offset_zero_before_and_after_a_crash() {
 }
 
 #[tokio::test]
-async fn delete_records_repeated_after_a_failure_to_note_it_is_noted_before_the_answer() {
+async fn delete_records_retried_after_a_checkpoint_failure_survives_a_crash() {
     let World { mut broker, client } = World::with(Broker::with()).await;
     client.create_topic("t", 1, &[]).await.unwrap();
     produce(&client, "t", 10).await;
@@ -107,7 +107,7 @@ async fn delete_records_repeated_after_a_failure_to_note_it_is_noted_before_the_
 }
 
 #[tokio::test]
-async fn topic_made_again_keeps_its_records_where_the_old_log_start_could_not_be_removed() {
+async fn recreated_topic_keeps_its_records_when_the_old_log_start_was_not_removed() {
     let World { mut broker, client } = World::with(Broker::with()).await;
     client.create_topic("again", 1, &[]).await.unwrap();
     produce(&client, "again", 10).await;

@@ -44,7 +44,7 @@ async fn world() -> World {
 }
 
 #[tokio::test]
-async fn offsets_are_found_by_time_within_batches() {
+async fn list_offsets_by_timestamp_finds_records_inside_batches() {
     let world = world().await;
     for (later, offset, found) in [
         (-LONG_AGO, 0, 0),
@@ -65,7 +65,7 @@ async fn offsets_are_found_by_time_within_batches() {
 }
 
 #[tokio::test]
-async fn special_times_are_known_from_their_version_on() {
+async fn list_offsets_special_timestamp_below_its_version_returns_unsupported_version() {
     let world = world().await;
     for (timestamp, since, offset, of_empty) in
         [(-1, 1, 6, 0), (-2, 1, 0, 0), (-3, 7, 3, -1), (-4, 8, 0, 0), (-5, 9, -1, -1), (-6, 11, -1, -1)]
@@ -85,7 +85,7 @@ async fn special_times_are_known_from_their_version_on() {
 }
 
 #[tokio::test]
-async fn ends_are_told_with_the_epoch_even_of_an_empty_log() {
+async fn list_offsets_returns_the_leader_epoch_even_of_an_empty_log() {
     let world = world().await;
     for topic in ["t", "empty"] {
         let epoch = world.metadata(topic).await.partitions[0].leader_epoch;
@@ -98,7 +98,7 @@ async fn ends_are_told_with_the_epoch_even_of_an_empty_log() {
 }
 
 #[tokio::test]
-async fn a_partition_asked_for_twice_is_refused_and_told_once() {
+async fn list_offsets_with_a_duplicate_partition_returns_invalid_request_once() {
     let world = world().await;
     let answer = world.client.call_at(request("t", vec![at(-1), at(-2)]), 5).await.unwrap();
     let told: Vec<_> = answer.topics[0].partitions.iter().map(|one| code(one.error_code)).collect();
@@ -107,7 +107,7 @@ async fn a_partition_asked_for_twice_is_refused_and_told_once() {
 }
 
 #[tokio::test]
-async fn version_0_lists_where_segments_begin() {
+async fn list_offsets_version_0_returns_segment_base_offsets() {
     let world = World::start().await;
     world.topic("t", &[("segment.bytes", "1048576")]).await;
     let value = "x".repeat(700_000);
@@ -139,7 +139,7 @@ pub async fn delete_before(world: &World, topic: &str, partition: i32, offset: i
 }
 
 #[tokio::test]
-async fn records_are_deleted_up_to_an_offset_and_never_come_back() {
+async fn delete_records_moves_the_log_start_only_forward() {
     let world = world().await;
     world.topic("compacted", &[("cleanup.policy", "compact")]).await;
     world.topic("both", &[("cleanup.policy", "compact,delete")]).await;
@@ -164,7 +164,7 @@ async fn records_are_deleted_up_to_an_offset_and_never_come_back() {
 }
 
 #[tokio::test]
-async fn epochs_end_where_the_next_begins_or_the_log_ends() {
+async fn offset_for_leader_epoch_returns_the_end_of_the_epoch() {
     let world = world().await;
     for (topic, end) in [("t", 6), ("empty", 0)] {
         let epoch = world.metadata(topic).await.partitions[0].leader_epoch;

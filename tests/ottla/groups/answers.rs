@@ -65,7 +65,7 @@ async fn stable_group(client: &Client, group: &str) -> Joined {
 }
 
 #[tokio::test]
-async fn this_broker_coordinates_every_group() {
+async fn find_coordinator_returns_this_broker_for_every_group() {
     let world = World::start().await;
     let node = world.client.metadata(None).await.unwrap().brokers[0].node_id;
     for version in 0..=6 {
@@ -94,7 +94,7 @@ async fn this_broker_coordinates_every_group() {
 }
 
 #[tokio::test]
-async fn who_cannot_join_is_told_why() {
+async fn invalid_join_returns_its_error_code() {
     let world = World::start().await;
     let joined = stable_group(&world.client, "group").await;
     for (what, request, expect) in [
@@ -126,7 +126,7 @@ async fn who_cannot_join_is_told_why() {
 }
 
 #[tokio::test]
-async fn newer_members_learn_their_id_before_they_join() {
+async fn join_from_version_4_returns_member_id_required_first() {
     let world = World::start().await;
     for version in 0..=9 {
         let group = format!("group-{version}");
@@ -145,7 +145,7 @@ async fn newer_members_learn_their_id_before_they_join() {
 }
 
 #[tokio::test]
-async fn members_show_their_generation() {
+async fn heartbeat_and_sync_check_member_and_generation() {
     let world = World::start().await;
     let joined = stable_group(&world.client, "group").await;
     let member = &*joined.member.id;
@@ -196,7 +196,7 @@ async fn members_show_their_generation() {
 }
 
 #[tokio::test]
-async fn members_leave_alone_or_together() {
+async fn leave_group_answers_each_member() {
     let world = World::start().await;
     let joined = stable_group(&world.client, "group").await;
     let identity = |member: &str, instance: Option<&str>| MemberIdentity {
@@ -238,7 +238,7 @@ fn commit(
 }
 
 #[tokio::test]
-async fn offsets_are_committed_partition_by_partition() {
+async fn offset_commit_answers_each_partition() {
     let world = World::start().await;
     let id = world.client.create_topic("t", 2, &[]).await.unwrap();
     let long = "x".repeat(5000);
@@ -261,7 +261,7 @@ async fn offsets_are_committed_partition_by_partition() {
 }
 
 #[tokio::test]
-async fn a_group_with_members_takes_offsets_from_them_alone() {
+async fn offset_commit_to_an_active_group_by_a_non_member_is_refused() {
     let world = World::start().await;
     let id = world.topic("t", &[]).await;
     let joined = stable_group(&world.client, "g").await;
@@ -305,7 +305,7 @@ async fn fetched(world: &World, version: i16, groups: Vec<OffsetFetchRequestGrou
 }
 
 #[tokio::test]
-async fn offsets_of_several_groups_are_fetched_at_once() {
+async fn offset_fetch_of_several_groups_answers_each_group() {
     let world = World::start().await;
     let id = world.client.create_topic("t", 2, &[]).await.unwrap();
     world.client.commit_offsets("g", None, "t", &[(0, 5)]).await.unwrap();
@@ -367,7 +367,7 @@ async fn groups_are_described_and_listed_by_state() {
 }
 
 #[tokio::test]
-async fn groups_are_deleted_when_nobody_is_in_them() {
+async fn delete_groups_of_a_group_with_members_returns_non_empty_group() {
     let world = World::start().await;
     world.topic("t", &[]).await;
     let joined = stable_group(&world.client, "used").await;
@@ -385,7 +385,7 @@ async fn groups_are_deleted_when_nobody_is_in_them() {
 }
 
 #[tokio::test]
-async fn committed_offsets_are_deleted_one_by_one() {
+async fn offset_delete_answers_each_partition() {
     let world = World::start().await;
     world.client.create_topic("t", 2, &[]).await.unwrap();
     world.client.commit_offsets("g", None, "t", &[(0, 5), (1, 6)]).await.unwrap();

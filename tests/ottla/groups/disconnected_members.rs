@@ -29,7 +29,7 @@ async fn join(broker: &Broker) -> (Client, Joined) {
 }
 
 #[tokio::test]
-async fn the_next_consumer_does_not_wait_for_a_killed_one() {
+async fn killed_member_is_removed_before_its_session_timeout() {
     let broker = Broker::with().set("ottla.group.disconnected.member.timeout.ms", "100").start();
     for _ in 0..3 {
         let (client, _) = join(&broker).await;
@@ -43,7 +43,7 @@ async fn the_next_consumer_does_not_wait_for_a_killed_one() {
 }
 
 #[tokio::test]
-async fn who_reconnects_in_time_stays() {
+async fn member_that_reconnects_in_time_stays_in_the_group() {
     let broker = Broker::with().set("ottla.group.disconnected.member.timeout.ms", "20000").start();
     let (client, joined) = join(&broker).await;
     drop(client);

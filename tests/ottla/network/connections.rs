@@ -28,7 +28,7 @@ async fn pipelined_requests_are_answered_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn both_families_reach_a_wildcard_listener() {
+async fn wildcard_listener_accepts_ipv4_and_ipv6() {
     let house = House::open_at(BindHost::Any, Limits::default());
     for host in ["127.0.0.1", "::1"] {
         let socket = TcpStream::connect((host, house.address.port())).await;
@@ -44,7 +44,7 @@ async fn both_families_reach_a_wildcard_listener() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn other_protocols_are_named_in_the_log() {
+async fn client_of_another_protocol_is_named_in_the_log() {
     let house = House::open(Limits::default());
     for (bytes, name) in [
         (&b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"[..], "HTTP"),
@@ -60,7 +60,7 @@ async fn other_protocols_are_named_in_the_log() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn refused_sizes_close_only_that_connection() {
+async fn invalid_request_size_closes_only_that_connection() {
     let house = House::open(Limits { max_request_bytes: 1000, ..Limits::default() });
     let mut other = house.connect().await;
     for (size, why) in [(-2, "-2 bytes"), (1001, "1001 bytes, more than socket.request.max.bytes=1000")] {
@@ -74,7 +74,7 @@ async fn refused_sizes_close_only_that_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_panic_closes_only_its_connection() {
+async fn handler_panic_closes_only_its_connection() {
     let house = House::open(Limits::default());
     let mut other = house.connect().await;
     let mut client = house.connect().await;
@@ -86,7 +86,7 @@ async fn a_panic_closes_only_its_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn waiting_requests_go_with_their_peer() {
+async fn waiting_requests_are_dropped_when_the_client_disconnects() {
     let house = House::open(Limits::default());
     let mut client = house.connect().await;
     client.send(&frame([command::WAIT]).repeat(3)).await;
@@ -97,7 +97,7 @@ async fn waiting_requests_go_with_their_peer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_does_not_read_is_not_read_from() {
+async fn client_that_does_not_read_responses_is_not_read_from() {
     let house = House::open(Limits { idle: Some(Duration::from_secs(1)), ..Limits::default() });
     let mut greedy = house.connect().await;
     let much = frame([command::MUCH]);
@@ -113,7 +113,7 @@ async fn who_does_not_read_is_not_read_from() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slow_reader_gets_everything_in_the_end() {
+async fn slow_reader_gets_all_responses() {
     let house = House::open(Limits::default());
     let mut client = house.connect().await;
     client.send(&frame([command::MUCH]).repeat(5)).await;
@@ -125,7 +125,7 @@ async fn a_slow_reader_gets_everything_in_the_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn idle_connections_are_closed() {
+async fn idle_connection_is_closed_after_the_idle_timeout() {
     let house = House::open(Limits { idle: Some(Duration::from_millis(800)), ..Limits::default() });
     let mut idle = house.connect().await;
     let mut busy = house.connect().await;
@@ -140,7 +140,7 @@ async fn idle_connections_are_closed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_address_has_its_connections_and_no_more() {
+async fn connection_above_max_connections_per_ip_is_refused() {
     let house = House::open(Limits { max_connections_per_ip: 2, ..Limits::default() });
     let (mut first, mut second) = (house.connect().await, house.connect().await);
     first.echo(b"one").await;
@@ -154,7 +154,7 @@ async fn an_address_has_its_connections_and_no_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn beyond_max_connections_newcomers_wait() {
+async fn connection_above_max_connections_waits_for_a_permit() {
     let house = House::open(Limits { max_connections: 1, ..Limits::default() });
     let mut first = house.connect().await;
     first.echo(b"one").await;
@@ -168,7 +168,7 @@ async fn beyond_max_connections_newcomers_wait() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stopping_lets_nobody_in_and_everybody_out() {
+async fn stop_closes_the_listener_and_all_connections() {
     let house = House::open(Limits::default());
     let mut client = house.connect().await;
     client.echo(b"hello").await;
@@ -187,7 +187,7 @@ async fn stopping_lets_nobody_in_and_everybody_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stopping_an_idle_server_takes_no_time() {
+async fn stop_of_an_idle_server_returns_at_once() {
     let house = House::open(Limits::default());
     let mut client = house.connect().await;
     client.echo(b"hello").await;

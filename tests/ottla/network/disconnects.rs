@@ -25,7 +25,7 @@ async fn create_and_leave(broker: &Broker, name: &str, wait: Duration) {
 }
 
 #[tokio::test]
-async fn a_topic_made_for_a_client_that_left_is_seen_by_the_others() {
+async fn topic_created_for_a_disconnected_client_is_visible_to_others() {
     let mut broker = Broker::start();
     for microseconds in [0, 50, 100, 200, 400, 800] {
         create_and_leave(&broker, &format!("topic-{microseconds}"), Duration::from_micros(microseconds)).await;

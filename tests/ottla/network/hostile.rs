@@ -43,7 +43,7 @@ fn frame(api_key: i16, version: i16, body: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn what_cannot_be_a_request_is_named_and_closed() {
+fn invalid_request_is_logged_and_its_connection_closed() {
     let broker = Broker::start();
     refused(&broker, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "HTTP");
     refused(&broker, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "TLS");
@@ -58,7 +58,7 @@ fn what_cannot_be_a_request_is_named_and_closed() {
 }
 
 #[tokio::test]
-async fn a_bad_batch_gets_its_error_and_the_connection_goes_on() {
+async fn corrupt_batch_returns_an_error_and_keeps_the_connection() {
     let broker = Broker::start();
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
     client.create_topic("t", 1, &[]).await.unwrap();
@@ -82,7 +82,7 @@ async fn a_bad_batch_gets_its_error_and_the_connection_goes_on() {
 }
 
 #[tokio::test]
-async fn nobody_writes_to_internal_topics() {
+async fn produce_to_an_internal_topic_returns_invalid_topic_exception() {
     let broker = Broker::start();
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
     client.find_coordinator("g").await.unwrap();
@@ -93,7 +93,7 @@ async fn nobody_writes_to_internal_topics() {
 }
 
 #[tokio::test]
-async fn announced_bytes_cost_nothing_and_others_get_through() {
+async fn half_sent_requests_use_little_memory_and_other_clients_are_served() {
     const CONNECTIONS: usize = 500;
     let broker = Broker::start();
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();

@@ -21,7 +21,7 @@ async fn told(port: u16) -> (String, i32) {
 }
 
 #[tokio::test]
-async fn each_listener_tells_its_own_address() {
+async fn metadata_returns_the_advertised_address_of_the_listener_in_use() {
     let broker = Broker::with()
         .set("listeners", "INTERNAL://127.0.0.1:0,EXTERNAL-1://127.0.0.1:0")
         .set("listener.security.protocol.map", "INTERNAL:PLAINTEXT,EXTERNAL-1:PLAINTEXT")
@@ -33,7 +33,7 @@ async fn each_listener_tells_its_own_address() {
 }
 
 #[tokio::test]
-async fn with_nothing_configured_a_local_client_is_told_localhost() {
+async fn metadata_without_advertised_listeners_returns_localhost_to_local_clients() {
     let broker = Broker::start();
     let port = broker.addr().port();
     assert_eq!(told(port).await, ("localhost".to_owned(), port.into()));
@@ -41,7 +41,7 @@ async fn with_nothing_configured_a_local_client_is_told_localhost() {
 
 /// As compose files have them: a controller's listener, an empty host, a name with a dash, commas at the end.
 #[tokio::test]
-async fn lists_are_read_as_people_write_them() {
+async fn listener_lists_with_spaces_and_trailing_commas_are_accepted() {
     let broker = Broker::with()
         .env("KAFKA_LISTENERS", "PLAINTEXT://:0,CONTROLLER://:9093,MY-HOST://127.0.0.1:0,")
         .env("KAFKA_ADVERTISED_LISTENERS", "PLAINTEXT://kafka:29092, MY-HOST://localhost:9092,")
@@ -55,7 +55,7 @@ async fn lists_are_read_as_people_write_them() {
 }
 
 #[tokio::test]
-async fn an_address_of_zeros_is_replaced() {
+async fn advertised_wildcard_address_is_replaced() {
     for zeros in ["0.0.0.0", "", "[::]"] {
         let broker = Broker::with().set("advertised.listeners", &format!("PLAINTEXT://{zeros}:0")).start();
         broker.wait_for_log("clients can't connect to PLAINTEXT://");
@@ -65,7 +65,7 @@ async fn an_address_of_zeros_is_replaced() {
 }
 
 #[tokio::test]
-async fn the_log_says_once_what_clients_are_told() {
+async fn derived_advertised_address_is_logged_once() {
     let broker = Broker::start();
     let port = broker.addr().port();
     for _ in 0..2 {

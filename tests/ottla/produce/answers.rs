@@ -62,7 +62,7 @@ fn crc32(bytes: &[u8]) -> u32 {
 }
 
 #[tokio::test]
-async fn records_that_cannot_be_accepted_get_their_error_and_the_connection_goes_on() {
+async fn invalid_records_return_their_error_and_keep_the_connection() {
     let world = World::start().await;
     world.topic("t", &[]).await;
     let two = [batch("a"), batch("b")].concat();
@@ -90,7 +90,7 @@ async fn records_that_cannot_be_accepted_get_their_error_and_the_connection_goes
 }
 
 #[tokio::test]
-async fn old_versions_carry_old_formats_or_nothing() {
+async fn produce_below_version_3_accepts_old_message_formats() {
     let world = World::start().await;
     world.topic("t", &[]).await;
     for (version, records, expect, offset) in [
@@ -109,7 +109,7 @@ async fn old_versions_carry_old_formats_or_nothing() {
 }
 
 #[tokio::test]
-async fn zstd_is_for_versions_from_7() {
+async fn zstd_below_version_7_returns_unsupported_compression_type() {
     let world = World::start().await;
     world.topic("t", &[]).await;
     let mut builder = BatchBuilder::new(Codec::Zstd);
@@ -121,7 +121,7 @@ async fn zstd_is_for_versions_from_7() {
 }
 
 #[tokio::test]
-async fn acks_are_none_one_or_all() {
+async fn acks_other_than_0_1_or_all_return_invalid_required_acks() {
     let world = World::start().await;
     world.topic("t", &[]).await;
     for (acks, expect) in [(-1, "NONE"), (1, "NONE"), (2, "INVALID_REQUIRED_ACKS"), (-2, "INVALID_REQUIRED_ACKS")] {
@@ -139,7 +139,7 @@ async fn acks_are_none_one_or_all() {
 }
 
 #[tokio::test]
-async fn what_does_not_exist_is_unknown_partition_by_partition() {
+async fn produce_to_a_missing_partition_returns_unknown_topic_or_partition() {
     let world = World::start().await;
     world.topic("t", &[]).await;
     for (topic, partition) in [("nobody", 0), ("t", 1), ("t", -1), ("bad name", 0), ("", 0)] {
@@ -154,7 +154,7 @@ async fn what_does_not_exist_is_unknown_partition_by_partition() {
 }
 
 #[tokio::test]
-async fn topics_have_rules_of_their_own() {
+async fn topic_settings_decide_which_records_are_accepted() {
     let world = World::start().await;
     world.topic("small", &[("max.message.bytes", "80")]).await;
     world.topic("compacted", &[("cleanup.policy", "compact")]).await;
@@ -183,7 +183,7 @@ async fn idempotent(world: &World, epoch: i16, sequence: i32, count: usize) -> (
 }
 
 #[tokio::test]
-async fn sequences_of_a_producer_leave_no_gap_and_no_double() {
+async fn idempotent_producer_gaps_and_duplicates_are_detected() {
     let world = World::start().await;
     world.topic("t", &[]).await;
     for (epoch, sequence, count, expect) in [
@@ -211,7 +211,7 @@ async fn sequences_of_a_producer_leave_no_gap_and_no_double() {
 }
 
 #[tokio::test]
-async fn transactional_batches_need_a_transactional_id_that_is_known() {
+async fn transactional_batch_without_a_known_transactional_id_is_refused() {
     let world = World::start().await;
     world.topic("t", &[]).await;
     let producer = ProducerIdEpoch { producer_id: 5, epoch: 0 };
@@ -230,7 +230,7 @@ async fn transactional_batches_need_a_transactional_id_that_is_known() {
 }
 
 #[tokio::test]
-async fn every_producer_gets_an_id_of_its_own() {
+async fn init_producer_id_returns_a_new_id_each_time() {
     let world = World::start().await;
     let mut ids = Vec::new();
     for version in 0..=5 {
@@ -254,7 +254,7 @@ async fn every_producer_gets_an_id_of_its_own() {
 
 /// As in Kafka, no topic needs more replicas in sync than it has.
 #[tokio::test]
-async fn min_insync_replicas_never_ask_for_more_than_there_are() {
+async fn min_insync_replicas_above_the_replica_count_refuses_no_records() {
     for policy in ["clamp", "strict"] {
         let options = Broker::with().set("ottla.replication.factor.policy", policy).set("min.insync.replicas", "3");
         let world = World::with(options).await;
@@ -267,7 +267,7 @@ async fn min_insync_replicas_never_ask_for_more_than_there_are() {
 }
 
 #[tokio::test]
-async fn many_refusals_do_not_flood_the_log() {
+async fn refused_produce_requests_are_rate_limited_in_the_log() {
     let world = World::start().await;
     world.topic("t", &[("max.message.bytes", "10")]).await;
     for _ in 0..50 {
@@ -280,7 +280,7 @@ async fn many_refusals_do_not_flood_the_log() {
 
 /// What Apache Kafka takes: 40 MB of zeros, a few kilobytes on their way; also where the broker has to hold them.
 #[tokio::test]
-async fn record_of_zeros_is_taken_however_small_it_was_on_its_way() {
+async fn highly_compressed_record_is_accepted_up_to_max_decompressed_message_bytes() {
     let mut builder = BatchBuilder::new(Codec::Zstd);
     builder.append(LONG_AGO, Some(b"key"), Some(&vec![0; 40_000_000]), &[]);
     let sent = builder.build().unwrap().bytes().clone();

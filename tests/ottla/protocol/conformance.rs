@@ -145,7 +145,7 @@ fn check_fields(message: &str, shape: &Shape, expected: Vec<Fact>) {
 }
 
 #[test]
-fn every_field_is_as_kafka_has_it() {
+fn message_fields_match_kafka_schemas() {
     let mut expected = expected(FIELDS);
     let messages = ApiKey::ALL.iter().flat_map(|api| {
         let (request, response) = api.shapes();
@@ -208,7 +208,7 @@ fn records() -> Vec<Record> {
 }
 
 #[test]
-fn records_are_as_kafka_has_them() {
+fn metadata_and_group_records_match_kafka_schemas() {
     let mut expected = expected(RECORD_FIELDS);
     for ([name, ..], shape) in records() {
         let mut fields = expected.remove(name.as_str()).unwrap_or_default();
@@ -224,7 +224,7 @@ fn records_are_as_kafka_has_them() {
 }
 
 #[test]
-fn every_api_has_kafkas_key_and_versions() {
+fn api_keys_and_versions_match_kafka() {
     let ours = ApiKey::ALL.iter().map(|&api| {
         let versions = api.versions();
         assert_eq!(*versions.start(), 0, "{api} begins with version 0");
@@ -237,7 +237,7 @@ fn every_api_has_kafkas_key_and_versions() {
 
 /// What the codec's arrays count on: an element without bytes would make any count believable.
 #[test]
-fn every_array_element_takes_at_least_a_byte() {
+fn array_elements_take_at_least_one_byte() {
     fn check(shape: &Shape, version: i16, flexible: bool) {
         match shape {
             Shape::Array(element) => {
@@ -264,7 +264,7 @@ fn every_array_element_takes_at_least_a_byte() {
 
 /// Tagged fields are written in the order of their rows, and Kafka wants them in that of their tags.
 #[test]
-fn tags_ascend() {
+fn tagged_fields_are_in_tag_order() {
     fn check(shape: &Shape) {
         match shape {
             Shape::Array(inner) | Shape::Nullable(inner) => check(inner),

@@ -74,7 +74,7 @@ macro_rules! against {
 
                 /// Each reads what the other writes: theirs goes through ours, and ours through theirs.
                 #[test]
-                fn both_sides_read_and_write_the_same_bytes(tape in tape()) {
+                fn kafka_protocol_crate_reads_and_writes_the_same_bytes(tape in tape()) {
                     for &(kind, key) in shared() {
                         let body = kind.generate(&tape);
                         let theirs = through_theirs(kind, key, &body);
@@ -87,7 +87,7 @@ macro_rules! against {
             }
 
             #[test]
-            fn there_is_much_to_compare() {
+            fn enough_messages_are_compared() {
                 assert!(shared().len() >= $least, "{} requests and responses", shared().len());
             }
         }

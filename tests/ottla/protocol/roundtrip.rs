@@ -71,7 +71,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_prefix_is_refused(tape in proptest::collection::vec(any::<u8>(), 100..200)) {
+    fn truncated_frame_is_refused_at_every_length(tape in proptest::collection::vec(any::<u8>(), 100..200)) {
         for kind in Kind::all() {
             let (_, frame) = frame(kind, &kind.generate(&tape));
             for cut in 0..frame.len() {
@@ -82,7 +82,7 @@ proptest! {
 
     /// Any byte changed: an error or another message, never a panic and never a huge allocation.
     #[test]
-    fn damaged_frames_are_survived(tape in proptest::collection::vec(any::<u8>(), 100..200), damage in 1u8..) {
+    fn corrupt_frame_causes_no_panic(tape in proptest::collection::vec(any::<u8>(), 100..200), damage in 1u8..) {
         for kind in Kind::all() {
             let (_, frame) = frame(kind, &kind.generate(&tape));
             for place in 0..frame.len() {
@@ -95,12 +95,12 @@ proptest! {
 }
 
 #[test]
-fn the_smallest_messages_round_trip() {
+fn smallest_messages_round_trip() {
     Kind::all().for_each(|kind| check_round_trip(kind, &[]));
 }
 
 #[test]
-fn there_is_something_to_test() {
+fn every_api_is_tested() {
     assert_eq!(ApiKey::ALL.len(), 71);
     assert!(Kind::all().count() > 400);
 }

@@ -63,7 +63,7 @@ async fn answered<R: ApiRequest + Clone>(world: &World, request: R) -> usize {
 }
 
 #[tokio::test]
-async fn every_version_served_is_answered_and_the_connection_goes_on() {
+async fn every_served_version_is_answered_and_keeps_the_connection() {
     let world = World::start().await;
     let w = &world;
     let apis = answered(w, ProduceRequest { acks: -1, ..Default::default() }).await
@@ -119,7 +119,7 @@ fn api_versions() -> ApiVersionsRequest {
 }
 
 #[tokio::test]
-async fn the_ranges_are_those_that_clients_guess_a_broker_version_from() {
+async fn served_version_ranges_identify_the_broker_version() {
     let world = World::start().await;
     let served = |key| world.client.served(key).unwrap();
     assert_eq!(served(ApiKey::Produce), (0, 11));
@@ -133,7 +133,7 @@ async fn the_ranges_are_those_that_clients_guess_a_broker_version_from() {
 }
 
 #[tokio::test]
-async fn a_client_without_a_proper_name_is_refused() {
+async fn api_versions_with_an_invalid_software_name_returns_invalid_request() {
     let world = World::start().await;
     for (name, version, expect) in [
         ("a.b-c", "1.2-x", "NONE"),
@@ -154,7 +154,7 @@ async fn a_client_without_a_proper_name_is_refused() {
 }
 
 #[tokio::test]
-async fn a_client_that_means_another_node_or_cluster_must_begin_anew() {
+async fn api_versions_for_another_node_or_cluster_returns_rebootstrap_required() {
     let world = World::start().await;
     let cluster = world.client.metadata(Some(&[])).await.unwrap();
     let (ours, node) = (cluster.cluster_id.unwrap(), cluster.brokers[0].node_id);
@@ -177,7 +177,7 @@ fn bare_request(api_key: i16, version: i16) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_newer_api_versions_is_told_our_range_in_a_body_of_version_0() {
+async fn api_versions_of_an_unknown_version_returns_a_version_0_body() {
     let world = World::start().await;
     let mut stream = world.broker.connect();
     stream.write_all(&bare_request(ApiKey::ApiVersions as i16, 99)).unwrap();
@@ -193,7 +193,7 @@ async fn a_newer_api_versions_is_told_our_range_in_a_body_of_version_0() {
 }
 
 #[tokio::test]
-async fn what_is_not_served_is_named_in_one_line_and_the_connection_closed() {
+async fn unserved_request_is_logged_once_and_its_connection_closed() {
     let world = World::start().await;
     for (api_key, version, expect) in [
         (ApiKey::Produce as i16, 12, "client 'old-timer' sent Produce version 12, which is not supported: 0 to 11 are"),
@@ -212,7 +212,7 @@ async fn what_is_not_served_is_named_in_one_line_and_the_connection_closed() {
 }
 
 #[tokio::test]
-async fn what_a_client_knows_and_the_broker_does_not_serve_is_an_error_before_anything_is_sent() {
+async fn client_call_of_an_unserved_api_fails_before_sending() {
     let world = World::start().await;
     let error = world.client.version_up_to(ApiKey::PushTelemetry, i16::MAX).unwrap_err();
     assert!(matches!(error, ClientError::Unsupported { served: None, .. }), "{error}");

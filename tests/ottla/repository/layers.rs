@@ -40,18 +40,18 @@ fn manifests_of_pure_crates_name_no_runtime_and_no_system_crate() {
 }
 
 #[test]
-fn storage_knows_no_network_and_no_clock() {
+fn log_crate_uses_no_network_and_no_clock() {
     check(&["log"], &["std::net", "Instant::now", "SystemTime::now"], &[]);
 }
 
 #[test]
-fn wire_structs_stop_at_the_handlers() {
+fn protocol_messages_are_not_used_below_the_handlers() {
     check(&["broker/state", "broker/http", "broker/server", "core", "log", "config"], &["ottla_wire::protocol"], &[]);
     check(&["wire/record", "wire/codec", "wire/types"], &["crate::protocol"], &[]);
 }
 
 #[test]
-fn modules_of_one_crate_use_those_below() {
+fn modules_use_only_modules_below_them() {
     check(&["cli"], &["crate::embedded"], &[]);
     check(&["embedded.rs"], &["crate::cli", "crate::logging", "ottla_client"], &[]);
     check(&["broker/state"], &["crate::service", "crate::handlers", "crate::server", "crate::http"], &[]);
@@ -71,19 +71,19 @@ fn clocks_are_read_in_one_file() {
 }
 
 #[test]
-fn unsafe_stands_in_one_place() {
+fn unsafe_code_is_in_one_module() {
     check(&["."], &["unsafe {", "unsafe fn", "unsafe impl", "unsafe trait", "unsafe extern"], &["log/file/"]);
     // The lint that refuses it is lifted nowhere else.
     check(&["."], &["(unsafe_code)"], &["log/file/mod.rs"]);
 }
 
 #[test]
-fn nothing_a_peer_or_a_disk_does_can_panic() {
+fn sources_contain_no_panicking_calls() {
     check(&["."], &[".unwrap()", ".expect(", "panic!(", "todo!(", "unimplemented!(", "dbg!("], &[]);
 }
 
 #[test]
-fn printing_cannot_panic() {
+fn sources_contain_no_println() {
     check(&["."], &["println!(", "print!("], &[]);
 }
 

@@ -9,7 +9,7 @@ use ottla_config::setting::{Effect, Setting, Update};
 use ottla_config::{Scope, Sources, load, table};
 
 #[test]
-fn the_reference_is_up_to_date() {
+fn settings_page_matches_the_table() {
     let path = in_project("docs/config.md");
     let reference = reference();
     if std::env::var_os("OTTLA_WRITE_DOCS").is_some() {
@@ -23,7 +23,7 @@ fn the_reference_is_up_to_date() {
 }
 
 #[test]
-fn the_samples_are_accepted_as_they_are() {
+fn sample_files_are_accepted() {
     for sample in ["config/ottla.toml", "config/server.properties"] {
         let sources = Sources { file: Some(in_project(sample)), ..Sources::default() };
         let resolved = load(&sources).unwrap_or_else(|error| panic!("{error}"));
@@ -33,7 +33,7 @@ fn the_samples_are_accepted_as_they_are() {
 
 /// Every line that is commented out in a sample is one to uncomment: with all of them in force, all is still well.
 #[test]
-fn the_samples_are_accepted_with_everything_uncommented() {
+fn sample_files_with_every_line_uncommented_are_accepted() {
     for sample in ["config/ottla.toml", "config/server.properties"] {
         let text = fs::read_to_string(in_project(sample)).unwrap();
         let uncommented: Vec<_> =
@@ -50,7 +50,7 @@ fn the_samples_are_accepted_with_everything_uncommented() {
 
 /// A typed field that no other room reads belongs to a setting without effect, and the other way round.
 #[test]
-fn what_is_said_to_take_effect_is_used() {
+fn implemented_settings_are_read_by_the_code() {
     let rooms = code_outside(&["config", "wire/protocol"]);
     let mut wrong = Vec::new();
     for (file, scope) in [("src/config/broker/mod.rs", Scope::Broker), ("src/config/topic.rs", Scope::Topic)] {

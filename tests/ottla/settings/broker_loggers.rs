@@ -92,7 +92,7 @@ async fn loggers_are_described_with_their_levels() {
 }
 
 #[tokio::test]
-async fn wrong_alterations_are_refused_as_apache_kafka_does() {
+async fn invalid_logger_changes_are_refused_as_by_kafka() {
     let world = World::start().await;
     let requests = "kafka.request.logger";
     let unsupported = |value: &str| {
@@ -157,7 +157,7 @@ async fn wrong_alterations_are_refused_as_apache_kafka_does() {
 }
 
 #[tokio::test]
-async fn a_level_is_in_force_at_once_and_forgotten_by_the_next_start() {
+async fn logger_level_takes_effect_at_once_and_ends_with_the_process() {
     let mut world = World::start().await;
     let requests = "kafka.request.logger";
     let logged = |broker: &Broker| broker.log().matches(" DEBUG DescribeConfigs ").count();
@@ -186,7 +186,7 @@ async fn a_level_is_in_force_at_once_and_forgotten_by_the_next_start() {
 }
 
 #[tokio::test]
-async fn rust_log_is_where_levels_begin() {
+async fn rust_log_sets_the_initial_levels() {
     let world = World::with(Broker::with().env("RUST_LOG", "warn,ottla::broker::partition=debug")).await;
     for (logger, expect) in
         [("root", Some("WARN")), ("ottla.broker.partition", Some("DEBUG")), ("kafka.network", Some("WARN"))]

@@ -47,7 +47,7 @@ async fn one(world: &World, resource_type: i8, name: &str, key: &str) -> String 
 }
 
 #[tokio::test]
-async fn resources_that_do_not_exist_are_refused() {
+async fn describe_configs_of_an_unknown_resource_is_refused() {
     let world = World::start().await;
     world.topic("t", &[]).await;
     for (resource_type, name, expect) in [
@@ -74,7 +74,7 @@ async fn resources_that_do_not_exist_are_refused() {
 }
 
 #[tokio::test]
-async fn all_settings_are_told_unless_some_are_named() {
+async fn describe_configs_without_names_returns_all_settings() {
     let world = World::start().await;
     world.topic("t", &[]).await;
     for (keys, count) in
@@ -85,7 +85,7 @@ async fn all_settings_are_told_unless_some_are_named() {
 }
 
 #[tokio::test]
-async fn a_setting_tells_every_layer_that_might_decide_it() {
+async fn describe_configs_lists_all_synonyms_in_order() {
     let world = World::with(Broker::with().set("message.max.bytes", "5000").set("node.id", "3")).await;
     world.topic("t", &[("max.message.bytes", "8000")]).await;
     assert_eq!(world.set(BROKER, "", "message.max.bytes", "6000").await, "NONE");
@@ -102,7 +102,7 @@ async fn a_setting_tells_every_layer_that_might_decide_it() {
 }
 
 #[tokio::test]
-async fn secrets_are_not_told() {
+async fn describe_configs_hides_passwords() {
     let world = World::start().await;
     let node = world.client.metadata(None).await.unwrap().brokers[0].node_id.to_string();
     let told = describe(&world, BROKER, &node, Some(&["ssl.keystore.password", "node.id"])).await;
@@ -127,7 +127,7 @@ async fn alter(world: &World, resource_type: i8, name: &str, ops: &[Op<'_>]) -> 
 }
 
 #[tokio::test]
-async fn changes_that_cannot_be_are_refused() {
+async fn invalid_config_changes_are_refused() {
     let world = World::with(Broker::with().set("node.id", "3")).await;
     world.topic("t", &[]).await;
     for (resource_type, name, ops, expect) in [
@@ -153,7 +153,7 @@ async fn changes_that_cannot_be_are_refused() {
 }
 
 #[tokio::test]
-async fn lists_grow_and_shrink_entry_by_entry() {
+async fn append_and_subtract_change_list_entries() {
     let world = World::start().await;
     world.topic("t", &[]).await;
     let default = "log.cleanup.policy=delete@5";
@@ -171,7 +171,7 @@ async fn lists_grow_and_shrink_entry_by_entry() {
 }
 
 #[tokio::test]
-async fn the_older_call_replaces_all_that_was_set() {
+async fn alter_configs_replaces_all_dynamic_settings() {
     let world = World::start().await;
     world.topic("t", &[("retention.ms", "1000")]).await;
     for version in 0..=2 {
@@ -192,7 +192,7 @@ async fn the_older_call_replaces_all_that_was_set() {
 }
 
 #[tokio::test]
-async fn resources_are_listed_by_type() {
+async fn list_config_resources_filters_by_type() {
     let world = World::start().await;
     world.topic("t", &[]).await;
     world.topic("b", &[]).await;

@@ -23,7 +23,7 @@ pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 }
 
 #[tokio::test]
-async fn max_message_bytes() {
+async fn max_message_bytes_change_applies_to_the_next_produce() {
     let world = World::start().await;
     world.topic("t", &[]).await;
     let records = batch(&"x".repeat(500));
@@ -35,7 +35,7 @@ async fn max_message_bytes() {
 }
 
 #[tokio::test]
-async fn a_default_of_the_broker_rules_topics_that_have_no_value_of_their_own() {
+async fn broker_default_applies_to_topics_without_their_own_value() {
     let world = World::with(Broker::with().set("node.id", "3")).await;
     world.topic("t", &[]).await;
     world.topic("own", &[("max.message.bytes", "900")]).await;
@@ -51,7 +51,7 @@ async fn a_default_of_the_broker_rules_topics_that_have_no_value_of_their_own() 
 }
 
 #[tokio::test]
-async fn a_changed_default_is_still_there_after_a_restart() {
+async fn changed_broker_default_survives_a_restart() {
     let mut world = World::start().await;
     world.topic("t", &[]).await;
     world.set(BROKER, "", "message.max.bytes", "300").await;
@@ -61,7 +61,7 @@ async fn a_changed_default_is_still_there_after_a_restart() {
 }
 
 #[tokio::test]
-async fn compression_type() {
+async fn compression_type_change_applies_to_the_next_produce() {
     let world = World::start().await;
     world.topic("t", &[]).await;
     for (setting, codec) in [("producer", Codec::None), ("zstd", Codec::Zstd), ("uncompressed", Codec::None)] {
@@ -74,7 +74,7 @@ async fn compression_type() {
 }
 
 #[tokio::test]
-async fn message_timestamp_type() {
+async fn message_timestamp_type_change_applies_to_the_next_produce() {
     let world = World::start().await;
     world.topic("t", &[]).await;
     assert_eq!(world.client.produce("t", 0, batch("a")).await.unwrap().log_append_time, -1);
@@ -91,7 +91,7 @@ fn segments(world: &World) -> usize {
 }
 
 #[tokio::test]
-async fn segment_bytes() {
+async fn segment_bytes_change_applies_to_the_active_segment() {
     let world = World::start().await;
     world.topic("t", &[]).await;
     let records = batch(&"x".repeat(700_000));
@@ -107,7 +107,7 @@ async fn segment_bytes() {
 }
 
 #[tokio::test]
-async fn retention() {
+async fn retention_change_removes_old_segments() {
     let options = Broker::with().set("log.retention.check.interval.ms", "50").set("log.initial.task.delay.ms", "0");
     let world = World::with(options).await;
     world.topic("t", &[("retention.ms", "-1")]).await;
@@ -128,7 +128,7 @@ async fn retention() {
 }
 
 #[tokio::test]
-async fn flush_messages() {
+async fn flush_messages_change_syncs_the_log() {
     let options =
         Broker::with().set("log.flush.offset.checkpoint.interval.ms", "50").set("log.initial.task.delay.ms", "0");
     let world = World::with(options).await;
@@ -153,7 +153,7 @@ async fn comes_in(world: &World) -> bool {
 }
 
 #[tokio::test]
-async fn connections_of_one_address() {
+async fn max_connections_per_ip_change_applies_to_new_connections() {
     let mut world = World::start().await;
     assert!(comes_in(&world).await);
     world.set(BROKER, "", "max.connections.per.ip", "1").await;
@@ -169,7 +169,7 @@ async fn connections_of_one_address() {
 }
 
 #[tokio::test]
-async fn what_cannot_change_while_it_runs_is_refused() {
+async fn change_of_a_read_only_setting_is_refused() {
     let world = World::start().await;
     for name in ["listeners", "listener.security.protocol.map", "num.partitions"] {
         assert_eq!(world.set(BROKER, "1", name, "PLAINTEXT://:0").await, "INVALID_REQUEST", "{name}");
@@ -177,14 +177,14 @@ async fn what_cannot_change_while_it_runs_is_refused() {
 }
 
 #[tokio::test]
-async fn what_changes_nothing_is_said() {
+async fn change_of_a_setting_without_effect_is_logged() {
     let world = World::start().await;
     assert_eq!(world.set(BROKER, "", "num.io.threads", "9").await, "NONE");
     world.broker.wait_for_log("settings=\"num.io.threads\"");
 }
 
 #[tokio::test]
-async fn advertised_listeners() {
+async fn advertised_listeners_change_applies_to_the_next_metadata() {
     let world = World::start().await;
     let told = async || {
         let view = world.client.metadata(Some(&[])).await.unwrap();

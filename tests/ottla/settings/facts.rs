@@ -70,25 +70,25 @@ fn compare(
 }
 
 #[test]
-fn names() {
+fn setting_names_match_kafka() {
     let of_kafka = |setting: &&Setting| !setting.name.starts_with("ottla.");
     let ours = Scope::ALL.into_iter().flat_map(table::all).filter(of_kafka).count();
     assert_eq!(ours, facts().count());
 }
 
 #[test]
-fn types() {
+fn setting_types_match_kafka() {
     compare(facts(), |fact| fact.kind.to_owned(), |setting| setting.kind.to_string(), &[]);
 }
 
 #[test]
-fn internal_ones() {
+fn internal_settings_match_kafka() {
     compare(facts(), |fact| fact.internal.to_owned(), |setting| setting.internal.to_string(), &[]);
 }
 
 /// Each default is Kafka's, or the row says what Kafka's is, and why ours is another.
 #[test]
-fn defaults() {
+fn setting_defaults_match_kafka_or_state_why_not() {
     let of_kafka = |fact: &Fact| {
         let plain = fact.default.strip_prefix("class ").unwrap_or(fact.default);
         match fact.kind == "LIST" {
@@ -108,7 +108,7 @@ fn defaults() {
 }
 
 #[test]
-fn dynamic_ones() {
+fn setting_update_modes_match_kafka() {
     // Those of topics, groups and subscriptions are always set while the broker runs.
     let of_brokers = facts().filter(|fact| fact.scope == Scope::Broker);
     let except = [CHANGE_AT_START_ONLY, CHANGE_HERE_WHILE_RUNNING].concat();
@@ -124,7 +124,7 @@ fn dynamic_ones() {
 }
 
 #[test]
-fn what_is_allowed() {
+fn setting_validators_match_kafka() {
     let of_kafka = |fact: &Fact| fact.allowed.to_owned();
     let of_ours = |setting: &Setting| {
         let list = |all: &[&str]| format!("[{}]", all.join(", "));
@@ -146,7 +146,7 @@ fn what_is_allowed() {
 
 /// A value that is no number of the setting's type, or below or above its bounds, is refused for every setting.
 #[test]
-fn wrong_numbers_are_refused() {
+fn invalid_numbers_are_refused_for_every_setting() {
     for fact in facts() {
         let setting = table::find(fact.scope, fact.name).unwrap();
         let wrong = |value: String| assert!(setting.check(&value).is_err(), "{}={value}", setting.name);
@@ -163,7 +163,7 @@ fn wrong_numbers_are_refused() {
 }
 
 #[test]
-fn names_that_kafka_dropped_are_known() {
+fn setting_names_removed_from_kafka_are_known() {
     for line in GONE_SINCE_3_9.lines().skip(1) {
         let (scope, name) = line.split_once('\t').unwrap();
         assert!(table::is_removed(scope_of(scope), name), "{line}");
@@ -172,7 +172,7 @@ fn names_that_kafka_dropped_are_known() {
 
 /// Every name that a release from 0.7 on read, and 3.9 has not in its table.
 #[test]
-fn names_of_every_older_kafka_are_known() {
+fn setting_names_of_older_kafka_are_known() {
     for line in OLDER.lines().skip(1) {
         let name = line.split('\t').next().unwrap();
         assert!(table::is_removed(Scope::Broker, name) || table::is_plugin_setting(name), "{line}");
@@ -183,7 +183,7 @@ fn names_of_every_older_kafka_are_known() {
 const REFUSED_HERE: &[(&str, &str)] = &[("min.cleanable.dirty.ratio", "NaN"), ("min.cleanable.dirty.ratio", "0.5d")];
 
 #[test]
-fn values_of_topics() {
+fn topic_setting_values_are_validated_as_by_kafka() {
     let mut differ = Vec::new();
     for line in TOPIC_ANSWERS.lines().skip(1) {
         let (theirs, settings) = line.split_once('\t').unwrap();

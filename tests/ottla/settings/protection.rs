@@ -71,7 +71,7 @@ fn check(case: &Case, sources: &Sources, how: &str) {
 }
 
 #[test]
-fn every_case_is_decided_alike_from_file_environment_and_command_line() {
+fn protection_case_has_the_same_result_from_file_environment_and_command_line() {
     let dir = tempfile::tempdir().unwrap();
     for case in cases() {
         let (variables, settings): (Vec<_>, Vec<_>) =
@@ -88,7 +88,7 @@ fn every_case_is_decided_alike_from_file_environment_and_command_line() {
 }
 
 #[test]
-fn every_setting_without_effect_is_judged() {
+fn every_setting_without_effect_is_classified() {
     let judged: BTreeMap<&str, &str> = SETTINGS.lines().skip(1).filter_map(|line| line.split_once('\t')).collect();
     for setting in table::all(Scope::Broker) {
         let class = judged.get(setting.name).and_then(|rest| rest.split('\t').next());
@@ -105,7 +105,7 @@ fn every_setting_without_effect_is_judged() {
 }
 
 #[test]
-fn refused_start_is_one_line_and_opens_no_port() {
+fn refused_start_prints_one_line_and_opens_no_port() {
     let port = common_free_port();
     for given in ["authorizer.class.name=com.example.Authorizer", "security.inter.broker.protocol=SSL"] {
         let output = run_command(command(&[]).args(["--ephemeral", "--port", &port.to_string(), "--set", given]));
@@ -129,7 +129,7 @@ fn common_free_port() -> u16 {
 }
 
 #[test]
-fn format_of_a_refused_file_is_refused() {
+fn storage_format_with_an_authorizer_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("server.properties");
     let data_dir = dir.path().join("data");
@@ -170,7 +170,7 @@ fn acls_in_the_data_directory_refuse_a_start_with_an_authorizer() {
 }
 
 #[test]
-fn embedded_broker_is_refused_too() {
+fn embedded_broker_with_an_authorizer_is_refused() {
     let refused = ottla::Broker::with().set("authorizer.class.name", "com.example.Authorizer").start().unwrap_err();
     assert!(refused.to_string().contains("demands an authorizer, and none is supported yet"), "{refused}");
 }
@@ -196,7 +196,7 @@ async fn dynamic_change_of_a_protecting_setting_is_refused() {
 
 /// What Kafka up to 2.8 had in place of listeners: with `host.name=127.0.0.1` nobody else reaches the broker.
 #[test]
-fn old_host_name_and_port_decide_where_to_listen() {
+fn old_host_name_and_port_set_the_listener() {
     let check = |given: &[(&str, &str)], expect: &str| {
         let command_line = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let said = match load(&Sources { command_line, ..Sources::default() }) {
@@ -249,7 +249,7 @@ fn old_host_name_and_port_decide_where_to_listen() {
 }
 
 #[test]
-fn old_host_name_closes_the_broker_to_others() {
+fn old_host_name_binds_only_that_address() {
     let broker = Broker::with().set("host.name", "127.0.0.1").start();
     assert!(broker.bootstrap_servers().starts_with("127.0.0.1:"), "{}", broker.bootstrap_servers());
     assert!(TcpStream::connect(("127.0.0.2", broker.port())).is_err());

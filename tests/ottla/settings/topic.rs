@@ -18,28 +18,28 @@ use common::Broker;
 
 /// Which test, in which file, shows the effect of a setting.
 const SHOWN: &[(&str, &str, &str)] = &[
-    ("cleanup.policy", HERE, "cleanup_policy"),
-    ("compression.gzip.level", HERE, "compression_levels"),
+    ("cleanup.policy", HERE, "cleanup_policy_change_decides_whether_keys_are_required"),
+    ("compression.gzip.level", HERE, "compression_level_change_alters_the_stored_size"),
     ("compression.lz4.level", HERE, "compression_levels"),
-    ("compression.type", DYNAMIC, "compression_type"),
-    ("compression.zstd.level", HERE, "compression_levels"),
-    ("file.delete.delay.ms", HERE, "file_delete_delay_ms"),
-    ("flush.messages", DYNAMIC, "flush_messages"),
-    ("flush.ms", HERE, "flush_ms"),
-    ("index.interval.bytes", HERE, "sizes_of_indexes"),
-    ("internal.segment.bytes", HERE, "internal_segment_bytes"),
-    ("max.decompressed.message.bytes", HERE, "max_decompressed_message_bytes"),
-    ("max.message.bytes", DYNAMIC, "max_message_bytes"),
-    ("message.timestamp.after.max.ms", HERE, "limits_of_timestamps"),
-    ("message.timestamp.before.max.ms", HERE, "limits_of_timestamps"),
-    ("message.timestamp.type", DYNAMIC, "message_timestamp_type"),
-    ("preallocate", HERE, "preallocate"),
-    ("retention.bytes", DYNAMIC, "retention"),
-    ("retention.ms", DYNAMIC, "retention"),
-    ("segment.bytes", DYNAMIC, "segment_bytes"),
-    ("segment.index.bytes", HERE, "sizes_of_indexes"),
-    ("segment.jitter.ms", HERE, "segment_jitter_ms"),
-    ("segment.ms", HERE, "segment_ms"),
+    ("compression.type", DYNAMIC, "compression_type_change_applies_to_the_next_produce"),
+    ("compression.zstd.level", HERE, "compression_level_change_alters_the_stored_size"),
+    ("file.delete.delay.ms", HERE, "file_delete_delay_ms_change_applies_to_later_files"),
+    ("flush.messages", DYNAMIC, "flush_messages_change_syncs_the_log"),
+    ("flush.ms", HERE, "flush_ms_change_syncs_the_log"),
+    ("index.interval.bytes", HERE, "index_size_and_interval_change_rolls_segments"),
+    ("internal.segment.bytes", HERE, "internal_segment_bytes_change_rolls_segments"),
+    ("max.decompressed.message.bytes", HERE, "max_decompressed_message_bytes_limits_compressed_records"),
+    ("max.message.bytes", DYNAMIC, "max_message_bytes_change_applies_to_the_next_produce"),
+    ("message.timestamp.after.max.ms", HERE, "timestamp_limits_refuse_records_outside_them"),
+    ("message.timestamp.before.max.ms", HERE, "timestamp_limits_refuse_records_outside_them"),
+    ("message.timestamp.type", DYNAMIC, "message_timestamp_type_change_applies_to_the_next_produce"),
+    ("preallocate", HERE, "preallocate_change_reserves_space_for_new_segments"),
+    ("retention.bytes", DYNAMIC, "retention_change_removes_old_segments"),
+    ("retention.ms", DYNAMIC, "retention_change_removes_old_segments"),
+    ("segment.bytes", DYNAMIC, "segment_bytes_change_applies_to_the_active_segment"),
+    ("segment.index.bytes", HERE, "index_size_and_interval_change_rolls_segments"),
+    ("segment.jitter.ms", HERE, "segment_jitter_ms_change_rolls_segments_earlier"),
+    ("segment.ms", HERE, "segment_ms_change_rolls_segments"),
 ];
 const HERE: &str = "tests/ottla/settings/topic.rs";
 const DYNAMIC: &str = "tests/ottla/settings/dynamic.rs";
@@ -50,7 +50,7 @@ const OF_COMPACTION: &[&str] =
 
 /// A new setting comes with a test of its effect, or with words that say that it has none.
 #[test]
-fn each_has_an_effect_that_is_shown_or_is_said_to_have_none() {
+fn topic_setting_has_a_test_or_is_documented_without_effect() {
     let standing = |wanted| table::all(Scope::Topic).filter(move |setting| setting.effect == wanted);
     let shown: BTreeSet<&str> = SHOWN.iter().map(|(name, ..)| *name).collect();
     let effective: BTreeSet<&str> = standing(Effect::Implemented)
@@ -124,7 +124,7 @@ fn built(codec: Codec, key: Option<&[u8]>, value: &[u8]) -> Bytes {
 }
 
 #[tokio::test]
-async fn cleanup_policy() {
+async fn cleanup_policy_change_decides_whether_keys_are_required() {
     let world = world(&[]).await;
     world.accepted(keyless()).await;
     world.alter("cleanup.policy", "compact").await;
@@ -142,7 +142,7 @@ fn prose() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn compression_levels() {
+async fn compression_level_change_alters_the_stored_size() {
     let world = world(&[]).await;
     let records = built(Codec::None, None, &prose());
     let stored = async || {
@@ -174,7 +174,7 @@ async fn compression_levels() {
 }
 
 #[tokio::test]
-async fn max_decompressed_message_bytes() {
+async fn max_decompressed_message_bytes_limits_compressed_records() {
     let world = world(&[]).await;
     let (plain, compressed) = (built(Codec::None, None, &[0; 900]), built(Codec::Gzip, None, &[0; 900]));
     world.accepted(compressed.clone()).await;
@@ -186,7 +186,7 @@ async fn max_decompressed_message_bytes() {
 }
 
 #[tokio::test]
-async fn limits_of_timestamps() {
+async fn timestamp_limits_refuse_records_outside_them() {
     const CENTURY_MS: i64 = 100 * 365 * 86_400_000;
     let world = world(&[]).await;
     let (old, new) = (batch_at(LONG_AGO, "old"), batch_at(LONG_AGO + CENTURY_MS, "new"));
@@ -199,7 +199,7 @@ async fn limits_of_timestamps() {
 }
 
 #[tokio::test]
-async fn internal_segment_bytes() {
+async fn internal_segment_bytes_change_rolls_segments() {
     let world = world(&[]).await;
     for _ in 0..3 {
         world.accepted(batch("value")).await;
@@ -214,7 +214,7 @@ async fn internal_segment_bytes() {
 }
 
 #[tokio::test]
-async fn sizes_of_indexes() {
+async fn index_size_and_interval_change_rolls_segments() {
     let world = world(&[]).await;
     // Room for two entries, and none is made.
     world.alter("segment.index.bytes", "24").await;
@@ -242,7 +242,7 @@ async fn sizes_of_indexes() {
 const HOUR_MS: i64 = 3_600_000;
 
 #[tokio::test]
-async fn segment_ms() {
+async fn segment_ms_change_rolls_segments() {
     let world = world(&[]).await;
     world.accepted(batch_at(LONG_AGO, "a")).await;
     world.accepted(batch_at(LONG_AGO + 2 * HOUR_MS, "b")).await;
@@ -255,7 +255,7 @@ async fn segment_ms() {
 }
 
 #[tokio::test]
-async fn a_default_of_the_broker_rules_logs_that_are_open() {
+async fn broker_default_applies_to_open_logs() {
     let world = world(&[]).await;
     world.accepted(batch_at(LONG_AGO, "a")).await;
     assert_eq!(world.set(BROKER, "", "log.roll.ms", &HOUR_MS.to_string()).await, "NONE");
@@ -268,7 +268,7 @@ async fn a_default_of_the_broker_rules_logs_that_are_open() {
 }
 
 #[tokio::test]
-async fn segment_jitter_ms() {
+async fn segment_jitter_ms_change_rolls_segments_earlier() {
     const PARTITIONS: i32 = 16;
     let world = World::start().await;
     let span = (10 * HOUR_MS).to_string();
@@ -290,7 +290,7 @@ async fn segment_jitter_ms() {
 }
 
 #[tokio::test]
-async fn file_delete_delay_ms() {
+async fn file_delete_delay_ms_change_applies_to_later_files() {
     let world = world(&[("internal.segment.bytes", "100"), ("file.delete.delay.ms", "3600000")]).await;
     let start = async || world.client.list_offset("t", 0, -2).await.unwrap().offset;
     for _ in 0..3 {
@@ -310,7 +310,7 @@ async fn file_delete_delay_ms() {
 }
 
 #[tokio::test]
-async fn flush_ms() {
+async fn flush_ms_change_syncs_the_log() {
     let options =
         Broker::with().set("log.flush.offset.checkpoint.interval.ms", "50").set("log.initial.task.delay.ms", "0");
     let world = World::with(options).await;
@@ -328,7 +328,7 @@ async fn flush_ms() {
 }
 
 #[tokio::test]
-async fn preallocate() {
+async fn preallocate_change_reserves_space_for_new_segments() {
     const MIB: u64 = 1 << 20;
     let world = world(&[("segment.bytes", "1048576")]).await;
     let room = |path: &Path| fs::metadata(path).unwrap().blocks() * 512;

@@ -42,7 +42,7 @@ async fn produce_and_consume(broker: &Broker, value: &str) {
 }
 
 #[test]
-fn from_a_test_without_a_runtime() {
+fn embedded_broker_runs_without_a_runtime() {
     let broker = Broker::start().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(produce_and_consume(&broker, "sync"));
@@ -54,7 +54,7 @@ fn from_a_test_without_a_runtime() {
 }
 
 #[tokio::test]
-async fn from_a_test_with_one_thread() {
+async fn embedded_broker_runs_in_a_single_thread_runtime() {
     let broker = Broker::start().unwrap();
     produce_and_consume(&broker, "one thread").await;
     broker.reset().unwrap();
@@ -62,7 +62,7 @@ async fn from_a_test_with_one_thread() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn from_a_test_with_many_threads() {
+async fn embedded_broker_runs_in_a_multi_thread_runtime() {
     let broker = Broker::start().unwrap();
     produce_and_consume(&broker, "many threads").await;
     broker.reset().unwrap();
@@ -70,7 +70,7 @@ async fn from_a_test_with_many_threads() {
 }
 
 #[tokio::test]
-async fn topics_and_settings() {
+async fn embedded_broker_reset_recreates_configured_topics() {
     let broker = Broker::with()
         .set("num.partitions", "4")
         .set("ottla.create.topics", "from-a-setting")
@@ -92,7 +92,7 @@ async fn topics_and_settings() {
 }
 
 #[test]
-fn what_is_wrong_is_said_in_one_line() {
+fn invalid_embedded_options_return_a_one_line_error() {
     let check = |started: Result<Broker, BrokerError>, expect: &str| {
         let said = started.unwrap_err().to_string();
         assert!(said.contains(expect) && said.lines().count() == 1, "{said}");
@@ -105,7 +105,7 @@ fn what_is_wrong_is_said_in_one_line() {
 }
 
 #[tokio::test]
-async fn many_at_once_keep_to_themselves() {
+async fn embedded_brokers_in_one_process_are_independent() {
     let brokers: Vec<Broker> = (0..20).map(|n| Broker::with().topic(format!("of-{n}"), 1).start().unwrap()).collect();
     for (n, broker) in brokers.iter().enumerate() {
         let client = connect(broker).await;
@@ -115,7 +115,7 @@ async fn many_at_once_keep_to_themselves() {
 }
 
 #[tokio::test]
-async fn a_dropped_broker_is_gone_whoever_still_waits() {
+async fn dropped_embedded_broker_closes_connections_and_removes_its_directory() {
     let directories = || {
         let entries = std::fs::read_dir(std::env::temp_dir()).unwrap().flatten();
         let of_ours = entries.filter(|entry| {
@@ -139,7 +139,7 @@ async fn a_dropped_broker_is_gone_whoever_still_waits() {
 
 /// Nothing of the process is the broker's to change: not what a signal does, not what is written.
 #[test]
-fn signals_stay_as_they_were() {
+fn embedded_broker_leaves_signal_handlers_unchanged() {
     let caught = || {
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
         let line = |name| status.lines().find(|line: &&str| line.starts_with(name)).unwrap().to_owned();
@@ -162,7 +162,7 @@ fn cut_log_of(topic: &str) {
 }
 
 #[test]
-fn a_log_file_that_is_cut_costs_its_partition_whether_files_are_mapped_or_not() {
+fn truncated_log_file_fails_only_its_partition_mapped_or_not() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     for map in [false, true] {
         let broker = Broker::with().map_files(map).start().unwrap();

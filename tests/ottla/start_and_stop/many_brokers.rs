@@ -13,7 +13,7 @@ async fn topics(client: &Client) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn twenty_at_once() {
+async fn twenty_brokers_use_distinct_ports_and_directories() {
     let start = |_| thread::spawn(|| Broker::with().arg("--admin-port").arg("0").start());
     let starting: Vec<_> = (0..BROKERS).map(start).collect();
     let brokers: Vec<Broker> = starting.into_iter().map(|started| started.join().unwrap()).collect();

@@ -25,7 +25,7 @@ type EndLife = fn(&mut Broker);
 const ENDS: [(&str, EndLife); 2] = [("a clean stop", Broker::stop), ("kill -9", Broker::kill)];
 
 #[tokio::test]
-async fn records_topics_and_offsets_survive() {
+async fn records_topics_and_offsets_survive_stop_and_kill() {
     for (how, end_life) in ENDS {
         let mut broker = Broker::start();
         let client = connect(&broker).await;
@@ -56,7 +56,7 @@ async fn records_topics_and_offsets_survive() {
 
 /// As Apache Kafka leaves its partitions when it is stopped: the next start elects a leader, in a later epoch.
 #[tokio::test]
-async fn partitions_without_a_leader_get_one_in_a_later_epoch() {
+async fn partition_without_a_leader_gets_one_in_a_later_epoch() {
     let mut broker = Broker::start();
     let client = connect(&broker).await;
     let id = client.create_topic(TOPIC, 1, &[]).await.unwrap();
@@ -80,7 +80,7 @@ async fn partitions_without_a_leader_get_one_in_a_later_epoch() {
 }
 
 #[tokio::test]
-async fn a_recreated_topic_begins_anew() {
+async fn recreated_topic_is_empty_and_has_a_later_epoch() {
     for (how, end_life) in ENDS {
         let mut broker = Broker::start();
         let client = connect(&broker).await;
@@ -103,7 +103,7 @@ async fn a_recreated_topic_begins_anew() {
 }
 
 #[tokio::test]
-async fn a_deleted_topic_stays_deleted() {
+async fn deleted_topic_stays_deleted_after_stop_and_kill() {
     for (how, end_life) in ENDS {
         let mut broker = Broker::start();
         let client = connect(&broker).await;
@@ -119,7 +119,7 @@ async fn a_deleted_topic_stays_deleted() {
 
 /// Topics are not forgotten because of one byte: the start is refused, again and again, and nothing is changed.
 #[tokio::test]
-async fn a_damaged_metadata_log_refuses_the_start() {
+async fn corrupt_metadata_log_refuses_the_start() {
     type Damage = fn(&mut Vec<u8>);
     let flip_middle: Damage = |bytes| {
         let middle = bytes.len() / 2;
@@ -207,7 +207,7 @@ async fn values(client: &Client, topic: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn committed_offsets_may_be_compressed() {
+async fn compressed_committed_offsets_survive_a_kill() {
     for (number, codec) in [("0", Codec::None), ("2", Codec::Snappy), ("4", Codec::Zstd)] {
         let options = Broker::with().set("offsets.topic.num.partitions", "1");
         let mut broker = options.set("offsets.topic.compression.codec", number).start();

@@ -31,7 +31,7 @@ async fn cluster_id(broker: &Broker) -> String {
 }
 
 #[tokio::test]
-async fn topics_are_there_when_it_is_ready() {
+async fn configured_topics_exist_when_the_broker_is_ready() {
     for (broker, how) in [
         (Broker::with().env("KAFKA_CREATE_TOPICS", "orders:3:1,users:1:1:compact").start(), "environment"),
         (Broker::with().arg("--create-topic=orders:3").arg("--create-topic=users:1:1:compact").start(), "flags"),
@@ -51,7 +51,7 @@ async fn cleanup_policy(broker: &Broker, topic: &str) -> Option<String> {
 }
 
 #[tokio::test]
-async fn topics_that_exist_are_left_alone() {
+async fn configured_topic_that_exists_is_unchanged() {
     let mut broker = Broker::with().set("ottla.create.topics", "orders:3,users").start();
     let mut batch = BatchBuilder::new(Codec::None);
     batch.append(0, None, Some(b"kept"), &[]);
@@ -63,7 +63,7 @@ async fn topics_that_exist_are_left_alone() {
 }
 
 #[test]
-fn a_topic_that_cannot_be_is_no_start() {
+fn invalid_configured_topic_refuses_the_start() {
     let run = |setting: &str| {
         let output = run_command(command(&[]).args(["--ephemeral", "--port", "0", "--set", setting]));
         (output.status.code(), String::from_utf8(output.stderr).unwrap().lines().last().unwrap_or_default().to_owned())
@@ -77,7 +77,7 @@ fn a_topic_that_cannot_be_is_no_start() {
 }
 
 #[tokio::test]
-async fn a_new_directory_becomes_the_cluster_that_is_named() {
+async fn cluster_id_applies_only_to_a_new_directory() {
     let dir = tempfile::tempdir().unwrap();
     let data_dir = dir.path().join("data");
     let with_id = |id: &str| Broker::with().data_dir(&data_dir).env("CLUSTER_ID", id).start();

@@ -174,7 +174,7 @@ async fn alter(client: &Client, resource_type: i8, resource: &str, name: &str, v
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_newest_of_each_key_stays_where_it_was() {
+async fn compaction_keeps_the_newest_record_of_each_key_at_its_offset() {
     let mut broker = broker().start();
     let client = connect(&broker).await;
     client.create_topic(TOPIC, 1, &COMPACTED).await.unwrap();
@@ -206,7 +206,7 @@ async fn the_newest_of_each_key_stays_where_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tombstones_go_after_a_while() {
+async fn tombstones_are_removed_after_delete_retention() {
     let broker = broker().start();
     let client = connect(&broker).await;
     client.create_topic(TOPIC, 1, &[&COMPACTED[..], &[("delete.retention.ms", "100")]].concat()).await.unwrap();
@@ -232,7 +232,7 @@ async fn tombstones_go_after_a_while() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_at_any_time_it_loses_nothing() {
+async fn compaction_interrupted_by_a_kill_loses_nothing() {
     let mut broker = broker().start();
     let mut client = connect(&broker).await;
     client.create_topic(TOPIC, 1, &COMPACTED).await.unwrap();
@@ -261,7 +261,7 @@ async fn killed_at_any_time_it_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slow_compaction_ends_with_its_topic_and_with_the_broker() {
+async fn throttled_compaction_ends_with_its_topic_or_the_broker() {
     let mut broker = broker()
         .set("log.cleaner.io.max.bytes.per.second", "1000")
         .env("RUST_LOG", "info,ottla::broker::cleaner=debug")
@@ -292,7 +292,7 @@ async fn a_slow_compaction_ends_with_its_topic_and_with_the_broker() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_log_hardly_dirty_is_compacted_when_its_records_are_old() {
+async fn log_below_the_dirty_ratio_is_compacted_after_max_compaction_lag() {
     let broker = broker().start();
     let client = connect(&broker).await;
     let settings = [&COMPACTED[..2], &[("min.cleanable.dirty.ratio", "1.0"), ("retention.ms", "-1")]].concat();
@@ -309,7 +309,7 @@ async fn a_log_hardly_dirty_is_compacted_when_its_records_are_old() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn old_segments_go_where_both_policies_are_asked_for() {
+async fn compact_and_delete_policy_removes_old_segments() {
     let broker = broker().start();
     let client = connect(&broker).await;
     // Compaction would put old and new records into one segment.
@@ -331,7 +331,7 @@ async fn old_segments_go_where_both_policies_are_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn group_offsets_outlive_compaction_and_restarts() {
+async fn committed_offsets_survive_compaction_and_restarts() {
     const PARTITIONS: i32 = 200;
     let mut broker = broker()
         .set("offsets.topic.num.partitions", "1")
@@ -378,7 +378,7 @@ async fn group_offsets_outlive_compaction_and_restarts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_log_that_cannot_be_compacted_is_left_alone_and_said_once() {
+async fn log_that_cannot_be_compacted_is_unchanged_and_logged_once() {
     let mut broker = broker().set("log.cleaner.enable", "false").start();
     let client = connect(&broker).await;
     client.create_topic(TOPIC, 1, &COMPACTED).await.unwrap();

@@ -109,7 +109,7 @@ const MISDEEDS: [Misdeed; 5] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broker_outlives_what_is_done_to_its_files() {
+async fn changed_log_files_fail_only_their_partitions() {
     let mut broker = Broker::start();
     let client = connect(&broker).await;
     fill(&client, "other", BATCHES).await;
@@ -178,7 +178,7 @@ async fn a_broker_outlives_what_is_done_to_its_files() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_under_way_from_a_file_that_is_cut_is_broken_off() {
+async fn response_from_a_truncated_file_is_aborted() {
     let broker = Broker::start();
     let client = connect(&broker).await;
     fill(&client, "large", 4000).await;
@@ -205,7 +205,7 @@ async fn an_answer_under_way_from_a_file_that_is_cut_is_broken_off() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_damaged_batch_is_told_once_and_when_it_is_mended() {
+async fn corrupt_batch_is_logged_once_and_when_it_is_readable_again() {
     let broker = Broker::start();
     let client = connect(&broker).await;
     fill(&client, "damaged", 20).await;

@@ -32,7 +32,7 @@ fn batch() -> Bytes {
 }
 
 #[tokio::test]
-async fn more_partitions_than_descriptors_are_written_and_read() {
+async fn more_partitions_than_descriptors_can_be_written_and_read() {
     let mut broker = Broker::start();
     let client = Client::connect(broker.bootstrap_servers()).await.expect("connects");
     client.create_topic("t", PARTITIONS, &[]).await.expect("is created");

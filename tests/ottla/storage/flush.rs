@@ -69,7 +69,7 @@ fn wait_for_recovery_point(broker: &Broker, offset: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn flush_ms_is_changed_while_running() {
+async fn flush_ms_change_advances_the_recovery_point() {
     let broker = broker("50", NEVER).start();
     let client = topic_of_three(&broker, &[]).await;
     wait_for_recovery_point(&broker, "0");
@@ -80,7 +80,7 @@ async fn flush_ms_is_changed_while_running() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_brokers_interval_is_that_of_topics_without_one() {
+async fn log_flush_interval_applies_to_topics_without_flush_ms() {
     let broker = broker("50", "50").start();
     let client = topic_of_three(&broker, &[]).await;
     wait_for_recovery_point(&broker, "0");
@@ -91,7 +91,7 @@ async fn the_brokers_interval_is_that_of_topics_without_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn flush_messages_is_on_disk_before_the_answer() {
+async fn flush_messages_syncs_before_the_response() {
     let broker = broker("50", NEVER).start();
     let client = topic_of_three(&broker, &[("flush.messages", "3")]).await;
     wait_for_recovery_point(&broker, "2");
@@ -102,7 +102,7 @@ async fn flush_messages_is_on_disk_before_the_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn log_starts_are_noted_at_an_interval_of_their_own() {
+async fn log_start_checkpoint_is_written_at_its_own_interval() {
     let broker = broker(NEVER, "50").start();
     let client = topic_of_three(&broker, &[]).await;
     let partition = DeleteRecordsPartition { partition_index: 0, offset: 2 };

@@ -64,7 +64,7 @@ async fn values(client: &Client, topic: &str) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_acknowledged_is_there_and_the_others_go_on() {
+async fn full_disk_fails_only_its_partition_and_loses_no_acknowledged_record() {
     let mut broker = Broker::start();
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
     for topic in ["full", "other"] {
@@ -118,7 +118,7 @@ impl Observer<()> for Count {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_producer_goes_on_without_losing_or_doubling_a_record() {
+async fn producer_delivers_every_record_once_across_a_full_disk() {
     let broker = Broker::with().set("num.partitions", "1").start();
     limit_files(&broker, Some(SMALL));
     let delivered = Arc::new(AtomicUsize::new(0));
@@ -148,7 +148,7 @@ async fn a_producer_goes_on_without_losing_or_doubling_a_record() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_group_coordinator_is_away_while_its_log_is() {
+async fn group_coordinator_is_not_available_while_its_log_is_offline() {
     let broker = Broker::with().set("offsets.topic.num.partitions", "1").start();
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
     client.create_topic("t", 1, &[]).await.unwrap();
@@ -175,7 +175,7 @@ async fn a_group_coordinator_is_away_while_its_log_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn metadata_can_be_changed_again() {
+async fn metadata_can_be_changed_after_a_full_disk() {
     let mut broker = Broker::start();
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
     client.create_topic("before", 1, &[]).await.unwrap();
@@ -202,7 +202,7 @@ async fn metadata_can_be_changed_again() {
 }
 
 #[test]
-fn a_second_broker_on_the_directory_is_refused_with_a_plain_message() {
+fn second_broker_on_the_same_directory_is_refused() {
     let broker = Broker::start();
     let directory = broker.data_dir().display().to_string();
     let second = common::run(&["--data-dir", &directory, "--port", "0"]);

@@ -130,7 +130,7 @@ fn append_orphan(data: &Path) {
 }
 
 #[tokio::test]
-async fn metadata_logs_are_mended_by_what_their_refusals_recommend() {
+async fn corrupt_metadata_log_is_repaired_by_the_recommended_command() {
     type Damage = fn(&Path);
     let damages: [(&str, &str, Damage); 7] = [
         ("damage at the beginning", "is damaged", |data| damage(&data.join(METADATA), 0, 900)),
@@ -157,7 +157,7 @@ async fn metadata_logs_are_mended_by_what_their_refusals_recommend() {
 }
 
 #[tokio::test]
-async fn a_partition_that_was_never_used_is_new_after_a_repair_of_a_directory_that_only_ottla_has_used() {
+async fn repair_of_an_ottla_directory_recreates_unused_partitions_empty() {
     let broker = filled().await;
     let data = broker.data_dir().to_path_buf();
     // As after a crash before its folder was made.
@@ -170,7 +170,7 @@ async fn a_partition_that_was_never_used_is_new_after_a_repair_of_a_directory_th
 }
 
 #[tokio::test]
-async fn a_partition_that_had_records_is_not_new_after_a_repair_where_its_folder_is_gone() {
+async fn repair_does_not_recreate_a_missing_partition_that_had_records() {
     let broker = filled().await;
     let data = broker.data_dir().to_path_buf();
     let moved = data.with_file_name("moved");
@@ -188,7 +188,7 @@ async fn a_partition_that_had_records_is_not_new_after_a_repair_where_its_folder
 }
 
 #[tokio::test]
-async fn a_metadata_log_that_goes_on_from_a_snapshot_is_used() {
+async fn metadata_log_that_continues_a_snapshot_is_read() {
     let broker = filled().await;
     let data = broker.data_dir().to_path_buf();
     // What Kafka leaves when the log before a snapshot has aged.
@@ -218,7 +218,7 @@ async fn a_metadata_log_that_goes_on_from_a_snapshot_is_used() {
 }
 
 #[tokio::test]
-async fn a_damaged_checkpoint_of_log_starts_is_told_briefly_and_set_aside() {
+async fn corrupt_log_start_checkpoint_is_reported_briefly_and_renamed() {
     let broker = filled().await;
     let path = broker.data_dir().join("log-start-offset-checkpoint");
     for content in [vec![0; 2611], vec![b'\\'; 100_000]] {
@@ -232,7 +232,7 @@ async fn a_damaged_checkpoint_of_log_starts_is_told_briefly_and_set_aside() {
 }
 
 #[tokio::test]
-async fn a_partition_whose_folder_is_gone_is_found_and_goes_on_behind_what_is_lost() {
+async fn partition_with_a_missing_folder_continues_after_its_lost_offsets() {
     let mut broker = filled().await;
     let data = broker.data_dir().to_path_buf();
     fs::remove_dir_all(data.join("plain-1")).unwrap();
@@ -249,7 +249,7 @@ async fn a_partition_whose_folder_is_gone_is_found_and_goes_on_behind_what_is_lo
 }
 
 #[tokio::test]
-async fn directories_are_mended_by_what_their_refusals_recommend() {
+async fn refused_directory_starts_after_the_recommended_fix() {
     let mut broker = filled().await;
     let data = broker.data_dir().to_path_buf();
     let meta = data.join("meta.properties");
@@ -306,7 +306,7 @@ async fn directories_are_mended_by_what_their_refusals_recommend() {
 }
 
 #[tokio::test]
-async fn a_directory_in_use_is_served_once_the_other_broker_has_stopped_and_another_one_at_once() {
+async fn directory_in_use_is_refused_until_its_broker_stops() {
     let mut holder = filled().await;
     holder.restart();
     let data = holder.data_dir().to_path_buf();
@@ -320,7 +320,7 @@ async fn a_directory_in_use_is_served_once_the_other_broker_has_stopped_and_anot
 }
 
 #[tokio::test]
-async fn a_metadata_directory_of_another_cluster_is_refused_and_the_right_one_is_served() {
+async fn metadata_directory_of_another_cluster_is_refused() {
     let dir = tempfile::TempDir::with_prefix("ottla-test-").unwrap();
     let at = |name: &str| dir.path().join(name);
     let setting = |name: &str| format!("metadata.log.dir={}", at(name).display());
@@ -349,7 +349,7 @@ async fn a_metadata_directory_of_another_cluster_is_refused_and_the_right_one_is
 }
 
 #[test]
-fn a_zookeeper_brokers_directory_is_left_as_it_is_and_another_one_or_a_migrated_one_is_served() {
+fn zookeeper_directory_is_refused_and_left_unchanged() {
     let dir = tempfile::TempDir::with_prefix("ottla-test-").unwrap();
     let data = dir.path().join("old");
     fs::create_dir_all(data.join("t-0")).unwrap();
@@ -386,7 +386,7 @@ fn a_zookeeper_brokers_directory_is_left_as_it_is_and_another_one_or_a_migrated_
 const NOBODY: u32 = 65534;
 
 #[test]
-fn a_directory_without_rights_is_served_once_they_are_given_as_the_refusal_says() {
+fn directory_without_permissions_starts_after_the_recommended_command() {
     let dir = tempfile::TempDir::with_prefix("ottla-test-").unwrap();
     let data = dir.path().join("data");
     let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
@@ -450,7 +450,7 @@ fn a_directory_without_rights_is_served_once_they_are_given_as_the_refusal_says(
 
 /// Checking needs no right to write, and writes nothing; a broker that runs is noticed all the same.
 #[test]
-fn directory_that_may_only_be_read_is_checked() {
+fn check_log_of_a_read_only_directory_succeeds() {
     let dir = tempfile::TempDir::with_prefix("ottla-test-").unwrap();
     let data = dir.path().join("data");
     let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();

@@ -39,7 +39,7 @@ async fn wait_for_start(client: &Client, topic: &str, offset: Offset) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn old_records_go_in_time_and_their_files_later() {
+async fn expired_segments_are_removed_and_their_files_after_the_delay() {
     let broker =
         Broker::with().set("log.initial.task.delay.ms", "0").set("log.retention.check.interval.ms", "50").start();
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();

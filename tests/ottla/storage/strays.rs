@@ -31,7 +31,7 @@ fn batch() -> Bytes {
 }
 
 #[tokio::test]
-async fn data_of_no_topic_is_set_aside_and_the_name_is_free() {
+async fn folder_of_an_unknown_topic_is_renamed_as_stray() {
     let mut broker = Broker::start();
     broker.stop();
     leave_folder(broker.data_dir(), "ghost-0");
@@ -48,7 +48,7 @@ async fn data_of_no_topic_is_set_aside_and_the_name_is_free() {
 }
 
 #[tokio::test]
-async fn data_of_another_topic_of_the_same_name_is_set_aside() {
+async fn folder_with_another_topic_id_is_renamed_as_stray() {
     let mut broker = Broker::start();
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
     // Known to the metadata, never used: it has no folder yet.

@@ -42,7 +42,7 @@ async fn create(world: &World, topics: Vec<CreatableTopic>, validate_only: bool)
 }
 
 #[tokio::test]
-async fn what_cannot_be_created_is_refused_for_a_reason() {
+async fn invalid_topic_creation_returns_its_error_code() {
     let world = World::start().await;
     world.topic("present", &[]).await;
     world.topic("a.b", &[]).await;
@@ -81,7 +81,7 @@ async fn what_cannot_be_created_is_refused_for_a_reason() {
 }
 
 #[tokio::test]
-async fn a_name_given_twice_is_refused_and_the_others_are_created() {
+async fn duplicate_topic_in_one_request_is_refused_and_others_are_created() {
     let world = World::start().await;
     let results = create(&world, vec![topic("a", 1, 1), topic("a", 1, 1), topic("b", -1, -1)], false).await;
     let told: Vec<_> = results.iter().map(|result| (&*result.name, code(result.error_code))).collect();
@@ -90,7 +90,7 @@ async fn a_name_given_twice_is_refused_and_the_others_are_created() {
 }
 
 #[tokio::test]
-async fn validation_alone_answers_like_creation_and_creates_nothing() {
+async fn validate_only_creation_answers_and_creates_nothing() {
     let world = World::start().await;
     let validated = create(&world, vec![topic("a", 2, 1)], true).await.remove(0);
     assert_eq!((code(validated.error_code), validated.num_partitions), ("NONE", 2));
@@ -102,7 +102,7 @@ async fn validation_alone_answers_like_creation_and_creates_nothing() {
 }
 
 #[tokio::test]
-async fn a_new_topic_comes_with_all_its_settings_and_where_they_are_from() {
+async fn create_topics_returns_all_settings_with_their_sources() {
     let world = World::with(Broker::with().set("message.max.bytes", "5000")).await;
     let created = create(&world, vec![configured(&[("retention.ms", Some("1000"))])], false).await.remove(0);
     let configs = created.configs.unwrap();
@@ -117,7 +117,7 @@ async fn a_new_topic_comes_with_all_its_settings_and_where_they_are_from() {
 
 /// Apache Kafka 4.3.1 answers CreateTopics with what was sent, and DescribeConfigs with what it reads of it.
 #[tokio::test]
-async fn new_topics_settings_are_told_as_they_were_sent() {
+async fn create_topics_returns_settings_as_sent() {
     let world = World::start().await;
     let sent = [
         ("cleanup.policy", " compact , delete ", "compact,delete"),
@@ -148,7 +148,7 @@ async fn described(world: &World, topic: &str) -> BTreeMap<String, String> {
 }
 
 #[tokio::test]
-async fn more_replicas_than_brokers_are_lowered_or_refused() {
+async fn replication_factor_above_the_broker_count_follows_the_policy() {
     let world = World::start().await;
     let created = create(&world, vec![topic("a", 1, 3)], false).await.remove(0);
     assert_eq!((code(created.error_code), created.replication_factor), ("NONE", 1));
@@ -172,7 +172,7 @@ async fn delete(world: &World, topics: &[(Option<&str>, TopicId)]) -> Vec<String
 }
 
 #[tokio::test]
-async fn topics_are_deleted_one_by_one() {
+async fn delete_topics_answers_each_topic() {
     let world = World::start().await;
     let (nobody, by_name) = (Uuid([9; 16]), Uuid::ZERO);
     let [a, b, c] = [world.topic("a", &[]).await, world.topic("b", &[]).await, world.topic("c", &[]).await];
@@ -190,7 +190,7 @@ async fn topics_are_deleted_one_by_one() {
 }
 
 #[tokio::test]
-async fn deletion_that_is_switched_off_has_an_older_code_for_older_clients() {
+async fn delete_topics_while_disabled_returns_the_error_code_of_the_version() {
     let world = World::with(Broker::with().set("delete.topic.enable", "false")).await;
     world.topic("a", &[]).await;
     for (version, expect) in [(0, "INVALID_REQUEST"), (2, "INVALID_REQUEST"), (3, "TOPIC_DELETION_DISABLED")] {
@@ -201,7 +201,7 @@ async fn deletion_that_is_switched_off_has_an_older_code_for_older_clients() {
 }
 
 #[tokio::test]
-async fn partitions_are_only_added() {
+async fn create_partitions_without_an_increase_is_refused() {
     let world = World::start().await;
     world.client.create_topic("a", 2, &[]).await.unwrap();
     let node = world.client.metadata(None).await.unwrap().brokers[0].node_id;
@@ -227,7 +227,7 @@ async fn partitions_are_only_added() {
 }
 
 #[tokio::test]
-async fn log_dirs_tell_sizes_of_what_exists() {
+async fn describe_log_dirs_returns_sizes_of_existing_partitions() {
     let world = World::start().await;
     world.client.create_topic("a", 2, &[]).await.unwrap();
     let sent = batch("x");

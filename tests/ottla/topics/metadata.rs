@@ -31,7 +31,7 @@ fn errors(answer: &MetadataResponse) -> Vec<(&str, &'static str)> {
 }
 
 #[tokio::test]
-async fn names_that_cannot_be_topics_are_invalid_and_others_unknown() {
+async fn metadata_of_an_invalid_name_returns_invalid_topic_exception() {
     let world = World::start().await;
     let long = "x".repeat(250);
     for (name, expect) in [
@@ -54,7 +54,7 @@ async fn names_that_cannot_be_topics_are_invalid_and_others_unknown() {
 }
 
 #[tokio::test]
-async fn what_is_asked_for_twice_is_answered_once() {
+async fn duplicate_topic_in_a_metadata_request_is_answered_once() {
     let world = World::start().await;
     world.topic("a", &[]).await;
     for version in 4..=13 {
@@ -64,7 +64,7 @@ async fn what_is_asked_for_twice_is_answered_once() {
 }
 
 #[tokio::test]
-async fn topics_are_found_by_id_from_version_12() {
+async fn metadata_by_topic_id_requires_version_12() {
     let world = World::start().await;
     let id = world.topic("a", &[]).await;
     for version in 12..=13 {
@@ -82,7 +82,7 @@ async fn topics_are_found_by_id_from_version_12() {
 }
 
 #[tokio::test]
-async fn operations_are_told_to_who_asks() {
+async fn authorized_operations_are_returned_on_request() {
     let world = World::start().await;
     world.topic("a", &[]).await;
     let mut request = MetadataRequest { topics: Some(vec![named("a")]), ..Default::default() };
@@ -98,7 +98,7 @@ async fn operations_are_told_to_who_asks() {
 }
 
 #[tokio::test]
-async fn many_connections_that_create_one_topic_by_use_all_get_it() {
+async fn concurrent_auto_creation_creates_one_topic() {
     let broker = Broker::with().set("num.partitions", "3").start();
     let mut asking = tokio::task::JoinSet::new();
     for _ in 0..24 {
@@ -111,7 +111,7 @@ async fn many_connections_that_create_one_topic_by_use_all_get_it() {
 }
 
 #[tokio::test]
-async fn nothing_is_created_by_use_where_that_is_switched_off() {
+async fn auto_creation_while_disabled_creates_nothing() {
     let world = World::with(Broker::with().set("auto.create.topics.enable", "false")).await;
     let answer = world.client.metadata_with(Some(&["a"]), true).await.unwrap();
     assert_eq!(code(answer.topics[0].error_code), "UNKNOWN_TOPIC_OR_PARTITION");
@@ -144,7 +144,7 @@ fn shown(answer: &DescribeTopicPartitionsResponse) -> String {
 }
 
 #[tokio::test]
-async fn partitions_are_described_page_by_page() {
+async fn describe_topic_partitions_returns_pages() {
     let world = World::start().await;
     world.client.create_topic("a", 3, &[]).await.unwrap();
     world.client.create_topic("b", 2, &[]).await.unwrap();

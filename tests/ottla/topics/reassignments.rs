@@ -35,7 +35,7 @@ async fn elect(world: &World, version: i16, election_type: i8, topics: Option<&[
 const NOT_NEEDED: &str = "ELECTION_NOT_NEEDED: Leader election not needed for topic partition.";
 
 #[tokio::test]
-async fn every_partition_is_led_already() {
+async fn elect_leaders_returns_election_not_needed() {
     let world = World::start().await;
     world.topic("t", &[]).await;
     world.topic("u", &[]).await;
@@ -68,7 +68,7 @@ async fn every_partition_is_led_already() {
 }
 
 #[tokio::test]
-async fn partitions_stay_where_they_are() {
+async fn reassignment_to_an_unregistered_broker_is_refused() {
     let world = World::start().await;
     world.topic("t", &[]).await;
     let unregistered = "INVALID_REPLICA_ASSIGNMENT The manual partition assignment includes broker 7, but no such broker is registered.";
@@ -115,7 +115,7 @@ async fn partitions_stay_where_they_are() {
 }
 
 #[tokio::test]
-async fn replicas_are_in_the_one_log_directory() {
+async fn alter_replica_log_dirs_to_another_directory_returns_log_dir_not_found() {
     let world = World::start().await;
     world.topic("t", &[]).await;
     let ours = world.broker.data_dir().display().to_string();

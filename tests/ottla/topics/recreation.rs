@@ -17,7 +17,7 @@ async fn fetch_by_id(world: &World, topic_id: TopicId) -> &'static str {
 }
 
 #[tokio::test]
-async fn a_name_used_again_is_another_topic_whose_epochs_never_fall() {
+async fn recreated_topic_has_a_new_id_and_a_later_epoch() {
     let world = World::start().await;
     let mut stale: Option<TopicId> = None;
     let mut epoch = -1;
@@ -44,7 +44,7 @@ async fn a_name_used_again_is_another_topic_whose_epochs_never_fall() {
 }
 
 #[tokio::test]
-async fn settings_and_offsets_of_the_old_topic_are_not_the_new_ones() {
+async fn recreated_topic_has_no_old_settings_or_offsets() {
     let world = World::start().await;
     world.topic("again", &[("max.message.bytes", "50")]).await;
     assert!(world.client.produce("again", 0, batch("x")).await.is_err());
@@ -56,7 +56,7 @@ async fn settings_and_offsets_of_the_old_topic_are_not_the_new_ones() {
 }
 
 #[tokio::test]
-async fn groups_begin_anew_when_the_topic_that_keeps_them_is_deleted() {
+async fn deleting_consumer_offsets_removes_committed_offsets() {
     let world = World::start().await;
     world.topic("t", &[]).await;
     for round in 1..=3 {

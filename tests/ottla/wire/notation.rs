@@ -75,7 +75,7 @@ impl Parser<'_> {
 }
 
 #[test]
-fn messages_are_read() {
+fn message_notation_is_parsed() {
     let text = |text: &str| Value::Text(text.to_owned());
     let read = fields(r#"topics=[{name=a count=-1} {}] names=[a "b c" null] empty="" none=null // why"#);
     let names = Value::List(vec![text("a"), text("b c"), Value::Null]);

@@ -41,7 +41,7 @@ const EARLIEST: i64 = -2;
 const MINUTE_MS: i64 = 60_000;
 
 #[tokio::test]
-async fn answers_are_kafkas() {
+async fn produce_answers_match_kafka() {
     let t = an_hour_ago();
     let of_4_3 = std::env::var("PRODUCE_ANSWERS_OF_4_3");
     let of_3_9 = std::env::var("PRODUCE_ANSWERS_OF_3_9");

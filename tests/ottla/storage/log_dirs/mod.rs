@@ -146,7 +146,7 @@ async fn end_offset(client: &Client, partition: i32) -> i64 {
 }
 
 #[tokio::test]
-async fn two_directories_with_data_are_refused_and_nothing_is_changed() {
+async fn two_log_dirs_with_data_refuse_the_start_and_stay_unchanged() {
     let dir = two_dirs();
     let (first, second) = (dir.path().join("d1"), dir.path().join("d2"));
     let before = contents(dir.path());
@@ -185,7 +185,7 @@ async fn two_directories_with_data_are_refused_and_nothing_is_changed() {
 }
 
 #[tokio::test]
-async fn partitions_of_an_absent_directory_answer_storage_errors_and_get_no_folder() {
+async fn partitions_of_an_absent_log_dir_return_storage_errors_and_get_no_folder() {
     let dir = two_dirs();
     let first = dir.path().join("d1");
     let before = folders(&first);
@@ -241,7 +241,7 @@ async fn partitions_of_an_absent_directory_answer_storage_errors_and_get_no_fold
 }
 
 #[tokio::test]
-async fn of_several_directories_the_one_with_data_is_used() {
+async fn only_log_dir_with_data_is_used() {
     let dir = two_dirs();
     let (first, empty) = (dir.path().join("d1"), dir.path().join("empty"));
     let log_dirs = format!("log.dirs={},{}", empty.display(), first.display());
@@ -278,7 +278,7 @@ fn append_metadata(data: &Path, records: &[MetadataRecord]) {
 }
 
 #[tokio::test]
-async fn what_other_nodes_host_has_no_leader_here_and_gets_no_folder() {
+async fn partitions_of_other_nodes_have_no_leader_and_no_folder() {
     let dir = two_dirs();
     let data = dir.path().join("d1");
     // `directory.id` of `d1`.
@@ -331,7 +331,7 @@ async fn what_other_nodes_host_has_no_leader_here_and_gets_no_folder() {
 }
 
 #[tokio::test]
-async fn data_without_meta_properties_is_refused_and_the_advice_leads_to_a_start() {
+async fn data_without_meta_properties_starts_after_the_recommended_format() {
     let mut broker = Broker::start();
     let asking = client(&broker).await;
     asking.create_topic("used", 1, &[]).await.unwrap();
@@ -363,7 +363,7 @@ async fn data_without_meta_properties_is_refused_and_the_advice_leads_to_a_start
 }
 
 #[tokio::test]
-async fn a_metadata_log_in_a_directory_of_its_own_is_used_there() {
+async fn metadata_log_dir_holds_the_metadata_log() {
     let dir = TempDir::with_prefix("ottla-test-").unwrap();
     let metadata_dir = dir.path().join("metadata");
     let setting = metadata_dir.display().to_string();
@@ -397,7 +397,7 @@ async fn a_metadata_log_in_a_directory_of_its_own_is_used_there() {
 }
 
 #[test]
-fn what_is_no_directory_is_refused_by_what_it_is() {
+fn unusable_log_dir_is_refused_with_its_cause() {
     let dir = TempDir::with_prefix("ottla-test-").unwrap();
     let at = |name: &str| dir.path().join(name);
     std::os::unix::fs::symlink(at("gone"), at("link")).unwrap();
@@ -413,7 +413,7 @@ fn what_is_no_directory_is_refused_by_what_it_is() {
 }
 
 #[test]
-fn directories_that_are_checked_together_know_each_others_topics() {
+fn check_log_of_two_log_dirs_knows_the_topics_of_both() {
     let dir = two_dirs();
     let at = |name: &str| dir.path().join(name).display().to_string();
     let check = |words: &[&str]| {
@@ -431,7 +431,7 @@ fn directories_that_are_checked_together_know_each_others_topics() {
 }
 
 #[test]
-fn every_directory_is_formatted_and_described() {
+fn storage_format_and_info_cover_every_log_dir() {
     let dir = TempDir::with_prefix("ottla-test-").unwrap();
     let at = |name: &str| dir.path().join(name).display().to_string();
     let file = at("server.properties");

@@ -17,7 +17,7 @@ fn repaired(dirs: &[&Path]) -> String {
 }
 
 #[tokio::test]
-async fn a_repair_of_one_of_kafkas_directories_makes_nothing_empty_of_what_may_lie_in_the_other() {
+async fn repair_of_one_of_two_log_dirs_creates_no_empty_partitions() {
     let dir = two_dirs();
     let (first, second) = (dir.path().join("d1"), dir.path().join("d2"));
     fs::remove_dir_all(first.join("__cluster_metadata-0")).unwrap();
@@ -56,7 +56,7 @@ async fn a_repair_of_one_of_kafkas_directories_makes_nothing_empty_of_what_may_l
 }
 
 #[tokio::test]
-async fn a_partition_that_a_repair_found_no_folder_of_begins_anew_where_an_empty_one_is_made() {
+async fn partition_without_a_folder_starts_at_offset_zero_in_a_new_empty_folder() {
     let dir = two_dirs();
     let first = dir.path().join("d1");
     fs::remove_dir_all(first.join("__cluster_metadata-0")).unwrap();
@@ -70,7 +70,7 @@ async fn a_partition_that_a_repair_found_no_folder_of_begins_anew_where_an_empty
 }
 
 #[tokio::test]
-async fn a_repair_of_both_directories_assigns_each_partition_to_the_one_that_has_it() {
+async fn repair_of_two_log_dirs_assigns_each_partition_to_its_directory() {
     let dir = two_dirs();
     let (first, second) = (dir.path().join("d1"), dir.path().join("d2"));
     fs::remove_dir_all(first.join("__cluster_metadata-0")).unwrap();
