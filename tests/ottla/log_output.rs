@@ -1,5 +1,4 @@
-//! The log on stderr: it never holds up the broker, whatever stderr is, and clients can neither forge its lines nor flood
-//! it.
+//! The log on stderr: it never blocks the broker, whatever stderr is, and clients can neither forge lines nor flood it.
 
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead as _, BufReader, PipeWriter, Read as _, Write as _};
@@ -17,14 +16,14 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
-/// Logs a line for each request.
+/// A filter that logs a line for each request.
 const REQUESTS: &str = "info,ottla::request=debug";
-/// Requests whose lines are several times what a pipe and the queue of lines hold.
+/// Requests whose log lines exceed the capacity of a pipe and of the queue of lines several times.
 const FLOOD: usize = 6_000;
 /// Far longer than a stop takes.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A broker whose stdout and stderr are the test's choice.
+/// A broker with given stdout and stderr.
 struct Process {
     child: Child,
     dir: TempDir,
@@ -46,7 +45,7 @@ impl Process {
         self.dir.path().join("ready.json")
     }
 
-    /// Has the broker answer so many requests.
+    /// Sends this number of requests to the broker.
     async fn serve(&self, requests: usize) {
         let ready: common::Ready = serde_json::from_str(&fs::read_to_string(self.ready_file()).unwrap()).unwrap();
         let client = Client::connect(&ready.bootstrap_servers).await.unwrap();
@@ -61,12 +60,12 @@ impl Process {
     }
 
     fn wait(&mut self) -> ExitStatus {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
-            assert!(Instant::now() < deadline, "the broker did not stop in {PATIENCE:?}");
+            assert!(Instant::now() < deadline, "the broker did not stop in {TIMEOUT:?}");
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -85,8 +84,8 @@ impl Drop for Process {
     }
 }
 
-/// A pipe's end that refuses to wait.
-fn without_waiting(writer: &PipeWriter) {
+/// Makes writes to a pipe non-blocking.
+fn set_nonblocking(writer: &PipeWriter) {
     let flags = fcntl_getfl(writer).unwrap();
     fcntl_setfl(writer, flags | OFlags::NONBLOCK).unwrap();
 }
@@ -101,10 +100,10 @@ async fn unread_stderr_blocks_neither_requests_nor_the_stop() {
 
 #[tokio::test]
 async fn dropped_log_lines_are_counted_and_later_lines_are_written() {
-    for is_waiting in [true, false] {
+    for is_blocking in [true, false] {
         let (reader, writer) = std::io::pipe().unwrap();
-        if !is_waiting {
-            without_waiting(&writer);
+        if !is_blocking {
+            set_nonblocking(&writer);
         }
         let mut process = Process::start(Stdio::null(), writer);
         process.serve(FLOOD).await;
@@ -116,9 +115,9 @@ async fn dropped_log_lines_are_counted_and_later_lines_are_written() {
         let rest: Vec<String> = lines.collect();
         assert!(process.wait().success());
         assert!(rest.last().is_some_and(|line| line.contains("stopped")), "{rest:?}");
-        assert!(rest.iter().all(|line| line.starts_with("20")), "lines are whole: {rest:?}");
-        let told = logged + dropped + rest.len();
-        assert!((FLOOD..FLOOD + 100).contains(&told), "{logged} lines, {dropped} dropped, {} lines", rest.len());
+        assert!(rest.iter().all(|line| line.starts_with("20")), "lines are complete: {rest:?}");
+        let total = logged + dropped + rest.len();
+        assert!((FLOOD..FLOOD + 100).contains(&total), "{logged} lines, {dropped} dropped, {} lines", rest.len());
     }
 }
 
@@ -138,7 +137,6 @@ async fn closed_stderr_pipe_loses_only_log_lines() {
     process.stop();
 }
 
-/// A start that fails says why as its last words, and ends, whatever stderr does.
 #[test]
 fn failed_start_exits_with_its_reason_whatever_stderr_is() {
     let fail = |stderr: Stdio| {
@@ -153,19 +151,19 @@ fn failed_start_exits_with_its_reason_whatever_stderr_is() {
     fail(std::io::pipe().unwrap().1.into());
     let (mut reader, writer) = std::io::pipe().unwrap();
     fail(writer.into());
-    let mut said = String::new();
-    reader.read_to_string(&mut said).unwrap();
-    assert!(said.lines().count() == 1 && said.contains("nonsense"), "{said}");
-    // A pipe that is full and not read.
+    let mut line = String::new();
+    reader.read_to_string(&mut line).unwrap();
+    assert!(line.lines().count() == 1 && line.contains("nonsense"), "{line}");
+    // A full pipe that is not read.
     let (_reader, mut writer) = std::io::pipe().unwrap();
-    without_waiting(&writer);
+    set_nonblocking(&writer);
     while writer.write(&[b'x'; 4096]).is_ok() {}
     let flags = fcntl_getfl(&writer).unwrap();
     fcntl_setfl(&writer, flags - OFlags::NONBLOCK).unwrap();
     fail(writer.into());
 }
 
-/// A request of ApiVersions with a client id.
+/// An ApiVersions request with a client id.
 fn api_versions(client_id: &str) -> Vec<u8> {
     let mut request = [18_i16.to_be_bytes(), 0_i16.to_be_bytes()].concat();
     request.extend(7_i32.to_be_bytes());
@@ -193,7 +191,7 @@ fn client_id_with_control_characters_is_escaped_in_the_log() {
     assert!((1_000..4_000).contains(&longest), "the longest line has {longest} bytes");
 }
 
-/// Sends bytes from an address of this machine, and waits to be hung up on.
+/// Sends bytes from an address of this machine, and waits until the broker closes the connection.
 async fn send_from(host: Ipv4Addr, broker: &Broker, bytes: &[u8]) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(SocketAddr::new(IpAddr::V4(host), 0)).unwrap();
@@ -215,10 +213,10 @@ async fn flood_of_bad_connections_is_rate_limited_per_client_and_reason() {
     broker.stop();
     let log = broker.log();
     let count = |text: &str| log.lines().filter(|line| line.contains(text)).count();
-    assert_eq!(count("client=127.0.0.2:"), 1, "another peer's line: {log}");
-    assert_eq!(count("announced a request of -1 bytes"), 1, "a line of another kind: {log}");
+    assert_eq!(count("client=127.0.0.2:"), 1, "the line of the other client: {log}");
+    assert_eq!(count("announced a request of -1 bytes"), 1, "the line with another reason: {log}");
     let listed = count("the client speaks HTTP") - 1;
-    // One in each ten seconds.
+    // The limit is one line in ten seconds.
     assert!((1..=10).contains(&listed), "{listed} lines: {log}");
     let summaries: usize = log
         .lines()
@@ -229,8 +227,8 @@ async fn flood_of_bad_connections_is_rate_limited_per_client_and_reason() {
     assert_eq!(listed + summaries, 500, "{log}");
 }
 
-/// The exit code, and what is said on stderr.
-fn start_that_ends(environment: &[(&str, &str)], args: &[&str]) -> (Option<i32>, String) {
+/// Starts a broker that must fail; returns its exit code and stderr.
+fn failed_start(environment: &[(&str, &str)], args: &[&str]) -> (Option<i32>, String) {
     let environment: Vec<_> =
         environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let dir = TempDir::with_prefix("ottla-test-").unwrap();
@@ -244,12 +242,12 @@ fn start_that_ends(environment: &[(&str, &str)], args: &[&str]) -> (Option<i32>,
 fn invalid_log_level_refuses_the_start_with_one_line() {
     let mistake = "\"inof\" is neither a log level nor a logger; did you mean info?";
     let check = |environment: &[(&str, &str)], args: &[&str], expect: String| {
-        assert_eq!(start_that_ends(environment, args), (Some(2), expect));
+        assert_eq!(failed_start(environment, args), (Some(2), expect));
     };
     check(&[("RUST_LOG", "inof")], &[], format!("ottla: RUST_LOG: {mistake}\n"));
     check(&[], &["--log-level", "inof"], format!("ottla: ottla.log.level: {mistake} (command line)\n"));
-    let (code, said) = start_that_ends(&[], &["--log-format", "xml"]);
-    assert_eq!((code, said.as_str()), (Some(2), "ottla: --log-format cannot be \"xml\"; allowed: text, json\n"));
+    let (code, stderr) = failed_start(&[], &["--log-format", "xml"]);
+    assert_eq!((code, stderr.as_str()), (Some(2), "ottla: --log-format cannot be \"xml\"; allowed: text, json\n"));
 }
 
 #[test]
@@ -284,7 +282,7 @@ async fn created_topic_is_logged_and_validated_topic_is_not() {
     assert!(!broker.log().contains("asked"), "{}", broker.log());
 }
 
-/// What a client with TLS sends first.
+/// The first bytes of a TLS client.
 const CLIENT_HELLO: &[u8] = &[0x16, 0x03, 0x01, 0x00, 0x05, 0x01, 0x00, 0x00, 0x01, 0x00];
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Who is let in, and what they can take.
+//! Access to the admin port: hosts, headers and limits.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -51,7 +51,7 @@ fn unknown_admin_path_or_method_returns_404_or_405() {
     ] {
         let answer = ask(&broker, method, path, &[ADMIN]);
         assert_eq!((answer.status, answer.error().is_empty()), (expect, false), "{method} {path}: {answer:?}");
-        // A page that asks whether it may is not told that it may.
+        // No CORS header allows a web page to send requests.
         assert!(!answer.head.contains("access-control"), "{}", answer.head);
     }
 }
@@ -92,8 +92,8 @@ fn oversized_admin_request_is_refused() {
     let mut stream = connect(&broker);
     let line = format!("X-Filler: {}\r\n", "x".repeat(1000));
     stream.write_all(b"GET /health HTTP/1.1\r\n").unwrap();
-    let broken_off = (0..10_000).any(|_| stream.write_all(line.as_bytes()).is_err());
-    assert!(broken_off, "ten megabytes of headers were taken");
+    let is_closed = (0..10_000).any(|_| stream.write_all(line.as_bytes()).is_err());
+    assert!(is_closed, "ten megabytes of headers were accepted");
     assert_eq!(ask(&broker, "GET", "/health", &[]).status, 200);
 }
 
@@ -104,12 +104,12 @@ fn admin_connection_serves_one_request() {
     let mut stream = connect(&broker);
     stream.write_all(request.repeat(2).as_bytes()).unwrap();
     let mut text = Vec::new();
-    // The end may be a reset, the second request being unread.
+    // The connection may end with a reset, because the second request is unread.
     let _ = stream.read_to_end(&mut text);
     assert_eq!(String::from_utf8_lossy(&text).matches("HTTP/1.1 200").count(), 1);
 }
 
-/// Connections that send nothing, or half a request, however many.
+/// The slow connections send nothing or half a request.
 #[test]
 fn health_is_answered_while_slow_connections_are_open() {
     let broker = with_admin_port();
@@ -125,7 +125,7 @@ fn health_is_answered_while_slow_connections_are_open() {
     for path in ["/health", "/ready", "/health"] {
         let asked = Instant::now();
         assert_eq!(ask(&broker, "GET", path, &[]).status, 200);
-        // Far less than the ten seconds that a request may take to arrive.
+        // Far less than the ten seconds that a request may take to be received.
         assert!(asked.elapsed() < Duration::from_secs(5), "{path} was answered after {:?}", asked.elapsed());
     }
     let is_closed = |mut stream: &TcpStream| {
@@ -142,7 +142,7 @@ fn health_is_answered_while_slow_connections_are_open() {
     assert_eq!(lines, 10, "{log}");
 }
 
-/// A page whose own host name leads to this machine (DNS rebinding) learns nothing but that a process is alive.
+/// A web page whose host name resolves to this machine (DNS rebinding) learns only that a process is alive.
 #[test]
 fn get_with_an_unknown_host_is_refused_except_health() {
     let broker =
@@ -160,8 +160,8 @@ fn get_with_an_unknown_host_is_refused_except_health() {
         for path in ["/ready", "/", "/reset", "/health/", "//health"] {
             let refused = get(path, host);
             assert_eq!(refused.status, 403, "{path} {host}");
-            let told = refused.body.to_string();
-            assert!(!told.contains(&broker.port().to_string()), "{told}");
+            let body = refused.body.to_string();
+            assert!(!body.contains(&broker.port().to_string()), "{body}");
         }
         let health = get("/health", host);
         assert_eq!((health.status, health.body), (200, serde_json::json!({"status": "alive"})), "{host}");

@@ -1,4 +1,4 @@
-//! `ottla check-log` on what a broker wrote: whole, damaged, mended, and while the broker runs.
+//! `ottla check-log` on the directory of a broker: intact, corrupt, repaired, and while the broker runs.
 
 use std::fs;
 use std::path::Path;
@@ -50,7 +50,7 @@ fn check_log_finds_and_repairs_a_corrupt_batch() {
     fs::write(data.join("t-0/00000000000000000003.log.deleted"), b"old").expect("written");
     let (code, report, _) = check_log(&data, &[]);
     let found = partition(&report, "t-0");
-    assert_eq!(code, Some(0), "what waits for its removal is no finding: {report}");
+    assert_eq!(code, Some(0), "a file that waits for its removal is not a finding: {report}");
     assert_eq!(found["notes"][0]["file"], "00000000000000000003.log.deleted", "{report}");
 
     let segment = data.join("t-0/00000000000000000000.log");
@@ -84,7 +84,7 @@ fn check_log_of_a_folder_without_data_is_refused() {
     assert_eq!(check_log(&empty.path().join("absent"), &[]).0, Some(2));
 }
 
-/// A folder with a huge number is reported and left alone, and no partition is made for each number below it.
+/// A folder with a huge partition index is reported and kept, and the indexes below it get no partitions.
 #[test]
 fn repair_leaves_a_stray_folder_with_a_huge_partition_index() {
     let mut broker = Broker::with().set("num.partitions", "1").start();

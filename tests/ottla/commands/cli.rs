@@ -1,4 +1,4 @@
-//! The program from outside: how it starts, what it says, how it stops.
+//! The program from outside: how it starts, what it prints, how it stops.
 
 use std::fs;
 use std::net::TcpListener;
@@ -11,7 +11,7 @@ use ottla::client::Client;
 use ottla_wire::protocol::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
 use rustix::process::Signal;
 
-/// Runs with `args`, which must fail at start: exit code 2, within a second, one plain line on stderr.
+/// Checks that the start with `args` fails within a second, with exit code 2 and this line on stderr.
 fn check_refused(args: &[&str], expect: &str) {
     let started = Instant::now();
     let output = run(args);
@@ -184,8 +184,8 @@ fn exit_with_parent_stops_when_the_parent_is_killed() {
     let (mut shell, ready) = start_by_a_shell(dir.path(), &format!("{START} </dev/null & wait"), Stdio::null());
     shell.kill().unwrap();
     shell.wait().unwrap();
-    common::wait_until("the broker's directory to go", || !ready.data_dir.exists());
-    common::wait_until("the ready file to go", || !dir.path().join("ready.json").exists());
+    common::wait_until("the removal of the broker's directory", || !ready.data_dir.exists());
+    common::wait_until("the removal of the ready file", || !dir.path().join("ready.json").exists());
 }
 
 #[test]
@@ -197,12 +197,12 @@ fn sigint_and_sigterm_stop_the_broker_cleanly() {
     }
 }
 
-/// A client whose fetch the broker has, and keeps for 20 s.
+/// A client with a fetch that waits in the broker for 20 s.
 async fn waiting_client(bootstrap_servers: String) -> (Client, impl Sized) {
     let client = Client::connect(&bootstrap_servers).await.unwrap();
     client.create_topic("quiet", 1, &[]).await.unwrap();
     let fetch = client.submit_fetch("quiet", 0, 0, 1, Duration::from_secs(20)).await.unwrap();
-    // What comes after it on its connection is done, though not answered yet.
+    // The broker executes the next request of the connection before it answers the fetch.
     let topic = CreatableTopic { name: "after".into(), num_partitions: 1, replication_factor: 1, ..Default::default() };
     let create = CreateTopicsRequest { topics: vec![topic], timeout_ms: 1000, ..Default::default() };
     let create = client.submit(create).await.unwrap();
@@ -211,14 +211,14 @@ async fn waiting_client(bootstrap_servers: String) -> (Client, impl Sized) {
     (client, (fetch, create))
 }
 
-/// A fetch that waits is owed an answer, which a stop gives some time; a second signal gives it none.
+/// A stop gives a waiting fetch some time; a second signal ends that time.
 #[tokio::test]
 async fn waiting_fetch_delays_a_stop_only_briefly() {
     let mut broker = Broker::start();
     let _waiting = waiting_client(broker.bootstrap_servers().to_owned()).await;
     let started = Instant::now();
     broker.signal(Signal::TERM);
-    // As coreutils' timeout does: to the process, and to its group.
+    // The timeout command of coreutils signals the process and then its process group.
     broker.signal(Signal::TERM);
     assert_eq!(broker.wait().code(), Some(0));
     assert!(started.elapsed() < Duration::from_secs(5), "took {:?}", started.elapsed());
@@ -230,8 +230,8 @@ async fn second_signal_stops_the_broker_at_once() {
     let _waiting = waiting_client(broker.bootstrap_servers().to_owned()).await;
     broker.signal(Signal::INT);
     broker.wait_for_log("SIGINT: stopping");
-    // One that comes right after the first is taken for its echo.
-    common::wait_until("a second signal to be heard", || {
+    // A signal right after the first one is ignored as a repetition of it.
+    common::wait_until("the second signal to take effect", || {
         broker.signal(Signal::INT);
         broker.log().contains("stopped at once")
     });
@@ -262,7 +262,7 @@ fn ephemeral_directory_is_removed_at_the_stop() {
     assert!(ready.data_dir.starts_with(dir.path()) && ready.data_dir.is_dir());
     rustix::process::kill_process(rustix::process::Pid::from_child(&process), Signal::TERM).unwrap();
     assert!(process.wait().unwrap().success());
-    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "something was left behind");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "files are left");
 }
 
 #[test]

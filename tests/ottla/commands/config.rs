@@ -1,10 +1,10 @@
-//! `ottla config`: the settings in force, and where each came from.
+//! `ottla config`: the effective settings with their sources.
 
 use std::fs;
 
 use common::{command, run_command};
 
-/// Runs `ottla config` with these arguments and variables, which must succeed; what it printed.
+/// Runs `ottla config` with these arguments and variables, and returns its stdout; panics if it fails.
 fn config(args: &[&str], environment: &[(&str, &str)]) -> String {
     let environment: Vec<_> = environment.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
     let output = run_command(command(&environment).arg("config").args(args));

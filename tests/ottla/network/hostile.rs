@@ -1,5 +1,5 @@
-//! What a broker does with bytes that no client of Kafka sends: it says who sent what, closes that
-//! connection alone, and keeps its memory.
+//! Bytes that no Kafka client sends: the broker logs the client and the reason, closes only that connection, and does not
+//! allocate for them.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -11,16 +11,16 @@ use ottla::client::Client;
 use ottla_wire::record::{BatchBuilder, Codec};
 use ottla_wire::types::ErrorCode;
 
-/// Sends bytes, expects to be hung up on, and expects a line in the log that names the sender.
+/// Sends bytes and checks that the broker closes the connection and logs the client and the reason.
 fn refused(broker: &Broker, bytes: &[u8], reason: &str) {
     let mut stream = broker.connect();
     let peer = stream.local_addr().unwrap();
     stream.write_all(bytes).unwrap();
     let mut answer = Vec::new();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    // A reset is as good an end as a close.
+    // The connection may also end with a reset.
     let _ = stream.read_to_end(&mut answer);
-    // Who speaks HTTP is told so in HTTP.
+    // An HTTP client gets an HTTP response.
     assert!(answer.is_empty() || reason == "HTTP" && answer.starts_with(b"HTTP/1.1 400 "), "{reason}: {answer:?}");
     broker.wait_for_log(&peer.to_string());
     let log = broker.log();
@@ -28,7 +28,7 @@ fn refused(broker: &Broker, bytes: &[u8], reason: &str) {
     assert!(line.contains(reason), "expected {reason:?} in: {line}");
 }
 
-/// A frame: size, then a request header of version 1 and a body.
+/// A frame: its size, a request header of version 1, and a body.
 fn frame(api_key: i16, version: i16, body: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     bytes.extend(api_key.to_be_bytes());
@@ -51,9 +51,9 @@ fn invalid_request_is_logged_and_its_connection_closed() {
     refused(&broker, &(-1i32).to_be_bytes(), "-1");
     refused(&broker, &i32::MAX.to_be_bytes(), "2147483647");
     refused(&broker, &frame(999, 0, b""), "999");
-    // Metadata v1 that claims two thousand million topics.
+    // Metadata version 1 with an array of 2147483647 topics.
     refused(&broker, &frame(3, 1, &i32::MAX.to_be_bytes()), "Metadata");
-    // A version of Fetch from the future.
+    // An unknown version of Fetch.
     refused(&broker, &frame(1, 99, b""), "99");
 }
 
@@ -69,7 +69,7 @@ async fn corrupt_batch_returns_an_error_and_keeps_the_connection() {
     *flipped.last_mut().unwrap() ^= 1;
     for (bytes, expect) in [
         (Bytes::from(flipped), ErrorCode::CorruptMessage),
-        // As Kafka has it: bytes that end inside of a batch are no batch, and there must be one.
+        // As in Kafka, a truncated batch is ignored, and without any batch the request is invalid.
         (good.slice(..good.len() - 1), ErrorCode::InvalidRecord),
         (Bytes::from_static(b"nonsense"), ErrorCode::InvalidRecord),
         (Bytes::new(), ErrorCode::InvalidRecord),
@@ -115,7 +115,7 @@ async fn half_sent_requests_use_little_memory_and_other_clients_are_served() {
     drop(half_sent);
 }
 
-/// The broker's own memory, files aside.
+/// The anonymous memory of the broker in KiB.
 fn anonymous_kib(broker: &Broker) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", broker.pid())).unwrap();
     let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap();

@@ -1,4 +1,4 @@
-//! Every API at every version: what was written reads back, and what is cut short is refused.
+//! Every API at every version: encoded messages decode to the same message, and truncated ones are refused.
 
 use bytes::Bytes;
 use common::messages::{Kind, tape};
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 const CORRELATION_ID: i32 = 0x0102_0304;
 
-/// A frame of that body without its size, and the header it is made with.
+/// A frame with this body, without its size, and its header.
 fn frame(kind: Kind, body: &Bytes) -> (RequestHeader, Bytes) {
     let header = RequestHeader {
         api_key: kind.api as i16,
@@ -31,7 +31,7 @@ fn frame(kind: Kind, body: &Bytes) -> (RequestHeader, Bytes) {
     (header, frame.into())
 }
 
-/// Reads a frame, writes it, and reads that again.
+/// Decodes a frame, encodes it, and decodes the result again.
 fn check_round_trip(kind: Kind, tape: &[u8]) {
     let (expect_header, frame) = frame(kind, &kind.generate(tape));
     let sized = if kind.is_request {
@@ -80,7 +80,7 @@ proptest! {
         }
     }
 
-    /// Any byte changed: an error or another message, never a panic and never a huge allocation.
+    /// A frame with one changed byte gives an error or another message, never a panic or a huge allocation.
     #[test]
     fn corrupt_frame_causes_no_panic(tape in proptest::collection::vec(any::<u8>(), 100..200), damage in 1u8..) {
         for kind in Kind::all() {

@@ -1,5 +1,5 @@
-//! docs/config.md is written from the table of settings. After a change to the table:
-//! `OTTLA_WRITE_DOCS=1 cargo test -p ottla the_reference_is_up_to_date`.
+//! docs/config.md is generated from the table of settings. After a change of the table:
+//! `OTTLA_WRITE_DOCS=1 cargo test -p ottla settings_page_matches_the_table`.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -18,7 +18,7 @@ fn settings_page_matches_the_table() {
     let written = fs::read_to_string(&path).unwrap_or_default();
     assert!(
         written == reference,
-        "docs/config.md is stale; write it anew: OTTLA_WRITE_DOCS=1 cargo test -p ottla the_reference_is_up_to_date"
+        "docs/config.md is out of date: OTTLA_WRITE_DOCS=1 cargo test -p ottla settings_page_matches_the_table"
     );
 }
 
@@ -31,7 +31,7 @@ fn sample_files_are_accepted() {
     }
 }
 
-/// Every line that is commented out in a sample is one to uncomment: with all of them in force, all is still well.
+/// Every commented-out entry of a sample is valid, and all of them are valid together.
 #[test]
 fn sample_files_with_every_line_uncommented_are_accepted() {
     for sample in ["config/ottla.toml", "config/server.properties"] {
@@ -48,45 +48,45 @@ fn sample_files_with_every_line_uncommented_are_accepted() {
     }
 }
 
-/// A typed field that no other room reads belongs to a setting without effect, and the other way round.
+/// A typed field is read by other crates if and only if its setting is implemented.
 #[test]
 fn implemented_settings_are_read_by_the_code() {
-    let rooms = code_outside(&["config", "wire/protocol"]);
+    let code = code_outside(&["config", "wire/protocol"]);
     let mut wrong = Vec::new();
     for (file, scope) in [("src/config/broker/mod.rs", Scope::Broker), ("src/config/topic.rs", Scope::Topic)] {
         let text = fs::read_to_string(in_project(file)).unwrap();
         for (field, name) in text.lines().filter_map(typed_field) {
-            let said = table::find(scope, name).unwrap().effect == Effect::Implemented;
-            let used = is_read(&rooms, &format!(".{field}")) || is_read(&text, &format!("self.{field}"));
-            if said != used {
-                wrong.push(format!("{name}: said {said}, used {used}"));
+            let implemented = table::find(scope, name).unwrap().effect == Effect::Implemented;
+            let used = is_read(&code, &format!(".{field}")) || is_read(&text, &format!("self.{field}"));
+            if implemented != used {
+                wrong.push(format!("{name}: implemented {implemented}, used {used}"));
             }
         }
     }
     assert_eq!(wrong, Vec::<String>::new());
 }
 
-/// Field and setting of a row such as `max_size: usize = "group.max.size";`.
+/// The field and the setting of a row such as `max_size: usize = "group.max.size";`.
 fn typed_field(line: &str) -> Option<(&str, &str)> {
     let (field, rest) = line.trim().split_once(": ")?;
     let (_, name) = rest.strip_suffix("\";")?.split_once(" = \"")?;
     Some((field, name))
 }
 
-/// Whether `code` has `what`, and not as the beginning of a longer name.
+/// Whether `code` contains `what` as a whole name.
 fn is_read(code: &str, what: &str) -> bool {
     let goes_on = |rest: &str| rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
     code.split(what).skip(1).any(|rest| !goes_on(rest))
 }
 
-/// All Rust code of the rooms but for those named.
-fn code_outside(rooms: &[&str]) -> String {
+/// All Rust code under src except in these folders.
+fn code_outside(except: &[&str]) -> String {
     let mut code = String::new();
     let mut folders = vec![in_project("src")];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-            let named = rooms.iter().any(|room| entry == in_project("src").join(room));
-            if entry.is_dir() && !named {
+            let is_excepted = except.iter().any(|folder| entry == in_project("src").join(folder));
+            if entry.is_dir() && !is_excepted {
                 folders.push(entry);
             } else if entry.extension().is_some_and(|extension| extension == "rs") {
                 code.push_str(&fs::read_to_string(&entry).unwrap());
@@ -96,7 +96,7 @@ fn code_outside(rooms: &[&str]) -> String {
     code
 }
 
-/// Comments have a space after the `#`, entries have not.
+/// Whether the text after a `#` is an entry; comments have a space there.
 fn is_entry(line: &str) -> bool {
     line.starts_with(|c: char| c.is_ascii_alphabetic() || c == '"' || c == '[')
 }
@@ -180,11 +180,11 @@ fn reference() -> String {
     chapter(&mut page, "Topics", table::all(Scope::Topic), false);
     chapter(&mut page, "Groups", table::all(Scope::Group), false);
     chapter(&mut page, "Client metrics", table::all(Scope::ClientMetrics), false);
-    page.push_str(GONE);
+    page.push_str(REMOVED);
     page
 }
 
-const GONE: &str = "
+const REMOVED: &str = "
 ## Gone from Kafka
 
 Names of every older Kafka, back to 0.7, are accepted and do nothing; the log names those that were given, once:

@@ -1,4 +1,4 @@
-//! Test programs are named in Cargo.toml, because Cargo looks for none by itself.
+//! Test programs must be named in Cargo.toml, because `autotests` is off.
 
 use std::fs;
 use std::path::Path;

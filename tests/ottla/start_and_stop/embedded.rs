@@ -1,4 +1,4 @@
-//! A broker inside of a test's own process, from tests with and without a runtime.
+//! An embedded broker in the process of a test, with and without a runtime.
 
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ async fn connect(broker: &Broker) -> Client {
     Client::connect(broker.bootstrap_servers()).await.unwrap()
 }
 
-/// The values in partition 0.
+/// The values of partition 0.
 async fn values(client: &Client, topic: &str) -> Vec<String> {
     let fetched = client.fetch(topic, 0, 0, 1 << 20, Duration::ZERO).await.unwrap();
     let batches = batches(&fetched.records).map(|batch| batch.unwrap());
@@ -80,8 +80,8 @@ async fn embedded_broker_reset_recreates_configured_topics() {
         .unwrap();
     let client = connect(&broker).await;
     for _ in 0..2 {
-        let view = client.metadata(None).await.unwrap().topics;
-        let mut seen: Vec<_> = view.iter().map(|t| (t.name.clone().unwrap(), t.partitions.len())).collect();
+        let listed = client.metadata(None).await.unwrap().topics;
+        let mut seen: Vec<_> = listed.iter().map(|t| (t.name.clone().unwrap(), t.partitions.len())).collect();
         seen.sort();
         let expect = [("audit", 1), ("from-a-setting", 4), ("orders", 3)];
         assert_eq!(seen, expect.map(|(name, partitions)| (name.to_owned(), partitions)));
@@ -94,8 +94,8 @@ async fn embedded_broker_reset_recreates_configured_topics() {
 #[test]
 fn invalid_embedded_options_return_a_one_line_error() {
     let check = |started: Result<Broker, BrokerError>, expect: &str| {
-        let said = started.unwrap_err().to_string();
-        assert!(said.contains(expect) && said.lines().count() == 1, "{said}");
+        let message = started.unwrap_err().to_string();
+        assert!(message.contains(expect) && message.lines().count() == 1, "{message}");
     };
     check(Broker::with().set("num.partition", "3").start(), "num.partitions");
     check(Broker::with().set("num.partitions", "many").start(), "Not a number");
@@ -137,7 +137,7 @@ async fn dropped_embedded_broker_closes_connections_and_removes_its_directory() 
     assert!(waiting.answer().await.is_err());
 }
 
-/// Nothing of the process is the broker's to change: not what a signal does, not what is written.
+/// An embedded broker does not change the signal handlers of the process.
 #[test]
 fn embedded_broker_leaves_signal_handlers_unchanged() {
     let caught = || {
@@ -152,8 +152,8 @@ fn embedded_broker_leaves_signal_handlers_unchanged() {
     assert_eq!(caught(), before);
 }
 
-/// Cuts every log file with records under the temporary folders that this process has made for brokers.
-fn cut_log_of(topic: &str) {
+/// Truncates the log file of the topic's first partition.
+fn truncate_log_of(topic: &str) {
     let of_brokers = std::fs::read_dir(std::env::temp_dir()).unwrap().filter_map(Result::ok);
     for folder in of_brokers.map(|entry| entry.path().join(format!("{topic}-0"))).filter(|folder| folder.is_dir()) {
         let path = folder.join("00000000000000000000.log");
@@ -168,13 +168,13 @@ fn truncated_log_file_fails_only_its_partition_mapped_or_not() {
         let broker = Broker::with().map_files(map).start().unwrap();
         runtime.block_on(async {
             let client = connect(&broker).await;
-            let topic = format!("cut-{map}-{}", std::process::id());
+            let topic = format!("truncated-{map}-{}", std::process::id());
             for name in [&*topic, "whole"] {
                 client.create_topic(name, 1, &[]).await.unwrap();
                 client.produce(name, 0, batch(&"v".repeat(100_000))).await.unwrap();
                 assert_eq!(values(&client, name).await.len(), 1);
             }
-            cut_log_of(&topic);
+            truncate_log_of(&topic);
             let refused = client.fetch(&topic, 0, 0, 1 << 20, Duration::ZERO).await.unwrap_err();
             assert_eq!(refused.code(), Some(ottla_wire::types::ErrorCode::KafkaStorageError), "{refused}");
             assert_eq!(values(&client, "whole").await.len(), 1);

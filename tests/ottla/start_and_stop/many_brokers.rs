@@ -1,4 +1,4 @@
-//! Many brokers on one machine at once: each on a port of its own, with a directory of its own.
+//! Many brokers on one machine at the same time, each with a port and a directory of its own.
 
 use std::collections::HashSet;
 use std::thread;

@@ -1,4 +1,4 @@
-//! What a broker is told about its beginning: the cluster it is, and the topics that are there from the first moment.
+//! Settings of the first start: the cluster id and the topics to create.
 
 use common::{Broker, command, run_command};
 use ottla::client::{Client, TopicView};
@@ -6,7 +6,7 @@ use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::describe_configs::{DescribeConfigsRequest, DescribeConfigsResource};
 use ottla_wire::record::{BatchBuilder, Codec};
 
-/// DescribeConfigs' number for topics.
+/// Resource type of topics in DescribeConfigs.
 const TOPIC: i8 = 2;
 
 async fn connect(broker: &Broker) -> Client {
@@ -15,9 +15,9 @@ async fn connect(broker: &Broker) -> Client {
 
 /// Each topic with its number of partitions, sorted.
 async fn topics(broker: &Broker) -> Vec<(String, usize)> {
-    let view = connect(broker).await.metadata(None).await.unwrap();
+    let metadata = connect(broker).await.metadata(None).await.unwrap();
     let named = |topic: TopicView| (topic.name.unwrap_or_default(), topic.partitions.len());
-    let mut topics: Vec<_> = view.topics.into_iter().map(named).collect();
+    let mut topics: Vec<_> = metadata.topics.into_iter().map(named).collect();
     topics.sort();
     topics
 }
@@ -68,12 +68,12 @@ fn invalid_configured_topic_refuses_the_start() {
         let output = run_command(command(&[]).args(["--ephemeral", "--port", "0", "--set", setting]));
         (output.status.code(), String::from_utf8(output.stderr).unwrap().lines().last().unwrap_or_default().to_owned())
     };
-    let (code, said) = run("ottla.create.topics=or/ders");
-    assert_eq!(code, Some(2), "{said}");
-    assert!(said.starts_with("ottla: cannot create topic or/ders: "), "{said}");
-    let (code, said) = run("ottla.create.topics=orders:many");
-    assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("NAME[:PARTITIONS[:REPLICATION-FACTOR[:CLEANUP-POLICY]]]"), "{said}");
+    let (code, stderr) = run("ottla.create.topics=or/ders");
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.starts_with("ottla: cannot create topic or/ders: "), "{stderr}");
+    let (code, stderr) = run("ottla.create.topics=orders:many");
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains("NAME[:PARTITIONS[:REPLICATION-FACTOR[:CLEANUP-POLICY]]]"), "{stderr}");
 }
 
 #[tokio::test]
@@ -84,7 +84,7 @@ async fn cluster_id_applies_only_to_a_new_directory() {
     let mut broker = with_id("MkU3OEVBNTcwNTJENDM2Qk");
     assert_eq!(cluster_id(&broker).await, "MkU3OEVBNTcwNTJENDM2Qk");
     broker.stop();
-    // Another id later on is no reason not to serve what is there.
+    // A different id later on is ignored.
     let mut broker = with_id("5L6g3nShT-eMCtK--X86sw");
     assert_eq!(cluster_id(&broker).await, "MkU3OEVBNTcwNTJENDM2Qk");
     broker.wait_for_log("is cluster MkU3OEVBNTcwNTJENDM2Qk's, and goes on to be");

@@ -1,6 +1,6 @@
 //! The text form of a message: `name=value` fields, lists in brackets, structs in braces.
 
-/// A value as it is written.
+/// A parsed value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     Null,
@@ -11,7 +11,7 @@ pub enum Value {
 
 pub type Fields = Vec<(String, Value)>;
 
-/// Reads the fields of a message. What follows two slashes is a remark.
+/// Parses the fields of a message. Two slashes begin a comment.
 pub fn fields(text: &str) -> Fields {
     let text = text.split(" //").next().unwrap_or_default();
     let mut parser = Parser { rest: text };
