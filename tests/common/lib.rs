@@ -3,7 +3,7 @@
 //! ```ignore
 //! use common::Broker;
 //!
-//! let broker = Broker::start();                      // nothing configured, a fresh directory
+//! let broker = Broker::start();                      // default settings, a new directory
 //! let client = connect(broker.bootstrap_servers());  // "localhost:40123"; or broker.addr(), a SocketAddr
 //!
 //! let mut broker = Broker::with().set("num.partitions", "3").arg("--verbose").start();
@@ -124,7 +124,7 @@ impl Options {
 }
 
 impl Broker {
-    /// Starts a broker with nothing configured and waits until it is ready.
+    /// Starts a broker with default settings and waits until it is ready.
     pub fn start() -> Broker {
         Options::default().start()
     }
@@ -249,7 +249,7 @@ impl Broker {
         let deadline = Instant::now() + TIMEOUT;
         loop {
             if let Ok(text) = fs::read_to_string(ready_file) {
-                self.ready = serde_json::from_str(&text).expect("a whole ready file");
+                self.ready = serde_json::from_str(&text).expect("a complete ready file");
                 return;
             }
             let process = self.process.as_mut().expect("the broker was started");
@@ -276,7 +276,7 @@ impl Drop for Broker {
         if std::thread::panicking() {
             let log = self.log();
             let tail: Vec<_> = log.lines().rev().take(40).collect();
-            eprintln!("--- end of the broker's log");
+            eprintln!("--- last lines of the broker's log");
             tail.iter().rev().for_each(|line| eprintln!("{line}"));
         }
     }

@@ -177,11 +177,11 @@ fn collect_log_lines() {
     });
 }
 
-/// Waits for a log line that contains all of `words`, of that level.
-pub async fn wait_for_log_line(level: &str, words: &[&str]) {
+/// Waits for a log line of this level that contains all `parts`.
+pub async fn wait_for_log_line(level: &str, parts: &[&str]) {
     let found = || {
         let lines = String::from_utf8_lossy(&LINES.lock().unwrap()).into_owned();
-        lines.lines().any(|line| line.contains(level) && words.iter().all(|word| line.contains(word)))
+        lines.lines().any(|line| line.contains(level) && parts.iter().all(|part| line.contains(part)))
     };
-    wait_for(&format!("a log line of {level} with {words:?}"), found).await;
+    wait_for(&format!("a log line of {level} with {parts:?}"), found).await;
 }

@@ -19,6 +19,7 @@ pub const LONG_AGO: i64 = 1_700_000_000_000;
 pub const TOPIC: i8 = 2;
 pub const BROKER: i8 = 4;
 
+/// A broker and a client that is connected to it.
 pub struct Fixture {
     pub broker: Broker,
     pub client: Client,

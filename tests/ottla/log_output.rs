@@ -274,12 +274,13 @@ async fn created_topic_is_logged_and_validated_topic_is_not() {
 
     let broker = Broker::start();
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
-    let topic = CreatableTopic { name: "asked".into(), num_partitions: 1, replication_factor: 1, ..Default::default() };
+    let topic =
+        CreatableTopic { name: "validated".into(), num_partitions: 1, replication_factor: 1, ..Default::default() };
     let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 1_000, validate_only: true };
     client.call(request).await.unwrap();
     client.create_topic("orders", 2, &[]).await.unwrap();
     broker.wait_for_log("INFO created topic topic=orders partitions=2");
-    assert!(!broker.log().contains("asked"), "{}", broker.log());
+    assert!(!broker.log().contains("validated"), "{}", broker.log());
 }
 
 /// The first bytes of a TLS client.

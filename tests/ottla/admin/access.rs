@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::admin::http::{ADMIN, address, ask, connect, send};
+use crate::admin::http::{ADMIN, address, connect, request, send};
 use common::Broker;
 
 fn with_admin_port() -> Broker {
@@ -24,16 +24,16 @@ fn admin_listener_setting_opens_the_admin_port_and_logs_its_address() {
     let at = address(&broker);
     assert!(at.starts_with("127.0.0.1:"), "{at}");
     broker.wait_for_log(&format!("admin port http://{at}"));
-    assert_eq!(ask(&broker, "GET", "/health", &[]).status, 200);
+    assert_eq!(request(&broker, "GET", "/health", &[]).status, 200);
 }
 
 #[test]
 fn health_and_ready_return_json() {
     let broker = with_admin_port();
-    let health = ask(&broker, "GET", "/health", &[]);
+    let health = request(&broker, "GET", "/health", &[]);
     assert_eq!((health.status, health.body["status"].as_str()), (200, Some("alive")));
     assert!(health.head.contains("content-type: application/json"), "{}", health.head);
-    let ready = ask(&broker, "GET", "/ready", &[]);
+    let ready = request(&broker, "GET", "/ready", &[]);
     assert_eq!((ready.status, ready.body["status"].as_str()), (200, Some("ready")));
     assert_eq!(ready.body["bootstrap_servers"].as_str(), Some(broker.bootstrap_servers()));
 }
@@ -49,7 +49,7 @@ fn unknown_admin_path_or_method_returns_404_or_405() {
         ("POST", "/RESET", 404),
         ("OPTIONS", "/reset", 405),
     ] {
-        let answer = ask(&broker, method, path, &[ADMIN]);
+        let answer = request(&broker, method, path, &[ADMIN]);
         assert_eq!((answer.status, answer.error().is_empty()), (expect, false), "{method} {path}: {answer:?}");
         // No CORS header allows a web page to send requests.
         assert!(!answer.head.contains("access-control"), "{}", answer.head);
@@ -60,7 +60,7 @@ fn unknown_admin_path_or_method_returns_404_or_405() {
 fn reset_without_admin_header_or_from_a_web_page_returns_403() {
     let broker = with_admin_port();
     let refused = |headers: &[&str], why: &str| {
-        let answer = ask(&broker, "POST", "/reset", headers);
+        let answer = request(&broker, "POST", "/reset", headers);
         assert_eq!(answer.status, 403, "{headers:?}");
         assert!(answer.error().contains(why), "{headers:?}: {}", answer.error());
     };
@@ -69,7 +69,7 @@ fn reset_without_admin_header_or_from_a_web_page_returns_403() {
     let foreign = send(&broker, &format!("POST /reset HTTP/1.1\r\nHost: evil.test\r\n{ADMIN}\r\n\r\n"));
     assert_eq!(foreign.status, 403);
     assert!(foreign.error().contains("ottla.admin.allowed.hosts"), "{}", foreign.error());
-    assert_eq!(ask(&broker, "POST", "/reset", &[ADMIN]).status, 200);
+    assert_eq!(request(&broker, "POST", "/reset", &[ADMIN]).status, 200);
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn oversized_admin_request_is_refused() {
     stream.write_all(b"GET /health HTTP/1.1\r\n").unwrap();
     let is_closed = (0..10_000).any(|_| stream.write_all(line.as_bytes()).is_err());
     assert!(is_closed, "ten megabytes of headers were accepted");
-    assert_eq!(ask(&broker, "GET", "/health", &[]).status, 200);
+    assert_eq!(request(&broker, "GET", "/health", &[]).status, 200);
 }
 
 #[test]
@@ -123,10 +123,10 @@ fn health_is_answered_while_slow_connections_are_open() {
         })
         .collect();
     for path in ["/health", "/ready", "/health"] {
-        let asked = Instant::now();
-        assert_eq!(ask(&broker, "GET", path, &[]).status, 200);
+        let started = Instant::now();
+        assert_eq!(request(&broker, "GET", path, &[]).status, 200);
         // Far less than the ten seconds that a request may take to be received.
-        assert!(asked.elapsed() < Duration::from_secs(5), "{path} was answered after {:?}", asked.elapsed());
+        assert!(started.elapsed() < Duration::from_secs(5), "{path} was answered after {:?}", started.elapsed());
     }
     let is_closed = |mut stream: &TcpStream| {
         stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
@@ -175,6 +175,6 @@ fn admin_port_in_use_exits_with_code_2_and_one_line() {
     let port = taken.local_addr().unwrap().port().to_string();
     let output = common::run(&["--ephemeral", "--port", "0", "--admin-port", &port]);
     assert_eq!(output.status.code(), Some(2));
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.lines().count() == 1 && said.contains(&format!("the admin port {port} is in use")), "{said}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.lines().count() == 1 && stderr.contains(&format!("the admin port {port} is in use")), "{stderr}");
 }

@@ -14,6 +14,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// The header that requests with effects require.
 pub const ADMIN: &str = "X-Ottla-Admin: 1";
 
+/// A response.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -42,7 +43,7 @@ pub fn connect(broker: &Broker) -> TcpStream {
 }
 
 /// Sends a request with the right `Host` and these headers.
-pub fn ask(broker: &Broker, method: &str, path: &str, headers: &[&str]) -> Answer {
+pub fn request(broker: &Broker, method: &str, path: &str, headers: &[&str]) -> Answer {
     let host = format!("Host: {}", address(broker));
     let headers: Vec<&str> = [host.as_str()].into_iter().chain(headers.iter().copied()).collect();
     send(broker, &format!("{method} {path} HTTP/1.1\r\n{}\r\n\r\n", headers.join("\r\n")))
@@ -60,7 +61,7 @@ pub fn send(broker: &Broker, request: &str) -> Answer {
 }
 
 pub fn reset(broker: &Broker) -> Value {
-    let answer = ask(broker, "POST", "/reset", &[ADMIN]);
+    let answer = request(broker, "POST", "/reset", &[ADMIN]);
     assert_eq!(answer.status, 200, "{answer:?}");
     answer.body
 }

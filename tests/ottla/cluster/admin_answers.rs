@@ -136,7 +136,7 @@ fn compare(table: &str, departures: &str, settings: &[(&str, &str)]) {
     let mut differ = String::new();
     for line in table.lines().filter_map(Line::parse) {
         for version in line.versions {
-            let ours = client.ask(line.api, version, line.request);
+            let ours = client.call(line.api, version, line.request);
             let departure = departing.remove(&(line.api, version, line.request));
             let expected = departure.unwrap_or(line.answer);
             if ours != expected {
@@ -167,13 +167,13 @@ fn record(client: &mut WireClient, table: &str) -> String {
         };
         let mut answers: Vec<(String, Vec<String>)> = Vec::new();
         for version in line.versions {
-            let mut ask = || {
+            let mut call = || {
                 std::thread::sleep(PROPAGATION);
-                client.ask(line.api, version, line.request)
+                client.call(line.api, version, line.request)
             };
             let is_final = |answer: &String| !answer.contains("COORDINATOR_NOT_AVAILABLE");
-            let mut answers_in_turn = std::iter::repeat_with(&mut ask).take(TRIES);
-            let answer = answers_in_turn.find(is_final).unwrap_or_else(ask);
+            let mut answers_in_turn = std::iter::repeat_with(&mut call).take(TRIES);
+            let answer = answers_in_turn.find(is_final).unwrap_or_else(call);
             match answers.iter_mut().find(|(known, _)| *known == answer) {
                 Some((_, versions)) => versions.push(version.to_string()),
                 None => answers.push((answer, vec![version.to_string()])),

@@ -92,7 +92,7 @@ fn by_setting(table: &str) -> BTreeMap<(String, String), String> {
 
 fn settings(client: &mut WireClient) -> BTreeMap<(String, String), String> {
     let request = "topics=[{name=new num_partitions=1 replication_factor=1}]";
-    client.ask(ApiKey::CreateTopics, 7, request);
+    client.call(ApiKey::CreateTopics, 7, request);
     // Kafka's broker learns of the topic a little later.
     std::thread::sleep(std::time::Duration::from_millis(if ANSWERS.kafka().is_some() { 500 } else { 0 }));
     let described = RESOURCES.into_iter().flat_map(|(resource, kind, name)| {
@@ -100,7 +100,7 @@ fn settings(client: &mut WireClient) -> BTreeMap<(String, String), String> {
             "resources=[{{resource_type={kind} resource_name=\"{name}\"}}] include_synonyms=true \
              include_documentation=true"
         );
-        let all = client.ask_for_each(ApiKey::DescribeConfigs, 4, &request, "configs");
+        let all = client.call_for_each(ApiKey::DescribeConfigs, 4, &request, "configs");
         all.into_iter().map(move |(name, described)| ((resource.to_owned(), name), described)).collect::<Vec<_>>()
     });
     described.collect()
@@ -113,7 +113,7 @@ fn min_insync_replicas_keeps_the_value_of_the_first_start() {
         "resources=[{resource_type=4 resource_name=1 configuration_keys=[min.insync.replicas]}] include_synonyms=true";
     let synonyms = |broker: &Broker| {
         let mut client = WireClient::new(broker.bootstrap_servers(), &[]);
-        let all = client.ask_for_each(ApiKey::DescribeConfigs, 4, REQUEST, "synonyms");
+        let all = client.call_for_each(ApiKey::DescribeConfigs, 4, REQUEST, "synonyms");
         all.get("min.insync.replicas").cloned().unwrap_or_default()
     };
     let dir = tempfile::tempdir().unwrap();
@@ -124,10 +124,10 @@ fn min_insync_replicas_keeps_the_value_of_the_first_start() {
 
 #[test]
 fn new_broker_data_directory_matches_kafka() {
-    let side = |who: &[&str]| -> BTreeSet<String> {
+    let expected = |sides: &[&str]| -> BTreeSet<String> {
         let lines = FILES.lines().skip(1).filter(|line| !line.starts_with('#'));
         let facts = lines.map(|line| line.split_once('\t').unwrap_or_else(|| panic!("{line}")));
-        facts.filter(|(whose, _)| who.contains(whose)).map(|(_, fact)| fact.to_owned()).collect()
+        facts.filter(|(side, _)| sides.contains(side)).map(|(_, fact)| fact.to_owned()).collect()
     };
     let compare = |dir: &Path, port: &str, expected: BTreeSet<String>| {
         let found = facts(dir, port);
@@ -137,10 +137,10 @@ fn new_broker_data_directory_matches_kafka() {
     };
     if let (Ok(address), Ok(dir)) = (std::env::var(ANSWERS.kafka), std::env::var(format!("{}_DIR", ANSWERS.kafka))) {
         let (_, port) = address.rsplit_once(':').unwrap();
-        compare(Path::new(&dir), port, side(&["both", "Kafka"]));
+        compare(Path::new(&dir), port, expected(&["both", "Kafka"]));
     }
     let (broker, _) = ours(ANSWERS.settings);
-    compare(broker.data_dir(), &broker.port().to_string(), side(&["both", "here"]));
+    compare(broker.data_dir(), &broker.port().to_string(), expected(&["both", "here"]));
 }
 
 /// The files of a data directory, the lines of `meta.properties` and the first records of a new broker's metadata log,

@@ -11,8 +11,8 @@ const RECORDS: usize = 12;
 
 fn check_log(data: &Path, flags: &[&str]) -> (Option<i32>, Value, String) {
     let folder = data.display().to_string();
-    let words = [&["check-log", &folder, "--json"], flags].concat();
-    let Output { status, stdout, stderr } = common::run(&words);
+    let args = [&["check-log", &folder, "--json"], flags].concat();
+    let Output { status, stdout, stderr } = common::run(&args);
     let report = serde_json::from_slice(&stdout).unwrap_or(Value::Null);
     (status.code(), report, String::from_utf8_lossy(&stderr).into_owned())
 }
@@ -92,7 +92,7 @@ fn repair_leaves_a_stray_folder_with_a_huge_partition_index() {
     broker.stop();
     let data = broker.data_dir().to_path_buf();
     let stray = data.join("t-2000000000");
-    fs::create_dir(&stray).expect("made");
+    fs::create_dir(&stray).expect("created");
     for entry in fs::read_dir(data.join("t-0")).expect("a folder") {
         let entry = entry.expect("an entry");
         fs::copy(entry.path(), stray.join(entry.file_name())).expect("copied");

@@ -109,12 +109,12 @@ fn ready_file_contains_address_and_data_directory() {
 fn unwritable_ready_file_stops_the_broker_cleanly() {
     let dir = tempfile::TempDir::with_prefix("ottla-test-").unwrap();
     let (data, ready) = (dir.path().join("data"), dir.path().join("missing/ready.json"));
-    let words = ["--data-dir", data.to_str().unwrap(), "--port", "0", "--ready-file", ready.to_str().unwrap()];
-    let output = common::run(&words);
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!((output.status.code(), said.lines().count()), (Some(2), 1), "{said}");
+    let args = ["--data-dir", data.to_str().unwrap(), "--port", "0", "--ready-file", ready.to_str().unwrap()];
+    let output = common::run(&args);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), stderr.lines().count()), (Some(2), 1), "{stderr}");
     let expected = format!("ottla: cannot write the ready file {}: No such file or directory", ready.display());
-    assert!(said.starts_with(&expected), "{said}");
+    assert!(stderr.starts_with(&expected), "{stderr}");
     assert!(data.join(".kafka_cleanshutdown").exists());
 }
 
@@ -135,11 +135,11 @@ fn closed_stderr_does_not_change_the_exit_code() {
         &["kafka-topics", "--list"],
         &["kafka-run-class"],
     ];
-    for words in lines {
-        let expected = common::run(words).status.code();
+    for args in lines {
+        let expected = common::run(args).status.code();
         let mut command = common::command(&[]);
-        let status = command.args(words).stdout(std::process::Stdio::null()).stderr(broken()).status().unwrap();
-        assert!(status.code() == expected && expected != Some(0), "{words:?}: {status:?}, not {expected:?}");
+        let status = command.args(args).stdout(std::process::Stdio::null()).stderr(broken()).status().unwrap();
+        assert!(status.code() == expected && expected != Some(0), "{args:?}: {status:?}, not {expected:?}");
     }
 }
 
@@ -155,7 +155,7 @@ fn start_logs_one_line_when_ready() {
     assert_eq!(broker.log().lines().count(), 1, "{}", broker.log());
 }
 
-/// Starts a broker by a shell that does nothing else, and waits until it is ready.
+/// Starts a broker with a shell script and waits until it is ready.
 fn start_by_a_shell(dir: &Path, script: &str, stdin: Stdio) -> (std::process::Child, common::Ready) {
     let ready_file = dir.join("ready.json");
     let mut shell = std::process::Command::new("sh");

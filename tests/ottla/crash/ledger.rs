@@ -45,13 +45,13 @@ impl RecordId {
     }
 
     fn from_key(key: &str) -> Option<RecordId> {
-        let mut words = key.split(' ');
+        let mut parts = key.split(' ');
         let id = RecordId {
-            producer: words.next()?.parse().ok()?,
-            partition: words.next()?.parse().ok()?,
-            sequence: words.next()?.parse().ok()?,
+            producer: parts.next()?.parse().ok()?,
+            partition: parts.next()?.parse().ok()?,
+            sequence: parts.next()?.parse().ok()?,
         };
-        words.next().is_none().then_some(id)
+        parts.next().is_none().then_some(id)
     }
 
     /// Usually some hundred bytes, sometimes tens of thousands; half of it compresses well.

@@ -26,9 +26,9 @@ async fn list(
     fixture: &Fixture,
     version: i16,
     topic: &str,
-    asked: ListOffsetsPartition,
+    requested: ListOffsetsPartition,
 ) -> ListOffsetsPartitionResponse {
-    let answer = fixture.client.call_at(request(topic, vec![asked]), version).await.unwrap();
+    let answer = fixture.client.call_at(request(topic, vec![requested]), version).await.unwrap();
     answer.topics[0].partitions[0].clone()
 }
 
@@ -173,15 +173,18 @@ async fn offset_for_leader_epoch_returns_the_end_of_the_epoch() {
     let fixture = fixture().await;
     for (topic, end) in [("t", 6), ("empty", 0)] {
         let epoch = fixture.metadata(topic).await.partitions[0].leader_epoch;
-        for (current, asked, expect) in [
+        for (current, requested, expect) in [
             (-1, epoch, ("NONE", epoch, end)),
             (epoch, epoch, ("NONE", epoch, end)),
             (-1, epoch + 1, ("NONE", -1, -1)),
             (-1, -1, ("NONE", -1, -1)),
             (epoch + 1, epoch, ("UNKNOWN_LEADER_EPOCH", -1, -1)),
         ] {
-            let partition =
-                OffsetForLeaderPartition { current_leader_epoch: current, leader_epoch: asked, ..Default::default() };
+            let partition = OffsetForLeaderPartition {
+                current_leader_epoch: current,
+                leader_epoch: requested,
+                ..Default::default()
+            };
             let topic = OffsetForLeaderTopic { topic: text(topic), partitions: vec![partition] };
             let request = OffsetForLeaderEpochRequest { topics: vec![topic], ..Default::default() };
             let answer = fixture.client.call_at(request, 4).await.unwrap();
@@ -189,7 +192,7 @@ async fn offset_for_leader_epoch_returns_the_end_of_the_epoch() {
             assert_eq!(
                 (code(partition.error_code), partition.leader_epoch, partition.end_offset),
                 expect,
-                "{current} {asked}"
+                "{current} {requested}"
             );
         }
     }

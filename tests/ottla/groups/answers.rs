@@ -347,9 +347,9 @@ async fn groups_are_described_and_listed_by_state() {
         let missing = if version < 6 { "NONE" } else { "GROUP_ID_NOT_FOUND" };
         assert_eq!(results, [("NONE", "Stable", 1), ("NONE", "Empty", 0), (missing, "Dead", 0)], "version {version}");
         let operations: Vec<_> = answer.groups.iter().map(|group| group.authorized_operations).collect();
-        let (asked, of_missing) =
+        let (of_existing, of_missing) =
             if version < 3 { (i32::MIN, i32::MIN) } else { (3400, if version < 6 { 3400 } else { i32::MIN }) };
-        assert_eq!(operations, [asked, asked, of_missing], "version {version}");
+        assert_eq!(operations, [of_existing, of_existing, of_missing], "version {version}");
     }
     for (states, types, expect) in [
         (&[][..], &[][..], &["offsets", "stable"][..]),

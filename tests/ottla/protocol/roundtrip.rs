@@ -82,13 +82,13 @@ proptest! {
 
     /// A frame with one changed byte gives an error or another message, never a panic or a huge allocation.
     #[test]
-    fn corrupt_frame_causes_no_panic(tape in proptest::collection::vec(any::<u8>(), 100..200), damage in 1u8..) {
+    fn corrupt_frame_causes_no_panic(tape in proptest::collection::vec(any::<u8>(), 100..200), mask in 1u8..) {
         for kind in Kind::all() {
             let (_, frame) = frame(kind, &kind.generate(&tape));
-            for place in 0..frame.len() {
-                let mut damaged = frame.to_vec();
-                damaged[place] ^= damage;
-                decodes(kind, damaged.into());
+            for position in 0..frame.len() {
+                let mut corrupt = frame.to_vec();
+                corrupt[position] ^= mask;
+                decodes(kind, corrupt.into());
             }
         }
     }

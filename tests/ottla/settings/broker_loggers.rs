@@ -79,8 +79,8 @@ async fn loggers_are_described_with_their_levels() {
         let expect = if ["kafka.request.logger", "ottla.request"].contains(&&*config.name) { "WARN" } else { "INFO" };
         assert_eq!(config.value.as_deref(), Some(expect), "{config:?}");
     }
-    let asked = describe(&fixture.client, "1", Some(&["root", "nope"])).await.configs;
-    assert_eq!(asked.iter().map(|config| &*config.name).collect::<Vec<_>>(), ["root"]);
+    let selected = describe(&fixture.client, "1", Some(&["root", "nope"])).await.configs;
+    assert_eq!(selected.iter().map(|config| &*config.name).collect::<Vec<_>>(), ["root"]);
     for (name, message) in [
         ("", "Broker id must not be empty"),
         ("x", "Broker id must be an integer, but it is: x"),

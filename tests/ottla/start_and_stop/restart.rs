@@ -133,7 +133,7 @@ async fn corrupt_metadata_log_refuses_the_start() {
             }
         }),
         ("only noise", |bytes| *bytes = vec![0xa7; 300]),
-        ("nothing", Vec::clear),
+        ("an empty file", Vec::clear),
     ];
     for (what, corrupt) in corruptions {
         let mut broker = Broker::start();

@@ -74,9 +74,12 @@ async fn consume(address: String, topic: &'static str, stop: Arc<AtomicBool>, re
 }
 
 /// Repeats a request until it is refused, and returns the error code.
-async fn refused<T: std::fmt::Debug>(what: &str, mut ask: impl AsyncFnMut() -> Result<T, ClientError>) -> ErrorCode {
+async fn refused<T: std::fmt::Debug>(
+    what: &str,
+    mut request: impl AsyncFnMut() -> Result<T, ClientError>,
+) -> ErrorCode {
     for _ in 0..ATTEMPTS {
-        match ask().await {
+        match request().await {
             Err(ClientError::Refused { code, .. }) => return ErrorCode::from_code(code).unwrap(),
             other => drop(other),
         }

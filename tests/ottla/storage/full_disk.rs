@@ -37,10 +37,10 @@ async fn produce(client: &Client, topic: &str, value: &str) -> Result<i64, Clien
 }
 
 /// Repeats a request until it succeeds.
-async fn retry<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<T, ClientError>) -> T {
+async fn retry<T>(what: &str, mut request: impl AsyncFnMut() -> Result<T, ClientError>) -> T {
     let mut last = None;
     for _ in 0..ATTEMPTS {
-        match ask().await {
+        match request().await {
             Ok(answer) => return answer,
             Err(error) => last = Some(error),
         }

@@ -56,9 +56,9 @@ fn refused(data: &Path) -> String {
 /// Runs the command that an error names in backticks.
 fn run_recommended(message: &str) -> Output {
     let command = message.split('`').nth(1).unwrap_or_else(|| panic!("no command in: {message}"));
-    let words: Vec<&str> = command.split_whitespace().collect();
-    assert_eq!(words[0], "ottla", "{message}");
-    common::run(&words[1..])
+    let args: Vec<&str> = command.split_whitespace().collect();
+    assert_eq!(args[0], "ottla", "{message}");
+    common::run(&args[1..])
 }
 
 /// Checks that the start is refused, runs the recommended repair, and starts the broker; returns the repair's report.
@@ -194,13 +194,13 @@ async fn metadata_log_that_continues_a_snapshot_is_read() {
     let broker = filled().await;
     let data = broker.data_dir().to_path_buf();
     // Like Kafka after it has deleted the log before a snapshot.
-    let whole = Bytes::from(fs::read(data.join(METADATA)).unwrap());
+    let intact = Bytes::from(fs::read(data.join(METADATA)).unwrap());
     let mut image = Vec::new();
     remove_first_segment(&data);
     let folder = data.join("__cluster_metadata-0");
     let names = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let base: i64 = names.filter_map(|name| name.strip_suffix(".log")?.parse().ok()).next().unwrap();
-    for batch in batches(&whole).map(Result::unwrap).filter(|batch| !batch.header().is_control()) {
+    for batch in batches(&intact).map(Result::unwrap).filter(|batch| !batch.header().is_control()) {
         for record in batch.records().map(Result::unwrap).filter(|record| record.offset < base) {
             image.push(MetadataRecord::decode(&record.value.unwrap()).unwrap());
         }
@@ -255,9 +255,9 @@ async fn refused_directory_starts_after_the_recommended_fix() {
     let mut broker = filled().await;
     let data = broker.data_dir().to_path_buf();
     let meta = data.join("meta.properties");
-    let whole = fs::read_to_string(&meta).unwrap();
+    let intact = fs::read_to_string(&meta).unwrap();
 
-    fs::write(&meta, whole.replace("node.id=1", "node.id=5")).unwrap();
+    fs::write(&meta, intact.replace("node.id=1", "node.id=5")).unwrap();
     let message = refused(&data);
     assert!(message.contains("start with node.id=5"), "{message}");
     let ready = data.with_file_name("ready-5.json");
@@ -277,8 +277,8 @@ async fn refused_directory_starts_after_the_recommended_fix() {
     fs::rename(&meta, data.with_file_name("meta.old")).unwrap();
     let file = data.with_file_name("server.properties");
     fs::write(&file, format!("node.id=1\nlog.dirs={}\n", data.display())).unwrap();
-    let words = ["kafka-storage", "format", "--cluster-id", "x", "--config", file.to_str().unwrap()];
-    assert!(common::run(&words).status.success());
+    let args = ["kafka-storage", "format", "--cluster-id", "x", "--config", file.to_str().unwrap()];
+    assert!(common::run(&args).status.success());
     broker.restart();
     check_everything_is_served(&broker, "a new meta.properties").await;
     broker.stop();
@@ -299,8 +299,8 @@ async fn refused_directory_starts_after_the_recommended_fix() {
     let formatted = data.with_file_name("formatted");
     let config = data.with_file_name("formatted.properties");
     fs::write(&config, format!("node.id=1\nlog.dirs={}\n", formatted.display())).unwrap();
-    let words = ["kafka-storage", "format", "--cluster-id", "x", "--config", config.to_str().unwrap()];
-    assert!(common::run(&words).status.success());
+    let args = ["kafka-storage", "format", "--cluster-id", "x", "--config", config.to_str().unwrap()];
+    assert!(common::run(&args).status.success());
     corrupt(&formatted.join("bootstrap.checkpoint"), 30, 10);
     assert!(refused(&formatted).contains("bootstrap.checkpoint cannot be read"));
     fs::remove_file(formatted.join("bootstrap.checkpoint")).unwrap();
@@ -309,14 +309,14 @@ async fn refused_directory_starts_after_the_recommended_fix() {
 
 #[tokio::test]
 async fn directory_in_use_is_refused_until_its_broker_stops() {
-    let mut holder = filled().await;
-    holder.restart();
-    let data = holder.data_dir().to_path_buf();
+    let mut first = filled().await;
+    first.restart();
+    let data = first.data_dir().to_path_buf();
     let message = refused(&data);
     assert!(message.contains("is in use by another broker"), "{message}");
     assert!(message.contains("stop that broker, or name another directory"), "{message}");
     drop(Broker::with().data_dir(&data.with_file_name("another")).start());
-    holder.stop();
+    first.stop();
     let next = Broker::with().data_dir(&data).start();
     check_everything_is_served(&next, "in use before").await;
 }
@@ -340,8 +340,8 @@ async fn metadata_directory_of_another_cluster_is_refused() {
         text.lines().find_map(|line| line.strip_prefix("cluster.id=")).unwrap().to_owned()
     };
     let data = at("data");
-    let words = ["--data-dir", data.to_str().unwrap(), "--port", "0", "--set", &setting("other-metadata")];
-    let output = common::run(&words);
+    let args = ["--data-dir", data.to_str().unwrap(), "--port", "0", "--set", &setting("other-metadata")];
+    let output = common::run(&args);
     let message = String::from_utf8(output.stderr).unwrap();
     let expected = format!("name a directory of cluster {} instead", cluster("data"));
     assert!(output.status.code() == Some(2) && message.contains(&expected), "{message}");
@@ -414,8 +414,8 @@ fn directory_without_permissions_starts_after_the_recommended_command() {
     let run_recommended = |message: &str| {
         let command = message.rsplit_once('(').unwrap().1.split(')').next().unwrap();
         assert!(command.starts_with("ch"), "{message}");
-        let words: Vec<&str> = command.split(' ').collect();
-        assert!(std::process::Command::new(words[0]).args(&words[1..]).status().unwrap().success(), "{message}");
+        let args: Vec<&str> = command.split(' ').collect();
+        assert!(std::process::Command::new(args[0]).args(&args[1..]).status().unwrap().success(), "{message}");
     };
     if is_root {
         fs::remove_file(data.join(".lock")).unwrap();

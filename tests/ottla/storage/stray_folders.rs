@@ -1,4 +1,4 @@
-//! Folders that belong to no topic are kept under another name.
+//! Folders that belong to no topic are renamed and kept.
 
 use std::fs;
 use std::path::{Path, PathBuf};

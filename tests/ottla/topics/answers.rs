@@ -232,14 +232,14 @@ async fn describe_log_dirs_returns_sizes_of_existing_partitions() {
     fixture.client.create_topic("a", 2, &[]).await.unwrap();
     let sent = batch("x");
     fixture.client.produce("a", 1, sent.clone()).await.unwrap();
-    for (asked, expect) in [
+    for (requested, expect) in [
         (None, vec![(0, 0), (1, sent.len() as i64)]),
         (Some(("a", vec![1])), vec![(1, sent.len() as i64)]),
         (Some(("a", vec![7])), vec![]),
         (Some(("missing", vec![0])), vec![]),
     ] {
         let topic = |(topic, partitions): (&str, Vec<i32>)| DescribableLogDirTopic { topic: text(topic), partitions };
-        let request = DescribeLogDirsRequest { topics: asked.map(|asked| vec![topic(asked)]) };
+        let request = DescribeLogDirsRequest { topics: requested.map(|requested| vec![topic(requested)]) };
         let answer = fixture.client.call(request).await.unwrap();
         let partitions = answer.results[0].topics.iter().flat_map(|topic| &topic.partitions);
         let found: Vec<_> = partitions.map(|one| (one.partition_index, one.partition_size)).collect();

@@ -21,7 +21,7 @@ fn by_id(topic_id: TopicId) -> MetadataRequestTopic {
     MetadataRequestTopic { name: None, topic_id }
 }
 
-async fn ask(fixture: &Fixture, version: i16, topics: Vec<MetadataRequestTopic>) -> MetadataResponse {
+async fn metadata(fixture: &Fixture, version: i16, topics: Vec<MetadataRequestTopic>) -> MetadataResponse {
     let request = MetadataRequest { topics: Some(topics), allow_auto_topic_creation: false, ..Default::default() };
     fixture.client.call_at(request, version).await.unwrap()
 }
@@ -45,7 +45,11 @@ async fn metadata_of_an_invalid_name_returns_invalid_topic_exception() {
         (&long, "INVALID_TOPIC_EXCEPTION"),
     ] {
         for version in [4, 13] {
-            assert_eq!(errors(&ask(&fixture, version, vec![named(name)]).await), [(name, expect)], "version {version}");
+            assert_eq!(
+                errors(&metadata(&fixture, version, vec![named(name)]).await),
+                [(name, expect)],
+                "version {version}"
+            );
         }
         // Also with auto-creation allowed.
         let answer = fixture.client.metadata_with(Some(&[name]), name != "missing").await.unwrap();
@@ -58,7 +62,7 @@ async fn duplicate_topic_in_a_metadata_request_is_answered_once() {
     let fixture = Fixture::start().await;
     fixture.topic("a", &[]).await;
     for version in 4..=13 {
-        let answer = ask(&fixture, version, vec![named("a"), named("b"), named("a"), named("b")]).await;
+        let answer = metadata(&fixture, version, vec![named("a"), named("b"), named("a"), named("b")]).await;
         assert_eq!(errors(&answer), [("a", "NONE"), ("b", "UNKNOWN_TOPIC_OR_PARTITION")], "version {version}");
     }
 }
@@ -68,14 +72,14 @@ async fn metadata_by_topic_id_requires_version_12() {
     let fixture = Fixture::start().await;
     let id = fixture.topic("a", &[]).await;
     for version in 12..=13 {
-        assert_eq!(errors(&ask(&fixture, version, vec![by_id(id)]).await), [("a", "NONE")]);
-        let answer = ask(&fixture, version, vec![by_id(UNKNOWN), by_id(id)]).await;
+        assert_eq!(errors(&metadata(&fixture, version, vec![by_id(id)]).await), [("a", "NONE")]);
+        let answer = metadata(&fixture, version, vec![by_id(UNKNOWN), by_id(id)]).await;
         assert_eq!(errors(&answer), [("-", "UNKNOWN_TOPIC_ID"), ("a", "NONE")]);
-        assert_eq!(errors(&ask(&fixture, version, vec![by_id(Uuid::ZERO)]).await), [("", "INVALID_REQUEST")]);
+        assert_eq!(errors(&metadata(&fixture, version, vec![by_id(Uuid::ZERO)]).await), [("", "INVALID_REQUEST")]);
     }
     for version in 10..=11 {
         let both = MetadataRequestTopic { name: Some(text("a")), topic_id: id };
-        let answer = ask(&fixture, version, vec![both]).await;
+        let answer = metadata(&fixture, version, vec![both]).await;
         assert_eq!(errors(&answer), [("a", "INVALID_REQUEST")], "version {version}");
         assert!(answer.brokers.is_empty());
     }

@@ -46,7 +46,7 @@ impl WireClient {
     }
 
     /// Sends a request and returns the answer as text; panics if the request is not well-formed.
-    pub fn ask(&mut self, api: ApiKey, version: i16, request: &str) -> String {
+    pub fn call(&mut self, api: ApiKey, version: i16, request: &str) -> String {
         match self.read(api, version, request) {
             Some(answer) => self.hide(&reading::show(&answer, &self.ids)),
             None => NO_ANSWER.to_owned(),
@@ -55,7 +55,7 @@ impl WireClient {
 
     /// Sends a request and returns the elements of the first list of that name: by the name of each element, the text of
     /// its other fields, joined where a name occurs more than once.
-    pub fn ask_for_each(&mut self, api: ApiKey, version: i16, request: &str, list: &str) -> BTreeMap<String, String> {
+    pub fn call_for_each(&mut self, api: ApiKey, version: i16, request: &str, list: &str) -> BTreeMap<String, String> {
         let answer = self.read(api, version, request).expect(NO_ANSWER);
         let all = reading::each(&answer, list, &self.ids).expect("a list of that name");
         let mut elements: BTreeMap<String, String> = BTreeMap::new();

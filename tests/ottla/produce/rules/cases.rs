@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use ottla_wire::record::{Codec, compress};
 
-use super::handmade::{Handmade, HandmadeRecord, Message, batch_of, damaged, message, record, wrapper};
+use super::handmade::{Handmade, HandmadeRecord, Message, batch_of, corrupted, message, record, wrapper};
 
 /// One Produce request, and the settings of its topic.
 pub struct Case {
@@ -76,11 +76,11 @@ impl Cases {
             self.add(format!("magic {magic}"), &[], self.batch().with(|batch| batch.magic = magic).bytes());
         }
         for length in [-1i32, 0, 13, 14, 48, 49, i32::MAX] {
-            self.add(format!("length {length}"), &[], damaged(&good, 8, &length.to_be_bytes()));
+            self.add(format!("length {length}"), &[], corrupted(&good, 8, &length.to_be_bytes()));
         }
         for at in [17, 21, good.len() - 1] {
             let byte = good[at] ^ 0x20;
-            self.add(format!("byte {at} flipped"), &[], damaged(&good, at, &[byte]));
+            self.add(format!("byte {at} flipped"), &[], corrupted(&good, at, &[byte]));
         }
     }
 
@@ -322,7 +322,7 @@ impl Cases {
             self.old(version, &name("two"), &[], &two);
             self.old(version, &name("one without a key"), &compact, &keyless);
             self.old(version, &name("stamped"), &append_time, &two);
-            self.add_at(version, name("damaged"), &[], damaged(&two[0].bytes(), 30, b"?"));
+            self.add_at(version, name("damaged"), &[], corrupted(&two[0].bytes(), 30, b"?"));
             self.add_at(version, name("cut"), &[], two[0].bytes().slice(..20));
             self.old(version, &name("too large"), &[("max.message.bytes", "30")], &two);
             for codec in [Codec::Gzip, Codec::Snappy, Codec::Lz4] {

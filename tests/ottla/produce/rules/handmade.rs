@@ -125,7 +125,7 @@ impl Handmade {
 }
 
 /// Replaces some bytes without changing any checksum.
-pub fn damaged(bytes: &Bytes, at: usize, with: &[u8]) -> Bytes {
+pub fn corrupted(bytes: &Bytes, at: usize, with: &[u8]) -> Bytes {
     let mut bytes = bytes.to_vec();
     bytes[at..at + with.len()].copy_from_slice(with);
     bytes.into()

@@ -49,7 +49,7 @@ async fn produce_answers_match_kafka() {
         let mut table = HEADING.to_owned();
         for case in cases::all(t) {
             let address = if REMOVED.contains(&case.version) { &of_3_9 } else { &of_4_3 };
-            let _ = writeln!(table, "{}\t{}", case.name, ask(address, &case, t).await);
+            let _ = writeln!(table, "{}\t{}", case.name, send_case(address, &case, t).await);
         }
         std::fs::write(TABLE, table).unwrap();
     }
@@ -58,7 +58,7 @@ async fn produce_answers_match_kafka() {
     let broker = Broker::start();
     let mut differ = String::new();
     for case in cases::all(t) {
-        let ours = ask(broker.bootstrap_servers(), &case, t).await;
+        let ours = send_case(broker.bootstrap_servers(), &case, t).await;
         let theirs = kafkas.get(&*case.name).copied().unwrap_or("no line in the table");
         let departure = departures.remove(&*case.name);
         let expected = departure.unwrap_or(theirs);
@@ -95,7 +95,7 @@ fn an_hour_ago() -> i64 {
 }
 
 /// Sends a case to a broker; returns the columns of the table: its answer and the batches that it stored.
-async fn ask(address: &str, case: &Case, t: i64) -> String {
+async fn send_case(address: &str, case: &Case, t: i64) -> String {
     let options = ClientOptions { timeout: Duration::from_secs(10), ..Default::default() };
     let client = Client::connect_with(address, options).await.unwrap();
     let topic = format!("t-{:08x}", crc32c::crc32c(format!("{}{t}", case.name).as_bytes()));

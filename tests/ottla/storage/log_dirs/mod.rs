@@ -76,8 +76,8 @@ fn folders(dir: &Path) -> Vec<String> {
 /// Starts a broker with these settings, which must be refused with one line, and returns the line.
 fn refused(settings: &[&str]) -> String {
     let settings = settings.iter().flat_map(|setting| ["--set", setting]);
-    let words: Vec<&str> = settings.chain(["--port", "0"]).collect();
-    let output = common::run(&words);
+    let args: Vec<&str> = settings.chain(["--port", "0"]).collect();
+    let output = common::run(&args);
     let printed = String::from_utf8(output.stderr).unwrap();
     assert_eq!((output.status.code(), printed.lines().count()), (Some(2), 1), "{printed}");
     printed
@@ -117,8 +117,8 @@ async fn all_refuse(client: &Client, topic: &str, partition: i32, expected: Erro
     assert_eq!(code(produced), expected, "Produce");
     assert_eq!(code(client.fetch(topic, partition, 0, 1000, Duration::ZERO).await), expected, "Fetch");
     assert_eq!(code(client.list_offset(topic, partition, -1).await), expected, "ListOffsets");
-    let asked = OffsetForLeaderPartition { partition, current_leader_epoch: -1, leader_epoch: 0 };
-    let topics = vec![OffsetForLeaderTopic { topic: topic.into(), partitions: vec![asked] }];
+    let requested = OffsetForLeaderPartition { partition, current_leader_epoch: -1, leader_epoch: 0 };
+    let topics = vec![OffsetForLeaderTopic { topic: topic.into(), partitions: vec![requested] }];
     let answer = client.call(OffsetForLeaderEpochRequest { topics, ..Default::default() }).await.unwrap();
     assert_eq!(code_of(answer.topics[0].partitions[0].error_code), expected, "OffsetForLeaderEpoch");
     let partitions = vec![DeleteRecordsPartition { partition_index: partition, offset: 0 }];
@@ -416,8 +416,8 @@ fn unusable_log_dir_is_refused_with_its_cause() {
 fn check_log_of_two_log_dirs_knows_the_topics_of_both() {
     let dir = two_dirs();
     let at = |name: &str| dir.path().join(name).display().to_string();
-    let check = |words: &[&str]| {
-        let output = common::run(&[&["check-log"], words].concat());
+    let check = |args: &[&str]| {
+        let output = common::run(&[&["check-log"], args].concat());
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
     };
     let before = contents(dir.path());

@@ -61,8 +61,8 @@ async fn partition_without_a_folder_starts_at_offset_zero_in_a_new_empty_folder(
     let first = dir.path().join("d1");
     fs::remove_dir_all(first.join("__cluster_metadata-0")).unwrap();
     let printed = repaired(&[&first]);
-    let made = printed.split("mkdir ").nth(1).unwrap().lines().next().unwrap();
-    fs::create_dir(made).unwrap();
+    let recommended = printed.split("mkdir ").nth(1).unwrap().lines().next().unwrap();
+    fs::create_dir(recommended).unwrap();
     let broker = start(&first);
     let client = connect(&broker).await;
     assert_eq!(client.produce("orders", 1, batch("anew")).await.unwrap().base_offset, 0);
