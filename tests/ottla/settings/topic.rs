@@ -19,7 +19,7 @@ use common::Broker;
 const TESTED: &[(&str, &str, &str)] = &[
     ("cleanup.policy", HERE, "cleanup_policy_change_decides_whether_keys_are_required"),
     ("compression.gzip.level", HERE, "compression_level_change_alters_the_stored_size"),
-    ("compression.lz4.level", HERE, "compression_levels"),
+    ("compression.lz4.level", HERE, "compression_level_change_alters_the_stored_size"),
     ("compression.type", DYNAMIC, "compression_type_change_applies_to_the_next_produce"),
     ("compression.zstd.level", HERE, "compression_level_change_alters_the_stored_size"),
     ("file.delete.delay.ms", HERE, "file_delete_delay_ms_change_applies_to_later_files"),
