@@ -33,7 +33,7 @@ pub const MUCH_SIZE: usize = 4 << 20;
 pub struct Toy {
     pub seen: AtomicUsize,
     pub parked: Arc<AtomicUsize>,
-    pub gone: AtomicUsize,
+    pub disconnected: AtomicUsize,
 }
 
 impl Dispatch for Toy {
@@ -56,7 +56,7 @@ impl Dispatch for Toy {
     }
 
     fn on_disconnect(&self, _: &Arc<ConnectionInfo>) {
-        self.gone.fetch_add(1, Ordering::SeqCst);
+        self.disconnected.fetch_add(1, Ordering::SeqCst);
     }
 }
 
@@ -85,24 +85,24 @@ pub fn frame(body: impl AsRef<[u8]>) -> Vec<u8> {
 }
 
 /// A server at 127.0.0.1 on a free port.
-pub struct House {
+pub struct TestServer {
     pub toy: Arc<Toy>,
     pub address: SocketAddr,
     pub server: Server,
 }
 
-impl House {
-    pub fn open(limits: Limits) -> House {
-        House::open_at(BindHost::Named("127.0.0.1".to_owned()), limits)
+impl TestServer {
+    pub fn open(limits: Limits) -> TestServer {
+        TestServer::open_at(BindHost::Named("127.0.0.1".to_owned()), limits)
     }
 
-    pub fn open_at(host: BindHost, limits: Limits) -> House {
+    pub fn open_at(host: BindHost, limits: Limits) -> TestServer {
         collect_log_lines();
         let listener = Listener::bind("PLAINTEXT", &BindAddress { host, port: 0 }, &limits).unwrap();
         let address = listener.address();
         let toy = Arc::new(Toy::default());
         let server = serve(vec![listener], toy.clone(), &limits, LogRateLimiter::new(|| Duration::ZERO)).unwrap();
-        House { toy, address, server }
+        TestServer { toy, address, server }
     }
 
     pub async fn connect(&self) -> Client {

@@ -26,9 +26,9 @@ SECONDS = 4  # for one group; a heartbeat comes much later
 
 def settles(bootstrap, client, assignor, count):
     for _ in range(GROUPS):
-        topic = group_settling.make_topic(bootstrap, count)
+        topic = group_settling.create_topic(bootstrap, count)
         group = group_settling.Threads(client, bootstrap, topic, assignor, count, HEARTBEAT_MS)
-        group.go()
+        group.start()
         times = group_settling.wait_until_settled(group, count, SECONDS)
         group.stop()
         if times is not None:

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
-use common::server_toy::{House, command, frame, logged, soon};
+use common::server_toy::{TestServer, command, frame, logged, soon};
 use ottla_broker::server::Limits;
 use ottla_config::BindHost;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -11,8 +11,8 @@ use tokio::net::TcpStream;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pipelined_requests_are_answered_in_order() {
-    let house = House::open(Limits::default());
-    let client = house.connect().await;
+    let server = TestServer::open(Limits::default());
+    let client = server.connect().await;
     let (mut read, mut write) = client.socket.into_split();
     let sizes = [5, 100, 9000, 65_650, 1, 300_000, 8188, 40];
     let bodies: Vec<Vec<u8>> =
@@ -29,9 +29,9 @@ async fn pipelined_requests_are_answered_in_order() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_families_reach_a_wildcard_listener() {
-    let house = House::open_at(BindHost::Any, Limits::default());
+    let server = TestServer::open_at(BindHost::Any, Limits::default());
     for host in ["127.0.0.1", "::1"] {
-        let socket = TcpStream::connect((host, house.address.port())).await;
+        let socket = TcpStream::connect((host, server.address.port())).await;
         if host == "::1" && socket.is_err() {
             continue; // IPv6 is off here
         }
@@ -45,26 +45,26 @@ async fn both_families_reach_a_wildcard_listener() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn other_protocols_are_named_in_the_log() {
-    let house = House::open(Limits::default());
+    let server = TestServer::open(Limits::default());
     for (bytes, name) in [
         (&b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"[..], "HTTP"),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "TLS"),
         (b"SSH-2.0-OpenSSH_9.6\r\n", "SSH"),
     ] {
-        let mut client = house.connect().await;
+        let mut client = server.connect().await;
         client.send(bytes).await;
         client.closed().await;
         logged("WARN", &[&client.name(), &format!("the client speaks {name},")]).await;
     }
-    house.connect().await.echo(b"others are served").await;
+    server.connect().await.echo(b"others are served").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refused_sizes_close_only_that_connection() {
-    let house = House::open(Limits { max_request_bytes: 1000, ..Limits::default() });
-    let mut other = house.connect().await;
+    let server = TestServer::open(Limits { max_request_bytes: 1000, ..Limits::default() });
+    let mut other = server.connect().await;
     for (size, why) in [(-2, "-2 bytes"), (1001, "1001 bytes, more than socket.request.max.bytes=1000")] {
-        let mut client = house.connect().await;
+        let mut client = server.connect().await;
         client.echo(&[1; 1000]).await;
         client.send(&i32::to_be_bytes(size)).await;
         client.closed().await;
@@ -75,47 +75,47 @@ async fn refused_sizes_close_only_that_connection() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_closes_only_its_connection() {
-    let house = House::open(Limits::default());
-    let mut other = house.connect().await;
-    let mut client = house.connect().await;
+    let server = TestServer::open(Limits::default());
+    let mut other = server.connect().await;
+    let mut client = server.connect().await;
     client.send(&frame([command::PANIC])).await;
     client.closed().await;
     logged("ERROR", &[&client.name(), "panicked: a handler of"]).await;
     other.echo(b"still here").await;
-    soon("the connection is forgotten", || house.toy.gone.load(SeqCst) == 1).await;
+    soon("the connection is forgotten", || server.toy.disconnected.load(SeqCst) == 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn waiting_requests_go_with_their_peer() {
-    let house = House::open(Limits::default());
-    let mut client = house.connect().await;
+    let server = TestServer::open(Limits::default());
+    let mut client = server.connect().await;
     client.send(&frame([command::WAIT]).repeat(3)).await;
-    soon("the requests wait", || house.toy.parked.load(SeqCst) == 3).await;
+    soon("the requests wait", || server.toy.parked.load(SeqCst) == 3).await;
     drop(client);
-    soon("nothing waits", || house.toy.parked.load(SeqCst) == 0).await;
-    soon("the connection is forgotten", || house.toy.gone.load(SeqCst) == 1).await;
+    soon("nothing waits", || server.toy.parked.load(SeqCst) == 0).await;
+    soon("the connection is forgotten", || server.toy.disconnected.load(SeqCst) == 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_does_not_read_is_not_read_from() {
-    let house = House::open(Limits { idle: Some(Duration::from_secs(1)), ..Limits::default() });
-    let mut greedy = house.connect().await;
+    let server = TestServer::open(Limits { idle: Some(Duration::from_secs(1)), ..Limits::default() });
+    let mut greedy = server.connect().await;
     let much = frame([command::MUCH]);
     greedy.send(&much.repeat(100)).await;
     // A hundred fit into one read. What comes later is not taken.
-    soon("the first requests are taken", || house.toy.seen.load(SeqCst) == 100).await;
-    house.connect().await.echo(b"others are served").await;
-    let taken = house.toy.seen.load(SeqCst);
+    soon("the first requests are taken", || server.toy.seen.load(SeqCst) == 100).await;
+    server.connect().await.echo(b"others are served").await;
+    let taken = server.toy.seen.load(SeqCst);
     greedy.send(&much.repeat(1000)).await;
     tokio::time::sleep(Duration::from_millis(100)).await;
-    assert_eq!(house.toy.seen.load(SeqCst), taken);
+    assert_eq!(server.toy.seen.load(SeqCst), taken);
     logged("WARN", &[&greedy.name(), "does not read its responses"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_reader_gets_everything_in_the_end() {
-    let house = House::open(Limits::default());
-    let mut client = house.connect().await;
+    let server = TestServer::open(Limits::default());
+    let mut client = server.connect().await;
     client.send(&frame([command::MUCH]).repeat(5)).await;
     for _ in 0..5 {
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -126,9 +126,9 @@ async fn a_slow_reader_gets_everything_in_the_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn idle_connections_are_closed() {
-    let house = House::open(Limits { idle: Some(Duration::from_millis(800)), ..Limits::default() });
-    let mut idle = house.connect().await;
-    let mut busy = house.connect().await;
+    let server = TestServer::open(Limits { idle: Some(Duration::from_millis(800)), ..Limits::default() });
+    let mut idle = server.connect().await;
+    let mut busy = server.connect().await;
     let began = Instant::now();
     while began.elapsed() < Duration::from_millis(1500) {
         busy.echo(b"busy").await;
@@ -141,24 +141,24 @@ async fn idle_connections_are_closed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_has_its_connections_and_no_more() {
-    let house = House::open(Limits { max_connections_per_ip: 2, ..Limits::default() });
-    let (mut first, mut second) = (house.connect().await, house.connect().await);
+    let server = TestServer::open(Limits { max_connections_per_ip: 2, ..Limits::default() });
+    let (mut first, mut second) = (server.connect().await, server.connect().await);
     first.echo(b"one").await;
     second.echo(b"two").await;
-    let mut third = house.connect().await;
+    let mut third = server.connect().await;
     third.closed().await;
     logged("WARN", &["refused", &third.name(), "max.connections.per.ip"]).await;
     drop(first);
-    soon("a place is free", || house.toy.gone.load(SeqCst) == 1).await;
-    house.connect().await.echo(b"three").await;
+    soon("a place is free", || server.toy.disconnected.load(SeqCst) == 1).await;
+    server.connect().await.echo(b"three").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn beyond_max_connections_newcomers_wait() {
-    let house = House::open(Limits { max_connections: 1, ..Limits::default() });
-    let mut first = house.connect().await;
+    let server = TestServer::open(Limits { max_connections: 1, ..Limits::default() });
+    let mut first = server.connect().await;
     first.echo(b"one").await;
-    let mut second = house.connect().await;
+    let mut second = server.connect().await;
     second.send(&frame(b"two")).await;
     let early = tokio::time::timeout(Duration::from_millis(100), second.socket.read_u32()).await;
     assert!(early.is_err());
@@ -169,29 +169,29 @@ async fn beyond_max_connections_newcomers_wait() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stopping_lets_nobody_in_and_everybody_out() {
-    let house = House::open(Limits::default());
-    let mut client = house.connect().await;
+    let server = TestServer::open(Limits::default());
+    let mut client = server.connect().await;
     client.echo(b"hello").await;
-    let mut waiting = house.connect().await;
+    let mut waiting = server.connect().await;
     waiting.send(&frame([command::WAIT])).await;
-    soon("the request waits", || house.toy.parked.load(SeqCst) == 1).await;
+    soon("the request waits", || server.toy.parked.load(SeqCst) == 1).await;
     let began = Instant::now();
-    let unanswered = house.server.stop(Duration::from_millis(200)).await;
+    let unanswered = server.server.stop(Duration::from_millis(200)).await;
     assert_eq!(unanswered, 1);
     assert!(began.elapsed() >= Duration::from_millis(200) && began.elapsed() < Duration::from_secs(5));
     client.closed().await;
     waiting.closed().await;
     logged("INFO", &[&waiting.name(), "a request is unanswered"]).await;
-    assert_eq!(house.toy.gone.load(SeqCst), 2);
-    assert!(TcpStream::connect(house.address).await.is_err());
+    assert_eq!(server.toy.disconnected.load(SeqCst), 2);
+    assert!(TcpStream::connect(server.address).await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stopping_an_idle_server_takes_no_time() {
-    let house = House::open(Limits::default());
-    let mut client = house.connect().await;
+    let server = TestServer::open(Limits::default());
+    let mut client = server.connect().await;
     client.echo(b"hello").await;
     let began = Instant::now();
-    assert_eq!(house.server.stop(Duration::from_secs(10)).await, 0);
+    assert_eq!(server.server.stop(Duration::from_secs(10)).await, 0);
     assert!(began.elapsed() < Duration::from_secs(1));
 }
