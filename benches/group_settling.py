@@ -219,7 +219,7 @@ def create_topic(bootstrap, count):
 
 
 def wait_until_settled(group, count, seconds=TIMEOUT_SECONDS):
-    """Returns the times of the first record and of the moment when every consumer had one partition; None on a timeout."""
+    """Returns the times of the first record and of every consumer having one partition; None on a timeout."""
     held, first, settled = {}, None, None
     deadline = time.monotonic() + seconds
     while first is None or settled is None:

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ottla_log::{AppendAs, Disk, Log, LogConfig, OpenAt, Origin};
+use ottla_log::{AppendParams, Disk, Log, LogConfig, OpenParams, Origin};
 use ottla_wire::record::{BATCH_OVERHEAD, BatchBuilder, Codec, Verified};
 use ottla_wire::types::TimestampMs;
 use tempfile::TempDir;
@@ -23,13 +23,14 @@ pub fn now() -> TimestampMs {
 }
 
 /// Returns the options of a client's append.
-pub fn as_client() -> AppendAs {
-    AppendAs { leader_epoch: 0, origin: Origin::Client, now: now() }
+pub fn as_client() -> AppendParams {
+    AppendParams { leader_epoch: 0, origin: Origin::Client, now: now() }
 }
 
 /// Opens a log in `dir`, as after a clean stop.
 pub fn open(disk: &Disk, dir: &Path, config: LogConfig) -> Log {
-    Log::open(disk, dir, Arc::new(config), OpenAt { clean_shutdown: true, ..OpenAt::fresh(now()) }).expect("opens")
+    Log::open(disk, dir, Arc::new(config), OpenParams { clean_shutdown: true, ..OpenParams::fresh(now()) })
+        .expect("opens")
 }
 
 /// Returns the kind of file access that a broker would use in this directory.

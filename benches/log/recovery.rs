@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ottla_log::{Disk, Log, LogConfig, OpenAt, Validated};
+use ottla_log::{Disk, Log, LogConfig, OpenParams, Validated};
 
 use crate::read::segments;
 use crate::report::Table;
@@ -34,7 +34,7 @@ pub fn measure(pairs: usize, burst: u64) -> Table {
 }
 
 fn open(disk: &Disk, folder: &Path, validated: Option<Validated>) -> f64 {
-    let at = OpenAt { clean_shutdown: false, validated, ..OpenAt::fresh(fixture::now()) };
+    let at = OpenParams { clean_shutdown: false, validated, ..OpenParams::fresh(fixture::now()) };
     let started = Instant::now();
     black_box(Log::open(disk, folder, Arc::new(LogConfig::default()), at).expect("opens"));
     started.elapsed().as_secs_f64()

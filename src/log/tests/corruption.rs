@@ -17,7 +17,7 @@ const TOPIC: Uuid = Uuid([3; 16]);
 /// Key and value of each record, by offset.
 type Contents = BTreeMap<Offset, (Option<String>, Option<String>)>;
 
-/// How the broker that wrote the files ended.
+/// The way in which the broker that wrote the files ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ended {
     Cleanly,
@@ -89,7 +89,7 @@ fn written(ended: Ended) -> (Simulation, Contents) {
     let mut log = open_log(&dir).expect("opens");
     let mut contents = Contents::new();
     for index in 0..40 {
-        log.append(&batch_of(index), AppendAs { leader_epoch: index / 7, ..COORDINATOR }).expect("appends");
+        log.append(&batch_of(index), AppendParams { leader_epoch: index / 7, ..COORDINATOR }).expect("appends");
         if index == 25 {
             contents.extend(served(&log).expect("reads"));
             let synced = log.flush_target().expect("a ticket").sync();
@@ -166,7 +166,7 @@ fn open_and_use(disk: &Simulation) -> Result<Contents, String> {
     }
     let _ = log.aborted_transactions(log.start_offset(), log.end_offset());
     let _ = log.end_offset_for_epoch(2);
-    let on = AppendAs { leader_epoch: 99, ..CLIENT };
+    let on = AppendParams { leader_epoch: 99, ..CLIENT };
     let _ = log.append(&by_producer(7, 0, 10, 2), on);
     let end = log.end_offset();
     if let Ok(appended) = log.append(&batch(&["plain"]), on) {

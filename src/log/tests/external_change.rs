@@ -119,12 +119,12 @@ fn reads_of_truncated_segment_return_valid_records_or_error() {
             let intact = fs::read(&path).expect("reads");
             let what = format!("seed {seed}, {path:?} {}", modify_file(&path, segment.size(), &mut random));
             assert!(read_everywhere(&log, &path, &what) > 0, "{what}");
-            // Mapped bytes that were read before may be gone: touching them does not end the process.
+            // Mapped bytes that were read before may no longer exist: touching them does not end the process.
             held.iter().for_each(|slice| drop(slice.bytes.to_vec()));
             assert!(read_everywhere(&log, &path, &what) > 0, "{what}: after faults");
             let error = log.read(log.segments[0].base(), 1, true, Offset::MAX).err();
             if is_active {
-                let later = AppendAs { now: NOW + 1, ..CLIENT };
+                let later = AppendParams { now: NOW + 1, ..CLIENT };
                 let refused = log.append(&batch(&["more"]), later).expect_err(&what);
                 assert!(matches!(&refused, AppendError::Storage(error) if error.is_data_loss()), "{what}: {refused}");
             } else {

@@ -34,7 +34,7 @@ pub(super) struct Fixture {
     pub(super) disk: Disk,
     pub(super) folder: PathBuf,
     pub(super) config: LogConfig,
-    pub(super) at: OpenAt,
+    pub(super) at: OpenParams,
     _temporary: Option<tempfile::TempDir>,
 }
 
@@ -54,7 +54,7 @@ impl Fixture {
 
     fn on(disk: Disk, folder: PathBuf, temporary: Option<tempfile::TempDir>) -> Fixture {
         let config = LogConfig { index_interval_bytes: 100, ..LogConfig::default() };
-        Fixture { disk, folder, config, at: OpenAt::fresh(NOW), _temporary: temporary }
+        Fixture { disk, folder, config, at: OpenParams::fresh(NOW), _temporary: temporary }
     }
 
     /// Returns the same fixture on another disk.
@@ -77,7 +77,7 @@ impl Fixture {
     }
 
     pub(super) fn try_reopen_killed(&self, validated: Option<Validated>) -> Result<Log, LogError> {
-        let at = OpenAt { clean_shutdown: false, validated, ..self.at };
+        let at = OpenParams { clean_shutdown: false, validated, ..self.at };
         Log::open(&self.disk, &self.folder, Arc::new(self.config.clone()), at)
     }
 
@@ -103,8 +103,8 @@ pub(super) fn on_every_backing(test: impl Fn(Fixture)) {
     test(Fixture::simulated(&Simulation::default()));
 }
 
-pub(super) const CLIENT: AppendAs = AppendAs { leader_epoch: 0, origin: Origin::Client, now: NOW };
-pub(super) const COORDINATOR: AppendAs = AppendAs { leader_epoch: 0, origin: Origin::Coordinator, now: NOW };
+pub(super) const CLIENT: AppendParams = AppendParams { leader_epoch: 0, origin: Origin::Client, now: NOW };
+pub(super) const COORDINATOR: AppendParams = AppendParams { leader_epoch: 0, origin: Origin::Coordinator, now: NOW };
 
 /// Builds a batch with these values, all at `timestamp`.
 pub(super) fn batch_at(timestamp: TimestampMs, values: &[&str]) -> Verified {
@@ -197,7 +197,7 @@ pub(super) fn assert_indexes_equal_full_scan(fixture: &Fixture, log: &Log) {
 fn full_scan(fixture: &Fixture) -> Log {
     let mut full = Fixture::on(fixture.disk.clone(), fixture.folder.clone(), None);
     full.config = fixture.config.clone();
-    full.at = OpenAt { clean_shutdown: false, recovery_point: 0, validated: None, ..fixture.at };
+    full.at = OpenParams { clean_shutdown: false, recovery_point: 0, validated: None, ..fixture.at };
     full.open()
 }
 

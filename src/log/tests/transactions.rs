@@ -121,7 +121,7 @@ fn marker_of_older_producer_or_coordinator_epoch_is_fenced() {
 
 #[test]
 fn transaction_v2_marker_without_bumped_epoch_is_refused() {
-    const V2: AppendAs = AppendAs { origin: Origin::CoordinatorV2, ..COORDINATOR };
+    const V2: AppendParams = AppendParams { origin: Origin::CoordinatorV2, ..COORDINATOR };
     on_every_backing(|fixture| {
         let mut log = fixture.open();
         append(&mut log, &in_txn(1, 5, 0, 1));

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ottla_log::{AppendAs, Disk, Log, LogConfig, OpenAt, Origin};
+use ottla_log::{AppendParams, Disk, Log, LogConfig, OpenParams, Origin};
 use ottla_wire::record::control::{ControlType, EndTxnMarker};
 use ottla_wire::record::{BatchBuilder, Codec, Verified};
 use ottla_wire::types::ProducerIdEpoch;
@@ -49,8 +49,8 @@ fn dump_log_finds_no_fault_in_transactions() {
 /// them by an abort.
 fn write(directory: &Path) {
     let config = LogConfig { segment_bytes: 5_000, index_interval_bytes: 500, ..LogConfig::default() };
-    let mut log = Log::open(&Disk::mapped(), directory, Arc::new(config), OpenAt::fresh(NOW)).unwrap();
-    let append_by = |origin| AppendAs { leader_epoch: 3, origin, now: NOW };
+    let mut log = Log::open(&Disk::mapped(), directory, Arc::new(config), OpenParams::fresh(NOW)).unwrap();
+    let append_by = |origin| AppendParams { leader_epoch: 3, origin, now: NOW };
     for round in 0..ROUNDS {
         for producer_id in 0..PRODUCERS {
             log.append(&records(producer_id, round), append_by(Origin::Client)).unwrap();

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
 use ottla_log::{
-    AppendAs, AppendError, CompactionBuffers, Disk, Log, LogConfig, LogError, OpenAt, Origin, Replaced, Simulation,
+    AppendParams, AppendError, CompactionBuffers, Disk, Log, LogConfig, LogError, OpenParams, Origin, Replaced, Simulation,
     TimestampQuery, Validated,
 };
 use ottla_wire::record::{BATCH_OVERHEAD, BatchBuilder, Codec, Verified, batches};
@@ -26,7 +26,7 @@ const COMPACTED: u8 = 2;
 const DIRECTORY: &str = "/data/t-0";
 const CRC_AT: usize = 17;
 const CRC_START: usize = 21;
-const APPEND: AppendAs = AppendAs { leader_epoch: i32::MAX, origin: Origin::Client, now: NOW };
+const APPEND: AppendParams = AppendParams { leader_epoch: i32::MAX, origin: Origin::Client, now: NOW };
 
 fuzz_target!(|input: &[u8]| {
     let Some((&choice, mut rest)) = input.split_first() else { return };
@@ -42,14 +42,14 @@ fuzz_target!(|input: &[u8]| {
     let closed = use_log(log, at);
     // After recovery, use and a clean close the log is valid, for each way to open it.
     let log_start = closed.map(|closed| closed.start).or(at.log_start);
-    let found = open(&disk, choice, OpenAt { validated: None, clean_shutdown: true, log_start, ..at });
+    let found = open(&disk, choice, OpenParams { validated: None, clean_shutdown: true, log_start, ..at });
     let found = found.expect("a closed log opens again");
     assert!(closed.is_none_or(|closed| closed.end == found.end_offset()), "{closed:?}, then {}", found.end_offset());
     if let Some(closed) = closed.filter(|_| !clean && at.recovery_point == 0 && at.validated.is_none()) {
         drop(found);
         // The topic's policy or the recovery point decides which gaps compaction made.
         let recovery_point = if choice & COMPACTED == 0 { closed.recovery_point } else { 0 };
-        let scanned = open(&disk, choice, OpenAt { clean_shutdown: false, recovery_point, log_start, ..at });
+        let scanned = open(&disk, choice, OpenParams { clean_shutdown: false, recovery_point, log_start, ..at });
         assert_eq!(scanned.expect("opens").end_offset(), closed.end, "a scan finds the end of the closed log");
     }
 });
@@ -62,7 +62,7 @@ struct Closed {
     recovery_point: i64,
 }
 
-fn open(disk: &Simulation, choice: u8, at: OpenAt) -> Option<Log> {
+fn open(disk: &Simulation, choice: u8, at: OpenParams) -> Option<Log> {
     let config = LogConfig {
         segment_bytes: 2000,
         index_interval_bytes: 100,
@@ -80,19 +80,19 @@ fn open(disk: &Simulation, choice: u8, at: OpenAt) -> Option<Log> {
     }
 }
 
-fn open_at(choice: u8, clean: bool) -> OpenAt {
+fn open_at(choice: u8, clean: bool) -> OpenParams {
     let validated = Validated { segment: 0, position: 140, next_offset: 2 };
-    OpenAt {
+    OpenParams {
         clean_shutdown: clean,
         recovery_point: if choice & 4 == 0 { 0 } else { 3 },
         validated: (choice & 8 != 0).then_some(validated),
         log_start: (choice & 16 != 0).then_some(i64::from(choice >> 5)),
-        ..OpenAt::fresh(NOW)
+        ..OpenParams::fresh(NOW)
     }
 }
 
 /// Calls all operations of a log and closes it; returns `None` if its files contradict each other.
-fn use_log(mut log: Log, at: OpenAt) -> Option<Closed> {
+fn use_log(mut log: Log, at: OpenParams) -> Option<Closed> {
     let unchecked = at.clean_shutdown || at.recovery_point > 0 || at.validated.is_some();
     read_all(&log, unchecked);
     for query in [TimestampQuery::Earliest, TimestampQuery::Latest, TimestampQuery::Max, TimestampQuery::At(NOW)] {

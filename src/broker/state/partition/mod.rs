@@ -28,8 +28,8 @@ use unreadable::{Attempt, Unreadable};
 
 use super::waiters::{Registration, Waiters};
 use ottla_log::{
-    AbortedTxn, AppendAs, AppendError, Appended, DeletedFiles, Log, LogConfig, LogError, Origin, ProducerDescription,
-    ReadError, Slice, SyncTicket,
+    AbortedTxn, AppendError, AppendParams, Appended, DeletedFiles, Log, LogConfig, LogError, Origin,
+    ProducerDescription, ReadError, Slice, SyncTicket,
 };
 use ottla_wire::record::{Verified, VerifiedSet};
 
@@ -218,7 +218,7 @@ impl Partition {
 
     /// Appends one batch and wakes waiting fetches.
     pub fn append(&self, batch: &Verified, origin: Origin, now: TimestampMs) -> Result<Appended, PartitionError> {
-        let how = AppendAs { leader_epoch: self.leader_epoch(), origin, now };
+        let how = AppendParams { leader_epoch: self.leader_epoch(), origin, now };
         let mut log = self.log()?;
         let appended = log.append(batch, how).map_err(PartitionError::from);
         let appended = self.noted(&mut log, Attempt::Append, appended)?;
@@ -235,7 +235,7 @@ impl Partition {
         if set.rest.is_empty() {
             return self.append(&set.first, origin, now);
         }
-        let how = AppendAs { leader_epoch: self.leader_epoch(), origin, now };
+        let how = AppendParams { leader_epoch: self.leader_epoch(), origin, now };
         let mut log = self.log()?;
         let mut all = log.append(&set.first, how)?;
         let rest = set.rest.iter().try_for_each(|batch| {

@@ -49,7 +49,7 @@ fn view(log: &Log) -> BTreeMap<String, String> {
 }
 
 fn reopened(fixture: &Fixture, clean_shutdown: bool, recovery_point: Offset) -> Log {
-    let at = OpenAt { clean_shutdown, recovery_point, ..fixture.at };
+    let at = OpenParams { clean_shutdown, recovery_point, ..fixture.at };
     let log =
         Log::open(&fixture.disk, &fixture.folder, std::sync::Arc::new(fixture.config.clone()), at).expect("opens");
     for name in fixture.names() {
