@@ -8,7 +8,7 @@ mod descriptors;
 mod external_change;
 mod log_dir;
 mod loss;
-mod model;
+pub(super) mod model;
 mod old_formats;
 mod producers;
 pub(super) mod random;

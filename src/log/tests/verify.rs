@@ -1,14 +1,49 @@
 //! Verification finds every single corruption that loses records, and repair keeps all records that are not corrupt.
 
+use std::sync::LazyLock;
+
 use super::random::Random;
 use super::*;
 use crate::verify::{AtStart, Known, Verdict, repair, verify};
 
-/// Writes a log with all kinds of batches, closed cleanly or not; returns its end offset.
-fn written(disk: &Simulation, clean: bool) -> (Fixture, Offset) {
+/// A cleanly closed log with all kinds of batches, of which copies are corrupted.
+static INTACT: LazyLock<Intact> = LazyLock::new(Intact::write);
+
+struct Intact {
+    files: Vec<(PathBuf, Vec<u8>)>,
+    end: Offset,
+    contents: Vec<Option<String>>,
+}
+
+impl Intact {
+    fn write() -> Intact {
+        let disk = Simulation::default();
+        let (fixture, end) = written(&disk, true);
+        let contents = contents(&fixture, end);
+        assert_eq!(verify_log(&fixture, known(&fixture, end)).findings, []);
+        let bytes = |path: &Path| fixture.disk.read(path).expect("reads").expect("exists");
+        let files = disk.all_files().into_iter().map(|path| (path.clone(), bytes(&path))).collect();
+        Intact { files, end, contents }
+    }
+
+    fn copy(&self) -> (Simulation, Fixture) {
+        let disk = Simulation::default();
+        self.files.iter().for_each(|(path, bytes)| disk.put(path, bytes));
+        let fixture = fixture_on(&disk);
+        (disk, fixture)
+    }
+}
+
+fn fixture_on(disk: &Simulation) -> Fixture {
     let mut fixture = Fixture::simulated(disk);
     fixture.config.segment_bytes = 1500;
     fixture.at.topic_id = Some(Uuid([3; 16]));
+    fixture
+}
+
+/// Writes a log with all kinds of batches, closed cleanly or not; returns its end offset.
+fn written(disk: &Simulation, clean: bool) -> (Fixture, Offset) {
+    let fixture = fixture_on(disk);
     let mut log = fixture.open();
     for index in 0..30 {
         let params = AppendParams { leader_epoch: index / 7, ..COORDINATOR };
@@ -89,15 +124,13 @@ fn readable(log: &Log) -> Vec<(Offset, String)> {
 /// Verifies and repairs a cleanly closed log after `change`: all losses must be found, and no other record may be lost.
 #[track_caller]
 fn check(what: &str, change: impl Fn(&Simulation)) {
-    let disk = Simulation::default();
-    let (fixture, end) = written(&disk, true);
-    let before = contents(&fixture, end);
-    let known = known(&fixture, end);
-    assert_eq!(verify_log(&fixture, known).findings, [], "{what}: before");
+    let Intact { end, contents: before, .. } = &*INTACT;
+    let (disk, fixture) = INTACT.copy();
+    let known = known(&fixture, *end);
     change(&disk);
     let verdict = verify_log(&fixture, known);
     if verdict.findings.is_empty() {
-        assert_eq!(contents(&fixture, end), before, "{what}: nothing was found");
+        assert_eq!(&contents(&fixture, *end), before, "{what}: nothing was found");
         return;
     }
     let lost = |offset: Offset| {
@@ -113,7 +146,7 @@ fn check(what: &str, change: impl Fn(&Simulation)) {
     let at = OpenParams { recovery_point: repaired.end, log_start: Some(repaired.start), ..known.at };
     let known = Known { at, ..known };
     assert_eq!(verify_log(&fixture, known).findings, [], "{what}: after repair of {:?}", verdict.findings);
-    let after = contents(&fixture, end);
+    let after = contents(&fixture, *end);
     for (offset, (before, after)) in before.iter().zip(&after).enumerate() {
         if !lost(offset as Offset) {
             assert_eq!(before, after, "{what}: offset {offset} of {:?}", verdict.findings);
@@ -122,10 +155,7 @@ fn check(what: &str, change: impl Fn(&Simulation)) {
 }
 
 fn files() -> Vec<(PathBuf, u64)> {
-    let disk = Simulation::default();
-    let (fixture, _) = written(&disk, true);
-    let files = disk.all_files();
-    files.into_iter().map(|path| (path.clone(), fixture.disk.len(&path).expect("a length").unwrap_or(0))).collect()
+    INTACT.files.iter().map(|(path, bytes)| (path.clone(), bytes.len() as u64)).collect()
 }
 
 #[test]
