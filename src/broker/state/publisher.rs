@@ -16,7 +16,7 @@ use super::random;
 use crate::clock;
 use ottla_config::{BrokerConfig, TopicConfig};
 use ottla_core::metadata::{Hosting, Image, PartitionImage, TopicImage};
-use ottla_log::{DeletedFiles, Log, LogConfig, LogDir, LogError, OpenAt};
+use ottla_log::{DeletedFiles, Log, LogConfig, LogDir, LogError, OpenParams};
 use ottla_wire::types::{Offset, PartitionIndex, TopicPartition};
 
 /// The published view of the metadata.
@@ -214,7 +214,7 @@ impl Publisher {
                     let aside = log_dir.rename_to_stray(&opened, random::uuid())?;
                     let aside = aside.display();
                     tracing::warn!(partition = %opened, topic_id = %found, "moved the data of another topic to {aside}");
-                    let empty = OpenAt { topic_id: Some(topic_id), ..OpenAt::fresh(clock::wall_clock_ms()) };
+                    let empty = OpenParams { topic_id: Some(topic_id), ..OpenParams::fresh(clock::wall_clock_ms()) };
                     Log::open(log_dir.disk(), &path, Arc::clone(&config), empty)
                 }
                 opened => opened,

@@ -53,7 +53,7 @@ fn open_in_parallel(partitions: &[Arc<Partition>], threads: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ottla_log::{Disk, Log, LogConfig, OpenAt, Simulation};
+    use ottla_log::{Disk, Log, LogConfig, OpenParams, Simulation};
     use ottla_wire::types::{TopicId, TopicPartition};
 
     #[test]
@@ -65,7 +65,7 @@ mod tests {
             let open = Box::new(move || {
                 opened.fetch_add(1, Ordering::Relaxed);
                 let folder = format!("/data/t-{index}");
-                Log::open(&disk, folder.as_ref(), Arc::new(LogConfig::default()), OpenAt::fresh(0))
+                Log::open(&disk, folder.as_ref(), Arc::new(LogConfig::default()), OpenParams::fresh(0))
             });
             let id = TopicPartition::new("t", index);
             Arc::new(Partition::new(id, TopicId::METADATA, 0, i64::MAX, open, Default::default()))

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::state::fetch_sessions::FetchTopic;
-use ottla_log::{Disk, Log, OpenAt, Origin, Simulation};
+use ottla_log::{Disk, Log, OpenParams, Origin, Simulation};
 use ottla_wire::record::control::{ControlType, EndTxnMarker};
 use ottla_wire::record::{BatchBuilder, Codec, Verified, batches};
 use ottla_wire::types::{ProducerIdEpoch, TopicId, TopicPartition, Uuid};
@@ -18,7 +18,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 fn partition() -> Arc<Partition> {
     let disk = Disk::simulated(&Simulation::default());
-    let log = Log::open(&disk, Path::new("/data/t-0"), Arc::default(), OpenAt::fresh(NOW)).unwrap();
+    let log = Log::open(&disk, Path::new("/data/t-0"), Arc::default(), OpenParams::fresh(NOW)).unwrap();
     Arc::new(Partition::opened(TopicPartition::new("t", 0), TopicId::METADATA, 0, log, watch::Sender::new(())))
 }
 

@@ -30,8 +30,8 @@ use unreadable::{Attempt, Unreadable};
 
 use super::waiters::{Registration, Waiters};
 use ottla_log::{
-    AbortedTxn, AppendAs, AppendError, Appended, DeletedFiles, Log, LogConfig, LogError, Origin, ProducerDescription,
-    ReadError, Slice, SyncTicket, TxnVerification, Verification,
+    AbortedTxn, AppendError, AppendParams, Appended, DeletedFiles, Log, LogConfig, LogError, Origin,
+    ProducerDescription, ReadError, Slice, SyncTicket, TxnVerification, Verification,
 };
 use ottla_wire::record::{Verified, VerifiedSet};
 
@@ -232,7 +232,7 @@ impl Partition {
         verification: TxnVerification,
         now: TimestampMs,
     ) -> Result<Appended, PartitionError> {
-        let how = AppendAs { leader_epoch: self.leader_epoch(), origin, verification, now };
+        let how = AppendParams { leader_epoch: self.leader_epoch(), origin, verification, now };
         let mut log = self.log()?;
         let appended = log.append(batch, how).map_err(PartitionError::from);
         let appended = self.noted(&mut log, Attempt::Append, appended)?;
@@ -260,7 +260,7 @@ impl Partition {
         if set.rest.is_empty() {
             return self.append_verified(&set.first, origin, verification, now);
         }
-        let how = AppendAs { leader_epoch: self.leader_epoch(), origin, verification, now };
+        let how = AppendParams { leader_epoch: self.leader_epoch(), origin, verification, now };
         let mut log = self.log()?;
         let mut all = log.append(&set.first, how)?;
         let rest = set.rest.iter().try_for_each(|batch| {

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::task::{Context, Waker};
 
 use super::*;
-use ottla_log::{Disk, DiskOp, Fault, OpenAt, Simulation, TimestampQuery, TxnStateError};
+use ottla_log::{Disk, DiskOp, Fault, OpenParams, Simulation, TimestampQuery, TxnStateError};
 use ottla_wire::record::control::{ControlType, EndTxnMarker};
 use ottla_wire::record::{BatchBuilder, Codec};
 
@@ -15,7 +15,8 @@ const NOW: TimestampMs = 1_700_000_000_000;
 fn partition(disk: &Simulation) -> (Arc<Partition>, watch::Receiver<()>) {
     let (disk, partition_failed) = (Disk::simulated(disk), watch::Sender::new(()));
     let notified = partition_failed.subscribe();
-    let open: OpenLog = Box::new(move || Log::open(&disk, Path::new("/data/t-0"), Arc::default(), OpenAt::fresh(NOW)));
+    let open: OpenLog =
+        Box::new(move || Log::open(&disk, Path::new("/data/t-0"), Arc::default(), OpenParams::fresh(NOW)));
     let id = TopicPartition::new("t", 0);
     (Arc::new(Partition::new(id, TopicId::METADATA, 0, i64::MAX, open, partition_failed)), notified)
 }

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use common::Broker;
 use ottla::client::{Client, ClientError};
 use ottla_core::metadata::records::{MetadataRecord, PartitionRecord, RegisterBrokerRecord, TopicRecord};
-use ottla_log::{AppendAs, Disk, Log, LogConfig, OpenAt, Origin, TxnVerification};
+use ottla_log::{AppendParams, Disk, Log, LogConfig, OpenParams, Origin, TxnVerification};
 use ottla_wire::protocol::messages::delete_records::{
     DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic,
 };
@@ -265,14 +265,14 @@ async fn only_log_dir_with_data_is_used() {
 
 /// Appends records to the metadata log of a stopped broker.
 fn append_metadata(data: &Path, records: &[MetadataRecord]) {
-    let at = OpenAt { clean_shutdown: true, ..OpenAt::fresh(0) };
+    let at = OpenParams { clean_shutdown: true, ..OpenParams::fresh(0) };
     let folder = data.join("__cluster_metadata-0");
     let mut log = Log::open(&Disk::plain(), &folder, Arc::new(LogConfig::default()), at).unwrap();
     let mut batch = BatchBuilder::new(Codec::None);
     for record in records {
         batch.append(1, None, Some(&record.encode().unwrap()), &[]);
     }
-    let how = AppendAs {
+    let how = AppendParams {
         leader_epoch: log.latest_epoch().unwrap(),
         origin: Origin::Coordinator,
         verification: TxnVerification::NotVerified,
