@@ -7,6 +7,7 @@ use std::sync::{Arc, LazyLock, Mutex, Once};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use ottla_broker::clock::Clock;
 use ottla_broker::log_rate_limiter::LogRateLimiter;
 use ottla_broker::server::{ConnectionInfo, Dispatch, Limits, Listener, Outcome, Server, serve};
 use ottla_config::{BindAddress, BindHost};
@@ -101,7 +102,9 @@ impl House {
         let listener = Listener::bind("PLAINTEXT", &BindAddress { host, port: 0 }, &limits).unwrap();
         let address = listener.address();
         let toy = Arc::new(Toy::default());
-        let server = serve(vec![listener], toy.clone(), &limits, LogRateLimiter::new(|| Duration::ZERO)).unwrap();
+        let server =
+            serve(vec![listener], toy.clone(), &limits, Clock::start(), LogRateLimiter::new(|| Duration::ZERO))
+                .unwrap();
         House { toy, address, server }
     }
 

@@ -311,7 +311,7 @@ async fn client_that_asks_for_its_coordinator_three_times_and_does_nothing_is_lo
             .await
             .unwrap();
     }
-    broker.wait_for_log("ConsumerGroupHeartbeat isn't served yet");
+    broker.wait_for_log("ConsumerGroupHeartbeat is not served yet");
     let log = broker.log();
     let line = log.lines().find(|line| line.contains("ConsumerGroupHeartbeat")).unwrap();
     for field in ["peer=127.0.0.1", "client_id=", "software=", "group=billing", "group.protocol=classic"] {
