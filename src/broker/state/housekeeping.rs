@@ -188,7 +188,7 @@ impl Broker {
     fn retain(&self) {
         for topic in self.cluster().topics() {
             // A partition that is being compacted follows when that is done.
-            for partition in topic.local_partitions().filter(|partition| !self.cleaner.is_at(partition)) {
+            for partition in topic.local_partitions().filter(|partition| !self.cleaner.is_compacting(partition)) {
                 self.retain_partition(topic, partition);
             }
         }

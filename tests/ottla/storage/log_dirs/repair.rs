@@ -35,7 +35,7 @@ async fn a_repair_of_one_of_kafkas_directories_makes_nothing_empty_of_what_may_l
     }
     let before = folders(&first);
     let mut broker = start(&first);
-    broker.wait_for_log(" lie in a log directory that is not here");
+    broker.wait_for_log(" are in a log directory that this broker does not have");
     let asking = client(&broker).await;
     let committed = asking.committed_offsets("other", "orders", &[0, 1, 2, 3]).await.unwrap();
     assert!(committed.iter().all(|partition| partition.offset == 100), "{committed:?}");
