@@ -200,7 +200,7 @@ impl Broker {
         random::uuid()
     }
 
-    /// Makes all log starts durable that are in force now.
+    /// Makes the current log start offsets durable.
     pub async fn make_log_starts_durable(&self) -> Result<(), LogError> {
         self.checkpointer.make_log_starts_durable().await
     }

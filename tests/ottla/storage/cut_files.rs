@@ -228,5 +228,5 @@ async fn a_damaged_batch_is_told_once_and_when_it_is_mended() {
     assert_eq!(told(&path.to_string_lossy()), 1, "the line names the file");
     file.write_all_at(&magic, 16).unwrap();
     assert_eq!(check(&client.fetch("damaged", 0, 0, 1 << 20, Duration::ZERO).await.unwrap().records, "damaged"), 21);
-    broker.wait_for_log("the part of the partition that could not be read can be read again");
+    broker.wait_for_log("a part of the partition that could not be read is readable again");
 }
