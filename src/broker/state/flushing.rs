@@ -44,7 +44,7 @@ impl Broker {
     fn flush_intervals(&self) -> HashMap<TopicId, Duration> {
         let cluster = self.cluster();
         cluster
-            .flushed_in_time()
+            .with_flush_ms()
             .map(|topic| (topic.id(), Duration::from_millis(topic.config.flush_ms.max(1).unsigned_abs())))
             .collect()
     }

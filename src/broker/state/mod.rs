@@ -1,9 +1,8 @@
-//! The broker's state, time and tasks. It runs the pure state machines and never sees a wire struct.
+//! The broker's state, time and tasks. It runs the pure state machines and uses no message structs.
 //!
-//! Code map: [`metadata`] and [`groups`] run state machines, both by [`driver`]; [`publisher`] publishes the metadata as a
-//! [`cluster`]; [`partition`] is a log with its waiting fetches; [`fetch`] reads and waits; `housekeeping` is the
-//! background work, with `flushing`, the `checkpointer` and the `cleaner`; `reopening` opens failed logs again; [`reset`]
-//! deletes everything.
+//! [`metadata`] and [`groups`] run state machines with a [`driver`]. [`publisher`] publishes the metadata as a [`cluster`].
+//! [`partition`] is a log with its waiting fetches. [`fetch`] reads and waits. `housekeeping` is the background work, with
+//! `flushing`, the `checkpointer` and the `cleaner`. `reopening` opens failed logs again. [`reset`] deletes everything.
 
 pub mod advertised;
 pub mod arriving_clients;
@@ -125,7 +124,7 @@ impl Broker {
         self.publisher.published_to()
     }
 
-    /// The address to advertise to a client that connected from `peer` to `local` by the listener of that name.
+    /// The address to advertise to a client that connected from `peer` to `local` on a listener.
     pub fn endpoint_for(&self, listener: &str, peer: IpAddr, local: SocketAddr) -> Endpoint {
         self.advertising.endpoint_for(&self.cluster().config, listener, peer, local)
     }
@@ -135,7 +134,7 @@ impl Broker {
         self.fetch_sessions.lock().begin(self.clock.monotonic(), request)
     }
 
-    /// Ends a fetch: returns the session id of the response, and which partitions belong in it.
+    /// Ends a fetch. Returns the session id of the response, and whether the response includes each partition.
     pub fn finish_fetch(
         &self,
         context: &FetchContext,
@@ -154,7 +153,7 @@ impl Broker {
         &self.log_rate_limiter
     }
 
-    /// Queues the work that an append leaves.
+    /// Queues the background work after an append.
     pub fn after_append(&self, partition: &Arc<Partition>, appended: &Appended) {
         if appended.rolled {
             self.housekeeping.rolled(partition);

@@ -87,6 +87,6 @@ async fn a_new_directory_becomes_the_cluster_that_is_named() {
     // Another id later on is no reason not to serve what is there.
     let mut broker = with_id("5L6g3nShT-eMCtK--X86sw");
     assert_eq!(cluster_id(&broker).await, "MkU3OEVBNTcwNTJENDM2Qk");
-    broker.wait_for_log("is cluster MkU3OEVBNTcwNTJENDM2Qk's, and goes on to be");
+    broker.wait_for_log("belongs to cluster MkU3OEVBNTcwNTJENDM2Qk;");
     broker.stop();
 }
