@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// The use of a connection that a request shows, in the order in which clients go on.
+/// The use of a connection that a request shows, from the first requests of a client to the last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum ConnectionUse {

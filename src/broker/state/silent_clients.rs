@@ -1,9 +1,9 @@
 //! Clients that look for a group's coordinator repeatedly and then send it no request.
 //!
 //! A consumer with `group.protocol=consumer` needs ConsumerGroupHeartbeat (KIP-848), which is not served. The Java client
-//! fails with an error that says so. librdkafka takes the coordinator for dead, looks for it three times within 50 ms, and
-//! then waits without logging anything. So the broker logs such a client, once. Other clients send FindCoordinator less
-//! often, or use the group or fetch before `SILENT_FOR` is over: an automatic commit comes after 5 s.
+//! fails with an error that names the reason. librdkafka regards the coordinator as dead, looks for it three times within
+//! 50 ms, and then waits without logging anything. So the broker logs such a client, once. Other clients send
+//! FindCoordinator less often, or use the group or fetch before `SILENT_FOR` is over: an automatic commit comes after 5 s.
 
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::net::IpAddr;
@@ -150,7 +150,7 @@ impl SilentClients {
         self.remove(Name::GroupId(group_id), |client| *client.group_id == *group_id);
     }
 
-    /// Notes a fetch of a client with this client id: it is not silent.
+    /// Notes a fetch: clients with this client id are not silent.
     pub fn fetched(&self, client_id: &str) {
         self.remove(Name::ClientId(client_id), |client| *client.client_id == *client_id);
     }

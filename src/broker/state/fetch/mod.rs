@@ -60,7 +60,7 @@ pub enum FetchFault {
     UnknownTopicOrPartition,
     #[error("this broker is not the leader of the partition")]
     NotLeader,
-    #[error("the partition lies in a log directory that this broker does not have")]
+    #[error("the partition is in a log directory that this broker does not have")]
     AbsentDirectory,
     #[error("the client's leader epoch is older than the partition's")]
     FencedLeaderEpoch,
