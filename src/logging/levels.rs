@@ -1,9 +1,9 @@
 //! What is logged: a level for each logger, which `RUST_LOG` sets at the start and Kafka's tools while the broker runs.
 //!
 //! A logger is a module of the code; what is within it inherits its level. Its name is the module's path with dots
-//! (`ottla.server` for the target `ottla::server`), as Kafka's tools take no colons in names; both forms are understood.
-//! Names say nothing of the crate that a module is in ([`CRATES`]), so that code can move without a change for operators.
-//! The loggers that people of Kafka know have Kafka's names beside.
+//! (`ottla.server` for the target `ottla::server`), as Kafka's tools take no colons in names; both forms are
+//! understood. Names say nothing of the crate that a module is in ([`CRATES`]), so that code can move without a change
+//! for operators. The loggers that people of Kafka know have Kafka's names beside.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -181,8 +181,8 @@ fn read(asked: &str) -> Result<BTreeMap<String, LogLevel>, String> {
     Ok(own)
 }
 
-/// One part of `RUST_LOG`. A logger alone is logged whole; it has to be one of ours, as a level that is misspelled looks
-/// like a target.
+/// One part of `RUST_LOG`. A logger alone is logged whole; it has to be one of ours, as a level that is misspelled
+/// looks like a target.
 fn directive(part: &str) -> Result<(String, LogLevel), String> {
     match part.split_once('=') {
         Some((target, name)) => {

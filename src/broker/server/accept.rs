@@ -78,7 +78,8 @@ impl Acceptor {
         permit
     }
 
-    /// Waits for the next connection. While no file descriptor or memory is free, connections stay in the listen backlog.
+    /// Waits for the next connection. While no file descriptor or memory is free, connections stay in the listen
+    /// backlog.
     async fn accept(&self) -> TcpStream {
         let (listener, limiter) = (&self.listener, &self.shared.log_rate_limiter);
         let mut delay = FIRST_RETRY_DELAY;
@@ -141,8 +142,8 @@ impl Acceptor {
     }
 }
 
-/// Whether an error concerns the accepted connection and not the listener: accept(2) also returns pending network errors
-/// of the connection.
+/// Whether an error concerns the accepted connection and not the listener: accept(2) also returns pending network
+/// errors of the connection.
 fn is_error_of_peer(error: &io::Error) -> bool {
     use io::ErrorKind::*;
     matches!(error.kind(), ConnectionAborted | ConnectionReset | ConnectionRefused | Interrupted | PermissionDenied)

@@ -131,7 +131,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Reads and dispatches requests. `Pending`: the socket has no more bytes. `Ready(None)`: replies must be sent first.
+    /// Reads and dispatches requests. `Pending`: the socket has no more bytes. `Ready(None)`: replies must be sent
+    /// first.
     fn poll_requests(&mut self, cx: &mut Context<'_>) -> Poll<Option<ReadEnd>> {
         while self.may_read() {
             let Connection { socket, info, shared, reader, replies, .. } = self;
@@ -276,8 +277,8 @@ impl From<ReadEnd> for End {
 }
 
 impl End {
-    /// Logs why the connection ended: at WARN if the broker closed it because of what the peer sent, at DEBUG if the peer
-    /// closed it.
+    /// Logs why the connection ended: at WARN if the broker closed it because of what the peer sent, at DEBUG if the
+    /// peer closed it.
     pub fn log(&self, connection: &ConnectionInfo, limiter: &Arc<LogRateLimiter>) {
         let peer = connection.peer.ip();
         match self {

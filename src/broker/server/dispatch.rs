@@ -15,11 +15,11 @@ pub trait Dispatch: Send + Sync + 'static {
     /// Handles one request: `frame` is its header and body, without the size prefix.
     ///
     /// Called for the requests of a connection in the order of their arrival, and for the next one after this call has
-    /// returned. Work that depends on this order is done in the call; work that may wait becomes an [`Outcome::Parked`].
-    /// The call must not block for longer than an append to the page cache takes.
+    /// returned. Work that depends on this order is done in the call; work that may wait becomes an
+    /// [`Outcome::Parked`]. The call must not block for longer than an append to the page cache takes.
     ///
-    /// `frame` is an allocation of its own, which counts towards the request memory budget until the reply is sent. Data
-    /// that outlives the request must be copied out of it.
+    /// `frame` is an allocation of its own, which counts towards the request memory budget until the reply is sent.
+    /// Data that outlives the request must be copied out of it.
     fn dispatch(&self, connection: &Arc<ConnectionInfo>, frame: Bytes) -> Outcome;
 
     /// How often mapped memory has become unreadable since the process began. After a change, the connection calls

@@ -24,8 +24,8 @@ pub enum ConnectionUse {
 pub struct FirstUse(AtomicU8);
 
 impl FirstUse {
-    /// Notes the use that a request shows. Returns it if it goes further than those before; after the first `JoinGroup` or
-    /// `Work` it never does.
+    /// Notes the use that a request shows. Returns it if it goes further than those before; after the first `JoinGroup`
+    /// or `Work` it never does.
     pub fn note(&self, connection_use: ConnectionUse) -> Option<NewUse> {
         let before = self.0.load(Ordering::Relaxed);
         if before >= ConnectionUse::JoinGroup as u8 || before >= connection_use as u8 {

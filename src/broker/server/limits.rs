@@ -13,8 +13,8 @@ use ottla_config::BrokerConfig;
 pub struct Limits {
     /// Bytes of the largest request (`socket.request.max.bytes`).
     pub max_request_bytes: usize,
-    /// Bytes of all requests that are being received or are unanswered (`queued.max.request.bytes`). A larger request is
-    /// refused.
+    /// Bytes of all requests that are being received or are unanswered (`queued.max.request.bytes`). A larger request
+    /// is refused.
     pub request_memory: usize,
     /// `max.connections`: further connections stay in the listen backlog until one is closed.
     pub max_connections: usize,
@@ -24,8 +24,8 @@ pub struct Limits {
     pub max_connection_creation_rate: usize,
     /// `max.connections.per.ip.overrides`, with resolved names.
     pub max_connections_per_ip_overrides: Vec<(IpAddr, usize)>,
-    /// The time without a byte sent or received after which a connection is closed (`connections.max.idle.ms`); `None` is
-    /// no limit.
+    /// The time without a byte sent or received after which a connection is closed (`connections.max.idle.ms`); `None`
+    /// is no limit.
     pub idle: Option<Duration>,
     /// The time without progress after which a connection with a partly received request is closed. A tenth of it
     /// applies while other requests wait for memory.

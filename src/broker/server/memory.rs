@@ -1,8 +1,8 @@
 //! Memory for requests: a budget for announced sizes, and a pool of buffers for received bytes.
 //!
 //! Invariants:
-//! - The whole size of a frame above [`super::reader::SMALL_FRAME`] is reserved before its body is read into a buffer of
-//!   its own. Reservations are granted in the order of the requests for them.
+//! - The whole size of a frame above [`super::reader::SMALL_FRAME`] is reserved before its body is read into a buffer
+//!   of its own. Reservations are granted in the order of the requests for them.
 //! - A reservation allocates no memory. Memory is allocated for the bytes that have arrived.
 //! - The pool of unused buffers is bounded, and is freed when no requests arrive.
 
@@ -47,8 +47,8 @@ impl RequestBudget {
         self.free.clone().acquire_many_owned(bytes).await.ok().map(Reservation)
     }
 
-    /// Whether at least half of the budget is free. Then no request waits, and a frame may get its reservation before any
-    /// of its body has arrived.
+    /// Whether at least half of the budget is free. Then no request waits, and a frame may get its reservation before
+    /// any of its body has arrived.
     pub fn is_half_free(&self) -> bool {
         self.free.available_permits() >= self.total / 2
     }

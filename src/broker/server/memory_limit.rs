@@ -20,8 +20,8 @@ fn request_memory_for(limit: Option<u64>) -> usize {
     usize::try_from(share).unwrap_or(usize::MAX)
 }
 
-/// The memory that this process may use, in bytes: the smallest of the machine's RAM and the limits of its control groups
-/// (v1 and v2). `None` if none of them can be read.
+/// The memory that this process may use, in bytes: the smallest of the machine's RAM and the limits of its control
+/// groups (v1 and v2). `None` if none of them can be read.
 fn memory_limit(read: &dyn Fn(&Path) -> Option<String>) -> Option<u64> {
     let groups = read(Path::new("/proc/self/cgroup")).unwrap_or_default();
     let limits = groups.lines().flat_map(limit_files).filter_map(|file| read(&file)?.trim().parse().ok());
@@ -29,9 +29,9 @@ fn memory_limit(read: &dyn Fn(&Path) -> Option<String>) -> Option<u64> {
     limits.chain(ram).min()
 }
 
-/// The files with the limits of one line of `/proc/self/cgroup`, from its group up to the root: every ancestor can have a
-/// limit. A container can see its own group as the root, although the line has another path. Files that do not exist, and
-/// files with `max`, are no limit.
+/// The files with the limits of one line of `/proc/self/cgroup`, from its group up to the root: every ancestor can have
+/// a limit. A container can see its own group as the root, although the line has another path. Files that do not exist,
+/// and files with `max`, are no limit.
 fn limit_files(line: &str) -> Vec<PathBuf> {
     let mut fields = line.splitn(3, ':').skip(1);
     let (Some(controllers), Some(group)) = (fields.next(), fields.next()) else { return Vec::new() };

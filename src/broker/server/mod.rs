@@ -1,7 +1,7 @@
 //! The Kafka listeners: connections, limits, replies in order, shutdown. The only code that touches clients' sockets.
 //!
-//! [`Listener::bind`] binds the ports, and [`serve`] accepts connections. Each connection is one task (`connection`) that
-//! reads requests from its byte stream (`reader`), dispatches them (`dispatch`), and sends the replies in order
+//! [`Listener::bind`] binds the ports, and [`serve`] accepts connections. Each connection is one task (`connection`)
+//! that reads requests from its byte stream (`reader`), dispatches them (`dispatch`), and sends the replies in order
 //! (`replies`). All of this is bounded: the number of connections (`connection_limits`), memory (`memory`), requests in
 //! flight (`replies`), and idle time (`watchdog`).
 //!

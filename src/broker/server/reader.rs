@@ -2,12 +2,13 @@
 //!
 //! A frame is a 4-byte size and as many bytes. How it is read depends on the size:
 //!
-//! - A **small** frame is read into a scratch buffer on the stack, together with the bytes behind it, and copied into an
-//!   allocation of exactly its size. Several small requests need one system call, and an idle connection has no buffer.
-//! - A **large** frame is read directly into a buffer of its own, together with the next frame's size. So each of several
-//!   large frames needs one system call and no copy. A large frame first needs a reservation of the request memory budget.
-//!   While less than half of the budget is free, a frame can get one only after [`MIN_BYTES_TO_QUEUE`] of its bytes have
-//!   arrived. So a client that announces much and sends little takes no memory from others.
+//! - A **small** frame is read into a scratch buffer on the stack, together with the bytes behind it, and copied into
+//!   an allocation of exactly its size. Several small requests need one system call, and an idle connection has no
+//!   buffer.
+//! - A **large** frame is read directly into a buffer of its own, together with the next frame's size. So each of
+//!   several large frames needs one system call and no copy. A large frame first needs a reservation of the request
+//!   memory budget. While less than half of the budget is free, a frame can get one only after [`MIN_BYTES_TO_QUEUE`]
+//!   of its bytes have arrived. So a client that announces much and sends little takes no memory from others.
 //!
 //! Invariant: the size of an allocation depends on the bytes that a peer sent (at most twice as many), not on the size
 //! that it announced.
@@ -33,7 +34,8 @@ const PREFIX: usize = 4;
 const SCRATCH: usize = 8 << 10;
 /// Frames up to this size are small.
 pub(super) const SMALL_FRAME: usize = SCRATCH - PREFIX;
-/// Bytes of a large frame that must have arrived before it may queue for a reservation, unless half of the budget is free.
+/// Bytes of a large frame that must have arrived before it may queue for a reservation, unless half of the budget is
+/// free.
 const MIN_BYTES_TO_QUEUE: usize = 4 << 10;
 
 // A large frame never ends within one scratch read: all bytes behind its size belong to it.
@@ -93,7 +95,8 @@ impl FrameReader {
         FrameReader { budget, buffers, max_frame, state: BETWEEN_FRAMES, received: 0, has_begun_frame: false }
     }
 
-    /// Reads once, and calls `sink` with each complete frame until it breaks. `Ok` means that there may be more to read.
+    /// Reads once, and calls `sink` with each complete frame until it breaks. `Ok` means that there may be more to
+    /// read.
     pub fn poll_read<S: AsyncRead + Unpin>(
         &mut self,
         cx: &mut Context<'_>,

@@ -17,8 +17,8 @@ const HTTP_ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
     \r\n\
     This is a Kafka port. It speaks the Kafka protocol, and not HTTP.\n";
 
-/// The protocol that a connection's first four bytes belong to, if it is one that people use on a Kafka port by mistake.
-/// Read as the size of a frame, each of them is more than 160 MiB.
+/// The protocol that a connection's first four bytes belong to, if it is one that people use on a Kafka port by
+/// mistake. Read as the size of a frame, each of them is more than 160 MiB.
 pub(super) fn foreign_protocol(first: [u8; 4]) -> Option<Foreign> {
     let (name, answer) = match &first {
         b"GET " | b"POST" | b"PUT " | b"HEAD" | b"DELE" | b"OPTI" | b"PATC" | b"CONN" | b"TRAC" => {

@@ -97,7 +97,8 @@ impl Watchdog {
         self.idle_for = if is_idle { self.idle_for + self.period } else { Duration::ZERO };
         self.transferred = transferred;
 
-        // Also while a reply is parked: a slow earlier request must not let a partly received one hold memory for longer.
+        // Also while a reply is parked: a slow earlier request must not let a partly received one hold memory for
+        // longer.
         let is_stalled = activity.has_partial_request && activity.received - self.received < MIN_PROGRESS;
         self.stalled_checks = if is_stalled { self.stalled_checks + 1 } else { 0 };
         self.received = activity.received;

@@ -1,12 +1,12 @@
 //! The address that is advertised to a client.
 //!
-//! A configured address takes precedence. Without one, a client on this machine, or one that connects through the gateway
-//! of a container's network (the container's host, by a mapped port), gets `localhost`. Other clients get the address that
-//! they connected to.
+//! A configured address takes precedence. Without one, a client on this machine, or one that connects through the
+//! gateway of a container's network (the container's host, by a mapped port), gets `localhost`. Other clients get the
+//! address that they connected to.
 //!
-//! There is one exception (`ottla.advertised.localhost.rewrite`). Configurations for a container whose clients are all on
-//! its host advertise `localhost`. With this address, a client in another container would connect to itself, so it gets
-//! the address that it connected to.
+//! There is one exception (`ottla.advertised.localhost.rewrite`). Configurations for a container whose clients are all
+//! on its host advertise `localhost`. With this address, a client in another container would connect to itself, so it
+//! gets the address that it connected to.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -56,7 +56,8 @@ impl Advertising {
         Advertising { logged, gateways: gateways() }
     }
 
-    /// The address to advertise to a client that connected from `peer` to `local` on a listener, with the current settings.
+    /// The address to advertise to a client that connected from `peer` to `local` on a listener, with the current
+    /// settings.
     pub fn endpoint_for(&self, config: &BrokerConfig, listener: &str, peer: IpAddr, local: SocketAddr) -> Endpoint {
         let peer = self.classify(peer);
         let configured = config.listeners.iter().find(|configured| configured.name == listener);
@@ -161,8 +162,8 @@ fn gateway_v4(route_table: &str) -> Option<Ipv4Addr> {
     })
 }
 
-/// The default gateway in the text of Linux's `/proc/net/ipv6_route`, if it has one. Its lines have the destination, its
-/// prefix length, the source, its prefix length, and the next hop.
+/// The default gateway in the text of Linux's `/proc/net/ipv6_route`, if it has one. Its lines have the destination,
+/// its prefix length, the source, its prefix length, and the next hop.
 fn gateway_v6(route_table: &str) -> Option<Ipv6Addr> {
     route_table.lines().find_map(|line| {
         let mut columns = line.split_whitespace();

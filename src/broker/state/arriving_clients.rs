@@ -5,10 +5,10 @@
 //! brokers, often before it has requested a coordinator, and connects again 50 ms later. So the first member of a group
 //! waits for the clients with its client id that have not done more yet: they may be consumers of the same group.
 //!
-//! Clients are counted by client id, not identified. A client is no longer expected when it sends another request on its
-//! connection, or, after it closed its bootstrap connection, on a newer one. (If it requested the brokers on the newer
-//! one before, that counts only after librdkafka's reconnect delay.) A wrong guess only delays the first generation of a
-//! group, by `ARRIVES_WITHIN` at most.
+//! Clients are counted by client id, not identified. A client is no longer expected when it sends another request on
+//! its connection, or, after it closed its bootstrap connection, on a newer one. (If it requested the brokers on the
+//! newer one before, that counts only after librdkafka's reconnect delay.) A wrong guess only delays the first
+//! generation of a group, by `ARRIVES_WITHIN` at most.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,8 +44,8 @@ struct ArrivingClient {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Connection {
     Open(ConnectionId),
-    /// The bootstrap connection was closed. The client's next connection has a higher id than `newest`, the newest one at
-    /// that time.
+    /// The bootstrap connection was closed. The client's next connection has a higher id than `newest`, the newest one
+    /// at that time.
     Closed {
         at: Duration,
         newest: ConnectionId,
@@ -110,8 +110,9 @@ impl ArrivingClients {
         self.clients.iter().filter(expected).map(|client| client.until).max()
     }
 
-    /// Removes a client with this id that closed its bootstrap connection, if this connection may be its next one. Clients
-    /// that had requested a coordinator are removed first: it is better to wait too long for the others than too briefly.
+    /// Removes a client with this id that closed its bootstrap connection, if this connection may be its next one.
+    /// Clients that had requested a coordinator are removed first: it is better to wait too long for the others than
+    /// too briefly.
     fn returned(&mut self, now: Duration, Arrival { client_id, connection, found_brokers }: Arrival) {
         let reconnect_delay = if found_brokers { MIN_RECONNECT_DELAY } else { Duration::ZERO };
         let may_be_this = |client: &ArrivingClient| match client.connection {

@@ -1,7 +1,7 @@
 //! Writes the files with the offsets of all logs: Kafka's checkpoints, and Ottla's file of validated positions.
 //!
-//! A file is written only if its content changes. DeleteRecords waits until the new log start offset is in its checkpoint;
-//! all requests that arrive during one write share the next.
+//! A file is written only if its content changes. DeleteRecords waits until the new log start offset is in its
+//! checkpoint; all requests that arrive during one write share the next.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -178,8 +178,8 @@ impl Checkpointer {
     }
 }
 
-/// The validated position of a log. Before, checks its files, and writes a producer snapshot if the last one is old, which
-/// makes the next start faster. A failure takes the partition offline and is logged.
+/// The validated position of a log. Before, checks its files, and writes a producer snapshot if the last one is old,
+/// which makes the next start faster. A failure takes the partition offline and is logged.
 fn position_of(log: &mut Log) -> Option<Validated> {
     let _ = log.check_active();
     let _ = log.keep_snapshot_recent();

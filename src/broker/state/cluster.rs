@@ -76,7 +76,8 @@ impl Topic {
         self.partition(index).ok().map(|_| self.node)
     }
 
-    /// The replicas that are offline: those on other brokers, and one in a log directory that this broker does not have.
+    /// The replicas that are offline: those on other brokers, and one in a log directory that this broker does not
+    /// have.
     pub fn offline_replicas(&self, index: PartitionIndex) -> Vec<BrokerId> {
         let replicas = self.image.partition(index).map_or(&[][..], |partition| &partition.replicas);
         let is_here = |id: BrokerId| id == self.node && self.local_partition(index).is_some();
@@ -161,8 +162,8 @@ impl Cluster {
         Cluster { config, ..Cluster::default() }
     }
 
-    /// The same topics with another image and other settings. The caller puts and removes the topics that differ. Others are
-    /// shared, so the cost depends on the number of changes.
+    /// The same topics with another image and other settings. The caller puts and removes the topics that differ.
+    /// Others are shared, so the cost depends on the number of changes.
     pub fn with(&self, image: Image, config: Arc<BrokerConfig>) -> Cluster {
         Cluster { image, config, ..self.clone() }
     }

@@ -1,8 +1,8 @@
 //! The driver of every state machine: decide → append → apply → reply.
 //!
 //! Invariant: a machine's durable state is the replay of its log. Records are appended before they are applied, and
-//! replies are sent after that; recovery calls the same `replay`. Decide → append → apply is serial: the caller holds the
-//! driver's lock during each call.
+//! replies are sent after that; recovery calls the same `replay`. Decide → append → apply is serial: the caller holds
+//! the driver's lock during each call.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,8 +27,8 @@ pub trait RecordSerde<Record> {
     const SKIP_CORRUPT_BATCHES: bool;
 
     fn encode(record: &Record) -> Result<(Option<Bytes>, Option<Bytes>), String>;
-    /// Splits one decision's records into batches. More than one batch must be a transaction in the log, so that a crash
-    /// between them undoes all.
+    /// Splits one decision's records into batches. More than one batch must be a transaction in the log, so that a
+    /// crash between them undoes all.
     fn batches(records: Vec<Record>) -> Result<Vec<Vec<Record>>, String> {
         Ok(vec![records])
     }

@@ -1,8 +1,8 @@
 //! Incremental fetch sessions (KIP-227): the broker remembers the partitions that a consumer fetches, so that a request
 //! has only what changed and a response only what is new.
 //!
-//! Pure: time and new session ids are arguments. Like Kafka's `FetchSessionCache` with one shard: one lock that is held for
-//! a few map operations is not a bottleneck on one machine.
+//! Pure: time and new session ids are arguments. Like Kafka's `FetchSessionCache` with one shard: one lock that is held
+//! for a few map operations is not a bottleneck on one machine.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -165,8 +165,8 @@ impl FetchSessions {
         Ok(FetchContext { kind, partitions: session.requests() })
     }
 
-    /// Finishes a request. Returns the session id of the response and, for each of `answered`, whether the response includes
-    /// it. `new_id` returns a random number.
+    /// Finishes a request. Returns the session id of the response and, for each of `answered`, whether the response
+    /// includes it. `new_id` returns a random number.
     pub fn finish(
         &mut self,
         now: Duration,
@@ -226,8 +226,8 @@ impl FetchSessions {
         id
     }
 
-    /// Makes room for a session of `size` partitions. If the cache is full, it evicts a stale session, or a smaller one that
-    /// is not new. Returns whether there is room.
+    /// Makes room for a session of `size` partitions. If the cache is full, it evicts a stale session, or a smaller one
+    /// that is not new. Returns whether there is room.
     fn make_room(&mut self, now: Duration, size: usize) -> bool {
         if self.sessions.len() < self.max_sessions {
             return true;

@@ -1,5 +1,5 @@
-//! Syncs topics with `flush.ms`: a record is durable at most this time after it was written. The task sleeps while no topic
-//! has the setting.
+//! Syncs topics with `flush.ms`: a record is durable at most this time after it was written. The task sleeps while no
+//! topic has the setting.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};

@@ -10,8 +10,8 @@ use ottla_wire::types::{PartitionIndex, TopicId, TopicPartition, sort_by};
 /// Partitions that are named in a log line.
 const NAMED: usize = 10;
 
-/// The partitions whose folders are in this log directory although the metadata names another one. They were moved while
-/// the broker was stopped.
+/// The partitions whose folders are in this log directory although the metadata names another one. They were moved
+/// while the broker was stopped.
 pub fn found_here(cluster: &Cluster, log_dir: &LogDir) -> HashSet<(TopicId, PartitionIndex)> {
     let (node, directory) = (cluster.config.node_id, log_dir.meta().directory_id);
     let partitions = cluster.image.topics().flat_map(|topic| topic.partitions().map(move |found| (topic, found)));

@@ -133,7 +133,8 @@ fn unlink(files: DeletedFiles) {
 }
 
 impl Broker {
-    /// Unlinks the folders of deleted partitions, and renames those of partitions that are not in the metadata, as Kafka does.
+    /// Unlinks the folders of deleted partitions, and renames those of partitions that are not in the metadata, as
+    /// Kafka does.
     fn clean_up_folders(&self) {
         let found = match self.log_dir.partitions() {
             Ok(found) => found,
@@ -216,8 +217,8 @@ impl Broker {
         }
     }
 
-    /// Closes all logs and marks the directory as clean, so that the next start skips recovery. With `--ephemeral`, does
-    /// neither, because there is no next start.
+    /// Closes all logs and marks the directory as clean, so that the next start skips recovery. With `--ephemeral`,
+    /// does neither, because there is no next start.
     pub fn close(&self) -> Result<(), LogError> {
         self.groups.stop();
         self.cleaner.stop();

@@ -1,7 +1,7 @@
 //! Broker loggers: the resources of Kafka's type BROKER_LOGGER (KIP-412).
 //!
-//! The program that runs the broker controls logging, and passes in an implementation of [`Loggers`]. Changed levels are
-//! kept until the process ends.
+//! The program that runs the broker controls logging, and passes in an implementation of [`Loggers`]. Changed levels
+//! are kept until the process ends.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,8 +1,8 @@
 //! Verifies the files of the metadata log at the start.
 //!
-//! Other logs are trusted after a clean stop, and lose at most an incomplete end after a crash. If this log loses records,
-//! topics are lost, and the broker would rename the folders of their partitions. So all of it is read and verified at every
-//! start, as in Apache Kafka, and damage refuses the start before anything is changed.
+//! Other logs are trusted after a clean stop, and lose at most an incomplete end after a crash. If this log loses
+//! records, topics are lost, and the broker would rename the folders of their partitions. So all of it is read and
+//! verified at every start, as in Apache Kafka, and damage refuses the start before anything is changed.
 
 use std::path::{Path, PathBuf};
 
@@ -15,11 +15,12 @@ use ottla_log::verify::{AtStart, Finding, Known, Verdict, verify};
 use ottla_log::{LogDir, LogError, PartitionState};
 use ottla_wire::types::{Offset, TimestampMs, TopicId, TopicPartition, sort_by};
 
-/// Reads and verifies the whole metadata log. Returns the snapshot from which it continues, if it does not begin at offset 0.
+/// Reads and verifies the whole metadata log. Returns the snapshot from which it continues, if it does not begin at
+/// offset 0.
 ///
 /// # Errors
-/// [`OpenError::DamagedMetadata`] and [`OpenError::MissingMetadata`]. An incomplete batch at the end after a crash is no
-/// error, because it was never acknowledged.
+/// [`OpenError::DamagedMetadata`] and [`OpenError::MissingMetadata`]. An incomplete batch at the end after a crash is
+/// no error, because it was never acknowledged.
 pub(super) fn check(log_dir: &LogDir, id: &TopicPartition, now: TimestampMs) -> Result<Option<Snapshot>, OpenError> {
     let at = log_dir.open_at(id, Some(TopicId::METADATA), now);
     let folder = log_dir.partition_path(id);

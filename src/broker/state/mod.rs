@@ -1,8 +1,9 @@
 //! The broker's state, time and tasks. It runs the pure state machines and uses no message structs.
 //!
-//! [`metadata`] and [`groups`] run state machines with a [`driver`]. [`publisher`] publishes the metadata as a [`cluster`].
-//! [`partition`] is a log with its waiting fetches. [`fetch`] reads and waits. `housekeeping` is the background work, with
-//! `flushing`, the `checkpointer` and the `cleaner`. `reopening` opens failed logs again. [`reset`] deletes everything.
+//! [`metadata`] and [`groups`] run state machines with a [`driver`]. [`publisher`] publishes the metadata as a
+//! [`cluster`]. [`partition`] is a log with its waiting fetches. [`fetch`] reads and waits. `housekeeping` is the
+//! background work, with `flushing`, the `checkpointer` and the `cleaner`. `reopening` opens failed logs again.
+//! [`reset`] deletes everything.
 
 pub mod advertised;
 pub mod arriving_clients;

@@ -55,21 +55,21 @@ pub enum OpenError {
     #[error("failed to begin a leader epoch in the metadata log: {0}")]
     Epoch(String),
     #[error(
-        "the metadata log in {} is damaged: {what}. Nothing was changed. Restore the files from a backup, or repair the log \
-         with `ottla check-log --repair {}`: what cannot be read is lost, which may include settings of topics",
+        "the metadata log in {} is damaged: {what}. Nothing was changed. Restore the files from a backup, or repair the \
+         log with `ottla check-log --repair {}`: what cannot be read is lost, which may include settings of topics",
         folder.display(), data
     )]
     DamagedMetadata { folder: PathBuf, what: String, data: String },
     #[error(
-        "the metadata log in {} is missing or empty, but there are partitions. Nothing was changed. Restore its folder from \
-         a backup; or set metadata.log.dir, if it is in another directory; or make a new log from the partitions' folders, \
-         without the topics' settings, with `ottla check-log --repair {}`",
+        "the metadata log in {} is missing or empty, but there are partitions. Nothing was changed. Restore its folder \
+         from a backup; or set metadata.log.dir, if it is in another directory; or make a new log from the partitions' \
+         folders, without the topics' settings, with `ottla check-log --repair {}`",
         folder.display(), data
     )]
     MissingMetadata { folder: PathBuf, data: String },
     #[error(
-        "the metadata log cannot be read: the record at offset {offset}: {reason}. Start a version that knows such records, \
-         or make a new log from what can be read with `ottla check-log --repair {}`",
+        "the metadata log cannot be read: the record at offset {offset}: {reason}. Start a version that knows such \
+         records, or make a new log from what can be read with `ottla check-log --repair {}`",
         data
     )]
     UnreadableMetadata { offset: Offset, reason: String, data: String },
@@ -87,8 +87,8 @@ pub enum OpenError {
 }
 
 impl Broker {
-    /// Opens the data directory, and starts the background tasks. `endpoints` are the bound listeners; `loggers` controls
-    /// the log. Needs a tokio runtime.
+    /// Opens the data directory, and starts the background tasks. `endpoints` are the bound listeners; `loggers`
+    /// controls the log. Needs a tokio runtime.
     pub async fn open(
         config: BrokerConfig,
         clock: Clock,

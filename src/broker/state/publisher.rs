@@ -1,9 +1,9 @@
 //! Publishes the metadata machine's images: opens and closes the partitions of created and deleted topics, and applies
 //! changed settings.
 //!
-//! Invariant: an image is published when its records are durable. Images are published in the order of the log, and before
-//! the reply to the command. So a client can use a topic after the response to its creation, and no client can use it after
-//! the response to its deletion.
+//! Invariant: an image is published when its records are durable. Images are published in the order of the log, and
+//! before the reply to the command. So a client can use a topic after the response to its creation, and no client can
+//! use it after the response to its deletion.
 
 use std::sync::Arc;
 
@@ -23,8 +23,8 @@ use ottla_wire::types::{Offset, PartitionIndex, TopicName, TopicPartition};
 pub struct Publisher {
     config: Arc<BrokerConfig>,
     log_dir: Arc<LogDir>,
-    /// The end offset of the metadata log at `current`. Locked during the publication of an image, so that there is one at a
-    /// time.
+    /// The end offset of the metadata log at `current`. Locked during the publication of an image, so that there is one
+    /// at a time.
     published_to: Mutex<Offset>,
     current: RwLock<Arc<Cluster>>,
     /// The settings of `current`.
@@ -80,8 +80,8 @@ impl Publisher {
         let before = self.current();
         let config = self.current_config(&before, &image);
         let mut after = before.with(image.clone(), Arc::clone(&config));
-        // First, because a new topic may have the name of a deleted one, whose folders must be renamed before the new one
-        // is used.
+        // First, because a new topic may have the name of a deleted one, whose folders must be renamed before the new
+        // one is used.
         let deleted = image.topics_deleted_since(&before.image).filter_map(|topic| after.remove(topic.id)).collect();
         let published = self.remove_deleted(deleted);
         let touched = match Arc::ptr_eq(&before.config, &config) {

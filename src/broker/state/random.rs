@@ -16,8 +16,8 @@ fn fill<const N: usize>() -> [u8; N] {
     bytes
 }
 
-/// A new id for a topic, a directory or a process. As with Kafka's `Uuid.randomUuid`, it is never a reserved one, and never
-/// begins with a dash, because a command line would take that for a flag.
+/// A new id for a topic, a directory or a process. As with Kafka's `Uuid.randomUuid`, it is never a reserved one, and
+/// never begins with a dash, because a command line would take that for a flag.
 pub fn uuid() -> Uuid {
     loop {
         let mut bytes: [u8; 16] = fill();

@@ -1,8 +1,8 @@
 //! Opens all logs after a crash, several at a time. After a clean stop, each log is opened when it is first used.
 //!
-//! If only the process was killed, recovery reads the ends of the logs, and clients are served meanwhile: a request that
-//! needs a closed log opens it. After a power loss, recovery may read much more. Then listeners accept connections only
-//! after recovery, as in Kafka.
+//! If only the process was killed, recovery reads the ends of the logs, and clients are served meanwhile: a request
+//! that needs a closed log opens it. After a power loss, recovery may read much more. Then listeners accept connections
+//! only after recovery, as in Kafka.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,8 @@ use std::thread;
 use super::Broker;
 use super::partition::Partition;
 
-/// Starts to open all logs if the last broker on this directory crashed. Waits for it if there may have been a power loss.
+/// Starts to open all logs if the last broker on this directory crashed. Waits for it if there may have been a power
+/// loss.
 pub async fn recover(broker: &Arc<Broker>) {
     if broker.log_dir.clean_shutdown() {
         return;

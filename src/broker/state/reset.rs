@@ -19,12 +19,12 @@ pub struct Reset {
 }
 
 impl Broker {
-    /// Resets the broker to the state after a first start with its settings: only the topics of `ottla.create.topics`, and
-    /// no groups, offsets, producers, or dynamic settings. The cluster id is kept. Leader epochs and producer ids
+    /// Resets the broker to the state after a first start with its settings: only the topics of `ottla.create.topics`,
+    /// and no groups, offsets, producers, or dynamic settings. The cluster id is kept. Leader epochs and producer ids
     /// continue to increase, so that connected clients notice the change.
     ///
-    /// When this returns, the reset is durable, and waiting fetches and joins have ended with an error. Files are removed
-    /// later.
+    /// When this returns, the reset is durable, and waiting fetches and joins have ended with an error. Files are
+    /// removed later.
     pub async fn reset(self: Arc<Self>) -> Result<Reset, MetadataUnavailable> {
         let started = self.clock.monotonic();
         let Reply::Reset(done) = self.metadata.submit(Command::Reset(self.start_topics())).await? else {

@@ -1,9 +1,10 @@
 //! Clients that look for a group's coordinator repeatedly and then send it no request.
 //!
-//! A consumer with `group.protocol=consumer` needs ConsumerGroupHeartbeat (KIP-848), which is not served. The Java client
-//! fails with an error that names the reason. librdkafka regards the coordinator as dead, looks for it three times within
-//! 50 ms, and then waits without logging anything. So the broker logs such a client, once. Other clients send
-//! FindCoordinator less often, or use the group or fetch before `SILENT_FOR` is over: an automatic commit comes after 5 s.
+//! A consumer with `group.protocol=consumer` needs ConsumerGroupHeartbeat (KIP-848), which is not served. The Java
+//! client fails with an error that names the reason. librdkafka regards the coordinator as dead, looks for it three
+//! times within 50 ms, and then waits without logging anything. So the broker logs such a client, once. Other clients
+//! send FindCoordinator less often, or use the group or fetch before `SILENT_FOR` is over: an automatic commit comes
+//! after 5 s.
 
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::net::IpAddr;
@@ -59,10 +60,10 @@ pub struct Client {
 
 /// A set of names that may report a name that it does not hold, but never misses one that it holds.
 ///
-/// Written under the lock of [`SilentClients::watched`] only, read without it. The bit of a watched name stays set from the
-/// time the name is added, because [`NameFilter::set_to`] replaces a word with one store. A request that is handled while
-/// the client is being added can miss the new bit; that request was not sent after the response to FindCoordinator, so
-/// it does not count as a use of the group.
+/// Written under the lock of [`SilentClients::watched`] only, read without it. The bit of a watched name stays set from
+/// the time the name is added, because [`NameFilter::set_to`] replaces a word with one store. A request that is handled
+/// while the client is being added can miss the new bit; that request was not sent after the response to
+/// FindCoordinator, so it does not count as a use of the group.
 #[derive(Default)]
 struct NameFilter([AtomicU64; FILTER_WORDS]);
 

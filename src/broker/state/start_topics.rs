@@ -20,8 +20,8 @@ pub enum StartTopicError {
 }
 
 impl Broker {
-    /// Creates the topics of `ottla.create.topics`. Topics that exist are not changed, even if their partitions or settings
-    /// differ. Returns when the topics can be used.
+    /// Creates the topics of `ottla.create.topics`. Topics that exist are not changed, even if their partitions or
+    /// settings differ. Returns when the topics can be used.
     ///
     /// # Errors
     /// The first topic that could not be created; those after it may exist.

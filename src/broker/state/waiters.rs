@@ -1,7 +1,7 @@
 //! Fetches that wait for records of a partition.
 //!
-//! A fetch registers with each of its partitions *before* it reads them, so that an append between the read and the wait is
-//! not missed. The registration ends when its guard is dropped.
+//! A fetch registers with each of its partitions *before* it reads them, so that an append between the read and the
+//! wait is not missed. The registration ends when its guard is dropped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

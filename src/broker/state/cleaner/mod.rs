@@ -1,9 +1,9 @@
 //! Compaction in the background: Kafka's log cleaner.
 //!
-//! There are `log.cleaner.threads` workers. Each compacts the log that needs it most, one after the other, and sleeps for
-//! `log.cleaner.backoff.ms` if there is none. A compaction runs on a thread of its own with low priority; the thread and
-//! its memory are released when it ends. It holds the partition's lock only to begin and to swap segments. It is abandoned
-//! within milliseconds when the partition is deleted or the broker stops.
+//! There are `log.cleaner.threads` workers. Each compacts the log that needs it most, one after the other, and sleeps
+//! for `log.cleaner.backoff.ms` if there is none. A compaction runs on a thread of its own with low priority; the
+//! thread and its memory are released when it ends. It holds the partition's lock only to begin and to swap segments.
+//! It is abandoned within milliseconds when the partition is deleted or the broker stops.
 //!
 //! Retention of compacted topics (`compact,delete`, and records below the log start offset) also runs here, between
 //! compactions, so that neither deletes segments that the other uses.
@@ -183,8 +183,8 @@ impl Broker {
         Some(Arc::clone(partition))
     }
 
-    /// Runs when no log needs compaction: applies retention to the compacted logs, and, if some were compacted just now,
-    /// writes the checkpoints.
+    /// Runs when no log needs compaction: applies retention to the compacted logs, and, if some were compacted just
+    /// now, writes the checkpoints.
     fn after_cleaning(&self, has_cleaned: bool) {
         if has_cleaned {
             self.checkpointer.write_all();

@@ -116,8 +116,8 @@ impl Run {
             || self.partition.times_opened() != self.times_opened
     }
 
-    /// Waits after reading or writing `bytes`, as `log.cleaner.io.max.bytes.per.second` requires. Breaks if the compaction
-    /// is to be abandoned.
+    /// Waits after reading or writing `bytes`, as `log.cleaner.io.max.bytes.per.second` requires. Breaks if the
+    /// compaction is to be abandoned.
     fn pace(&self, bytes: u64) -> ControlFlow<()> {
         let rate = self.rate();
         let now = self.clock.monotonic();

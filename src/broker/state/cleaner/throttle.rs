@@ -13,8 +13,8 @@ pub struct Throttle {
 }
 
 impl Throttle {
-    /// Returns how long to wait after `bytes` were read or written at `now`, so that the rate is at most `rate` bytes per
-    /// second. A rate that is not positive is no limit.
+    /// Returns how long to wait after `bytes` were read or written at `now`, so that the rate is at most `rate` bytes
+    /// per second. A rate that is not positive is no limit.
     pub fn wait(&mut self, now: Duration, bytes: u64, rate: f64) -> Duration {
         if rate <= 0.0 {
             return Duration::ZERO;

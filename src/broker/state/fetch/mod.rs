@@ -1,11 +1,12 @@
 //! Fetches: reads several partitions up to one size limit, and waits until there are enough bytes.
 //!
-//! A waiting fetch is registered with each of its partitions. An append wakes it, or a timer ends the wait. Nothing polls.
+//! A waiting fetch is registered with each of its partitions. An append wakes it, or a timer ends the wait. Nothing
+//! polls.
 //!
 //! A fetch is answered at once for the same reasons as in Kafka (`KafkaApis.handleFetchRequest`,
-//! `ReplicaManager.fetchMessages`, `DelayedFetch`): enough bytes, or a partition that cannot be read, for example because of
-//! an offset out of range, a fenced leader epoch, a failed log, or because it was deleted meanwhile. An unknown topic or
-//! partition does not end the wait, unless the fetch has no other partitions.
+//! `ReplicaManager.fetchMessages`, `DelayedFetch`): enough bytes, or a partition that cannot be read, for example
+//! because of an offset out of range, a fenced leader epoch, a failed log, or because it was deleted meanwhile. An
+//! unknown topic or partition does not end the wait, unless the fetch has no other partitions.
 
 #[cfg(test)]
 mod tests;
@@ -45,7 +46,8 @@ pub struct FetchPartition {
     pub request: PartitionRequest,
     /// The partition, or an error of the metadata, which waiting does not change.
     pub partition: Result<Arc<Partition>, FetchFault>,
-    /// The error that is returned instead of records that the client cannot read. The fetch waits for them as for others.
+    /// The error that is returned instead of records that the client cannot read. The fetch waits for them as for
+    /// others.
     pub withheld: Option<FetchFault>,
 }
 

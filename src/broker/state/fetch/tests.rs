@@ -47,8 +47,8 @@ fn abort() -> Verified {
     BatchBuilder::end_transaction(PRODUCER, ControlType::Abort, marker, NOW).unwrap()
 }
 
-/// The result of a fetch: its next offset, and the first offsets of aborted transactions. Fails if the fetch ended by its
-/// timer: the simulated time advances only when no task can run.
+/// The result of a fetch: its next offset, and the first offsets of aborted transactions. Fails if the fetch ended by
+/// its timer: the simulated time advances only when no task can run.
 async fn outcome(waiting: tokio::task::JoinHandle<FetchResult>, since: Instant) -> (Offset, Vec<Offset>) {
     let result = waiting.await.unwrap();
     assert!(since.elapsed() < HOUR, "the fetch was ended by its timer");

@@ -44,8 +44,8 @@ impl Partition {
         self.health.is_failed()
     }
 
-    /// How often the log was opened again. Work that began before the last time must not continue. Changes only under the
-    /// partition's lock.
+    /// How often the log was opened again. Work that began before the last time must not continue. Changes only under
+    /// the partition's lock.
     pub fn times_opened(&self) -> u64 {
         self.times_opened.load(Ordering::Relaxed)
     }
@@ -129,8 +129,8 @@ impl Partition {
         }
     }
 
-    /// Logs a failure, unless the last one was the same. A first failure wakes waiting fetches and the task that opens the
-    /// log again.
+    /// Logs a failure, unless the last one was the same. A first failure wakes waiting fetches and the task that opens
+    /// the log again.
     fn report_failure(&self, error: &LogError) {
         let change = self.health.failed(&error.to_string());
         if change != Change::None {

@@ -15,8 +15,8 @@ pub(super) struct GroupCommit {
     flush_messages: AtomicI64,
     /// All records below this offset are durable.
     synced_to: AtomicI64,
-    /// Held during a sync, so that appends that arrive meanwhile share the next one. Another reason for one sync at a time:
-    /// the kernel may report an error to only one of two concurrent syncs.
+    /// Held during a sync, so that appends that arrive meanwhile share the next one. Another reason for one sync at a
+    /// time: the kernel may report an error to only one of two concurrent syncs.
     syncing: tokio::sync::Mutex<()>,
 }
 
@@ -55,8 +55,8 @@ impl Partition {
         limit != i64::MAX && end - self.commit.synced_to() >= limit
     }
 
-    /// Makes all records below `end` durable. Appends that arrive during one sync share the next: the first of them syncs
-    /// for all.
+    /// Makes all records below `end` durable. Appends that arrive during one sync share the next: the first of them
+    /// syncs for all.
     pub async fn sync_to(self: &Arc<Self>, end: Offset) -> Result<(), PartitionError> {
         if self.commit.synced_to() >= end {
             return Ok(());

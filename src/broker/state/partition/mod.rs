@@ -1,8 +1,9 @@
 //! A partition: its log with a lock, the fetches that wait for records, and group commit.
 //!
-//! Invariants: the lock is never held during an fsync of appended records or an await. A log is opened at its first use,
-//! under the lock, so that a start needs no time for each partition. If opening, a write or a sync fails, only this
-//! partition returns storage errors. The failure is logged once, and `reopening` opens the log again when the disk works.
+//! Invariants: the lock is never held during an fsync of appended records or an await. A log is opened at its first
+//! use, under the lock, so that a start needs no time for each partition. If opening, a write or a sync fails, only
+//! this partition returns storage errors. The failure is logged once, and `reopening` opens the log again when the disk
+//! works.
 
 use ottla_wire::types::{LeaderEpoch, Offset, TimestampMs, TopicId, TopicPartition, Uuid, sort_by_key};
 
@@ -229,8 +230,8 @@ impl Partition {
         Ok(appended)
     }
 
-    /// Appends several batches without another append in between, and wakes waiting fetches. If a batch fails, those before
-    /// it stay in the log.
+    /// Appends several batches without another append in between, and wakes waiting fetches. If a batch fails, those
+    /// before it stay in the log.
     pub fn append_set(&self, set: &VerifiedSet, origin: Origin, now: TimestampMs) -> Result<Appended, PartitionError> {
         if set.rest.is_empty() {
             return self.append(&set.first, origin, now);
@@ -254,8 +255,8 @@ impl Partition {
         Ok(Offsets { start: log.start_offset(), last_stable: log.last_stable_offset(), end: log.end_offset() })
     }
 
-    /// The end offset of a leader epoch, and that epoch. If it has no records, the epoch before it is used. The current epoch
-    /// ends at the end of the log, even before its first record.
+    /// The end offset of a leader epoch, and that epoch. If it has no records, the epoch before it is used. The current
+    /// epoch ends at the end of the log, even before its first record.
     pub fn end_offset_for_epoch(&self, epoch: LeaderEpoch) -> Result<Option<(LeaderEpoch, Offset)>, PartitionError> {
         let (log, current) = (self.log()?, self.leader_epoch());
         if epoch == current {
@@ -309,8 +310,8 @@ impl Partition {
         }
     }
 
-    /// Marks the partition as deleted, closes its log and renames its folder. Returns `None` if the log is not open: then the
-    /// caller renames the folder, if there is one. Wakes waiting fetches.
+    /// Marks the partition as deleted, closes its log and renames its folder. Returns `None` if the log is not open:
+    /// then the caller renames the folder, if there is one. Wakes waiting fetches.
     pub fn delete(&self, unique: Uuid) -> Option<Result<DeletedFiles, LogError>> {
         let _reopening = self.reopening.lock();
         let mut slot = self.log.lock();
@@ -337,8 +338,8 @@ impl Partition {
         }
     }
 
-    /// Closes the log if it is open. After a crash it is opened before, so that it is recovered. Returns a ticket for the
-    /// remaining sync.
+    /// Closes the log if it is open. After a crash it is opened before, so that it is recovered. Returns a ticket for
+    /// the remaining sync.
     pub fn close(&self, crashed: bool) -> Option<Result<SyncTicket, LogError>> {
         let _reopening = self.reopening.lock();
         if (crashed || self.is_failed())

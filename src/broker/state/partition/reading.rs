@@ -59,8 +59,8 @@ impl Partition {
         read.inspect(|read| self.unreadable.succeeded(&self.id, Attempt::Records(from), read.slice.next_offset))
     }
 
-    /// Looks up an offset for ListOffsets. The end of the log has the current leader epoch, because the next record will
-    /// have it.
+    /// Looks up an offset for ListOffsets. The end of the log has the current leader epoch, because the next record
+    /// will have it.
     pub fn offset_for_timestamp(&self, query: TimestampQuery) -> Result<Option<TimestampOffset>, PartitionError> {
         self.read_log(Attempt::Timestamp(query), |log| {
             let found = log.offset_for_timestamp(query)?;
@@ -73,8 +73,8 @@ impl Partition {
         })
     }
 
-    /// The base offsets of segments whose newest record is not later than `timestamp`, the newest first. The end of the log
-    /// counts as the base offset of a segment with timestamp `now`.
+    /// The base offsets of segments whose newest record is not later than `timestamp`, the newest first. The end of the
+    /// log counts as the base offset of a segment with timestamp `now`.
     pub fn segment_offsets_before(
         &self,
         timestamp: TimestampMs,

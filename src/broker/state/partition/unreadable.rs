@@ -1,8 +1,8 @@
 //! Failed reads of a partition whose log is open: a bad sector, a corrupt batch, no free descriptor.
 //!
-//! Such a read returns a storage error and has no other effect: other records are served, and appends continue. Each cause
-//! is logged once, and once more when the read works again. Only a file that was truncated or removed closes the log
-//! ([`ottla_log::LogError::is_data_loss`]), because then acknowledged records are lost.
+//! Such a read returns a storage error and has no other effect: other records are served, and appends continue. Each
+//! cause is logged once, and once more when the read works again. Only a file that was truncated or removed closes the
+//! log ([`ottla_log::LogError::is_data_loss`]), because then acknowledged records are lost.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
