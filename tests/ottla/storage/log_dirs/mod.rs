@@ -191,7 +191,7 @@ async fn partitions_of_an_absent_log_dir_return_storage_errors_and_get_no_folder
     let before = folders(&first);
     let mut broker = start(&first);
     broker.wait_for_log(
-        "3 partitions (__consumer_offsets-1, orders-1, orders-3) lie in a log directory that is not here",
+        "3 partitions (__consumer_offsets-1, orders-1, orders-3) are in a log directory that this broker does not have",
     );
     let client = connect(&broker).await;
     for (index, partition) in metadata(&client, "orders").await.into_iter().enumerate() {
@@ -318,7 +318,7 @@ async fn partitions_of_other_nodes_have_no_leader_and_no_folder() {
     );
     let before = folders(&data);
     let mut broker = start(&data);
-    broker.wait_for_log("3 partitions (__share_group_state-0, far-0, far-2) are on other nodes alone");
+    broker.wait_for_log("3 partitions (__share_group_state-0, far-0, far-2) have no leader here");
     let client = connect(&broker).await;
     let leaders: Vec<_> =
         metadata(&client, "far").await.into_iter().map(|it| (it.leader_id, it.offline_replicas)).collect();
