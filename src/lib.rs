@@ -13,7 +13,7 @@
 //!
 //! A crate uses crates below it, never above. All but this one are parts of it: their APIs change without notice.
 //!
-//! | crate | folder | what it does | uses |
+//! | crate | directory | what it does | uses |
 //! |---|---|---|---|
 //! | `ottla` | `src` | [`Broker`] for embedding; the command line and the program's log lines on stderr | all |
 //! | `ottla-broker` | `src/broker` | state, time and tasks; handlers of Kafka's APIs; listeners; the admin port; start and stop | `core`, `log`, `config`, `wire` |

@@ -116,7 +116,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ready.json");
         let mut file = ReadyFile::claim(&path).unwrap();
-        // A rename onto a folder fails.
+        // A rename onto a directory fails.
         fs::create_dir(&path).unwrap();
         let ready =
             Ready { pid: 7, bootstrap_servers: "localhost:1", admin_url: None, data_dir: dir.path(), ready_ms: 1.0 };

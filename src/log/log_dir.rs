@@ -17,6 +17,7 @@ use super::checkpoints::{LoadedCheckpoints, WrittenAt, WrittenCheckpoints, read_
 use super::directories::{self, Directories};
 use super::error::IoContext;
 use super::file::Disk;
+use super::lock_holder::lock_holder;
 use super::meta_properties::{META_PROPERTIES, MetaError, MetaProperties};
 use super::{
     DeletedFiles, LogDirError, LogError, OpenAt, SyncTicket, Synced, names, partition_metadata, positions, sync,
@@ -411,7 +412,8 @@ fn lock_file(path: &Path, lock_path: &Path, file: File, record_lock: FlockOperat
     match held {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) => {
-            Err(LogDirError::InUse { path: path.to_path_buf() })
+            let pid = lock_holder(&file);
+            Err(LogDirError::InUse { path: path.to_path_buf(), lock: lock_path.to_path_buf(), pid })
         }
         Err(error) => Err(LogError::io("locking", lock_path, error.into()).into()),
     }

@@ -136,7 +136,7 @@ impl Broker {
     fn sweep(&self) {
         let found = match self.log_dir.partitions() {
             Ok(found) => found,
-            Err(error) => return tracing::warn!(%error, "failed to list the folders of deleted partitions"),
+            Err(error) => return tracing::warn!(%error, "failed to list the directories of deleted partitions"),
         };
         let cluster = self.cluster();
         // Folders of partitions that the metadata has on other nodes are left as they are.
@@ -167,7 +167,7 @@ impl Broker {
             if cluster.partition(&partition.topic, partition.partition).is_ok() {
                 tracing::warn!(
                     %partition, end_offset = end,
-                    "the folder of the partition is missing, its records are lost"
+                    "the directory of the partition is missing, its records are lost"
                 );
             }
         }
@@ -176,10 +176,10 @@ impl Broker {
     fn set_aside(&self, id: &TopicPartition) {
         match self.log_dir.rename_to_stray(id, random::uuid()) {
             Ok(path) => {
-                tracing::warn!(partition = %id, "renamed the folder of an unknown partition to {}", path.display())
+                tracing::warn!(partition = %id, "renamed the directory of an unknown partition to {}", path.display())
             }
             Err(error) => {
-                tracing::warn!(partition = %id, %error, "failed to rename the folder of an unknown partition")
+                tracing::warn!(partition = %id, %error, "failed to rename the directory of an unknown partition")
             }
         }
     }

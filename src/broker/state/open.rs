@@ -55,15 +55,15 @@ pub enum OpenError {
     #[error("the metadata log cannot begin: {0}")]
     Epoch(String),
     #[error(
-        "the metadata log in {} is damaged: {what}. Nothing was changed: bring the files back from a copy, or give up what \
-         they had, settings of topics included, with `ottla check-log --repair {}`",
+        "the metadata log in {} is damaged: {what}. Nothing was changed: restore the files from a backup, or repair them \
+         with `ottla check-log --repair {}`, which loses the damaged records, topics and their settings among them",
         folder.display(), data
     )]
     DamagedMetadata { folder: PathBuf, what: String, data: String },
     #[error(
-        "the metadata log in {} is missing or empty, and there are partitions. Nothing was changed: bring its folder back \
-         from a copy; or name its directory in metadata.log.dir, if it is another one; or make a new one of the partitions' \
-         folders, without the topics' settings, with `ottla check-log --repair {}`",
+        "the metadata log in {} is missing or empty, and there are partitions. Nothing was changed: restore its directory from \
+         a backup; or name its directory in metadata.log.dir, if it is another one; or create a new metadata log from the \
+         partitions' directories, without the topics' settings, with `ottla check-log --repair {}`",
         folder.display(), data
     )]
     MissingMetadata { folder: PathBuf, data: String },
@@ -74,9 +74,9 @@ pub enum OpenError {
     )]
     UnreadableMetadata { offset: Offset, reason: String, data: String },
     #[error(
-        "{}/bootstrap.checkpoint cannot be read: {error}. Remove it, and the metadata log begins as that of a new cluster; or \
-         write it anew with `ottla kafka-storage format`, after meta.properties was moved away",
-        path.display()
+        "{} cannot be read: {error}. Remove it, and the metadata log begins as that of a new cluster; or \
+         write a new one with `ottla kafka-storage format`, after meta.properties was moved away",
+        path.join("bootstrap.checkpoint").display()
     )]
     Bootstrap { path: PathBuf, error: SnapshotError },
     #[error(

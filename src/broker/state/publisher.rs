@@ -118,7 +118,7 @@ impl Publisher {
                     Ok(files) => published.files.extend(files),
                     Err(error) => {
                         let partition = partition.id();
-                        tracing::error!(%partition, %error, "failed to rename the folder of a deleted partition");
+                        tracing::error!(%partition, %error, "failed to rename the directory of a deleted partition");
                     }
                 }
             }

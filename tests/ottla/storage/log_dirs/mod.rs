@@ -159,7 +159,7 @@ async fn two_directories_with_data_are_refused_and_nothing_is_changed() {
             first.display()
         ),
         format!("{} holds 3 partitions (__consumer_offsets-1, orders-1, orders-3)", second.display()),
-        format!("move the folders of all partitions into {}", first.display()),
+        format!("move the directories of all partitions into {}", first.display()),
     ] {
         assert!(said.contains(&part), "{said}");
     }
@@ -422,7 +422,7 @@ fn directories_that_are_checked_together_know_each_others_topics() {
     };
     let before = contents(dir.path());
     let (code, said) = check(&[&at("d1"), &at("d2")]);
-    assert!(code == Some(0) && said.contains("7 partitions") && said.contains("all is well"), "{said}");
+    assert!(code == Some(0) && said.contains("7 partitions") && said.contains("no faults found"), "{said}");
     let (code, said) = check(&[&at("d2")]);
     assert!(code == Some(1) && said.contains("if it lies in another directory"), "{said}");
     let mut after = contents(dir.path());

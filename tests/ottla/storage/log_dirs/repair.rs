@@ -25,11 +25,11 @@ async fn a_repair_of_one_of_kafkas_directories_makes_nothing_empty_of_what_may_l
     let said = repaired(&[&first]);
     for part in [
         " partitions (orders-1, __consumer_offsets-1, ".to_owned(),
-        "Groups in those that are not here have no coordinator".to_owned(),
-        format!("move its folder into {}", first.display()),
+        "Groups of its missing partitions have no coordinator".to_owned(),
+        format!("move its directory into {}", first.display()),
         format!("mkdir {}/orders-1", first.display()),
-        "not known: topics without any folder here, and partitions numbered above those found".to_owned(),
-        format!("remove {}/__cluster_metadata-0, and name all of them", first.display()),
+        "not known: topics without a directory here, and partitions with numbers above those found".to_owned(),
+        format!("remove {}/__cluster_metadata-0, and name all log directories", first.display()),
     ] {
         assert!(said.contains(&part), "{part}: {said}");
     }
@@ -75,10 +75,10 @@ async fn a_repair_of_both_directories_assigns_each_partition_to_the_one_that_has
     let (first, second) = (dir.path().join("d1"), dir.path().join("d2"));
     fs::remove_dir_all(first.join("__cluster_metadata-0")).unwrap();
     // As the repair of one says.
-    assert!(repaired(&[&first]).contains("without a folder, not served now"));
+    assert!(repaired(&[&first]).contains("without a directory, not served now"));
     fs::remove_dir_all(first.join("__cluster_metadata-0")).unwrap();
     let said = repaired(&[&first, &second]);
-    assert!(!said.contains("without a folder"), "{said}");
+    assert!(!said.contains("without a directory"), "{said}");
     let mut broker = start(&first);
     let asking = client(&broker).await;
     for partition in [1, 3] {
