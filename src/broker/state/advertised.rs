@@ -64,7 +64,7 @@ impl Advertising {
         let (endpoint, reason) = choose(&at.advertised, peer, local, config.network.advertised_localhost_rewrite);
         let logged = self.logged.get(listener).map(|logged| logged.fetch_or(peer as u8, Ordering::Relaxed));
         if logged.is_some_and(|logged| logged & peer as u8 == 0) {
-            tracing::info!("clients {peer} are told {endpoint} (listener {listener}): {reason}");
+            tracing::info!(listener, advertised = %endpoint, %reason, "advertised address for clients {peer}");
         }
         endpoint
     }
@@ -118,8 +118,8 @@ impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Peer::Here => "on this machine",
-            Peer::ThroughGateway => "that come through this container's gateway",
-            Peer::Elsewhere => "elsewhere",
+            Peer::ThroughGateway => "behind this container's gateway",
+            Peer::Elsewhere => "on other machines",
         })
     }
 }
@@ -127,12 +127,12 @@ impl fmt::Display for Peer {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Reason::Configured => f.write_str("it is advertised"),
-            Reason::NothingConfigured => f.write_str("nothing is advertised"),
+            Reason::Configured => f.write_str("configured in advertised.listeners"),
+            Reason::NothingConfigured => f.write_str("advertised.listeners is not set"),
             Reason::OnlyLoopback(endpoint) => write!(
                 f,
-                "{endpoint} is advertised, where they would find themselves \
-                 (ottla.advertised.localhost.rewrite=false tells them so all the same)"
+                "{endpoint} in advertised.listeners would be the client itself \
+                 (ottla.advertised.localhost.rewrite=false advertises it anyway)"
             ),
         }
     }

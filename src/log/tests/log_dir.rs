@@ -255,3 +255,30 @@ fn without_folder_returns_checkpointed_partitions_with_records() {
     dir.remove_checkpoints([&removed].into_iter()).expect("writes");
     assert_eq!(missing(), []);
 }
+
+/// `ottla --ephemeral` promises this.
+#[test]
+fn disk_without_syncs_syncs_nothing() {
+    let syncs = |on: fn(Disk) -> Disk| {
+        let simulation = Simulation::default();
+        let disk = on(Disk::simulated(&simulation));
+        let mut fixture = Fixture::simulated(&simulation).on_disk(disk.clone());
+        fixture.config.segment_bytes = 100;
+        let dir = LogDir::open_on(disk, Path::new("/data"), &identity()).expect("opens");
+        let mut log = fixture.open();
+        for _ in 0..3 {
+            log.append(&batch(&["0123456789"]), CLIENT).expect("appends");
+        }
+        for ticket in [log.flush_sealed(), log.flush_target()] {
+            let ticket = ticket.expect("a ticket");
+            assert!(!ticket.is_empty());
+            log.mark_synced(ticket.sync());
+        }
+        assert_eq!(log.durable_offset(), log.end_offset());
+        fixture.close(log);
+        dir.mark_clean(-1).expect("closes");
+        simulation.syncs()
+    };
+    assert!(syncs(|disk| disk) > 3);
+    assert_eq!(syncs(Disk::without_syncs), 0);
+}

@@ -149,7 +149,7 @@ fn rewrite(place: &Place, damages: &[Damage], compacted: bool, repaired: &mut Re
             reached = copy.write_replacement(damage, compacted)?;
         }
         copy.copy_range(reached, size)?;
-        copy.to.sync()
+        place.disk.sync_file(&copy.to)
     })();
     copied.doing("writing", &temporary)?;
     place.disk.rename(&temporary, &path).doing("renaming", &temporary)?;

@@ -65,13 +65,16 @@ async fn an_address_of_zeros_is_replaced() {
 }
 
 #[tokio::test]
-async fn the_log_says_once_what_clients_are_told() {
+async fn advertised_address_is_logged_once_for_each_kind_of_client() {
     let broker = Broker::start();
     let port = broker.addr().port();
     for _ in 0..2 {
         told(port).await;
     }
-    let line = format!("clients on this machine are told localhost:{port} (listener PLAINTEXT): nothing is advertised");
+    let line = format!(
+        "advertised address for clients on this machine listener=\"PLAINTEXT\" advertised=localhost:{port} \
+         reason=advertised.listeners is not set"
+    );
     broker.wait_for_log(&line);
-    assert_eq!(broker.log().matches(" are told ").count(), 1, "{}", broker.log());
+    assert_eq!(broker.log().matches("advertised address for clients").count(), 1, "{}", broker.log());
 }
