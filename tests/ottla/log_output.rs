@@ -110,7 +110,7 @@ async fn dropped_lines_are_counted_where_they_are_missing_and_later_ones_arrive(
         process.serve(FLOOD).await;
         let mut lines = BufReader::new(reader).lines().map(Result::unwrap);
         let mut logged = 0;
-        let notice = lines.by_ref().inspect(|_| logged += 1).find(|line| line.contains("log lines were dropped"));
+        let notice = lines.by_ref().inspect(|_| logged += 1).find(|line| line.contains("WARN dropped "));
         let dropped: usize = notice.unwrap().split(' ').find_map(|word| word.parse().ok()).unwrap();
         process.terminate();
         let rest: Vec<String> = lines.collect();
@@ -257,6 +257,23 @@ fn log_level_of_the_command_line_counts_before_rust_log() {
     let mut broker = Broker::with().env("RUST_LOG", "inof").arg("--log-level").arg("error").start();
     broker.stop();
     assert_eq!(broker.log(), "");
+}
+
+#[test]
+fn unknown_logger_is_warned_about_once() {
+    for (variable, flag, name) in
+        [("ottla::serve=debug,info", "", "RUST_LOG"), ("", "ottla::serve=debug,info", "ottla.log.level")]
+    {
+        let mut broker = Broker::with().env("RUST_LOG", variable);
+        if !flag.is_empty() {
+            broker = broker.arg("--log-level").arg(flag);
+        }
+        let mut broker = broker.start();
+        broker.stop();
+        let log = broker.log();
+        let expect = format!("WARN {name}: unknown logger \"ottla::serve\"; did you mean ottla.server?");
+        assert_eq!(log.matches(&expect).count(), 1, "{log}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use super::say::say_json;
+use super::outcome::print_json;
 use super::{ServeArgs, serve};
 use clap::Args;
 use metadata::MetadataLog;
@@ -82,7 +82,7 @@ pub fn run(args: &CheckLogArgs, clock: Clock) -> ExitCode {
     check.progress.clear();
     let fine = check.report.is_fine();
     if args.json {
-        if let Err(why) = say_json(&check.report) {
+        if let Err(why) = print_json(&check.report) {
             err_line!("ottla: {why}");
         }
     } else {

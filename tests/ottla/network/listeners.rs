@@ -47,7 +47,7 @@ async fn lists_are_read_as_people_write_them() {
         .env("KAFKA_ADVERTISED_LISTENERS", "PLAINTEXT://kafka:29092, MY-HOST://localhost:9092,")
         .env("KAFKA_LISTENER_SECURITY_PROTOCOL_MAP", "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,MY-HOST:PLAINTEXT,")
         .start();
-    broker.wait_for_log("without effect here: listener CONTROLLER");
+    broker.wait_for_log("settings without effect: listener CONTROLLER");
     let ports = ports(&broker);
     assert_eq!(ports.len(), 2);
     assert_eq!(told(ports[0]).await, ("kafka".to_owned(), 29092));
