@@ -424,7 +424,7 @@ fn directories_that_are_checked_together_know_each_others_topics() {
     let (code, said) = check(&[&at("d1"), &at("d2")]);
     assert!(code == Some(0) && said.contains("7 partitions") && said.contains("no faults found"), "{said}");
     let (code, said) = check(&[&at("d2")]);
-    assert!(code == Some(1) && said.contains("if it lies in another directory"), "{said}");
+    assert!(code == Some(1) && said.contains("if it is in another directory"), "{said}");
     let mut after = contents(dir.path());
     after.retain(|path, _| !path.ends_with(".lock"));
     assert_eq!(after, before);
