@@ -228,15 +228,15 @@ mod tests {
             scanned_bytes: 900,
             truncated_bytes: 40,
             set_aside: vec!["t-0/00000000000000000000.log.1.cut".into()],
-            lost: vec![5..8],
+            lost: vec![5..8, 20..21],
             rebuilt_indexes: 1,
             compacted_beyond_end: Some(9),
         };
         assert_eq!(
             report.to_string(),
             "read 900 bytes; truncated 40 bytes at the end; kept a copy of truncated batches in \
-             t-0/00000000000000000000.log.1.cut; lost offsets 5 to 7; rebuilt the indexes of 1 segment; the first dirty \
-             offset 9 is above the log end, compaction starts at the log start"
+             t-0/00000000000000000000.log.1.cut; lost offsets 5 to 7; lost offsets 20 to 20; rebuilt the indexes of 1 \
+             segment; the first dirty offset 9 is above the log end, compaction starts at the log start"
         );
     }
 }

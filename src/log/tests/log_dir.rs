@@ -46,7 +46,7 @@ fn directory_in_use_by_another_broker_is_refused() {
     let held = LogDir::open(folder.path(), &identity()).expect("opens");
     // With a slash at the end.
     let refused = LogDir::open(&folder.path().join(""), &identity());
-    let error = refused.err().expect("in use").to_string();
+    let error = refused.expect_err("in use").to_string();
     let lock = folder.path().join(".lock");
     // `/proc/locks` may name devices differently from stat, on overlay file systems for example.
     assert!(
