@@ -59,7 +59,8 @@ fn check_2(
     reply: Result<i16, TransactionError>,
     after: (TransactionState, i16),
 ) {
-    let mut c = TestCoordinator::recovered(2, metadata(state, 3));
+    let mut c =
+        TestCoordinator::recovered(2, TransactionMetadata { client_transaction_version: 2, ..metadata(state, 3) });
     let name = format!("{state} {outcome:?} {epoch}");
     assert_eq!(c.ends_2(producer(10, epoch), outcome), reply.map(|epoch| producer(10, epoch)), "{name}");
     assert_eq!(c.state(), (after.0, producer(10, after.1)), "{name}");
@@ -95,6 +96,16 @@ fn protocol_2_without_an_open_transaction_answers_as_kafka() {
     for state in [Empty, CompleteAbort, CompleteCommit] {
         for outcome in [Commit, Abort] {
             check_2(state, outcome, LATER, Err(ProducerFenced), (state, 3));
+        }
+    }
+}
+
+#[test]
+fn zombie_of_protocol_2_does_not_get_the_producer_of_a_client_of_protocol_1() {
+    for state in [CompleteCommit, CompleteAbort] {
+        for outcome in [Commit, Abort] {
+            let mut c = TestCoordinator::recovered(2, metadata(state, 3));
+            assert_eq!(c.ends_2(producer(10, RETRY), outcome), Err(ProducerFenced));
         }
     }
 }

@@ -71,7 +71,10 @@ impl TestCoordinator {
     }
 
     pub fn at_level(level: i16) -> TestCoordinator {
-        let config = TransactionConfig::default();
+        TestCoordinator::with(TransactionConfig::default(), level)
+    }
+
+    pub fn with(config: TransactionConfig, level: i16) -> TestCoordinator {
         let machine = TransactionMachine::new(Arc::new(config.clone()));
         let mut coordinator = TestCoordinator {
             machine,
@@ -90,9 +93,14 @@ impl TestCoordinator {
     /// A coordinator that has recovered this state of [`ID`].
     pub fn recovered(level: i16, metadata: TransactionMetadata) -> TestCoordinator {
         let mut coordinator = TestCoordinator::at_level(level);
-        coordinator.append(TransactionRecord { transactional_id: ID.into(), value: Some(Arc::new(metadata)) });
-        coordinator.crash();
+        coordinator.recovers(ID, metadata);
         coordinator
+    }
+
+    /// Recovers with this state of an id at the end of the log.
+    pub fn recovers(&mut self, id: &str, metadata: TransactionMetadata) {
+        self.append(TransactionRecord { transactional_id: id.into(), value: Some(Arc::new(metadata)) });
+        self.crash();
     }
 
     // Time, metadata and crashes.

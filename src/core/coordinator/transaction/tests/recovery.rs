@@ -18,7 +18,9 @@ fn check(level: i16, version: i16, outcome: Outcome, end: TransactionState) {
                 *p = next;
             }
         },
-        |c, _, _, _| drop(c.writes_markers()),
+        |c, _, _, _| {
+            c.writes_markers();
+        },
     ];
     for crash in 0..=steps.len() {
         let mut c = TestCoordinator::at_level(level);
