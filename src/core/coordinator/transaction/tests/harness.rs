@@ -245,9 +245,20 @@ impl TestCoordinator {
     }
 
     pub fn adds_to(&mut self, id: &str, producer: ProducerIdEpoch, partitions: &[i32]) -> Result<(), TransactionError> {
-        let results = self.send(add_partitions(id, producer, partitions, false))?;
+        self.add(add_partitions(id, producer, partitions, false))
+    }
+
+    /// Adds partitions by producing to them (protocol 2).
+    pub fn produces(&mut self, producer: ProducerIdEpoch, partitions: &[i32]) -> Result<(), TransactionError> {
+        let request = add_partitions(ID, producer, partitions, false);
+        self.add(AddPartitions { client_transaction_version: 2, ..request })
+    }
+
+    fn add(&mut self, request: AddPartitions) -> Result<(), TransactionError> {
+        let partitions = request.partitions.clone();
+        let results = self.send(request)?;
         assert!(results.iter().all(|(_, result)| result.is_ok()));
-        assert_eq!(results.into_iter().map(|(partition, _)| partition).collect::<Vec<_>>(), orders(partitions));
+        assert_eq!(results.into_iter().map(|(partition, _)| partition).collect::<Vec<_>>(), partitions);
         Ok(())
     }
 

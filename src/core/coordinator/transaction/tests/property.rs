@@ -323,7 +323,7 @@ impl Run {
             self.write(0, u8::MAX, false);
             self.check();
         }
-        for client in 0..IDS.len() {
+        for (client, id) in IDS.into_iter().enumerate() {
             self.init(client, true);
             self.take_actions();
             while !self.actions.is_empty() {
@@ -334,7 +334,7 @@ impl Run {
             self.run(Op::End(client, true, false));
             self.write(0, u8::MAX, false);
             self.check();
-            assert_eq!(self.current(IDS[client]).unwrap().state, TransactionState::CompleteCommit);
+            assert_eq!(self.current(id).unwrap().state, TransactionState::CompleteCommit);
         }
         assert!(self.transactions.iter().all(|transaction| transaction.outcome.is_some()));
         assert!(self.partitions.is_empty());
