@@ -4,7 +4,7 @@ use super::TransactionMachine;
 use super::command::EndTxn;
 use super::error::TransactionError;
 use super::machine::{Decision, check_id};
-use super::transitions::{End, MAX_EPOCH, increments_epoch, is_exhausted};
+use super::transitions::{End, HIGHEST_EPOCH, increments_epoch, is_exhausted};
 use crate::coordinator::records::{TransactionMetadata, TransactionState};
 use crate::coordinator::{Outcome, TransactionalId};
 use ottla_wire::types::ProducerIdEpoch;
@@ -113,10 +113,10 @@ fn answer_2(
     let may_repeat = increments_epoch(current.client_transaction_version);
     let repeats_overflow = may_repeat
         && current.previous_producer_id == producer.producer_id
-        && producer.epoch == MAX_EPOCH - 1
+        && producer.epoch == HIGHEST_EPOCH - 1
         && epoch == 0;
     // Only fencing leads to the maximum epoch, which no client may get.
-    let repeats_end = may_repeat && producer.epoch.checked_add(1) == Some(epoch) && epoch != MAX_EPOCH;
+    let repeats_end = may_repeat && producer.epoch.checked_add(1) == Some(epoch) && epoch != HIGHEST_EPOCH;
     let repeats = repeats_overflow || repeats_end;
     if producer_id != producer.producer_id && !repeats_overflow {
         return Err(TransactionError::InvalidProducerIdMapping);

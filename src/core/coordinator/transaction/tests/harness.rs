@@ -20,7 +20,7 @@ pub const ID: &str = "pay";
 /// Wall time at the start of a test.
 pub const START: i64 = 1_700_000_000_000;
 pub const TIMEOUT_MS: i32 = 60_000;
-pub const MAX_EPOCH: i16 = i16::MAX;
+pub const HIGHEST_EPOCH: i16 = i16::MAX;
 
 type Reply = Result<ProducerIdEpoch, TransactionError>;
 

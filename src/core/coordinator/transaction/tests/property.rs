@@ -104,7 +104,7 @@ impl Run {
             ..TransactionConfig::default()
         };
         let mut coordinator = TestCoordinator::with(config, level);
-        coordinator.recovers(IDS[0], metadata(TransactionState::Empty, MAX_EPOCH - 1 - left));
+        coordinator.recovers(IDS[0], metadata(TransactionState::Empty, HIGHEST_EPOCH - 1 - left));
         Run {
             coordinator,
             clients: vec![Client::default(); IDS.len() * CLIENTS],

@@ -62,10 +62,10 @@ fn deadline_survives_a_crash() {
 #[test]
 fn overdue_transaction_with_an_exhausted_epoch_is_aborted_with_the_maximum_epoch() {
     for level in [1, 2] {
-        let last = producer(10, MAX_EPOCH - 1);
-        let mut c = TestCoordinator::recovered(level, metadata(Ongoing, MAX_EPOCH - 1));
+        let last = producer(10, HIGHEST_EPOCH - 1);
+        let mut c = TestCoordinator::recovered(level, metadata(Ongoing, HIGHEST_EPOCH - 1));
         c.wait(60_000 + CHECK_MS);
-        assert_eq!(c.action().producer, producer(10, MAX_EPOCH));
+        assert_eq!(c.action().producer, producer(10, HIGHEST_EPOCH));
         c.writes_markers();
         assert_eq!(c.ends_2(last, Outcome::Abort), Err(ProducerFenced));
         assert_eq!(c.init(), Ok(producer(1_001, 0)));
