@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ottla_log::{AppendAs, Disk, Log, LogConfig, OpenAt, Origin};
+use ottla_log::{AppendAs, Disk, Log, LogConfig, OpenAt, Origin, TxnVerification};
 use ottla_wire::record::{BATCH_OVERHEAD, BatchBuilder, Codec, Verified};
 use ottla_wire::types::TimestampMs;
 use tempfile::TempDir;
@@ -24,7 +24,7 @@ pub fn now() -> TimestampMs {
 
 /// How a client's batch is appended.
 pub fn by_client() -> AppendAs {
-    AppendAs { leader_epoch: 0, origin: Origin::Client, now: now() }
+    AppendAs { leader_epoch: 0, origin: Origin::Client, verification: TxnVerification::NotVerified, now: now() }
 }
 
 /// A log in `folder`, opened as after a clean stop.

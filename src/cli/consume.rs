@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::admin::topics;
 use super::names::no_topic;
 use super::tools::connect::{Bootstrap, Properties, connect};
-use super::tools::consuming::{Stop, block_on_beside, config, warn};
+use super::tools::consuming::{Stop, block_on_multi_thread, config, warn};
 use super::tools::log_line::date_and_time;
 use super::tools::output::Output;
 use ottla_client::Client;
@@ -61,7 +61,7 @@ pub struct ConsumeArgs {
 
 /// Prints until there is nothing more to do, or a signal comes.
 pub fn run(args: &ConsumeArgs) -> ExitCode {
-    block_on_beside(async {
+    block_on_multi_thread(async {
         match args.consume().await {
             Ok(code) => code,
             Err(why) => {

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::tools::kafka_dump_log::What;
+use super::tools::kafka_dump_log::DumpOptions;
 
 /// Which files to print, and how.
 #[derive(Debug, Args)]
@@ -21,7 +21,7 @@ pub struct DumpLogArgs {
     #[arg(id = "listed", long = "files", value_name = "FILE,FILE", value_delimiter = ',')]
     listed: Vec<PathBuf>,
     #[command(flatten)]
-    what: What,
+    what: DumpOptions,
 }
 
 /// Prints them. Code 0: all were read; 1: one could not be.
@@ -47,8 +47,8 @@ fn check(file: &Path) -> Result<(), String> {
         return Err(format!("{shown} is a directory: name files in it, such as {shown}/*.log"));
     }
     let ending = file.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-    if !What::ENDINGS.contains(&ending) {
-        return Err(format!("{shown} is no file of a log: their names end in .{}", What::ENDINGS.join(", .")));
+    if !DumpOptions::ENDINGS.contains(&ending) {
+        return Err(format!("{shown} is no file of a log: their names end in .{}", DumpOptions::ENDINGS.join(", .")));
     }
     fs::File::open(file).map(|_| ()).map_err(|error| format!("cannot read {shown}: {error}"))
 }

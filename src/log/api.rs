@@ -66,16 +66,60 @@ pub struct Validated {
     pub next_offset: Offset,
 }
 
-/// The writer of a batch (Kafka's `AppendOrigin`).
+/// The writer of a batch (Kafka's `AppendOrigin`), and for markers the transaction.version.
+///
+/// A coordinator may write a marker again, since it doesn't know after a crash which partitions have it. A repeated marker is
+/// appended, as in Kafka, but changes nothing else: there is no transaction left that it ends, so the last stable offset
+/// follows the log end and the transaction index gets no entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// A producer: its sequence numbers are checked.
     Client,
-    /// A coordinator or the metadata state machine: epochs are checked, sequence numbers are not.
+    /// A coordinator or the metadata state machine: epochs are checked, sequence numbers are not. A marker
+    /// (transaction.version 0 and 1) has the epoch of the transaction's records or, if it fences the producer, a higher one.
+    /// One with the epoch of an ongoing transaction always ends it, even if it was meant for the transaction before.
     Coordinator,
-    /// A coordinator that ends a transaction in a new epoch (transaction.version 2, KIP-890): its markers' epoch must
-    /// be above that of the records (KIP-1228).
+    /// A coordinator that ends a transaction in a new epoch (transaction.version 2, KIP-890): the epoch of a marker must be
+    /// above the producer's last one (KIP-1228). It may be equal if no transaction is open, which is a repeated marker, and
+    /// if it is the largest epoch, which can't be bumped. So a late marker can't end the transaction after its own.
     CoordinatorV2,
+}
+
+/// A token of a pending verification ([`crate::Log::begin_verification`]). Unique in the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct VerificationGuard(pub(crate) u64);
+
+/// Whether the coordinator must be asked before a transactional batch is appended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verification {
+    /// The batch continues a transaction that is ongoing in this partition.
+    NotNeeded,
+    /// The coordinator must confirm that the partition belongs to the producer's ongoing transaction; then the batch is
+    /// appended with this guard.
+    Needed(VerificationGuard),
+}
+
+impl Verification {
+    /// How the batch is appended once the coordinator has confirmed it, or needn't be asked.
+    pub fn confirmed(self) -> TxnVerification {
+        match self {
+            Verification::NotNeeded => TxnVerification::NotVerified,
+            Verification::Needed(guard) => TxnVerification::Verified(guard),
+        }
+    }
+}
+
+/// How it was verified that a batch belongs to a transaction that the coordinator knows (KIP-890). Without effect for
+/// markers, and for batches outside of transactions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TxnVerification {
+    /// Not verified: the batch may only continue a transaction that is ongoing in this partition with the same epoch.
+    NotVerified,
+    /// The coordinator was asked after the guard was made. The batch may begin a transaction, unless a marker or another
+    /// batch of the producer was appended since.
+    Verified(VerificationGuard),
+    /// `transaction.partition.verification.enable` is false: every batch may begin a transaction.
+    Disabled,
 }
 
 /// How a batch is appended.
@@ -84,6 +128,7 @@ pub struct AppendAs {
     /// Written into the batch as its partition leader epoch.
     pub leader_epoch: LeaderEpoch,
     pub origin: Origin,
+    pub verification: TxnVerification,
     /// Wall time, for rolling segments whose batches have no timestamps.
     pub now: TimestampMs,
 }

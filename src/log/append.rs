@@ -7,15 +7,38 @@ use super::offset_index::OffsetEntry;
 use super::producers::{Marker, WrittenBatch};
 use super::segment::Segment;
 use super::time_index::TimeEntry;
-use super::{AppendAs, AppendError, Appended, Log, LogError, Origin, names};
+use super::{
+    AppendAs, AppendError, Appended, Log, LogError, Origin, TxnStateError, TxnVerification, Verification, names,
+};
 use ottla_wire::record::control::{ControlType, EndTxnMarker};
 use ottla_wire::record::{Batch, BatchHeader, Verified};
-use ottla_wire::types::{LeaderEpoch, Offset, TimestampMs};
+use ottla_wire::types::{LeaderEpoch, Offset, ProducerIdEpoch, TimestampMs};
 
 /// Bytes at the start of a batch that [`Verified::placed`] replaces.
 const PLACED: usize = 16;
 
 impl Log {
+    /// Begins the verification of a transactional batch (KIP-890), before the coordinator is asked. `supports_epoch_bump`:
+    /// the producer uses transaction.version 2, where each transaction has an epoch of its own.
+    ///
+    /// A producer has one pending verification: until it ends, later calls return the same guard. It ends when a batch or a
+    /// marker of the producer's transaction is appended, and expires with `producer.id.expiration.ms`. Batches of a
+    /// verification that failed, and was not repeated, block batches with higher sequence numbers until then.
+    pub fn begin_verification(
+        &mut self,
+        producer: ProducerIdEpoch,
+        first_sequence: i32,
+        supports_epoch_bump: bool,
+        now: TimestampMs,
+    ) -> Result<Verification, AppendError> {
+        self.check_open()?;
+        self.producers.check_epoch(producer)?;
+        if self.producers.has_ongoing_transaction(producer) {
+            return Ok(Verification::NotNeeded);
+        }
+        Ok(Verification::Needed(self.verifications.begin(producer, first_sequence, supports_epoch_bump, now)))
+    }
+
     /// Appends one batch. On an error nothing was appended; an [`AppendError::Storage`] closes the log to writes until it
     /// is reopened.
     pub fn append(&mut self, batch: &Verified, how: AppendAs) -> Result<Appended, AppendError> {
@@ -31,7 +54,7 @@ impl Log {
             return Err(AppendError::FencedLeaderEpoch { current, found: how.leader_epoch });
         }
         let marker = marker_of(batch).map_err(|_| AppendError::MalformedControlBatch)?;
-        if let Some(earlier) = self.check_producer(&header, marker.as_ref(), how.origin)? {
+        if let Some(earlier) = self.check_producer(&header, marker.as_ref(), how)? {
             return Ok(self.duplicate(batch, earlier));
         }
         let stored = self.store(batch, &header, marker.as_ref(), how.now).inspect_err(|error| {
@@ -59,8 +82,9 @@ impl Log {
         &mut self,
         header: &BatchHeader,
         marker: Option<&Marker>,
-        origin: Origin,
+        how: AppendAs,
     ) -> Result<Option<WrittenBatch>, AppendError> {
+        let origin = how.origin;
         if !header.has_producer_id() {
             return Ok(None);
         }
@@ -82,8 +106,23 @@ impl Log {
                 }
             }
         }
-        self.producers.check(header, origin)?;
+        self.check_verified(header, how.verification)?;
+        self.producers.check(header, origin, self.verifications.pending(header.producer_id))?;
         Ok(None)
+    }
+
+    /// Checks that a transactional batch continues a transaction, or was verified and may begin one.
+    fn check_verified(&self, header: &BatchHeader, verification: TxnVerification) -> Result<(), AppendError> {
+        let producer_id = header.producer_id;
+        let producer = ProducerIdEpoch { producer_id, epoch: header.producer_epoch };
+        if !header.is_transactional() || self.producers.has_ongoing_transaction(producer) {
+            return Ok(());
+        }
+        self.producers.check_epoch(producer)?;
+        if !self.verifications.allows_begin(producer_id, verification) {
+            return Err(AppendError::InvalidTxnState { producer_id, why: TxnStateError::NotVerified });
+        }
+        Ok(())
     }
 
     fn duplicate(&self, batch: &Verified, earlier: WrittenBatch) -> Appended {
@@ -112,6 +151,7 @@ impl Log {
         self.update_epochs(header.partition_leader_epoch, header.base_offset)?;
         self.write_batch(batch, header, now)?;
         self.update_producer(header, marker, now)?;
+        self.verifications.appended(header);
         Ok(rolled)
     }
 

@@ -66,7 +66,7 @@ mod tests;
 
 pub use api::{
     AbortedTxn, AppendAs, Appended, CheckpointedEnd, OpenAt, OpenReport, Origin, ProducerDescription, Slice,
-    TimestampOffset, TimestampQuery, Validated,
+    TimestampOffset, TimestampQuery, TxnVerification, Validated, Verification, VerificationGuard,
 };
 pub use checkpoints::{Checkpoint, CheckpointWriter};
 pub use compact::{
@@ -74,7 +74,7 @@ pub use compact::{
 };
 pub use config::LogConfig;
 pub use directories::{Directories, choose};
-pub use error::{AppendError, LogError, ReadError};
+pub use error::{AppendError, LogError, ReadError, TxnStateError};
 pub use file::faults;
 pub use file::{Disk, DiskOp, Fault, OpenLimits, Simulation};
 pub use log::Log;

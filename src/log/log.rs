@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::leader_epochs::LeaderEpochs;
-use super::producers::Producers;
+use super::producers::{Producers, Verifications};
 use super::segment::{Place, Segment};
 use super::{LogConfig, LogError, OpenReport, ProducerDescription, Validated};
 use ottla_wire::types::{LeaderEpoch, Offset, TimestampMs};
@@ -53,6 +53,8 @@ pub struct Log {
     pub(super) durable: Offset,
     pub(super) epochs: LeaderEpochs,
     pub(super) producers: Producers,
+    /// Transactions that may begin once the coordinator has confirmed them.
+    pub(super) verifications: Verifications,
     /// Offsets of the producer snapshots on disk, ascending.
     pub(super) snapshots: Vec<Offset>,
     /// Bytes appended since the newest snapshot.

@@ -12,7 +12,7 @@ use super::leader_epochs::{self, LeaderEpochs};
 use super::listing::Listing;
 use super::log::{LengthCheck, State};
 use super::offset_index::OffsetIndex;
-use super::producers::Producers;
+use super::producers::{Producers, Verifications};
 use super::recovery::{Ending, Scanned, SegmentFile};
 use super::segment::{FoundSegment, Place, Segment};
 use super::walk::{Source, Step, Walk};
@@ -98,7 +98,6 @@ impl Opening {
         if self.must_sync_folder {
             self.place.disk.sync_folder(&self.place.folder).doing("syncing", &self.place.folder)?;
         }
-        let size = recovered.segments.iter().map(Segment::size).sum();
         let durable = if self.at.clean_shutdown { end } else { self.at.recovery_point.clamp(start, end) };
         let first_dirty = self.at.first_dirty.filter(|first_dirty| *first_dirty <= end);
         self.report.compacted_beyond_end = self.at.first_dirty.filter(|first_dirty| *first_dirty > end);
@@ -106,13 +105,14 @@ impl Opening {
         let mut log = Log {
             place: self.place,
             config: self.config,
+            size: recovered.segments.iter().map(Segment::size).sum(),
             segments: recovered.segments,
             start,
             end,
-            size,
             durable,
             epochs,
             producers,
+            verifications: Verifications::default(),
             snapshots: self.listing.snapshots,
             since_snapshot,
             first_timestamp: None,

@@ -38,9 +38,11 @@ impl Log {
         })
     }
 
-    /// Removes producers that have written nothing for `producer.id.expiration.ms`.
+    /// Removes producers that have written nothing for `producer.id.expiration.ms`, and verifications that are as old.
     pub fn expire_producers(&mut self, now: TimestampMs) {
-        self.producers.expire(now, self.config.producer_id_expiration_ms);
+        let expiration_ms = self.config.producer_id_expiration_ms;
+        self.producers.expire(now, expiration_ms);
+        self.verifications.expire(now, expiration_ms);
     }
 
     /// Applies retention by log start, size and time, in Kafka's order, and closes idle files. The caller unlinks the

@@ -185,6 +185,11 @@ impl Cluster {
         Some(topic)
     }
 
+    /// The topic with that id, or with that name if the id is zero.
+    pub fn topic_of(&self, name: &str, id: TopicId) -> Option<&Arc<Topic>> {
+        if id == TopicId::ZERO { self.topic(name) } else { self.topic_by_id(id) }
+    }
+
     /// The topics that have a `flush.ms`.
     pub fn flushed_in_time(&self) -> impl Iterator<Item = &Arc<Topic>> {
         self.flushed_in_time.iter().map(|(_, topic)| topic)

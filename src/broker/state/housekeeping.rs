@@ -12,7 +12,9 @@ use super::cluster::Topic;
 use super::groups::Groups;
 use super::partition::Partition;
 use super::publisher::Published;
+use super::transactions::Transactions;
 use super::{Broker, flushing, random};
+use ottla_core::metadata::ImageDelta;
 use ottla_log::{DeletedFiles, FoundPartition, LogError, PartitionState};
 use ottla_wire::types::TopicPartition;
 
@@ -57,11 +59,17 @@ impl Signals {
     }
 }
 
-/// Handles a published image: deletes the offsets and files of deleted topics.
-pub fn after_publishing(groups: Arc<Groups>, signals: Signals) -> Box<dyn Fn(Published) + Send + Sync> {
+/// Handles a published image: shows it to the coordinators, and deletes the files of deleted topics.
+pub fn after_publishing(
+    groups: Arc<Groups>,
+    transactions: Arc<Transactions>,
+    signals: Signals,
+) -> Box<dyn Fn(Published) + Send + Sync> {
     Box::new(move |published| {
-        if !published.deleted.is_empty() {
-            groups.topics_deleted(&published.deleted);
+        if let Some(before) = &published.before {
+            let delta = ImageDelta::between(before, &published.image);
+            groups.runtime().metadata_changed(&delta);
+            transactions.runtime().metadata_changed(&delta);
         }
         if !published.files.is_empty() {
             signals.queue(Work::Unlink(published.files));
@@ -73,12 +81,14 @@ pub fn after_publishing(groups: Arc<Groups>, signals: Signals) -> Box<dyn Fn(Pub
 /// Starts the background tasks. They end when the broker is dropped.
 pub fn start(broker: &Arc<Broker>, worklist: Worklist) {
     broker.sweep();
-    let groups = Arc::clone(&broker.groups);
-    tokio::spawn(async move {
-        let loading = Arc::clone(&groups);
-        // Sessions of members of existing groups begin now.
-        let _ = tokio::task::spawn_blocking(move || loading.load_all()).await;
-        groups.run_timers().await;
+    let groups = Arc::clone(broker.groups.runtime());
+    let transactions = Arc::clone(broker.transactions.runtime());
+    tokio::spawn(Arc::clone(&groups).run_timers());
+    tokio::spawn(Arc::clone(&transactions).run_timers());
+    // Sessions of members of existing groups begin now. Groups first: transactions write markers to their partitions.
+    tokio::task::spawn_blocking(move || {
+        groups.load_all();
+        transactions.load_all();
     });
     tokio::spawn(work(worklist));
     flushing::start(broker, broker.housekeeping.republished.subscribe());
@@ -217,7 +227,8 @@ impl Broker {
     /// Closes every log and marks the directory clean, so that the next start skips recovery. With `--ephemeral` there is
     /// no next start.
     pub fn close(&self) -> Result<(), LogError> {
-        self.groups.stop();
+        self.groups.runtime().stop();
+        self.transactions.runtime().stop();
         self.cleaner.stop();
         if self.config.storage.ephemeral {
             return Ok(());

@@ -13,7 +13,6 @@ use tokio::sync::watch;
 use super::advertised::Advertising;
 use super::checkpointer::Checkpointer;
 use super::cleaner::{self, Cleaner};
-use super::driver::DriveError;
 use super::fetch_sessions::FetchSessions;
 use super::groups::Groups;
 use super::loggers::Loggers;
@@ -21,14 +20,15 @@ use super::metadata::{Metadata, MetadataLog, MetadataUnavailable, Snapshot};
 use super::metadata_check;
 use super::partition::{Partition, PartitionError};
 use super::publisher::Publisher;
+use super::runtime::DriveError;
+use super::transactions::Transactions;
 use super::{Broker, Clock, ProducerIds, hosting, housekeeping, random, recovering, reopening};
 use crate::log_rate_limiter::LogRateLimiter;
 use ottla_config::BrokerConfig;
 use ottla_core::coordinator::group::GroupConfig;
+use ottla_core::coordinator::transaction::TransactionConfig;
 use ottla_core::metadata::records::MetadataRecord;
-use ottla_core::metadata::{
-    self, Command, MetadataConfig, MetadataError, RegisterBroker, Reply, SnapshotError, features,
-};
+use ottla_core::metadata::{self, MetadataConfig, MetadataError, RegisterBroker, SnapshotError, features};
 use ottla_log::{self as log, Identity, Log, LogConfig, LogDir, LogDirError, LogError, Origin};
 use ottla_wire::record::control::ControlType;
 use ottla_wire::record::{BatchBuilder, Codec, Verified};
@@ -105,7 +105,15 @@ impl Broker {
         let groups = Groups::new(clock, GroupConfig::from(&*config), codec, Arc::clone(&publisher), limiter);
         let groups = Arc::new(groups);
         let (signals, work) = housekeeping::signals();
-        let on_published = housekeeping::after_publishing(Arc::clone(&groups), signals.clone());
+        let transactions = Transactions::new(
+            clock,
+            TransactionConfig::from(&*config),
+            Arc::clone(&publisher),
+            Arc::clone(&groups),
+            signals.clone(),
+        );
+        let on_published =
+            housekeeping::after_publishing(Arc::clone(&groups), Arc::clone(&transactions), signals.clone());
         let (partition, before) = open_metadata_log(&config, &log_dir, clock, partition_failed)?;
         let metadata = Metadata::load(
             clock,
@@ -137,6 +145,7 @@ impl Broker {
             publisher,
             metadata,
             groups,
+            transactions,
             producer_ids: ProducerIds::default(),
             fetch_sessions: Mutex::new(sessions),
             advertising: Advertising::new(&config),
@@ -252,11 +261,8 @@ async fn register(
         found_in_directory,
         bootstrap_records,
     };
-    match metadata.submit(Command::RegisterBroker(register)).await? {
-        Reply::BrokerRegistered(Ok(_)) => Ok(()),
-        Reply::BrokerRegistered(Err(error)) => Err(error.into()),
-        _ => Err(MetadataUnavailable::NotWritten.into()),
-    }
+    metadata.submit(register).await??;
+    Ok(())
 }
 
 fn metadata_config(config: &Arc<BrokerConfig>) -> MetadataConfig {

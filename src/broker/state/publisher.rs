@@ -17,7 +17,7 @@ use crate::clock;
 use ottla_config::{BrokerConfig, TopicConfig};
 use ottla_core::metadata::{Hosting, Image, PartitionImage, TopicImage};
 use ottla_log::{DeletedFiles, Log, LogConfig, LogDir, LogError, OpenAt};
-use ottla_wire::types::{Offset, PartitionIndex, TopicName, TopicPartition};
+use ottla_wire::types::{Offset, PartitionIndex, TopicPartition};
 
 /// The published view of the metadata.
 pub struct Publisher {
@@ -33,11 +33,13 @@ pub struct Publisher {
     partition_failed: watch::Sender<()>,
 }
 
-/// The deletions that publishing an image led to.
+/// A published image, and the deletions that it led to.
 #[derive(Debug, Default)]
 pub struct Published {
-    /// Names of deleted topics; another topic may have one of them now.
-    pub deleted: Vec<TopicName>,
+    /// The image that was published before this one; `None` for the first, and if nothing was published.
+    pub before: Option<Image>,
+    /// The published image.
+    pub image: Image,
     /// The renamed folders of deleted partitions, to be unlinked.
     pub files: Vec<DeletedFiles>,
 }
@@ -83,7 +85,9 @@ impl Publisher {
         // First, because a new topic may have the name of a deleted one, whose folders must be renamed before the new one
         // is used.
         let deleted = image.topics_deleted_since(&before.image).filter_map(|topic| after.remove(topic.id)).collect();
-        let published = self.remove_deleted(deleted);
+        let files = self.remove_deleted(deleted);
+        let earlier = (*published_to >= 0).then(|| before.image.clone());
+        let published = Published { before: earlier, image: image.clone(), files };
         let touched = match Arc::ptr_eq(&before.config, &config) {
             true => image.topics_touched_since(&before.image),
             false => image.topics().collect(),
@@ -101,21 +105,20 @@ impl Publisher {
     }
 
     /// Closes the logs of deleted topics and renames their folders.
-    fn remove_deleted(&self, deleted_topics: Vec<Arc<Topic>>) -> Published {
-        let mut published = Published::default();
+    fn remove_deleted(&self, deleted_topics: Vec<Arc<Topic>>) -> Vec<DeletedFiles> {
+        let mut files = Vec::new();
         if deleted_topics.is_empty() {
             // Avoids waiting for the checkpoint writer.
-            return published;
+            return files;
         }
         for topic in &deleted_topics {
-            published.deleted.push(Arc::clone(topic.name()));
             for partition in topic.local_partitions() {
                 let deleted = match partition.delete(random::uuid()) {
                     Some(deleted) => deleted.map(Some),
                     None => self.log_dir.delete(partition.id(), random::uuid()),
                 };
                 match deleted {
-                    Ok(files) => published.files.extend(files),
+                    Ok(deleted) => files.extend(deleted),
                     Err(error) => {
                         let partition = partition.id();
                         tracing::error!(%partition, %error, "failed to rename the folder of a deleted partition");
@@ -127,7 +130,7 @@ impl Publisher {
         if let Err(error) = self.log_dir.remove_checkpoints(local()) {
             tracing::error!(%error, "failed to remove deleted partitions from the checkpoint files, retrying when a log is opened");
         }
-        published
+        files
     }
 
     /// The settings with the image's dynamic ones for this broker; the same allocation if they have not changed.

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::Broker;
 use super::partition::Partition;
 use crate::clock::Clock;
-use ottla_core::metadata::CONSUMER_OFFSETS;
+use ottla_core::metadata::{CONSUMER_OFFSETS, TRANSACTION_STATE};
 use ottla_wire::types::TopicPartition;
 
 /// How long after a failure a log is first tried again; each time that fails the wait is doubled.
@@ -77,8 +77,12 @@ impl Broker {
             return self.metadata.recover();
         }
         let recovered = partition.recover(self.clock.now().wall);
-        if recovered && *partition.id().topic == *CONSUMER_OFFSETS {
-            self.groups.reload(partition);
+        if recovered {
+            match &*partition.id().topic {
+                CONSUMER_OFFSETS => self.groups.runtime().reload(partition),
+                TRANSACTION_STATE => self.transactions.runtime().reload(partition),
+                _ => {}
+            }
         }
         recovered
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Broker;
 use super::metadata::MetadataUnavailable;
 use crate::log_rate_limiter::log_limited;
-use ottla_core::metadata::{Command, Reply};
+use ottla_core::metadata;
 
 /// What a reset did, and how long it took.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,9 +27,7 @@ impl Broker {
     /// error. Files are removed a little later.
     pub async fn reset(self: Arc<Self>) -> Result<Reset, MetadataUnavailable> {
         let begun = self.clock.monotonic();
-        let Reply::Reset(done) = self.metadata.submit(Command::Reset(self.start_topics())).await? else {
-            return Err(MetadataUnavailable::NotWritten);
-        };
+        let done = self.metadata.submit(metadata::Reset(self.start_topics())).await?;
         // A consumer that goes on with its session learns by this that it must name its topics again.
         self.fetch_sessions.lock().clear();
         for (topic, error) in done.created.iter().filter_map(|(topic, made)| Some((topic, made.as_ref().err()?))) {

@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::metadata::MetadataUnavailable;
 use super::{Broker, random};
 use ottla_config::StartTopic;
-use ottla_core::metadata::{Command, CreateTopics, MetadataError, NewTopic, Reply};
+use ottla_core::metadata::{CreateTopics, MetadataError, NewTopic};
 use ottla_wire::types::TopicName;
 
 /// Why a topic that was wanted is not there.
@@ -32,9 +32,7 @@ impl Broker {
             return Ok(());
         }
         let create = CreateTopics { topics, validate_only: false };
-        let Reply::TopicsCreated(results) = self.metadata.submit(Command::CreateTopics(create)).await? else {
-            return Err(MetadataUnavailable::NotWritten.into());
-        };
+        let results = self.metadata.submit(create).await?;
         for (name, result) in results {
             match result {
                 Ok(created) => {

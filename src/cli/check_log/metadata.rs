@@ -15,7 +15,9 @@ use ottla_broker::state::random;
 use ottla_core::metadata::records::MetadataRecord;
 use ottla_core::metadata::{self, CONSUMER_OFFSETS, FoundFolder, Host, Hosting, Salvage, SnapshotId, read_snapshot};
 use ottla_log::verify::{Directory, Repaired, Verdict};
-use ottla_log::{AppendAs, Disk, FoundPartition, Log, LogConfig, MetaProperties, OpenAt, Origin, PartitionState};
+use ottla_log::{
+    AppendAs, Disk, FoundPartition, Log, LogConfig, MetaProperties, OpenAt, Origin, PartitionState, TxnVerification,
+};
 use ottla_wire::record::{Batch, BatchBuilder, Codec};
 use ottla_wire::types::{LeaderEpoch, Offset, ProducerId, TimestampMs, TopicId, TopicName, TopicPartition, Uuid};
 
@@ -304,7 +306,12 @@ fn write(folder: &Path, records: Vec<MetadataRecord>, epoch: LeaderEpoch, now: T
         for record in records {
             batch.append(now, None, Some(&record.encode().map_err(|error| error.to_string())?), &[]);
         }
-        let how = AppendAs { leader_epoch: epoch, origin: Origin::Coordinator, now };
+        let how = AppendAs {
+            leader_epoch: epoch,
+            origin: Origin::Coordinator,
+            verification: TxnVerification::NotVerified,
+            now,
+        };
         log.append(&batch.build().map_err(|error| error.to_string())?, how).map_err(|error| error.to_string())?;
     }
     let end = log.end_offset();

@@ -20,7 +20,7 @@ use super::tools::exceptions::exception_name;
 use super::tools::kafka_console_producer::input;
 use super::tools::kafka_console_producer::line_reader::OwnedHeader;
 use super::tools::output::Output;
-use super::tools::producing::{asked_to_end, start};
+use super::tools::producing::{start, wait_for_stop_signal};
 use ottla_broker::clock::Clock;
 use ottla_client::producer::{Delivered, NewRecord, Observer, Producer, RecordHeader, SendError};
 
@@ -156,12 +156,12 @@ impl ProduceArgs {
     async fn produce(&self, producer: Producer<u64>, progress: &Mutex<Progress>) -> Result<ExitCode, String> {
         let outcome = tokio::select! {
             outcome = self.send_all(&producer) => outcome.map(|()| ExitCode::SUCCESS),
-            code = asked_to_end() => Ok(ExitCode::from(code)),
+            code = wait_for_stop_signal() => Ok(ExitCode::from(code)),
             never = show_progress(progress) => never,
         };
         tokio::select! {
             () = producer.flush() => {}
-            code = asked_to_end() => return Ok(ExitCode::from(code)),
+            code = wait_for_stop_signal() => return Ok(ExitCode::from(code)),
             never = show_progress(progress) => never,
         }
         progress.lock().end(&self.topic, self.json);

@@ -1,4 +1,4 @@
-//! Times by a pattern, as Java's `SimpleDateFormat` writes them; in UTC.
+//! Formats times by a pattern, as Java's `SimpleDateFormat` does; in UTC.
 
 use super::log_line::date;
 use ottla_wire::types::TimestampMs;
@@ -19,19 +19,19 @@ const MONTHS: [&str; 12] = [
 ];
 const WEEKDAYS: [&str; 7] = ["Thursday", "Friday", "Saturday", "Sunday", "Monday", "Tuesday", "Wednesday"];
 
-/// A pattern that was checked.
+/// A parsed pattern.
 #[derive(Clone, Debug)]
 pub struct DateFormat(Vec<Part>);
 
 #[derive(Clone, Debug)]
 enum Part {
     Text(String),
-    /// A letter, and how often it stands there.
+    /// A pattern letter, and how often it is repeated.
     Field(char, usize),
 }
 
 impl DateFormat {
-    /// The error is Java's message.
+    /// Parses a pattern. The error is Java's message.
     pub fn new(pattern: &str) -> Result<DateFormat, String> {
         let mut parts = Vec::new();
         let mut letters = pattern.chars().peekable();
@@ -54,7 +54,7 @@ impl DateFormat {
         Ok(DateFormat(parts))
     }
 
-    /// A time, in milliseconds since 1970.
+    /// Formats a time.
     pub fn format(&self, time: TimestampMs) -> String {
         let one = |part: &Part| match part {
             Part::Text(text) => text.clone(),
@@ -64,7 +64,7 @@ impl DateFormat {
     }
 }
 
-/// What stands between quotes; two of them in a row are one.
+/// Reads the text up to the closing quote; two quotes in a row mean one.
 fn quoted(letters: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<String, String> {
     let mut text = String::new();
     if letters.next_if_eq(&'\'').is_some() {
@@ -110,13 +110,13 @@ fn field(letter: char, count: usize, time: TimestampMs) -> String {
     }
 }
 
-/// The name, or its first three letters.
+/// Returns the name if the letter is repeated at least four times, otherwise its first three letters.
 fn name(names: &[&str], index: i64, count: usize) -> String {
     let name = usize::try_from(index).ok().and_then(|index| names.get(index)).copied().unwrap_or_default();
     if count >= 4 { name.to_owned() } else { name.chars().take(3).collect() }
 }
 
-/// Days from 1970 to the first of January of a year.
+/// Counts the days from 1970-01-01 to 1 January of a year.
 fn days_before(year: i64) -> i64 {
     let years = year - 1;
     years * 365 + years / 4 - years / 100 + years / 400 - 719_162
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patterns() {
+    fn times_are_formatted_by_the_pattern() {
         let check = |pattern, expect: &str| {
             let formatted = DateFormat::new(pattern).map(|format| format.format(1_769_864_645_007));
             assert_eq!(formatted.unwrap_or_else(|why| why), expect, "{pattern}");

@@ -1,24 +1,24 @@
-//! What Kafka's tools log, in the form in which they log it.
+//! Log lines on stderr in the format of Kafka's tools.
 
 use ottla_broker::clock::wall_clock_ms;
 use ottla_wire::types::TimestampMs;
 
-/// An error that a tool met, as its class logs it: `[2026-01-31 12:00:00,000] ERROR … (class)` on stderr.
+/// Logs an error as Kafka's class does: `[2026-01-31 12:00:00,000] ERROR … (class)` on stderr.
 pub fn log_error(class: &str, text: impl std::fmt::Display) {
     err_line!("[{}] ERROR {text}\n ({class})", date_and_time(wall_clock_ms()));
 }
 
-/// A line as Kafka's classes log one: `[2026-01-31 12:00:00,000] WARN … (class)` on stderr.
+/// Logs a line as Kafka's class does: `[2026-01-31 12:00:00,000] WARN … (class)` on stderr.
 pub fn log(level: &str, class: &str, text: impl std::fmt::Display) {
     err_line!("[{}] {level} {text} ({class})", date_and_time(wall_clock_ms()));
 }
 
-/// As [`log_error`], with the exception that it was.
+/// Like [`log_error`], with the exception on a line of its own.
 pub fn log_exception(class: &str, text: &str, exception: impl std::fmt::Display) {
     err_line!("[{}] ERROR {text} ({class})\n{exception}", date_and_time(wall_clock_ms()));
 }
 
-/// A time as log lines have it, in UTC: `2026-01-31 12:00:00,000`.
+/// Formats a time as in log lines, in UTC: `2026-01-31 12:00:00,000`.
 pub fn date_and_time(time: TimestampMs) -> String {
     let (days, within) = (time.div_euclid(86_400_000), time.rem_euclid(86_400_000));
     let (year, month, day) = date(days);
@@ -27,9 +27,9 @@ pub fn date_and_time(time: TimestampMs) -> String {
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02},{milli:03}")
 }
 
-/// Year, month and day of a number of days since 1970-01-01, in the Gregorian calendar.
+/// Converts a number of days since 1970-01-01 to year, month and day of the Gregorian calendar.
 pub fn date(days: i64) -> (i64, i64, i64) {
-    // Counted from the first of March of the year 0, so that the leap day is a year's last.
+    // Days are counted from 1 March of the year 0, so that the leap day is the last day of a year.
     let days = days + 719_468;
     let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
     let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times() {
+    fn times_are_formatted_in_utc() {
         let check = |time, expect: &str| assert_eq!(date_and_time(time), expect);
         check(0, "1970-01-01 00:00:00,000");
         check(951_782_400_123, "2000-02-29 00:00:00,123");

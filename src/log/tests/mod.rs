@@ -17,6 +17,8 @@ mod recovery;
 mod reopen;
 mod retention;
 mod transactions;
+mod txn_model;
+mod txn_verification;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -103,8 +105,10 @@ pub(super) fn on_every_backing(test: impl Fn(Fixture)) {
     test(Fixture::simulated(&Simulation::default()));
 }
 
-pub(super) const CLIENT: AppendAs = AppendAs { leader_epoch: 0, origin: Origin::Client, now: NOW };
-pub(super) const COORDINATOR: AppendAs = AppendAs { leader_epoch: 0, origin: Origin::Coordinator, now: NOW };
+/// A client's batch, without the verification of transactions.
+pub(super) const CLIENT: AppendAs =
+    AppendAs { leader_epoch: 0, origin: Origin::Client, verification: TxnVerification::Disabled, now: NOW };
+pub(super) const COORDINATOR: AppendAs = AppendAs { origin: Origin::Coordinator, ..CLIENT };
 
 /// Builds a batch with these values, all at `timestamp`.
 pub(super) fn batch_at(timestamp: TimestampMs, values: &[&str]) -> Verified {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ottla_log::{AppendAs, Disk, Log, LogConfig, OpenAt, Origin};
+use ottla_log::{AppendAs, Disk, Log, LogConfig, OpenAt, Origin, TxnVerification};
 use ottla_wire::record::control::{ControlType, EndTxnMarker};
 use ottla_wire::record::{BatchBuilder, Codec, Verified};
 use ottla_wire::types::ProducerIdEpoch;
@@ -50,7 +50,7 @@ fn dump_log_reads_transactions() {
 fn write(folder: &Path) {
     let config = LogConfig { segment_bytes: 5_000, index_interval_bytes: 500, ..LogConfig::default() };
     let mut log = Log::open(&Disk::mapped(), folder, Arc::new(config), OpenAt::fresh(NOW)).unwrap();
-    let how = |origin| AppendAs { leader_epoch: 3, origin, now: NOW };
+    let how = |origin| AppendAs { leader_epoch: 3, origin, verification: TxnVerification::Disabled, now: NOW };
     for round in 0..ROUNDS {
         for producer_id in 0..PRODUCERS {
             log.append(&records(producer_id, round), how(Origin::Client)).unwrap();

@@ -33,7 +33,7 @@ fn unknown_class_is_one_line() {
     let (code, out, said) = run(&["kafka-run-class", "kafka.tools.MirrorMaker", "--help"]);
     assert_eq!((code, out.as_str(), said.lines().count()), (Some(1), "", 1), "{said}");
     assert!(
-        said.starts_with("Error: Could not find or load main class kafka.tools.MirrorMaker: no Java runs"),
+        said.starts_with("Error: Could not find or load main class kafka.tools.MirrorMaker: only the classes"),
         "{said}"
     );
     let (code, _, said) = run(&["kafka-run-class"]);

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use libfuzzer_sys::fuzz_target;
 use ottla_log::{
     AppendAs, AppendError, CompactionBuffers, Disk, Log, LogConfig, LogError, OpenAt, Origin, Replaced, Simulation,
-    TimestampQuery, Validated,
+    TimestampQuery, TxnVerification, Validated,
 };
 use ottla_wire::record::{BATCH_OVERHEAD, BatchBuilder, Codec, Verified, batches};
 use ottla_wire::types::ProducerIdEpoch;
@@ -25,7 +25,7 @@ const COMPACTED: u8 = 2;
 const FOLDER: &str = "/data/t-0";
 const CRC_AT: usize = 17;
 const CRC_START: usize = 21;
-const APPEND: AppendAs = AppendAs { leader_epoch: i32::MAX, origin: Origin::Client, now: NOW };
+const APPEND: AppendAs = AppendAs { leader_epoch: i32::MAX, origin: Origin::Client, verification: TxnVerification::Disabled, now: NOW };
 
 fuzz_target!(|input: &[u8]| {
     let Some((&choice, mut rest)) = input.split_first() else { return };

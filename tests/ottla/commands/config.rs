@@ -1,10 +1,10 @@
-//! `ottla config`: the settings in force, and where each came from.
+//! `ottla config`: the effective settings with their sources.
 
 use std::fs;
 
 use common::{command, run_command};
 
-/// Runs `ottla config` with these arguments and variables, which must succeed; what it printed.
+/// Runs `ottla config` with these arguments and variables, and returns its stdout; panics if it fails.
 fn config(args: &[&str], environment: &[(&str, &str)]) -> String {
     let environment: Vec<_> = environment.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
     let output = run_command(command(&environment).arg("config").args(args));
@@ -21,12 +21,12 @@ fn columns(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn nothing_is_configured() {
+fn config_without_settings_prints_a_hint() {
     assert_eq!(config(&[], &[]), "Every setting has its default; ottla config --all shows them.\n");
 }
 
 #[test]
-fn each_value_has_its_source() {
+fn config_prints_each_value_with_its_source() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("server.properties");
     fs::write(&file, "# ours\nnum.partitions=3\nlog.retention.hours=168\nnum.io.threads=4\nzookeeper.connect=z\n")
@@ -50,7 +50,7 @@ fn each_value_has_its_source() {
 }
 
 #[test]
-fn all_are_shown_when_asked_for() {
+fn config_all_prints_every_setting_and_hides_passwords() {
     let shown = config(&["--all"], &[("KAFKA_SSL_KEY_PASSWORD", "s3cr3t")]);
     let lines = columns(&shown);
     assert!(lines.len() > 300, "{} lines", lines.len());
@@ -62,7 +62,7 @@ fn all_are_shown_when_asked_for() {
 }
 
 #[test]
-fn one_setting_with_all_there_is_to_know() {
+fn config_of_one_setting_prints_its_details() {
     let shown = config(&["group.initial.rebalance.delay.ms"], &[]);
     for line in
         ["group.initial.rebalance.delay.ms = 0", "from     default", "default  0 (Kafka's: 3000)", "type     int"]
@@ -80,7 +80,7 @@ fn one_setting_with_all_there_is_to_know() {
 }
 
 #[test]
-fn json_for_scripts() {
+fn config_json_prints_names_values_and_types() {
     let all: serde_json::Value = serde_json::from_str(&config(&["--json", "--set", "num.partitions=3"], &[])).unwrap();
     assert_eq!(all.as_array().map(Vec::len), Some(1));
     assert_eq!((&all[0]["name"], &all[0]["value"]), (&"num.partitions".into(), &"3".into()));
@@ -89,7 +89,7 @@ fn json_for_scripts() {
 }
 
 #[test]
-fn mistakes_are_told_as_at_start() {
+fn config_reports_mistakes_like_the_start() {
     let check = |args: &[&str], expect: &str| {
         let output = run_command(command(&[]).arg("config").args(args));
         assert_eq!(output.status.code(), Some(2));
@@ -101,7 +101,7 @@ fn mistakes_are_told_as_at_start() {
 }
 
 #[test]
-fn no_directory_is_touched() {
+fn config_does_not_create_the_data_directory() {
     let dir = tempfile::tempdir().unwrap();
     let data_dir = dir.path().join("data");
     config(&["--data-dir", data_dir.to_str().unwrap()], &[]);

@@ -29,10 +29,12 @@ fn fetch(partition: &Arc<Partition>, isolation: Isolation) -> Fetch {
     Fetch { partitions, max_bytes: 1 << 20, min_bytes: 1, isolation, converted: false }
 }
 
-fn in_transaction() -> Verified {
-    let mut batch = BatchBuilder::new(Codec::None).producer(PRODUCER, 0).transactional();
+/// Begins a transaction, which the coordinator has confirmed.
+fn append_in_transaction(partition: &Partition, producer: ProducerIdEpoch) {
+    let mut batch = BatchBuilder::new(Codec::None).producer(producer, 0).transactional();
     batch.append(NOW, None, Some(b"x"), &[]);
-    batch.build().unwrap()
+    let verification = partition.begin_verification(producer, 0, false, NOW).unwrap();
+    partition.append_verified(&batch.build().unwrap(), Origin::Client, verification.confirmed(), NOW).unwrap();
 }
 
 fn outside_of_transactions() -> Verified {
@@ -41,9 +43,12 @@ fn outside_of_transactions() -> Verified {
     batch.build().unwrap()
 }
 
+fn end(producer: ProducerIdEpoch, outcome: ControlType) -> Verified {
+    BatchBuilder::end_transaction(producer, outcome, EndTxnMarker { coordinator_epoch: 0 }, NOW).unwrap()
+}
+
 fn abort() -> Verified {
-    let marker = EndTxnMarker { coordinator_epoch: 0 };
-    BatchBuilder::end_transaction(PRODUCER, ControlType::Abort, marker, NOW).unwrap()
+    end(PRODUCER, ControlType::Abort)
 }
 
 /// What a fetch gave in the end: where the next begins, and where aborted transactions begin. It must have come at once
@@ -61,15 +66,41 @@ async fn outcome(waiting: tokio::task::JoinHandle<FetchResult>, since: Instant) 
 
 #[tokio::test(start_paused = true)]
 async fn readers_of_committed_records_wait_for_the_transactions_end() {
+    // As a coordinator of transaction.version 1 and 2 ends it.
+    for (origin, epoch) in [(Origin::Coordinator, 0), (Origin::CoordinatorV2, 1)] {
+        for (outcome_of_txn, aborted) in [(ControlType::Abort, vec![0]), (ControlType::Commit, vec![])] {
+            let (partition, since) = (partition(), Instant::now());
+            let committed = tokio::spawn(fetch(&partition, Isolation::ReadCommitted).wait(HOUR));
+            let uncommitted = tokio::spawn(fetch(&partition, Isolation::ReadUncommitted).wait(HOUR));
+            tokio::task::yield_now().await;
+            append_in_transaction(&partition, PRODUCER);
+            assert_eq!(outcome(uncommitted, since).await, (1, vec![]));
+            assert!(!committed.is_finished(), "what is open is nothing to readers of committed records");
+            let marker = end(ProducerIdEpoch { epoch, ..PRODUCER }, outcome_of_txn);
+            partition.append(&marker, origin, NOW).unwrap();
+            assert_eq!(outcome(committed, since).await, (2, aborted), "{origin:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn fetch_at_the_last_stable_offset_waits_for_the_oldest_transaction() {
     let (partition, since) = (partition(), Instant::now());
-    let committed = tokio::spawn(fetch(&partition, Isolation::ReadCommitted).wait(HOUR));
-    let uncommitted = tokio::spawn(fetch(&partition, Isolation::ReadUncommitted).wait(HOUR));
+    let [oldest, next] = [7, 8].map(|producer_id| ProducerIdEpoch { producer_id, epoch: 0 });
+    append_in_transaction(&partition, oldest);
+    append_in_transaction(&partition, next);
+    let waiting = tokio::spawn(fetch(&partition, Isolation::ReadCommitted).wait(HOUR));
     tokio::task::yield_now().await;
-    partition.append(&in_transaction(), Origin::Client, NOW).unwrap();
-    assert_eq!(outcome(uncommitted, since).await, (1, vec![]));
-    assert!(!committed.is_finished(), "what is open is nothing to readers of committed records");
-    partition.append(&abort(), Origin::Coordinator, NOW).unwrap();
-    assert_eq!(outcome(committed, since).await, (2, vec![0]));
+    // These wake it too, and it waits again.
+    partition.append(&end(next, ControlType::Commit), Origin::Coordinator, NOW).unwrap();
+    partition.append(&end(next, ControlType::Commit), Origin::Coordinator, NOW).unwrap();
+    partition.append(&outside_of_transactions(), Origin::Client, NOW).unwrap();
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!waiting.is_finished());
+    partition.append(&end(oldest, ControlType::Commit), Origin::Coordinator, NOW).unwrap();
+    assert_eq!(outcome(waiting, since).await, (6, vec![]));
 }
 
 /// An old consumer's fetch.

@@ -5,7 +5,9 @@
 //! answers with a storage error and the rest of the broker goes on; the failure is logged once, and `reopening` opens
 //! the log again when the disk allows it.
 
-use ottla_wire::types::{LeaderEpoch, Offset, TimestampMs, TopicId, TopicPartition, Uuid, sort_by_key};
+use ottla_wire::types::{
+    LeaderEpoch, Offset, ProducerIdEpoch, TimestampMs, TopicId, TopicPartition, Uuid, sort_by_key,
+};
 
 mod failing;
 mod group_commit;
@@ -29,7 +31,7 @@ use unreadable::{Attempt, Unreadable};
 use super::waiters::{Registration, Waiters};
 use ottla_log::{
     AbortedTxn, AppendAs, AppendError, Appended, DeletedFiles, Log, LogConfig, LogError, Origin, ProducerDescription,
-    ReadError, Slice, SyncTicket,
+    ReadError, Slice, SyncTicket, TxnVerification, Verification,
 };
 use ottla_wire::record::{Verified, VerifiedSet};
 
@@ -216,9 +218,21 @@ impl Partition {
         self.deleted.load(Ordering::Relaxed)
     }
 
-    /// Appends one batch and wakes waiting fetches.
+    /// Appends one batch and wakes waiting fetches: also those that wait at the last stable offset, which a marker moves.
+    /// The batch can't begin a transaction.
     pub fn append(&self, batch: &Verified, origin: Origin, now: TimestampMs) -> Result<Appended, PartitionError> {
-        let how = AppendAs { leader_epoch: self.leader_epoch(), origin, now };
+        self.append_verified(batch, origin, TxnVerification::NotVerified, now)
+    }
+
+    /// As [`Partition::append`]; the batch may begin a transaction if `verification` allows it.
+    pub fn append_verified(
+        &self,
+        batch: &Verified,
+        origin: Origin,
+        verification: TxnVerification,
+        now: TimestampMs,
+    ) -> Result<Appended, PartitionError> {
+        let how = AppendAs { leader_epoch: self.leader_epoch(), origin, verification, now };
         let mut log = self.log()?;
         let appended = log.append(batch, how).map_err(PartitionError::from);
         let appended = self.noted(&mut log, Attempt::Append, appended)?;
@@ -232,10 +246,21 @@ impl Partition {
     /// Appends the batches of one partition of a request, with no other append in between, and wakes waiting fetches. If a
     /// later one fails, those before it stay.
     pub fn append_set(&self, set: &VerifiedSet, origin: Origin, now: TimestampMs) -> Result<Appended, PartitionError> {
+        self.append_set_verified(set, origin, TxnVerification::NotVerified, now)
+    }
+
+    /// As [`Partition::append_set`]; the first batch may begin a transaction if `verification` allows it.
+    pub fn append_set_verified(
+        &self,
+        set: &VerifiedSet,
+        origin: Origin,
+        verification: TxnVerification,
+        now: TimestampMs,
+    ) -> Result<Appended, PartitionError> {
         if set.rest.is_empty() {
-            return self.append(&set.first, origin, now);
+            return self.append_verified(&set.first, origin, verification, now);
         }
-        let how = AppendAs { leader_epoch: self.leader_epoch(), origin, now };
+        let how = AppendAs { leader_epoch: self.leader_epoch(), origin, verification, now };
         let mut log = self.log()?;
         let mut all = log.append(&set.first, how)?;
         let rest = set.rest.iter().try_for_each(|batch| {
@@ -247,6 +272,17 @@ impl Partition {
         drop(log);
         self.waiters.wake_all();
         rest.map(|()| all)
+    }
+
+    /// Begins the verification of a transactional batch, before the coordinator is asked ([`Log::begin_verification`]).
+    pub fn begin_verification(
+        &self,
+        producer: ProducerIdEpoch,
+        first_sequence: i32,
+        supports_epoch_bump: bool,
+        now: TimestampMs,
+    ) -> Result<Verification, PartitionError> {
+        Ok(self.log()?.begin_verification(producer, first_sequence, supports_epoch_bump, now)?)
     }
 
     pub fn offsets(&self) -> Result<Offsets, PartitionError> {

@@ -5,7 +5,8 @@ use std::pin::pin;
 use std::task::{Context, Waker};
 
 use super::*;
-use ottla_log::{Disk, DiskOp, Fault, OpenAt, Simulation, TimestampQuery};
+use ottla_log::{Disk, DiskOp, Fault, OpenAt, Simulation, TimestampQuery, TxnStateError};
+use ottla_wire::record::control::{ControlType, EndTxnMarker};
 use ottla_wire::record::{BatchBuilder, Codec};
 
 const NOW: TimestampMs = 1_700_000_000_000;
@@ -149,6 +150,37 @@ fn who_wants_a_sync_before_the_answer_is_told_so_while_running() {
     }
     partition.sync_now().unwrap();
     assert!(!partition.must_sync_before_ack(end));
+}
+
+/// Builds a batch that begins a producer's transaction.
+fn in_transaction(producer: ProducerIdEpoch) -> VerifiedSet {
+    let mut batch = BatchBuilder::new(Codec::None).producer(producer, 0).transactional();
+    batch.append(NOW, None, Some(b"x"), &[]);
+    VerifiedSet { first: batch.build().unwrap(), rest: Vec::new() }
+}
+
+#[test]
+fn transaction_begins_only_with_a_verification_newer_than_the_last_marker() {
+    let (partition, _) = partition(&Simulation::default());
+    let producer = ProducerIdEpoch { producer_id: 7, epoch: 0 };
+    let set = in_transaction(producer);
+    let not_verified = |appended: Result<Appended, PartitionError>| {
+        let why = TxnStateError::NotVerified;
+        matches!(appended, Err(PartitionError::Append(AppendError::InvalidTxnState { why: found, .. })) if found == why)
+    };
+    assert!(not_verified(partition.append_set(&set, Origin::Client, NOW)));
+    assert!(not_verified(partition.append(&set.first, Origin::Coordinator, NOW)));
+    let late = partition.begin_verification(producer, 0, false, NOW).unwrap().confirmed();
+    let marker = EndTxnMarker { coordinator_epoch: 0 };
+    let marker = BatchBuilder::end_transaction(producer, ControlType::Abort, marker, NOW).unwrap();
+    partition.append(&marker, Origin::Coordinator, NOW).unwrap();
+    assert!(not_verified(partition.append_set_verified(&set, Origin::Client, late, NOW)));
+    let verified = partition.begin_verification(producer, 0, false, NOW).unwrap().confirmed();
+    partition.append_set_verified(&set, Origin::Client, verified, NOW).unwrap();
+    assert_eq!(partition.offsets().unwrap(), Offsets { start: 0, last_stable: 1, end: 2 });
+    let older = ProducerIdEpoch { epoch: -1, ..producer };
+    let refused = partition.begin_verification(older, 0, false, NOW);
+    assert!(matches!(refused, Err(PartitionError::Append(AppendError::InvalidProducerEpoch { .. }))), "{refused:?}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::{Entry, TransactionMachine};
 use crate::coordinator::TransactionalId;
 use crate::coordinator::records::TransactionState;
-use ottla_wire::types::{ProducerId, ProducerIdEpoch, TimestampMs, TopicPartition};
+use ottla_wire::types::{Offset, ProducerId, ProducerIdEpoch, TimestampMs, TopicPartition};
 
 /// A transactional id in DescribeTransactions.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +49,12 @@ impl TransactionMachine {
             producer: current.producer,
             partitions: partitions.iter().cloned().collect(),
         })
+    }
+
+    /// The partitions whose markers are still missing; see [`super::WriteMarkers::position`].
+    pub fn unwritten(&self, id: &str, position: Offset) -> Vec<TopicPartition> {
+        let marking = self.marking.get(id).filter(|marking| marking.position == position);
+        marking.map_or_else(Vec::new, |marking| marking.unwritten.iter().cloned().collect())
     }
 
     /// ListTransactions, in no particular order.

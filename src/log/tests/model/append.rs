@@ -23,7 +23,7 @@ impl Run {
 
     pub(super) fn how(&mut self, origin: Origin) -> AppendAs {
         let bumps = i32::from(self.random.below(60) == 0);
-        AppendAs { leader_epoch: self.oracle.latest_epoch() + bumps, origin, now: self.now }
+        AppendAs { leader_epoch: self.oracle.latest_epoch() + bumps, origin, now: self.now, ..CLIENT }
     }
 
     /// Appends a batch that the log must accept.

@@ -5,14 +5,14 @@ use std::process::Output;
 use common::{Broker, command, run_command};
 use serde_json::{Value, json};
 
-/// A broker, and our own commands pointed at it.
-struct Shell {
+/// A broker, and a command line that uses it.
+struct CommandLine {
     broker: Broker,
 }
 
-impl Shell {
-    fn new() -> Shell {
-        Shell { broker: Broker::with().set("ottla.ephemeral", "true").start() }
+impl CommandLine {
+    fn new() -> CommandLine {
+        CommandLine { broker: Broker::with().set("ottla.ephemeral", "true").start() }
     }
 
     fn run(&self, line: &str) -> Output {
@@ -20,19 +20,19 @@ impl Shell {
         run_command(command(&[servers]).args(line.split_whitespace()))
     }
 
-    /// What it prints; it has to succeed.
-    fn says(&self, line: &str) -> String {
+    /// Runs a command line and returns its stdout; panics if it fails.
+    fn stdout(&self, line: &str) -> String {
         let output = self.run(line);
         assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     }
 
     fn json(&self, line: &str) -> Value {
-        serde_json::from_str(&self.says(line)).unwrap()
+        serde_json::from_str(&self.stdout(line)).unwrap()
     }
 
-    /// What it says when it fails.
-    fn fails(&self, line: &str) -> String {
+    /// Runs a command line that must fail with exit code 1, and returns its stderr.
+    fn stderr_of_failure(&self, line: &str) -> String {
         let output = self.run(line);
         assert_eq!(output.status.code(), Some(1), "{line}");
         String::from_utf8(output.stderr).unwrap()
@@ -40,32 +40,33 @@ impl Shell {
 }
 
 #[test]
-fn topics() {
-    let shell = Shell::new();
-    assert_eq!(shell.says("topics"), "No topics. Create one with: ottla topics create NAME\n");
-    assert_eq!(shell.says("topics create orders -p 3 -c retention.ms=60000"), "created orders\n");
-    assert_eq!(shell.says("topics create orders --if-not-exists"), "");
-    assert_eq!(shell.says("topics list"), "TOPIC   PARTITIONS  RECORDS  BYTES\norders           3        0      0\n");
-    let listed = shell.json("topics --json");
+fn topics_commands_create_list_alter_describe_and_delete() {
+    let ottla = CommandLine::new();
+    assert_eq!(ottla.stdout("topics"), "No topics. Create one with: ottla topics create NAME\n");
+    assert_eq!(ottla.stdout("topics create orders -p 3 -c retention.ms=60000"), "created orders\n");
+    assert_eq!(ottla.stdout("topics create orders --if-not-exists"), "");
+    assert_eq!(ottla.stdout("topics list"), "TOPIC   PARTITIONS  RECORDS  BYTES\norders           3        0      0\n");
+    let listed = ottla.json("topics --json");
     assert_eq!((&listed[0]["name"], &listed[0]["partitions"]), (&json!("orders"), &json!(3)));
 
-    assert_eq!(shell.says("topics alter orders -p 4 -c flush.ms=9 --unset retention.ms"), "altered orders\n");
-    let described = shell.json("topics describe orders --json");
+    assert_eq!(ottla.stdout("topics alter orders -p 4 -c flush.ms=9 --unset retention.ms"), "altered orders\n");
+    let described = ottla.json("topics describe orders --json");
     assert_eq!(described[0]["settings"], json!({"flush.ms": "9"}));
     let last = json!({"partition": 3, "leader": 1, "replicas": [1], "isr": [1], "start_offset": 0, "end_offset": 0, "bytes": 0});
     assert_eq!(described[0]["partitions"][3], last);
-    assert!(shell.says("topics describe orders").ends_with("        3       1      0    0        0      0\n"));
+    assert!(ottla.stdout("topics describe orders").ends_with("        3       1      0    0        0      0\n"));
 
-    assert_eq!(shell.json("topics delete orders --json"), json!({"deleted": ["orders"]}));
-    assert_eq!(shell.says("topics delete orders --if-exists"), "");
-    assert_eq!(shell.json("topics --json"), json!([]));
+    assert_eq!(ottla.json("topics delete orders --json"), json!({"deleted": ["orders"]}));
+    assert_eq!(ottla.stdout("topics delete orders --if-exists"), "");
+    assert_eq!(ottla.json("topics --json"), json!([]));
 }
 
 #[test]
-fn topics_that_cannot_be() {
-    let shell = Shell::new();
-    shell.says("topics create a -p 2");
-    let check = |line: &str, expect: &str| assert_eq!(shell.fails(line), format!("ottla: {expect}\n"), "{line}");
+fn failed_topics_command_prints_one_line() {
+    let ottla = CommandLine::new();
+    ottla.stdout("topics create a -p 2");
+    let check =
+        |line: &str, expect: &str| assert_eq!(ottla.stderr_of_failure(line), format!("ottla: {expect}\n"), "{line}");
     check("topics create a", "Topic 'a' already exists.");
     check("topics create b -c bogus=1", "unknown topic setting bogus");
     check("topics create b -c retention.m=1", "unknown topic setting retention.m; did you mean retention.ms?");
@@ -75,35 +76,38 @@ fn topics_that_cannot_be() {
     check("topics alter a", "what is to change? Give --partitions, --config or --unset");
     check("topics delete a nope", "there is no topic nope");
     check("topics describe nope", "there is no topic nope");
-    assert_eq!(shell.json("topics --json").as_array().unwrap().len(), 1);
+    assert_eq!(ottla.json("topics --json").as_array().unwrap().len(), 1);
 }
 
 #[test]
-fn configs() {
-    let shell = Shell::new();
-    shell.says("topics create a");
-    assert!(shell.says("configs show topic a").starts_with("Nothing is set"));
-    assert!(shell.says("configs show topic a --all").contains("\nretention.ms                             604800000"));
+fn configs_commands_set_show_and_unset() {
+    let ottla = CommandLine::new();
+    ottla.stdout("topics create a");
+    assert!(ottla.stdout("configs show topic a").starts_with("Nothing is set"));
+    assert!(
+        ottla.stdout("configs show topic a --all").contains("\nretention.ms                             604800000")
+    );
     assert_eq!(
-        shell.says("configs set topic a retention.ms=7 cleanup.policy=compact,delete"),
+        ottla.stdout("configs set topic a retention.ms=7 cleanup.policy=compact,delete"),
         "SETTING         VALUE           FROM   EFFECT\nretention.ms    7               topic  yes\n\
          cleanup.policy  compact,delete  topic  yes\n"
     );
-    let left = shell.json("configs unset topic a retention.ms --json");
+    let left = ottla.json("configs unset topic a retention.ms --json");
     assert_eq!(left.as_array().unwrap().len(), 1);
     assert_eq!((&left[0]["name"], &left[0]["source"]), (&json!("cleanup.policy"), &json!("DYNAMIC_TOPIC_CONFIG")));
-    let told = shell.says("configs set broker log.retention.ms=99");
-    assert!(told.lines().any(|line| line.split_whitespace().take(2).eq(["log.retention.ms", "99"])), "{told}");
+    let printed = ottla.stdout("configs set broker log.retention.ms=99");
+    assert!(printed.lines().any(|line| line.split_whitespace().take(2).eq(["log.retention.ms", "99"])), "{printed}");
     let default = "SETTING           VALUE   FROM     EFFECT\nlog.retention.ms  (none)  default  yes\n";
-    assert_eq!(shell.says("configs unset broker log.retention.ms"), default);
+    assert_eq!(ottla.stdout("configs unset broker log.retention.ms"), default);
     let without_effect = "SETTING                         VALUE  FROM                  EFFECT\n\
                           unclean.leader.election.enable  true  broker, while it ran  none here\n";
-    let said = shell.says("configs set broker unclean.leader.election.enable=true");
-    assert_eq!(said.split_whitespace().collect::<Vec<_>>(), without_effect.split_whitespace().collect::<Vec<_>>());
-    let group = shell.json("configs set group g consumer.session.timeout.ms=50000 --json");
+    let printed = ottla.stdout("configs set broker unclean.leader.election.enable=true");
+    assert_eq!(printed.split_whitespace().collect::<Vec<_>>(), without_effect.split_whitespace().collect::<Vec<_>>());
+    let group = ottla.json("configs set group g consumer.session.timeout.ms=50000 --json");
     assert_eq!(group[0]["value"], json!("50000"));
 
-    let check = |line: &str, expect: &str| assert_eq!(shell.fails(line), format!("ottla: {expect}\n"), "{line}");
+    let check =
+        |line: &str, expect: &str| assert_eq!(ottla.stderr_of_failure(line), format!("ottla: {expect}\n"), "{line}");
     check("configs show topic nope", "there is no topic nope");
     check("configs set topic nope flush.ms=1", "there is no topic nope");
     let retention = "unknown broker setting log.retention.m; did you mean log.retention.ms?";
@@ -122,16 +126,15 @@ fn configs() {
     );
 }
 
-/// What `ottla dump-log` says of a file that it can't print, and that it then fails.
 #[test]
-fn dump_log_of_what_is_no_log_file_fails_in_one_plain_line() {
+fn dump_log_of_a_file_that_is_not_a_log_fails_with_one_line() {
     let dir = tempfile::tempdir().unwrap();
     let check = |name: &str, expect: &str| {
         let file = dir.path().join(name);
         let output = run_command(command(&[]).arg("dump-log").arg(&file));
-        let said = String::from_utf8(output.stderr).unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
         let expect = format!("ottla: {}{expect}\n", file.display());
-        assert_eq!((output.status.code(), said), (Some(1), expect), "{name}");
+        assert_eq!((output.status.code(), stderr), (Some(1), expect), "{name}");
     };
     check("00000000000000000000.log", " does not exist");
     let folder = format!(" is a directory: name files in it, such as {}/*.log", dir.path().join("t-0").display());
@@ -143,12 +146,15 @@ fn dump_log_of_what_is_no_log_file_fails_in_one_plain_line() {
 }
 
 #[test]
-fn group_that_there_is_not_is_told_with_the_nearest_one() {
-    let shell = Shell::new();
-    shell.says("topics create orders");
-    shell.says("produce orders hello");
-    shell.says("consume orders --from-beginning --count 1 --group billing");
-    assert_eq!(shell.fails("groups describe biling"), "ottla: Group biling not found. Did you mean billing?\n");
-    assert!(shell.fails("groups delete biling").ends_with(" Did you mean billing?\n"));
-    assert_eq!(shell.fails("groups describe nope"), "ottla: Group nope not found.\n");
+fn unknown_group_error_suggests_the_nearest_name() {
+    let ottla = CommandLine::new();
+    ottla.stdout("topics create orders");
+    ottla.stdout("produce orders hello");
+    ottla.stdout("consume orders --from-beginning --count 1 --group billing");
+    assert_eq!(
+        ottla.stderr_of_failure("groups describe biling"),
+        "ottla: Group biling not found. Did you mean billing?\n"
+    );
+    assert!(ottla.stderr_of_failure("groups delete biling").ends_with(" Did you mean billing?\n"));
+    assert_eq!(ottla.stderr_of_failure("groups describe nope"), "ottla: Group nope not found.\n");
 }
