@@ -10,7 +10,7 @@ use ottla_broker::server::Limits;
 const CLIENTS: usize = 1000;
 const MIB: usize = 1 << 20;
 
-/// Anonymous memory of this process, in bytes.
+/// Returns the anonymous memory of this process, in bytes.
 fn anonymous_memory() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();

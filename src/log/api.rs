@@ -6,9 +6,9 @@ use bytes::Bytes;
 
 use ottla_wire::types::{LeaderEpoch, NO_TIMESTAMP, Offset, ProducerId, TimestampMs, TopicId};
 
-/// What is known about a partition's files before they are opened.
+/// Parameters of `Log::open`: what checkpoints and metadata say about a partition's files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OpenAt {
+pub struct OpenParams {
     /// Wall time, for the expiry of producers.
     pub now: TimestampMs,
     /// Whether the log directory was closed cleanly. If so, recovery trusts its files.
@@ -38,10 +38,10 @@ pub struct CheckpointedEnd {
     pub at: TimestampMs,
 }
 
-impl OpenAt {
+impl OpenParams {
     /// For a new partition, or one that was closed cleanly and has no checkpoints.
-    pub fn fresh(now: TimestampMs) -> OpenAt {
-        OpenAt {
+    pub fn fresh(now: TimestampMs) -> OpenParams {
+        OpenParams {
             now,
             clean_shutdown: true,
             recovery_point: 0,
@@ -124,7 +124,7 @@ pub enum TxnVerification {
 
 /// How a batch is appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AppendAs {
+pub struct AppendParams {
     /// Written into the batch as its partition leader epoch.
     pub leader_epoch: LeaderEpoch,
     pub origin: Origin,

@@ -65,7 +65,7 @@ mod walk;
 mod tests;
 
 pub use api::{
-    AbortedTxn, AppendAs, Appended, CheckpointedEnd, OpenAt, OpenReport, Origin, ProducerDescription, Slice,
+    AbortedTxn, AppendParams, Appended, CheckpointedEnd, OpenParams, OpenReport, Origin, ProducerDescription, Slice,
     TimestampOffset, TimestampQuery, TxnVerification, Validated, Verification, VerificationGuard,
 };
 pub use checkpoints::{Checkpoint, CheckpointWriter};

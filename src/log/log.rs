@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::leader_epochs::LeaderEpochs;
 use super::producers::{Producers, Verifications};
-use super::segment::{Place, Segment};
+use super::segment::{PartitionFolder, Segment};
 use super::{LogConfig, LogError, OpenReport, ProducerDescription, Validated};
 use ottla_wire::types::{LeaderEpoch, Offset, TimestampMs};
 
@@ -42,7 +42,7 @@ impl LengthCheck {
 /// `start <= end`; all data in the files below `end` has passed the checks of an append.
 #[derive(Debug)]
 pub struct Log {
-    pub(super) place: Place,
+    pub(super) folder: PartitionFolder,
     pub(super) config: Arc<LogConfig>,
     pub(super) segments: Vec<Segment>,
     pub(super) start: Offset,
@@ -121,7 +121,7 @@ impl Log {
 
     /// The folder of the log.
     pub fn path(&self) -> &Path {
-        &self.place.folder
+        &self.folder.path
     }
 
     pub fn config(&self) -> &Arc<LogConfig> {

@@ -19,7 +19,7 @@ use super::error::IoContext;
 use super::file::Disk;
 use super::meta_properties::{META_PROPERTIES, MetaError, MetaProperties};
 use super::{
-    DeletedFiles, LogDirError, LogError, OpenAt, SyncTicket, Synced, names, partition_metadata, positions, sync,
+    DeletedFiles, LogDirError, LogError, OpenParams, SyncTicket, Synced, names, partition_metadata, positions, sync,
 };
 use ottla_wire::types::{TimestampMs, TopicId, TopicPartition, Uuid};
 
@@ -321,9 +321,9 @@ impl LogDir {
     }
 
     /// Collects the checkpoints of a partition for `Log::open`.
-    pub fn open_at(&self, partition: &TopicPartition, topic_id: Option<TopicId>, now: TimestampMs) -> OpenAt {
+    pub fn open_at(&self, partition: &TopicPartition, topic_id: Option<TopicId>, now: TimestampMs) -> OpenParams {
         let loaded = self.loaded.lock();
-        OpenAt {
+        OpenParams {
             now,
             clean_shutdown: self.clean_shutdown(),
             recovery_point: loaded.recovery_points.get(partition).copied().unwrap_or(0),

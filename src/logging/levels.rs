@@ -1,9 +1,9 @@
 //! What is logged: a level for each logger, which `RUST_LOG` sets at the start and Kafka's tools while the broker runs.
 //!
 //! A logger is a module of the code; what is within it inherits its level. Its name is the module's path with dots
-//! (`ottla.server` for the target `ottla::server`), as Kafka's tools take no colons in names; both forms are understood.
-//! Names say nothing of the crate that a module is in ([`CRATES`]), so that code can move without a change for operators.
-//! The loggers that people of Kafka know have Kafka's names beside.
+//! (`ottla.server` for the target `ottla::server`), as Kafka's tools take no colons in names; both forms are
+//! understood. Names say nothing of the crate that a module is in ([`CRATES`]), so that code can move without a change
+//! for operators. The loggers that people of Kafka know have Kafka's names beside.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -47,16 +47,9 @@ const LOGGERS: &[(&str, &[&str])] = &[
 const REQUESTS: &str = "ottla::request";
 const REQUESTS_LEVEL: LogLevel = LogLevel::Warn;
 
-/// The crates' targets, and the paths that loggers have in their place; the first one that fits counts.
-const CRATES: &[(&str, &str)] = &[
-    ("ottla_broker::state", "ottla::broker"),
-    ("ottla_broker", "ottla"),
-    ("ottla_client", "ottla::client"),
-    ("ottla_config", "ottla::config"),
-    ("ottla_core", "ottla"),
-    ("ottla_log", "ottla::log"),
-    ("ottla_wire", "ottla"),
-];
+/// The targets of the crates that log, and the paths of their loggers. The first match applies.
+const CRATES: &[(&str, &str)] =
+    &[("ottla_broker::state", "ottla::broker"), ("ottla_broker", "ottla"), ("ottla_core", "ottla")];
 
 /// Levels by target.
 pub(super) struct Levels {
@@ -188,8 +181,8 @@ fn read(asked: &str) -> Result<BTreeMap<String, LogLevel>, String> {
     Ok(own)
 }
 
-/// One part of `RUST_LOG`. A logger alone is logged whole; it has to be one of ours, as a level that is misspelled looks
-/// like a target.
+/// One part of `RUST_LOG`. A logger alone is logged whole; it has to be one of ours, as a level that is misspelled
+/// looks like a target.
 fn directive(part: &str) -> Result<(String, LogLevel), String> {
     match part.split_once('=') {
         Some((target, name)) => {
@@ -238,6 +231,8 @@ fn level(text: &str) -> Option<LogLevel> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     const SERVER: &str = "ottla::server::connection";
@@ -315,17 +310,56 @@ mod tests {
             ("ottla_broker::states", "ottla::states"),
             ("ottla_broker::server::connection", "ottla::server::connection"),
             ("ottla_core::metadata", "ottla::metadata"),
-            ("ottla_log::recovery", "ottla::log::recovery"),
-            ("ottla_logger::x", "ottla_logger::x"),
+            ("ottla_cores::x", "ottla_cores::x"),
             ("ottla::cli", "ottla::cli"),
             ("hyper::client", "hyper::client"),
         ] {
             assert_eq!(logger_path(target), path);
         }
-        let levels = Levels::parse("warn,ottla::server=debug,ottla_log=trace").0;
+        let levels = Levels::parse("warn,ottla::server=debug,ottla_core::coordinator=trace").0;
         assert!(levels.allow("ottla_broker::server::accept", Level::DEBUG));
         assert!(!levels.allow("ottla_broker::http", Level::INFO));
-        assert!(levels.allow("ottla_log::recovery", Level::TRACE));
+        assert!(levels.allow("ottla_core::coordinator::group", Level::TRACE));
+    }
+
+    /// The logger paths of the source files below `folder` that log.
+    fn logging_files(folder: &Path, module: &str) -> Vec<String> {
+        let mut paths = Vec::new();
+        for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            let name = entry.file_stem().unwrap().to_str().unwrap();
+            let inner = match name {
+                "mod" | "lib" => module.to_owned(),
+                "wire" | "config" | "log" | "core" | "broker" | "client" if module == "ottla" => {
+                    format!("ottla_{name}")
+                }
+                _ => format!("{module}::{name}"),
+            };
+            if entry.is_dir() {
+                paths.extend(logging_files(&entry, &inner));
+            } else if entry.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&entry).unwrap();
+                let macros = ["error!", "warn!", "info!", "debug!", "trace!"].map(|name| format!("tracing::{name}("));
+                if text.contains("log_limited") || macros.iter().any(|name| text.contains(name)) {
+                    paths.push(logger_path(&inner).into_owned());
+                }
+            }
+        }
+        paths
+    }
+
+    #[test]
+    fn every_offered_logger_logs_and_every_log_line_belongs_to_an_offered_logger() {
+        let paths = logging_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), "ottla");
+        let is_within = |path: &str, target: &str| path == target || path.starts_with(&format!("{target}::"));
+        for (target, _) in LOGGERS.iter().filter(|(target, _)| ![ROOT, REQUESTS].contains(target)) {
+            assert!(paths.iter().any(|path| is_within(path, target)), "{target} logs nothing");
+        }
+        for path in &paths {
+            assert!(is_within(path, "ottla"), "{path} is not within ottla: add its crate to CRATES");
+        }
+        for (target, path) in CRATES {
+            assert!(paths.iter().any(|logging| is_within(logging, path)), "{target} logs nothing");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::sync::{Arc, LazyLock, Mutex, Once};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use ottla_broker::clock::Clock;
 use ottla_broker::log_rate_limiter::LogRateLimiter;
 use ottla_broker::server::{ConnectionInfo, Dispatch, Limits, Listener, Outcome, Server, serve};
 use ottla_config::{BindAddress, BindHost};
@@ -102,7 +103,8 @@ impl TestServer {
         let listener = Listener::bind("PLAINTEXT", &BindAddress { host, port: 0 }, &limits).unwrap();
         let address = listener.address();
         let commands = Arc::new(Commands::default());
-        let inner = serve(vec![listener], commands.clone(), &limits, LogRateLimiter::new(|| Duration::ZERO)).unwrap();
+        let limiter = LogRateLimiter::new(|| Duration::ZERO);
+        let inner = serve(vec![listener], commands.clone(), &limits, Clock::start(), limiter).unwrap();
         TestServer { commands, address, inner }
     }
 

@@ -310,7 +310,7 @@ async fn client_that_only_repeats_find_coordinator_is_logged_once() {
             .await
             .unwrap();
     }
-    broker.wait_for_log("ConsumerGroupHeartbeat isn't served yet");
+    broker.wait_for_log("ConsumerGroupHeartbeat is not served yet");
     let log = broker.log();
     let line = log.lines().find(|line| line.contains("ConsumerGroupHeartbeat")).unwrap();
     for field in ["peer=127.0.0.1", "client_id=", "software=", "group=billing", "group.protocol=classic"] {

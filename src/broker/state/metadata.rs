@@ -1,6 +1,7 @@
 //! Runs the metadata machine: appends and syncs its records, publishes its images, sends its replies.
 //!
-//! Every change is synced before its reply (except with `--ephemeral`). Commands that arrive during a sync share the next.
+//! Every change is synced before its reply (except with `--ephemeral`). Commands that arrive during a sync share the
+//! next.
 
 use std::sync::Arc;
 

@@ -1,9 +1,9 @@
-//! The broker's state, time and tasks. It runs the pure state machines and never sees a wire struct.
+//! The broker's state, time and tasks. It runs the pure state machines and uses no message structs.
 //!
-//! Code map: [`metadata`], [`groups`] and [`transactions`] run state machines, both by [`runtime`]; [`publisher`] publishes the metadata as a
-//! [`cluster`]; [`partition`] is a log with its waiting fetches; [`fetch`] reads and waits; `housekeeping` is the
-//! background work, with `flushing`, the `checkpointer` and the `cleaner`; `reopening` opens failed logs again; [`reset`]
-//! deletes everything.
+//! [`metadata`], [`groups`] and [`transactions`] run state machines with the [`runtime`]. [`publisher`] publishes the
+//! metadata as a [`cluster`]. [`partition`] is a log with its waiting fetches. [`fetch`] reads and waits. `housekeeping` is
+//! the background work, with `flushing`, the `checkpointer` and the `cleaner`. `reopening` opens failed logs again.
+//! [`reset`] deletes everything.
 
 pub mod advertised;
 pub mod arriving_clients;
@@ -133,7 +133,7 @@ impl Broker {
         self.publisher.published_to()
     }
 
-    /// The address to advertise to a client that connected from `peer` to `local` by the listener of that name.
+    /// The address to advertise to a client that connected from `peer` to `local` on a listener.
     pub fn endpoint_for(&self, listener: &str, peer: IpAddr, local: SocketAddr) -> Endpoint {
         self.advertising.endpoint_for(&self.cluster().config, listener, peer, local)
     }
@@ -143,7 +143,7 @@ impl Broker {
         self.fetch_sessions.lock().begin(self.clock.monotonic(), request)
     }
 
-    /// Ends a fetch: returns the session id of the response, and which partitions belong in it.
+    /// Ends a fetch. Returns the session id of the response, and whether the response includes each partition.
     pub fn finish_fetch(
         &self,
         context: &FetchContext,
@@ -162,7 +162,7 @@ impl Broker {
         &self.log_rate_limiter
     }
 
-    /// Queues the work that an append leaves.
+    /// Queues the background work after an append.
     pub fn after_append(&self, partition: &Arc<Partition>, appended: &Appended) {
         if appended.rolled {
             self.housekeeping.rolled(partition);
@@ -202,7 +202,7 @@ impl Broker {
         random::uuid()
     }
 
-    /// Makes all log starts durable that are in force now.
+    /// Makes the current log start offsets durable.
     pub async fn make_log_starts_durable(&self) -> Result<(), LogError> {
         self.checkpointer.make_log_starts_durable().await
     }

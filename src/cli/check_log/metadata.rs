@@ -16,7 +16,8 @@ use ottla_core::metadata::records::MetadataRecord;
 use ottla_core::metadata::{self, CONSUMER_OFFSETS, FoundFolder, Host, Hosting, Salvage, SnapshotId, read_snapshot};
 use ottla_log::verify::{Directory, Repaired, Verdict};
 use ottla_log::{
-    AppendAs, Disk, FoundPartition, Log, LogConfig, MetaProperties, OpenAt, Origin, PartitionState, TxnVerification,
+    AppendParams, Disk, FoundPartition, Log, LogConfig, MetaProperties, OpenParams, Origin, PartitionState,
+    TxnVerification,
 };
 use ottla_wire::record::{Batch, BatchBuilder, Codec};
 use ottla_wire::types::{LeaderEpoch, Offset, ProducerId, TimestampMs, TopicId, TopicName, TopicPartition, Uuid};
@@ -298,7 +299,7 @@ fn newest_snapshot(folder: &Path, names: &[String], begin: Offset) -> Option<(Of
 
 /// Writes a metadata log of these records; where it ends.
 fn write(folder: &Path, records: Vec<MetadataRecord>, epoch: LeaderEpoch, now: TimestampMs) -> Result<Offset, String> {
-    let at = OpenAt { topic_id: Some(TopicId::METADATA), ..OpenAt::fresh(now) };
+    let at = OpenParams { topic_id: Some(TopicId::METADATA), ..OpenParams::fresh(now) };
     let log = Log::open(&Disk::plain(), folder, Arc::new(LogConfig::default()), at);
     let mut log = log.map_err(|error| error.to_string())?;
     for records in metadata::batches(records, metadata::MAX_BATCH_BYTES).map_err(|error| error.to_string())? {
@@ -306,7 +307,7 @@ fn write(folder: &Path, records: Vec<MetadataRecord>, epoch: LeaderEpoch, now: T
         for record in records {
             batch.append(now, None, Some(&record.encode().map_err(|error| error.to_string())?), &[]);
         }
-        let how = AppendAs {
+        let how = AppendParams {
             leader_epoch: epoch,
             origin: Origin::Coordinator,
             verification: TxnVerification::NotVerified,

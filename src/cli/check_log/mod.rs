@@ -14,7 +14,7 @@ use ottla_broker::clock::Clock;
 use ottla_config::load;
 use ottla_core::metadata::{FoundFolder, Host};
 use ottla_log::verify::{AtStart, Directory, Finding, Known, Loss, Repaired, Traces, Verdict, repair, verify};
-use ottla_log::{Disk, OpenAt, PartitionState};
+use ottla_log::{Disk, OpenParams, PartitionState};
 use ottla_wire::types::{ProducerId, TimestampMs, TopicPartition, Uuid};
 use report::{Checked, DirectoryRepair, Report, ShownRepair, shown};
 use topics::Topics;
@@ -144,7 +144,8 @@ impl Check {
         match above.filter(|above| above.join(META_PROPERTIES).exists()) {
             Some(above) => self.partitions(&above, Some(partition)),
             None => {
-                let known = Known { at: OpenAt::fresh(self.now), compacted: Topics::default().is_compacted(partition) };
+                let known =
+                    Known { at: OpenParams::fresh(self.now), compacted: Topics::default().is_compacted(partition) };
                 self.partition(&Disk::plain(), folder, partition, known);
                 Ok(())
             }
@@ -311,7 +312,7 @@ impl Check {
             match repair(disk, path, known, &verdict) {
                 Ok(repaired) => {
                     let (recovery_point, log_start) = (repaired.end, known.at.log_start.map(|_| repaired.start));
-                    let at = OpenAt { recovery_point, log_start, validated: None, ..known.at };
+                    let at = OpenParams { recovery_point, log_start, validated: None, ..known.at };
                     let again = verify(disk, path, Known { at, ..known }, &mut |bytes| progress.read(&name, bytes));
                     let mended = again.is_ok_and(|again| again.findings.is_empty());
                     checked.repaired = Some(ShownRepair {

@@ -184,7 +184,7 @@ fn partition_folders_are_listed_with_their_state() {
     assert_eq!(found, expected.map(|(name, state)| (name.to_owned(), state)));
 }
 
-/// A checkpoint writer waits for each partition; who opens a partition's log must not wait for the writer.
+/// A checkpoint writer waits for each partition, so opening a partition's log must not wait for the writer.
 #[test]
 fn opener_of_a_log_does_not_wait_for_a_checkpoint_writer() {
     let simulation = Simulation::default();

@@ -1,7 +1,7 @@
 use super::*;
 
 /// A coordinator that bumps the epoch with each transaction.
-const V2: AppendAs = AppendAs { origin: Origin::CoordinatorV2, ..COORDINATOR };
+const V2: AppendParams = AppendParams { origin: Origin::CoordinatorV2, ..COORDINATOR };
 
 #[track_caller]
 fn append(log: &mut Log, batch: &Verified) -> Offset {

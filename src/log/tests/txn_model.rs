@@ -17,7 +17,7 @@ const STEPS: u64 = 600;
 /// The first half uses transaction.version 1, the others version 2.
 const PRODUCERS: u64 = 6;
 const MOST_IN_FLIGHT: usize = 12;
-const V2: AppendAs = AppendAs { origin: Origin::CoordinatorV2, ..COORDINATOR };
+const V2: AppendParams = AppendParams { origin: Origin::CoordinatorV2, ..COORDINATOR };
 
 /// The number of a transaction, unique in a run.
 type Txn = u64;
@@ -51,7 +51,7 @@ struct Flight {
     epoch: i16,
     sequence: i32,
     count: usize,
-    how: AppendAs,
+    how: AppendParams,
     confirmed: bool,
     /// Counts the restarts of the log: pending verifications end with them.
     restarts: u64,
@@ -157,7 +157,7 @@ impl Run {
         let verification = self.log.begin_verification(id, sequence, uses_v2(index), NOW).expect("begins");
         let is_open = self.in_log[index].open.is_some();
         assert_eq!(verification == Verification::NotNeeded, is_open, "producer {index}");
-        let how = AppendAs { verification: verification.confirmed(), ..CLIENT };
+        let how = AppendParams { verification: verification.confirmed(), ..CLIENT };
         let restarts = self.restarts;
         self.flights.push(Flight { producer: index, txn, epoch, sequence, count, how, confirmed: is_open, restarts });
     }

@@ -2,8 +2,8 @@
 
 use super::*;
 
-const V2: AppendAs = AppendAs { origin: Origin::CoordinatorV2, ..COORDINATOR };
-const UNVERIFIED: AppendAs = AppendAs { verification: TxnVerification::NotVerified, ..CLIENT };
+const V2: AppendParams = AppendParams { origin: Origin::CoordinatorV2, ..COORDINATOR };
+const UNVERIFIED: AppendParams = AppendParams { verification: TxnVerification::NotVerified, ..CLIENT };
 const ID: ProducerId = 7;
 
 /// A log, and its disk.
@@ -25,42 +25,42 @@ impl Txn {
 
     /// Begins a verification as a producer of transaction.version 1, and returns how its batch is appended.
     #[track_caller]
-    fn begin(&mut self, epoch: i16, sequence: i32) -> AppendAs {
+    fn begin(&mut self, epoch: i16, sequence: i32) -> AppendParams {
         self.needed(epoch, sequence, false)
     }
 
     /// The same with transaction.version 2.
     #[track_caller]
-    fn begin_v2(&mut self, epoch: i16, sequence: i32) -> AppendAs {
+    fn begin_v2(&mut self, epoch: i16, sequence: i32) -> AppendParams {
         self.needed(epoch, sequence, true)
     }
 
     #[track_caller]
-    fn needed(&mut self, epoch: i16, sequence: i32, epoch_bump: bool) -> AppendAs {
+    fn needed(&mut self, epoch: i16, sequence: i32, epoch_bump: bool) -> AppendParams {
         let verification = self.try_begin(epoch, sequence, epoch_bump).expect("begins");
         assert!(matches!(verification, Verification::Needed(_)), "{verification:?}");
-        AppendAs { verification: verification.confirmed(), ..CLIENT }
+        AppendParams { verification: verification.confirmed(), ..CLIENT }
     }
 
-    fn append(&mut self, epoch: i16, sequence: i32, how: AppendAs) -> Result<Appended, AppendError> {
+    fn append(&mut self, epoch: i16, sequence: i32, how: AppendParams) -> Result<Appended, AppendError> {
         self.log.append(&in_txn(ID, epoch, sequence, 1), how)
     }
 
     #[track_caller]
-    fn appends(&mut self, epoch: i16, sequence: i32, how: AppendAs) {
+    fn appends(&mut self, epoch: i16, sequence: i32, how: AppendParams) {
         let end = self.log.end_offset();
         let appended = self.append(epoch, sequence, how).expect("appends");
         assert_eq!((appended.base_offset, appended.duplicate), (end, false));
     }
 
     #[track_caller]
-    fn ends(&mut self, epoch: i16, control: ControlType, how: AppendAs) {
+    fn ends(&mut self, epoch: i16, control: ControlType, how: AppendParams) {
         self.log.append(&marker(ID, epoch, control, 0), how).expect("appends");
     }
 
     /// Appends a batch that must be refused as not verified.
     #[track_caller]
-    fn is_not_verified(&mut self, epoch: i16, sequence: i32, how: AppendAs) {
+    fn is_not_verified(&mut self, epoch: i16, sequence: i32, how: AppendParams) {
         let end = self.log.end_offset();
         let refused = self.append(epoch, sequence, how);
         let why = TxnStateError::NotVerified;
@@ -72,7 +72,7 @@ impl Txn {
     }
 
     #[track_caller]
-    fn is_out_of_order(&mut self, epoch: i16, sequence: i32, how: AppendAs) {
+    fn is_out_of_order(&mut self, epoch: i16, sequence: i32, how: AppendParams) {
         let refused = self.append(epoch, sequence, how);
         assert!(matches!(refused, Err(AppendError::OutOfOrderSequence { .. })), "{refused:?}");
     }
@@ -82,7 +82,7 @@ impl Txn {
 fn unverified_batch_continues_a_transaction_but_begins_none() {
     let mut txn = Txn::new();
     txn.is_not_verified(0, 0, UNVERIFIED);
-    txn.is_not_verified(0, 0, AppendAs { origin: Origin::Coordinator, ..UNVERIFIED });
+    txn.is_not_verified(0, 0, AppendParams { origin: Origin::Coordinator, ..UNVERIFIED });
     let verified = txn.begin(0, 0);
     txn.is_not_verified(0, 0, UNVERIFIED);
     txn.appends(0, 0, verified);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ottla::client::{Client, ClientError, ClientOptions, produced};
+use ottla_broker::clock::Clock;
 use ottla_broker::log_rate_limiter::LogRateLimiter;
 use ottla_broker::server::{ConnectionInfo, Dispatch, Limits, Listener, Outcome, Server, serve};
 use ottla_config::{BindAddress, BindHost};
@@ -91,7 +92,9 @@ async fn connect() -> (Server, Client) {
     let at = BindAddress { host: BindHost::Named("127.0.0.1".to_owned()), port: 0 };
     let listener = Listener::bind("PLAINTEXT", &at, &limits).unwrap();
     let address = listener.address().to_string();
-    let server = serve(vec![listener], Arc::new(Broker), &limits, LogRateLimiter::new(|| Duration::ZERO)).unwrap();
+    let server =
+        serve(vec![listener], Arc::new(Broker), &limits, Clock::start(), LogRateLimiter::new(|| Duration::ZERO))
+            .unwrap();
     let options = ClientOptions { timeout: Duration::from_millis(500), ..ClientOptions::default() };
     (server, Client::connect_with(&address, options).await.unwrap())
 }

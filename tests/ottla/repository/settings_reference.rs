@@ -1,4 +1,4 @@
-//! docs/config.md is written from the table of settings. After a change to the table:
+//! docs/config.md is generated from the table of settings. After a change of the table:
 //! `OTTLA_WRITE_DOCS=1 cargo test -p ottla the_reference_is_up_to_date`.
 
 use std::fmt::Write as _;
@@ -18,7 +18,7 @@ fn the_reference_is_up_to_date() {
     let written = fs::read_to_string(&path).unwrap_or_default();
     assert!(
         written == reference,
-        "docs/config.md is stale; write it anew: OTTLA_WRITE_DOCS=1 cargo test -p ottla the_reference_is_up_to_date"
+        "docs/config.md is out of date; write it again: OTTLA_WRITE_DOCS=1 cargo test -p ottla the_reference_is_up_to_date"
     );
 }
 
@@ -31,7 +31,7 @@ fn the_samples_are_accepted_as_they_are() {
     }
 }
 
-/// Every line that is commented out in a sample is one to uncomment: with all of them in force, all is still well.
+/// Every commented-out entry of a sample can be uncommented, also all together.
 #[test]
 fn the_samples_are_accepted_with_everything_uncommented() {
     for sample in ["config/ottla.toml", "config/server.properties"] {
@@ -48,18 +48,18 @@ fn the_samples_are_accepted_with_everything_uncommented() {
     }
 }
 
-/// A typed field that no other room reads belongs to a setting without effect, and the other way round.
+/// A typed field that no other layer reads belongs to a setting without effect, and the reverse.
 #[test]
-fn what_is_said_to_take_effect_is_used() {
-    let rooms = code_outside(&["config", "wire/protocol"]);
+fn settings_with_effect_are_read_by_other_layers() {
+    let layers = code_outside(&["config", "wire/protocol"]);
     let mut wrong = Vec::new();
     for (file, scope) in [("src/config/broker/mod.rs", Scope::Broker), ("src/config/topic.rs", Scope::Topic)] {
         let text = fs::read_to_string(in_project(file)).unwrap();
         for (field, name) in text.lines().filter_map(typed_field) {
-            let said = table::find(scope, name).unwrap().effect == Effect::Implemented;
-            let used = is_read(&rooms, &format!(".{field}")) || is_read(&text, &format!("self.{field}"));
-            if said != used {
-                wrong.push(format!("{name}: said {said}, used {used}"));
+            let has_effect = table::find(scope, name).unwrap().effect == Effect::Implemented;
+            let used = is_read(&layers, &format!(".{field}")) || is_read(&text, &format!("self.{field}"));
+            if has_effect != used {
+                wrong.push(format!("{name}: has effect {has_effect}, used {used}"));
             }
         }
     }
@@ -73,19 +73,19 @@ fn typed_field(line: &str) -> Option<(&str, &str)> {
     Some((field, name))
 }
 
-/// Whether `code` has `what`, and not as the beginning of a longer name.
+/// Returns whether `code` has `what`, and not as the beginning of a longer name.
 fn is_read(code: &str, what: &str) -> bool {
-    let goes_on = |rest: &str| rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
-    code.split(what).skip(1).any(|rest| !goes_on(rest))
+    let continues = |rest: &str| rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    code.split(what).skip(1).any(|rest| !continues(rest))
 }
 
-/// All Rust code of the rooms but for those named.
-fn code_outside(rooms: &[&str]) -> String {
+/// Returns all Rust code of the layers except these.
+fn code_outside(layers: &[&str]) -> String {
     let mut code = String::new();
     let mut folders = vec![in_project("src")];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-            let named = rooms.iter().any(|room| entry == in_project("src").join(room));
+            let named = layers.iter().any(|layer| entry == in_project("src").join(layer));
             if entry.is_dir() && !named {
                 folders.push(entry);
             } else if entry.extension().is_some_and(|extension| extension == "rs") {
@@ -108,62 +108,65 @@ fn in_project(path: &str) -> PathBuf {
 const INTRODUCTION: &str = "\
 # Settings
 
-Ottla knows every setting of Apache Kafka 4.4 by its name. None has to be given: `ottla` alone serves.
+Ottla accepts every setting of Apache Kafka 4.4 under its name. No setting is required: `ottla` alone serves.
 
-**Where settings come from.** Defaults, then a file (`--config FILE`: Kafka's `server.properties`, or TOML if the name
-ends in `.toml`; samples are in `config/`), then environment variables, then the command line (`--set name=value`, and
-`--data-dir`, `--ephemeral`, `--port`). The last one counts.
+**Sources of settings.** Defaults, then a file (`--config FILE`: Kafka's `server.properties`, or TOML if the name ends in
+`.toml`; samples are in `config/`), then environment variables, then the command line (`--set name=value`, `--data-dir`,
+`--ephemeral`, `--port`). A later source overrides an earlier one.
 
 **Environment variables** follow the rule of Kafka's images: `KAFKA_` and the name in capitals, with `_` for `.`, `__`
-for `_` and `___` for `-`: `KAFKA_NUM_PARTITIONS=3`. `KAFKA_CFG_` in place of `KAFKA_` (Bitnami's images) says the same,
-and counts where both are there. An empty variable counts as not set. What follows from no such rule:
+for `_` and `___` for `-`: `KAFKA_NUM_PARTITIONS=3`. `KAFKA_CFG_` (Bitnami's images) has the same meaning as `KAFKA_`, and
+overrides it. An empty variable counts as not set. These variables do not follow the rule:
 
-| Variable | Stands for |
+| Variable | Meaning |
 |---|---|
 | `CLUSTER_ID`, `KAFKA_CLUSTER_ID`, `KAFKA_KRAFT_CLUSTER_ID` | `ottla.cluster.id` |
-| `KAFKA_CREATE_TOPICS` | `ottla.create.topics`, with commas or line ends between topics, or what `KAFKA_CREATE_TOPICS_SEPARATOR` says |
-| `KAFKA_<NAME>_FILE`, `KAFKA_CFG_<NAME>_FILE` | the setting `<NAME>`, whose value is what is in the file of that path |
+| `KAFKA_CREATE_TOPICS` | `ottla.create.topics`, with commas, line ends, or the text of `KAFKA_CREATE_TOPICS_SEPARATOR` between topics |
+| `KAFKA_<NAME>_FILE`, `KAFKA_CFG_<NAME>_FILE` | the setting `<NAME>`, whose value is the content of the file with this path |
 | `KAFKA_HOST_NAME`, `KAFKA_ADVERTISED_HOST_NAME`, `KAFKA_ADVERTISED_PORT` | `host.name`, `advertised.host.name`, `advertised.port`: see below |
-| `ALLOW_PLAINTEXT_LISTENER` | Bitnami's: anything but `yes`, `true` or `1` refuses the start, since every listener is PLAINTEXT |
+| `ALLOW_PLAINTEXT_LISTENER` | a variable of Bitnami's images: any value except `yes`, `true` or `1` refuses the start, because every listener is PLAINTEXT |
 
-A variable that names no setting is somebody else's and left alone: `KAFKA_HEAP_OPTS` and the images' other options for
-Java, `KAFKA_BOOTSTRAP_SERVERS`, and what Kubernetes sets for a service called kafka (`KAFKA_PORT`). One that looks like a slip is mentioned in the log, with the name that was meant.
+A variable that is not a setting is ignored: `KAFKA_HEAP_OPTS` and the images' other options for Java,
+`KAFKA_BOOTSTRAP_SERVERS`, and the variables that Kubernetes sets for a service named kafka (`KAFKA_PORT`). If the name is
+similar to a setting's, a log line names that setting.
 
-**Mistakes** end the start with one line on stderr and exit code 2: an unknown name in a file or on the command line
-(with the nearest known one), a value that is not allowed (with what is), values that do not go together.
+**Errors** end the start with one line on stderr and exit code 2: an unknown name in a file or on the command line (the
+error names the nearest setting), an invalid value (the error has the allowed ones), values that contradict each other.
 
-**Settings files** have the form of Java's properties: comments with `#` or `!`, `=`, `:` or a blank after the name, `\\`
-at the end of a line that goes on, `\\uXXXX`, lines that end with LF, CR or both. A file that is UTF-8 is read as that (Java
-would make `ZÃ¼rich` of `Zürich`), any other as ISO-8859-1, as Java reads all; so a comment may be in any encoding.
+**Settings files** have the format of Java's properties: comments with `#` or `!`; `=`, `:` or a space after the name; `\\`
+at the end of a line that continues on the next one; `\\uXXXX`; line ends LF, CR or both. A file in UTF-8 is read as UTF-8
+(Java would read `Zürich` as `ZÃ¼rich`), any other file as ISO-8859-1, as Java reads all files. So comments may have any
+encoding.
 
-**Protection.** What demands protection that is not there yet refuses the start, with one line and exit code 2, before
-any port is open: an SSL or SASL listener; `security.inter.broker.protocol` and `inter.broker.listener.name` that ask for
-one; `authorizer.class.name`, unless it is one of Kafka's own and `allow.everyone.if.no.acl.found` is true, so that every
-client may do everything anyway (and the data directory has no ACLs); `ALLOW_PLAINTEXT_LISTENER=no`. Settings that carry
-details for those (`ssl.*`, `sasl.*`, `super.users`) demand nothing by themselves: Kafka serves everybody with them too.
+**Protection.** Settings that require protection that is not implemented yet refuse the start, with one line and exit code
+2, before any port is open: an SSL or SASL listener; `security.inter.broker.protocol` and `inter.broker.listener.name` that
+require one; `authorizer.class.name`, unless it is one of Kafka's own authorizers, `allow.everyone.if.no.acl.found` is true
+and the data directory has no ACLs, because then Kafka allows everything, too; `ALLOW_PLAINTEXT_LISTENER=no`. Settings that
+only configure these (`ssl.*`, `sasl.*`, `super.users`) do not refuse the start.
 
-**Before listeners.** `host.name` and `port` (Kafka up to 2.8) decide where to listen if `listeners` is not given,
-`advertised.host.name` and `advertised.port` what clients are told if `advertised.listeners` is not.
+**Before listeners.** If `listeners` is not set, `host.name` and `port` (Kafka up to 2.8) are the address to listen on. If
+`advertised.listeners` is not set, `advertised.host.name` and `advertised.port` are the address that clients get.
 
-**Without effect.** Settings in *italics* are checked, remembered and shown to clients that ask, but change nothing: a
-single broker gives them no meaning, or the feature is not there yet. One line in the log names those that were given,
-with listeners of controllers, which are not opened: the controller is inside. The same goes for `listener.name.*`,
+**Without effect.** Settings in *italics* are checked, stored and shown to clients, but change nothing: they have no meaning
+for a single broker, or the feature is not implemented yet. One log line names those that were set, and the listeners of
+controllers, which are not opened, because the controller is in the same process. The same applies to `listener.name.*`,
 `config.providers.*`, `confluent.*`, and the authorizer's `super.users` and `allow.everyone.if.no.acl.found`.
 
-**Changes** says how a setting may change: at *start*, or while running for this *broker*, or for this broker and as a
-default for *all* (`kafka-configs --alter`). Settings of topics, groups and client metrics always may. It is as in Kafka,
-but that `listeners` and `listener.security.protocol.map` change at start only, and `advertised.listeners` while running
-too, as before Kafka 4. A change of what is in *italics* is remembered, and the log says that it has no effect.
+**Changes** is how a setting can be changed: only at the *start*, while running for this *broker*, or while running for this
+broker and as a default for *all* (`kafka-configs --alter`). Settings of topics, groups and client metrics can always be
+changed. As in Kafka, with two exceptions: `listeners` and `listener.security.protocol.map` change only at the start, and
+`advertised.listeners` also while running, as before Kafka 4. A change of a setting in *italics* is stored, and a log line
+reports that it has no effect.
 
-**What is in force**, and where each value came from: `ottla config` with the flags of the broker in question shows what
-differs from the defaults, `--all` everything, `ottla config NAME` all there is to know of one setting, `--json` the same
-for scripts.
+**The settings in force**, and the source of each value: `ottla config` with the flags of the broker shows the settings that
+differ from the defaults, `--all` shows all settings, `ottla config NAME` shows everything about one setting, and `--json`
+prints the same for scripts.
 
-In TOML a name that is also the beginning of another one needs quotes: `\"max.connections\" = 100`.
+In TOML a name that is also the beginning of another name needs quotes: `\"max.connections\" = 100`.
 
 ";
 
-/// The whole page.
+/// Returns the whole page.
 fn reference() -> String {
     let mut page = INTRODUCTION.to_owned();
     page.push_str("## Defaults that are not Kafka's\n\n| Setting | Here | Kafka's | Why |\n|---|---|---|---|\n");
@@ -173,26 +176,28 @@ fn reference() -> String {
             writeln!(page, "| `{name}` | {here} | {} | {} |", code(departure.kafka_default), departure.reason).unwrap();
         }
     }
-    page.push_str("\nNot a value but a meaning: where nothing is advertised, Kafka tells clients its host's name, and Ottla tells each\nclient the address at which that client reached it.\n");
+    page.push_str(
+        "\nOne default has the same value but another meaning: without an advertised address, clients of Kafka get the name of\nits host, and each client of Ottla gets the address at which it reached the broker.\n",
+    );
     for (heading, settings) in table::broker_chapters() {
         chapter(&mut page, heading, settings.iter(), true);
     }
     chapter(&mut page, "Topics", table::all(Scope::Topic), false);
     chapter(&mut page, "Groups", table::all(Scope::Group), false);
     chapter(&mut page, "Client metrics", table::all(Scope::ClientMetrics), false);
-    page.push_str(GONE);
+    page.push_str(REMOVED);
     page
 }
 
-const GONE: &str = "
-## Gone from Kafka
+const REMOVED: &str = "
+## Removed from Kafka
 
-Names of every older Kafka, back to 0.7, are accepted and do nothing; the log names those that were given, once:
+Settings of every older Kafka, back to 0.7, are accepted without effect; one log line names those that were set:
 `zookeeper.*`, `zk.*`, `password.encoder.*`, `kafka.csv.metrics.*`, `inter.broker.protocol.version`,
-`log.message.format.version`, `log.cleanup.interval.mins`, `replica.lag.max.messages` and the like; and of topics
-`message.format.version`, `message.timestamp.difference.max.ms`, `message.downconversion.enable`. Kafka 4 answers the
-latter with INVALID_CONFIG. Here they are taken, kept and not shown, as they were up to Kafka 3.9: scripts and frameworks of
-that time create their topics with them, and there is nothing in them that a broker of today would do differently.
+`log.message.format.version`, `log.cleanup.interval.mins`, `replica.lag.max.messages` and so on; and the topic settings
+`message.format.version`, `message.timestamp.difference.max.ms`, `message.downconversion.enable`. Kafka 4 refuses these
+topic settings with INVALID_CONFIG. Ottla accepts and stores them, and does not show them, as Kafka up to 3.9 did: scripts
+and frameworks of that time create topics with them, and they would change nothing in a current broker.
 ";
 
 fn chapter<'a>(page: &mut String, heading: &str, settings: impl Iterator<Item = &'a Setting>, changes: bool) {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use common::Broker;
 use ottla::client::Client;
 use ottla_core::metadata::records::{MetadataRecord, PartitionChangeRecord};
-use ottla_log::{AppendAs, Identity, Log, LogDir, Origin, TxnVerification};
+use ottla_log::{AppendParams, Identity, Log, LogDir, Origin, TxnVerification};
 use ottla_wire::protocol::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
 use ottla_wire::protocol::messages::metadata::MetadataRequest;
 use ottla_wire::record::{BatchBuilder, Codec, batches};
@@ -168,7 +168,7 @@ fn remove_leader(data_dir: &Path, topic_id: TopicId) {
     let change = PartitionChangeRecord { partition_id: 0, topic_id, leader: -1, ..Default::default() };
     let mut batch = BatchBuilder::new(Codec::None);
     batch.append(0, None, Some(&MetadataRecord::new(0, change).encode().unwrap()), &[]);
-    let how = AppendAs {
+    let how = AppendParams {
         leader_epoch: log.latest_epoch().unwrap(),
         origin: Origin::Coordinator,
         verification: TxnVerification::NotVerified,

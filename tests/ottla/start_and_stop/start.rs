@@ -87,6 +87,6 @@ async fn cluster_id_applies_only_to_a_new_directory() {
     // A different id later on is ignored.
     let mut broker = with_id("5L6g3nShT-eMCtK--X86sw");
     assert_eq!(cluster_id(&broker).await, "MkU3OEVBNTcwNTJENDM2Qk");
-    broker.wait_for_log("is cluster MkU3OEVBNTcwNTJENDM2Qk's, and goes on to be");
+    broker.wait_for_log("belongs to cluster MkU3OEVBNTcwNTJENDM2Qk;");
     broker.stop();
 }

@@ -231,5 +231,5 @@ async fn corrupt_batch_is_logged_once_and_when_it_is_readable_again() {
     assert_eq!(lines_with(&path.to_string_lossy()), 1, "the line names the file");
     file.write_all_at(&magic, 16).unwrap();
     assert_eq!(check(&client.fetch("corrupt", 0, 0, 1 << 20, Duration::ZERO).await.unwrap().records, "corrupt"), 21);
-    broker.wait_for_log("the part of the partition that could not be read can be read again");
+    broker.wait_for_log("a part of the partition that could not be read is readable again");
 }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use common::Broker;
 use ottla::client::Client;
 use ottla_core::metadata::records::{MetadataRecord, PartitionRecord};
-use ottla_log::{AppendAs, Disk, Log, LogConfig, OpenAt, Origin, TxnVerification};
+use ottla_log::{AppendParams, Disk, Log, LogConfig, OpenParams, Origin, TxnVerification};
 use ottla_wire::record::{BatchBuilder, Codec, batches};
 use ottla_wire::types::{TopicId, Uuid};
 
@@ -120,13 +120,13 @@ fn remove_first_segment(data: &Path) {
 
 /// Appends a partition record without its topic.
 fn append_orphan(data: &Path) {
-    let at = OpenAt { clean_shutdown: true, ..OpenAt::fresh(0) };
+    let at = OpenParams { clean_shutdown: true, ..OpenParams::fresh(0) };
     let folder = data.join("__cluster_metadata-0");
     let mut log = Log::open(&Disk::plain(), &folder, Arc::new(LogConfig::default()), at).unwrap();
     let mut batch = BatchBuilder::new(Codec::None);
     let orphan = PartitionRecord { topic_id: TopicId::from(Uuid([5; 16])), replicas: vec![1], ..Default::default() };
     batch.append(1, None, Some(&MetadataRecord::new(0, orphan).encode().unwrap()), &[]);
-    let how = AppendAs {
+    let how = AppendParams {
         leader_epoch: log.latest_epoch().unwrap(),
         origin: Origin::Coordinator,
         verification: TxnVerification::NotVerified,

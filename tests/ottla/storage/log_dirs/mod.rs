@@ -17,7 +17,7 @@ use bytes::Bytes;
 use common::Broker;
 use ottla::client::{Client, ClientError};
 use ottla_core::metadata::records::{MetadataRecord, PartitionRecord, RegisterBrokerRecord, TopicRecord};
-use ottla_log::{AppendAs, Disk, Log, LogConfig, OpenAt, Origin, TxnVerification};
+use ottla_log::{AppendParams, Disk, Log, LogConfig, OpenParams, Origin, TxnVerification};
 use ottla_wire::protocol::messages::delete_records::{
     DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic,
 };
@@ -191,7 +191,7 @@ async fn partitions_of_an_absent_log_dir_return_storage_errors_and_get_no_folder
     let before = folders(&first);
     let mut broker = start(&first);
     broker.wait_for_log(
-        "3 partitions (__consumer_offsets-1, orders-1, orders-3) lie in a log directory that is not here",
+        "3 partitions (__consumer_offsets-1, orders-1, orders-3) are in a log directory that this broker does not have",
     );
     let client = connect(&broker).await;
     for (index, partition) in metadata(&client, "orders").await.into_iter().enumerate() {
@@ -265,14 +265,14 @@ async fn only_log_dir_with_data_is_used() {
 
 /// Appends records to the metadata log of a stopped broker.
 fn append_metadata(data: &Path, records: &[MetadataRecord]) {
-    let at = OpenAt { clean_shutdown: true, ..OpenAt::fresh(0) };
+    let at = OpenParams { clean_shutdown: true, ..OpenParams::fresh(0) };
     let folder = data.join("__cluster_metadata-0");
     let mut log = Log::open(&Disk::plain(), &folder, Arc::new(LogConfig::default()), at).unwrap();
     let mut batch = BatchBuilder::new(Codec::None);
     for record in records {
         batch.append(1, None, Some(&record.encode().unwrap()), &[]);
     }
-    let how = AppendAs {
+    let how = AppendParams {
         leader_epoch: log.latest_epoch().unwrap(),
         origin: Origin::Coordinator,
         verification: TxnVerification::NotVerified,
@@ -318,7 +318,7 @@ async fn partitions_of_other_nodes_have_no_leader_and_no_folder() {
     );
     let before = folders(&data);
     let mut broker = start(&data);
-    broker.wait_for_log("3 partitions (__share_group_state-0, far-0, far-2) are on other nodes alone");
+    broker.wait_for_log("3 partitions (__share_group_state-0, far-0, far-2) have no leader here");
     let client = connect(&broker).await;
     let leaders: Vec<_> =
         metadata(&client, "far").await.into_iter().map(|it| (it.leader_id, it.offline_replicas)).collect();

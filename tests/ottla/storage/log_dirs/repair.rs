@@ -35,7 +35,7 @@ async fn repair_of_one_of_two_log_dirs_creates_no_empty_partitions() {
     }
     let before = folders(&first);
     let mut broker = start(&first);
-    broker.wait_for_log(" lie in a log directory that is not here");
+    broker.wait_for_log(" are in a log directory that this broker does not have");
     let client = connect(&broker).await;
     let committed = client.committed_offsets("other", "orders", &[0, 1, 2, 3]).await.unwrap();
     assert!(committed.iter().all(|partition| partition.offset == 100), "{committed:?}");
