@@ -1,5 +1,6 @@
 //! The argument and result types of the log's API.
 
+use std::fmt;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -235,5 +236,52 @@ impl OpenReport {
             || !self.lost.is_empty()
             || self.rebuilt_indexes > 0
             || self.compacted_beyond_end.is_some()
+    }
+}
+
+impl fmt::Display for OpenReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = |count: usize| if count == 1 { "" } else { "s" };
+        let mut parts = vec![format!("read {} bytes", self.scanned_bytes)];
+        if self.truncated_bytes > 0 {
+            parts.push(format!("truncated {} bytes at the end", self.truncated_bytes));
+        }
+        parts.extend(
+            self.set_aside.iter().map(|copy| format!("kept a copy of truncated batches in {}", copy.display())),
+        );
+        parts.extend(self.lost.iter().map(|lost| format!("lost offsets {} to {}", lost.start, lost.end - 1)));
+        if self.rebuilt_indexes > 0 {
+            let count = self.rebuilt_indexes;
+            parts.push(format!("rebuilt the indexes of {count} segment{}", plural(count)));
+        }
+        if let Some(offset) = self.compacted_beyond_end {
+            parts.push(format!(
+                "the first dirty offset {offset} is above the log end, compaction starts at the log start"
+            ));
+        }
+        f.write_str(&parts.join("; "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn open_report_is_displayed_as_plain_text() {
+        let report = OpenReport {
+            scanned_bytes: 900,
+            truncated_bytes: 40,
+            set_aside: vec!["t-0/00000000000000000000.log.1.cut".into()],
+            lost: vec![5..8, 20..21],
+            rebuilt_indexes: 1,
+            compacted_beyond_end: Some(9),
+        };
+        assert_eq!(
+            report.to_string(),
+            "read 900 bytes; truncated 40 bytes at the end; kept a copy of truncated batches in \
+             t-0/00000000000000000000.log.1.cut; lost offsets 5 to 7; lost offsets 20 to 20; rebuilt the indexes of 1 \
+             segment; the first dirty offset 9 is above the log end, compaction starts at the log start"
+        );
     }
 }

@@ -39,6 +39,7 @@ mod gap;
 mod index_file;
 mod leader_epochs;
 mod listing;
+mod lock_holder;
 mod log;
 mod log_dir;
 mod log_dir_error;

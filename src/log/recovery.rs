@@ -264,7 +264,7 @@ impl SegmentFile<'_> {
                 target.write_all_at(at - from, &bytes)?;
                 at += bytes.len() as u64;
             }
-            target.sync()
+            self.folder.disk.sync_file(&target)
         };
         copy().doing("writing", &path)?;
         Ok(path)
@@ -287,7 +287,7 @@ impl SegmentFile<'_> {
         let truncate = || {
             let file = self.folder.disk.open_to_write(&path)?;
             file.set_len(len)?;
-            file.sync()
+            self.folder.disk.sync_file(&file)
         };
         truncate().doing("truncating", &path)
     }

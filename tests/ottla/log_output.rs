@@ -109,7 +109,7 @@ async fn dropped_log_lines_are_counted_and_later_lines_are_written() {
         process.serve(FLOOD).await;
         let mut lines = BufReader::new(reader).lines().map(Result::unwrap);
         let mut logged = 0;
-        let notice = lines.by_ref().inspect(|_| logged += 1).find(|line| line.contains("log lines were dropped"));
+        let notice = lines.by_ref().inspect(|_| logged += 1).find(|line| line.contains("WARN dropped "));
         let dropped: usize = notice.unwrap().split(' ').find_map(|word| word.parse().ok()).unwrap();
         process.terminate();
         let rest: Vec<String> = lines.collect();

@@ -66,7 +66,7 @@ impl Advertising {
             choose(&configured.advertised, peer, local, config.network.advertised_localhost_rewrite);
         let logged = self.logged.get(listener).map(|logged| logged.fetch_or(peer as u8, Ordering::Relaxed));
         if logged.is_some_and(|logged| logged & peer as u8 == 0) {
-            tracing::info!(listener, "advertising {endpoint} to clients {peer}: {reason}");
+            tracing::info!(listener, advertised = %endpoint, %reason, "advertised address for clients {peer}");
         }
         endpoint
     }

@@ -148,7 +148,7 @@ impl Broker {
     fn clean_up_folders(&self) {
         let found = match self.log_dir.partitions() {
             Ok(found) => found,
-            Err(error) => return tracing::warn!(%error, "failed to list the folders of deleted partitions"),
+            Err(error) => return tracing::warn!(%error, "failed to list the directories of deleted partitions"),
         };
         let cluster = self.cluster();
         // The folders of partitions that are on other nodes, according to the metadata, are not changed.
@@ -179,7 +179,7 @@ impl Broker {
             if cluster.partition(&partition.topic, partition.partition).is_ok() {
                 tracing::warn!(
                     %partition, end_offset = end,
-                    "the folder of the partition is missing, its records are lost"
+                    "the directory of the partition is missing, its records are lost"
                 );
             }
         }
@@ -189,10 +189,10 @@ impl Broker {
     fn rename_to_stray(&self, id: &TopicPartition) {
         match self.log_dir.rename_to_stray(id, random::uuid()) {
             Ok(path) => {
-                tracing::warn!(partition = %id, "renamed the folder of an unknown partition to {}", path.display())
+                tracing::warn!(partition = %id, "renamed the directory of an unknown partition to {}", path.display())
             }
             Err(error) => {
-                tracing::warn!(partition = %id, %error, "failed to rename the folder of an unknown partition")
+                tracing::warn!(partition = %id, %error, "failed to rename the directory of an unknown partition")
             }
         }
     }

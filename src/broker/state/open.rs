@@ -173,7 +173,7 @@ fn open_log_dir(config: &BrokerConfig) -> Result<LogDir, LogDirError> {
         new_directory_id: random::uuid(),
     };
     let chosen = log::choose(&config.log_dirs, config.metadata_log_dir.as_deref())?;
-    let log_dir = LogDir::open_chosen(&chosen, &identity)?;
+    let log_dir = LogDir::open_chosen(&chosen, &identity, !config.storage.ephemeral)?;
     chosen.notices.iter().for_each(|notice| tracing::warn!("{notice}"));
     let path = chosen.data.display();
     if let Some(why) = log_dir.mmap_error() {

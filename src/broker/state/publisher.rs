@@ -121,7 +121,7 @@ impl Publisher {
                     Ok(deleted) => files.extend(deleted),
                     Err(error) => {
                         let partition = partition.id();
-                        tracing::error!(%partition, %error, "failed to rename the folder of a deleted partition");
+                        tracing::error!(%partition, %error, "failed to rename the directory of a deleted partition");
                     }
                 }
             }

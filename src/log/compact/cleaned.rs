@@ -121,11 +121,11 @@ impl<'a> CleanedSegment<'a> {
         for (count, txn) in self.aborted.iter().enumerate() {
             txn_index::append(disk, &path, count, txn).doing("writing", &path)?;
         }
-        self.file.sync().doing("syncing", &self.path)?;
+        disk.sync_file(&self.file).doing("syncing", &self.path)?;
         for kind in [names::OFFSET_INDEX, names::TIME_INDEX, names::TXN_INDEX] {
             let path = file(self.folder, self.base, kind);
             if let Some(index) = disk.open_to_read(&path).doing("opening", &path)? {
-                index.sync().doing("syncing", &path)?;
+                disk.sync_file(&index).doing("syncing", &path)?;
             }
         }
         disk.set_modified(&self.path, modified).doing("setting the time of", &self.path)?;

@@ -154,7 +154,7 @@ fn rewrite(
             reached = copy.write_replacement(damage, compacted)?;
         }
         copy.copy_range(reached, size)?;
-        copy.to.sync()
+        folder.disk.sync_file(&copy.to)
     })();
     copied.doing("writing", &temporary)?;
     folder.disk.rename(&temporary, &path).doing("renaming", &temporary)?;

@@ -274,8 +274,11 @@ async fn own_groups_command_lists_describes_and_resets() {
     for (line, why) in [
         ("delete active", "active: The group is not empty."),
         ("describe nobody", "Group nobody not found."),
-        ("reset-offsets active --to-latest", "the group active is Stable: offsets move only while nobody is in it"),
-        ("reset-offsets x --to-latest --to-current", "--to-latest and --to-current don't go together"),
+        (
+            "reset-offsets active --to-latest",
+            "the group active is Stable: offsets can be reset only without active members",
+        ),
+        ("reset-offsets x --to-latest --to-current", "--to-latest cannot be used with --to-current"),
         ("reset-offsets x --by-duration 1h", "'1h' is not a duration such as P1DT12H or PT30M"),
     ] {
         let ran = own_command(&side, line);

@@ -67,7 +67,7 @@ fn check_log_finds_and_repairs_a_corrupt_batch() {
 
     let (code, report, why) = check_log(&data.join("t-0"), &["--repair"]);
     assert_eq!(code, Some(0), "{report}\n{why}");
-    assert_eq!(partition(&report, "t-0")["repaired"]["set_aside"].as_array().map(Vec::len), Some(1), "{report}");
+    assert_eq!(partition(&report, "t-0")["repaired"]["moved_aside"].as_array().map(Vec::len), Some(1), "{report}");
     let (code, report, _) = check_log(&data, &[]);
     assert_eq!(code, Some(0), "{report}");
 
@@ -100,7 +100,7 @@ fn repair_leaves_a_stray_folder_with_a_huge_partition_index() {
     fs::remove_dir_all(data.join("__cluster_metadata-0")).expect("removed");
     let (code, report, why) = check_log(&data, &["--repair"]);
     assert_eq!(code, Some(1), "{report}\n{why}");
-    let left = report["repaired"]["left"][0].as_str().expect("what is left");
+    let left = report["repaired"]["not_repaired"][0].as_str().expect("what is left");
     assert!(left.contains("1 partition (t-2000000000)"), "{left}");
     assert!(stray.exists());
     broker.restart();

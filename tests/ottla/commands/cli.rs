@@ -26,6 +26,9 @@ fn check_refused(args: &[&str], expect: &str) {
 fn unknown_setting_refuses_the_start() {
     let expect = "unknown setting num.partition (command line); did you mean num.partitions?";
     check_refused(&["--ephemeral", "--port", "0", "--set", "num.partition=1"], expect);
+    let expect = "unknown setting retention.ms (command line); retention.ms is a topic setting, the broker setting is \
+                  log.retention.ms";
+    check_refused(&["--ephemeral", "--port", "0", "--set", "retention.ms=1"], expect);
 }
 
 #[test]

@@ -42,9 +42,9 @@ fn config_prints_each_value_with_its_source() {
         "log.dirs|/d|command line".to_owned(),
         "message.max.bytes|9|environment variable KAFKA_CFG_MESSAGE_MAX_BYTES".to_owned(),
         "node.id|5|follows from broker.id".to_owned(),
-        format!("num.io.threads|4|{file}:4|[without effect here]"),
+        format!("num.io.threads|4|{file}:4|[without effect]"),
         format!("num.partitions|3|{file}:2"),
-        "without effect here: zookeeper.connect".to_owned(),
+        "settings without effect: zookeeper.connect".to_owned(),
     ];
     assert_eq!(columns(&shown), expect);
 }
@@ -55,7 +55,7 @@ fn config_all_prints_every_setting_and_hides_passwords() {
     let lines = columns(&shown);
     assert!(lines.len() > 300, "{} lines", lines.len());
     assert!(lines.contains(&"num.partitions|1|default".to_owned()), "{shown}");
-    let password = "ssl.key.password|(hidden)|environment variable KAFKA_SSL_KEY_PASSWORD|[without effect here]";
+    let password = "ssl.key.password|(hidden)|environment variable KAFKA_SSL_KEY_PASSWORD|[without effect]";
     assert!(lines.contains(&password.to_owned()) && !shown.contains("s3cr3t"), "{shown}");
     assert!(lines.contains(&"broker.rack|(none)|default".to_owned()), "{shown}");
     assert!(lines.contains(&"max.connections.per.ip.overrides|(empty)|default".to_owned()), "{shown}");
@@ -69,7 +69,7 @@ fn config_of_one_setting_prints_its_details() {
     {
         assert!(shown.contains(line), "{line} is missing from:\n{shown}");
     }
-    assert!(config(&["num.io.threads"], &[]).contains("effect   none here"));
+    assert!(config(&["num.io.threads"], &[]).contains("effect   none"));
     assert!(config(&["compression.type"], &[]).contains("allowed  uncompressed, zstd, lz4, snappy, gzip, producer"));
     let of_topics = config(&["retention.bytes"], &[("KAFKA_LOG_RETENTION_BYTES", "77")]);
     assert!(of_topics.contains("retention.bytes = 77\n"), "{of_topics}");
@@ -95,9 +95,21 @@ fn config_reports_mistakes_like_the_start() {
         assert_eq!(output.status.code(), Some(2));
         assert_eq!(String::from_utf8(output.stderr).unwrap(), format!("ottla: {expect}\n"));
     };
-    check(&["num.partition"], "there is no setting num.partition; did you mean num.partitions?");
+    check(&["num.partition"], "unknown setting num.partition; did you mean num.partitions?");
     check(&["--set", "x.y=1"], "unknown setting x.y (command line)");
-    check(&["zookeeper.connect"], "zookeeper.connect is accepted in a file, and has no effect");
+    check(&["zookeeper.connect"], "zookeeper.connect is accepted, but has no effect");
+    check(
+        &["--log-level", "inof"],
+        "ottla.log.level: \"inof\" is neither a log level nor a logger; did you mean info? (command line)",
+    );
+}
+
+#[test]
+fn unknown_logger_is_reported() {
+    let output = run_command(command(&[]).args(["config", "--log-level", "info,ottla.serve=debug"]));
+    assert!(output.status.success());
+    let expect = "ottla: ottla.log.level: unknown logger \"ottla.serve\"; did you mean ottla.server? (command line)\n";
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), expect);
 }
 
 #[test]

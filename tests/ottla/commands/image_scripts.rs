@@ -140,7 +140,7 @@ fn check_log_uses_the_configured_log_dirs() {
     fs::write(&settings, format!("log.dirs={}\n", data.display())).unwrap();
     let check = |command: &mut Command| {
         let output = run_command(command.current_dir(dir.path()));
-        assert!(String::from_utf8_lossy(&output.stdout).contains("all is well"), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stdout).contains("no faults found"), "{output:?}");
     };
     let log_dirs = ("KAFKA_LOG_DIRS".to_owned(), data.display().to_string());
     check(common::command(&[log_dirs]).arg("check-log"));

@@ -1,6 +1,8 @@
 //! `ottla topics` and `ottla configs`.
 
-use std::process::Output;
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::process::{Output, Stdio};
 
 use common::{Broker, command, run_command};
 use serde_json::{Value, json};
@@ -73,7 +75,7 @@ fn failed_topics_command_prints_one_line() {
     check("topics alter a --unset retention.m", "unknown topic setting retention.m; did you mean retention.ms?");
     check("topics describe aa", "there is no topic aa; did you mean a?");
     check("topics alter a -p 1", "The topic a currently has 2 partition(s); 1 would not be an increase.");
-    check("topics alter a", "what is to change? Give --partitions, --config or --unset");
+    check("topics alter a", "nothing to change: give --partitions, --config or --unset");
     check("topics delete a nope", "there is no topic nope");
     check("topics describe nope", "there is no topic nope");
     assert_eq!(ottla.json("topics --json").as_array().unwrap().len(), 1);
@@ -117,13 +119,51 @@ fn configs_commands_set_show_and_unset() {
         "configs set topic a num.partitions=5",
         "unknown topic setting num.partitions; num.partitions is a broker setting",
     );
+    check(
+        "configs set broker retention.ms=1",
+        "unknown broker setting retention.ms; retention.ms is a topic setting, the broker setting is log.retention.ms",
+    );
     check("configs set group g xyzzy=5", "unknown group setting xyzzy");
-    check("configs set topic a", "which settings? Give a name, then settings");
+    check("configs set topic a", "no settings are given: name the resource, then its settings");
     check("configs set topic a retention.ms", "retention.ms has no value: give it as SETTING=VALUE");
     check(
         "configs set topic a retention.ms=x",
         "Invalid value x for configuration retention.ms: Not a number of type LONG",
     );
+}
+
+#[test]
+fn consume_of_missing_topic_waits_and_names_the_nearest_one() {
+    let ottla = CommandLine::new();
+    ottla.stdout("topics create orders");
+    let server = ottla.broker.bootstrap_servers();
+    let mut process = command(&[]).args(["consume", "ordes", "-b", server]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(process.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    process.kill().unwrap();
+    process.wait().unwrap();
+    assert!(line.contains("waiting for the topic: there is no topic ordes; did you mean orders?"), "{line}");
+}
+
+#[test]
+fn produce_without_a_broker_fails_once_after_max_block_ms() {
+    let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let server = unused.to_string();
+    let line = ["produce", "t", "a", "b", "c", "--set", "max.block.ms=300", "-b", &server];
+    let output = run_command(command(&[]).args(line));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    let error = format!("ottla: Timed out waiting for a node assignment: no broker at {server}\n");
+    assert!(stderr.ends_with(&error) && stderr.lines().count() == 2, "{stderr}");
+}
+
+#[test]
+fn produce_to_a_missing_topic_stops_after_the_first_record() {
+    let ottla = CommandLine { broker: Broker::with().set("auto.create.topics.enable", "false").start() };
+    let stderr = ottla.stderr_of_failure("produce absent a b c --set max.block.ms=300");
+    let expect = "ottla: record 1 was not stored: Topic absent not present in metadata after 300 ms.\n\
+                  ottla: stopped after the first timeout: the remaining records were not sent\n";
+    assert_eq!(stderr, expect);
 }
 
 #[test]
@@ -142,7 +182,7 @@ fn dump_log_of_a_file_that_is_not_a_log_fails_with_one_line() {
     check("t-0", &folder);
     std::fs::write(dir.path().join("notes.txt"), "").unwrap();
     let endings = ".log, .checkpoint, .index, .timeindex, .snapshot, .txnindex";
-    check("notes.txt", &format!(" is no file of a log: their names end in {endings}"));
+    check("notes.txt", &format!(" is not a file of a log: their names end in {endings}"));
 }
 
 #[test]

@@ -47,7 +47,7 @@ async fn listener_lists_with_spaces_and_trailing_commas_are_accepted() {
         .env("KAFKA_ADVERTISED_LISTENERS", "PLAINTEXT://kafka:29092, MY-HOST://localhost:9092,")
         .env("KAFKA_LISTENER_SECURITY_PROTOCOL_MAP", "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,MY-HOST:PLAINTEXT,")
         .start();
-    broker.wait_for_log("without effect here: listener CONTROLLER");
+    broker.wait_for_log("settings without effect: listener CONTROLLER");
     let ports = ports(&broker);
     assert_eq!(ports.len(), 2);
     assert_eq!(advertised(ports[0]).await, ("kafka".to_owned(), 29092));
@@ -71,7 +71,7 @@ async fn derived_advertised_address_is_logged_once() {
     for _ in 0..2 {
         advertised(port).await;
     }
-    let line = format!("advertising localhost:{port} to clients on this machine: advertised.listeners has no address");
+    let line = format!("advertised=localhost:{port} reason=advertised.listeners has no address");
     broker.wait_for_log(&line);
-    assert_eq!(broker.log().matches("advertising ").count(), 1, "{}", broker.log());
+    assert_eq!(broker.log().matches("advertised address for clients on this machine").count(), 1, "{}", broker.log());
 }

@@ -40,7 +40,7 @@ async fn folder_of_an_unknown_topic_is_renamed_as_stray() {
     let names = folders(broker.data_dir());
     assert!(names.iter().any(|name| name.starts_with("ghost-0.") && name.ends_with("-stray")), "{names:?}");
     assert!(!names.contains(&"ghost-0".to_owned()), "{names:?}");
-    broker.wait_for_log("renamed the folder of an unknown partition");
+    broker.wait_for_log("renamed the directory of an unknown partition");
 
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
     client.create_topic("ghost", 1, &[]).await.unwrap();

@@ -158,7 +158,7 @@ impl Partition {
                     "lost records: their file was truncated or removed, or they were not synced before a power loss"
                 );
             }
-            tracing::warn!(partition = %self.id, ?report, "recovered the log");
+            tracing::warn!(partition = %self.id, "recovered the log: {report}");
         }
     }
 }

@@ -159,7 +159,7 @@ async fn two_log_dirs_with_data_refuse_the_start_and_stay_unchanged() {
             first.display()
         ),
         format!("{} holds 3 partitions (__consumer_offsets-1, orders-1, orders-3)", second.display()),
-        format!("move the folders of all partitions into {}", first.display()),
+        format!("move the directories of all partitions into {}", first.display()),
     ] {
         assert!(printed.contains(&part), "{printed}");
     }

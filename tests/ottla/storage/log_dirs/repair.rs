@@ -25,11 +25,11 @@ async fn repair_of_one_of_two_log_dirs_creates_no_empty_partitions() {
     let printed = repaired(&[&first]);
     for part in [
         " partitions (orders-1, __consumer_offsets-1, ".to_owned(),
-        "Groups in those that are not here have no coordinator".to_owned(),
-        format!("move its folder into {}", first.display()),
+        "Groups of its missing partitions have no coordinator".to_owned(),
+        format!("move its directory into {}", first.display()),
         format!("mkdir {}/orders-1", first.display()),
-        "not known: topics without any folder here, and partitions numbered above those found".to_owned(),
-        format!("remove {}/__cluster_metadata-0, and name all of them", first.display()),
+        "not known: topics without a directory here, and partitions with numbers above those found".to_owned(),
+        format!("remove {}/__cluster_metadata-0, and name all log directories", first.display()),
     ] {
         assert!(printed.contains(&part), "{part}: {printed}");
     }
