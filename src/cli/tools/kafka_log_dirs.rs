@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::connect::{Properties, block_on, connect};
 use super::exceptions::Exception;
-use super::java_order::{sort_as_hash_map, string_hash, topic_partition_hash};
+use super::java_order::{sort_as_hash_map, topic_partition_hash};
 use super::options::{Manner, one_value, required};
 use super::output::Output;
 use super::{RunTool, Tool};
@@ -19,6 +19,7 @@ use crate::cli::admin::{
     self,
     log_dirs::{self, LogDir, LogDirReplica},
 };
+use ottla_wire::java::string_hash;
 use ottla_wire::types::InOrder as _;
 
 pub const TOOL: Tool = Tool::new::<Options>("kafka-log-dirs", Manner::JoptSimple);

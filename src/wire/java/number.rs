@@ -1,7 +1,7 @@
-//! Numbers as Java's `toString` writes them.
+//! Numbers as Java's `toString` formats them.
 
-/// `Double.toString`: `1.0`, `1.0E10`, `NaN`. The fewest digits that stand for the number, but two at least: of those
-/// with two the closest.
+/// `Double.toString`: `1.0`, `1.0E10`, `NaN`. Has the fewest digits that identify the number, but at least two; with two,
+/// those that are closest to it.
 pub fn double(number: f64) -> String {
     let shortest = format!("{:e}", number.abs());
     let digits = if shortest.contains('.') { shortest } else { format!("{:.1e}", number.abs()) };
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers() {
+    fn numbers_are_formatted_as_in_java() {
         let check = |number, expect: &str| assert_eq!(double(number), expect);
         check(0.0, "0.0");
         check(-0.0, "-0.0");
