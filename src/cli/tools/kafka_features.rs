@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::connect::block_on;
+use super::connect::run_to_exit;
 use super::exceptions::Exception;
 use super::options::Manner;
 use super::output::Output;
@@ -105,12 +105,7 @@ impl RunTool for Options {
             Command::VersionMapping { release_version } => print_mapping(release_version.as_deref()),
             Command::FeatureDependencies { feature } => feature.iter().try_for_each(|feature| print_needs(feature)),
             _ => {
-                return block_on(async move {
-                    match self.act().await {
-                        Ok(()) => ExitCode::SUCCESS,
-                        Err(why) => failed(&why),
-                    }
-                });
+                return run_to_exit(self.act());
             }
         };
         done.map_or_else(|why| failed(&why), |()| ExitCode::SUCCESS)

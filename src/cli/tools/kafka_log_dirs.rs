@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use serde::Serialize;
 
-use super::connect::{Properties, block_on, connect};
+use super::connect::{Properties, connect, run_to_exit};
 use super::exceptions::Exception;
 use super::java_order::{sort_as_hash_map, topic_partition_hash};
 use super::options::{Manner, one_value, required};
@@ -52,15 +52,7 @@ impl RunTool for Options {
         if let Some(message) = missing {
             return tool.wrong(&message);
         }
-        block_on(async move {
-            match self.describe().await {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => {
-                    err_line!("{}", error.message);
-                    ExitCode::FAILURE
-                }
-            }
-        })
+        run_to_exit(async move { self.describe().await.map_err(|error| error.message) })
     }
 }
 

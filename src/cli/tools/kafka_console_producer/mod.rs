@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use tokio::sync::oneshot;
 
-use super::connect::{Properties, block_on};
+use super::connect::{Properties, run_to_exit};
 use super::log_line::log;
 use super::options::Manner;
 use super::producing::{asked_to_end, java_send_error, key_values, start};
@@ -121,15 +121,7 @@ impl RunTool for Options {
             return tool.wrong(&message);
         }
         self.say_what_is_deprecated();
-        block_on(async {
-            match self.produce().await {
-                Ok(code) => code,
-                Err(why) => {
-                    err_line!("{why}");
-                    ExitCode::FAILURE
-                }
-            }
-        })
+        run_to_exit(self.produce())
     }
 }
 
