@@ -21,6 +21,7 @@ use topics::Topics;
 
 mod groups;
 mod metadata;
+mod records;
 mod report;
 mod topics;
 
